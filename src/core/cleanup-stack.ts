@@ -1,0 +1,55 @@
+/** Undo in reverse order of doing: every step is tried, each under one common deadline. */
+
+interface CleanupStep {
+  readonly name: string;
+  readonly undo: () => void | Promise<void>;
+}
+
+export interface CleanupFailure {
+  readonly name: string;
+  readonly error: unknown;
+}
+
+export class CleanupStack {
+  readonly #steps: CleanupStep[] = [];
+
+  /** Registers the undo of something that was just done, or is about to be. */
+  defer(name: string, undo: CleanupStep['undo']): void {
+    this.#steps.push({ name, undo });
+  }
+
+  /** Forgets every step: what was done is to stay. */
+  release(): void {
+    this.#steps.length = 0;
+  }
+
+  /**
+   * Runs every step, last first, and empties the stack; never rejects.
+   * A step that has not ended when the deadline passes counts as failed; the next is tried all the same.
+   */
+  async run(options: { readonly deadlineMs: number }): Promise<readonly CleanupFailure[]> {
+    const failures: CleanupFailure[] = [];
+    const endsAt = performance.now() + options.deadlineMs;
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      try {
+        const pending = step.undo();
+        if (pending !== undefined) await within(pending, endsAt - performance.now());
+      } catch (error) {
+        failures.push({ name: step.name, error });
+      }
+    }
+    return failures;
+  }
+}
+
+async function within(pending: Promise<void>, remainingMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('the clean-up deadline passed')), Math.max(0, remainingMs));
+  });
+  try {
+    await Promise.race([pending, expired]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Every error code there is, with its kind, what it means and what to do about it.
+ * `docs/errors.md` is generated from this table.
+ */
+export type ErrorKind =
+  | 'invalid'
+  | 'not_found'
+  | 'conflict'
+  | 'denied'
+  | 'exhausted'
+  | 'unavailable'
+  | 'aborted'
+  | 'internal';
+
+interface ErrorEntry {
+  readonly kind: ErrorKind;
+  readonly meaning: string;
+  readonly hint: string;
+}
+
+export const errorCodes = {
+  // task spec and policy
+  ERR_STACKSHIM_SPEC_INVALID: {
+    kind: 'invalid',
+    meaning: 'a task spec or a command line option has a value that is not allowed',
+    hint: 'correct the named field; docs/task-spec.md lists what each one takes',
+  },
+  ERR_STACKSHIM_SPEC_DENIED: {
+    kind: 'denied',
+    meaning: 'the task asks for more than the policy or the host allows',
+    hint: 'ask for less, or have the operator change the policy file',
+  },
+  ERR_STACKSHIM_POLICY_INVALID: {
+    kind: 'invalid',
+    meaning: 'the policy file cannot be read or has a field that is not allowed',
+    hint: 'correct the policy file; docs/policy.md lists its fields',
+  },
+  ERR_STACKSHIM_INPUT_NOT_FOUND: {
+    kind: 'not_found',
+    meaning: 'a file or directory that the task was to be given does not exist or cannot be read',
+    hint: 'check the path and that this user may read it',
+  },
+  // host
+  ERR_STACKSHIM_NOT_ROOT: {
+    kind: 'denied',
+    meaning: 'the operation needs root',
+    hint: 'run it as root (sudo stackshim …)',
+  },
+  ERR_STACKSHIM_HOST_UNSUPPORTED: {
+    kind: 'unavailable',
+    meaning: 'the kernel or the machine lacks something the operation needs',
+    hint: 'run stackshim doctor to see what this host can do',
+  },
+  ERR_STACKSHIM_TOOL_MISSING: {
+    kind: 'unavailable',
+    meaning: 'a program that the operation needs is not installed',
+    hint: 'install the package named in the message',
+  },
+  ERR_STACKSHIM_DISK_FULL: {
+    kind: 'exhausted',
+    meaning: 'the disk under the root or run folder is full',
+    hint: 'free disk space, then try again',
+  },
+  ERR_STACKSHIM_SYSTEM: {
+    kind: 'internal',
+    meaning: 'a system call failed in a way that has no code of its own',
+    hint: 'see the cause; stackshim doctor may tell more',
+  },
+  // runtime
+  ERR_STACKSHIM_RUNTIME_NOT_FOUND: {
+    kind: 'unavailable',
+    meaning: 'the OCI runtime is not installed',
+    hint: 'install runc, or name another runtime with --runtime',
+  },
+  ERR_STACKSHIM_RUNTIME_TOO_OLD: {
+    kind: 'unavailable',
+    meaning: 'the OCI runtime is older than what stackshim can drive',
+    hint: 'install a newer runtime; stackshim doctor names the versions',
+  },
+  ERR_STACKSHIM_RUNTIME_FAILED: {
+    kind: 'internal',
+    meaning: 'the OCI runtime could not create or start the container',
+    hint: 'see details.log for what the runtime said; stackshim doctor checks the host',
+  },
+  ERR_STACKSHIM_COMMAND_NOT_FOUND: {
+    kind: 'not_found',
+    meaning: 'the command does not exist in the stack',
+    hint: 'check the name, and PATH in the stack',
+  },
+  ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE: {
+    kind: 'invalid',
+    meaning: 'the command exists but cannot be executed',
+    hint: 'check its mode, its format and its #! line',
+  },
+  // tasks
+  ERR_STACKSHIM_TASK_CONFLICT: {
+    kind: 'conflict',
+    meaning: 'a task with this id exists on the machine',
+    hint: 'choose another --name, or end that task with stackshim kill',
+  },
+  ERR_STACKSHIM_TASK_NOT_FOUND: {
+    kind: 'not_found',
+    meaning: 'no task with this id exists on the machine',
+    hint: 'stackshim ps lists the tasks',
+  },
+  ERR_STACKSHIM_TASK_ABORTED: {
+    kind: 'aborted',
+    meaning: 'the caller cancelled the task before it was prepared',
+    hint: 'nothing was started; run it again when wanted',
+  },
+  ERR_STACKSHIM_SLOTS_EXHAUSTED: {
+    kind: 'exhausted',
+    meaning: 'every slot of this machine is taken by a running task',
+    hint: 'wait for tasks to end, or run stackshim reap for what dead owners left',
+  },
+  ERR_STACKSHIM_RECORD_CORRUPT: {
+    kind: 'internal',
+    meaning: "a task's record cannot be read",
+    hint: 'docs/recovery.md tells how to remove what that task left',
+  },
+  // layers, images, stacks
+  ERR_STACKSHIM_LAYER_INVALID: {
+    kind: 'invalid',
+    meaning: 'a layer tar holds something that no layer may hold, or is malformed',
+    hint: 'rebuild the image; the message names the entry',
+  },
+  ERR_STACKSHIM_LAYER_TOO_LARGE: {
+    kind: 'exhausted',
+    meaning: 'a layer or archive is over a limit on entries, bytes or compression ratio',
+    hint: 'split it or leave out what is not needed',
+  },
+  ERR_STACKSHIM_LAYER_CORRUPT: {
+    kind: 'internal',
+    meaning: 'a stored layer is missing, damaged or not what its name says',
+    hint: 'build the stacks that use it again',
+  },
+  ERR_STACKSHIM_IMAGE_INVALID: {
+    kind: 'invalid',
+    meaning: 'an OCI image layout, manifest or config is malformed or does not match its digest',
+    hint: 'make the image again; the message names the blob',
+  },
+  ERR_STACKSHIM_IMAGE_CORRUPT: {
+    kind: 'internal',
+    meaning: 'a stored image file cannot be read or does not hold what its name says',
+    hint: 'build the stack again',
+  },
+  ERR_STACKSHIM_STACK_NOT_FOUND: {
+    kind: 'not_found',
+    meaning: 'no stack, revision or image of this name exists here',
+    hint: 'stackshim stack ls lists the stacks; stackshim stack build makes one',
+  },
+  ERR_STACKSHIM_STACK_CORRUPT: {
+    kind: 'internal',
+    meaning: 'a generation or revision file cannot be read',
+    hint: 'docs/recovery.md tells how to go back to an earlier generation',
+  },
+  ERR_STACKSHIM_STACK_BUSY: {
+    kind: 'conflict',
+    meaning: 'another process is changing the stacks',
+    hint: 'wait for it to finish, then try again',
+  },
+  ERR_STACKSHIM_BUILD_FAILED: {
+    kind: 'invalid',
+    meaning: 'the image builder failed',
+    hint: 'see what the builder printed; nothing stored was changed',
+  },
+  ERR_STACKSHIM_SMOKE_FAILED: {
+    kind: 'invalid',
+    meaning: "the stack's smoke command failed in a real task",
+    hint: 'the new revision was not made current; correct the Dockerfile and build again',
+  },
+  // code packages
+  ERR_STACKSHIM_CODE_INVALID: {
+    kind: 'invalid',
+    meaning: 'a code directory or archive is malformed or holds something that it may not hold',
+    hint: 'pack it again; the message names the entry',
+  },
+  ERR_STACKSHIM_INTERNAL: {
+    kind: 'internal',
+    meaning: 'a defect in stackshim',
+    hint: 'report it with the message and the cause',
+  },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof errorCodes;

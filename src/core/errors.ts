@@ -1,0 +1,62 @@
+/** The one error type of stackshim. Callers match on `code` and `kind`, never on the message. */
+import { type ErrorCode, type ErrorKind, errorCodes } from './error-codes.ts';
+
+export interface ErrorOptions {
+  /** What to do about it, one sentence. Defaults to the registry's hint for the code. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+  /** JSON-safe facts for programs: paths, limits, names. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+export interface ErrorJson {
+  readonly code: ErrorCode;
+  readonly kind: ErrorKind;
+  readonly message: string;
+  readonly hint: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly cause?: string;
+}
+
+export class StackshimError extends Error {
+  override readonly name = 'StackshimError';
+  readonly code: ErrorCode;
+  readonly kind: ErrorKind;
+  readonly hint: string;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.kind = errorCodes[code].kind;
+    this.hint = options.hint ?? errorCodes[code].hint;
+    this.details = options.details ?? {};
+  }
+
+  toJSON(): ErrorJson {
+    const cause = this.cause === undefined ? {} : { cause: messageOf(this.cause) };
+    const { code, kind, message, hint, details } = this;
+    return { code, kind, message, hint, details, ...cause };
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** The `code` of a system error (`ENOENT`, …), undefined for anything else. */
+export function errnoCodeOf(thrown: unknown): string | undefined {
+  if (!(thrown instanceof Error) || !('code' in thrown)) return undefined;
+  return typeof thrown.code === 'string' && /^E[A-Z0-9]+$/.test(thrown.code) ? thrown.code : undefined;
+}
+
+/** Passes a {@link StackshimError} through; wraps anything else in one with `code`. */
+export function toStackshimError(
+  thrown: unknown,
+  code: ErrorCode,
+  operation: string,
+): StackshimError {
+  if (thrown instanceof StackshimError) return thrown;
+  return new StackshimError(code, `${operation}: ${messageOf(thrown)}`, { cause: thrown });
+}

@@ -1,0 +1,55 @@
+/** Where everything lies on disk: pure path arithmetic over three folders. docs/on-disk-layout.md describes it. */
+import type { LayerId, StackName, TaskId } from './ids.ts';
+
+export interface Layout {
+  /** Durable state: `/var/lib/stackshim` (STACKSHIM_ROOT). */
+  readonly root: string;
+  /** State of this boot: `/run/stackshim` (STACKSHIM_RUN). */
+  readonly run: string;
+  /** The operator's policy file: `/etc/stackshim/policy.json` (STACKSHIM_POLICY). */
+  readonly policyFile: string;
+  /** Shared by every installation of the machine: uid ranges must not meet. */
+  readonly slots: string;
+}
+
+export interface LayoutOptions {
+  readonly root?: string;
+  readonly run?: string;
+  readonly policyFile?: string;
+}
+
+/** The layout named by `options`, else by the environment, else the default one. */
+export function layoutFrom(
+  options: LayoutOptions,
+  env: Readonly<Record<string, string | undefined>>,
+): Layout {
+  return {
+    root: options.root ?? env['STACKSHIM_ROOT'] ?? '/var/lib/stackshim',
+    run: options.run ?? env['STACKSHIM_RUN'] ?? '/run/stackshim',
+    policyFile: options.policyFile ?? env['STACKSHIM_POLICY'] ?? '/etc/stackshim/policy.json',
+    slots: '/run/lock/stackshim',
+  };
+}
+
+// under the root folder
+export const layersDir = (layout: Layout) => `${layout.root}/layers`;
+export const layerFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.erofs`;
+export const layerRecordFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.json`;
+export const imagesDir = (layout: Layout) => `${layout.root}/images`;
+export const stacksDir = (layout: Layout) => `${layout.root}/stacks`;
+export const stackDir = (layout: Layout, name: StackName) => `${layout.root}/stacks/${name}`;
+export const generationsDir = (layout: Layout) => `${layout.root}/generations`;
+export const currentLink = (layout: Layout) => `${layout.root}/current`;
+export const tmpDir = (layout: Layout) => `${layout.root}/tmp`;
+export const locksDir = (layout: Layout) => `${layout.root}/locks`;
+export const buildDir = (layout: Layout) => `${layout.root}/build`;
+export const runtimesDir = (layout: Layout) => `${layout.root}/runtimes`;
+export const scratchDir = (layout: Layout) => `${layout.root}/scratch`;
+export const taskScratchDir = (layout: Layout, id: TaskId) => `${layout.root}/scratch/${id}`;
+
+// under the run folder
+export const mountedLayersDir = (layout: Layout) => `${layout.run}/layers`;
+export const mountedLayerDir = (layout: Layout, id: LayerId) => `${layout.run}/layers/${id}`;
+export const tasksDir = (layout: Layout) => `${layout.run}/tasks`;
+export const taskDir = (layout: Layout, id: TaskId) => `${layout.run}/tasks/${id}`;
+export const runtimeStateDir = (layout: Layout) => `${layout.run}/runtime`;

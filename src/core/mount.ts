@@ -1,0 +1,35 @@
+/** Mounts as plain data: rooms plan them, one interpreter (`rootfs/mount-rootfs.ts`) carries them out. */
+
+/** A contiguous range of host ids that a task's ids 0…size-1 are mapped to. */
+export interface IdRange {
+  /** Host id of the task's id 0. */
+  readonly base: number;
+  readonly size: number;
+}
+
+/** A read-only filesystem image to stand below an overlay. */
+export type LayerSource =
+  /** A layer that is mounted already. */
+  | { readonly kind: 'mounted'; readonly path: string }
+  /** An EROFS file that this task alone uses. */
+  | { readonly kind: 'file'; readonly path: string };
+
+/** An overlay of layers and a private writable upper. */
+export interface OverlayMount {
+  readonly type: 'overlay';
+  readonly target: string;
+  /** Lowest first, as in an OCI image. */
+  readonly layers: readonly LayerSource[];
+  /** Folder that holds `upper/` and `work/`; both are made when missing. */
+  readonly scratch: string;
+}
+
+/** A host file or folder seen again at another place. */
+export interface BindMount {
+  readonly type: 'bind';
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+export type Mount = OverlayMount | BindMount;

@@ -1,0 +1,93 @@
+/** A task as the pipeline sees it: parsed, every quantity in its base unit, nothing optional left to guess. */
+import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
+
+/** `name`, `name@rev:N` or `name@sha256:…`. */
+export interface StackReference {
+  readonly name: StackName;
+  readonly revision?: number;
+  readonly image?: ImageDigest;
+}
+
+export interface TaskLimits {
+  readonly memoryBytes?: number;
+  readonly cpus?: number;
+  readonly pids?: number;
+  /** Wall time from start to the kill. */
+  readonly timeoutMs?: number;
+  /** Both streams together; passing it ends the task. */
+  readonly outputBytes?: number;
+}
+
+export interface Ulimit {
+  /** OCI name: `RLIMIT_NOFILE`. */
+  readonly type: string;
+  readonly soft: number;
+  readonly hard: number;
+}
+
+export interface BindRequest {
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+export interface TmpfsRequest {
+  readonly target: string;
+  readonly sizeBytes?: number;
+  /** Octal mode as given: `1777`. */
+  readonly mode?: string;
+}
+
+export type FileInput =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'file'; readonly path: string };
+
+export interface TaskSpec {
+  /** Absent: the pipeline draws a random one. */
+  readonly id?: TaskId;
+  readonly stack: StackReference;
+  /** Empty: the image's own entrypoint and command. */
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly workdir?: string;
+  /** `name|uid[:group|gid]`. */
+  readonly user?: string;
+  readonly hostname?: string;
+  readonly limits: TaskLimits;
+  readonly ulimits: readonly Ulimit[];
+  readonly mounts: readonly BindRequest[];
+  readonly tmpfs: readonly TmpfsRequest[];
+  readonly readOnly: boolean;
+  readonly network: 'none' | 'host';
+  /** Names with the `CAP_` prefix. */
+  readonly capAdd: readonly string[];
+  /** `ALL` drops the whole list. */
+  readonly capDrop: readonly string[];
+  /** A profile file, `unconfined`, or absent for the bundle's own. */
+  readonly seccomp?: string;
+  readonly noNewPrivileges: boolean;
+  readonly userns: 'auto' | 'host';
+  readonly init: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly tty: boolean;
+  readonly interactive: boolean;
+  /** Between TERM and KILL. */
+  readonly stopTimeoutMs: number;
+  /** `runc`, `crun`, `runsc` or an absolute path. */
+  readonly runtime: string;
+  /** Name of a bundle template; absent: the image's label, else `default`. */
+  readonly bundle?: string;
+  /** A directory, `.tar.gz` or `.zip` on the host. */
+  readonly code?: string;
+  readonly payload?: FileInput;
+  readonly config?: FileInput;
+  readonly keep: boolean;
+  readonly remove: 'sync' | 'async';
+  /** How much of each stream a capture keeps: first half and last half. */
+  readonly captureBytes: number;
+}
+
+/** A spec that the policy has let through: every limit is set. */
+export interface AdmittedTaskSpec extends TaskSpec {
+  readonly limits: Required<TaskLimits>;
+}

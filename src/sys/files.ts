@@ -1,0 +1,56 @@
+/** Files that are whole or absent: written under a temporary name, then renamed. */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { mkdir, open, rename, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+export interface AtomicWriteOptions {
+  /** Survives a power cut once the promise resolves: the file and its folder are synced. Only under the root folder. */
+  readonly durable: boolean;
+  readonly mode?: number;
+}
+
+/** Replaces `path` with `data` in one step. On failure the old file stays and no temporary one is left. */
+export async function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array,
+  options: AtomicWriteOptions,
+): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    const file = await open(temporary, 'wx', options.mode ?? 0o644);
+    try {
+      await file.writeFile(data);
+      if (options.durable) await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch((unlinkError: NodeJS.ErrnoException) => {
+      if (unlinkError.code !== 'ENOENT') throw new AggregateError([error, unlinkError], `write ${path}`);
+    });
+    throw error;
+  }
+  if (options.durable) await syncDirectory(dirname(path));
+}
+
+/** Makes the entries of a folder survive a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Makes a folder and its parents where missing; an existing one keeps its mode. */
+export async function ensureDirectory(path: string, mode: number): Promise<void> {
+  await mkdir(path, { recursive: true, mode });
+}
+
+/** The same, at once: for the task path, where a thread-pool trip costs more than the call. */
+export function ensureDirectorySync(path: string, mode: number): void {
+  mkdirSync(path, { recursive: true, mode });
+}

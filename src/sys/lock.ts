@@ -1,0 +1,27 @@
+/** Locks that the kernel releases when their holder dies: flock(2) on a file. */
+import { openSync } from 'node:fs';
+import { constants } from 'node:fs';
+import type { Fd, System } from './system.ts';
+
+/** A held lock. Closing it releases it; the file stays. */
+export interface FileLock {
+  readonly fd: Fd;
+  release(): void;
+}
+
+/** Takes the lock on `path` (made when missing). Undefined when another holds it and `wait` is false; waiting blocks the thread. */
+export function takeFileLock(
+  system: System,
+  path: string,
+  options: { readonly wait: boolean },
+): FileLock | undefined {
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  try {
+    if (system.lockFile(fd, options)) return { fd, release: () => system.close(fd) };
+  } catch (error) {
+    system.close(fd);
+    throw error;
+  }
+  system.close(fd);
+  return undefined;
+}

@@ -1,0 +1,94 @@
+/**
+ * The kernel, as stackshim uses it. One implementation (`linux-system.ts`) calls libc; tests of pure rooms use a recording fake.
+ * Every method throws a {@link SystemError} when the kernel refuses, unless its comment says otherwise.
+ */
+
+/** An open file descriptor; whoever receives it closes it. */
+export type Fd = number;
+
+export interface System {
+  // mounts: open_tree(2), mount_setattr(2), fsopen(2), fsconfig(2), fsmount(2), move_mount(2), umount2(2)
+  /** Clones the mount (or the folder or file as a bind) at `path`, detached; `recursive` takes the mounts below along. */
+  openTreeClone(path: string, options: { readonly recursive: boolean }): Fd;
+  /** Maps the ids of a detached mount through a user namespace. */
+  idmapMount(mountFd: Fd, userNamespaceFd: Fd): void;
+  /** Sets MOUNT_ATTR_* bits on a detached mount and makes it private. */
+  restrictMount(mountFd: Fd, attributes: number, options: { readonly recursive: boolean }): void;
+  fsOpen(filesystem: string): Fd;
+  fsConfigString(contextFd: Fd, key: string, value: string): void;
+  fsConfigFlag(contextFd: Fd, key: string): void;
+  fsConfigFd(contextFd: Fd, key: string, fd: Fd): void;
+  fsConfigCreate(contextFd: Fd): void;
+  /** What the kernel logged in a filesystem context since it was opened: the reason behind an EINVAL. */
+  fsContextLog(contextFd: Fd): string;
+  fsMount(contextFd: Fd, attributes: number): Fd;
+  attachMount(mountFd: Fd, target: string): void;
+  bindMount(source: string, target: string): void;
+  /** Detaches the topmost mount at `target`. Returns false when nothing is mounted there. */
+  detachMount(target: string): boolean;
+
+  // files
+  /** Takes an exclusive flock. Returns false when another open file holds it and `wait` is false. */
+  lockFile(fd: Fd, options: { readonly wait: boolean }): boolean;
+  /** Opens a path for reading with every link resolved beneath `rootFd`: openat2(2) with RESOLVE_IN_ROOT. */
+  openInRoot(rootFd: Fd, path: string): Fd;
+  /** Closes a descriptor; a descriptor that is closed already is an error. */
+  close(fd: Fd): void;
+
+  // processes
+  /** Makes orphaned descendants ours to wait for: prctl(PR_SET_CHILD_SUBREAPER). */
+  becomeSubreaper(): void;
+  openPidfd(pid: number): Fd;
+  /** Sends a signal. Returns false when the process is gone. */
+  signalPidfd(pidfd: Fd, signal: number): boolean;
+  /** The exit of a child of ours, undefined while it runs. */
+  waitPidfd(pidfd: Fd): ProcessExit | undefined;
+  createEpoll(): Fd;
+  addToEpoll(epollFd: Fd, fd: Fd): void;
+  removeFromEpoll(epollFd: Fd, fd: Fd): void;
+  /** Descriptors that are ready now, at most `limit`; returns at once. */
+  pollEpoll(epollFd: Fd, limit: number): readonly Fd[];
+  /** The same, waiting on another thread up to `timeoutMs`; undefined where the engine cannot. */
+  readonly waitEpoll:
+    | ((epollFd: Fd, limit: number, timeoutMs: number) => Promise<readonly Fd[]>)
+    | undefined;
+
+  // streams
+  /** A close-on-exec pipe: [read end, write end]. */
+  createPipe(): readonly [Fd, Fd];
+  /** A listening close-on-exec, non-blocking unix stream socket bound at `path`. */
+  listenUnix(path: string): Fd;
+  /** Accepts a waiting connection and takes the descriptor sent with its first message. Throws EAGAIN when none waits. */
+  receiveFd(listenFd: Fd): Fd;
+  windowSize(ttyFd: Fd): WindowSize;
+  setWindowSize(ttyFd: Fd, size: WindowSize): void;
+}
+
+export interface ProcessExit {
+  /** Exit code 0-255, null when a signal ended it. */
+  readonly exitCode: number | null;
+  /** Signal number, null when it exited. */
+  readonly signal: number | null;
+}
+
+export interface WindowSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** A refused system call; `code` is the errno's name as Node gives it. */
+export class SystemError extends Error {
+  override readonly name = 'SystemError';
+  readonly syscall: string;
+  readonly errno: number;
+  readonly code: string;
+
+  constructor(syscall: string, errno: number, code: string, subject?: string) {
+    super(`${syscall}${subject === undefined ? '' : ` ${subject}`}: ${code}`);
+    this.syscall = syscall;
+    this.errno = errno;
+    this.code = code;
+  }
+}
+
+export const MOUNT_ATTR = { RDONLY: 0x1, NOSUID: 0x2, NODEV: 0x4, NOEXEC: 0x8, IDMAP: 0x10_0000 } as const;

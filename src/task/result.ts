@@ -1,0 +1,72 @@
+/** The result record: what became of one task. docs/task-spec.md describes every field. */
+import type { ErrorJson } from '../core/errors.ts';
+import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
+
+export type Verdict =
+  | 'succeeded'
+  | 'failed'
+  | 'signaled'
+  | 'timed_out'
+  | 'oom_killed'
+  | 'output_limited'
+  | 'cancelled'
+  | 'setup_failed';
+
+/** Milliseconds spent in each phase; a phase that was never reached is 0. */
+export interface PhaseTimes {
+  readonly resolve: number;
+  readonly assemble: number;
+  readonly configure: number;
+  readonly start: number;
+  readonly run: number;
+  readonly account: number;
+  readonly remove: number;
+}
+
+/** Null: not measured by this kernel, cgroup version or runtime, or the command never ran. */
+export interface Usage {
+  readonly wallMs: number | null;
+  readonly cpuUserMs: number | null;
+  readonly cpuSystemMs: number | null;
+  readonly memoryPeakBytes: number | null;
+  readonly pidsPeak: number | null;
+  readonly oomKills: number | null;
+  readonly ioReadBytes: number | null;
+  readonly ioWriteBytes: number | null;
+}
+
+export interface TaskOutput {
+  readonly stdoutBytes: number;
+  readonly stderrBytes: number;
+  /** True when a captured stream lost its middle, or output was cut by the limit. */
+  readonly truncated: boolean;
+  /** Captured text, present only when capture was asked for. Bytes that are not UTF-8 become U+FFFD. */
+  readonly stdout?: string;
+  readonly stderr?: string;
+}
+
+export interface TaskResult {
+  readonly id: TaskId;
+  readonly stack: StackName;
+  readonly revision: number;
+  readonly image: ImageDigest;
+  readonly verdict: Verdict;
+  /** The command's exit code; null when a signal ended it or it never ran. */
+  readonly exitCode: number | null;
+  /** Name of the signal that ended it: `SIGKILL`. */
+  readonly signal: string | null;
+  /** True only where the platform, not the task, was at fault. */
+  readonly retryable: boolean;
+  /** Why the command never ran (`setup_failed`), else null. */
+  readonly error: ErrorJson | null;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly phasesMs: PhaseTimes;
+  readonly usage: Usage;
+  readonly output: TaskOutput;
+  /** True only after processes, cgroups, mounts, files and runtime state were each checked to be gone. */
+  readonly removed: boolean;
+  /** What was not removed, one path or name each. */
+  readonly leftovers: readonly string[];
+}
