@@ -3,24 +3,33 @@
 /** A C integer, a NUL-terminated string, or memory that the call reads or writes. */
 export type FfiArgument = number | bigint | string | Uint8Array;
 
-/** libc functions that are bound by name; newer calls go through `syscall`, whose numbers are the same on x86-64 and arm64. */
-export type LibcFunction =
-  | 'accept4'
-  | 'bind'
-  | 'epoll_create1'
-  | 'epoll_ctl'
-  | 'epoll_wait'
-  | 'flock'
-  | 'ioctl'
-  | 'listen'
-  | 'mount'
-  | 'pipe2'
-  | 'prctl'
-  | 'recvmsg'
-  | 'socket'
-  | 'syscall'
-  | 'umount2'
-  | 'waitid';
+/**
+ * libc functions that are bound by name, with the number of integer arguments each is called with.
+ * Newer calls go through `syscall` (its number and six more), whose numbers are the same on x86-64 and arm64.
+ */
+export const libcArity = {
+  accept4: 4,
+  bind: 3,
+  epoll_create1: 1,
+  epoll_ctl: 4,
+  epoll_wait: 4,
+  flock: 2,
+  ioctl: 3,
+  listen: 2,
+  mount: 5,
+  pipe2: 2,
+  prctl: 5,
+  recvmsg: 3,
+  socket: 3,
+  syscall: 7,
+  umount2: 2,
+  waitid: 5,
+} as const;
+
+export type LibcFunction = keyof typeof libcArity;
+
+/** Functions whose result is a C `long`; the others return `int`. */
+export const returnsLong: ReadonlySet<LibcFunction> = new Set(['recvmsg', 'syscall']);
 
 export interface Ffi {
   /** Calls a libc function. Returns its result, or minus errno where it returned -1. */

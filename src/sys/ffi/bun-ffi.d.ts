@@ -1,0 +1,15 @@
+/** The part of Bun's FFI module that is used here. */
+declare module 'bun:ffi' {
+  export type Pointer = number & { readonly __pointer: unique symbol };
+  export type BoundFunction = (...args: readonly (number | bigint)[]) => number | bigint;
+  interface Signature {
+    readonly args: readonly 'i64'[];
+    readonly returns: 'i32' | 'i64' | 'ptr';
+  }
+  export function dlopen<Name extends string>(
+    library: string,
+    symbols: Readonly<Record<Name, Signature>>,
+  ): { readonly symbols: Readonly<Record<Name, BoundFunction>> };
+  export function ptr(memory: Uint8Array): Pointer;
+  export const read: { i32(pointer: Pointer, offset: number): number };
+}

@@ -1,0 +1,45 @@
+/** One libc call with its errno turned into a {@link SystemError}. */
+import { constants } from 'node:os';
+import { ffi } from '#ffi';
+import type { FfiArgument, LibcFunction } from './ffi/contract.ts';
+import { SystemError } from './system.ts';
+
+const errnoNames = new Map<number, string>(
+  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+);
+
+/** Names the errnos that Node's table lacks and that the calls used here give. */
+const extraNames: Readonly<Record<number, string>> = { 15: 'ENOTBLK', 117: 'EUCLEAN' };
+
+export interface Invocation {
+  /** The call as a message names it: `open_tree`, not `syscall`. */
+  readonly name: string;
+  /** What it was done to: a path, mostly. */
+  readonly subject?: string;
+}
+
+/** Calls `fn`. Throws a {@link SystemError} when it fails. */
+export function invoke(as: Invocation, fn: LibcFunction, ...args: readonly FfiArgument[]): number {
+  const result = ffi.call(fn, ...args);
+  if (result < 0) throw toSystemError(as, -result);
+  return result;
+}
+
+/** The same, returning undefined where the errno is one of `expected`. */
+export function invokeUnless(
+  expected: readonly string[],
+  as: Invocation,
+  fn: LibcFunction,
+  ...args: readonly FfiArgument[]
+): number | undefined {
+  const result = ffi.call(fn, ...args);
+  if (result >= 0) return result;
+  const error = toSystemError(as, -result);
+  if (expected.includes(error.code)) return undefined;
+  throw error;
+}
+
+function toSystemError(as: Invocation, errno: number): SystemError {
+  const code = errnoNames.get(errno) ?? extraNames[errno] ?? `E${errno}`;
+  return new SystemError(as.name, errno, code, as.subject);
+}

@@ -1,0 +1,114 @@
+/** The mount API of Linux: open_tree(2), mount_setattr(2), fsopen(2), fsconfig(2), fsmount(2), move_mount(2), umount2(2). */
+import { readSync } from 'node:fs';
+import { invoke, invokeUnless } from './invoke.ts';
+import { MOUNT_ATTR, type System, SystemError } from './system.ts';
+
+const SYS = {
+  open_tree: 428,
+  move_mount: 429,
+  fsopen: 430,
+  fsconfig: 431,
+  fsmount: 432,
+  mount_setattr: 442,
+} as const;
+
+const AT_FDCWD = -100;
+const AT_RECURSIVE = 0x8000;
+const AT_EMPTY_PATH = 0x1000;
+const OPEN_TREE_CLONE_CLOEXEC = 0x8_0001;
+const FSOPEN_CLOEXEC = 1;
+const FSMOUNT_CLOEXEC = 1;
+const FSCONFIG = { flag: 0, string: 1, fd: 5, create: 6 } as const;
+const MOVE_MOUNT_F_EMPTY_PATH = 4;
+const MS_BIND = 0x1000;
+const MS_PRIVATE = 0x4_0000;
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+
+type MountCalls = Pick<
+  System,
+  | 'openTreeClone'
+  | 'idmapMount'
+  | 'restrictMount'
+  | 'fsOpen'
+  | 'fsConfigString'
+  | 'fsConfigFlag'
+  | 'fsConfigFd'
+  | 'fsConfigCreate'
+  | 'fsContextLog'
+  | 'fsMount'
+  | 'attachMount'
+  | 'bindMount'
+  | 'detachMount'
+>;
+
+/** struct mount_attr: attributes to set, to clear, propagation, user namespace. */
+function mountAttributes(set: number, propagation: number, userNamespaceFd: number): Buffer {
+  const attributes = Buffer.alloc(32);
+  attributes.writeBigUInt64LE(BigInt(set), 0);
+  attributes.writeBigUInt64LE(BigInt(propagation), 16);
+  attributes.writeBigUInt64LE(BigInt(userNamespaceFd), 24);
+  return attributes;
+}
+
+export const linuxMounts: MountCalls = {
+  openTreeClone(path, { recursive }) {
+    const flags = OPEN_TREE_CLONE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
+    return invoke({ name: 'open_tree', subject: path }, 'syscall', SYS.open_tree, AT_FDCWD, path, flags);
+  },
+  idmapMount(mountFd, userNamespaceFd) {
+    const attributes = mountAttributes(MOUNT_ATTR.IDMAP, 0, userNamespaceFd);
+    const { mount_setattr } = SYS;
+    invoke({ name: 'mount_setattr', subject: 'idmap' }, 'syscall', mount_setattr, mountFd, '', AT_EMPTY_PATH, attributes, 32);
+  },
+  restrictMount(mountFd, set, { recursive }) {
+    const flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+    const attributes = mountAttributes(set, MS_PRIVATE, 0);
+    invoke({ name: 'mount_setattr' }, 'syscall', SYS.mount_setattr, mountFd, '', flags, attributes, 32);
+  },
+  fsOpen: (filesystem) =>
+    invoke({ name: 'fsopen', subject: filesystem }, 'syscall', SYS.fsopen, filesystem, FSOPEN_CLOEXEC),
+  fsConfigString(contextFd, key, value) {
+    invoke({ name: 'fsconfig', subject: `${key}=${value}` }, 'syscall', SYS.fsconfig, contextFd, FSCONFIG.string, key, value, 0);
+  },
+  fsConfigFlag(contextFd, key) {
+    invoke({ name: 'fsconfig', subject: key }, 'syscall', SYS.fsconfig, contextFd, FSCONFIG.flag, key, 0, 0);
+  },
+  fsConfigFd(contextFd, key, fd) {
+    invoke({ name: 'fsconfig', subject: key }, 'syscall', SYS.fsconfig, contextFd, FSCONFIG.fd, key, 0, fd);
+  },
+  fsConfigCreate(contextFd) {
+    invoke({ name: 'fsconfig', subject: 'create' }, 'syscall', SYS.fsconfig, contextFd, FSCONFIG.create, 0, 0, 0);
+  },
+  fsContextLog(contextFd) {
+    const lines: string[] = [];
+    const line = Buffer.alloc(4096);
+    try {
+      // Each read gives one message; ENODATA ends the list, the bound guards against a kernel that never says so.
+      while (lines.length < 32) lines.push(line.toString('utf8', 0, readSync(contextFd, line)).trim());
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENODATA')) throw error;
+    }
+    return lines.join('; ');
+  },
+  fsMount: (contextFd, attributes) =>
+    invoke({ name: 'fsmount' }, 'syscall', SYS.fsmount, contextFd, FSMOUNT_CLOEXEC, attributes),
+  attachMount(mountFd, target) {
+    const { move_mount } = SYS;
+    invoke({ name: 'move_mount', subject: target }, 'syscall', move_mount, mountFd, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
+  },
+  bindMount(source, target) {
+    invoke({ name: 'mount --bind', subject: `${source} on ${target}` }, 'mount', source, target, 0, MS_BIND, 0);
+  },
+  detachMount(target) {
+    // EINVAL: not a mount point. ENOENT: not even a path.
+    const nothing = ['EINVAL', 'ENOENT', 'ENOTDIR'];
+    const as = { name: 'umount2', subject: target };
+    return invokeUnless(nothing, as, 'umount2', target, MNT_DETACH | UMOUNT_NOFOLLOW) !== undefined;
+  },
+};
+
+/** True when the kernel says that a file cannot be mounted without a loop device. */
+export const needsLoopDevice = (error: unknown): boolean =>
+  error instanceof SystemError && error.code === 'ENOTBLK';
+

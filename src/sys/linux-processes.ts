@@ -1,0 +1,103 @@
+/** Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), waitid(2), epoll(7), prctl(2), flock(2), openat2(2). */
+import { closeSync } from 'node:fs';
+import { ffi } from '#ffi';
+import { invoke, invokeUnless } from './invoke.ts';
+import type { Fd, ProcessExit, System } from './system.ts';
+
+const SYS = { pidfd_send_signal: 424, pidfd_open: 434, openat2: 437 } as const;
+const PR_SET_CHILD_SUBREAPER = 36;
+const P_PIDFD = 3;
+const WNOHANG = 1;
+const WEXITED = 4;
+const CLD_EXITED = 1;
+const EPOLL_CLOEXEC = 0x8_0000;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EPOLLIN = 1;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const O_CLOEXEC = 0x8_0000;
+const RESOLVE_NO_MAGICLINKS = 0x2;
+const RESOLVE_IN_ROOT = 0x10;
+/** struct epoll_event is packed on x86-64 alone. */
+const epollEvent = process.arch === 'x64' ? { size: 12, data: 4 } : { size: 16, data: 8 };
+
+type ProcessCalls = Pick<
+  System,
+  | 'lockFile'
+  | 'openInRoot'
+  | 'close'
+  | 'becomeSubreaper'
+  | 'openPidfd'
+  | 'signalPidfd'
+  | 'waitPidfd'
+  | 'createEpoll'
+  | 'addToEpoll'
+  | 'removeFromEpoll'
+  | 'pollEpoll'
+  | 'waitEpoll'
+>;
+
+function descriptorsIn(events: Buffer, count: number): Fd[] {
+  return Array.from({ length: count }, (_, index) =>
+    events.readInt32LE(index * epollEvent.size + epollEvent.data),
+  );
+}
+
+const { epollWaitAsync } = ffi;
+
+export const linuxProcesses: ProcessCalls = {
+  lockFile(fd, { wait }) {
+    const operation = LOCK_EX | (wait ? 0 : LOCK_NB);
+    return invokeUnless(['EAGAIN'], { name: 'flock' }, 'flock', fd, operation) !== undefined;
+  },
+  openInRoot(rootFd, path) {
+    // struct open_how: flags, mode, resolve.
+    const how = Buffer.alloc(24);
+    how.writeBigUInt64LE(BigInt(O_CLOEXEC), 0);
+    how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
+    return invoke({ name: 'openat2', subject: path }, 'syscall', SYS.openat2, rootFd, path, how, 24);
+  },
+  close: closeSync,
+  becomeSubreaper() {
+    invoke({ name: 'prctl', subject: 'PR_SET_CHILD_SUBREAPER' }, 'prctl', PR_SET_CHILD_SUBREAPER, 1);
+  },
+  openPidfd: (pid) =>
+    invoke({ name: 'pidfd_open', subject: String(pid) }, 'syscall', SYS.pidfd_open, pid, 0),
+  signalPidfd(pidfd, signal) {
+    const as = { name: 'pidfd_send_signal', subject: String(signal) };
+    return invokeUnless(['ESRCH'], as, 'syscall', SYS.pidfd_send_signal, pidfd, signal, 0, 0) !== undefined;
+  },
+  waitPidfd(pidfd): ProcessExit | undefined {
+    // siginfo_t: si_code at 8, si_pid at 16, si_status at 24.
+    const info = Buffer.alloc(128);
+    invoke({ name: 'waitid' }, 'waitid', P_PIDFD, pidfd, info, WEXITED | WNOHANG);
+    if (info.readInt32LE(16) === 0) return undefined;
+    const status = info.readInt32LE(24);
+    return info.readInt32LE(8) === CLD_EXITED
+      ? { exitCode: status, signal: null }
+      : { exitCode: null, signal: status };
+  },
+  createEpoll: () => invoke({ name: 'epoll_create1' }, 'epoll_create1', EPOLL_CLOEXEC),
+  addToEpoll(epollFd, fd) {
+    const event = Buffer.alloc(epollEvent.size);
+    event.writeUInt32LE(EPOLLIN, 0);
+    event.writeInt32LE(fd, epollEvent.data);
+    invoke({ name: 'epoll_ctl', subject: 'add' }, 'epoll_ctl', epollFd, EPOLL_CTL_ADD, fd, event);
+  },
+  removeFromEpoll(epollFd, fd) {
+    invoke({ name: 'epoll_ctl', subject: 'del' }, 'epoll_ctl', epollFd, EPOLL_CTL_DEL, fd, 0);
+  },
+  pollEpoll(epollFd, limit) {
+    const events = Buffer.alloc(epollEvent.size * limit);
+    const ready = invokeUnless(['EINTR'], { name: 'epoll_wait' }, 'epoll_wait', epollFd, events, limit, 0);
+    return descriptorsIn(events, ready ?? 0);
+  },
+  waitEpoll:
+    epollWaitAsync === undefined
+      ? undefined
+      : async (epollFd, limit, timeoutMs) => {
+          const events = Buffer.alloc(epollEvent.size * limit);
+          return descriptorsIn(events, await epollWaitAsync(epollFd, events, limit, timeoutMs));
+        },
+};

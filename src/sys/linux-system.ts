@@ -1,0 +1,7 @@
+/** The real kernel behind the `System` port. */
+import { linuxMounts } from './linux-mounts.ts';
+import { linuxProcesses } from './linux-processes.ts';
+import { linuxStreams } from './linux-streams.ts';
+import type { System } from './system.ts';
+
+export const linuxSystem: System = { ...linuxMounts, ...linuxProcesses, ...linuxStreams };
