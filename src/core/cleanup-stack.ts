@@ -45,7 +45,10 @@ export class CleanupStack {
 async function within(pending: Promise<void>, remainingMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('the clean-up deadline passed')), Math.max(0, remainingMs));
+    timer = setTimeout(
+      () => reject(new Error('the clean-up deadline passed')),
+      Math.max(0, remainingMs),
+    );
   });
   try {
     await Promise.race([pending, expired]);

@@ -48,7 +48,9 @@ export function messageOf(thrown: unknown): string {
 /** The `code` of a system error (`ENOENT`, …), undefined for anything else. */
 export function errnoCodeOf(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error) || !('code' in thrown)) return undefined;
-  return typeof thrown.code === 'string' && /^E[A-Z0-9]+$/.test(thrown.code) ? thrown.code : undefined;
+  return typeof thrown.code === 'string' && /^E[A-Z0-9]+$/.test(thrown.code)
+    ? thrown.code
+    : undefined;
 }
 
 /** Passes a {@link StackshimError} through; wraps anything else in one with `code`. */

@@ -28,7 +28,8 @@ export async function writeFileAtomic(
     await rename(temporary, path);
   } catch (error) {
     await unlink(temporary).catch((unlinkError: NodeJS.ErrnoException) => {
-      if (unlinkError.code !== 'ENOENT') throw new AggregateError([error, unlinkError], `write ${path}`);
+      if (unlinkError.code !== 'ENOENT')
+        throw new AggregateError([error, unlinkError], `write ${path}`);
     });
     throw error;
   }

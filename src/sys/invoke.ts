@@ -4,12 +4,14 @@ import { ffi } from '#ffi';
 import type { FfiArgument, LibcFunction } from './ffi/contract.ts';
 import { SystemError } from './system.ts';
 
-const errnoNames = new Map<number, string>(
-  Object.entries(constants.errno).map(([name, number]) => [number, name]),
-);
-
-/** Names the errnos that Node's table lacks and that the calls used here give. */
-const extraNames: Readonly<Record<number, string>> = { 15: 'ENOTBLK', 117: 'EUCLEAN' };
+/** Later entries win: the names that Linux gives twice, then those that Node's table lacks. */
+const errnoNames = new Map<number, string>([
+  ...Object.entries(constants.errno).map(([name, number]) => [number, name] as const),
+  [constants.errno.EAGAIN, 'EAGAIN'],
+  [constants.errno.EOPNOTSUPP, 'EOPNOTSUPP'],
+  [15, 'ENOTBLK'],
+  [117, 'EUCLEAN'],
+]);
 
 export interface Invocation {
   /** The call as a message names it: `open_tree`, not `syscall`. */
@@ -40,6 +42,6 @@ export function invokeUnless(
 }
 
 function toSystemError(as: Invocation, errno: number): SystemError {
-  const code = errnoNames.get(errno) ?? extraNames[errno] ?? `E${errno}`;
+  const code = errnoNames.get(errno) ?? `E${errno}`;
   return new SystemError(as.name, errno, code, as.subject);
 }

@@ -54,38 +54,106 @@ function mountAttributes(set: number, propagation: number, userNamespaceFd: numb
 export const linuxMounts: MountCalls = {
   openTreeClone(path, { recursive }) {
     const flags = OPEN_TREE_CLONE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
-    return invoke({ name: 'open_tree', subject: path }, 'syscall', SYS.open_tree, AT_FDCWD, path, flags);
+    return invoke(
+      { name: 'open_tree', subject: path },
+      'syscall',
+      SYS.open_tree,
+      AT_FDCWD,
+      path,
+      flags,
+    );
   },
   idmapMount(mountFd, userNamespaceFd) {
     const attributes = mountAttributes(MOUNT_ATTR.IDMAP, 0, userNamespaceFd);
     const { mount_setattr } = SYS;
-    invoke({ name: 'mount_setattr', subject: 'idmap' }, 'syscall', mount_setattr, mountFd, '', AT_EMPTY_PATH, attributes, 32);
+    invoke(
+      { name: 'mount_setattr', subject: 'idmap' },
+      'syscall',
+      mount_setattr,
+      mountFd,
+      '',
+      AT_EMPTY_PATH,
+      attributes,
+      32,
+    );
   },
   restrictMount(mountFd, set, { recursive }) {
     const flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
     const attributes = mountAttributes(set, MS_PRIVATE, 0);
-    invoke({ name: 'mount_setattr' }, 'syscall', SYS.mount_setattr, mountFd, '', flags, attributes, 32);
+    invoke(
+      { name: 'mount_setattr' },
+      'syscall',
+      SYS.mount_setattr,
+      mountFd,
+      '',
+      flags,
+      attributes,
+      32,
+    );
   },
   fsOpen: (filesystem) =>
-    invoke({ name: 'fsopen', subject: filesystem }, 'syscall', SYS.fsopen, filesystem, FSOPEN_CLOEXEC),
+    invoke(
+      { name: 'fsopen', subject: filesystem },
+      'syscall',
+      SYS.fsopen,
+      filesystem,
+      FSOPEN_CLOEXEC,
+    ),
   fsConfigString(contextFd, key, value) {
-    invoke({ name: 'fsconfig', subject: `${key}=${value}` }, 'syscall', SYS.fsconfig, contextFd, FSCONFIG.string, key, value, 0);
+    invoke(
+      { name: 'fsconfig', subject: `${key}=${value}` },
+      'syscall',
+      SYS.fsconfig,
+      contextFd,
+      FSCONFIG.string,
+      key,
+      value,
+      0,
+    );
   },
   fsConfigFlag(contextFd, key) {
-    invoke({ name: 'fsconfig', subject: key }, 'syscall', SYS.fsconfig, contextFd, FSCONFIG.flag, key, 0, 0);
+    invoke(
+      { name: 'fsconfig', subject: key },
+      'syscall',
+      SYS.fsconfig,
+      contextFd,
+      FSCONFIG.flag,
+      key,
+      0,
+      0,
+    );
   },
   fsConfigFd(contextFd, key, fd) {
-    invoke({ name: 'fsconfig', subject: key }, 'syscall', SYS.fsconfig, contextFd, FSCONFIG.fd, key, 0, fd);
+    invoke(
+      { name: 'fsconfig', subject: key },
+      'syscall',
+      SYS.fsconfig,
+      contextFd,
+      FSCONFIG.fd,
+      key,
+      0,
+      fd,
+    );
   },
   fsConfigCreate(contextFd) {
-    invoke({ name: 'fsconfig', subject: 'create' }, 'syscall', SYS.fsconfig, contextFd, FSCONFIG.create, 0, 0, 0);
+    invoke(
+      { name: 'fsconfig', subject: 'create' },
+      'syscall',
+      SYS.fsconfig,
+      contextFd,
+      FSCONFIG.create,
+      0,
+      0,
+      0,
+    );
   },
   fsContextLog(contextFd) {
     const lines: string[] = [];
     const line = Buffer.alloc(4096);
     try {
       // Each read gives one message; ENODATA ends the list, the bound guards against a kernel that never says so.
-      while (lines.length < 32) lines.push(line.toString('utf8', 0, readSync(contextFd, line)).trim());
+      while (lines.length < 32)
+        lines.push(line.toString('utf8', 0, readSync(contextFd, line)).trim());
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'ENODATA')) throw error;
     }
@@ -95,10 +163,27 @@ export const linuxMounts: MountCalls = {
     invoke({ name: 'fsmount' }, 'syscall', SYS.fsmount, contextFd, FSMOUNT_CLOEXEC, attributes),
   attachMount(mountFd, target) {
     const { move_mount } = SYS;
-    invoke({ name: 'move_mount', subject: target }, 'syscall', move_mount, mountFd, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
+    invoke(
+      { name: 'move_mount', subject: target },
+      'syscall',
+      move_mount,
+      mountFd,
+      '',
+      AT_FDCWD,
+      target,
+      MOVE_MOUNT_F_EMPTY_PATH,
+    );
   },
   bindMount(source, target) {
-    invoke({ name: 'mount --bind', subject: `${source} on ${target}` }, 'mount', source, target, 0, MS_BIND, 0);
+    invoke(
+      { name: 'mount --bind', subject: `${source} on ${target}` },
+      'mount',
+      source,
+      target,
+      0,
+      MS_BIND,
+      0,
+    );
   },
   detachMount(target) {
     // EINVAL: not a mount point. ENOENT: not even a path.
@@ -111,4 +196,3 @@ export const linuxMounts: MountCalls = {
 /** True when the kernel says that a file cannot be mounted without a loop device. */
 export const needsLoopDevice = (error: unknown): boolean =>
   error instanceof SystemError && error.code === 'ENOTBLK';
-

@@ -56,17 +56,33 @@ export const linuxProcesses: ProcessCalls = {
     const how = Buffer.alloc(24);
     how.writeBigUInt64LE(BigInt(O_CLOEXEC), 0);
     how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
-    return invoke({ name: 'openat2', subject: path }, 'syscall', SYS.openat2, rootFd, path, how, 24);
+    return invoke(
+      { name: 'openat2', subject: path },
+      'syscall',
+      SYS.openat2,
+      rootFd,
+      path,
+      how,
+      24,
+    );
   },
   close: closeSync,
   becomeSubreaper() {
-    invoke({ name: 'prctl', subject: 'PR_SET_CHILD_SUBREAPER' }, 'prctl', PR_SET_CHILD_SUBREAPER, 1);
+    invoke(
+      { name: 'prctl', subject: 'PR_SET_CHILD_SUBREAPER' },
+      'prctl',
+      PR_SET_CHILD_SUBREAPER,
+      1,
+    );
   },
   openPidfd: (pid) =>
     invoke({ name: 'pidfd_open', subject: String(pid) }, 'syscall', SYS.pidfd_open, pid, 0),
   signalPidfd(pidfd, signal) {
     const as = { name: 'pidfd_send_signal', subject: String(signal) };
-    return invokeUnless(['ESRCH'], as, 'syscall', SYS.pidfd_send_signal, pidfd, signal, 0, 0) !== undefined;
+    return (
+      invokeUnless(['ESRCH'], as, 'syscall', SYS.pidfd_send_signal, pidfd, signal, 0, 0) !==
+      undefined
+    );
   },
   waitPidfd(pidfd): ProcessExit | undefined {
     // siginfo_t: si_code at 8, si_pid at 16, si_status at 24.
@@ -90,7 +106,15 @@ export const linuxProcesses: ProcessCalls = {
   },
   pollEpoll(epollFd, limit) {
     const events = Buffer.alloc(epollEvent.size * limit);
-    const ready = invokeUnless(['EINTR'], { name: 'epoll_wait' }, 'epoll_wait', epollFd, events, limit, 0);
+    const ready = invokeUnless(
+      ['EINTR'],
+      { name: 'epoll_wait' },
+      'epoll_wait',
+      epollFd,
+      events,
+      limit,
+      0,
+    );
     return descriptorsIn(events, ready ?? 0);
   },
   waitEpoll:

@@ -28,7 +28,8 @@ export const linuxStreams: StreamCalls = {
     return [ends.readInt32LE(0), ends.readInt32LE(4)];
   },
   listenUnix(path) {
-    if (Buffer.byteLength(path) > MAX_SOCKET_PATH) throw new RangeError(`socket path ${path}: longer than ${MAX_SOCKET_PATH} bytes`);
+    if (Buffer.byteLength(path) > MAX_SOCKET_PATH)
+      throw new RangeError(`socket path ${path}: longer than ${MAX_SOCKET_PATH} bytes`);
     const fd = invoke({ name: 'socket' }, 'socket', AF_UNIX, SOCK_STREAM_CLOEXEC_NONBLOCK, 0);
     const address = Buffer.alloc(110);
     address.writeUInt16LE(AF_UNIX, 0);

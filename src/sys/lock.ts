@@ -1,6 +1,5 @@
 /** Locks that the kernel releases when their holder dies: flock(2) on a file. */
-import { openSync } from 'node:fs';
-import { constants } from 'node:fs';
+import { constants, openSync } from 'node:fs';
 import type { Fd, System } from './system.ts';
 
 /** A held lock. Closing it releases it; the file stays. */

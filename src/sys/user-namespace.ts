@@ -30,10 +30,14 @@ export function openPinnedUserNamespace(path: string): Fd | undefined {
 export async function pinUserNamespace(system: System, path: string, range: IdRange): Promise<Fd> {
   closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
   // The child holds the namespace until its stdin closes, at the latest when this process dies.
-  const holder = spawn('/usr/bin/unshare', ['--user', '--', '/bin/sh', '-c', 'echo ready; read -r _'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: {},
-  });
+  const holder = spawn(
+    '/usr/bin/unshare',
+    ['--user', '--', '/bin/sh', '-c', 'echo ready; read -r _'],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: {},
+    },
+  );
   const ended = once(holder, 'exit');
   try {
     const ready = once(createInterface({ input: holder.stdout }), 'line');

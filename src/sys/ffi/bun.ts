@@ -1,6 +1,12 @@
 /** FFI in the executable, by Bun. */
 import { type BoundFunction, dlopen, type Pointer, ptr, read } from 'bun:ffi';
-import { type Ffi, type FfiArgument, type LibcFunction, libcArity, returnsLong } from './contract.ts';
+import {
+  type Ffi,
+  type FfiArgument,
+  type LibcFunction,
+  libcArity,
+  returnsLong,
+} from './contract.ts';
 
 const { __errno_location: errnoLocation } = dlopen('libc.so.6', {
   __errno_location: { args: [], returns: 'ptr' },

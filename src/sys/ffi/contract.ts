@@ -38,6 +38,11 @@ export interface Ffi {
   addressOf(memory: Uint8Array): bigint;
   /** `epoll_wait` on a pool thread: resolves to the number of ready descriptors; undefined where the engine has no such threads. */
   readonly epollWaitAsync:
-    | ((epollFd: number, events: Uint8Array, maxEvents: number, timeoutMs: number) => Promise<number>)
+    | ((
+        epollFd: number,
+        events: Uint8Array,
+        maxEvents: number,
+        timeoutMs: number,
+      ) => Promise<number>)
     | undefined;
 }
