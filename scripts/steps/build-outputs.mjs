@@ -1,0 +1,107 @@
+/** Builds dist/lib (tsc), dist/stackshim (Bun) and dist/bench (tsc), each only when its inputs have changed. */
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { hashContents } from './content-hash.mjs';
+import { StepFailure } from './failure.mjs';
+import { projectRoot } from './paths.mjs';
+import { runProgram } from './run-program.mjs';
+
+const dist = `${projectRoot}/dist`;
+const commonInputs = ['src', 'bundles', 'package.json', 'package-lock.json', 'tsconfig.json'];
+const tsc = `${projectRoot}/node_modules/typescript/bin/tsc`;
+
+/** The library for Node: dist/lib. */
+export function buildLibrary() {
+  return buildOnce({
+    name: 'lib',
+    inputs: [...commonInputs, 'tsconfig.build.json'],
+    make: (target) => compile('tsconfig.build.json', target),
+  });
+}
+
+/** The benchmarks, compiled against the library in dist/lib. */
+export function buildBench() {
+  return buildOnce({
+    name: 'bench',
+    inputs: [...commonInputs, 'bench', 'tsconfig.build.json', 'tsconfig.bench.json'],
+    make: (target) => compile('tsconfig.bench.json', target),
+  });
+}
+
+/** The self-contained executable: dist/stackshim. */
+export function buildExecutable() {
+  return buildOnce({ name: 'stackshim', inputs: [...commonInputs, 'overlay'], make: link });
+}
+
+/**
+ * Makes dist/<name> under a temporary name and swaps it in, so a build that fails or is killed leaves the last one whole.
+ * @param {{name: string, inputs: readonly string[], make: (target: string) => Promise<void>}} output
+ * @returns {Promise<string>} 'built' or 'up to date'
+ */
+async function buildOnce(output) {
+  const target = `${dist}/${output.name}`;
+  const stamp = `${dist}/.${output.name}.inputs`;
+  const inputs = hashContents(projectRoot, output.inputs);
+  if (existsSync(target) && (await readStamp(stamp)) === inputs) return 'up to date';
+  await mkdir(dist, { recursive: true });
+  const temporary = `${dist}/.${output.name}.${process.pid}.tmp`;
+  try {
+    await output.make(temporary);
+    await rm(stamp, { force: true });
+    await rm(target, { recursive: true, force: true });
+    await rename(temporary, target);
+    await writeFile(stamp, inputs);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+  return 'built';
+}
+
+async function readStamp(stamp) {
+  return existsSync(stamp) ? await readFile(stamp, 'utf8') : undefined;
+}
+
+async function compile(project, outDir) {
+  await runProgram(process.execPath, [tsc, '-p', project, '--outDir', outDir], {
+    cwd: projectRoot,
+  });
+}
+
+async function link(outFile) {
+  const architecture = process.arch === 'arm64' ? 'aarch64' : process.arch;
+  const bun = `${projectRoot}/node_modules/@oven/bun-linux-${architecture}/bin/bun`;
+  if (!existsSync(bun)) {
+    throw new StepFailure(
+      `build the executable: no Bun for ${process.arch}`,
+      `npm package @oven/bun-linux-${architecture} is an optional dependency: run npm ci again with it allowed`,
+    );
+  }
+  // The executable holds the name it was built under: one that is the same every time.
+  const work = `${outFile}.work`;
+  await mkdir(work, { recursive: true });
+  // Bun leaves *.bun-build files in its working directory when it is interrupted: give it one that goes away.
+  // A stray .env or bunfig.toml in the caller's directory must not steer a program that runs as root.
+  const args = ['build', '--compile', '--minify', '--bytecode', '--format=esm', '--target=bun'];
+  args.push('--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig');
+  try {
+    await runProgram(bun, [...args, `${projectRoot}/src/cli/main.ts`, '--outfile', 'stackshim'], {
+      cwd: work,
+      output: 'capture',
+    });
+    await rename(`${work}/stackshim`, outFile);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** Removes temporary outputs of builds that were killed. Call it when no other build of this checkout runs. */
+export async function removeStaleOutputs() {
+  if (!existsSync(dist)) return;
+  const names = await readdir(dist);
+  const stale = names.filter((name) => /^\..*\.\d+\.tmp(\.work)?$/.test(name) && !isAlive(name));
+  await Promise.all(stale.map((name) => rm(`${dist}/${name}`, { recursive: true, force: true })));
+}
+
+function isAlive(name) {
+  return existsSync(`/proc/${name.match(/\.(\d+)\.tmp/)?.[1]}`);
+}

@@ -1,0 +1,2 @@
+/** The library of stackshim for Node: what `import … from 'stackshim'` gives. */
+export {};

@@ -1,0 +1,39 @@
+/** One vitest project per test lane of scripts/lanes.json; a privileged lane runs one file at a time. */
+import { readFileSync } from 'node:fs';
+import { defineConfig } from 'vitest/config';
+
+interface Lane {
+  readonly name: string;
+  readonly privileged: boolean;
+}
+
+const lanes: readonly Lane[] = JSON.parse(
+  readFileSync(new URL('scripts/lanes.json', import.meta.url), 'utf8'),
+);
+
+/** The `source` condition of package.json `imports` picks the TypeScript files instead of dist/. */
+const conditions = ['source', 'node', 'import', 'default'];
+
+function toProject(lane: Lane, order: number) {
+  return {
+    extends: true as const,
+    test: {
+      name: lane.name,
+      include: [`test/${lane.name}/**/*.test.ts`],
+      fileParallelism: !lane.privileged,
+      sequence: { groupOrder: order },
+      testTimeout: lane.privileged ? 60_000 : 10_000,
+      hookTimeout: lane.privileged ? 120_000 : 10_000,
+    },
+  };
+}
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    environment: 'node',
+    pool: 'forks',
+    projects: lanes.map(toProject),
+  },
+});
