@@ -1,0 +1,129 @@
+/** Revisions: immutable entries in a stack's history, the files `stacks/<name>/<n>.json`. */
+import { randomBytes } from 'node:crypto';
+import { link, unlink } from 'node:fs/promises';
+import { StackshimError } from '../core/errors.ts';
+import { type ImageDigest, isStackName, type StackName } from '../core/ids.ts';
+import { type Layout, stackDir, tmpDir } from '../core/layout.ts';
+import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts';
+import type { System } from '../sys/system.ts';
+import { readImage } from './image-files.ts';
+import { nextNumber, readNumbers } from './numbered-files.ts';
+import { withStacksLock } from './stacks-lock.ts';
+import { readStoredJson, toCorrupt } from './stored-json.ts';
+import { FORMAT_VERSION, type RevisionSource, revisionFileSchema } from './stored-schemas.ts';
+import { storing } from './storing.ts';
+
+export interface Revision {
+  readonly stack: StackName;
+  /** 1, 2, 3, … within its stack. */
+  readonly revision: number;
+  readonly image: ImageDigest;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+  readonly source: RevisionSource;
+}
+
+const kind = { code: 'ERR_STACKSHIM_STACK_CORRUPT', what: 'revision file' } as const;
+
+export const revisionFile = (layout: Layout, name: StackName, revision: number) =>
+  `${stackDir(layout, name)}/${revision}.json`;
+
+/** A stored revision, undefined when there is none of this number. Throws ERR_STACKSHIM_STACK_CORRUPT. */
+export function readRevision(
+  layout: Layout,
+  name: StackName,
+  revision: number,
+): Revision | undefined {
+  const path = revisionFile(layout, name, revision);
+  const stored = readStoredJson(path, { ...kind, schema: revisionFileSchema });
+  if (stored === undefined) return undefined;
+  if (stored.stack !== name || stored.revision !== revision) {
+    throw toCorrupt(path, `holds ${stored.stack} revision ${stored.revision}`, kind);
+  }
+  const { version: _, ...entry } = stored;
+  return entry;
+}
+
+/** The same, but a missing revision is ERR_STACKSHIM_STACK_NOT_FOUND. */
+export function requireRevision(layout: Layout, name: StackName, revision: number): Revision {
+  const entry = readRevision(layout, name, revision);
+  if (entry !== undefined) return entry;
+  const kept = readRevisionNumbers(layout, name);
+  throw new StackshimError(
+    'ERR_STACKSHIM_STACK_NOT_FOUND',
+    `find stack ${name}: no revision ${revision}`,
+    { details: { stack: name, revision, revisions: kept.slice(-20) } },
+  );
+}
+
+/** Numbers of the revisions that are stored, ascending. */
+export function readRevisionNumbers(layout: Layout, name: StackName): number[] {
+  return readNumbers(stackDir(layout, name));
+}
+
+export interface AddRevisionOptions {
+  readonly stack: StackName;
+  readonly image: ImageDigest;
+  readonly source: RevisionSource;
+  readonly now: Date;
+}
+
+/**
+ * Adds a revision to a stack's history; `current` stays as it is. The image must be stored.
+ * Durable when the promise resolves; interrupted, it leaves at most a revision that nothing points at.
+ */
+export async function addRevision(
+  layout: Layout,
+  system: System,
+  options: AddRevisionOptions,
+): Promise<Revision> {
+  const { stack, image, source } = options;
+  if (!isStackName(stack)) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_SPEC_INVALID',
+      `add stack ${JSON.stringify(stack)}: not a stack name`,
+      {
+        hint: 'use lower-case letters and digits, with single ".", "_" or "-" between them',
+        details: { field: 'stack' },
+      },
+    );
+  }
+  readImage(layout, image);
+  const add = async (): Promise<Revision> => {
+    const revision = nextNumber(readRevisionNumbers(layout, stack));
+    const entry = { stack, revision, image, createdAt: options.now.toISOString(), source };
+    await storing(`write revision ${revision} of ${stack}`, () => writeNewRevision(layout, entry));
+    return entry;
+  };
+  return await withStacksLock(layout, add, { system });
+}
+
+async function writeNewRevision(layout: Layout, entry: Revision): Promise<void> {
+  const directory = stackDir(layout, entry.stack);
+  await ensureDirectory(directory, 0o755);
+  await ensureDirectory(tmpDir(layout), 0o755);
+  const temporary = `${tmpDir(layout)}/revision-${randomBytes(6).toString('hex')}`;
+  const text = `${JSON.stringify({ version: FORMAT_VERSION, ...entry }, null, 2)}\n`;
+  await writeFileAtomic(temporary, text, { durable: true });
+  try {
+    // link(2) refuses an existing name: a stored revision is never replaced, whatever went wrong before.
+    await link(temporary, revisionFile(layout, entry.stack, entry.revision));
+  } finally {
+    await unlink(temporary);
+  }
+  await syncDirectory(directory);
+}
+
+/** Takes back a revision that never became current. Its image stays until collection. */
+export async function removeRevision(
+  layout: Layout,
+  system: System,
+  entry: Pick<Revision, 'stack' | 'revision'>,
+): Promise<void> {
+  const remove = () =>
+    storing(`remove revision ${entry.revision} of ${entry.stack}`, async () => {
+      await unlink(revisionFile(layout, entry.stack, entry.revision));
+      await syncDirectory(stackDir(layout, entry.stack));
+    });
+  await withStacksLock(layout, remove, { system });
+}

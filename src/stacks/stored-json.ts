@@ -1,0 +1,68 @@
+/** Reads one of the small JSON files under the root folder: bounded, checked, undefined when absent. */
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import type { z } from 'zod';
+import type { ErrorCode } from '../core/error-codes.ts';
+import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+
+export interface StoredJsonOptions<T> {
+  readonly schema: z.ZodType<T>;
+  /** What a file that cannot be read or is not of the schema fails with. */
+  readonly code: ErrorCode;
+  /** `revision file`: names the file's kind in messages. */
+  readonly what: string;
+}
+
+const MAX_BYTES = 8 * 1024 * 1024;
+
+/** The file's checked content; undefined when there is no such file. Blocks: these files are small and on the task path. */
+export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): T | undefined {
+  let text: string | undefined;
+  try {
+    text = readBounded(path);
+  } catch (error) {
+    throw toCorrupt(path, messageOf(error), { ...options, cause: error });
+  }
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw toCorrupt(path, 'not JSON', { ...options, cause: error });
+  }
+  const parsed = options.schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = issue === undefined || issue.path.length === 0 ? 'file' : issue.path.join('.');
+  throw toCorrupt(path, `${field}: ${issue?.message ?? 'not valid'}`, options);
+}
+
+/** The error for a stored file that is not what it must be. */
+export function toCorrupt(
+  path: string,
+  reason: string,
+  options: { readonly code: ErrorCode; readonly what: string; readonly cause?: unknown },
+): StackshimError {
+  return new StackshimError(options.code, `read ${options.what} ${path}: ${reason}`, {
+    details: { path },
+    ...(options.cause === undefined ? {} : { cause: options.cause }),
+  });
+}
+
+function readBounded(path: string): string | undefined {
+  let fd: number;
+  try {
+    // O_NONBLOCK: a FIFO under this name must fail the check below, not hang the open.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) throw new Error('not a regular file');
+    if (stat.size > MAX_BYTES) throw new Error(`larger than ${MAX_BYTES} bytes`);
+    return readFileSync(fd, 'utf8');
+  } finally {
+    closeSync(fd);
+  }
+}
