@@ -1,0 +1,95 @@
+/** What the host is, read once per process and without starting a program. */
+import { readFileSync } from 'node:fs';
+import { availableParallelism, release, totalmem } from 'node:os';
+import { StackshimError } from '../core/errors.ts';
+import { bootId } from './processes.ts';
+
+export interface HostFacts {
+  /** As OCI images name it: `amd64`, `arm64`, … */
+  readonly architecture: string;
+  readonly kernelRelease: string;
+  /** [major, minor]. */
+  readonly kernelVersion: readonly [number, number];
+  readonly memoryBytes: number;
+  /** Processors that this process may use. */
+  readonly cpus: number;
+  /** Hard limits of this process by their RLIMIT_* name; Infinity where there is none. */
+  readonly hardLimits: Readonly<Partial<Record<ResourceLimit, number>>>;
+  /** Whether hard limits can be raised: CAP_SYS_RESOURCE. */
+  readonly canRaiseLimits: boolean;
+  readonly isRoot: boolean;
+  readonly bootId: string;
+}
+
+export type ResourceLimit = (typeof limitNames)[keyof typeof limitNames];
+
+/** The names that /proc/self/limits gives to resource limits. */
+const limitNames = {
+  'Max cpu time': 'RLIMIT_CPU',
+  'Max file size': 'RLIMIT_FSIZE',
+  'Max data size': 'RLIMIT_DATA',
+  'Max stack size': 'RLIMIT_STACK',
+  'Max core file size': 'RLIMIT_CORE',
+  'Max resident set': 'RLIMIT_RSS',
+  'Max processes': 'RLIMIT_NPROC',
+  'Max open files': 'RLIMIT_NOFILE',
+  'Max locked memory': 'RLIMIT_MEMLOCK',
+  'Max address space': 'RLIMIT_AS',
+  'Max file locks': 'RLIMIT_LOCKS',
+  'Max pending signals': 'RLIMIT_SIGPENDING',
+  'Max msgqueue size': 'RLIMIT_MSGQUEUE',
+  'Max nice priority': 'RLIMIT_NICE',
+  'Max realtime priority': 'RLIMIT_RTPRIO',
+  'Max realtime timeout': 'RLIMIT_RTTIME',
+} as const;
+
+const CAP_SYS_RESOURCE = 24n;
+const architectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
+
+let known: HostFacts | undefined;
+
+/** The facts of this host; read at the first call. */
+export function readHostFacts(): HostFacts {
+  known ??= {
+    architecture: architectures[process.arch] ?? process.arch,
+    kernelRelease: release(),
+    kernelVersion: parseKernelVersion(release()),
+    memoryBytes: totalmem(),
+    cpus: availableParallelism(),
+    hardLimits: parseLimits(readFileSync('/proc/self/limits', 'utf8')),
+    canRaiseLimits: hasCapability(readFileSync('/proc/self/status', 'utf8'), CAP_SYS_RESOURCE),
+    isRoot: process.geteuid?.() === 0,
+    bootId: bootId(),
+  };
+  return known;
+}
+
+/** Whether the host's kernel is of this version or a later one. */
+export function isKernelAtLeast(facts: HostFacts, major: number, minor: number): boolean {
+  const [hostMajor, hostMinor] = facts.kernelVersion;
+  return hostMajor > major || (hostMajor === major && hostMinor >= minor);
+}
+
+/** `6.12.48+deb13-amd64` as [6, 12]. */
+export function parseKernelVersion(text: string): readonly [number, number] {
+  const match = /^(\d+)\.(\d+)/.exec(text);
+  if (match === null) {
+    throw new StackshimError('ERR_STACKSHIM_SYSTEM', `parse kernel release ${text}: no version`);
+  }
+  return [Number(match[1]), Number(match[2])];
+}
+
+/** The hard limits in the text of /proc/PID/limits. */
+export function parseLimits(text: string): HostFacts['hardLimits'] {
+  const limits: Partial<Record<ResourceLimit, number>> = {};
+  for (const [label, name] of Object.entries(limitNames)) {
+    const hard = new RegExp(`^${label} +\\S+ +(\\d+|unlimited)`, 'm').exec(text)?.[1];
+    if (hard !== undefined) limits[name] = hard === 'unlimited' ? Infinity : Number(hard);
+  }
+  return limits;
+}
+
+function hasCapability(status: string, capability: bigint): boolean {
+  const effective = /^CapEff:\t([0-9a-f]+)$/m.exec(status)?.[1];
+  return effective !== undefined && ((BigInt(`0x${effective}`) >> capability) & 1n) === 1n;
+}

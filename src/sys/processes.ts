@@ -1,0 +1,115 @@
+/** Processes as /proc tells of them: who they are, whether they still are, what they catch. All calls are synchronous and cheap. */
+import { readFileSync } from 'node:fs';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+
+/** A process that cannot be mistaken for a later one with the same pid. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Clock ticks since boot. */
+  readonly startTime: number;
+}
+
+/** Whoever answers for a task: a process of one boot. */
+export interface Owner extends ProcessIdentity {
+  readonly bootId: string;
+}
+
+export interface ProcessInfo extends ProcessIdentity {
+  readonly ppid: number;
+  /** One letter of proc_pid_stat(5): `R`, `S`, `Z`, … */
+  readonly state: string;
+  readonly comm: string;
+  /**
+   * False while the process still runs the program that it was forked from: the kernel's PF_FORKNOEXEC.
+   * It cannot be forged, and a zombie keeps it until it is waited for.
+   */
+  readonly executed: boolean;
+}
+
+const PF_FORKNOEXEC = 0x40;
+
+/** A process as it is now; undefined when there is none (one that was waited for included). */
+export function readProcess(pid: number): ProcessInfo | undefined {
+  const text = readProcFile(pid, 'stat');
+  if (text === undefined) return undefined;
+  // The name stands in parentheses and may itself hold parentheses, spaces and newlines.
+  const open = text.indexOf('(');
+  const close = text.lastIndexOf(')');
+  const fields = text.slice(close + 2).split(' ');
+  const state = fields[0];
+  const ppid = Number(fields[1]);
+  const flags = Number(fields[6]);
+  const startTime = Number(fields[19]);
+  if (open < 0 || close < open || !state || !Number.isSafeInteger(startTime)) {
+    throw new StackshimError('ERR_STACKSHIM_SYSTEM', `read /proc/${pid}/stat: malformed`);
+  }
+  const executed = (flags & PF_FORKNOEXEC) === 0;
+  return { pid, ppid, startTime, state, comm: text.slice(open + 1, close), executed };
+}
+
+/** Whether this very process still runs. A zombie does not. */
+export function isAlive(identity: ProcessIdentity): boolean {
+  const found = readProcess(identity.pid);
+  if (found === undefined || found.startTime !== identity.startTime) return false;
+  return found.state !== 'Z' && found.state !== 'X' && found.state !== 'x';
+}
+
+/** The signals that a process has handlers for, signal n as bit n-1; undefined when there is no such process. */
+export function caughtSignals(pid: number): bigint | undefined {
+  const mask = statusField(pid, 'SigCgt');
+  return mask === undefined ? undefined : BigInt(`0x${mask}`);
+}
+
+/** The pid that a process has in its innermost pid namespace; undefined when there is no such process. */
+export function nsPidOf(pid: number): number | undefined {
+  const innermost = statusField(pid, 'NSpid')?.split('\t').at(-1);
+  return innermost === undefined ? undefined : Number(innermost);
+}
+
+let knownBootId: string | undefined;
+
+/** The kernel's random id of this boot. */
+export function bootId(): string {
+  knownBootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return knownBootId;
+}
+
+let knownOwner: Owner | undefined;
+
+/** This process as an owner. */
+export function ownIdentity(): Owner {
+  if (knownOwner === undefined) {
+    const self = readProcess(process.pid);
+    if (self === undefined) {
+      throw new StackshimError('ERR_STACKSHIM_SYSTEM', 'read /proc/self/stat: not there', {
+        hint: 'mount /proc',
+      });
+    }
+    knownOwner = { pid: self.pid, startTime: self.startTime, bootId: bootId() };
+  }
+  return knownOwner;
+}
+
+/** Whether an owner still runs: false for every owner of an earlier boot. */
+export function isOwnerAlive(owner: Owner): boolean {
+  return owner.bootId === bootId() && isAlive(owner);
+}
+
+function statusField(pid: number, name: string): string | undefined {
+  const status = readProcFile(pid, 'status');
+  if (status === undefined) return undefined;
+  const start = status.indexOf(`\n${name}:\t`);
+  if (start < 0) return undefined;
+  const from = start + name.length + 3;
+  return status.slice(from, status.indexOf('\n', from));
+}
+
+function readProcFile(pid: number, name: 'stat' | 'status'): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
+  } catch (error) {
+    const code = errnoCodeOf(error);
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    throw error;
+  }
+}
