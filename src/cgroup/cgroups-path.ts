@@ -1,0 +1,20 @@
+/** Which cgroups may be touched: those of an installation of stackshim, and nothing above or beside them. */
+import { StackshimError } from '../core/errors.ts';
+
+const CGROUPS_PATH = /^\/stackshim-[A-Za-z0-9_.-]+(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9_.-]+)*$/;
+
+/** The folder of a cgroup in one hierarchy. Throws ERR_STACKSHIM_INTERNAL for a path that is not ours: no caller builds one. */
+export function cgroupDirectory(hierarchyRoot: string, cgroupsPath: string): string {
+  if (!CGROUPS_PATH.test(cgroupsPath)) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_INTERNAL',
+      `cgroup path ${JSON.stringify(cgroupsPath)}: not of the form /stackshim-…/…`,
+    );
+  }
+  return hierarchyRoot + cgroupsPath;
+}
+
+/** Whether a path names the parent that an installation's tasks share. */
+export function isSharedParent(cgroupsPath: string): boolean {
+  return !cgroupsPath.includes('/', 1);
+}

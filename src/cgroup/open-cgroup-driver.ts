@@ -1,0 +1,50 @@
+/** Picks the cgroup driver that fits what is mounted. */
+import { StackshimError } from '../core/errors.ts';
+import { type MountEntry, readMounts } from '../sys/mountinfo.ts';
+import type { CgroupDriver } from './cgroup-driver.ts';
+import { type CgroupHierarchy, cgroupV1 } from './cgroup-v1.ts';
+import { cgroupV2 } from './cgroup-v2.ts';
+
+const CGROUP_ROOT = '/sys/fs/cgroup';
+const controllerNames: ReadonlySet<string> = new Set(
+  'cpu cpuacct cpuset memory devices freezer blkio pids net_cls net_prio perf_event hugetlb rdma misc'.split(
+    ' ',
+  ),
+);
+
+let opened: CgroupDriver | undefined;
+
+/**
+ * The driver for this host: v2 when /sys/fs/cgroup is a cgroup2, else v1 (a hybrid host counts as v1: its controllers are there).
+ * Without `mounts` the host's are read, once per process. Throws ERR_STACKSHIM_HOST_UNSUPPORTED when no cgroups are mounted.
+ */
+export function openCgroupDriver(mounts?: readonly MountEntry[]): CgroupDriver {
+  if (mounts !== undefined) return pickDriver(mounts);
+  opened ??= pickDriver(readMounts());
+  return opened;
+}
+
+function pickDriver(mounts: readonly MountEntry[]): CgroupDriver {
+  const top = mounts.findLast(({ mountPoint }) => mountPoint === CGROUP_ROOT);
+  if (top?.filesystem === 'cgroup2') return cgroupV2({ root: CGROUP_ROOT });
+  const hierarchies = hierarchiesOf(mounts);
+  if (hierarchies.some(({ controllers }) => controllers.length > 0)) {
+    return cgroupV1({ hierarchies });
+  }
+  throw new StackshimError(
+    'ERR_STACKSHIM_HOST_UNSUPPORTED',
+    `open cgroups: none at ${CGROUP_ROOT}`,
+  );
+}
+
+/** The hierarchies below /sys/fs/cgroup, each once however often it is mounted. */
+export function hierarchiesOf(mounts: readonly MountEntry[]): readonly CgroupHierarchy[] {
+  const hierarchies = new Map<string, CgroupHierarchy>();
+  for (const mount of mounts) {
+    if (!mount.filesystem.startsWith('cgroup')) continue;
+    if (!mount.mountPoint.startsWith(`${CGROUP_ROOT}/`) || hierarchies.has(mount.device)) continue;
+    const controllers = mount.superOptions.filter((option) => controllerNames.has(option));
+    hierarchies.set(mount.device, { mountPoint: mount.mountPoint, controllers });
+  }
+  return [...hierarchies.values()];
+}

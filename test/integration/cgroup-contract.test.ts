@@ -1,0 +1,145 @@
+/** What every cgroup driver promises, on the hierarchies of this machine with a real process in a real cgroup. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { cgroupV1 } from '../../src/cgroup/cgroup-v1.ts';
+import { cgroupV2 } from '../../src/cgroup/cgroup-v2.ts';
+import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
+import { readMounts } from '../../src/sys/mountinfo.ts';
+
+const hierarchies = hierarchiesOf(readMounts());
+const cgroup2 = readMounts().find(({ filesystem }) => filesystem === 'cgroup2')?.mountPoint;
+const candidates = [
+  {
+    name: 'v1',
+    roots: hierarchies.map(({ mountPoint }) => mountPoint),
+    make: () => cgroupV1({ hierarchies }),
+  },
+  {
+    name: 'v2',
+    roots: cgroup2 === undefined ? [] : [cgroup2],
+    make: () => cgroupV2({ root: cgroup2 ?? '' }),
+  },
+].filter(({ roots }) => roots.length > 0);
+
+test('this machine has a hierarchy to test on', () => {
+  expect(candidates.length).toBeGreaterThan(0);
+  expect(openCgroupDriver().version).toBe(
+    hierarchies.some((h) => h.controllers.length > 0) ? 1 : 2,
+  );
+  expect(openCgroupDriver()).toBe(openCgroupDriver());
+});
+
+describe.each(candidates)('cgroup $name', ({ roots, make }) => {
+  const parent = `/stackshim-test-${randomBytes(4).toString('hex')}`;
+  const path = `${parent}/task`;
+  const driver = make();
+  const directories = roots.map((root) => root + path);
+  let child: ChildProcess | undefined;
+
+  async function startWithin(cgroup: string, script: string): Promise<number> {
+    child = spawn('/bin/sh', ['-c', `read go; ${script}`], { stdio: ['pipe', 'ignore', 'ignore'] });
+    await once(child, 'spawn');
+    for (const root of roots) {
+      // A cpuset takes no process before it has processors and memory nodes.
+      for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+        for (const group of [parent, path, cgroup]) {
+          if (existsSync(`${root}${group}/${file}`)) writeFileSync(`${root}${group}/${file}`, '0');
+        }
+      }
+      writeFileSync(`${root}${cgroup}/cgroup.procs`, String(child.pid));
+    }
+    child.stdin?.write('go\n');
+    return child.pid ?? 0;
+  }
+
+  async function endChild(): Promise<void> {
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+
+  beforeEach(() => {
+    for (const directory of directories) mkdirSync(directory, { recursive: true });
+  });
+
+  afterEach(async () => {
+    await endChild();
+    expect(driver.remove(path)).toEqual([]);
+    expect(driver.remove(parent)).toEqual([]);
+    expect(driver.existing(parent)).toEqual([]);
+  });
+
+  test('finds the cgroup in every hierarchy, removes it, and a second call does nothing', () => {
+    expect(driver.existing(path)).toEqual(directories);
+    expect(driver.remove(path)).toEqual([]);
+    expect(driver.existing(path)).toEqual([]);
+    expect(driver.remove(path)).toEqual([]);
+    expect(driver.existing(parent)).toHaveLength(roots.length);
+  });
+
+  test('lists processes, also of nested cgroups, and leaves what holds one', async () => {
+    const nested = `${path}/nested`;
+    for (const root of roots) mkdirSync(root + nested);
+    const pid = await startWithin(nested, 'sleep 600');
+    expect(driver.listProcesses(path)).toContain(pid);
+    const kept = roots.flatMap((root) => [root + nested, root + path]);
+    expect(driver.remove(path)).toEqual(kept);
+    expect(driver.existing(path)).toEqual(directories);
+    child?.kill('SIGKILL');
+    // The shell's own child stays in the cgroup.
+    for (const left of driver.listProcesses(path)) if (left !== pid) process.kill(left, 'SIGKILL');
+    await endChild();
+    await expect.poll(() => driver.listProcesses(path)).toEqual([]);
+    expect(driver.remove(path)).toEqual([]);
+    expect(driver.existing(path)).toEqual([]);
+  });
+
+  test('removes the parent only when it is empty, and never what stands below it', () => {
+    expect(driver.remove(parent)).toEqual(roots.map((root) => root + parent));
+    expect(driver.existing(path)).toEqual(directories);
+  });
+
+  test('counts processor time of a process that ended', async () => {
+    await startWithin(path, 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done');
+    if (child !== undefined) await once(child, 'exit');
+    const usage = driver.readUsage(path);
+    expect((usage.cpuUserMs ?? 0) + (usage.cpuSystemMs ?? 0)).toBeGreaterThan(0);
+  });
+
+  test('an absent cgroup has no processes', () => {
+    expect(driver.remove(path)).toEqual([]);
+    expect(driver.listProcesses(path)).toEqual([]);
+  });
+});
+
+const v1 = candidates.find(({ name }) => name === 'v1');
+const memoryRoot = hierarchies.find(({ controllers }) => controllers.includes('memory'));
+describe.runIf(v1 !== undefined && memoryRoot !== undefined)('cgroup v1 memory', () => {
+  test('counts an OOM kill and the peak', async () => {
+    const path = `/stackshim-test-${randomBytes(4).toString('hex')}/task`;
+    const directory = `${memoryRoot?.mountPoint}${path}`;
+    const driver = cgroupV1({ hierarchies });
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(`${directory}/memory.limit_in_bytes`, '8M');
+    writeFileSync(`${directory}/memory.memsw.limit_in_bytes`, '8M');
+    const hog = spawn(
+      '/bin/sh',
+      ['-c', `echo $$ > ${directory}/cgroup.procs; exec tail /dev/zero`],
+      { stdio: 'ignore' },
+    );
+    try {
+      const [, signal] = await once(hog, 'exit');
+      expect(signal).toBe('SIGKILL');
+      const usage = driver.readUsage(path);
+      expect(usage.oomKills).toBe(1);
+      expect(usage.memoryPeakBytes).toBe(8 * 1024 * 1024);
+    } finally {
+      hog.kill('SIGKILL');
+      expect(driver.remove(path)).toEqual([]);
+      expect(driver.remove(path.slice(0, path.lastIndexOf('/')))).toEqual([]);
+    }
+  });
+});
