@@ -19,7 +19,7 @@ export interface TaskLimits {
 }
 
 export interface Ulimit {
-  /** OCI name: `RLIMIT_NOFILE`. */
+  /** OCI name: `RLIMIT_NOFILE`. Infinity stands for unlimited in both numbers. */
   readonly type: string;
   readonly soft: number;
   readonly hard: number;
@@ -36,6 +36,8 @@ export interface TmpfsRequest {
   readonly sizeBytes?: number;
   /** Octal mode as given: `1777`. */
   readonly mode?: string;
+  /** False: mounted `noexec`, as docker does. */
+  readonly exec: boolean;
 }
 
 export type FileInput =

@@ -1,0 +1,74 @@
+/** What zod found, as one plain sentence about one field. */
+import type { core } from 'zod/mini';
+
+export interface FieldProblem {
+  /** `mounts[0].source`; the name of the whole when the fault is not in one field. */
+  readonly field: string;
+  /** Completes `<field>: …`. */
+  readonly problem: string;
+}
+
+/** Describes one issue of a failed parse; `whole` names what was parsed. */
+export function describeIssue(issue: core.$ZodIssue | undefined, whole: string): FieldProblem {
+  if (issue === undefined) return { field: whole, problem: 'not valid' };
+  const at = fieldName(issue.path);
+  if (issue.code === 'unrecognized_keys') {
+    const [key = ''] = issue.keys;
+    return { field: fieldName([...issue.path, key]), problem: 'there is no such field' };
+  }
+  return { field: at === '' ? whole : at, problem: problemOf(issue) };
+}
+
+function problemOf(issue: core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `not ${withArticle(issue.expected)}`;
+    case 'too_big':
+      return `more than ${String(issue.maximum)} ${unitOf(issue.origin)}`;
+    case 'too_small':
+      return `less than ${String(issue.minimum)} ${unitOf(issue.origin)}`;
+    case 'invalid_value':
+      return `not ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}`;
+    case 'invalid_union':
+      return problemOfUnion(issue);
+    default:
+      return 'not valid';
+  }
+}
+
+/** Of a value that fits no alternative: what keeps it from the one it came nearest to, else which types there may be. */
+function problemOfUnion(issue: core.$ZodIssueInvalidUnion): string {
+  if (issue.discriminator !== undefined) return `no such ${issue.discriminator}`;
+  const nearest = issue.errors.find((issues) => isInside(issues[0]));
+  if (nearest !== undefined) {
+    const { field, problem } = describeIssue(nearest[0], 'it');
+    return `${field}: ${problem}`;
+  }
+  const problems = new Set(issue.errors.map((issues) => describeIssue(issues[0], '').problem));
+  return [...problems].join(' and ');
+}
+
+function isInside(issue: core.$ZodIssue | undefined): boolean {
+  if (issue === undefined) return false;
+  return issue.path.length > 0 || issue.code === 'unrecognized_keys';
+}
+
+function fieldName(path: readonly PropertyKey[]): string {
+  let name = '';
+  for (const step of path) {
+    if (typeof step === 'number') name += `[${step}]`;
+    else name += name === '' ? String(step) : `.${String(step)}`;
+  }
+  // A hostile key is shown as far as it can be read.
+  return name.length > 200 ? `${name.slice(0, 200)}…` : name;
+}
+
+function withArticle(type: string): string {
+  if (type === 'int') return 'a whole number';
+  return /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`;
+}
+
+function unitOf(origin: string): string {
+  if (origin === 'string') return 'characters';
+  return origin === 'array' ? 'elements' : '';
+}

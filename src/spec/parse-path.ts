@@ -1,0 +1,42 @@
+/** Paths: those on the host, and those in a task where something is to be mounted. */
+import { posix } from 'node:path';
+import { invalidField } from './invalid-field.ts';
+import { SPEC_BOUNDS } from './spec-bounds.ts';
+
+/** Mounts of a task that nothing else may cover or reach into: the kernel's own trees and the payload's folder. */
+const RESERVED = ['/proc', '/sys', '/dev', '/run/stackshim'] as const;
+
+/** A non-empty path without NUL or line breaks, at most PATH_MAX long. Relative ones are the caller's to resolve. */
+export function parsePath(path: string, field: string): string {
+  if (path === '') throw invalidField(field, 'an empty path', path);
+  if (Buffer.byteLength(path) > SPEC_BOUNDS.pathBytes) {
+    throw invalidField(field, `a path longer than ${SPEC_BOUNDS.pathBytes} bytes`);
+  }
+  if (/[\0\r\n]/.test(path)) throw invalidField(field, 'a path with a NUL or a line break', path);
+  return path;
+}
+
+/** An absolute path, normalised: no `.`, `..`, doubled or trailing slash is left. */
+export function parseAbsolutePath(path: string, field: string): string {
+  parsePath(path, field);
+  if (!path.startsWith('/')) throw invalidField(field, 'not an absolute path', path);
+  const normal = posix.normalize(path);
+  return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
+}
+
+/** Where in a task something is mounted: absolute, normalised, not the root and not in a tree that is the task's own. */
+export function parseMountTarget(path: string, field: string): string {
+  const target = parseAbsolutePath(path, field);
+  if (target === '/') throw invalidField(field, 'the root of a task cannot be covered', path);
+  for (const reserved of RESERVED) {
+    if (isAtOrBelow(target, reserved)) {
+      throw invalidField(field, `${reserved} and what is below it cannot be covered`, path);
+    }
+  }
+  return target;
+}
+
+/** True when a normalised absolute path is `folder` or lies below it. */
+export function isAtOrBelow(path: string, folder: string): boolean {
+  return folder === '/' || path === folder || path.startsWith(`${folder}/`);
+}

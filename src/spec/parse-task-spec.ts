@@ -1,0 +1,141 @@
+/** unknown -> TaskSpec: where every task comes in, whether from the command line, the library, a file or a queue. */
+import { parseTaskId } from '../core/ids.ts';
+import { invalidField } from './invalid-field.ts';
+import { parseBytes } from './parse-bytes.ts';
+import { parseCapability } from './parse-capability.ts';
+import { parseDuration } from './parse-duration.ts';
+import { checkEnv } from './parse-env.ts';
+import { checkLabels } from './parse-labels.ts';
+import { parseMounts } from './parse-mounts.ts';
+import { parseCount, parseCpus } from './parse-number.ts';
+import { parseAbsolutePath, parsePath } from './parse-path.ts';
+import { parseSecurityOpts } from './parse-security-opt.ts';
+import { parseStackReference } from './parse-stack-reference.ts';
+import { parseUlimit } from './parse-ulimit.ts';
+import { parseUser } from './parse-user.ts';
+import { SPEC_BOUNDS } from './spec-bounds.ts';
+import { parseTaskInput, type TaskInput } from './task-input.ts';
+import type { FileInput, TaskLimits, TaskSpec } from './task-spec.ts';
+import { withoutUndefined } from './without-undefined.ts';
+
+const HOSTNAME = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$/;
+const BUNDLE = /^[a-z0-9][a-z0-9-]{0,31}$/;
+const RUNTIMES = ['runc', 'crun', 'runsc'];
+
+/**
+ * Parses a task as a user gave it ({@link TaskInput}): every quantity in its base unit, paths normalised, defaults that need no policy filled in.
+ * Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` for the first field at fault; unknown fields are refused.
+ */
+export function parseTaskSpec(input: unknown): TaskSpec {
+  const given = parseTaskInput(input);
+  const { code, user, workdir, hostname } = given;
+  return withoutUndefined({
+    id: given.id === undefined ? undefined : parseTaskId(given.id),
+    stack: parseStackReference(given.stack, 'stack'),
+    command: parseCommand(given.command ?? []),
+    env: checked(given.env ?? {}, checkEnv, 'env'),
+    workdir: workdir === undefined ? undefined : parseAbsolutePath(workdir, 'workdir'),
+    user: user === undefined ? undefined : parseUser(user, 'user'),
+    hostname: hostname === undefined ? undefined : matching(hostname, HOSTNAME, 'hostname'),
+    limits: parseLimits(given),
+    ulimits: (given.ulimits ?? []).map((ulimit, i) => parseUlimit(ulimit, `ulimits[${i}]`)),
+    ...parseMounts(given),
+    readOnly: given.readOnly ?? false,
+    network: oneOf(given.network ?? 'none', ['none', 'host'], 'network'),
+    capAdd: (given.capAdd ?? []).map((name, i) => parseCapability(name, `capAdd[${i}]`)),
+    capDrop: (given.capDrop ?? []).map((name, i) => parseCapability(name, `capDrop[${i}]`)),
+    ...parseSecurityOpts(given.securityOpt ?? [], 'securityOpt'),
+    userns: oneOf(given.userns ?? 'auto', ['auto', 'host'], 'userns'),
+    init: given.init ?? false,
+    labels: checked(given.labels ?? {}, checkLabels, 'labels'),
+    tty: given.tty ?? false,
+    interactive: given.interactive ?? false,
+    stopTimeoutMs: parseDuration(given.stopTimeout ?? 10_000, 'stopTimeout', {
+      min: 0,
+      max: SPEC_BOUNDS.stopTimeoutMsMax,
+    }),
+    runtime: parseRuntime(given.runtime ?? 'runc'),
+    bundle: given.bundle === undefined ? undefined : matching(given.bundle, BUNDLE, 'bundle'),
+    code: code === undefined ? undefined : parsePath(code, 'code'),
+    payload: parsePayload(given),
+    config: parseConfigFile(given.configFile),
+    keep: given.keep ?? false,
+    remove: oneOf(given.remove ?? 'sync', ['sync', 'async'], 'remove'),
+    captureBytes: parseBytes(given.captureBytes ?? 1_048_576, 'captureBytes', {
+      max: SPEC_BOUNDS.captureBytesMax,
+    }),
+  });
+}
+
+function parseCommand(command: readonly string[]): readonly string[] {
+  let total = 0;
+  for (const [i, argument] of command.entries()) {
+    if (argument.includes('\0')) throw invalidField(`command[${i}]`, 'an argument with a NUL');
+    const bytes = Buffer.byteLength(argument);
+    if (bytes > SPEC_BOUNDS.argumentBytes) {
+      throw invalidField(`command[${i}]`, `longer than ${SPEC_BOUNDS.argumentBytes} bytes`);
+    }
+    total += bytes + 1;
+  }
+  if (total > SPEC_BOUNDS.commandBytes) {
+    throw invalidField('command', `more than ${SPEC_BOUNDS.commandBytes} bytes in all`);
+  }
+  if (command[0] === '') throw invalidField('command[0]', 'an empty name');
+  return command;
+}
+
+function parseLimits(given: TaskInput): TaskLimits {
+  const { memory, cpus, pidsLimit, timeout, outputLimit } = given;
+  const count = { min: 1, max: SPEC_BOUNDS.pidsMax };
+  const wall = { min: 1, max: SPEC_BOUNDS.timeoutMsMax };
+  return withoutUndefined({
+    memoryBytes:
+      memory === undefined
+        ? undefined
+        : parseBytes(memory, 'memory', { min: SPEC_BOUNDS.memoryBytesMin }),
+    cpus: cpus === undefined ? undefined : parseCpus(cpus, 'cpus'),
+    pids: pidsLimit === undefined ? undefined : parseCount(pidsLimit, 'pidsLimit', count),
+    timeoutMs: timeout === undefined ? undefined : parseDuration(timeout, 'timeout', wall),
+    outputBytes:
+      outputLimit === undefined ? undefined : parseBytes(outputLimit, 'outputLimit', { min: 1 }),
+  });
+}
+
+function parsePayload({ payload, payloadFile }: TaskInput): FileInput | undefined {
+  if (payload !== undefined && payloadFile !== undefined) {
+    throw invalidField('payload', 'given together with payloadFile; give one of them');
+  }
+  if (payloadFile !== undefined)
+    return { kind: 'file', path: parsePath(payloadFile, 'payloadFile') };
+  if (payload === undefined) return undefined;
+  if (Buffer.byteLength(payload) > SPEC_BOUNDS.payloadBytes) {
+    throw invalidField('payload', `longer than ${SPEC_BOUNDS.payloadBytes} bytes; use payloadFile`);
+  }
+  return { kind: 'text', text: payload };
+}
+
+function parseConfigFile(path: string | undefined): FileInput | undefined {
+  return path === undefined ? undefined : { kind: 'file', path: parsePath(path, 'configFile') };
+}
+
+function parseRuntime(runtime: string): string {
+  if (RUNTIMES.includes(runtime)) return runtime;
+  if (runtime.startsWith('/')) return parseAbsolutePath(runtime, 'runtime');
+  throw invalidField('runtime', 'not runc, crun, runsc or an absolute path', runtime);
+}
+
+function oneOf<const T extends string>(value: string, allowed: readonly T[], field: string): T {
+  const found = allowed.find((one) => one === value);
+  if (found === undefined) throw invalidField(field, `not ${allowed.join(' or ')}`, value);
+  return found;
+}
+
+function matching(value: string, pattern: RegExp, field: string): string {
+  if (pattern.test(value)) return value;
+  throw invalidField(field, 'not 1 to 64 letters, digits and inner punctuation', value);
+}
+
+function checked<T>(value: T, check: (value: T, field: string) => void, field: string): T {
+  check(value, field);
+  return value;
+}

@@ -1,0 +1,33 @@
+/** Single questions to the policy's permissions. */
+import { deniedField } from './denied-field.ts';
+import { isAtOrBelow } from './parse-path.ts';
+import type { Permissions } from './policy.ts';
+
+/** Throws ERR_STACKSHIM_SPEC_DENIED unless `allowed` holds `asked`. */
+export function requireAllowed(
+  allowed: readonly string[],
+  asked: string,
+  { field, rule }: { readonly field: string; readonly rule: string },
+): void {
+  if (allowed.includes(asked)) return;
+  throw deniedField({
+    field,
+    asked,
+    allowed,
+    reason: `the policy's ${rule} has only ${allowed.length === 0 ? 'an empty list' : allowed.join(', ')}`,
+  });
+}
+
+/** For a bundle template, whether the task or its image's label named it. Throws ERR_STACKSHIM_SPEC_DENIED. */
+export function requireAllowedBundle(allow: Permissions, bundle: string): void {
+  requireAllowed(allow.bundles, bundle, { field: 'bundle', rule: 'allow.bundles' });
+}
+
+/**
+ * For the host side of a bind, an absolute normalised path. Links are not followed here: whoever mounts it asks again
+ * with the path that they lead to. Throws ERR_STACKSHIM_SPEC_DENIED.
+ */
+export function requireAllowedBindSource(allow: Permissions, source: string): void {
+  if (allow.bindSources.some((folder) => isAtOrBelow(source, folder))) return;
+  requireAllowed(allow.bindSources, source, { field: 'mounts', rule: 'allow.bindSources' });
+}

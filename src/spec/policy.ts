@@ -1,0 +1,50 @@
+/** The operator's policy: defaults, maxima and permissions. docs/policy.md describes the file. */
+import type { TaskLimits } from './task-spec.ts';
+
+/** What a task may ask for. A list that names nothing allows nothing. */
+export interface Permissions {
+  /** Names of bundle templates. */
+  readonly bundles: readonly string[];
+  /** `runc`, `crun`, `runsc` or absolute paths. */
+  readonly runtimes: readonly string[];
+  /** Host folders: a bind's source must be one of them or lie below one. */
+  readonly bindSources: readonly string[];
+  readonly networks: readonly ('none' | 'host')[];
+  readonly userns: readonly ('auto' | 'host')[];
+  /** Capabilities that may be added, with the `CAP_` prefix; `ALL` allows every one. */
+  readonly capAdd: readonly string[];
+  /** Which seccomp profiles: the bundle's own, a file of the caller's, none. */
+  readonly seccomp: readonly ('bundle' | 'file' | 'unconfined')[];
+  /** True: a task may switch noNewPrivileges off. */
+  readonly newPrivileges: boolean;
+}
+
+export interface Policy {
+  /** For what a task does not say. */
+  readonly defaults: Required<TaskLimits>;
+  /** A limit that is absent is bounded by the host alone. */
+  readonly maxima: TaskLimits;
+  readonly allow: Permissions;
+}
+
+/** What holds without a policy file: bounded tasks, and a caller who is root on its own machine anyway. */
+export const DEFAULT_POLICY: Policy = {
+  defaults: {
+    memoryBytes: 536_870_912,
+    cpus: 1,
+    pids: 256,
+    timeoutMs: 3_600_000,
+    outputBytes: 67_108_864,
+  },
+  maxima: {},
+  allow: {
+    bundles: ['default'],
+    runtimes: ['runc', 'crun', 'runsc'],
+    bindSources: ['/'],
+    networks: ['none', 'host'],
+    userns: ['auto', 'host'],
+    capAdd: ['ALL'],
+    seccomp: ['bundle', 'file', 'unconfined'],
+    newPrivileges: true,
+  },
+};

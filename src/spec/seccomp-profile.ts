@@ -1,0 +1,110 @@
+/** Seccomp profiles as files hold them: the OCI form, and docker's with its conditions. */
+import * as z from 'zod/mini';
+import { describeIssue } from './describe-issue.ts';
+import { invalidField } from './invalid-field.ts';
+
+/** What a rule is for: it holds only with all of `caps` and on one of `arches` (as Go names them: `amd64`). */
+export interface SeccompCondition {
+  readonly caps?: readonly string[] | undefined;
+  readonly arches?: readonly string[] | undefined;
+}
+
+export interface SeccompArgument {
+  readonly index: number;
+  readonly value: number;
+  readonly valueTwo?: number | undefined;
+  /** `SCMP_CMP_EQ`, `SCMP_CMP_MASKED_EQ`, … */
+  readonly op: string;
+}
+
+export interface SeccompRule {
+  readonly names: readonly string[];
+  readonly action: string;
+  readonly errnoRet?: number | undefined;
+  readonly args?: readonly SeccompArgument[] | undefined;
+  readonly includes?: SeccompCondition | undefined;
+  readonly excludes?: SeccompCondition | undefined;
+}
+
+export interface SeccompProfile {
+  readonly defaultAction: string;
+  readonly defaultErrnoRet?: number | undefined;
+  readonly syscalls: readonly SeccompRule[];
+}
+
+/** Actions that a profile may take; those that hand decisions to another process are not among them. */
+const ACTIONS = [
+  'SCMP_ACT_ALLOW',
+  'SCMP_ACT_ERRNO',
+  'SCMP_ACT_KILL',
+  'SCMP_ACT_KILL_PROCESS',
+  'SCMP_ACT_KILL_THREAD',
+  'SCMP_ACT_LOG',
+  'SCMP_ACT_TRAP',
+] as const;
+const OPERATORS = ['NE', 'LT', 'LE', 'EQ', 'GE', 'GT', 'MASKED_EQ'].map((op) => `SCMP_CMP_${op}`);
+
+const errno = z.optional(z.number().check(z.int(), z.minimum(0), z.maximum(4095)));
+const word = z.string().check(z.regex(/^[A-Za-z0-9_]{1,64}$/));
+const unsigned = z.number().check(z.int(), z.minimum(0));
+const unused = z.optional(z.nullable(z.unknown()));
+
+const condition = z.optional(
+  z.strictObject({
+    caps: z.optional(z.array(word).check(z.maxLength(64))),
+    arches: z.optional(z.array(word).check(z.maxLength(32))),
+    minKernel: z.optional(z.string().check(z.maxLength(32))),
+  }),
+);
+
+const argument = z.strictObject({
+  index: z.number().check(z.int(), z.minimum(0), z.maximum(5)),
+  value: unsigned,
+  valueTwo: z.optional(unsigned),
+  op: z.enum(OPERATORS),
+});
+
+const rule = z.strictObject({
+  names: z.optional(z.array(word).check(z.maxLength(1024))),
+  name: z.optional(word),
+  action: z.enum(ACTIONS),
+  errnoRet: errno,
+  args: z.optional(z.nullable(z.array(argument).check(z.maxLength(6)))),
+  comment: z.optional(z.string()),
+  includes: condition,
+  excludes: condition,
+});
+
+const profile = z.strictObject({
+  defaultAction: z.enum(ACTIONS),
+  defaultErrnoRet: errno,
+  // Only the native architecture is ever enabled, whatever a profile lists.
+  architectures: unused,
+  archMap: unused,
+  syscalls: z.optional(z.array(rule).check(z.maxLength(2048))),
+});
+
+/**
+ * Checks a seccomp profile that was read from a caller's file, in the OCI form or docker's. `minKernel` counts as met.
+ * Throws ERR_STACKSHIM_SPEC_INVALID for the field `securityOpt`.
+ */
+export function parseSeccompProfile(input: unknown): SeccompProfile {
+  const parsed = z.safeParse(profile, input);
+  if (!parsed.success) {
+    const { field, problem } = describeIssue(parsed.error.issues[0], 'profile');
+    throw invalidField('securityOpt', `seccomp profile: ${field}: ${problem}`);
+  }
+  const { defaultAction, defaultErrnoRet, syscalls = [] } = parsed.data;
+  return {
+    defaultAction,
+    defaultErrnoRet,
+    syscalls: syscalls.map(({ name, names = [], action, errnoRet, args, includes, excludes }) => ({
+      names: name === undefined ? names : [name, ...names],
+      action,
+      errnoRet,
+      args: args ?? undefined,
+      includes,
+      excludes,
+    })),
+  };
+}

@@ -1,0 +1,33 @@
+/** How much a task spec may hold. docs/task-spec.md lists them for users. */
+
+/** The kernel refuses longer arguments and environment entries: MAX_ARG_STRLEN, execve(2). */
+const LONGEST_ARGUMENT_BYTES = 131_071;
+
+export const SPEC_BOUNDS = {
+  commandElements: 8192,
+  commandBytes: 1_048_576,
+  argumentBytes: LONGEST_ARGUMENT_BYTES,
+  envEntries: 4096,
+  envBytes: 1_048_576,
+  envNameChars: 255,
+  /** PATH_MAX less the closing NUL, path_resolution(7). */
+  pathBytes: 4095,
+  mounts: 64,
+  tmpfs: 64,
+  ulimits: 32,
+  capabilities: 64,
+  securityOpts: 16,
+  labels: 128,
+  labelKeyChars: 128,
+  labelValueChars: 4096,
+  payloadBytes: 16_777_216,
+  captureBytesMax: 67_108_864,
+  memoryBytesMin: 4_194_304,
+  cpusMin: 0.01,
+  cpusMax: 8192,
+  /** The kernel's largest pid_max, proc_sys_kernel(5). */
+  pidsMax: 4_194_304,
+  timeoutMsMax: 30 * 24 * 3_600_000,
+  stopTimeoutMsMax: 3_600_000,
+  optionChars: 8192,
+} as const;

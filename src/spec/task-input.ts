@@ -1,0 +1,170 @@
+/** The shape of a task as users write it, in JSON or TypeScript: names as the command line's options, in camelCase. */
+import * as z from 'zod/mini';
+import { describeIssue } from './describe-issue.ts';
+import { invalidField } from './invalid-field.ts';
+import { SPEC_BOUNDS as BOUNDS } from './spec-bounds.ts';
+
+/** A bind of a host file or folder, or a tmpfs, at `target`. */
+export type MountInput =
+  | {
+      readonly type: 'bind';
+      readonly source: string;
+      readonly target: string;
+      readonly readonly?: boolean | undefined;
+    }
+  | {
+      readonly type: 'tmpfs';
+      readonly target: string;
+      readonly size?: string | number | undefined;
+      readonly mode?: string | undefined;
+      readonly exec?: boolean | undefined;
+    };
+
+/** What to run, and how. Only `stack` must be given; docs/task-spec.md has units, bounds and defaults. */
+export interface TaskInput {
+  /** `name`, `name@rev:N` or `name@sha256:…`. */
+  readonly stack: string;
+  /** Absent or empty: what the image says. */
+  readonly command?: readonly string[] | undefined;
+  /** The task's name; random when absent. */
+  readonly id?: string | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Bytes, or text such as `256m`. */
+  readonly memory?: string | number | undefined;
+  readonly cpus?: string | number | undefined;
+  readonly pidsLimit?: string | number | undefined;
+  /** `nofile=1024:2048`. */
+  readonly ulimits?: readonly string[] | undefined;
+  /** Wall time: milliseconds, or text such as `60s`. */
+  readonly timeout?: string | number | undefined;
+  /** Between TERM and KILL: milliseconds, or text such as `10s`. */
+  readonly stopTimeout?: string | number | undefined;
+  /** Bytes of both streams together; passing it ends the task. */
+  readonly outputLimit?: string | number | undefined;
+  /** Bytes of each stream that a capture keeps. */
+  readonly captureBytes?: string | number | undefined;
+  readonly workdir?: string | undefined;
+  /** `name|uid[:group|gid]`. */
+  readonly user?: string | undefined;
+  readonly hostname?: string | undefined;
+  /** Objects, or text as docker's `--mount` takes it. */
+  readonly mounts?: readonly (string | MountInput)[] | undefined;
+  /** `HOST:TASK[:ro]`. */
+  readonly volumes?: readonly string[] | undefined;
+  /** `TARGET[:size=16m,mode=1777]`. */
+  readonly tmpfs?: readonly string[] | undefined;
+  readonly readOnly?: boolean | undefined;
+  readonly network?: string | undefined;
+  readonly capAdd?: readonly string[] | undefined;
+  readonly capDrop?: readonly string[] | undefined;
+  /** `seccomp=FILE`, `seccomp=unconfined`, `no-new-privileges=false`. */
+  readonly securityOpt?: readonly string[] | undefined;
+  readonly userns?: string | undefined;
+  readonly init?: boolean | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly tty?: boolean | undefined;
+  readonly interactive?: boolean | undefined;
+  /** `runc`, `crun`, `runsc` or an absolute path. */
+  readonly runtime?: string | undefined;
+  /** Name of a bundle template. */
+  readonly bundle?: string | undefined;
+  /** A directory, `.tar.gz` or `.zip` on the host, mounted at `/task`. */
+  readonly code?: string | undefined;
+  /** Text of the payload; excludes `payloadFile`. */
+  readonly payload?: string | undefined;
+  readonly payloadFile?: string | undefined;
+  readonly configFile?: string | undefined;
+  /** Leave the ended task's files in place. */
+  readonly keep?: boolean | undefined;
+  readonly remove?: string | undefined;
+}
+
+const text = z.string().check(z.maxLength(BOUNDS.optionChars));
+const quantity = z.union([text, z.number()]);
+const flag = z.boolean();
+const listOf = <T extends z.ZodMiniType>(item: T, max: number) =>
+  z.array(item).check(z.maxLength(max));
+const map = z.record(z.string(), z.string());
+const option = z.optional;
+
+const mount = z.union([
+  text,
+  z.discriminatedUnion('type', [
+    z.strictObject({
+      type: z.literal('bind'),
+      source: text,
+      target: text,
+      readonly: option(flag),
+    }),
+    z.strictObject({
+      type: z.literal('tmpfs'),
+      target: text,
+      size: option(quantity),
+      mode: option(text),
+      exec: option(flag),
+    }),
+  ]),
+]);
+
+const taskInput = z.strictObject({
+  stack: text,
+  command: option(listOf(z.string(), BOUNDS.commandElements)),
+  id: option(text),
+  env: option(map),
+  memory: option(quantity),
+  cpus: option(quantity),
+  pidsLimit: option(quantity),
+  ulimits: option(listOf(text, BOUNDS.ulimits)),
+  timeout: option(quantity),
+  stopTimeout: option(quantity),
+  outputLimit: option(quantity),
+  captureBytes: option(quantity),
+  workdir: option(text),
+  user: option(text),
+  hostname: option(text),
+  mounts: option(listOf(mount, BOUNDS.mounts)),
+  volumes: option(listOf(text, BOUNDS.mounts)),
+  tmpfs: option(listOf(text, BOUNDS.tmpfs)),
+  readOnly: option(flag),
+  network: option(text),
+  capAdd: option(listOf(text, BOUNDS.capabilities)),
+  capDrop: option(listOf(text, BOUNDS.capabilities)),
+  securityOpt: option(listOf(text, BOUNDS.securityOpts)),
+  userns: option(text),
+  init: option(flag),
+  labels: option(map),
+  tty: option(flag),
+  interactive: option(flag),
+  runtime: option(text),
+  bundle: option(text),
+  code: option(text),
+  payload: option(z.string()),
+  payloadFile: option(text),
+  configFile: option(text),
+  keep: option(flag),
+  remove: option(text),
+} satisfies Record<keyof TaskInput, z.ZodMiniType>);
+
+/** Every field a task may have. */
+export const TASK_INPUT_FIELDS: readonly string[] = Object.keys(taskInput.shape);
+
+/** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first field at fault. */
+export function parseTaskInput(input: unknown): TaskInput {
+  const parsed = z.safeParse(taskInput, input);
+  if (!parsed.success) {
+    const { field, problem } = describeIssue(parsed.error.issues[0], 'task');
+    throw invalidField(field, problem);
+  }
+  refuseLostKeys(input, parsed.data, 'env');
+  refuseLostKeys(input, parsed.data, 'labels');
+  return parsed.data;
+}
+
+/** zod leaves a key `__proto__` out of a record without a word; here it is refused, as every key that cannot be used. */
+function refuseLostKeys(input: unknown, parsed: TaskInput, field: 'env' | 'labels'): void {
+  if (parsed[field] === undefined) return;
+  const given = (input as TaskInput)[field];
+  if (given !== undefined && Object.hasOwn(given, '__proto__')) {
+    throw invalidField(field, 'a key that cannot be used', '__proto__');
+  }
+}
