@@ -57,16 +57,22 @@ async function buildOnce(output) {
   return 'built';
 }
 
+/** @param {string} stamp */
 async function readStamp(stamp) {
   return existsSync(stamp) ? await readFile(stamp, 'utf8') : undefined;
 }
 
+/**
+ * @param {string} project a tsconfig file
+ * @param {string} outDir
+ */
 async function compile(project, outDir) {
   await runProgram(process.execPath, [tsc, '-p', project, '--outDir', outDir], {
     cwd: projectRoot,
   });
 }
 
+/** @param {string} outFile */
 async function link(outFile) {
   const architecture = process.arch === 'arm64' ? 'aarch64' : process.arch;
   const bun = `${projectRoot}/node_modules/@oven/bun-linux-${architecture}/bin/bun`;
@@ -102,6 +108,7 @@ export async function removeStaleOutputs() {
   await Promise.all(stale.map((name) => rm(`${dist}/${name}`, { recursive: true, force: true })));
 }
 
+/** @param {string} name of a temporary output: it holds the builder's pid */
 function isAlive(name) {
   return existsSync(`/proc/${name.match(/\.(\d+)\.tmp/)?.[1]}`);
 }

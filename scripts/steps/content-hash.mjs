@@ -18,6 +18,11 @@ export function hashContents(root, paths) {
   return hash.digest('hex');
 }
 
+/**
+ * @param {string} root
+ * @param {string} path
+ * @returns {string[]}
+ */
 function listFiles(root, path) {
   const full = join(root, path);
   if (!existsSync(full)) return [];

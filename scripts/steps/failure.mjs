@@ -1,5 +1,6 @@
 /** A step that cannot go on: printed as one message and a hint, without a stack trace. */
 export class StepFailure extends Error {
+  /** @override */
   name = 'StepFailure';
 
   /**
@@ -14,7 +15,7 @@ export class StepFailure extends Error {
 
 /**
  * Runs a script's main function; a failure ends the process with status 1 and a readable message.
- * @param {() => Promise<number | undefined>} main resolves with the exit status; undefined is 0
+ * @param {() => Promise<number | undefined | void>} main resolves with the exit status; undefined is 0
  */
 export async function runScript(main) {
   try {

@@ -1,0 +1,61 @@
+/** npm run quickstart: from a fresh Debian machine to a real task in a real stack. A second call repeats no finished work. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { ensureBuild } from './steps/ensure-build.mjs';
+import { runScript, StepFailure } from './steps/failure.mjs';
+import { executableFile, projectRoot } from './steps/paths.mjs';
+import { prepareHost } from './steps/prepare-host.mjs';
+import { note, reportStep } from './steps/report-step.mjs';
+import { runProgram } from './steps/run-program.mjs';
+
+const greeting = [
+  'import json, os',
+  "with open(os.environ['PAYLOAD_FILE']) as file:",
+  '    payload = json.load(file)',
+  "print(f\"Hello, {payload['name']}, from task {os.environ['TASK_ID']}\")",
+].join('\n');
+
+await runScript(async () => {
+  const startedAt = Date.now();
+  if (process.getuid?.() !== 0) {
+    throw new StepFailure('quickstart: not root', 'tasks need root: sudo npm run quickstart');
+  }
+  await prepareHost({ forTests: false });
+  await ensureBuild();
+  await buildStack('base', 'debian-13');
+  await buildStack('stacks', 'python-3.13');
+  await reportStep('a task in python-3.13', runGreeting);
+  console.error(
+    `\nready after ${((Date.now() - startedAt) / 1000).toFixed(1)} s. Next: README.md, "The first ten minutes"`,
+  );
+});
+
+/**
+ * @param {'base' | 'stacks'} kind
+ * @param {string} name
+ */
+async function buildStack(kind, name) {
+  const folder = `${projectRoot}/overlay/${kind}/${name}`;
+  await reportStep(`stack ${name}`, async () => {
+    await runProgram(executableFile, ['stack', 'build', folder, '--if-changed']);
+  });
+}
+
+async function runGreeting() {
+  const folder = await mkdtemp(`${tmpdir()}/stackshim-quickstart-`);
+  const resultFile = `${folder}/result.json`;
+  const limits = ['--memory', '256m', '--timeout', '60s'];
+  const input = ['--payload', '{"name":"world"}', '--result', resultFile];
+  const command = ['python-3.13', '--', 'python3', '-c', greeting];
+  try {
+    const run = ['run', ...limits, ...input, ...command];
+    const { stdout } = await runProgram(executableFile, run, { output: 'capture' });
+    note(
+      `stackshim run ${limits.join(' ')} --payload '{"name":"world"}' --result FILE python-3.13 -- python3 -c '…'`,
+    );
+    console.log(`\nThe task's output:\n${stdout.trimEnd()}`);
+    console.log(`\nIts result record:\n${(await readFile(resultFile, 'utf8')).trimEnd()}\n`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

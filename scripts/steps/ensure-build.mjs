@@ -1,0 +1,11 @@
+/** What every script that runs the product does first: npm packages and both builds, each only when needed. */
+import { buildExecutable, buildLibrary, removeStaleOutputs } from './build-outputs.mjs';
+import { ensureNpmPackages } from './npm-packages.mjs';
+import { reportStep } from './report-step.mjs';
+
+export async function ensureBuild() {
+  await reportStep('npm packages', ensureNpmPackages);
+  await removeStaleOutputs();
+  await reportStep('library (dist/lib)', buildLibrary);
+  await reportStep('executable (dist/stackshim)', buildExecutable);
+}

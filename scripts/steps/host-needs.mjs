@@ -1,0 +1,41 @@
+/** What the host must have, and the Debian package that each thing comes in. */
+import { existsSync } from 'node:fs';
+import { findProgram } from './run-program.mjs';
+
+/**
+ * @typedef {{program: string, package: string} | {file: string, package: string}} Need
+ * A program on PATH or a file, and the Debian package that brings it.
+ */
+
+/** @type {readonly Need[]} what building stacks and running tasks takes, the OCI runtime apart */
+export const buildNeeds = [
+  { program: 'mkfs.erofs', package: 'erofs-utils' },
+  { program: 'buildah', package: 'buildah' },
+  { program: 'mmdebstrap', package: 'mmdebstrap' },
+  { file: '/etc/ssl/certs/ca-certificates.crt', package: 'ca-certificates' },
+];
+
+/** @type {Need} the host's own OCI runtime: the fallback for the patched one */
+export const runcNeed = { program: 'runc', package: 'runc' };
+
+/** @type {readonly Need[]} what the test lanes take on top: both other runtimes and a rootfs in one file */
+export const testNeeds = [
+  runcNeed,
+  { program: 'crun', package: 'crun' },
+  { program: 'busybox', package: 'busybox-static' },
+];
+
+/**
+ * The needs that this host does not meet.
+ * @param {readonly Need[]} needs
+ */
+export function findMissing(needs) {
+  return needs.filter((need) =>
+    'program' in need ? findProgram(need.program) === undefined : !existsSync(need.file),
+  );
+}
+
+/** @param {Need} need */
+export function describeNeed(need) {
+  return `${'program' in need ? need.program : need.file} (Debian package ${need.package})`;
+}

@@ -1,0 +1,36 @@
+/** npm test [-- LANE…|--all]: set-up, build, then the test lanes one after another; ends with one line of counts. */
+import { ensureBuild } from './steps/ensure-build.mjs';
+import { runScript } from './steps/failure.mjs';
+import { chooseLanes } from './steps/lanes.mjs';
+import { prepareHost } from './steps/prepare-host.mjs';
+import { runLane } from './steps/run-lane.mjs';
+
+await runScript(async () => {
+  const lanes = chooseLanes(process.argv.slice(2));
+  if (lanes.some((lane) => lane.privileged)) await prepareHost({ forTests: true });
+  await ensureBuild();
+  /** @type {import('./steps/run-lane.mjs').LaneResult[]} */
+  const results = [];
+  for (const lane of lanes) {
+    console.error(`\n==> test lane ${lane.name}`);
+    results.push(await runLane(lane));
+  }
+  return printSummary(results);
+});
+
+/** @param {readonly import('./steps/run-lane.mjs').LaneResult[]} results */
+function printSummary(results) {
+  console.log(
+    `\n${'lane'.padEnd(14)}${'passed'.padStart(8)}${'failed'.padStart(8)}${'skipped'.padStart(9)}${'seconds'.padStart(10)}`,
+  );
+  for (const lane of results) {
+    const counts = [lane.passed, lane.failed].map((count) => String(count).padStart(8)).join('');
+    const rest = String(lane.skipped).padStart(9) + lane.seconds.toFixed(1).padStart(10);
+    const problem = lane.problem === undefined ? '' : `  ${lane.problem}`;
+    console.log(`${lane.name.padEnd(14)}${counts}${rest}${problem}`);
+  }
+  const sum = (/** @type {'passed' | 'failed' | 'skipped'} */ field) =>
+    results.reduce((total, lane) => total + lane[field], 0);
+  console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
+  return sum('failed') === 0 ? 0 : 1;
+}
