@@ -51,5 +51,5 @@ export const taskScratchDir = (layout: Layout, id: TaskId) => `${layout.root}/sc
 export const mountedLayersDir = (layout: Layout) => `${layout.run}/layers`;
 export const mountedLayerDir = (layout: Layout, id: LayerId) => `${layout.run}/layers/${id}`;
 export const tasksDir = (layout: Layout) => `${layout.run}/tasks`;
-export const taskDir = (layout: Layout, id: TaskId) => `${layout.run}/tasks/${id}`;
+export const taskDir = (layout: Pick<Layout, 'run'>, id: TaskId) => `${layout.run}/tasks/${id}`;
 export const runtimeStateDir = (layout: Layout) => `${layout.run}/runtime`;

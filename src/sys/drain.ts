@@ -44,12 +44,12 @@ function drainFile(
   fd: Fd,
   onChunk: (chunk: Uint8Array) => void | Promise<void>,
 ): Drain {
-  let stop = () => {};
+  const stopper = new AbortController();
   const stopped = new Promise<void>((resolve) => {
-    stop = resolve;
+    stopper.signal.addEventListener('abort', () => resolve(), { once: true });
   });
   const read = async () => {
     for await (const chunk of files.file(fd).stream()) await onChunk(chunk);
   };
-  return { ended: Promise.race([read(), stopped]), stop };
+  return { ended: Promise.race([read(), stopped]), stop: () => stopper.abort() };
 }

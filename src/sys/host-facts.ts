@@ -21,10 +21,26 @@ export interface HostFacts {
   readonly bootId: string;
 }
 
-export type ResourceLimit = (typeof limitNames)[keyof typeof limitNames];
+export type ResourceLimit =
+  | 'RLIMIT_CPU'
+  | 'RLIMIT_FSIZE'
+  | 'RLIMIT_DATA'
+  | 'RLIMIT_STACK'
+  | 'RLIMIT_CORE'
+  | 'RLIMIT_RSS'
+  | 'RLIMIT_NPROC'
+  | 'RLIMIT_NOFILE'
+  | 'RLIMIT_MEMLOCK'
+  | 'RLIMIT_AS'
+  | 'RLIMIT_LOCKS'
+  | 'RLIMIT_SIGPENDING'
+  | 'RLIMIT_MSGQUEUE'
+  | 'RLIMIT_NICE'
+  | 'RLIMIT_RTPRIO'
+  | 'RLIMIT_RTTIME';
 
 /** The names that /proc/self/limits gives to resource limits. */
-const limitNames = {
+const limitNames: Readonly<Record<string, ResourceLimit>> = {
   'Max cpu time': 'RLIMIT_CPU',
   'Max file size': 'RLIMIT_FSIZE',
   'Max data size': 'RLIMIT_DATA',
@@ -41,7 +57,9 @@ const limitNames = {
   'Max nice priority': 'RLIMIT_NICE',
   'Max realtime priority': 'RLIMIT_RTPRIO',
   'Max realtime timeout': 'RLIMIT_RTTIME',
-} as const;
+};
+/** Width of the first column of /proc/PID/limits. */
+const LABEL_WIDTH = 25;
 
 const CAP_SYS_RESOURCE = 24n;
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
@@ -82,9 +100,11 @@ export function parseKernelVersion(text: string): readonly [number, number] {
 /** The hard limits in the text of /proc/PID/limits. */
 export function parseLimits(text: string): HostFacts['hardLimits'] {
   const limits: Partial<Record<ResourceLimit, number>> = {};
-  for (const [label, name] of Object.entries(limitNames)) {
-    const hard = new RegExp(`^${label} +\\S+ +(\\d+|unlimited)`, 'm').exec(text)?.[1];
-    if (hard !== undefined) limits[name] = hard === 'unlimited' ? Infinity : Number(hard);
+  for (const line of text.split('\n')) {
+    const name = limitNames[line.slice(0, LABEL_WIDTH).trimEnd()];
+    const hard = line.slice(LABEL_WIDTH).trimStart().split(/ +/, 2)[1];
+    if (name === undefined || hard === undefined) continue;
+    limits[name] = hard === 'unlimited' ? Infinity : Number(hard);
   }
   return limits;
 }

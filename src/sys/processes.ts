@@ -1,5 +1,5 @@
 /** Processes as /proc tells of them: who they are, whether they still are, what they catch. All calls are synchronous and cheap. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 
 /** A process that cannot be mistaken for a later one with the same pid. */
@@ -60,6 +60,17 @@ export function caughtSignals(pid: number): bigint | undefined {
   return mask === undefined ? undefined : BigInt(`0x${mask}`);
 }
 
+/**
+ * Whether a pid 1 would act on a signal: it has a handler, or blocks the signal to take it by sigwait(3) or signalfd(2),
+ * as init programs do. The kernel drops any other signal that a pid 1 is sent from inside or by a parent namespace, KILL excepted.
+ */
+export function handlesSignal(pid: number, signal: number): boolean {
+  const bit = 1n << BigInt(signal - 1);
+  const blocked = statusField(pid, 'SigBlk');
+  const masks = (caughtSignals(pid) ?? 0n) | BigInt(`0x${blocked ?? '0'}`);
+  return (masks & bit) !== 0n;
+}
+
 /** The pid that a process has in its innermost pid namespace; undefined when there is no such process. */
 export function nsPidOf(pid: number): number | undefined {
   const innermost = statusField(pid, 'NSpid')?.split('\t').at(-1);
@@ -95,6 +106,15 @@ export function isOwnerAlive(owner: Owner): boolean {
   return owner.bootId === bootId() && isAlive(owner);
 }
 
+/** Pids of running processes that were started with `argument` among their arguments. Reads all of /proc: not for the task path. */
+export function findProcessesByArgument(argument: string): readonly number[] {
+  const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
+  return pids.filter((pid) => {
+    const argv = readProcFile(pid, 'cmdline');
+    return argv !== undefined && argv.split('\0').includes(argument);
+  });
+}
+
 function statusField(pid: number, name: string): string | undefined {
   const status = readProcFile(pid, 'status');
   if (status === undefined) return undefined;
@@ -104,7 +124,7 @@ function statusField(pid: number, name: string): string | undefined {
   return status.slice(from, status.indexOf('\n', from));
 }
 
-function readProcFile(pid: number, name: 'stat' | 'status'): string | undefined {
+function readProcFile(pid: number, name: 'stat' | 'status' | 'cmdline'): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/${name}`, 'utf8');
   } catch (error) {

@@ -1,0 +1,74 @@
+/** Which mounts make a task's root filesystem, in the order they are made. Pure. */
+import type { BindMount, LayerSource, Mount } from '../core/mount.ts';
+
+/** Where a task keeps what its mounts need; docs/on-disk-layout.md. */
+export interface RootfsPlaces {
+  /** The task's folder below the run folder: mount targets. */
+  readonly taskDir: string;
+  /** The task's folder below the root folder: writable uppers. */
+  readonly scratchDir: string;
+}
+
+export interface RootfsRequest extends RootfsPlaces {
+  /** The image's layers, lowest first. */
+  readonly layers: readonly LayerSource[];
+  /** The task's program, seen at `/task`. */
+  readonly code?: LayerSource;
+  /** Host files and folders; `target` is the path inside the task. */
+  readonly binds: readonly BindMount[];
+}
+
+/** A bind that waits on the host, already restricted, for the runtime to bind into the container. */
+export interface PreparedBind {
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+export interface RootfsPlan {
+  readonly mounts: readonly Mount[];
+  /** What the runtime is to bind where, in order. */
+  readonly binds: readonly PreparedBind[];
+  /** The root filesystem, once mounted. */
+  readonly rootfs: string;
+}
+
+export const rootfsTarget = (places: RootfsPlaces) => `${places.taskDir}/rootfs`;
+const codeTarget = (places: RootfsPlaces) => `${places.taskDir}/code`;
+const bindTarget = (places: RootfsPlaces, index: number) => `${places.taskDir}/binds/${index}`;
+
+/** Every path of the host where a task may have a mount, whatever it asked for: what removal looks at. */
+export function mountTargetsOf(places: RootfsPlaces, bindCount: number): readonly string[] {
+  const binds = Array.from({ length: bindCount }, (_, index) => bindTarget(places, index));
+  return [...binds.reverse(), codeTarget(places), rootfsTarget(places)];
+}
+
+/**
+ * Binds come after the code, so that a bind below `/task` is seen.
+ * Each bind is first cloned to a place of the task's own and restricted there, on the host: a task with
+ * CAP_SYS_ADMIN in its user namespace cannot make writable again what was made read-only outside of it.
+ */
+export function planRootfs(request: RootfsRequest): RootfsPlan {
+  const rootfs = rootfsTarget(request);
+  const mounts: Mount[] = [
+    {
+      type: 'overlay',
+      target: rootfs,
+      layers: request.layers,
+      scratch: `${request.scratchDir}/rootfs`,
+    },
+  ];
+  const binds: PreparedBind[] = [];
+  if (request.code !== undefined) {
+    const target = codeTarget(request);
+    const scratch = `${request.scratchDir}/code`;
+    mounts.push({ type: 'overlay', target, layers: [request.code], scratch });
+    binds.push({ source: target, target: '/task', readOnly: false });
+  }
+  for (const [index, bind] of request.binds.entries()) {
+    const target = bindTarget(request, index);
+    mounts.push({ ...bind, target });
+    binds.push({ source: target, target: bind.target, readOnly: bind.readOnly });
+  }
+  return { mounts, binds, rootfs };
+}

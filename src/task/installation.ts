@@ -1,0 +1,43 @@
+/** One installation as this process uses it: what every task of it shares. */
+import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
+import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
+import { type Layout, type LayoutOptions, layoutFrom } from '../core/layout.ts';
+import { ExitWatcher } from '../sys/exit-watcher.ts';
+import { type HostFacts, readHostFacts } from '../sys/host-facts.ts';
+import { linuxSystem } from '../sys/linux-system.ts';
+import type { System } from '../sys/system.ts';
+
+export interface Installation {
+  readonly layout: Layout;
+  readonly system: System;
+  readonly host: HostFacts;
+  readonly cgroups: CgroupDriver;
+  readonly exits: ExitWatcher;
+}
+
+const opened = new Map<string, Installation>();
+
+/** The installation that `options`, else the environment, names. Opened once per process; has no effect on disk. */
+export function openInstallation(options: LayoutOptions = {}): Installation {
+  const layout = layoutFrom(options, process.env);
+  const key = JSON.stringify(layout);
+  const known = opened.get(key);
+  if (known !== undefined) return known;
+  const made: Installation = {
+    layout,
+    system: linuxSystem,
+    host: readHostFacts(),
+    cgroups: openCgroupDriver(),
+    exits: sharedExits(),
+  };
+  opened.set(key, made);
+  return made;
+}
+
+let exits: ExitWatcher | undefined;
+
+/** One for the process: there is one SIGCHLD. */
+function sharedExits(): ExitWatcher {
+  exits ??= new ExitWatcher(linuxSystem);
+  return exits;
+}

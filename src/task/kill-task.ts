@@ -1,0 +1,97 @@
+/** Ends a task of any owner, from any process. */
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { constants } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import type { TaskId } from '../core/ids.ts';
+import { handlesSignal, isOwnerAlive } from '../sys/processes.ts';
+import type { Installation } from './installation.ts';
+import { findInit } from './kill-processes.ts';
+import { readRecord } from './read-record.ts';
+import { removeAbandoned } from './reap.ts';
+import type { TaskRecord } from './record.ts';
+import type { Removal } from './remove-task.ts';
+import { signalProcess, terminateAll } from './stop-task.ts';
+import { type TaskPlaces, taskPlaces } from './task-places.ts';
+
+const { SIGKILL, SIGTERM } = constants.signals;
+const POLL_MS = 10;
+/** After KILL, the owner needs moments to remove the task. */
+const OWNER_REMOVES_WITHIN_MS = 30_000;
+/** Binds to look for where a record does not tell how many there were: the most a task may have. */
+const ANY_BIND_COUNT = 0;
+
+export interface KillOptions {
+  /** Between TERM and KILL. */
+  readonly graceMs: number;
+}
+
+/**
+ * Ends the task and resolves when it is removed: by its owner while that lives (which reports `cancelled`), else by this process.
+ * A kept task is removed. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND.
+ */
+export async function killTask(
+  installation: Installation,
+  id: TaskId,
+  options: KillOptions,
+): Promise<Removal> {
+  const places = taskPlaces(installation.layout, id);
+  const record = readRecordOrNull(installation, id);
+  if (record === undefined) {
+    throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `kill task ${id}: no such task`, {
+      details: { id },
+    });
+  }
+  if (record === null || record.kept || !isOwnerAlive(record.owner)) {
+    const runtime = record?.runtime ?? ({ kind: 'runc', path: 'runc' } as const);
+    const bindCount = record?.bindCount ?? ANY_BIND_COUNT;
+    return removeAbandoned(installation, places, { runtime, bindCount });
+  }
+  return askOwner(installation, places, options);
+}
+
+/** Null: there is a task, but its record cannot be read. Its names follow from its id all the same. */
+function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | null | undefined {
+  try {
+    return readRecord(installation.layout, id);
+  } catch (error) {
+    if (error instanceof StackshimError && error.code === 'ERR_STACKSHIM_RECORD_CORRUPT')
+      return null;
+    throw error;
+  }
+}
+
+/** Marks the task as cancelled, signals its processes, and waits until its owner has removed it. */
+async function askOwner(
+  installation: Installation,
+  places: TaskPlaces,
+  { graceMs }: KillOptions,
+): Promise<Removal> {
+  if (!markCancelled(places)) return { removed: true, leftovers: [] };
+  const killAt = performance.now() + graceMs;
+  const giveUpAt = killAt + OWNER_REMOVES_WITHIN_MS;
+  let terminated = false;
+  while (existsSync(places.taskDir)) {
+    if (performance.now() > giveUpAt) return { removed: false, leftovers: [places.taskDir] };
+    const init = findInit(installation.cgroups, places.cgroupsPath);
+    if (init !== undefined) {
+      if (!terminated) terminateAll(installation.cgroups, places.cgroupsPath);
+      terminated = true;
+      const inVain = !handlesSignal(init, SIGTERM);
+      if (inVain || performance.now() > killAt) signalProcess(init, SIGKILL);
+    }
+    await delay(POLL_MS);
+  }
+  return { removed: true, leftovers: [] };
+}
+
+/** False when the task has gone meanwhile. */
+function markCancelled(places: TaskPlaces): boolean {
+  try {
+    closeSync(openSync(places.cancelFile, 'w', 0o600));
+    return true;
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}

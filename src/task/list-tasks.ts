@@ -1,0 +1,65 @@
+/** What runs on this installation, as its records tell. */
+import { statSync } from 'node:fs';
+import { type ErrorJson, StackshimError } from '../core/errors.ts';
+import type { StackName, TaskId } from '../core/ids.ts';
+import { isOwnerAlive } from '../sys/processes.ts';
+import type { Installation } from './installation.ts';
+import { findInit } from './kill-processes.ts';
+import { listTaskIds, readRecord } from './read-record.ts';
+import type { TaskRecord } from './record.ts';
+import { taskPlaces } from './task-places.ts';
+
+/** `orphaned`: its owner is dead, `stackshim reap` removes it. `kept`: it ended and its writable layer stays. */
+export type TaskState = 'starting' | 'running' | 'removing' | 'kept' | 'orphaned';
+
+export interface ListedTask {
+  readonly id: TaskId;
+  readonly stack: StackName;
+  readonly revision: number;
+  readonly state: TaskState;
+  /** Host pid of the task's pid 1; null while it has none. */
+  readonly pid: number | null;
+  readonly ownerPid: number;
+  readonly command: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+}
+
+export interface TaskList {
+  readonly tasks: readonly ListedTask[];
+  /** Records that could not be read. */
+  readonly corrupt: readonly ErrorJson[];
+}
+
+/** Oldest first. */
+export function listTasks(installation: Installation): TaskList {
+  const tasks: ListedTask[] = [];
+  const corrupt: ErrorJson[] = [];
+  for (const id of listTaskIds(installation.layout)) {
+    try {
+      const record = readRecord(installation.layout, id);
+      if (record !== undefined) tasks.push(toListed(installation, record));
+    } catch (error) {
+      if (!(error instanceof StackshimError)) throw error;
+      corrupt.push(error.toJSON());
+    }
+  }
+  tasks.sort((one, other) => one.createdAt.localeCompare(other.createdAt));
+  return { tasks, corrupt };
+}
+
+function toListed(installation: Installation, record: TaskRecord): ListedTask {
+  const { id, stack, revision, command, labels, createdAt, owner } = record;
+  const places = taskPlaces(installation.layout, id);
+  const pid = findInit(installation.cgroups, places.cgroupsPath) ?? null;
+  const state = stateOf(record, pid, places.pidFile);
+  return { id, stack, revision, state, pid, ownerPid: owner.pid, command, labels, createdAt };
+}
+
+function stateOf(record: TaskRecord, pid: number | null, pidFile: string): TaskState {
+  if (record.kept) return 'kept';
+  if (!isOwnerAlive(record.owner)) return 'orphaned';
+  if (pid !== null) return 'running';
+  return statSync(pidFile, { throwIfNoEntry: false }) === undefined ? 'starting' : 'removing';
+}

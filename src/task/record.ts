@@ -1,0 +1,71 @@
+/** The record: one file, written before a task's first effect, that names everything the task may come to make. */
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
+import { type Layout, tasksDir } from '../core/layout.ts';
+import type { RuntimeKind } from '../runtime/runtime.ts';
+import { ensureDirectorySync } from '../sys/files.ts';
+import type { Owner, ProcessIdentity } from '../sys/processes.ts';
+import type { TaskPlaces } from './task-places.ts';
+
+export const RECORD_VERSION = 1;
+
+export interface TaskRecord {
+  readonly version: typeof RECORD_VERSION;
+  readonly id: TaskId;
+  readonly owner: Owner;
+  readonly stack: StackName;
+  readonly revision: number;
+  /** Keeps the image from collection. */
+  readonly image: ImageDigest;
+  readonly runtime: { readonly kind: RuntimeKind; readonly path: string };
+  /** How many binds the task's root filesystem has: each is one place to look for a mount. */
+  readonly bindCount: number;
+  readonly command: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+  /** True once the task has ended and its writable layer is to stay (`--keep`). */
+  readonly kept: boolean;
+}
+
+/** Name of a task folder that is being made; never a task id. */
+export const unfinishedName = (owner: Owner, id: TaskId) =>
+  `.new-${owner.pid}-${owner.startTime}-${id}`;
+
+/** Who was making a folder of that name; undefined for any other name. */
+export function parseUnfinishedName(name: string): ProcessIdentity | undefined {
+  const match = /^\.new-(\d{1,10})-(\d{1,16})-/.exec(name);
+  return match === null ? undefined : { pid: Number(match[1]), startTime: Number(match[2]) };
+}
+
+/**
+ * Creates the task's folder with its record in one step.
+ * Throws ERR_STACKSHIM_TASK_CONFLICT when a task of this id exists.
+ */
+export function createRecord(layout: Layout, places: TaskPlaces, record: TaskRecord): void {
+  const tasks = tasksDir(layout);
+  const unfinished = `${tasks}/${unfinishedName(record.owner, record.id)}`;
+  // The container's root must reach its root filesystem below these folders: passable, not listable.
+  ensureDirectorySync(tasks, 0o711);
+  mkdirSync(unfinished, { mode: 0o711 });
+  try {
+    writeFileSync(`${unfinished}/record.json`, JSON.stringify(record), { mode: 0o600 });
+    renameSync(unfinished, places.taskDir);
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true });
+    const code = errnoCodeOf(error);
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', `create task ${record.id}: it exists`, {
+      details: { id: record.id },
+      cause: error,
+    });
+  }
+}
+
+/** Replaces a task's record in one step. */
+export function replaceRecord(places: TaskPlaces, record: TaskRecord): void {
+  const next = `${places.recordFile}.next`;
+  writeFileSync(next, JSON.stringify(record), { mode: 0o600 });
+  renameSync(next, places.recordFile);
+}

@@ -1,0 +1,78 @@
+/** Undoes everything a task may have made, in reverse order, and checks that each thing is gone. */
+import { existsSync, rmSync } from 'node:fs';
+import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
+import { CleanupStack } from '../core/cleanup-stack.ts';
+import { mountTargetsOf } from '../rootfs/plan-rootfs.ts';
+import { removeRuntimeState, runtimeStateExists } from '../runtime/remove-runtime-state.ts';
+import type { RuntimeKind } from '../runtime/runtime.ts';
+import { removeTree } from '../sys/remove-tree.ts';
+import type { System } from '../sys/system.ts';
+import { killAll } from './kill-processes.ts';
+import type { TaskPlaces } from './task-places.ts';
+
+export interface RemovalRequest {
+  readonly places: TaskPlaces;
+  readonly bindCount: number;
+  readonly runtime: { readonly kind: RuntimeKind; readonly path: string };
+  /** `--keep`: the writable layer and the record stay. */
+  readonly keep: boolean;
+}
+
+export interface Removal {
+  /** True only after every kind of thing was checked to be gone. */
+  readonly removed: boolean;
+  readonly leftovers: readonly string[];
+}
+
+export interface RemovalContext {
+  readonly system: System;
+  readonly cgroups: CgroupDriver;
+}
+
+/** Time for the whole of a removal; what was not done by then is reported as left over. */
+const REMOVAL_DEADLINE_MS = 60_000;
+
+/** Never rejects; a second call finds nothing to do. While anything is left, the record stays to say what. */
+export async function removeTask(
+  context: RemovalContext,
+  request: RemovalRequest,
+): Promise<Removal> {
+  const { places, keep } = request;
+  const failures = await undoSteps(context, request).run({ deadlineMs: REMOVAL_DEADLINE_MS });
+  const leftovers = new Set(failures.map((failure) => failure.name));
+  for (const left of findLeftovers(context, request)) leftovers.add(left);
+  if (leftovers.size === 0 && !keep) rmSync(places.taskDir, { recursive: true, force: true });
+  if (existsSync(places.taskDir)) leftovers.add(places.taskDir);
+  return { removed: leftovers.size === 0, leftovers: [...leftovers] };
+}
+
+function undoSteps(context: RemovalContext, request: RemovalRequest): CleanupStack {
+  const { system, cgroups } = context;
+  const { places, runtime, keep } = request;
+  const undo = new CleanupStack();
+  if (!keep) undo.defer(places.scratchDir, () => removeTree(places.scratchDir));
+  undo.defer(`cgroup ${places.cgroupsPath}`, () => void cgroups.remove(places.cgroupsPath));
+  undo.defer(runtimeState(places), () => removeRuntimeState(runtime, containerOf(places)));
+  for (const target of mountTargetsOf(places, request.bindCount)) {
+    undo.defer(`mount ${target}`, () => detachAll(system, target));
+  }
+  undo.defer(`processes of ${places.id}`, () => killAll(context, places.cgroupsPath));
+  return undo;
+}
+
+const containerOf = (places: TaskPlaces) => ({ id: places.id, stateRoot: places.stateRoot });
+const runtimeState = (places: TaskPlaces) => `${places.stateRoot}/${places.id}`;
+
+/** A mount point may have been mounted over more than once. */
+function detachAll(system: System, target: string): void {
+  while (system.detachMount(target));
+}
+
+/** All but the task's folder, which the caller looks after. */
+function findLeftovers({ cgroups }: RemovalContext, { places }: RemovalRequest): readonly string[] {
+  return [
+    ...cgroups.existing(places.cgroupsPath),
+    ...(runtimeStateExists(containerOf(places)) ? [runtimeState(places)] : []),
+    ...(existsSync(places.scratchDir) ? [places.scratchDir] : []),
+  ];
+}

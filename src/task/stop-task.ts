@@ -1,0 +1,91 @@
+/** Ends a task: TERM to every process, then KILL to pid 1, whose pid namespace takes all the others with it. */
+import { constants } from 'node:os';
+import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
+import { errnoCodeOf } from '../core/errors.ts';
+import { handlesSignal } from '../sys/processes.ts';
+import type { Fd, System } from '../sys/system.ts';
+import type { StopCause } from './decide-verdict.ts';
+
+const { SIGTERM, SIGKILL } = constants.signals;
+
+/** A task's pid 1 and the cgroup of all its processes. */
+export interface TaskProcesses {
+  readonly pid: number;
+  readonly pidfd: Fd;
+  readonly cgroupsPath: string;
+}
+
+export interface TaskStopperOptions {
+  readonly system: System;
+  readonly cgroups: CgroupDriver;
+  /** Between TERM and KILL. */
+  readonly graceMs: number;
+}
+
+export class TaskStopper {
+  readonly #options: TaskStopperOptions;
+  #task: TaskProcesses | undefined;
+  #cause: StopCause | null = null;
+  #killTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: TaskStopperOptions) {
+    this.#options = options;
+  }
+
+  /** Why the task was stopped; null when it was not. */
+  get cause(): StopCause | null {
+    return this.#cause;
+  }
+
+  /** Tells which processes to end. A stop that was asked for earlier is carried out now. */
+  attach(task: TaskProcesses): void {
+    this.#task = task;
+    if (this.#cause !== null) this.#kill();
+  }
+
+  /** The task has ended by itself or by us: nothing is signalled from here on. */
+  detach(): void {
+    this.#task = undefined;
+    clearTimeout(this.#killTimer);
+  }
+
+  /** TERM, and KILL after the grace time. The first cause stays; asking again does not wait any longer. */
+  stop(cause: StopCause): void {
+    const again = this.#cause !== null;
+    this.#cause ??= cause;
+    if (this.#task === undefined) return;
+    if (again) this.#kill();
+    else this.#terminate(this.#task);
+  }
+
+  /** KILL at once. */
+  kill(cause: StopCause): void {
+    this.#cause ??= cause;
+    this.#kill();
+  }
+
+  #terminate(task: TaskProcesses): void {
+    terminateAll(this.#options.cgroups, task.cgroupsPath);
+    // The kernel drops a TERM for a pid 1 that has no handler: waiting would be in vain.
+    if (!handlesSignal(task.pid, SIGTERM)) this.#kill();
+    else this.#killTimer = setTimeout(() => this.#kill(), this.#options.graceMs);
+  }
+
+  #kill(): void {
+    if (this.#task !== undefined) this.#options.system.signalPidfd(this.#task.pidfd, SIGKILL);
+  }
+}
+
+/** Sends TERM to every process of a cgroup. */
+export function terminateAll(cgroups: CgroupDriver, cgroupsPath: string): void {
+  for (const pid of cgroups.listProcesses(cgroupsPath)) signalProcess(pid, SIGTERM);
+}
+
+/** Sends a signal; a process that is gone already is fine. */
+export function signalProcess(pid: number, signal: number): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ESRCH') throw error;
+  }
+}

@@ -1,0 +1,92 @@
+/** What a task writes: counted, passed on, captured within bounds, and cut off at the limit. */
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import { type Drain, drainPipe } from '../sys/drain.ts';
+import type { Fd } from '../sys/system.ts';
+import { StreamCapture } from './capture.ts';
+import type { TaskOutput } from './result.ts';
+
+export type StreamName = 'stdout' | 'stderr';
+
+export interface OutputOptions {
+  /** Both streams together; what comes after is dropped. */
+  readonly limitBytes: number;
+  /** Null: nothing is captured. */
+  readonly captureBytes: number | null;
+  readonly sinks: { readonly [Name in StreamName]?: Writable };
+  readonly onChunk: (stream: StreamName, chunk: Uint8Array) => void;
+  /** Called once, when the limit is passed. */
+  readonly onLimit: () => void;
+}
+
+/** How long a writer that outlived the task may hold a stream open before it is given up. */
+const END_OF_STREAM_MS = 2_000;
+
+export class OutputMeter {
+  readonly #options: OutputOptions;
+  readonly #bytes = { stdout: 0, stderr: 0 };
+  readonly #captures: { readonly [Name in StreamName]: StreamCapture } | undefined;
+  readonly #drains: Drain[] = [];
+  #failure: unknown;
+
+  constructor(options: OutputOptions) {
+    this.#options = options;
+    const { captureBytes } = options;
+    if (captureBytes === null) return;
+    this.#captures = {
+      stdout: new StreamCapture(captureBytes),
+      stderr: new StreamCapture(captureBytes),
+    };
+  }
+
+  /** Reads a stream to its end. Takes the descriptor over. */
+  read(stream: StreamName, fd: Fd): void {
+    const drain = drainPipe(fd, (chunk) => this.accept(stream, chunk));
+    this.#drains.push(drain);
+    // A read that fails is told by `ended`, when the task's end is waited for.
+    drain.ended.catch((error: unknown) => {
+      this.#failure ??= error;
+    });
+  }
+
+  /** Takes one chunk; the promise, where there is one, asks the reader to wait for a slow sink. */
+  accept(stream: StreamName, chunk: Uint8Array): void | Promise<void> {
+    const room = this.#options.limitBytes - this.#bytes.stdout - this.#bytes.stderr;
+    this.#bytes[stream] += chunk.length;
+    if (room <= 0) return;
+    const kept = chunk.length > room ? chunk.subarray(0, room) : chunk;
+    this.#captures?.[stream].push(kept);
+    this.#options.onChunk(stream, kept);
+    if (kept.length < chunk.length) this.#options.onLimit();
+    const sink = this.#options.sinks[stream];
+    if (sink === undefined || sink.destroyed || sink.write(kept)) return;
+    return Promise.race([once(sink, 'drain'), once(sink, 'close')]).then(() => undefined);
+  }
+
+  /** Resolves when both streams have ended. Rejects with the first error of reading or of a sink. */
+  async ended(): Promise<void> {
+    const all = Promise.allSettled(this.#drains.map((drain) => drain.ended));
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, END_OF_STREAM_MS);
+    });
+    await Promise.race([all, late]);
+    clearTimeout(timer);
+    for (const drain of this.#drains) drain.stop();
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  summary(): TaskOutput {
+    const { stdout, stderr } = this.#bytes;
+    const captures = this.#captures;
+    const limited = stdout + stderr > this.#options.limitBytes;
+    const counts = { stdoutBytes: stdout, stderrBytes: stderr };
+    if (captures === undefined) return { ...counts, truncated: limited };
+    return {
+      ...counts,
+      truncated: limited || captures.stdout.truncated || captures.stderr.truncated,
+      stdout: captures.stdout.text(),
+      stderr: captures.stderr.text(),
+    };
+  }
+}

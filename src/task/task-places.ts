@@ -1,0 +1,46 @@
+/** Everything a task may make, as names derived from its id alone: what its record stands for. Pure. */
+import type { TaskId } from '../core/ids.ts';
+import { type Layout, runtimeStateDir, taskDir, taskScratchDir } from '../core/layout.ts';
+import { taskCgroup } from './cgroup-parent.ts';
+
+export interface TaskPlaces {
+  readonly id: TaskId;
+  /** Below the run folder; holds all that follows but the scratch folder. */
+  readonly taskDir: string;
+  readonly recordFile: string;
+  /** Made by whoever asks that the task be cancelled. */
+  readonly cancelFile: string;
+  /** The OCI bundle: `config.json`. */
+  readonly bundle: string;
+  readonly logFile: string;
+  readonly pidFile: string;
+  readonly consoleSocket: string;
+  /** Payload and config, for the task to read. */
+  readonly inputsDir: string;
+  /** Below the root folder: writable uppers and the packed code. */
+  readonly scratchDir: string;
+  readonly codeFile: string;
+  readonly cgroupsPath: string;
+  /** The runtime's `--root`. */
+  readonly stateRoot: string;
+}
+
+export function taskPlaces(layout: Layout, id: TaskId): TaskPlaces {
+  const dir = taskDir(layout, id);
+  const scratch = taskScratchDir(layout, id);
+  return {
+    id,
+    taskDir: dir,
+    recordFile: `${dir}/record.json`,
+    cancelFile: `${dir}/cancel`,
+    bundle: `${dir}/bundle`,
+    logFile: `${dir}/log.json`,
+    pidFile: `${dir}/pid`,
+    consoleSocket: `${dir}/tty`,
+    inputsDir: `${dir}/inputs`,
+    scratchDir: scratch,
+    codeFile: `${scratch}/code.erofs`,
+    cgroupsPath: taskCgroup(layout, id),
+    stateRoot: runtimeStateDir(layout),
+  };
+}
