@@ -53,3 +53,4 @@ export const mountedLayerDir = (layout: Layout, id: LayerId) => `${layout.run}/l
 export const tasksDir = (layout: Layout) => `${layout.run}/tasks`;
 export const taskDir = (layout: Pick<Layout, 'run'>, id: TaskId) => `${layout.run}/tasks/${id}`;
 export const runtimeStateDir = (layout: Layout) => `${layout.run}/runtime`;
+export const runtimeVersionsDir = (layout: Layout) => `${layout.run}/runtime-versions`;

@@ -1,4 +1,5 @@
 /** An OCI runtime that was found, and what is asked of it. */
+import type { ProcessIdentity } from '../sys/processes.ts';
 import type { Fd } from '../sys/system.ts';
 
 export type RuntimeKind = 'runc' | 'crun' | 'runsc' | 'other';
@@ -18,19 +19,23 @@ export interface ContainerReference {
   readonly stateRoot: string;
 }
 
-export interface CreateContainerOptions extends ContainerReference {
-  /** Folder that holds `config.json`. */
-  readonly bundle: string;
+/** Bounds one call of the runtime. */
+export interface RuntimeCallOptions {
   /** Where the runtime writes its JSON log; removed by whoever removes the task's folder. */
   readonly logFile: string;
+  /** After this time the call is given up. Default: one minute. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface CreateContainerOptions extends ContainerReference, RuntimeCallOptions {
+  /** Folder that holds `config.json`. */
+  readonly bundle: string;
   readonly pidFile: string;
   /** Descriptors that become the task's stdin, stdout and stderr; the caller closes its copies. With a console they are the runtime's own. */
   readonly stdio: readonly [Fd | 'ignore', Fd | 'ignore', Fd | 'ignore'];
   readonly consoleSocket?: string;
 }
 
-/** A container whose init waits to be started. */
-export interface CreatedContainer {
-  /** Host pid of the container's init. */
-  readonly pid: number;
-}
+/** A container whose init waits to be started: the host's pid of that init, and when it began. */
+export type CreatedContainer = ProcessIdentity;

@@ -13,34 +13,16 @@ export interface HostFacts {
   readonly memoryBytes: number;
   /** Processors that this process may use. */
   readonly cpus: number;
-  /** Hard limits of this process by their RLIMIT_* name; Infinity where there is none. */
-  readonly hardLimits: Readonly<Partial<Record<ResourceLimit, number>>>;
+  /** Hard limits of this process by OCI name (`RLIMIT_NOFILE`); Infinity where there is none. */
+  readonly hardLimits: Readonly<Record<string, number>>;
   /** Whether hard limits can be raised: CAP_SYS_RESOURCE. */
   readonly canRaiseLimits: boolean;
   readonly isRoot: boolean;
   readonly bootId: string;
 }
 
-export type ResourceLimit =
-  | 'RLIMIT_CPU'
-  | 'RLIMIT_FSIZE'
-  | 'RLIMIT_DATA'
-  | 'RLIMIT_STACK'
-  | 'RLIMIT_CORE'
-  | 'RLIMIT_RSS'
-  | 'RLIMIT_NPROC'
-  | 'RLIMIT_NOFILE'
-  | 'RLIMIT_MEMLOCK'
-  | 'RLIMIT_AS'
-  | 'RLIMIT_LOCKS'
-  | 'RLIMIT_SIGPENDING'
-  | 'RLIMIT_MSGQUEUE'
-  | 'RLIMIT_NICE'
-  | 'RLIMIT_RTPRIO'
-  | 'RLIMIT_RTTIME';
-
 /** The names that /proc/self/limits gives to resource limits. */
-const limitNames: Readonly<Record<string, ResourceLimit>> = {
+const limitNames: Readonly<Record<string, string>> = {
   'Max cpu time': 'RLIMIT_CPU',
   'Max file size': 'RLIMIT_FSIZE',
   'Max data size': 'RLIMIT_DATA',
@@ -99,7 +81,7 @@ export function parseKernelVersion(text: string): readonly [number, number] {
 
 /** The hard limits in the text of /proc/PID/limits. */
 export function parseLimits(text: string): HostFacts['hardLimits'] {
-  const limits: Partial<Record<ResourceLimit, number>> = {};
+  const limits: Record<string, number> = {};
   for (const line of text.split('\n')) {
     const name = limitNames[line.slice(0, LABEL_WIDTH).trimEnd()];
     const hard = line.slice(LABEL_WIDTH).trimStart().split(/ +/, 2)[1];

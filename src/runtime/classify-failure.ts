@@ -1,0 +1,100 @@
+/**
+ * What a runtime's error text means. The runtimes offer no codes, so this is the one place that looks at their words:
+ * runc 1.1 and 1.3, crun 1.21. The patterns hold on to both ends of the text, because a command's name stands in the middle and may say anything.
+ */
+import type { ErrorCode } from '../core/error-codes.ts';
+
+export interface FailureClass {
+  readonly code: ErrorCode;
+  readonly hint?: string;
+}
+
+interface FailurePattern extends FailureClass {
+  readonly pattern: RegExp;
+}
+
+const RUNC =
+  '^(?:runc create failed: )?(?:unable to start container process: )?(?:error during container init: )?';
+const MISSING =
+  'no such file or directory|not a directory|too many levels of symbolic links|file name too long';
+
+const runc = (rest: string) => new RegExp(`${RUNC}${rest}$`, 's');
+const workdirHint = {
+  hint: 'check that the working directory is a folder that the user may enter',
+};
+const userHint = { hint: 'user and group ids must lie within the range that is mapped' };
+const memoryHint = {
+  hint: 'raise the memory limit: the runtime itself needs a few megabytes to start',
+};
+
+const patterns: readonly FailurePattern[] = [
+  // The command, as runc looks for it while it creates the container.
+  {
+    pattern: runc(String.raw`exec: ".*": executable file not found in \$PATH`),
+    code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
+  },
+  { pattern: runc(`exec: ".*": stat .*: (?:${MISSING})`), code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND' },
+  {
+    pattern: runc('exec: ".*": (?:stat .*: )?(?:permission denied|is a directory)'),
+    code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
+  },
+  // The same, by crun.
+  {
+    pattern: /^executable file `.*` not found(?: in \$PATH)?: No such file or directory$/s,
+    code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
+  },
+  {
+    pattern:
+      /^cannot open `.*`: (?:Not a directory|Too many levels of symbolic links|File name too long)$/s,
+    code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
+  },
+  {
+    pattern:
+      /^the path `.*` (?:exists but it is not executable|is not a regular file): Operation not permitted$/s,
+    code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
+  },
+  // The execve(2) itself, on the init's stderr after the start.
+  { pattern: /^exec .*: [a-z ]+$/s, code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE' },
+  {
+    pattern: /^exec container process (?:\(missing dynamic library\?\) )?`.*`: [A-Za-z ]+$/s,
+    code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
+  },
+  // What the task asked for and cannot have.
+  { pattern: runc('chdir to cwd .*: .*'), code: 'ERR_STACKSHIM_SPEC_INVALID', ...workdirHint },
+  {
+    pattern: runc('mkdir .*: (?:not a directory|read-only file system)'),
+    code: 'ERR_STACKSHIM_SPEC_INVALID',
+    ...workdirHint,
+  },
+  { pattern: /^chdir to `.*`: [A-Za-z ]+$/s, code: 'ERR_STACKSHIM_SPEC_INVALID', ...workdirHint },
+  {
+    pattern: runc('unable to setup user: .*unmapped.*'),
+    code: 'ERR_STACKSHIM_SPEC_INVALID',
+    ...userHint,
+  },
+  {
+    pattern: /^cannot setres[ug]id to `\d+`: Invalid argument$/,
+    code: 'ERR_STACKSHIM_SPEC_INVALID',
+    ...userHint,
+  },
+  {
+    pattern: runc(
+      String.raw`.*unable to set memory limit to \d+ \(current usage: \d+, peak usage: \d+\)`,
+    ),
+    code: 'ERR_STACKSHIM_SPEC_INVALID',
+    ...memoryHint,
+  },
+  {
+    pattern: runc(String.raw`.*container init was OOM-killed \(memory limit too low\?\)`),
+    code: 'ERR_STACKSHIM_SPEC_INVALID',
+    ...memoryHint,
+  },
+  { pattern: runc('container with given ID already exists'), code: 'ERR_STACKSHIM_TASK_CONFLICT' },
+  { pattern: /^container `.*` already exists$/s, code: 'ERR_STACKSHIM_TASK_CONFLICT' },
+];
+
+/** The class of a runtime's error text; ERR_STACKSHIM_RUNTIME_FAILED for one that is not known. */
+export function classifyFailure(text: string): FailureClass {
+  for (const { pattern, ...found } of patterns) if (pattern.test(text)) return found;
+  return { code: 'ERR_STACKSHIM_RUNTIME_FAILED' };
+}

@@ -1,0 +1,101 @@
+/** From the name or path of an OCI runtime to the executable, its kind and version. */
+import { type Stats, statSync } from 'node:fs';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { type Layout, runtimesDir, runtimeVersionsDir } from '../core/layout.ts';
+import { isOlderThan } from './compare-versions.ts';
+import type { Runtime } from './runtime.ts';
+import { readRuntimeVersion } from './runtime-version.ts';
+
+export interface ResolveRuntimeOptions {
+  readonly layout: Layout;
+  /** Where a runtime is looked for by its name, after the installation's own folder. Default: the system's; never the caller's PATH. */
+  readonly searchDirectories?: readonly string[];
+}
+
+const systemDirectories = [
+  '/usr/local/sbin',
+  '/usr/local/bin',
+  '/usr/sbin',
+  '/usr/bin',
+  '/sbin',
+  '/bin',
+];
+/** What is looked for by name: the Debian package is called the same. */
+const runtimeNames = ['runc', 'crun', 'runsc'];
+/** Older ones lack what is relied on: runc's handling of the cgroup and of `exec.fifo`, crun's idmapped mounts. */
+const oldest: Readonly<Partial<Record<Runtime['kind'], string>>> = { runc: '1.1.0', crun: '1.8' };
+
+/**
+ * Finds the runtime named `runc`, `crun` or `runsc` (the installation's own first), or at an absolute path. Rejects with
+ * ERR_STACKSHIM_SPEC_INVALID for another name, _RUNTIME_NOT_FOUND and _RUNTIME_TOO_OLD.
+ */
+export async function resolveRuntime(
+  requested: string,
+  options: ResolveRuntimeOptions,
+): Promise<Runtime> {
+  const { path, stats } = requested.startsWith('/')
+    ? findAtPath(requested)
+    : findByName(requested, options);
+  const cacheDirectory = runtimeVersionsDir(options.layout);
+  const runtime = await readRuntimeVersion(path, { cacheDirectory, stats });
+  const least = oldest[runtime.kind];
+  if (least !== undefined && isOlderThan(runtime.version, least)) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_RUNTIME_TOO_OLD',
+      `use runtime ${path}: ${runtime.kind} ${runtime.version} is older than ${least}`,
+      { details: { runtime: path, version: runtime.version, oldest: least } },
+    );
+  }
+  return runtime;
+}
+
+interface Executable {
+  readonly path: string;
+  readonly stats: Stats;
+}
+
+function findAtPath(path: string): Executable {
+  const stats = statExecutable(path);
+  if (stats !== undefined) return { path, stats };
+  throw new StackshimError(
+    'ERR_STACKSHIM_RUNTIME_NOT_FOUND',
+    `find runtime ${path}: no executable file`,
+    { details: { runtime: path } },
+  );
+}
+
+function findByName(name: string, options: ResolveRuntimeOptions): Executable {
+  if (!runtimeNames.includes(name)) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_SPEC_INVALID',
+      `find runtime ${JSON.stringify(name)}: not ${runtimeNames.join(', ')} or an absolute path`,
+      { details: { field: 'runtime' } },
+    );
+  }
+  const { layout, searchDirectories = systemDirectories } = options;
+  for (const directory of [runtimesDir(layout), ...searchDirectories]) {
+    const path = `${directory}/${name}`;
+    const stats = statExecutable(path);
+    if (stats !== undefined) return { path, stats };
+  }
+  throw new StackshimError(
+    'ERR_STACKSHIM_RUNTIME_NOT_FOUND',
+    `find runtime ${name}: not installed`,
+    {
+      hint: `install Debian's package ${name}, or name another runtime with --runtime`,
+      details: { runtime: name, package: name },
+    },
+  );
+}
+
+function statExecutable(path: string): Stats | undefined {
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    return stats?.isFile() && (stats.mode & 0o111) !== 0 ? stats : undefined;
+  } catch (error) {
+    // A file stands where a folder should: nothing to be found there either.
+    const code = errnoCodeOf(error);
+    if (code === 'ENOTDIR' || code === 'EACCES' || code === 'ELOOP') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,152 @@
+/** Asks a runtime for its version, once per executable: starting it costs more than the rest of a task's set-up. */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync, type Stats } from 'node:fs';
+import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
+import type { Runtime, RuntimeKind } from './runtime.ts';
+
+const VERSION_TIMEOUT_MS = 10_000;
+const MAX_OUTPUT_BYTES = 65_536;
+
+/** What tells one executable from another at the same path. */
+interface Fingerprint {
+  readonly device: number;
+  readonly inode: number;
+  readonly size: number;
+  readonly mtimeMs: number;
+}
+
+interface Remembered {
+  readonly fingerprint: Fingerprint;
+  readonly runtime: Runtime;
+}
+
+const remembered = new Map<string, Remembered>();
+
+export interface VersionOptions {
+  /** Folder of the files in which versions are kept for other processes; void when an executable changes. */
+  readonly cacheDirectory: string;
+  /** Of the executable, links followed. */
+  readonly stats: Stats;
+}
+
+/**
+ * The runtime at a path with its kind and version. Known in this process: no further call; known on this machine: one file read.
+ * Rejects with ERR_STACKSHIM_RUNTIME_NOT_FOUND when the program is not an OCI runtime or cannot be run.
+ */
+export async function readRuntimeVersion(path: string, options: VersionOptions): Promise<Runtime> {
+  const fingerprint = fingerprintOf(options.stats);
+  const known = remembered.get(path);
+  if (known !== undefined && isSame(known.fingerprint, fingerprint)) return known.runtime;
+  const cacheFile = `${options.cacheDirectory}/${createHash('sha256').update(path).digest('hex')}.json`;
+  let runtime = readCache(cacheFile, path, fingerprint);
+  if (runtime === undefined) {
+    runtime = parseVersionOutput(path, await askVersion(path));
+    await writeCache(cacheFile, options.cacheDirectory, { fingerprint, runtime });
+  }
+  remembered.set(path, { fingerprint, runtime });
+  return runtime;
+}
+
+/** What `--version` printed, as a runtime. Throws ERR_STACKSHIM_RUNTIME_NOT_FOUND for what no OCI runtime prints. */
+export function parseVersionOutput(path: string, output: string): Runtime {
+  const match = /^(\S+) version (?:release-)?(\d\S*)$/m.exec(output.slice(0, MAX_OUTPUT_BYTES));
+  const [, name, version] = match ?? [];
+  const kind = kindOf(name);
+  // Many programs print `NAME version N`; only runtimes name the specification that they follow.
+  if (version === undefined || (kind === 'other' && !/^spec: \d/m.test(output))) {
+    throw notRuntime(path, 'not an OCI runtime');
+  }
+  return { kind, path, version };
+}
+
+function kindOf(name: string | undefined): RuntimeKind {
+  return name === 'runc' || name === 'crun' || name === 'runsc' ? name : 'other';
+}
+
+function askVersion(path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = {
+      cwd: '/',
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+      encoding: 'utf8',
+    } as const;
+    const bounds = {
+      timeout: VERSION_TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+      maxBuffer: MAX_OUTPUT_BYTES,
+    } as const;
+    execFile(path, ['--version'], { ...options, ...bounds }, (error, stdout) => {
+      if (error === null) resolve(stdout);
+      else reject(notRuntime(path, `--version: ${messageOf(error).split('\n', 1)[0]}`, error));
+    });
+  });
+}
+
+function notRuntime(path: string, reason: string, cause?: unknown): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_RUNTIME_NOT_FOUND', `use runtime ${path}: ${reason}`, {
+    hint: 'name runc, crun or another OCI runtime',
+    details: { runtime: path },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function fingerprintOf(stats: Stats): Fingerprint {
+  return { device: stats.dev, inode: stats.ino, size: stats.size, mtimeMs: stats.mtimeMs };
+}
+
+function isSame(one: Fingerprint, other: Fingerprint): boolean {
+  return (
+    one.device === other.device &&
+    one.inode === other.inode &&
+    one.size === other.size &&
+    one.mtimeMs === other.mtimeMs
+  );
+}
+
+/** Undefined when the file is absent, damaged or about another executable: it is only a cache. */
+function readCache(file: string, path: string, fingerprint: Fingerprint): Runtime | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    const code = errnoCodeOf(error);
+    if (error instanceof SyntaxError || code === 'ENOENT' || code === 'EACCES') return undefined;
+    throw error;
+  }
+  if (!isRemembered(value) || !isSame(value.fingerprint, fingerprint)) return undefined;
+  const { kind, version } = value.runtime;
+  return value.runtime.path === path ? { kind, path, version } : undefined;
+}
+
+function isRemembered(value: unknown): value is Remembered {
+  if (!hasFields(value, ['fingerprint', 'runtime'])) return false;
+  const { fingerprint, runtime } = value;
+  return (
+    hasFields(fingerprint, ['device', 'inode', 'size', 'mtimeMs']) &&
+    hasFields(runtime, ['kind', 'path', 'version']) &&
+    typeof runtime.version === 'string' &&
+    /^\d/.test(runtime.version) &&
+    (runtime.kind === 'other' ||
+      (typeof runtime.kind === 'string' && kindOf(runtime.kind) !== 'other'))
+  );
+}
+
+function hasFields<Name extends string>(
+  value: unknown,
+  names: readonly Name[],
+): value is Record<Name, unknown> {
+  return typeof value === 'object' && value !== null && names.every((name) => name in value);
+}
+
+async function writeCache(file: string, directory: string, value: Remembered): Promise<void> {
+  try {
+    await ensureDirectory(directory, 0o755);
+    await writeFileAtomic(file, JSON.stringify(value), { durable: false });
+  } catch (error) {
+    // Whoever may not write there (doctor, not as root) asks the runtime again next time.
+    const code = errnoCodeOf(error) ?? '';
+    if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes(code)) throw error;
+  }
+}

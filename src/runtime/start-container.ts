@@ -1,0 +1,110 @@
+/** Starts a created container: lets its waiting init become the command. */
+import { closeSync, constants, openSync, readSync, unlinkSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { isAlive } from '../sys/processes.ts';
+import { callRuntime } from './call-runtime.ts';
+import type {
+  ContainerReference,
+  CreatedContainer,
+  Runtime,
+  RuntimeCallOptions,
+} from './runtime.ts';
+import { toRuntimeFailure } from './runtime-failure.ts';
+import { runtimeStateDirectory } from './runtime-state.ts';
+
+export interface StartContainerOptions extends RuntimeCallOptions {
+  /** What `createContainer` resolved to. */
+  readonly init: CreatedContainer;
+}
+
+const DEFAULT_TIMEOUT_MS = 60_000;
+const FIRST_PAUSE_MS = 1;
+const LONGEST_PAUSE_MS = 50;
+
+/**
+ * Starts a created container; resolves when its init has been let go, which is shortly before the command runs.
+ * Rejects with ERR_STACKSHIM_RUNTIME_FAILED when the init died meanwhile, was started before, or does not answer in time.
+ * A command that turns out not to be executable is no rejection here: see `toStartFailure`.
+ */
+export async function startContainer(
+  runtime: Runtime,
+  container: ContainerReference,
+  options: StartContainerOptions,
+): Promise<void> {
+  if (runtime.kind === 'runc') {
+    await releaseInit(container, options);
+    return;
+  }
+  const { logFile, timeoutMs, signal } = options;
+  const operation = `start container ${container.id}`;
+  const args = ['--root', container.stateRoot, '--log', logFile, '--log-format', 'json'];
+  args.push('start', container.id);
+  const stdio = ['ignore', 'ignore', 'ignore'] as const;
+  const exitCode = await callRuntime(runtime, args, { operation, stdio, timeoutMs, signal });
+  if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
+}
+
+/**
+ * What `runc start` does, without starting a program: runc's init waits to open `exec.fifo` for writing, and writes one byte.
+ * The FIFO is opened for reading and writing: that never blocks, and reading it cannot meet a false end before the init has opened it.
+ */
+async function releaseInit(
+  container: ContainerReference,
+  options: StartContainerOptions,
+): Promise<void> {
+  const fifo = `${runtimeStateDirectory(container)}/exec.fifo`;
+  const fd = openFifo(fifo, container);
+  try {
+    await readReply(fd, container, options);
+    // What runc takes as the sign that the container runs.
+    unlinkSync(fifo);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openFifo(fifo: string, container: ContainerReference): number {
+  try {
+    return openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+    throw failed(container, 'not created, or started before', error);
+  }
+}
+
+async function readReply(
+  fd: number,
+  container: ContainerReference,
+  options: StartContainerOptions,
+): Promise<void> {
+  const endsAt = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    if (hasReply(fd)) return;
+    if (!isAlive(options.init)) {
+      // It may have answered and ended between the two looks.
+      if (hasReply(fd)) return;
+      throw failed(container, 'its init died before the start');
+    }
+    if (options.signal?.aborted) throw failed(container, 'aborted');
+    if (performance.now() > endsAt) throw failed(container, 'its init did not answer in time');
+    await pause(pauseMs);
+  }
+}
+
+function hasReply(fd: number): boolean {
+  try {
+    return readSync(fd, Buffer.alloc(1)) === 1;
+  } catch (error) {
+    if (errnoCodeOf(error) === 'EAGAIN') return false;
+    throw error;
+  }
+}
+
+function failed(container: ContainerReference, reason: string, cause?: unknown): StackshimError {
+  return new StackshimError(
+    'ERR_STACKSHIM_RUNTIME_FAILED',
+    `start container ${container.id}: ${reason}`,
+    cause === undefined ? {} : { cause },
+  );
+}
