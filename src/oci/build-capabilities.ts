@@ -1,0 +1,27 @@
+/** Which capabilities a task has. */
+import { CAPABILITIES } from '../spec/parse-capability.ts';
+import type { OciCapabilities } from './oci-config.ts';
+
+export interface CapabilityChanges {
+  /** `ALL` starts from every capability there is. */
+  readonly add: readonly string[];
+  /** `ALL` starts from none. */
+  readonly drop: readonly string[];
+}
+
+/** The bounding set: the template's list with docker's rules for `--cap-add` and `--cap-drop`, sorted. */
+export function resolveCapabilities(
+  base: readonly string[],
+  { add, drop }: CapabilityChanges,
+): readonly string[] {
+  const start = drop.includes('ALL') ? [] : base;
+  const kept = new Set(add.includes('ALL') ? CAPABILITIES : [...start, ...add]);
+  for (const capability of drop) kept.delete(capability);
+  return [...kept].sort();
+}
+
+/** A user other than root has no capability in effect, only the bound on what a file could give it. Never inheritable or ambient. */
+export function buildCapabilities(bounding: readonly string[], uid: number): OciCapabilities {
+  const held = uid === 0 ? bounding : [];
+  return { bounding, permitted: held, effective: held };
+}

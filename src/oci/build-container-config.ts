@@ -1,0 +1,85 @@
+/** Everything of an OCI configuration but the process: nothing here depends on the command, so a container can be made before it is known. */
+import { StackshimError } from '../core/errors.ts';
+import type { TaskId } from '../core/ids.ts';
+import type { IdRange } from '../core/mount.ts';
+import type { SeccompProfile } from '../spec/seccomp-profile.ts';
+import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
+import { resolveCapabilities } from './build-capabilities.ts';
+import { buildMounts, type TaskBind } from './build-mounts.ts';
+import { buildResources } from './build-resources.ts';
+import { type Architecture, buildSeccomp } from './build-seccomp.ts';
+import type { BundleTemplate } from './bundle-template.ts';
+import type { OciContainerConfig, OciIdMapping, OciSeccomp } from './oci-config.ts';
+
+export interface ContainerInput {
+  readonly template: BundleTemplate;
+  readonly spec: Omit<AdmittedTaskSpec, 'command' | 'env' | 'workdir' | 'user'>;
+  readonly id: TaskId;
+  /** Absolute path of the mounted root filesystem, without `..`. */
+  readonly rootfs: string;
+  /** Null: the host's user namespace. */
+  readonly ids: IdRange | null;
+  /** Absolute below each cgroup hierarchy's root. */
+  readonly cgroupsPath: string;
+  readonly binds: readonly TaskBind[];
+  /** What the file named by `spec.seccomp` holds, parsed. Needed when it names a file. */
+  readonly seccompProfile?: SeccompProfile;
+  /** Host path of a static init program. Needed when `spec.init`. */
+  readonly initBinary?: string;
+  readonly host: { readonly architecture: Architecture };
+}
+
+/** Builds the container's part of a configuration. Pure; a missing `seccompProfile` or `initBinary` is a defect of the caller. */
+export function buildContainerConfig(input: ContainerInput): OciContainerConfig {
+  const { template, spec, id, rootfs, ids, cgroupsPath, binds, initBinary } = input;
+  const { ociVersion, mounts, linux } = template.config;
+  if (spec.init && initBinary === undefined) throw missingInput('initBinary');
+  const seccomp = seccompOf(input);
+  return {
+    ociVersion,
+    root: { path: rootfs, readonly: spec.readOnly },
+    hostname: spec.hostname ?? id,
+    mounts: buildMounts(mounts, {
+      spec,
+      binds,
+      hasUserNamespace: ids !== null,
+      ...(spec.init && initBinary !== undefined ? { initBinary } : {}),
+    }),
+    linux: {
+      namespaces: linux.namespaces.filter(
+        ({ type }) =>
+          !(type === 'user' && ids === null) && !(type === 'network' && spec.network === 'host'),
+      ),
+      ...(ids === null ? {} : { uidMappings: toMappings(ids), gidMappings: toMappings(ids) }),
+      cgroupsPath,
+      resources: buildResources(spec.limits, linux.resources.devices),
+      ...(seccomp === undefined ? {} : { seccomp }),
+      maskedPaths: linux.maskedPaths,
+      readonlyPaths: linux.readonlyPaths,
+    },
+  };
+}
+
+function seccompOf({
+  template,
+  spec,
+  seccompProfile,
+  host,
+}: ContainerInput): OciSeccomp | undefined {
+  if (spec.seccomp === 'unconfined') return undefined;
+  const profile = spec.seccomp === undefined ? template.seccomp : seccompProfile;
+  if (profile === undefined) throw missingInput('seccompProfile');
+  const capabilities = resolveCapabilities(template.config.process.capabilities.bounding, {
+    add: spec.capAdd,
+    drop: spec.capDrop,
+  });
+  return buildSeccomp(profile, { architecture: host.architecture, capabilities });
+}
+
+function toMappings({ base, size }: IdRange): readonly OciIdMapping[] {
+  return [{ containerID: 0, hostID: base, size }];
+}
+
+function missingInput(name: string): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_INTERNAL', `build container config: ${name} is missing`);
+}

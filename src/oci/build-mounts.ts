@@ -1,0 +1,59 @@
+/** Mounts inside a task: the template's, then tmpfs and binds, shallow before deep. */
+import type { AdmittedTaskSpec, TmpfsRequest } from '../spec/task-spec.ts';
+import type { OciMount } from './oci-config.ts';
+import { INIT_FILE } from './task-paths.ts';
+
+/** A file or folder of the host to be seen in the task. */
+export interface TaskBind {
+  /** Host side; already read-only (when asked), nodev and nosuid there, where the task cannot undo it. */
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+export interface MountsInput {
+  readonly spec: Pick<AdmittedTaskSpec, 'tmpfs' | 'network'>;
+  readonly binds: readonly TaskBind[];
+  readonly hasUserNamespace: boolean;
+  /** Host path of a static init program, with `--init`. */
+  readonly initBinary?: string;
+}
+
+export function buildMounts(base: readonly OciMount[], input: MountsInput): readonly OciMount[] {
+  const { spec, binds, initBinary } = input;
+  const asked = [...spec.tmpfs.map(toTmpfsMount), ...binds.map(toBindMount)];
+  asked.sort((a, b) => depthOf(a.destination) - depthOf(b.destination));
+  const init =
+    initBinary === undefined
+      ? []
+      : [toBindMount({ source: initBinary, target: INIT_FILE, readOnly: true })];
+  return [...base.map((mount) => adaptSysfs(mount, input)), ...init, ...asked];
+}
+
+/** A user namespace may mount sysfs only with a network namespace of its own; else the host's is bound, all of it read-only. */
+function adaptSysfs(mount: OciMount, { spec, hasUserNamespace }: MountsInput): OciMount {
+  if (mount.type !== 'sysfs' || spec.network !== 'host' || !hasUserNamespace) return mount;
+  const { destination } = mount;
+  return {
+    destination,
+    type: 'bind',
+    source: '/sys',
+    options: ['rbind', 'rprivate', 'nosuid', 'noexec', 'nodev', 'rro'],
+  };
+}
+
+function toTmpfsMount({ target, sizeBytes, mode = '1777', exec }: TmpfsRequest): OciMount {
+  const options = ['nosuid', 'nodev', `mode=${mode}`];
+  if (!exec) options.push('noexec');
+  if (sizeBytes !== undefined) options.push(`size=${sizeBytes}`);
+  return { destination: target, type: 'tmpfs', source: 'tmpfs', options };
+}
+
+function toBindMount({ source, target, readOnly }: TaskBind): OciMount {
+  const options = ['rbind', 'rprivate', 'nosuid', 'nodev', readOnly ? 'ro' : 'rw'];
+  return { destination: target, type: 'bind', source, options };
+}
+
+function depthOf(path: string): number {
+  return path.split('/').length;
+}

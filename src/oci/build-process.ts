@@ -1,0 +1,65 @@
+/** The process of an OCI configuration: what runs, as whom, with what rights. */
+import { StackshimError } from '../core/errors.ts';
+import type { IdRange } from '../core/mount.ts';
+import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
+import { buildCapabilities, resolveCapabilities } from './build-capabilities.ts';
+import { buildRlimits } from './build-rlimits.ts';
+import type { BundleTemplate } from './bundle-template.ts';
+import type { OciProcess } from './oci-config.ts';
+import { INIT_FILE } from './task-paths.ts';
+
+export interface TaskUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly additionalGids: readonly number[];
+}
+
+export interface ProcessInput {
+  readonly template: BundleTemplate;
+  readonly spec: Pick<
+    AdmittedTaskSpec,
+    'capAdd' | 'capDrop' | 'init' | 'noNewPrivileges' | 'tty' | 'ulimits'
+  >;
+  readonly user: TaskUser;
+  /** At least one element; see `resolveCommand`. */
+  readonly command: readonly string[];
+  /** Final; see `buildTaskEnv`. */
+  readonly env: readonly string[];
+  /** Absolute. */
+  readonly cwd: string;
+  readonly ids: IdRange | null;
+  /** `hardLimits` by OCI name; Infinity or absent: unlimited. */
+  readonly host: { readonly hardLimits: Readonly<Record<string, number>> };
+}
+
+/** Builds the process. Throws ERR_STACKSHIM_SPEC_INVALID when the user's ids are not among those mapped into the task. */
+export function buildProcess(input: ProcessInput): OciProcess {
+  const { template, spec, user, command, env, cwd, ids, host } = input;
+  const { capabilities, rlimits, noNewPrivileges } = template.config.process;
+  if (ids !== null) checkMapped(user, ids);
+  const bounding = resolveCapabilities(capabilities.bounding, {
+    add: spec.capAdd,
+    drop: spec.capDrop,
+  });
+  const { uid, gid, additionalGids } = user;
+  return {
+    terminal: spec.tty,
+    user: { uid, gid, additionalGids },
+    args: spec.init ? [INIT_FILE, '--', ...command] : command,
+    env,
+    cwd,
+    capabilities: buildCapabilities(bounding, uid),
+    rlimits: buildRlimits(rlimits, spec.ulimits, host.hardLimits),
+    noNewPrivileges: noNewPrivileges && spec.noNewPrivileges,
+  };
+}
+
+function checkMapped({ uid, gid, additionalGids }: TaskUser, { size }: IdRange): void {
+  const outside = [uid, gid, ...additionalGids].find((id) => id >= size);
+  if (outside === undefined) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `user: id ${outside} is not below ${size}, the number of ids a task has`,
+    { details: { field: 'user', value: outside } },
+  );
+}

@@ -1,0 +1,102 @@
+/** A seccomp profile with its conditions -> the rules for one task on one architecture. */
+import type {
+  SeccompArgument,
+  SeccompCondition,
+  SeccompProfile,
+  SeccompRule,
+} from '../spec/seccomp-profile.ts';
+import type { OciSeccomp, OciSeccompArgument, OciSeccompRule } from './oci-config.ts';
+
+/** As Node names them (`process.arch`). */
+export type Architecture = 'x64' | 'arm64';
+
+export interface SeccompContext {
+  readonly architecture: Architecture;
+  /** The task's bounding set. */
+  readonly capabilities: readonly string[];
+}
+
+const NATIVE: Readonly<Record<Architecture, { readonly scmp: string; readonly go: string }>> = {
+  x64: { scmp: 'SCMP_ARCH_X86_64', go: 'amd64' },
+  arm64: { scmp: 'SCMP_ARCH_AARCH64', go: 'arm64' },
+};
+
+/**
+ * Resolves a profile's conditions. Rules without arguments and with one outcome become one rule: each rule costs start-up time.
+ * System calls of any architecture but the native one stay forbidden.
+ */
+export function buildSeccomp(profile: SeccompProfile, context: SeccompContext): OciSeccomp {
+  const { scmp, go } = NATIVE[context.architecture];
+  const grouped = new Map<string, Set<string>>();
+  const outcomes = new Map<string, SeccompRule>();
+  const withArguments: SeccompRule[] = [];
+  for (const rule of profile.syscalls) {
+    if (!holds(rule, context.capabilities, go)) continue;
+    if (rule.args !== undefined && rule.args.length > 0) {
+      withArguments.push(rule);
+      continue;
+    }
+    const outcome = outcomeOf(rule);
+    const names = grouped.get(outcome) ?? new Set();
+    for (const name of rule.names) names.add(name);
+    grouped.set(outcome, names);
+    outcomes.set(outcome, rule);
+  }
+  const syscalls: OciSeccompRule[] = [];
+  for (const [outcome, names] of grouped) {
+    const rule = outcomes.get(outcome);
+    if (rule !== undefined && names.size > 0) syscalls.push(toRule(rule, [...names]));
+  }
+  for (const rule of withArguments) {
+    // Where a call is in the group of the same outcome whatever its arguments, this rule says nothing new.
+    const group = grouped.get(outcomeOf(rule));
+    const names = rule.names.filter((name) => group === undefined || !group.has(name));
+    if (names.length > 0) syscalls.push(toRule(rule, names));
+  }
+  const { defaultAction, defaultErrnoRet } = profile;
+  return {
+    defaultAction,
+    ...(defaultErrnoRet === undefined ? {} : { defaultErrnoRet }),
+    architectures: [scmp],
+    syscalls,
+  };
+}
+
+function holds(rule: SeccompRule, capabilities: readonly string[], arch: string): boolean {
+  const { includes = {}, excludes = {} } = rule;
+  return (
+    (includes.caps ?? []).every((capability) => capabilities.includes(capability)) &&
+    (includes.arches === undefined ||
+      includes.arches.length === 0 ||
+      includes.arches.includes(arch)) &&
+    !isExcluded(excludes, capabilities, arch)
+  );
+}
+
+function isExcluded(
+  excludes: SeccompCondition,
+  capabilities: readonly string[],
+  arch: string,
+): boolean {
+  return (
+    (excludes.caps ?? []).some((capability) => capabilities.includes(capability)) ||
+    (excludes.arches ?? []).includes(arch)
+  );
+}
+
+function outcomeOf({ action, errnoRet }: SeccompRule): string {
+  return `${action} ${errnoRet ?? ''}`;
+}
+
+function toRule({ action, errnoRet, args }: SeccompRule, names: readonly string[]): OciSeccompRule {
+  return {
+    names,
+    action,
+    ...(errnoRet === undefined ? {} : { errnoRet }),
+    ...(args === undefined || args.length === 0 ? {} : { args: args.map(toArgument) }),
+  };
+}
+
+function toArgument({ index, value, valueTwo, op }: SeccompArgument): OciSeccompArgument {
+  return { index, value, ...(valueTwo === undefined ? {} : { valueTwo }), op };
+}

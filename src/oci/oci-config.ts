@@ -1,0 +1,106 @@
+/** The part of an OCI runtime configuration that stackshim writes (runtime-spec: config.md, config-linux.md). */
+
+export interface OciUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly additionalGids: readonly number[];
+}
+
+export interface OciCapabilities {
+  readonly bounding: readonly string[];
+  readonly permitted: readonly string[];
+  readonly effective: readonly string[];
+}
+
+export interface OciRlimit {
+  readonly type: string;
+  /** Infinity is written as the kernel's RLIM_INFINITY; see `toConfigJson`. */
+  readonly soft: number;
+  readonly hard: number;
+}
+
+export interface OciProcess {
+  readonly terminal: boolean;
+  readonly user: OciUser;
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly capabilities: OciCapabilities;
+  readonly rlimits: readonly OciRlimit[];
+  readonly noNewPrivileges: boolean;
+}
+
+export interface OciMount {
+  readonly destination: string;
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
+export interface OciNamespace {
+  readonly type: string;
+}
+
+export interface OciIdMapping {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
+}
+
+export interface OciDeviceRule {
+  readonly allow: boolean;
+  readonly access: string;
+}
+
+export interface OciResources {
+  readonly devices: readonly OciDeviceRule[];
+  /** `swap` is memory and swap together: the same number means no swap. */
+  readonly memory: { readonly limit: number; readonly swap: number };
+  readonly cpu: { readonly quota: number; readonly period: number };
+  readonly pids: { readonly limit: number };
+}
+
+export interface OciSeccompArgument {
+  readonly index: number;
+  readonly value: number;
+  readonly valueTwo?: number;
+  readonly op: string;
+}
+
+export interface OciSeccompRule {
+  readonly names: readonly string[];
+  readonly action: string;
+  readonly errnoRet?: number;
+  readonly args?: readonly OciSeccompArgument[];
+}
+
+export interface OciSeccomp {
+  readonly defaultAction: string;
+  readonly defaultErrnoRet?: number;
+  readonly architectures: readonly string[];
+  readonly syscalls: readonly OciSeccompRule[];
+}
+
+export interface OciLinux {
+  readonly namespaces: readonly OciNamespace[];
+  readonly uidMappings?: readonly OciIdMapping[];
+  readonly gidMappings?: readonly OciIdMapping[];
+  readonly cgroupsPath: string;
+  readonly resources: OciResources;
+  readonly seccomp?: OciSeccomp;
+  readonly maskedPaths: readonly string[];
+  readonly readonlyPaths: readonly string[];
+}
+
+/** All of a configuration but the process: what a container needs before it is known what will run in it. */
+export interface OciContainerConfig {
+  readonly ociVersion: string;
+  readonly root: { readonly path: string; readonly readonly: boolean };
+  readonly hostname: string;
+  readonly mounts: readonly OciMount[];
+  readonly linux: OciLinux;
+}
+
+export interface OciConfig extends OciContainerConfig {
+  readonly process: OciProcess;
+}

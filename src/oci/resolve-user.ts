@@ -1,0 +1,105 @@
+/** `name|uid[:group|gid]` -> numbers, by the image's own passwd and group files. */
+import { StackshimError } from '../core/errors.ts';
+import type { TaskUser } from './build-process.ts';
+
+/** Runtimes take no larger ids. */
+const MAX_ID = 2_147_483_647;
+const MAX_TEXT = 1_048_576;
+const MAX_GROUPS = 256;
+
+export interface ResolvedUser extends TaskUser {
+  /** The home folder by passwd; absent when the user is not in it. */
+  readonly home?: string;
+}
+
+interface PasswdEntry {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+
+interface GroupEntry {
+  readonly name: string;
+  readonly gid: number;
+  readonly members: readonly string[];
+}
+
+/**
+ * Resolves a user as docker does: a name must be in the files, a number need not (its group is then 0); without a group the user's
+ * own holds, and those that list it as a member come along. An empty `user` is root; a missing file is an empty text.
+ * Throws ERR_STACKSHIM_SPEC_INVALID for the field `user`.
+ */
+export function resolveUser(user: string, passwdText: string, groupText: string): ResolvedUser {
+  const [userPart = '', groupPart = '', ...rest] = user.split(':');
+  if (rest.length > 0) throw invalidUser('not NAME|UID or NAME|UID:GROUP|GID', user);
+  const asked = userPart === '' ? '0' : userPart;
+  const entry = findUser(asked, passwdText);
+  const uid = entry?.uid ?? toId(asked);
+  if (uid === undefined) throw invalidUser('the image has no user of this name', user);
+  const groups = parseGroups(groupText);
+  const home = entry === undefined ? {} : { home: entry.home };
+  if (groupPart !== '') {
+    const gid = findGroup(groupPart, groups)?.gid ?? toId(groupPart);
+    if (gid === undefined) throw invalidUser('the image has no group of this name', user);
+    return { uid, gid, additionalGids: [], ...home };
+  }
+  const gid = entry?.gid ?? 0;
+  return { uid, gid, additionalGids: entry === undefined ? [] : gidsOf(entry, groups), ...home };
+}
+
+function gidsOf({ name, gid }: PasswdEntry, groups: readonly GroupEntry[]): readonly number[] {
+  const gids = new Set<number>();
+  for (const group of groups) {
+    if (group.gid !== gid && group.members.includes(name)) gids.add(group.gid);
+    if (gids.size === MAX_GROUPS) break;
+  }
+  return [...gids];
+}
+
+function findUser(asked: string, text: string): PasswdEntry | undefined {
+  const entries = fieldsOf(text).flatMap(toPasswdEntry);
+  return (
+    entries.find(({ name }) => name === asked) ?? entries.find(({ uid }) => uid === toId(asked))
+  );
+}
+
+function findGroup(asked: string, groups: readonly GroupEntry[]): GroupEntry | undefined {
+  return groups.find(({ name }) => name === asked) ?? groups.find(({ gid }) => gid === toId(asked));
+}
+
+function toPasswdEntry(fields: readonly string[]): PasswdEntry[] {
+  const [name = '', , uidText = '', gidText = '', , home = ''] = fields;
+  const uid = toId(uidText);
+  const gid = toId(gidText);
+  if (name === '' || uid === undefined || gid === undefined) return [];
+  return [{ name, uid, gid, home: home.startsWith('/') && !home.includes('\0') ? home : '/' }];
+}
+
+function parseGroups(text: string): readonly GroupEntry[] {
+  return fieldsOf(text).flatMap(([name = '', , gidText = '', members = '']) => {
+    const gid = toId(gidText);
+    return name === '' || gid === undefined ? [] : [{ name, gid, members: members.split(',') }];
+  });
+}
+
+/** Lines of colon-separated fields; malformed ones are passed over, as libc does. */
+function fieldsOf(text: string): readonly string[][] {
+  if (text.length > MAX_TEXT) {
+    throw invalidUser(`the image's passwd or group file is longer than ${MAX_TEXT} characters`);
+  }
+  return text.split('\n').map((line) => line.split(':'));
+}
+
+function toId(text: string): number | undefined {
+  if (!/^\d{1,10}$/.test(text)) return undefined;
+  const id = Number(text);
+  return id <= MAX_ID ? id : undefined;
+}
+
+function invalidUser(problem: string, user?: string): StackshimError {
+  const shown = user === undefined ? '' : ` ${JSON.stringify(user)}`;
+  return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `user${shown}: ${problem}`, {
+    details: { field: 'user', ...(user === undefined ? {} : { value: user }) },
+  });
+}
