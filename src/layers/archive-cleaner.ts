@@ -1,0 +1,262 @@
+/** Lets through what a policy allows, as a clean tar for `mkfs.erofs`; refuses or leaves out the rest. */
+import type { ArchiveLimits } from './archive-limits.ts';
+import { type ArchivePolicy, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
+import { checkEntry } from './check-entry.ts';
+import { encodeTarEntry, TAR_TRAILER } from './encode-tar-entry.ts';
+import {
+  parseEntryPath,
+  parseWhiteout,
+  toOpaquePath,
+  toWhiteoutPath,
+  type WhiteoutMeaning,
+} from './entry-path.ts';
+import { createEntryTree, type EntryTree } from './entry-tree.ts';
+import { paddingOf } from './parse-tar-header.ts';
+import { type ByteString, type EntrySink, NO_XATTRS, type TarEntry } from './tar-entry.ts';
+
+/** What went through. */
+export interface CleanedArchive {
+  /** Entries of the clean tar; folders that were only implied are not counted. */
+  readonly entries: number;
+  /** Bytes of all files. */
+  readonly bytes: number;
+  readonly droppedDevices: number;
+  /** The archive says that nothing of the layers below is to be seen; no file inside can say so. */
+  readonly opaqueRoot: boolean;
+}
+
+export interface ArchiveCleaner extends EntrySink {
+  /** Says that all entries were given; the rest of the clean tar can be taken. */
+  end(): void;
+  /** The bytes that are ready, in one piece; undefined when there are none. */
+  take(): Buffer | undefined;
+  /** Bytes that are ready. */
+  readyBytes(): number;
+  report(): CleanedArchive;
+}
+
+export interface CleanerOptions {
+  readonly policy: ArchivePolicy;
+  readonly limits: ArchiveLimits;
+  /** Seconds since 1970: later times of files become this one. */
+  readonly mtimeCeiling?: number;
+}
+
+interface Cleaning extends CleanerOptions {
+  readonly tree: EntryTree;
+  /** Whiteouts and opaque folders in order: what they mean depends on entries yet to come. */
+  readonly deletions: Map<ByteString, 'whiteout' | 'opaque'>;
+  readonly ready: Buffer[];
+  readyBytes: number;
+  /** Content still to come of the latest entry, and whether it is passed on. */
+  contentLeft: number;
+  contentKept: boolean;
+  contentPadding: number;
+  seen: number;
+  entries: number;
+  bytes: number;
+  droppedDevices: number;
+  opaqueRoot: boolean;
+}
+
+const FOLDER: TarEntry = {
+  kind: 'directory',
+  path: '',
+  mode: 0o755,
+  uid: 0,
+  gid: 0,
+  mtime: { seconds: 0, nanoseconds: 0 },
+  size: 0,
+  linkTarget: '',
+  xattrs: NO_XATTRS,
+};
+
+/**
+ * Order in, order out; only deletions move to the end.
+ * Folders that entries imply are written with mode 0755 and owner 0:0, so that nothing is left for `mkfs.erofs` to guess.
+ */
+export function createArchiveCleaner(options: CleanerOptions): ArchiveCleaner {
+  const cleaning: Cleaning = {
+    ...options,
+    tree: createEntryTree(),
+    deletions: new Map(),
+    ready: [],
+    readyBytes: 0,
+    contentLeft: 0,
+    contentKept: false,
+    contentPadding: 0,
+    seen: 0,
+    entries: 0,
+    bytes: 0,
+    droppedDevices: 0,
+    opaqueRoot: false,
+  };
+  encode(cleaning, FOLDER);
+  return {
+    entry: (entry) => takeEntry(cleaning, entry),
+    data: (chunk) => takeData(cleaning, chunk),
+    end: () => endArchive(cleaning),
+    take: () => {
+      if (cleaning.ready.length === 0) return undefined;
+      const bytes = Buffer.concat(cleaning.ready);
+      cleaning.ready.length = 0;
+      cleaning.readyBytes = 0;
+      return bytes;
+    },
+    readyBytes: () => cleaning.readyBytes,
+    report: () => ({
+      entries: cleaning.entries,
+      bytes: cleaning.bytes,
+      droppedDevices: cleaning.droppedDevices,
+      opaqueRoot: cleaning.opaqueRoot,
+    }),
+  };
+}
+
+function takeEntry(cleaning: Cleaning, entry: TarEntry): void {
+  const { policy, limits } = cleaning;
+  if (cleaning.contentLeft > 0) throw new Error('an entry came before the content of the last');
+  countEntry(cleaning);
+  if (entry.size > limits.bytes - cleaning.bytes) {
+    throw toArchiveTooLarge(policy, 'bytes', limits.bytes);
+  }
+  cleaning.bytes += entry.size;
+  cleaning.contentLeft = entry.size;
+  cleaning.contentKept = false;
+  cleaning.contentPadding = paddingOf(entry.size);
+
+  const parsed = parseEntryPath(entry.path, limits);
+  if (typeof parsed === 'string') throw toInvalidArchive(policy, parsed, entry.path);
+  const { path } = parsed;
+  if (policy.leaveOutNames.size > 0 && path.split('/').some((p) => policy.leaveOutNames.has(p))) {
+    return;
+  }
+  const meaning = parseWhiteout(path);
+  if (meaning.kind === 'none') takePlain(cleaning, { ...entry, path });
+  else takeWhiteout(cleaning, entry, meaning);
+}
+
+function countEntry(cleaning: Cleaning): void {
+  const { policy, limits } = cleaning;
+  cleaning.seen += 1;
+  if (cleaning.seen > limits.entries) throw toArchiveTooLarge(policy, 'entries', limits.entries);
+}
+
+function takePlain(cleaning: Cleaning, entry: TarEntry): void {
+  const { policy } = cleaning;
+  const isDevice = entry.kind === 'device' && policy.devices === 'drop';
+  const isLeftover =
+    entry.kind === 'file' && entry.size === 0 && policy.leaveOutEmptyFiles.has(entry.path);
+  if (isDevice) cleaning.droppedDevices += 1;
+  const checked = isDevice || isLeftover ? undefined : checkEntry(entry, cleaning);
+  if (checked === undefined) dropEntry(cleaning, entry.path);
+  else writeEntry(cleaning, checked);
+}
+
+function takeWhiteout(cleaning: Cleaning, entry: TarEntry, meaning: WhiteoutMeaning): void {
+  const { policy } = cleaning;
+  if (!policy.whiteouts) throw toInvalidArchive(policy, 'name starts with ".wh."', entry.path);
+  if (meaning.kind === 'none' || meaning.kind === 'odd') {
+    throw toInvalidArchive(policy, 'odd name of a deletion', entry.path);
+  }
+  if (entry.kind !== 'file' || entry.size > 0) {
+    throw toInvalidArchive(policy, 'deletion is not an empty file', entry.path);
+  }
+  if (meaning.path === '') cleaning.opaqueRoot = true;
+  else if (cleaning.deletions.get(meaning.path) !== 'opaque') {
+    cleaning.deletions.set(meaning.path, meaning.kind);
+  }
+}
+
+/** Remembers the path: a hard link to it is left out too. */
+function dropEntry(cleaning: Cleaning, path: ByteString): void {
+  const taken = cleaning.tree.kindAt(path);
+  if (taken !== undefined && taken !== 'dropped') {
+    throw toInvalidArchive(cleaning.policy, `is there already as a ${taken}`, path);
+  }
+  if (cleaning.tree.blockerOf(path) !== undefined) {
+    throw toInvalidArchive(cleaning.policy, 'lies beneath what is no folder', path);
+  }
+  writeParents(cleaning, path);
+  cleaning.tree.add(path, 'dropped');
+  checkLookups(cleaning);
+}
+
+function writeEntry(cleaning: Cleaning, entry: TarEntry): void {
+  if (entry.path !== '') {
+    writeParents(cleaning, entry.path);
+    cleaning.tree.add(entry.path, entry.kind);
+    if (entry.kind === 'hardlink') cleaning.tree.lookUp(entry.linkTarget);
+    checkLookups(cleaning);
+  }
+  cleaning.entries += 1;
+  cleaning.contentKept = true;
+  encode(cleaning, entry);
+}
+
+function checkLookups({ tree, policy, limits }: Cleaning): void {
+  if (tree.lookupSteps() <= limits.lookupSteps) return;
+  throw toArchiveTooLarge(policy, 'steps to look its names up', limits.lookupSteps);
+}
+
+function writeParents(cleaning: Cleaning, path: ByteString): void {
+  for (const parent of cleaning.tree.missingParents(path)) {
+    countEntry(cleaning);
+    cleaning.tree.add(parent, 'directory');
+    encode(cleaning, { ...FOLDER, path: parent });
+  }
+}
+
+function encode(cleaning: Cleaning, entry: TarEntry): void {
+  for (const piece of encodeTarEntry(entry)) push(cleaning, piece);
+}
+
+function push(cleaning: Cleaning, bytes: Buffer): void {
+  cleaning.ready.push(bytes);
+  cleaning.readyBytes += bytes.length;
+}
+
+function takeData(cleaning: Cleaning, chunk: Buffer): void {
+  if (chunk.length > cleaning.contentLeft) throw new Error('more content came than was announced');
+  cleaning.contentLeft -= chunk.length;
+  if (!cleaning.contentKept) return;
+  push(cleaning, chunk);
+  if (cleaning.contentLeft === 0 && cleaning.contentPadding > 0) {
+    push(cleaning, Buffer.alloc(cleaning.contentPadding));
+  }
+}
+
+function endArchive(cleaning: Cleaning): void {
+  if (cleaning.contentLeft > 0) throw new Error('the archive ended before its last content');
+  for (const [path, deletion] of cleaning.deletions) writeDeletion(cleaning, path, deletion);
+  push(cleaning, TAR_TRAILER);
+}
+
+/**
+ * A deletion is about the layers below, never about this one: a file of the same layer hides what is below by itself,
+ * and a folder needs to be opaque to do so.
+ */
+function writeDeletion(
+  cleaning: Cleaning,
+  path: ByteString,
+  deletion: 'whiteout' | 'opaque',
+): void {
+  const { tree, policy } = cleaning;
+  const kind = tree.kindAt(path);
+  const blocker = tree.blockerOf(path);
+  if (blocker !== undefined) {
+    throw toInvalidArchive(policy, 'deletion beneath what is no folder', path);
+  }
+  const isThere = kind !== undefined && kind !== 'dropped';
+  if (isThere && kind !== 'directory') {
+    if (deletion === 'whiteout') return;
+    throw toInvalidArchive(policy, 'opaque marker in what is no folder', path);
+  }
+  const isOpaque = deletion === 'opaque' || kind === 'directory';
+  const marker = isOpaque ? toOpaquePath(path) : toWhiteoutPath(path);
+  writeParents(cleaning, isOpaque ? marker : path);
+  if (!isOpaque) tree.add(path, 'dropped');
+  checkLookups(cleaning);
+  cleaning.entries += 1;
+  encode(cleaning, { ...FOLDER, kind: 'file', path: marker, mode: 0 });
+}

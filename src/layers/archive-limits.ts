@@ -1,0 +1,40 @@
+/** How much one archive may hold: every reader of a tar or zip stops at these. */
+
+export interface ArchiveLimits {
+  readonly entries: number;
+  /** Of the unpacked archive: of the whole tar stream, and of all files' contents together. */
+  readonly bytes: number;
+  /** Unpacked bytes for each packed byte; held against archives of more than {@link RATIO_FREE_BYTES} unpacked. */
+  readonly ratio: number;
+  /** Of one extension header: PAX records or a GNU long name. */
+  readonly headerBytes: number;
+  readonly pathBytes: number;
+  /** Path components. */
+  readonly depth: number;
+  /** Directory entries that `mkfs.erofs` walks past in all its look-ups; it finds a name by walking its folder's list. */
+  readonly lookupSteps: number;
+}
+
+/** Small archives may be as dense as they like: a few megabytes of zeros harm nobody. */
+export const RATIO_FREE_BYTES = 256 * 1024 * 1024;
+
+/**
+ * Sized by the largest layers in use (a Haskell compiler: 1 GB, 60,000 entries) with room to grow:
+ * 500,000 entries are 25 s of `mkfs.erofs`, 4e9 look-up steps (90,000 files in one folder) 10 s.
+ */
+export const LAYER_LIMITS: ArchiveLimits = {
+  entries: 500_000,
+  bytes: 16 * 1024 ** 3,
+  ratio: 200,
+  headerBytes: 128 * 1024,
+  pathBytes: 4095,
+  depth: 128,
+  lookupSteps: 4_000_000_000,
+};
+
+/** NAME_MAX of Linux, and of EROFS. */
+export const MAX_NAME_BYTES = 255;
+/** A symbolic link's target is shorter than PATH_MAX. */
+export const MAX_LINK_BYTES = 4095;
+/** All extended attributes of one entry. An EROFS value's length has 16 bits. */
+export const MAX_XATTR_BYTES = 60 * 1024;

@@ -1,0 +1,72 @@
+/** What an archive of one kind may hold: layers of images, and the code of tasks. */
+import type { ErrorCode } from '../core/error-codes.ts';
+import { StackshimError } from '../core/errors.ts';
+
+export interface ArchivePolicy {
+  /** Names the archive in messages: `layer`. */
+  readonly subject: string;
+  readonly invalidCode: ErrorCode;
+  /** `.wh.` names delete what lies below; elsewhere they are refused. */
+  readonly whiteouts: boolean;
+  readonly devices: 'drop' | 'refuse';
+  readonly fifos: boolean;
+  readonly xattrs: boolean;
+  /** Whether symbolic links may lead outside the archive. */
+  readonly outwardLinks: boolean;
+  /** `root`: everything belongs to 0:0, and no file is setuid, setgid or sticky. */
+  readonly ownership: 'keep' | 'root';
+  /** Entries of these names are left out wherever they are, with what lies beneath. */
+  readonly leaveOutNames: ReadonlySet<string>;
+  /** Empty regular files at these paths are left out. */
+  readonly leaveOutEmptyFiles: ReadonlySet<string>;
+}
+
+/**
+ * What a layer of an OCI image may hold (image-spec, layer.md).
+ * The empty files are mount points that buildah leaves behind; they would hide the base's own.
+ */
+export const LAYER_POLICY: ArchivePolicy = {
+  subject: 'layer',
+  invalidCode: 'ERR_STACKSHIM_LAYER_INVALID',
+  whiteouts: true,
+  devices: 'drop',
+  fifos: true,
+  xattrs: true,
+  outwardLinks: true,
+  ownership: 'keep',
+  leaveOutNames: new Set(),
+  leaveOutEmptyFiles: new Set(['etc/hosts', 'run/.containerenv']),
+};
+
+/** The error for an entry that the policy or the format forbids. `path` holds bytes as Latin-1. */
+export function toInvalidArchive(
+  policy: ArchivePolicy,
+  reason: string,
+  path?: string,
+): StackshimError {
+  const entry = path === undefined ? undefined : toDisplayPath(path);
+  const subject = entry === undefined ? policy.subject : `${policy.subject} entry "${entry}"`;
+  return new StackshimError(policy.invalidCode, `read ${subject}: ${reason}`, {
+    details: entry === undefined ? { reason } : { reason, entry },
+  });
+}
+
+/** The error for an archive over a limit. */
+export function toArchiveTooLarge(
+  policy: ArchivePolicy,
+  limit: string,
+  maximum: number,
+): StackshimError {
+  return new StackshimError(
+    'ERR_STACKSHIM_LAYER_TOO_LARGE',
+    `read ${policy.subject}: more than ${maximum} ${limit}`,
+    { details: { limit, maximum } },
+  );
+}
+
+/** Bytes held as Latin-1, made fit for a message: decoded as UTF-8, escaped, shortened. */
+export function toDisplayPath(path: string): string {
+  const shown = path.length > 200 ? `${path.slice(0, 200)}…` : path;
+  const text = Buffer.from(shown, 'latin1').toString('utf8');
+  return JSON.stringify(path.length > 200 ? `${text.slice(0, -1)}…` : text).slice(1, -1);
+}

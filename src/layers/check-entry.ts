@@ -1,0 +1,112 @@
+/** Decides about one entry: as the policy wants it, left out, or refused. */
+import { type ArchiveLimits, MAX_LINK_BYTES, MAX_NAME_BYTES } from './archive-limits.ts';
+import { type ArchivePolicy, toDisplayPath, toInvalidArchive } from './archive-policy.ts';
+import { leadsOutside, parseEntryPath, parseWhiteout } from './entry-path.ts';
+import type { EntryTree } from './entry-tree.ts';
+import { type ByteString, NO_XATTRS, type TarEntry, type Timestamp } from './tar-entry.ts';
+
+export interface EntryContext {
+  readonly policy: ArchivePolicy;
+  readonly limits: ArchiveLimits;
+  /** What came before. */
+  readonly tree: EntryTree;
+  /** Seconds since 1970. */
+  readonly mtimeCeiling?: number;
+}
+
+/** The entry to write, whose path is plain already; undefined when it is to be left out. */
+export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | undefined {
+  const { policy } = context;
+  checkPlace(entry, context);
+  if (entry.kind === 'device') throw toInvalidArchive(policy, 'is a device', entry.path);
+  if (entry.kind === 'fifo' && !policy.fifos) {
+    throw toInvalidArchive(policy, 'is a named pipe', entry.path);
+  }
+  if (entry.kind === 'symlink') checkSymlink(entry, policy);
+  const linkTarget = entry.kind === 'hardlink' ? resolveHardLink(entry, context) : entry.linkTarget;
+  if (linkTarget === undefined) return undefined;
+  const owner =
+    policy.ownership === 'root'
+      ? { uid: 0, gid: 0, mode: entry.kind === 'directory' ? entry.mode : entry.mode & 0o777 }
+      : {};
+  return {
+    ...entry,
+    ...owner,
+    linkTarget,
+    mtime: clampTime(entry.mtime, context.mtimeCeiling),
+    xattrs: cleanXattrs(entry, policy),
+  };
+}
+
+/** An entry must have its place to itself: what a second one of the same name means, every reader decides differently. */
+function checkPlace(entry: TarEntry, { tree, policy }: EntryContext): void {
+  const { path, kind } = entry;
+  if (path === '' && kind !== 'directory') {
+    throw toInvalidArchive(policy, 'the root is no folder', entry.path);
+  }
+  const blocker = tree.blockerOf(path);
+  if (blocker !== undefined) {
+    const what = tree.kindAt(blocker);
+    throw toInvalidArchive(policy, `lies beneath "${toDisplayPath(blocker)}", a ${what}`, path);
+  }
+  const taken = tree.kindAt(path);
+  if (taken === undefined || taken === 'dropped') return;
+  if (taken === 'directory' && kind === 'directory') return;
+  throw toInvalidArchive(policy, `is there already as a ${taken}`, path);
+}
+
+function checkSymlink(entry: TarEntry, policy: ArchivePolicy): void {
+  const { path, linkTarget } = entry;
+  if (linkTarget === '') throw toInvalidArchive(policy, 'symbolic link to nothing', path);
+  if (linkTarget.length > MAX_LINK_BYTES) {
+    throw toInvalidArchive(policy, `symbolic link of more than ${MAX_LINK_BYTES} bytes`, path);
+  }
+  if (!policy.outwardLinks && leadsOutside(path, linkTarget)) {
+    const target = toDisplayPath(linkTarget);
+    throw toInvalidArchive(policy, `symbolic link to "${target}" leads outside`, path);
+  }
+}
+
+/**
+ * The target's plain path; undefined when the target was left out.
+ * A target in a layer below cannot be linked from another filesystem; builders copy such a file, so a link to it is a mistake.
+ */
+function resolveHardLink(entry: TarEntry, context: EntryContext): ByteString | undefined {
+  const { policy, limits, tree } = context;
+  const shown = toDisplayPath(entry.linkTarget);
+  const parsed = parseEntryPath(entry.linkTarget, limits);
+  if (typeof parsed === 'string') {
+    throw toInvalidArchive(policy, `hard link to "${shown}": ${parsed}`, entry.path);
+  }
+  const kind = parseWhiteout(parsed.path).kind === 'none' ? tree.kindAt(parsed.path) : undefined;
+  if (kind === 'dropped') return undefined;
+  if (kind === undefined || kind === 'directory') {
+    const reason =
+      kind === undefined ? `not a file of this ${policy.subject} before it` : 'a folder';
+    throw toInvalidArchive(policy, `hard link to "${shown}": ${reason}`, entry.path);
+  }
+  return parsed.path;
+}
+
+function clampTime(mtime: Timestamp, ceiling: number | undefined): Timestamp {
+  if (ceiling === undefined || mtime.seconds < ceiling) return mtime;
+  return { seconds: ceiling, nanoseconds: 0 };
+}
+
+const KEPT_XATTRS = ['user.', 'trusted.', 'security.'];
+/** What overlayfs takes its orders from. */
+const REFUSED_XATTRS = ['trusted.overlay.', 'user.overlay.'];
+
+/** Attributes of other systems (`com.apple.…`) mean nothing here and are left out. */
+function cleanXattrs(entry: TarEntry, policy: ArchivePolicy): TarEntry['xattrs'] {
+  if (!policy.xattrs || entry.xattrs.size === 0) return NO_XATTRS;
+  const kept = new Map<ByteString, Buffer>();
+  for (const [name, value] of entry.xattrs) {
+    if (REFUSED_XATTRS.some((prefix) => name.startsWith(prefix))) {
+      throw toInvalidArchive(policy, `has the attribute ${toDisplayPath(name)}`, entry.path);
+    }
+    const isKept = KEPT_XATTRS.some((prefix) => name.startsWith(prefix) && name !== prefix);
+    if (isKept && name.length <= MAX_NAME_BYTES) kept.set(name, value);
+  }
+  return kept;
+}

@@ -1,0 +1,43 @@
+/** Joins reader, parser and cleaner: an archive's bytes in, a clean tar out. */
+import {
+  type CleanedArchive,
+  type CleanerOptions,
+  createArchiveCleaner,
+} from './archive-cleaner.ts';
+import { type ArchiveDigests, type Compression, readArchive } from './read-archive.ts';
+import { createTarParser } from './tar-parser.ts';
+
+export interface CleanTarOptions extends CleanerOptions {
+  readonly compression: Compression;
+  /** Called with the bytes of the tar read so far. */
+  readonly onProgress?: (bytes: number) => void;
+}
+
+export interface CleanTar {
+  /** What `mkfs.erofs` may be given. Throws where the archive must be refused. */
+  readonly tar: AsyncIterable<Buffer>;
+  /** To be asked when `tar` was read to its end. */
+  report(): CleanedArchive & ArchiveDigests;
+}
+
+/** Nothing is read before `tar` is; the same input gives the same bytes. */
+export function cleanTar(input: AsyncIterable<Uint8Array>, options: CleanTarOptions): CleanTar {
+  const reading = readArchive(input, options);
+  const cleaner = createArchiveCleaner(options);
+  const parser = createTarParser(options.policy, options.limits, cleaner);
+  async function* clean(): AsyncGenerator<Buffer> {
+    let readBytes = 0;
+    for await (const chunk of reading.tar) {
+      parser.push(chunk);
+      readBytes += chunk.length;
+      options.onProgress?.(readBytes);
+      const ready = cleaner.take();
+      if (ready !== undefined) yield ready;
+    }
+    parser.end();
+    cleaner.end();
+    const rest = cleaner.take();
+    if (rest !== undefined) yield rest;
+  }
+  return { tar: clean(), report: () => ({ ...cleaner.report(), ...reading.digests() }) };
+}

@@ -1,0 +1,77 @@
+/** Paths inside an archive: made plain, or refused. Pure text, no filesystem. */
+import { type ArchiveLimits, MAX_NAME_BYTES } from './archive-limits.ts';
+import type { ByteString } from './tar-entry.ts';
+
+/**
+ * The path without `.`, empty components and slashes at the end; empty for the root itself.
+ * A refused one comes back as its reason.
+ */
+export function parseEntryPath(
+  path: ByteString,
+  limits: ArchiveLimits,
+): { readonly path: ByteString } | string {
+  if (path === '') return 'empty name';
+  if (path.startsWith('/')) return 'absolute name';
+  if (path.length > limits.pathBytes) return `name of more than ${limits.pathBytes} bytes`;
+  const components = path.split('/').filter((part) => part !== '' && part !== '.');
+  if (components.length > limits.depth) return `more than ${limits.depth} folders deep`;
+  for (const part of components) {
+    if (part === '..') return 'name with ".."';
+    if (part.length > MAX_NAME_BYTES) return `name part of more than ${MAX_NAME_BYTES} bytes`;
+  }
+  return { path: components.join('/') };
+}
+
+/** The folder of a plain path; empty for what lies in the root. */
+export function parentOf(path: ByteString): ByteString {
+  const slash = path.lastIndexOf('/');
+  return slash === -1 ? '' : path.slice(0, slash);
+}
+
+export const baseNameOf = (path: ByteString): ByteString => path.slice(path.lastIndexOf('/') + 1);
+
+/** Whether a symbolic link at plain path `path` names something outside the archive, by the text of both alone. */
+export function leadsOutside(path: ByteString, linkTarget: ByteString): boolean {
+  if (linkTarget.startsWith('/')) return true;
+  let depth = path.split('/').length - 1;
+  for (const part of linkTarget.split('/')) {
+    if (part === '..') depth -= 1;
+    else if (part !== '' && part !== '.') depth += 1;
+    if (depth < 0) return true;
+  }
+  return false;
+}
+
+const WHITEOUT = '.wh.';
+const OPAQUE = '.wh..wh..opq';
+
+/** What a plain path means in a layer (image-spec, layer.md, Whiteouts). */
+export type WhiteoutMeaning =
+  | { readonly kind: 'none' }
+  /** What lies below at `path` is deleted. */
+  | { readonly kind: 'whiteout'; readonly path: ByteString }
+  /** Everything that lies below in the folder `path` is deleted. */
+  | { readonly kind: 'opaque'; readonly path: ByteString }
+  | { readonly kind: 'odd' };
+
+export function parseWhiteout(path: ByteString): WhiteoutMeaning {
+  if (!path.startsWith(WHITEOUT) && !path.includes(`/${WHITEOUT}`)) return { kind: 'none' };
+  const parent = parentOf(path);
+  const name = baseNameOf(path);
+  if (parent.startsWith(WHITEOUT) || parent.includes(`/${WHITEOUT}`)) return { kind: 'odd' };
+  if (name === OPAQUE) return { kind: 'opaque', path: parent };
+  const hidden = name.slice(WHITEOUT.length);
+  if (hidden === '' || hidden === '.' || hidden === '..' || hidden.startsWith(WHITEOUT)) {
+    return { kind: 'odd' };
+  }
+  return { kind: 'whiteout', path: parent === '' ? hidden : `${parent}/${hidden}` };
+}
+
+/** The name that marks `path` as deleted. */
+export function toWhiteoutPath(path: ByteString): ByteString {
+  const parent = parentOf(path);
+  return `${parent === '' ? '' : `${parent}/`}${WHITEOUT}${baseNameOf(path)}`;
+}
+
+/** The name that marks the folder `path` as opaque. */
+export const toOpaquePath = (path: ByteString): ByteString => `${path}/${OPAQUE}`;

@@ -1,0 +1,169 @@
+/** Takes a layer's tar from anywhere into the store: cleaned, converted, verified, durable. */
+import { execFile } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { promisify } from 'node:util';
+import { StackshimError } from '../core/errors.ts';
+import { isLayerId, type LayerId } from '../core/ids.ts';
+import { type Layout, layerFile, layersDir, tmpDir } from '../core/layout.ts';
+import { ensureDirectory, syncDirectory } from '../sys/files.ts';
+import type { CleanedArchive } from './archive-cleaner.ts';
+import { type ArchiveLimits, LAYER_LIMITS } from './archive-limits.ts';
+import { LAYER_POLICY } from './archive-policy.ts';
+import { buildErofs } from './build-erofs.ts';
+import { cleanTar } from './clean-tar.ts';
+import { findProgram } from './find-program.ts';
+import { guardDisk } from './guard-disk.ts';
+import { type LayerRecord, readSoundRecord, writeLayerRecord } from './layer-record.ts';
+import type { ArchiveDigests, Compression } from './read-archive.ts';
+
+export interface ImportLayerOptions {
+  readonly layout: Layout;
+  readonly compression: Compression;
+  /** `sha256:<hex>` of the tar. */
+  readonly expectedDiffId?: string;
+  /** `sha256:<hex>` of the blob as it comes. */
+  readonly expectedDigest?: string;
+  /** Bytes of the blob as it comes. */
+  readonly expectedSize?: number;
+  /** Seconds since 1970: later times of files become this one. Default: times are kept. */
+  readonly mtimeCeiling?: number;
+  readonly limits?: ArchiveLimits;
+  /** Called with the bytes of the tar read so far. */
+  readonly onProgress?: (bytes: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface LayerImport {
+  readonly record: LayerRecord;
+  /** `sha256:<hex>` of the blob as it came. */
+  readonly digest: string;
+  /** The layer was stored already; its file stayed as it was. */
+  readonly existed: boolean;
+}
+
+/**
+ * Stores the layer; when the promise resolves it survives a power cut. The same tar gives the same layer.
+ * The layer's file comes before its record: one without a record is rubbish that the next import of it replaces.
+ * On failure nothing is left. A {@link Readable} is destroyed in any case.
+ * Throws ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL,
+ * ERR_STACKSHIM_TASK_ABORTED, ERR_STACKSHIM_SYSTEM, and whatever reading `input` throws.
+ */
+export async function importLayer(
+  input: AsyncIterable<Uint8Array>,
+  options: ImportLayerOptions,
+): Promise<LayerImport> {
+  const { layout } = options;
+  const built = `${tmpDir(layout)}/${randomBytes(12).toString('hex')}.erofs`;
+  try {
+    return await guardDisk('import a layer', async () => {
+      await ensureDirectory(tmpDir(layout), 0o755);
+      await ensureDirectory(layersDir(layout), 0o755);
+      const report = await buildLayer(input, built, options);
+      const { id, sizeBytes } = await sealFile(built);
+      const existing = readSoundRecord(layout, id);
+      if (existing !== undefined) return { record: existing, digest: report.digest, existed: true };
+      const record = await toRecord(id, sizeBytes, { report, options });
+      await rename(built, layerFile(layout, id));
+      await syncDirectory(layersDir(layout));
+      await writeLayerRecord(layout, record);
+      return { record, digest: report.digest, existed: false };
+    });
+  } finally {
+    if (input instanceof Readable) input.destroy();
+    await rm(built, { force: true });
+  }
+}
+
+type ImportReport = CleanedArchive & ArchiveDigests;
+
+async function buildLayer(
+  input: AsyncIterable<Uint8Array>,
+  destination: string,
+  options: ImportLayerOptions,
+): Promise<ImportReport> {
+  const { compression, mtimeCeiling, limits = LAYER_LIMITS, onProgress, signal } = options;
+  const clean = cleanTar(input, {
+    policy: LAYER_POLICY,
+    limits,
+    compression,
+    ...(mtimeCeiling === undefined ? {} : { mtimeCeiling }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+  await buildErofs(clean.tar, destination, {
+    policy: LAYER_POLICY,
+    compression: 'lz4',
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const report = clean.report();
+  checkExpected('size', options.expectedSize, report.packedBytes);
+  checkExpected('digest', options.expectedDigest, report.digest);
+  checkExpected('DiffID', options.expectedDiffId, report.diffId);
+  return report;
+}
+
+function checkExpected(
+  what: string,
+  expected: string | number | undefined,
+  actual: string | number,
+): void {
+  if (expected === undefined || expected === actual) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_LAYER_INVALID',
+    `import a layer: its ${what} is ${actual} instead of ${expected}`,
+    { details: { what, expected, actual } },
+  );
+}
+
+/** Syncs a finished file and takes its id. */
+async function sealFile(
+  path: string,
+): Promise<{ readonly id: LayerId; readonly sizeBytes: number }> {
+  const file = await open(path, 'r');
+  try {
+    const hash = createHash('sha256');
+    let sizeBytes = 0;
+    for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: 1 << 20 })) {
+      hash.update(chunk as Buffer);
+      sizeBytes += (chunk as Buffer).length;
+    }
+    await file.sync();
+    const id = hash.digest('hex');
+    if (!isLayerId(id)) throw new Error('sha256 gave no layer id');
+    return { id, sizeBytes };
+  } finally {
+    await file.close();
+  }
+}
+
+async function toRecord(
+  id: LayerId,
+  sizeBytes: number,
+  made: { readonly report: ImportReport; readonly options: ImportLayerOptions },
+): Promise<LayerRecord> {
+  const { diffId, opaqueRoot, entries, droppedDevices } = made.report;
+  return {
+    version: 1,
+    id,
+    sizeBytes,
+    diffId,
+    mtimeCeiling: made.options.mtimeCeiling ?? null,
+    opaqueRoot,
+    entries,
+    droppedDevices,
+    compression: 'lz4',
+    createdBy: await readMkfsVersion(),
+  };
+}
+
+/** `mkfs.erofs 1.8.6`. */
+async function readMkfsVersion(): Promise<string> {
+  const program = findProgram('mkfs.erofs', {
+    package: 'erofs-utils',
+    path: process.env['PATH'],
+  });
+  const { stdout } = await promisify(execFile)(program, ['--version']);
+  const match = /^mkfs\.erofs \(erofs-utils\) ([\w.+~-]{1,40})/.exec(stdout);
+  return `mkfs.erofs ${match?.[1] ?? 'unknown'}`;
+}

@@ -1,0 +1,138 @@
+/** The file `layers/<hex>.json`: what is known of a stored layer beside its content. docs/on-disk-layout.md describes it. */
+import { readFileSync, statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { z } from 'zod';
+import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+import { isLayerId, type LayerId } from '../core/ids.ts';
+import { type Layout, layerRecordFile, layersDir } from '../core/layout.ts';
+import { writeFileAtomic } from '../sys/files.ts';
+
+const MAX_RECORD_BYTES = 64 * 1024;
+
+const layerRecordSchema = z.strictObject({
+  /** Of this format and of the cleaning rules: a layer of another version counts as not there. */
+  version: z.literal(1),
+  id: z.custom<LayerId>((value) => typeof value === 'string' && isLayerId(value)),
+  sizeBytes: z.int().positive(),
+  /** OCI DiffID of the tar it was made of. */
+  diffId: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  /** Seconds since 1970 that later times of files were set back to; null when none were. */
+  mtimeCeiling: z.int().nonnegative().nullable(),
+  /** The tar said that nothing of the layers below is to be seen: an image leaves those out. */
+  opaqueRoot: z.boolean(),
+  entries: z.int().nonnegative(),
+  /** Device nodes of the tar that were left out. */
+  droppedDevices: z.int().nonnegative(),
+  compression: z.literal('lz4'),
+  /** `mkfs.erofs 1.8.6`. */
+  createdBy: z.string().max(200),
+});
+
+export type LayerRecord = z.infer<typeof layerRecordSchema>;
+
+/**
+ * Reads the record of a stored layer and holds the layer's file against it. Blocks, for two small system calls.
+ * Throws ERR_STACKSHIM_LAYER_CORRUPT when either is missing, unreadable or does not fit.
+ */
+export function readLayerRecord(layout: Layout, id: LayerId): LayerRecord {
+  const path = layerRecordFile(layout, id);
+  const text = readBounded(path);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw toCorruptLayer(path, 'not JSON', error);
+  }
+  const parsed = layerRecordSchema.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw toCorruptLayer(path, `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`);
+  }
+  if (parsed.data.id !== id) throw toCorruptLayer(path, `tells of layer ${parsed.data.id}`);
+  return parsed.data;
+}
+
+/** Stores a record durably. */
+export async function writeLayerRecord(layout: Layout, record: LayerRecord): Promise<void> {
+  const text = `${JSON.stringify(record, null, 2)}\n`;
+  await writeFileAtomic(layerRecordFile(layout, record.id), text, { durable: true });
+}
+
+/**
+ * The layer that was made of the tar with this DiffID under the same ceiling of times; undefined when there is none.
+ * Damaged records are passed over: the layer is made again.
+ */
+export async function findLayerByDiffId(
+  layout: Layout,
+  diffId: string,
+  mtimeCeiling?: number,
+): Promise<LayerRecord | undefined> {
+  for (const id of await listLayerIds(layout)) {
+    const record = readSoundRecord(layout, id);
+    if (record?.diffId === diffId && record.mtimeCeiling === (mtimeCeiling ?? null)) return record;
+  }
+  return undefined;
+}
+
+/** The layer's record when it and the layer's file are sound; undefined otherwise. */
+export function readSoundRecord(layout: Layout, id: LayerId): LayerRecord | undefined {
+  try {
+    const record = readLayerRecord(layout, id);
+    checkLayerFile(`${layersDir(layout)}/${id}.erofs`, record);
+    return record;
+  } catch (error) {
+    const isCorrupt =
+      error instanceof StackshimError && error.code === 'ERR_STACKSHIM_LAYER_CORRUPT';
+    if (isCorrupt) return undefined;
+    throw error;
+  }
+}
+
+/** Throws ERR_STACKSHIM_LAYER_CORRUPT unless the file is there and as long as its record says. */
+export function checkLayerFile(path: string, record: LayerRecord): void {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw toCorruptLayer(path, 'missing');
+  if (stat.size !== record.sizeBytes) {
+    throw toCorruptLayer(path, `${stat.size} bytes instead of ${record.sizeBytes}`);
+  }
+}
+
+/** The error for a stored layer that is not what it must be. */
+export function toCorruptLayer(path: string, reason: string, cause?: unknown): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_LAYER_CORRUPT', `read layer ${path}: ${reason}`, {
+    details: { path },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+async function listLayerIds(layout: Layout): Promise<readonly LayerId[]> {
+  let names: readonly string[];
+  try {
+    names = await readdir(layersDir(layout));
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+  return names
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => name.slice(0, -'.json'.length))
+    .filter(isLayerId)
+    .sort();
+}
+
+function readBounded(path: string): string {
+  try {
+    const stat = statSync(path);
+    if (!stat.isFile() || stat.size > MAX_RECORD_BYTES) {
+      throw toCorruptLayer(path, 'not a record file');
+    }
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof StackshimError) throw error;
+    throw toCorruptLayer(
+      path,
+      errnoCodeOf(error) === 'ENOENT' ? 'missing' : messageOf(error),
+      error,
+    );
+  }
+}

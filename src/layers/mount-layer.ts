@@ -1,0 +1,59 @@
+/** Mounts a stored layer once per boot, for all tasks together. */
+import { statfsSync } from 'node:fs';
+import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
+import type { LayerId } from '../core/ids.ts';
+import { type Layout, layerFile, mountedLayerDir, mountedLayersDir } from '../core/layout.ts';
+import { ensureDirectorySync } from '../sys/files.ts';
+import { takeFileLock } from '../sys/lock.ts';
+import type { System } from '../sys/system.ts';
+import { checkLayerFile, readLayerRecord } from './layer-record.ts';
+import { loopMountLayer } from './loop-mount-layer.ts';
+import { openLayerFile } from './open-layer-file.ts';
+
+/** EROFS_SUPER_MAGIC_V1 of linux/magic.h. */
+const EROFS_MAGIC = 0xe0f5_e1e2;
+
+/**
+ * The folder where the layer is mounted, read-only and without devices. One system call when it is mounted already;
+ * the first caller mounts it while others wait. Blocks. Nobody unmounts it before the layer is collected or the machine goes down.
+ * Throws ERR_STACKSHIM_LAYER_CORRUPT when the stored layer is missing or damaged.
+ */
+export function mountLayer(system: System, layout: Layout, id: LayerId): string {
+  const target = mountedLayerDir(layout, id);
+  if (!isMounted(target)) mountFirst(system, layout, id);
+  return target;
+}
+
+function isMounted(target: string): boolean {
+  try {
+    return statfsSync(target).type === EROFS_MAGIC;
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return false;
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `statfs ${target}`);
+  }
+}
+
+function mountFirst(system: System, layout: Layout, id: LayerId): void {
+  const target = mountedLayerDir(layout, id);
+  // Others may pass through to a layer whose name they know, but not list what stacks there are.
+  ensureDirectorySync(mountedLayersDir(layout), 0o711);
+  const lock = takeFileLock(system, `${target}.lock`, { wait: true });
+  try {
+    if (isMounted(target)) return;
+    const file = layerFile(layout, id);
+    checkLayerFile(file, readLayerRecord(layout, id));
+    ensureDirectorySync(target, 0o755);
+    const mountFd = openLayerFile(system, file);
+    if (mountFd === undefined) {
+      loopMountLayer(file, target);
+      return;
+    }
+    try {
+      system.attachMount(mountFd, target);
+    } finally {
+      system.close(mountFd);
+    }
+  } finally {
+    lock?.release();
+  }
+}

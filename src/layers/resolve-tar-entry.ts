@@ -1,0 +1,120 @@
+/** Joins a header with the extension headers before it into the entry they describe. */
+import { MAX_XATTR_BYTES } from './archive-limits.ts';
+import type { TarHeader } from './parse-tar-header.ts';
+import type { ByteString, EntryKind, TarEntry, Timestamp } from './tar-entry.ts';
+
+/** What extension headers said about the entry to come. */
+export interface Extensions {
+  pax: ReadonlyMap<ByteString, Buffer> | undefined;
+  longPath: ByteString | undefined;
+  longLink: ByteString | undefined;
+}
+
+const KINDS: ReadonlyMap<string, EntryKind> = new Map([
+  ['0', 'file'],
+  ['\0', 'file'],
+  ['7', 'file'],
+  ['1', 'hardlink'],
+  ['2', 'symlink'],
+  ['3', 'device'],
+  ['4', 'device'],
+  ['5', 'directory'],
+  ['6', 'fifo'],
+]);
+
+const XATTR_KEY = 'SCHILY.xattr.';
+/** The highest id; the one above means "no change" to chown(2). */
+const MAX_ID = 0xffff_fffe;
+/** EROFS and every reader of it hold seconds in 64 bits; this is the last one JavaScript counts exactly. */
+const MAX_SECONDS = Number.MAX_SAFE_INTEGER;
+
+/** The entry, or why it cannot be one. */
+export function resolveTarEntry(header: TarHeader, extensions: Extensions): TarEntry | string {
+  const pax = extensions.pax ?? new Map<ByteString, Buffer>();
+  for (const key of pax.keys()) {
+    if (key.startsWith('GNU.sparse.') || key === 'SCHILY.realsize') return 'sparse file';
+  }
+  const path = textOf(pax, 'path') ?? extensions.longPath ?? header.path;
+  const linkTarget = textOf(pax, 'linkpath') ?? extensions.longLink ?? header.linkTarget;
+  if (path.includes('\0') || linkTarget.includes('\0')) return 'name holds a NUL';
+  const kind = kindOf(header.typeflag, path);
+  if (kind === undefined) {
+    return header.typeflag === 'S'
+      ? 'sparse file'
+      : `unknown type ${JSON.stringify(header.typeflag)}`;
+  }
+  const size = idOf(pax, 'size', Number.MAX_SAFE_INTEGER) ?? header.size;
+  const uid = idOf(pax, 'uid', MAX_ID) ?? header.uid;
+  const gid = idOf(pax, 'gid', MAX_ID) ?? header.gid;
+  if (Number.isNaN(size)) return 'size is not a number of bytes';
+  if (!isId(uid) || !isId(gid)) return 'owner is not a user and group id';
+  // Programs differ on whether bytes follow: taking either side would let the other see different entries.
+  if (kind !== 'file' && size !== 0) return `${kind} with a size`;
+  const mtime = mtimeOf(pax, header);
+  if (mtime === undefined) return 'mtime is not a time';
+  const xattrs = xattrsOf(pax);
+  if (typeof xattrs === 'string') return xattrs;
+  const isLink = kind === 'symlink' || kind === 'hardlink';
+  return {
+    kind,
+    path,
+    mode: header.mode & 0o7777,
+    uid,
+    gid,
+    mtime,
+    size,
+    linkTarget: isLink ? linkTarget : '',
+    xattrs,
+  };
+}
+
+/** Writers before POSIX mark a directory by a slash alone. */
+function kindOf(typeflag: string, path: ByteString): EntryKind | undefined {
+  const kind = KINDS.get(typeflag);
+  return kind === 'file' && path.endsWith('/') ? 'directory' : kind;
+}
+
+const isId = (id: number): boolean => id >= 0 && id <= MAX_ID;
+
+function textOf(pax: ReadonlyMap<ByteString, Buffer>, key: string): ByteString | undefined {
+  const value = pax.get(key)?.toString('latin1');
+  // POSIX: an empty value takes the record back.
+  return value === '' ? undefined : value;
+}
+
+/** A whole number from 0 to `maximum`; NaN for anything else. */
+function idOf(
+  pax: ReadonlyMap<ByteString, Buffer>,
+  key: string,
+  maximum: number,
+): number | undefined {
+  const text = textOf(pax, key);
+  if (text === undefined) return undefined;
+  const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  return value <= maximum ? value : Number.NaN;
+}
+
+/** Times before 1970 count as 1970: an EROFS inode holds none earlier. */
+function mtimeOf(pax: ReadonlyMap<ByteString, Buffer>, header: TarHeader): Timestamp | undefined {
+  const text = textOf(pax, 'mtime');
+  if (text === undefined) return { seconds: Math.max(0, header.mtime), nanoseconds: 0 };
+  const match = /^(-?)([0-9]{1,16})(?:\.([0-9]*))?$/.exec(text);
+  if (match === null) return undefined;
+  if (match[1] === '-') return { seconds: 0, nanoseconds: 0 };
+  const seconds = Number(match[2]);
+  if (seconds > MAX_SECONDS) return undefined;
+  return { seconds, nanoseconds: Number((match[3] ?? '').slice(0, 9).padEnd(9, '0')) };
+}
+
+function xattrsOf(pax: ReadonlyMap<ByteString, Buffer>): TarEntry['xattrs'] | string {
+  const xattrs = new Map<ByteString, Buffer>();
+  let bytes = 0;
+  for (const [key, value] of pax) {
+    if (!key.startsWith(XATTR_KEY)) continue;
+    const name = key.slice(XATTR_KEY.length);
+    xattrs.set(name, value);
+    bytes += name.length + value.length;
+  }
+  if (bytes > MAX_XATTR_BYTES) return `extended attributes of more than ${MAX_XATTR_BYTES} bytes`;
+  return xattrs;
+}

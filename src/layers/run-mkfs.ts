@@ -1,0 +1,126 @@
+/** Feeds a tar to the `mkfs.erofs` process and tells why it failed when it does. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { statfs } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import type { ErrorCode } from '../core/error-codes.ts';
+import { messageOf, StackshimError } from '../core/errors.ts';
+
+export interface MkfsRun {
+  /** Program and arguments. */
+  readonly command: readonly string[];
+  /** Its working directory, and where it keeps temporary files. */
+  readonly folder: string;
+  /** What an exit status other than 0 fails with. */
+  readonly invalidCode: ErrorCode;
+  readonly signal?: AbortSignal;
+}
+
+const MAX_STDERR_BYTES = 16 * 1024;
+/** What a full disk may still have free: the kernel rounds, and others give back. */
+const DISK_SLACK_BYTES = 1024 * 1024;
+
+/** Settles when the process has ended. The first cause wins: abort, then the tar's own failure, then the process's. */
+export async function runMkfs(tar: AsyncIterable<Buffer>, run: MkfsRun): Promise<void> {
+  const { signal } = run;
+  if (signal?.aborted) throw toAborted(signal);
+  const [program = '', ...args] = run.command;
+  const child = spawn(program, args, {
+    cwd: run.folder,
+    // It keeps the files' contents in TMPDIR until it knows all names.
+    env: { LC_ALL: 'C', TMPDIR: '.' },
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
+  const ended = waitForChild(child);
+  const stop = (): void => {
+    child.kill('SIGKILL');
+  };
+  signal?.addEventListener('abort', stop, { once: true });
+  const feeding = await feed(tar, child);
+  if (feeding.failure !== undefined) stop();
+  const end = await ended;
+  signal?.removeEventListener('abort', stop);
+  if (signal?.aborted) throw toAborted(signal);
+  if (feeding.failure !== undefined) throw feeding.failure.error;
+  if (end.exitCode !== 0) throw await toMkfsError(end, run, feeding.bytes);
+}
+
+function toAborted(signal: AbortSignal): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'make an EROFS file: aborted', {
+    cause: signal.reason,
+  });
+}
+
+interface Feeding {
+  readonly bytes: number;
+  /** Why the tar could not be read to its end. A process that stops reading is none: its exit tells more. */
+  readonly failure: { readonly error: unknown } | undefined;
+}
+
+async function feed(tar: AsyncIterable<Buffer>, child: ChildProcess): Promise<Feeding> {
+  let bytes = 0;
+  let failure: Feeding['failure'];
+  async function* counted(): AsyncGenerator<Buffer> {
+    try {
+      for await (const chunk of tar) {
+        bytes += chunk.length;
+        yield chunk;
+      }
+    } catch (error) {
+      failure = { error };
+      throw error;
+    }
+  }
+  if (child.stdin === null) throw new Error('the process has no standard input');
+  let broken: unknown;
+  try {
+    await pipeline(counted(), child.stdin);
+  } catch (error) {
+    broken = error;
+  }
+  // The tar was not at fault: the process is gone, or will be for want of the rest.
+  if (broken !== undefined && failure === undefined) child.stdin.destroy();
+  return { bytes, failure };
+}
+
+interface ChildEnd {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly stderr: string;
+}
+
+function waitForChild(child: ChildProcess): Promise<ChildEnd> {
+  const pieces: Buffer[] = [];
+  let keptBytes = 0;
+  child.stderr?.on('data', (chunk: Buffer) => {
+    const piece = chunk.subarray(0, MAX_STDERR_BYTES - keptBytes);
+    keptBytes += piece.length;
+    pieces.push(piece);
+  });
+  return new Promise((resolve) => {
+    child.once('error', (error) => {
+      resolve({ exitCode: null, signal: null, stderr: messageOf(error) });
+    });
+    child.once('close', (exitCode, signal) => {
+      resolve({ exitCode, signal, stderr: Buffer.concat(pieces).toString('utf8').trim() });
+    });
+  });
+}
+
+/** Whether the disk was full is asked of the disk: what the process had taken it gave back when it ended. */
+async function toMkfsError(end: ChildEnd, run: MkfsRun, fedBytes: number): Promise<StackshimError> {
+  const { bavail, bsize } = await statfs(run.folder);
+  const { exitCode, signal, stderr } = end;
+  const details = { exitCode, signal, stderr };
+  const operation = 'make an EROFS file with mkfs.erofs';
+  if (bavail * bsize <= fedBytes + DISK_SLACK_BYTES) {
+    const { folder } = run;
+    return new StackshimError('ERR_STACKSHIM_DISK_FULL', `${operation}: no space left`, {
+      details: { ...details, folder },
+    });
+  }
+  if (exitCode === null) {
+    const what = signal === null ? stderr : `ended by ${signal}`;
+    return new StackshimError('ERR_STACKSHIM_SYSTEM', `${operation}: ${what}`, { details });
+  }
+  return new StackshimError(run.invalidCode, `${operation}: exit status ${exitCode}`, { details });
+}

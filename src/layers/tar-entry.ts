@@ -1,0 +1,39 @@
+/** One entry of an archive, whatever format it came in. */
+
+/** Bytes as a string of Latin-1 characters: names need not be UTF-8, and must come out as they went in. */
+export type ByteString = string;
+
+export type EntryKind = 'file' | 'directory' | 'symlink' | 'hardlink' | 'device' | 'fifo';
+
+/** A time since 1970. */
+export interface Timestamp {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
+export interface TarEntry {
+  readonly kind: EntryKind;
+  readonly path: ByteString;
+  /** Permission bits with setuid, setgid and sticky. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtime: Timestamp;
+  /** Bytes of content that follow; 0 for all but files. */
+  readonly size: number;
+  /** Target of a symbolic or hard link; empty for the rest. */
+  readonly linkTarget: ByteString;
+  readonly xattrs: ReadonlyMap<ByteString, Buffer>;
+}
+
+/** What takes an archive apart or puts one together: an entry, then exactly `size` bytes of its content. */
+export interface EntrySink {
+  entry(entry: TarEntry): void;
+  data(chunk: Buffer): void;
+}
+
+export const NO_XATTRS: ReadonlyMap<ByteString, Buffer> = new Map();
+
+/** The text's UTF-8 bytes. */
+export const toByteString = (text: string): ByteString =>
+  Buffer.from(text, 'utf8').toString('latin1');
