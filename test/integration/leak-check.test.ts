@@ -1,0 +1,141 @@
+/** Proves that the leak check of the privileged tests sees each kind of leak, and nothing else. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { cgroupParent } from '../../src/task/cgroup-parent.ts';
+import { disposeInstallation } from '../support/dispose-installation.ts';
+import { type HostSnapshot, snapshotHost } from '../support/host-snapshot.ts';
+import { expectNoLeaks } from '../support/leak-check.ts';
+
+let root: string;
+let before: HostSnapshot;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'stackshim-leaks-'));
+  before = snapshotHost([root]);
+});
+
+afterEach(() => {
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** The leak check's report on this test, as one text; empty when it finds nothing. */
+function report(allow: readonly RegExp[] = []): string {
+  try {
+    expectNoLeaks(before, snapshotHost([root]), { roots: [root], allow });
+    return '';
+  } catch (error) {
+    return String(error);
+  }
+}
+
+/** The place of this installation's parent cgroup in one hierarchy. */
+function parentCgroup(): string {
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  const hierarchy = mounts.find((line) => / - cgroup2? .*(pids|cgroup2)/.test(line))?.split(' ')[4];
+  return join(hierarchy ?? '', cgroupParent({ root }));
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  const closed = once(child, 'close');
+  child.kill('SIGKILL');
+  await closed;
+}
+
+describe('expectNoLeaks', () => {
+  it('is content when nothing was left', () => {
+    expect(report()).toBe('');
+  });
+
+  it('reports a file, and not one that is allowed', () => {
+    writeFileSync(join(root, 'left'), '');
+    expect(report()).toContain(`file ${root}/left`);
+    expect(report([/^file \S+\/left$/])).toBe('');
+  });
+
+  it('reports a mount, and the files below it not at all', () => {
+    const place = join(root, 'mounted');
+    mkdirSync(place);
+    execFileSync('mount', ['-t', 'tmpfs', 'none', place]);
+    try {
+      writeFileSync(join(place, 'inside'), '');
+      expect(report()).toContain(`mount ${place} (tmpfs `);
+      expect(report()).not.toContain('inside');
+    } finally {
+      execFileSync('umount', [place]);
+    }
+  });
+
+  it('reports a process that this one started, until it is gone', async () => {
+    const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
+    await once(child, 'spawn');
+    expect(report()).toContain(`process ${child.pid} sleep (parent ${process.pid})`);
+    await stop(child);
+    expect(report()).toBe('');
+  });
+
+  it('reports a process whose parents are gone by its cgroup', async () => {
+    const parent = parentCgroup();
+    mkdirSync(parent);
+    const script = `sh -c 'echo $$ > ${parent}/cgroup.procs; echo in; exec sleep 1000' & wait`;
+    const child = spawn('setsid', ['sh', '-c', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const readMembers = () => readFileSync(`${parent}/cgroup.procs`, 'utf8').trim();
+    try {
+      await once(child.stdout, 'data');
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      expect(report()).toMatch(new RegExp(`process ${readMembers()} sleep \\(parent \\d+\\)`));
+      expect(report()).toContain(`cgroup ${parent}`);
+    } finally {
+      process.kill(Number(readMembers()), 'SIGKILL');
+      await waitUntil(() => readMembers() === '');
+    }
+    expect(report()).toBe('');
+    await waitUntil(() => removeEmpty(parent));
+  });
+
+  it('reports a cgroup below the parent that may stay', () => {
+    const parent = parentCgroup();
+    mkdirSync(join(parent, 'task'), { recursive: true });
+    expect(report()).toContain(`cgroup ${parent}/task`);
+    rmdirSync(join(parent, 'task'));
+    expect(report()).toBe('');
+    rmdirSync(parent);
+  });
+});
+
+describe('disposeInstallation', () => {
+  it('takes mounts, cgroups and folders with it', () => {
+    const layout = { root: join(root, 'lib'), run: join(root, 'run') };
+    const place = join(layout.run, 'layers/mounted');
+    mkdirSync(place, { recursive: true });
+    mkdirSync(layout.root);
+    execFileSync('mount', ['-t', 'tmpfs', 'none', place]);
+    const hierarchies = [...snapshotHost([]).mounts].filter((line) => line.includes('(cgroup'));
+    const cgroups = hierarchies.map((line) => join(line.split(' ')[0] ?? '', cgroupParent(layout)));
+    for (const folder of cgroups) mkdirSync(join(folder, 'task'), { recursive: true });
+    disposeInstallation(layout);
+    expect(report()).toBe('');
+    const after = snapshotHost([root]);
+    expect([...after.files]).toEqual([root]);
+    expect(cgroups.filter((folder) => after.cgroups.has(folder))).toEqual([]);
+  });
+});
+
+/** Waits for a condition that the kernel brings about without telling anybody. */
+async function waitUntil(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+function removeEmpty(folder: string): boolean {
+  try {
+    rmdirSync(folder);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EBUSY') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,117 @@
+/** The leak check: what a privileged test finds on the host after it must be what was there before. */
+import { readFileSync } from 'node:fs';
+import { afterEach, beforeEach, expect } from 'vitest';
+import { cgroupParent } from '../../src/task/cgroup-parent.ts';
+import { type HostSnapshot, type ProcessLine, snapshotHost } from './host-snapshot.ts';
+
+export interface LeakOptions {
+  /** Lines of the report that may stay, beside what stays by design. */
+  readonly allow?: readonly RegExp[];
+  /** The folders of the installations under test. Counts only where other test runs share the host. */
+  readonly roots?: readonly string[];
+}
+
+export interface LeakCheckOptions {
+  readonly allow?: readonly RegExp[];
+  /** Every folder the tests may write to, the root and run folders of their installations first of all; asked anew for each test. */
+  readonly roots: () => readonly string[];
+}
+
+/** Stays by design: layers mounted once per boot, the slots' pinned user namespaces. */
+const staysByDesign: readonly RegExp[] = [
+  /^mount \S+\/layers\/[0-9a-f]{64} \(erofs /,
+  /^mount \/run\/lock\/stackshim\/\d+\.userns \(nsfs /,
+  /^file \S+\/layers(\/[0-9a-f]{64})?$/,
+];
+
+/**
+ * Another suite on this machine would look like a leak. With STACKSHIM_TEST_SHARED_HOST set only what can be tied to this
+ * process and to the given roots counts; without it, and so in CI, everything does.
+ */
+const isSharedHost = process.env['STACKSHIM_TEST_SHARED_HOST'] !== undefined;
+
+/**
+ * Fails with one line for each mount, cgroup, process and file that is there after and was not before.
+ * An installation's parent cgroup may stay as long as it is empty.
+ */
+export function expectNoLeaks(
+  before: HostSnapshot,
+  after: HostSnapshot,
+  options: LeakOptions = {},
+): void {
+  const allowed = [...staysByDesign, ...(options.allow ?? [])];
+  const leaks = [
+    ...findNew(before.mounts, after.mounts).map((mount) => `mount ${mount}`),
+    ...findNew(before.cgroups, after.cgroups)
+      .filter((folder) => !isEmptyParent(folder))
+      .map((folder) => `cgroup ${folder}`),
+    ...findNewProcesses(before, after, options.roots ?? []),
+    ...findNew(before.files, after.files).map((file) => `file ${file}`),
+  ];
+  const unexpected = leaks
+    .filter((leak) => !allowed.some((pattern) => pattern.test(leak)))
+    .filter((leak) => !isSharedHost || isTiedTo(leak, options.roots ?? []));
+  if (unexpected.length === 0) return;
+  const hint = 'do other test runs share this host? set STACKSHIM_TEST_SHARED_HOST=1';
+  expect.fail(`left behind (${hint}):\n  ${unexpected.join('\n  ')}`);
+}
+
+/**
+ * Checks for leaks around each test of a file or a describe. Hooks that are registered after this call run inside the check:
+ * what they make, they must undo.
+ */
+export function useLeakCheck({ roots, allow = [] }: LeakCheckOptions): void {
+  let before: HostSnapshot;
+  beforeEach(() => {
+    before = snapshotHost(roots());
+  });
+  afterEach(() => {
+    expectNoLeaks(before, snapshotHost(roots()), { allow, roots: roots() });
+  });
+}
+
+function findNew(before: ReadonlySet<string>, after: ReadonlySet<string>): readonly string[] {
+  return [...after].filter((line) => !before.has(line));
+}
+
+function isEmptyParent(folder: string): boolean {
+  return (
+    /\/stackshim-[0-9a-f]{8}$/.test(folder) && readFileSync(`${folder}/cgroup.procs`, 'utf8') === ''
+  );
+}
+
+/**
+ * The system starts processes of its own meanwhile. Ours are this process's descendants (it may be the subreaper of what it
+ * started), whatever runs in a pid namespace of its own, and whatever is in one of our cgroups or runs one of our programs.
+ */
+function findNewProcesses(
+  before: HostSnapshot,
+  after: HostSnapshot,
+  roots: readonly string[],
+): readonly string[] {
+  const ourCgroups = isSharedHost ? roots.map((root) => cgroupParent({ root })) : ['/stackshim'];
+  const isOurs = (line: ProcessLine) =>
+    line.ancestors.includes(process.pid) ||
+    ourCgroups.some((path) => line.cgroups.includes(path)) ||
+    (!isSharedHost && (line.isContained || ourPrograms.has(line.comm)));
+  return [...after.processes]
+    .filter(([key, line]) => !before.processes.has(key) && isOurs(line))
+    .map(([, { pid, ppid, comm }]) => `process ${pid} ${comm} (parent ${ppid})`);
+}
+
+const ourPrograms: ReadonlySet<string> = new Set([
+  'stackshim',
+  'runc',
+  'crun',
+  'runsc',
+  'buildah',
+  'mkfs.erofs',
+  'mmdebstrap',
+  'newuidmap',
+]);
+
+/** Processes are tied to us where they are found. */
+function isTiedTo(leak: string, roots: readonly string[]): boolean {
+  if (leak.startsWith('process ')) return true;
+  return roots.some((root) => leak.includes(`${root}/`) || leak.includes(cgroupParent({ root })));
+}
