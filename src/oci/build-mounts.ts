@@ -20,13 +20,14 @@ export interface MountsInput {
 }
 
 export function buildMounts(base: readonly OciMount[], input: MountsInput): readonly OciMount[] {
-  const { spec, binds, initBinary } = input;
-  const asked = [...spec.tmpfs.map(toTmpfsMount), ...binds.map(toBindMount)];
+  const { spec, binds, initBinary, hasUserNamespace } = input;
+  const toBind = hasUserNamespace ? toInheritingBind : toFlaggedBind;
+  const asked = [...spec.tmpfs.map(toTmpfsMount), ...binds.map(toBind)];
   asked.sort((a, b) => depthOf(a.destination) - depthOf(b.destination));
   const init =
     initBinary === undefined
       ? []
-      : [toBindMount({ source: initBinary, target: INIT_FILE, readOnly: true })];
+      : [toBind({ source: initBinary, target: INIT_FILE, readOnly: true })];
   return [...base.map((mount) => adaptSysfs(mount, input)), ...init, ...asked];
 }
 
@@ -49,9 +50,17 @@ function toTmpfsMount({ target, sizeBytes, mode = '1777', exec }: TmpfsRequest):
   return { destination: target, type: 'tmpfs', source: 'tmpfs', options };
 }
 
-function toBindMount({ source, target, readOnly }: TaskBind): OciMount {
+function toFlaggedBind({ source, target, readOnly }: TaskBind): OciMount {
   const options = ['rbind', 'rprivate', 'nosuid', 'nodev', readOnly ? 'ro' : 'rw'];
   return { destination: target, type: 'bind', source, options };
+}
+
+/**
+ * The flags that the host's mount has are locked in a user namespace: they cannot be undone there, and a runtime that sets flags anew
+ * without knowing all of them is refused (runc before 1.2 on a `noexec` source, as `/run` often is). So none is set.
+ */
+function toInheritingBind({ source, target }: TaskBind): OciMount {
+  return { destination: target, type: 'bind', source, options: ['rbind', 'rprivate'] };
 }
 
 function depthOf(path: string): number {
