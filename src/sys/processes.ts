@@ -19,6 +19,7 @@ export interface ProcessInfo extends ProcessIdentity {
   /** One letter of proc_pid_stat(5): `R`, `S`, `Z`, … */
   readonly state: string;
   readonly comm: string;
+  readonly threads: number;
   /**
    * False while the process still runs the program that it was forked from: the kernel's PF_FORKNOEXEC.
    * It cannot be forged, and a zombie keeps it until it is waited for.
@@ -39,19 +40,22 @@ export function readProcess(pid: number): ProcessInfo | undefined {
   const state = fields[0];
   const ppid = Number(fields[1]);
   const flags = Number(fields[6]);
+  const threads = Number(fields[17]);
   const startTime = Number(fields[19]);
   if (open < 0 || close < open || !state || !Number.isSafeInteger(startTime)) {
     throw new StackshimError('ERR_STACKSHIM_SYSTEM', `read /proc/${pid}/stat: malformed`);
   }
   const executed = (flags & PF_FORKNOEXEC) === 0;
-  return { pid, ppid, startTime, state, comm: text.slice(open + 1, close), executed };
+  const comm = text.slice(open + 1, close);
+  return { pid, ppid, startTime, state, comm, threads, executed };
 }
 
 /** Whether this very process still runs. A zombie does not. */
 export function isAlive(identity: ProcessIdentity): boolean {
   const found = readProcess(identity.pid);
   if (found === undefined || found.startTime !== identity.startTime) return false;
-  return found.state !== 'Z' && found.state !== 'X' && found.state !== 'x';
+  // The first thread may be a zombie while others run, or are still ending.
+  return !/[ZXx]/.test(found.state) || found.threads > 1;
 }
 
 /** The signals that a process has handlers for, signal n as bit n-1; undefined when there is no such process. */
@@ -110,8 +114,7 @@ export function isOwnerAlive(owner: Owner): boolean {
 export function findProcessesByArgument(argument: string): readonly number[] {
   const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
   return pids.filter((pid) => {
-    const argv = readProcFile(pid, 'cmdline');
-    return argv !== undefined && argv.split('\0').includes(argument);
+    return readProcFile(pid, 'cmdline')?.split('\0').includes(argument) ?? false;
   });
 }
 
