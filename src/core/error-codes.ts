@@ -164,6 +164,11 @@ export const errorCodes = {
     meaning: 'the image builder failed',
     hint: 'see what the builder printed; nothing stored was changed',
   },
+  ERR_STACKSHIM_BUILD_ABORTED: {
+    kind: 'aborted',
+    meaning: 'the caller cancelled a build or an import',
+    hint: 'nothing stored was changed; start it again when wanted',
+  },
   ERR_STACKSHIM_SMOKE_FAILED: {
     kind: 'invalid',
     meaning: "the stack's smoke command failed in a real task",

@@ -4,6 +4,7 @@ import { rename, symlink, unlink } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import { currentLink, generationsDir, type Layout, tmpDir } from '../core/layout.ts';
+import { guardDisk } from '../layers/guard-disk.ts';
 import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { type Generation, generationFile, readCurrentGeneration } from './generations.ts';
@@ -11,7 +12,6 @@ import { nextNumber, readNumbers } from './numbered-files.ts';
 import { requireRevision } from './revisions.ts';
 import { withStacksLock } from './stacks-lock.ts';
 import { FORMAT_VERSION } from './stored-schemas.ts';
-import { storing } from './storing.ts';
 
 /** The revision a stack is to have from now on; null: the stack is to have none. */
 export type StackChanges = ReadonlyMap<StackName, number | null>;
@@ -53,7 +53,7 @@ async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generat
     reason: options.reason,
     stacks: applyChanges(readCurrentGeneration(layout), options.changes),
   };
-  await storing(`write generation ${generation.number}`, async () => {
+  await guardDisk(`write generation ${generation.number}`, async () => {
     await ensureDirectory(generationsDir(layout), 0o755);
     const text = `${JSON.stringify({ version: FORMAT_VERSION, ...generation }, null, 2)}\n`;
     await writeFileAtomic(generationFile(layout, generation.number), text, { durable: true });

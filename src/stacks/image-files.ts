@@ -1,11 +1,11 @@
 /** The files `images/<hex>.json`: what an image consists of, immutable under its digest. */
 import { type ImageDigest, isImageDigest } from '../core/ids.ts';
 import { imagesDir, type Layout } from '../core/layout.ts';
+import { guardDisk } from '../layers/guard-disk.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { Image } from './image.ts';
 import { readStoredJson, toCorrupt } from './stored-json.ts';
 import { FORMAT_VERSION, imageFileSchema } from './stored-schemas.ts';
-import { storing } from './storing.ts';
 
 export const imageFile = (layout: Layout, digest: ImageDigest) =>
   `${imagesDir(layout)}/${digest.slice('sha256:'.length)}.json`;
@@ -16,7 +16,7 @@ const kind = { code: 'ERR_STACKSHIM_IMAGE_CORRUPT', what: 'image file' } as cons
 export async function writeImage(layout: Layout, image: Image): Promise<void> {
   const path = imageFile(layout, image.digest);
   const stored = { version: FORMAT_VERSION, ...image };
-  await storing(`write image ${image.digest}`, async () => {
+  await guardDisk(`write image ${image.digest}`, async () => {
     await ensureDirectory(imagesDir(layout), 0o755);
     await writeFileAtomic(path, `${JSON.stringify(stored, null, 2)}\n`, { durable: true });
   });

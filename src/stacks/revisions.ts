@@ -4,6 +4,7 @@ import { link, unlink } from 'node:fs/promises';
 import { StackshimError } from '../core/errors.ts';
 import { type ImageDigest, isStackName, type StackName } from '../core/ids.ts';
 import { type Layout, stackDir, tmpDir } from '../core/layout.ts';
+import { guardDisk } from '../layers/guard-disk.ts';
 import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { readImage } from './image-files.ts';
@@ -11,7 +12,6 @@ import { nextNumber, readNumbers } from './numbered-files.ts';
 import { withStacksLock } from './stacks-lock.ts';
 import { readStoredJson, toCorrupt } from './stored-json.ts';
 import { FORMAT_VERSION, type RevisionSource, revisionFileSchema } from './stored-schemas.ts';
-import { storing } from './storing.ts';
 
 export interface Revision {
   readonly stack: StackName;
@@ -92,7 +92,9 @@ export async function addRevision(
   const add = async (): Promise<Revision> => {
     const revision = nextNumber(readRevisionNumbers(layout, stack));
     const entry = { stack, revision, image, createdAt: options.now.toISOString(), source };
-    await storing(`write revision ${revision} of ${stack}`, () => writeNewRevision(layout, entry));
+    await guardDisk(`write revision ${revision} of ${stack}`, () =>
+      writeNewRevision(layout, entry),
+    );
     return entry;
   };
   return await withStacksLock(layout, add, { system });
@@ -121,7 +123,7 @@ export async function removeRevision(
   entry: Pick<Revision, 'stack' | 'revision'>,
 ): Promise<void> {
   const remove = () =>
-    storing(`remove revision ${entry.revision} of ${entry.stack}`, async () => {
+    guardDisk(`remove revision ${entry.revision} of ${entry.stack}`, async () => {
       await unlink(revisionFile(layout, entry.stack, entry.revision));
       await syncDirectory(stackDir(layout, entry.stack));
     });

@@ -2,10 +2,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StackshimError } from '../core/errors.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
+import { guardDisk } from '../layers/guard-disk.ts';
 import { ensureDirectory } from '../sys/files.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
-import { storing } from './storing.ts';
 
 const DEFAULT_WAIT_MS = 15_000;
 const FIRST_PAUSE_MS = 2;
@@ -30,7 +30,7 @@ export async function withStacksLock<T>(
 
 async function takeStacksLock(layout: Layout, system: System, waitMs: number): Promise<FileLock> {
   const path = `${locksDir(layout)}/stacks`;
-  await storing(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o755));
+  await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o755));
   const endsAt = performance.now() + waitMs;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     const lock = takeFileLock(system, path, { wait: false });

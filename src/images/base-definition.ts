@@ -1,0 +1,46 @@
+/** `base.json`: which Debian release a base is made of. docs/stacks.md describes its fields. */
+import { z } from 'zod';
+import { messageOf, StackshimError } from '../core/errors.ts';
+
+const word = /^[a-z0-9][a-z0-9.+-]*$/;
+
+const baseSchema = z.strictObject({
+  version: z.literal(1),
+  /** Debian's name of the release: `trixie`. */
+  suite: z.string().regex(word, 'not the name of a release'),
+  /** Packages on top of the minimal ones. */
+  include: z.array(z.string().regex(word, 'not the name of a package')).max(1000),
+  /** Lines for dpkg's configuration in the base, which also hold in the stacks that stand on it: `path-exclude=…`. */
+  dpkg: z
+    .array(
+      z.string().regex(/^path-(?:exclude|include)=\/\S+$/, 'not a path-exclude or path-include'),
+    )
+    .max(100),
+});
+
+export type BaseDefinition = z.infer<typeof baseSchema>;
+
+/** Checks the text of a `base.json`. Throws ERR_STACKSHIM_BUILD_FAILED. */
+export function parseBaseDefinition(text: string, directory: string): BaseDefinition {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw toInvalid(directory, `not JSON: ${messageOf(error)}`, error);
+  }
+  const parsed = baseSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw toInvalid(directory, `${issue?.path.join('.')}: ${issue?.message}`);
+}
+
+function toInvalid(directory: string, reason: string, cause?: unknown): StackshimError {
+  return new StackshimError(
+    'ERR_STACKSHIM_BUILD_FAILED',
+    `read ${directory}/base.json: ${reason}`,
+    {
+      hint: 'correct the named field; docs/stacks.md lists them',
+      ...(cause === undefined ? {} : { cause }),
+    },
+  );
+}

@@ -1,0 +1,136 @@
+/** Takes an image from an OCI layout into the root folder: layers that are missing become EROFS files, then the image file is written. */
+import type { LayerId } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { importLayer } from '../layers/import-layer.ts';
+import { findLayerByDiffId, type LayerRecord, readLayerRecord } from '../layers/layer-record.ts';
+import { type Image, STACK_LABELS } from '../stacks/image.ts';
+import { writeImage } from '../stacks/image-files.ts';
+import { abortable } from './build-aborted.ts';
+import { type ProgressListener, toReporter } from './build-progress.ts';
+import { openBlob, toInvalid } from './oci-blobs.ts';
+import { type OciImage, type OciLayer, readOciLayout } from './read-oci-layout.ts';
+
+export interface ImportOciLayoutOptions {
+  readonly directory: string;
+  /** Absent: the layout holds one image only. */
+  readonly tag?: string;
+  /** An image that this one is known to stand on: its layers are taken as they are stored. */
+  readonly base?: Image;
+  readonly onProgress?: ProgressListener;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Stores the image and every layer it needs; a second import of the same image reads no layer again.
+ * Interrupted, it leaves whole layers that nothing refers to yet. No stack changes.
+ *
+ * Throws ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE,
+ * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED.
+ */
+export async function importOciLayout(
+  layout: Layout,
+  options: ImportOciLayoutOptions,
+): Promise<Image> {
+  return await abortable(`import ${options.directory}`, options.signal, async () => {
+    const source = await readOciLayout(options.directory, options.tag);
+    const image = toImage(source, await importLayers(layout, source, options));
+    await writeImage(layout, image);
+    return image;
+  });
+}
+
+function toImage(source: OciImage, records: readonly LayerRecord[]): Image {
+  // A layer whose root is opaque hides all below it: leaving those out says the same, and every overlay can mount it.
+  const lowest = Math.max(
+    0,
+    records.findLastIndex((record) => record.opaqueRoot),
+  );
+  const seen = records.slice(lowest);
+  return {
+    digest: source.digest,
+    layers: seen.map((record) => record.id),
+    diffIds: seen.map((record) => record.diffId),
+    config: source.config,
+    architecture: source.architecture,
+  };
+}
+
+async function importLayers(
+  layout: Layout,
+  source: OciImage,
+  options: ImportOciLayoutOptions,
+): Promise<LayerRecord[]> {
+  const report = toReporter(options.onProgress);
+  const mtimeCeiling = parseEpoch(source.config.labels[STACK_LABELS.epoch]);
+  const known = toKnownLayers(options.base);
+  const records: LayerRecord[] = [];
+  for (const [index, layer] of source.layers.entries()) {
+    const tell = (doneBytes: number, reused: boolean) => {
+      const position = { layer: index + 1, layers: source.layers.length };
+      report({ kind: 'layer', ...position, doneBytes, totalBytes: layer.size, reused });
+    };
+    const id = known.get(layer.diffId);
+    const stored =
+      id === undefined
+        ? await findLayerByDiffId(layout, layer.diffId, mtimeCeiling)
+        : readLayerRecord(layout, id);
+    if (stored !== undefined) tell(layer.size, true);
+    const importing = { source, layer, mtimeCeiling, signal: options.signal, tell };
+    records.push(stored ?? (await importOne(layout, importing)));
+  }
+  return records;
+}
+
+function toKnownLayers(base: Image | undefined): ReadonlyMap<string, LayerId> {
+  const pairs = (base?.diffIds ?? []).flatMap((diffId, index) => {
+    const id = base?.layers[index];
+    return id === undefined ? [] : [[diffId, id] as const];
+  });
+  return new Map(pairs);
+}
+
+interface LayerToImport {
+  readonly source: OciImage;
+  readonly layer: OciLayer;
+  readonly mtimeCeiling: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly tell: (doneBytes: number, reused: boolean) => void;
+}
+
+async function importOne(
+  layout: Layout,
+  { source, layer, mtimeCeiling, signal, tell }: LayerToImport,
+): Promise<LayerRecord> {
+  const blob = await openBlob(source.root, layer);
+  let readBytes = 0;
+  async function* metered(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of blob.createReadStream({ highWaterMark: 256 * 1024 })) {
+      readBytes += chunk.length;
+      yield chunk;
+      tell(readBytes, false);
+    }
+  }
+  try {
+    const imported = await importLayer(metered(), {
+      layout,
+      compression: layer.compression,
+      expectedDiffId: layer.diffId,
+      expectedDigest: layer.digest,
+      expectedSize: layer.size,
+      ...(mtimeCeiling === undefined ? {} : { mtimeCeiling }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return imported.record;
+  } finally {
+    await blob.close();
+  }
+}
+
+/** Seconds since 1970 from an image's label. */
+function parseEpoch(label: string | undefined): number | undefined {
+  if (label === undefined) return undefined;
+  if (/^[0-9]{1,11}$/.test(label)) return Number(label);
+  throw toInvalid(
+    `read label ${STACK_LABELS.epoch}: ${JSON.stringify(label)} is not seconds since 1970`,
+  );
+}

@@ -1,0 +1,149 @@
+/** Reads an OCI image layout: which manifest, which config, which layers; everything but the layers' content is checked. */
+import { z } from 'zod';
+import { type ImageDigest, isImageDigest } from '../core/ids.ts';
+import type { ImageConfig } from '../stacks/image.ts';
+import { readHostFacts } from '../sys/host-facts.ts';
+import {
+  type OciLayoutRoot,
+  openLayoutRoot,
+  readDocument,
+  readLayoutFile,
+  toInvalid,
+} from './oci-blobs.ts';
+import {
+  configSchema,
+  type Descriptor,
+  indexSchema,
+  LAYER_COMPRESSION,
+  MEDIA_TYPES,
+  manifestSchema,
+  type OciImageConfig,
+} from './oci-schemas.ts';
+
+export interface OciLayer {
+  /** Digest and size of the blob, as it lies in the layout. */
+  readonly digest: string;
+  readonly size: number;
+  readonly compression: 'none' | 'gzip';
+  /** Digest of the uncompressed tar. */
+  readonly diffId: string;
+}
+
+export interface OciImage {
+  readonly root: OciLayoutRoot;
+  /** Digest of the manifest. */
+  readonly digest: ImageDigest;
+  /** Lowest first. */
+  readonly layers: readonly OciLayer[];
+  readonly config: ImageConfig;
+  readonly architecture: string;
+}
+
+const REF_NAME = 'org.opencontainers.image.ref.name';
+const DEEPEST_INDEX = 3;
+
+const layoutMarkerSchema = z.object({
+  imageLayoutVersion: z.string().regex(/^1\./, 'not version 1'),
+});
+
+/**
+ * Reads the image called `tag` from the layout in `directory`; without a tag the layout must hold one image only.
+ * From an index of several platforms it takes this machine's. Throws ERR_STACKSHIM_IMAGE_INVALID.
+ */
+export async function readOciLayout(directory: string, tag?: string): Promise<OciImage> {
+  const root = await openLayoutRoot(directory);
+  await readLayoutFile(root, 'oci-layout', layoutMarkerSchema);
+  const index = await readLayoutFile(root, 'index.json', indexSchema);
+  const tagged = pickTagged(index.manifests, tag, directory);
+  const descriptor = await descend(root, tagged, 0);
+  const manifest = await readDocument(root, descriptor, manifestSchema);
+  if (!MEDIA_TYPES.config.some((type) => type === manifest.config.mediaType)) {
+    throw toInvalid(
+      `read manifest ${descriptor.digest}: config of unknown media type ${quote(manifest.config.mediaType)}`,
+    );
+  }
+  const config = await readDocument(root, manifest.config, configSchema);
+  const { architecture } = readHostFacts();
+  if (config.architecture !== architecture) {
+    throw toInvalid(
+      `read image ${descriptor.digest}: made for ${config.architecture}, not ${architecture}`,
+    );
+  }
+  const digest = descriptor.digest;
+  if (!isImageDigest(digest)) throw toInvalid(`read index.json: ${quote(digest)} is no digest`);
+  const layers = toLayers(manifest.layers, config.rootfs.diff_ids);
+  return { root, digest, layers, config: toImageConfig(config), architecture: config.architecture };
+}
+
+function pickTagged(
+  manifests: readonly Descriptor[],
+  tag: string | undefined,
+  directory: string,
+): Descriptor {
+  const matching =
+    tag === undefined
+      ? manifests
+      : manifests.filter((descriptor) => descriptor.annotations?.[REF_NAME] === tag);
+  const [first, second] = matching;
+  if (first !== undefined && second === undefined) return first;
+  const named = tag === undefined ? 'images' : `images tagged ${quote(tag)}`;
+  throw toInvalid(`read OCI layout ${directory}: ${matching.length} ${named}, not 1`, {
+    details: {
+      directory,
+      tags: manifests.map((one) => one.annotations?.[REF_NAME] ?? null).slice(0, 50),
+    },
+  });
+}
+
+/** Follows indexes down to this platform's manifest. */
+async function descend(root: OciLayoutRoot, from: Descriptor, depth: number): Promise<Descriptor> {
+  if (MEDIA_TYPES.manifest.some((type) => type === from.mediaType)) return from;
+  if (!MEDIA_TYPES.index.some((type) => type === from.mediaType)) {
+    throw toInvalid(`read ${from.digest}: unknown media type ${quote(from.mediaType)}`);
+  }
+  if (depth >= DEEPEST_INDEX) throw toInvalid(`read ${from.digest}: indexes nested too deep`);
+  const index = await readDocument(root, from, indexSchema);
+  const { architecture } = readHostFacts();
+  const fitting = index.manifests.find(
+    ({ platform }) => platform?.os === 'linux' && platform.architecture === architecture,
+  );
+  if (fitting === undefined) {
+    throw toInvalid(`read index ${from.digest}: no image for linux/${architecture}`, {
+      details: {
+        platforms: index.manifests
+          .map(({ platform }) => `${platform?.os}/${platform?.architecture}`)
+          .slice(0, 50),
+      },
+    });
+  }
+  return await descend(root, fitting, depth + 1);
+}
+
+function toLayers(descriptors: readonly Descriptor[], diffIds: readonly string[]): OciLayer[] {
+  if (descriptors.length !== diffIds.length) {
+    throw toInvalid(`read image: ${descriptors.length} layers, but ${diffIds.length} DiffIDs`);
+  }
+  return descriptors.map(({ digest, size, mediaType }, index) => {
+    const compression = Object.hasOwn(LAYER_COMPRESSION, mediaType)
+      ? LAYER_COMPRESSION[mediaType]
+      : undefined;
+    const diffId = diffIds[index];
+    if (compression === undefined || diffId === undefined) {
+      throw toInvalid(`read layer ${digest}: unknown media type ${quote(mediaType)}`);
+    }
+    return { digest, size, compression, diffId };
+  });
+}
+
+function toImageConfig({ config }: OciImageConfig): ImageConfig {
+  return {
+    env: config?.Env ?? [],
+    entrypoint: config?.Entrypoint ?? [],
+    cmd: config?.Cmd ?? [],
+    workingDir: config?.WorkingDir ?? '',
+    user: config?.User ?? '',
+    labels: config?.Labels ?? {},
+  };
+}
+
+const quote = (text: string) => JSON.stringify(text.slice(0, 200));

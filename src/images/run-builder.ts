@@ -1,0 +1,136 @@
+/** Runs one program of a build (buildah, mmdebstrap) so that none of its processes or mounts can outlive us. */
+import { type SpawnOptions, spawn } from 'node:child_process';
+import type { ErrorCode } from '../core/error-codes.ts';
+import { StackshimError } from '../core/errors.ts';
+import { findProgram } from '../layers/find-program.ts';
+import { drainPipe } from '../sys/drain.ts';
+import type { FileLock } from '../sys/lock.ts';
+import type { System } from '../sys/system.ts';
+import { toAborted } from './build-aborted.ts';
+
+export interface RunBuilderOptions {
+  readonly system: System;
+  readonly lock: FileLock;
+  readonly env: Readonly<Record<string, string>>;
+  /** Gets each line of the program's output, without its newline; long ones are cut. */
+  readonly onLine?: (line: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+const LAST_LINES = 40;
+const MAX_LINE_CHARS = 2000;
+
+/**
+ * `setpriv` has the kernel kill `unshare` when we die, `unshare` has it kill the program, and as that one is the first
+ * process of its own pid namespace and works in its own mount namespace, every process and mount goes with it.
+ */
+const CONTAINED = [
+  ...['setpriv', '--pdeathsig', 'KILL', '--'],
+  ...[
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    '--pid',
+    '--fork',
+    '--kill-child=KILL',
+    '--mount-proc',
+    '--',
+  ],
+] as const;
+
+/**
+ * Runs `command` to its end; every line it prints goes to `onLine`.
+ * Throws ERR_STACKSHIM_BUILD_FAILED (with the last lines in `details.output`), ERR_STACKSHIM_DISK_FULL,
+ * ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED.
+ */
+export async function runBuilder(
+  command: readonly [string, ...string[]],
+  options: RunBuilderOptions,
+): Promise<void> {
+  const { system, lock, env, signal } = options;
+  const [program] = command;
+  if (signal?.aborted) throw toAborted(`run ${program}`);
+  for (const tool of ['setpriv', 'unshare']) {
+    findProgram(tool, { package: 'util-linux', path: env['PATH'] });
+  }
+  findProgram(program, { package: program, path: env['PATH'] });
+  const lines = new LineTail(options.onLine);
+  // A pipe, as Node's own stdio would be a socket, which a script cannot open as /dev/stderr.
+  const [readEnd, writeEnd] = system.createPipe();
+  const drain = drainPipe(readEnd, (chunk) => lines.push(chunk));
+  const ended = runContained(command, {
+    env: { ...env },
+    stdio: ['ignore', writeEnd, writeEnd, lock.fd],
+    killSignal: 'SIGKILL',
+    ...(signal === undefined ? {} : { signal }),
+  });
+  system.close(writeEnd);
+  const exitCode = await ended.finally(() => drain.ended);
+  lines.end();
+  if (signal?.aborted) throw toAborted(`run ${program}`);
+  if (exitCode !== 0) throw toFailed(program, exitCode, lines.tail);
+}
+
+/** Resolves to the exit code, null when a signal ended it, our own included. */
+function runContained(
+  command: readonly [string, ...string[]],
+  options: SpawnOptions,
+): Promise<number | null> {
+  const [file, ...prefix] = CONTAINED;
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, [...prefix, ...command], options);
+    child.once('exit', (code) => resolve(code));
+    child.once('error', (error) => (error.name === 'AbortError' ? undefined : reject(error)));
+  });
+}
+
+class LineTail {
+  readonly tail: string[] = [];
+  readonly #decoder = new TextDecoder();
+  readonly #onLine: ((line: string) => void) | undefined;
+  #partial = '';
+
+  constructor(onLine: ((line: string) => void) | undefined) {
+    this.#onLine = onLine;
+  }
+
+  push(chunk: Uint8Array): void {
+    const pieces = (this.#partial + this.#decoder.decode(chunk, { stream: true })).split('\n');
+    this.#partial = (pieces.pop() ?? '').slice(0, MAX_LINE_CHARS);
+    for (const piece of pieces) this.#emit(piece);
+  }
+
+  end(): void {
+    if (this.#partial !== '') this.#emit(this.#partial);
+  }
+
+  #emit(raw: string): void {
+    // What a program overwrites with carriage returns on a terminal counts once: as it stood at last.
+    const line = (raw.replace(/\r+$/, '').split('\r').at(-1) ?? '').slice(0, MAX_LINE_CHARS);
+    if (line.trim() === '') return;
+    this.tail.push(line);
+    if (this.tail.length > LAST_LINES) this.tail.shift();
+    this.#onLine?.(line);
+  }
+}
+
+function toFailed(
+  program: string,
+  exitCode: number | null,
+  output: readonly string[],
+): StackshimError {
+  const details = { program, exitCode, output };
+  // The builders report errors as text only; these are the C library's own words in the C locale.
+  const says = (words: string) => output.some((line) => line.toLowerCase().includes(words));
+  const full = says('no space left on device') || says('disk quota exceeded');
+  const code: ErrorCode = full ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_BUILD_FAILED';
+  const last = output.at(-1) ?? 'no output';
+  return new StackshimError(
+    code,
+    `run ${program}: ${exitCode === null ? 'killed' : `exit ${exitCode}`}: ${last}`,
+    {
+      details,
+    },
+  );
+}
