@@ -23,7 +23,7 @@ export async function runLane(lane) {
   const startedAt = Date.now();
   const counts = await countLane(lane);
   const seconds = (Date.now() - startedAt) / 1000;
-  const problem = counts.problem ?? findEmptiness(counts);
+  const { problem } = counts;
   const failed = problem === undefined ? counts.failed : Math.max(1, counts.failed);
   return { ...counts, name: lane.name, failed, seconds, problem };
 }
@@ -41,11 +41,11 @@ async function countLane(lane) {
       cwd: projectRoot,
       anyStatus: true,
     });
-    if (!existsSync(reportFile))
-      return { ...nothing, problem: `vitest left no report (status ${status})` };
+    if (!existsSync(reportFile)) return { ...nothing, problem: `no report (status ${status})` };
     const counts = countReport(JSON.parse(await readFile(reportFile, 'utf8')));
     const isUnexplained = status !== 0 && counts.failed === 0;
-    return { ...counts, problem: isUnexplained ? `vitest exited with ${status}` : undefined };
+    const unexplained = isUnexplained ? `vitest exited with ${status}` : undefined;
+    return { ...counts, problem: findEmptiness(counts) ?? unexplained };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
