@@ -8,51 +8,17 @@ import { parseDuration } from './parse-duration.ts';
 import { parseCount, parseCpus } from './parse-number.ts';
 import { parseAbsolutePath } from './parse-path.ts';
 import { DEFAULT_POLICY, type Permissions, type Policy } from './policy.ts';
+import { type LimitsInput, type PermissionsInput, policySchema } from './policy-schema.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { TaskLimits } from './task-spec.ts';
 import { withoutUndefined } from './without-undefined.ts';
-
-const text = z.string().check(z.maxLength(SPEC_BOUNDS.pathBytes));
-const names = z.optional(z.array(text).check(z.maxLength(1024)));
-const quantity = z.optional(z.union([text, z.number()]));
-
-const limits = z.strictObject({
-  memory: quantity,
-  cpus: quantity,
-  pids: quantity,
-  timeout: quantity,
-  output: quantity,
-});
-
-const allow = z.strictObject({
-  bundles: names,
-  runtimes: names,
-  bindSources: names,
-  networks: z.optional(z.array(z.enum(['none', 'host'])).check(z.maxLength(2))),
-  userns: z.optional(z.array(z.enum(['auto', 'host'])).check(z.maxLength(2))),
-  capAdd: names,
-  seccomp: z.optional(z.array(z.enum(['bundle', 'file', 'unconfined'])).check(z.maxLength(3))),
-  newPrivileges: z.optional(z.boolean()),
-});
-
-const policy = z.strictObject({
-  defaults: z.optional(limits),
-  maxima: z.optional(limits),
-  allow: z.optional(allow),
-});
-
-/** Every field of a policy file, as `section.field`. */
-export const POLICY_FIELDS: readonly string[] = [
-  ...Object.keys(limits.shape).flatMap((key) => [`defaults.${key}`, `maxima.${key}`]),
-  ...Object.keys(allow.shape).map((key) => `allow.${key}`),
-];
 
 /**
  * Parses what a policy file holds; a field that is absent has its value of {@link DEFAULT_POLICY}.
  * A default above its maximum is lowered to it. Throws ERR_STACKSHIM_POLICY_INVALID with `details.field`.
  */
 export function parsePolicy(input: unknown): Policy {
-  const parsed = z.safeParse(policy, input);
+  const parsed = z.safeParse(policySchema(), input, { jitless: true });
   if (!parsed.success) {
     const { field, problem } = describeIssue(parsed.error.issues[0], 'policy');
     throw invalidPolicy(`${field}: ${problem}`, { details: { field } });
@@ -75,7 +41,7 @@ function invalidPolicy(problem: string, options: ErrorOptions): StackshimError {
   return new StackshimError('ERR_STACKSHIM_POLICY_INVALID', `policy ${problem}`, options);
 }
 
-function parseLimits(given: z.infer<typeof limits>, section: string): TaskLimits {
+function parseLimits(given: LimitsInput, section: string): TaskLimits {
   const { memory, cpus, pids, timeout, output } = given;
   const count = { min: 1, max: SPEC_BOUNDS.pidsMax };
   const wall = { min: 1, max: SPEC_BOUNDS.timeoutMsMax };
@@ -91,7 +57,7 @@ function parseLimits(given: z.infer<typeof limits>, section: string): TaskLimits
   });
 }
 
-function parsePermissions(given: z.infer<typeof allow>): Permissions {
+function parsePermissions(given: PermissionsInput): Permissions {
   const base = DEFAULT_POLICY.allow;
   return {
     bundles: given.bundles ?? base.bundles,

@@ -44,52 +44,54 @@ const ACTIONS = [
 ] as const;
 const OPERATORS = ['NE', 'LT', 'LE', 'EQ', 'GE', 'GT', 'MASKED_EQ'].map((op) => `SCMP_CMP_${op}`);
 
-const errno = z.optional(z.number().check(z.int(), z.minimum(0), z.maximum(4095)));
-const word = z.string().check(z.regex(/^[A-Za-z0-9_]{1,64}$/));
-const unsigned = z.number().check(z.int(), z.minimum(0));
-const unused = z.optional(z.nullable(z.unknown()));
+function buildProfileSchema() {
+  const errno = z.optional(z.number().check(z.int(), z.minimum(0), z.maximum(4095)));
+  const word = z.string().check(z.regex(/^[A-Za-z0-9_]{1,64}$/));
+  const unsigned = z.number().check(z.int(), z.minimum(0));
+  const unused = z.optional(z.nullable(z.unknown()));
 
-const condition = z.optional(
-  z.strictObject({
-    caps: z.optional(z.array(word).check(z.maxLength(64))),
-    arches: z.optional(z.array(word).check(z.maxLength(32))),
-    minKernel: z.optional(z.string().check(z.maxLength(32))),
-  }),
-);
+  const condition = z.optional(
+    z.strictObject({
+      caps: z.optional(z.array(word).check(z.maxLength(64))),
+      arches: z.optional(z.array(word).check(z.maxLength(32))),
+      minKernel: z.optional(z.string().check(z.maxLength(32))),
+    }),
+  );
 
-const argument = z.strictObject({
-  index: z.number().check(z.int(), z.minimum(0), z.maximum(5)),
-  value: unsigned,
-  valueTwo: z.optional(unsigned),
-  op: z.enum(OPERATORS),
-});
+  const argument = z.strictObject({
+    index: z.number().check(z.int(), z.minimum(0), z.maximum(5)),
+    value: unsigned,
+    valueTwo: z.optional(unsigned),
+    op: z.enum(OPERATORS),
+  });
 
-const rule = z.strictObject({
-  names: z.optional(z.array(word).check(z.maxLength(1024))),
-  name: z.optional(word),
-  action: z.enum(ACTIONS),
-  errnoRet: errno,
-  args: z.optional(z.nullable(z.array(argument).check(z.maxLength(6)))),
-  comment: z.optional(z.string()),
-  includes: condition,
-  excludes: condition,
-});
+  const rule = z.strictObject({
+    names: z.optional(z.array(word).check(z.maxLength(1024))),
+    name: z.optional(word),
+    action: z.enum(ACTIONS),
+    errnoRet: errno,
+    args: z.optional(z.nullable(z.array(argument).check(z.maxLength(6)))),
+    comment: z.optional(z.string()),
+    includes: condition,
+    excludes: condition,
+  });
 
-const profile = z.strictObject({
-  defaultAction: z.enum(ACTIONS),
-  defaultErrnoRet: errno,
-  // Only the native architecture is ever enabled, whatever a profile lists.
-  architectures: unused,
-  archMap: unused,
-  syscalls: z.optional(z.array(rule).check(z.maxLength(2048))),
-});
+  return z.strictObject({
+    defaultAction: z.enum(ACTIONS),
+    defaultErrnoRet: errno,
+    // Only the native architecture is ever enabled, whatever a profile lists.
+    architectures: unused,
+    archMap: unused,
+    syscalls: z.optional(z.array(rule).check(z.maxLength(2048))),
+  });
+}
 
 /**
  * Checks a seccomp profile that was read from a caller's file, in the OCI form or docker's. `minKernel` counts as met.
  * Throws ERR_STACKSHIM_SPEC_INVALID for the field `securityOpt`.
  */
 export function parseSeccompProfile(input: unknown): SeccompProfile {
-  const parsed = z.safeParse(profile, input);
+  const parsed = z.safeParse(buildProfileSchema(), input, { jitless: true });
   if (!parsed.success) {
     const { field, problem } = describeIssue(parsed.error.issues[0], 'profile');
     throw invalidField('securityOpt', `seccomp profile: ${field}: ${problem}`);

@@ -150,7 +150,7 @@ export const TASK_INPUT_FIELDS: readonly string[] = Object.keys(taskInput.shape)
 
 /** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first field at fault. */
 export function parseTaskInput(input: unknown): TaskInput {
-  const parsed = z.safeParse(taskInput, input);
+  const parsed = z.safeParse(taskInput, input, { jitless: true });
   if (!parsed.success) {
     const { field, problem } = describeIssue(parsed.error.issues[0], 'task');
     throw invalidField(field, problem);
