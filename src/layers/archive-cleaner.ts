@@ -39,7 +39,7 @@ export interface CleanerOptions {
   readonly policy: ArchivePolicy;
   readonly limits: ArchiveLimits;
   /** Seconds since 1970: later times of files become this one. */
-  readonly mtimeCeiling?: number;
+  readonly mtimeCeiling?: number | undefined;
 }
 
 interface Cleaning extends CleanerOptions {

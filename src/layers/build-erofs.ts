@@ -13,7 +13,7 @@ export interface BuildErofsOptions {
   readonly policy: ArchivePolicy;
   /** `lz4` halves the disk; `none` is quicker to make, for an image of one use. */
   readonly compression: 'lz4' | 'none';
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** No one's user: `mkfs.erofs` reads what strangers made, and needs nothing but its folder. */
@@ -39,9 +39,8 @@ export async function buildErofs(
     await mkdir(folder, { mode: 0o700 });
     try {
       if (isRoot()) await chown(folder, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
-      const { policy, signal } = options;
-      const { invalidCode } = policy;
-      await runMkfs(tar, { command, folder, invalidCode, ...(signal && { signal }) });
+      const { invalidCode } = options.policy;
+      await runMkfs(tar, { command, folder, invalidCode, signal: options.signal });
       const image = join(folder, IMAGE_NAME);
       await takeOver(image);
       await rename(image, destination);

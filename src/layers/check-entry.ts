@@ -11,7 +11,7 @@ export interface EntryContext {
   /** What came before. */
   readonly tree: EntryTree;
   /** Seconds since 1970. */
-  readonly mtimeCeiling?: number;
+  readonly mtimeCeiling?: number | undefined;
 }
 
 /** The entry to write, whose path is plain already; undefined when it is to be left out. */
@@ -58,6 +58,9 @@ function checkPlace(entry: TarEntry, { tree, policy }: EntryContext): void {
 function checkSymlink(entry: TarEntry, policy: ArchivePolicy): void {
   const { path, linkTarget } = entry;
   if (linkTarget === '') throw toInvalidArchive(policy, 'symbolic link to nothing', path);
+  if (linkTarget.includes('\0')) {
+    throw toInvalidArchive(policy, 'symbolic link with a NUL', path);
+  }
   if (linkTarget.length > MAX_LINK_BYTES) {
     throw toInvalidArchive(policy, `symbolic link of more than ${MAX_LINK_BYTES} bytes`, path);
   }

@@ -10,7 +10,7 @@ import { createTarParser } from './tar-parser.ts';
 export interface CleanTarOptions extends CleanerOptions {
   readonly compression: Compression;
   /** Called with the bytes of the tar read so far. */
-  readonly onProgress?: (bytes: number) => void;
+  readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 export interface CleanTar {

@@ -12,6 +12,7 @@ export function parseEntryPath(
 ): { readonly path: ByteString } | string {
   if (path === '') return 'empty name';
   if (path.startsWith('/')) return 'absolute name';
+  if (path.includes('\0')) return 'name with a NUL';
   if (path.length > limits.pathBytes) return `name of more than ${limits.pathBytes} bytes`;
   const components = path.split('/').filter((part) => part !== '' && part !== '.');
   if (components.length > limits.depth) return `more than ${limits.depth} folders deep`;

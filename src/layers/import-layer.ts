@@ -22,17 +22,17 @@ export interface ImportLayerOptions {
   readonly layout: Layout;
   readonly compression: Compression;
   /** `sha256:<hex>` of the tar. */
-  readonly expectedDiffId?: string;
+  readonly expectedDiffId?: string | undefined;
   /** `sha256:<hex>` of the blob as it comes. */
-  readonly expectedDigest?: string;
+  readonly expectedDigest?: string | undefined;
   /** Bytes of the blob as it comes. */
-  readonly expectedSize?: number;
+  readonly expectedSize?: number | undefined;
   /** Seconds since 1970: later times of files become this one. Default: times are kept. */
-  readonly mtimeCeiling?: number;
-  readonly limits?: ArchiveLimits;
+  readonly mtimeCeiling?: number | undefined;
+  readonly limits?: ArchiveLimits | undefined;
   /** Called with the bytes of the tar read so far. */
-  readonly onProgress?: (bytes: number) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface LayerImport {
@@ -88,13 +88,13 @@ async function buildLayer(
     policy: LAYER_POLICY,
     limits,
     compression,
-    ...(mtimeCeiling === undefined ? {} : { mtimeCeiling }),
-    ...(onProgress === undefined ? {} : { onProgress }),
+    mtimeCeiling,
+    onProgress,
   });
   await buildErofs(clean.tar, destination, {
     policy: LAYER_POLICY,
     compression: 'lz4',
-    ...(signal === undefined ? {} : { signal }),
+    signal,
   });
   const report = clean.report();
   checkExpected('size', options.expectedSize, report.packedBytes);

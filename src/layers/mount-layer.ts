@@ -4,8 +4,9 @@ import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
 import type { LayerId } from '../core/ids.ts';
 import { type Layout, layerFile, mountedLayerDir, mountedLayersDir } from '../core/layout.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
+import { needsLoopDevice } from '../sys/linux-mounts.ts';
 import { takeFileLock } from '../sys/lock.ts';
-import type { System } from '../sys/system.ts';
+import type { Fd, System } from '../sys/system.ts';
 import { checkLayerFile, readLayerRecord } from './layer-record.ts';
 import { loopMountLayer } from './loop-mount-layer.ts';
 import { openLayerFile } from './open-layer-file.ts';
@@ -43,17 +44,24 @@ function mountFirst(system: System, layout: Layout, id: LayerId): void {
     const file = layerFile(layout, id);
     checkLayerFile(file, readLayerRecord(layout, id));
     ensureDirectorySync(target, 0o755);
-    const mountFd = openLayerFile(system, file);
-    if (mountFd === undefined) {
-      loopMountLayer(file, target);
-      return;
-    }
-    try {
-      system.attachMount(mountFd, target);
-    } finally {
-      system.close(mountFd);
-    }
+    attachLayer(system, file, target);
   } finally {
     lock?.release();
+  }
+}
+
+function attachLayer(system: System, file: string, target: string): void {
+  let mountFd: Fd;
+  try {
+    mountFd = openLayerFile(system, file);
+  } catch (error) {
+    if (!needsLoopDevice(error)) throw error;
+    loopMountLayer(file, target);
+    return;
+  }
+  try {
+    system.attachMount(mountFd, target);
+  } finally {
+    system.close(mountFd);
   }
 }

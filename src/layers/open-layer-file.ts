@@ -1,5 +1,6 @@
 /** Opens an EROFS file as a mount that is attached nowhere yet. */
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
+import { needsLoopDevice } from '../sys/linux-mounts.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../sys/system.ts';
 import { toCorruptLayer } from './layer-record.ts';
 
@@ -8,10 +9,10 @@ const CORRUPT = new Set(['EINVAL', 'EUCLEAN', 'EIO', 'EBADMSG', 'EOPNOTSUPP', 'E
 
 /**
  * A detached read-only mount of an EROFS file without a loop device; the caller closes it.
- * Undefined where the kernel (before 6.12) wants a block device: `loopMountLayer` is for those.
+ * A kernel before 6.12 wants a block device and throws what `needsLoopDevice` knows: `loopMountLayer` is for those.
  * Throws ERR_STACKSHIM_LAYER_CORRUPT for a file that is no sound EROFS, ERR_STACKSHIM_HOST_UNSUPPORTED for a kernel without EROFS.
  */
-export function openLayerFile(system: System, path: string): Fd | undefined {
+export function openLayerFile(system: System, path: string): Fd {
   let context: Fd;
   try {
     context = system.fsOpen('erofs');
@@ -28,7 +29,7 @@ export function openLayerFile(system: System, path: string): Fd | undefined {
     return system.fsMount(context, MOUNT_ATTR.RDONLY | MOUNT_ATTR.NODEV);
   } catch (error) {
     const code = errnoCodeOf(error) ?? '';
-    if (code === 'ENOTBLK') return undefined;
+    if (needsLoopDevice(error)) throw error;
     if (code === 'ENOENT') throw toCorruptLayer(path, 'missing', error);
     if (!CORRUPT.has(code)) throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `open ${path}`);
     throw new StackshimError(

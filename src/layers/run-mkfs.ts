@@ -1,7 +1,7 @@
 /** Feeds a tar to the `mkfs.erofs` process and tells why it failed when it does. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { statfs } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
+import type { Readable, Writable } from 'node:stream';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { messageOf, StackshimError } from '../core/errors.ts';
 
@@ -12,7 +12,7 @@ export interface MkfsRun {
   readonly folder: string;
   /** What an exit status other than 0 fails with. */
   readonly invalidCode: ErrorCode;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 const MAX_STDERR_BYTES = 16 * 1024;
@@ -30,12 +30,14 @@ export async function runMkfs(tar: AsyncIterable<Buffer>, run: MkfsRun): Promise
     env: { LC_ALL: 'C', TMPDIR: '.' },
     stdio: ['pipe', 'ignore', 'pipe'],
   });
+  // Its death breaks the pipe; how it died tells more than that.
+  child.stdin.on('error', () => undefined);
   const ended = waitForChild(child);
   const stop = (): void => {
     child.kill('SIGKILL');
   };
   signal?.addEventListener('abort', stop, { once: true });
-  const feeding = await feed(tar, child);
+  const feeding = await feed(tar, child.stdin);
   if (feeding.failure !== undefined) stop();
   const end = await ended;
   signal?.removeEventListener('abort', stop);
@@ -56,30 +58,34 @@ interface Feeding {
   readonly failure: { readonly error: unknown } | undefined;
 }
 
-async function feed(tar: AsyncIterable<Buffer>, child: ChildProcess): Promise<Feeding> {
+/** Returns when the tar's reader is closed, whichever end failed. */
+async function feed(tar: AsyncIterable<Buffer>, stdin: Writable): Promise<Feeding> {
   let bytes = 0;
-  let failure: Feeding['failure'];
-  async function* counted(): AsyncGenerator<Buffer> {
-    try {
-      for await (const chunk of tar) {
-        bytes += chunk.length;
-        yield chunk;
-      }
-    } catch (error) {
-      failure = { error };
-      throw error;
-    }
-  }
-  if (child.stdin === null) throw new Error('the process has no standard input');
-  let broken: unknown;
   try {
-    await pipeline(counted(), child.stdin);
+    for await (const chunk of tar) {
+      bytes += chunk.length;
+      if (!stdin.write(chunk)) await untilWritable(stdin);
+      if (stdin.destroyed) break;
+    }
+    stdin.end();
+    return { bytes, failure: undefined };
   } catch (error) {
-    broken = error;
+    stdin.destroy();
+    return { bytes, failure: { error } };
   }
-  // The tar was not at fault: the process is gone, or will be for want of the rest.
-  if (broken !== undefined && failure === undefined) child.stdin.destroy();
-  return { bytes, failure };
+}
+
+function untilWritable(stdin: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      stdin.off('drain', settle);
+      stdin.off('close', settle);
+      resolve();
+    };
+    stdin.on('drain', settle);
+    stdin.on('close', settle);
+    if (stdin.destroyed) settle();
+  });
 }
 
 interface ChildEnd {
@@ -88,10 +94,10 @@ interface ChildEnd {
   readonly stderr: string;
 }
 
-function waitForChild(child: ChildProcess): Promise<ChildEnd> {
+function waitForChild(child: ChildProcessByStdio<Writable, null, Readable>): Promise<ChildEnd> {
   const pieces: Buffer[] = [];
   let keptBytes = 0;
-  child.stderr?.on('data', (chunk: Buffer) => {
+  child.stderr.on('data', (chunk: Buffer) => {
     const piece = chunk.subarray(0, MAX_STDERR_BYTES - keptBytes);
     keptBytes += piece.length;
     pieces.push(piece);

@@ -1,0 +1,31 @@
+/** What a task's code may hold, as a directory or an archive. */
+import type { ArchiveLimits } from '../layers/archive-limits.ts';
+import type { ArchivePolicy } from '../layers/archive-policy.ts';
+
+/** Everything belongs to the task's root, nothing reaches outside `/task`, and version control stays at home. */
+export const CODE_POLICY: ArchivePolicy = {
+  subject: 'code',
+  invalidCode: 'ERR_STACKSHIM_CODE_INVALID',
+  whiteouts: false,
+  devices: 'refuse',
+  fifos: false,
+  xattrs: false,
+  outwardLinks: false,
+  ownership: 'root',
+  leaveOutNames: new Set(['.git']),
+  leaveOutEmptyFiles: new Set(),
+};
+
+/**
+ * Code is packed on the way of each task's start: 100,000 entries (a large `node_modules`) take about 10 s,
+ * 2 GiB fill a scratch folder of default size twice over.
+ */
+export const CODE_LIMITS: ArchiveLimits = {
+  entries: 100_000,
+  bytes: 2 * 1024 ** 3,
+  ratio: 200,
+  headerBytes: 128 * 1024,
+  pathBytes: 4095,
+  depth: 128,
+  lookupSteps: 2_000_000_000,
+};

@@ -1,0 +1,108 @@
+/** Makes one EROFS file of a task's code: a directory, a `.tar.gz` or a `.zip`. */
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { StackshimError, toStackshimError } from '../core/errors.ts';
+import type { ArchiveLimits } from '../layers/archive-limits.ts';
+import { buildErofs } from '../layers/build-erofs.ts';
+import { cleanTar } from '../layers/clean-tar.ts';
+import type { CleanCode } from './clean-code.ts';
+import { CODE_LIMITS, CODE_POLICY } from './code-policy.ts';
+import { packDirectory } from './pack-directory.ts';
+
+export interface PackCodeOptions {
+  readonly limits?: ArchiveLimits | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface PackedCode {
+  /** Files, folders and links. */
+  readonly entries: number;
+  /** Of all files. */
+  readonly bytes: number;
+}
+
+type SourceKind = 'directory' | 'tar.gz' | 'zip';
+
+/**
+ * Writes `destination`, an EROFS file whose root is the program: owned by 0:0, without `.git`, a single top folder kept.
+ * The file is for one task: neither compressed nor synced. On failure it does not exist.
+ * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_CODE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE,
+ * ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TASK_ABORTED, ERR_STACKSHIM_SYSTEM.
+ */
+export async function packCode(
+  source: string,
+  destination: string,
+  options: PackCodeOptions = {},
+): Promise<PackedCode> {
+  const { limits = CODE_LIMITS, signal } = options;
+  const opened = await openSource(source);
+  try {
+    const code = await toCleanCode(opened, limits);
+    await buildErofs(code.tar, destination, { policy: CODE_POLICY, compression: 'none', signal });
+    const { entries, bytes } = code.report();
+    return { entries, bytes };
+  } finally {
+    await opened.handle.close();
+  }
+}
+
+interface OpenedSource {
+  readonly handle: FileHandle;
+  readonly kind: SourceKind;
+  readonly sizeBytes: number;
+}
+
+async function openSource(source: string): Promise<OpenedSource> {
+  let handle: FileHandle | undefined;
+  try {
+    // Asked before it is opened: to open a pipe or a device may wait or have effects.
+    const { isPlain, sizeBytes } = await statSource(source);
+    if (!isPlain) throw toUnknown(source, 'neither a directory nor a file');
+    handle = await open(source, 'r');
+    const kind = (await handle.stat()).isDirectory() ? 'directory' : await readKind(handle);
+    if (kind === undefined) throw toUnknown(source, 'neither a gzip nor a zip file');
+    return { handle, kind, sizeBytes };
+  } catch (error) {
+    await handle?.close();
+    throw toStackshimError(error, 'ERR_STACKSHIM_INPUT_NOT_FOUND', `open code ${source}`);
+  }
+}
+
+async function statSource(
+  source: string,
+): Promise<{ readonly isPlain: boolean; readonly sizeBytes: number }> {
+  const found = await stat(source);
+  return { isPlain: found.isFile() || found.isDirectory(), sizeBytes: found.size };
+}
+
+function toUnknown(source: string, reason: string): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_CODE_INVALID', `read code ${source}: ${reason}`, {
+    hint: 'give a directory, a .tar.gz or a .zip',
+    details: { source },
+  });
+}
+
+/** By the first bytes: names lie. */
+async function readKind(handle: FileHandle): Promise<SourceKind | undefined> {
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0);
+  const magic = buffer.toString('latin1', 0, bytesRead);
+  if (magic.startsWith('\x1f\x8b')) return 'tar.gz';
+  // An entry, or the end of an archive without any.
+  return magic === 'PK\x03\x04' || magic === 'PK\x05\x06' ? 'zip' : undefined;
+}
+
+async function toCleanCode(source: OpenedSource, limits: ArchiveLimits): Promise<CleanCode> {
+  const { handle, kind, sizeBytes } = source;
+  switch (kind) {
+    case 'directory':
+      return packDirectory(handle, limits);
+    case 'tar.gz':
+      return cleanTar(
+        handle.createReadStream({ start: 0, autoClose: false, highWaterMark: 256 * 1024 }),
+        { policy: CODE_POLICY, limits, compression: 'gzip' },
+      );
+    case 'zip': {
+      const { packZip } = await import('./pack-zip.ts');
+      return packZip(handle, { limits, sizeBytes });
+    }
+  }
+}
