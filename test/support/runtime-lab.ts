@@ -159,6 +159,12 @@ export class RuntimeLab {
     return bundle;
   }
 
+  /** Answers for a container that another program created. */
+  adopt(id: string, init: CreatedContainer): void {
+    this.#ids.add(id);
+    this.#pidfds.set(id, linuxSystem.openPidfd(init.pid));
+  }
+
   async create(
     runtime: Runtime,
     id: string,

@@ -1,0 +1,259 @@
+/** Finding a runtime and calling it, with small programs that stand in for one, and on the engine of the executable. */
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Layout } from '../../src/core/layout.ts';
+import { createContainer } from '../../src/runtime/create-container.ts';
+import { resolveRuntime } from '../../src/runtime/resolve-runtime.ts';
+import type { CreateContainerOptions, Runtime } from '../../src/runtime/runtime.ts';
+import { removeRuntimeState, runtimeStateExists } from '../../src/runtime/runtime-state.ts';
+import { readProcess } from '../../src/sys/processes.ts';
+import { makeFolder, RuntimeLab, writeScript } from '../support/runtime-lab.ts';
+
+let folder: string;
+let layout: Layout;
+let create: CreateContainerOptions;
+
+beforeEach(() => {
+  folder = makeFolder();
+  layout = { root: folder, run: `${folder}/run`, policyFile: '', slots: '' };
+  create = {
+    id: 't1',
+    stateRoot: `${folder}/state`,
+    bundle: folder,
+    logFile: `${folder}/log`,
+    pidFile: `${folder}/pid`,
+    stdio: ['ignore', 'ignore', 'ignore'],
+  };
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function fakeRuntime(script: string): Runtime {
+  const path = `${folder}/fake`;
+  writeScript(path, `#!/bin/sh\n${script}\n`);
+  return { kind: 'other', path, version: '1' };
+}
+
+/** A runtime that counts how often it was asked for its version. */
+function writeCounted(path: string, version: string): void {
+  writeScript(
+    path,
+    `#!/bin/sh\necho asked >> ${folder}/asked\nprintf 'runc version ${version}\\nspec: 1.2.0\\n'\n`,
+  );
+}
+const timesAsked = () => readFileSync(`${folder}/asked`, 'utf8').split('\n').length - 1;
+
+/** The same function as another process would have it: knowing nothing yet. */
+async function freshResolve(): Promise<typeof resolveRuntime> {
+  vi.resetModules();
+  return (await import('../../src/runtime/resolve-runtime.ts')).resolveRuntime;
+}
+
+describe('resolveRuntime', () => {
+  test('prefers the installation’s own runtime, then the search order', async () => {
+    await mkdir(`${folder}/a`);
+    await mkdir(`${folder}/b`);
+    const searchDirectories = [`${folder}/a`, `${folder}/b`];
+    writeCounted(`${folder}/b/runc`, '1.1.15');
+    expect((await resolveRuntime('runc', { layout, searchDirectories })).path).toBe(
+      `${folder}/b/runc`,
+    );
+    writeCounted(`${folder}/a/runc`, '1.2.8');
+    expect((await resolveRuntime('runc', { layout, searchDirectories })).version).toBe('1.2.8');
+    await mkdir(`${folder}/runtimes`);
+    writeCounted(`${folder}/own`, '1.3.6+ds1');
+    symlinkSync(`${folder}/own`, `${folder}/runtimes/runc`);
+    expect(await resolveRuntime('runc', { layout, searchDirectories })).toEqual({
+      kind: 'runc',
+      path: `${folder}/runtimes/runc`,
+      version: '1.3.6+ds1',
+    });
+  });
+
+  test('asks for the version once per executable, across processes', async () => {
+    const path = `${folder}/runc`;
+    writeCounted(path, '1.3.6');
+    await resolveRuntime(path, { layout });
+    await resolveRuntime(path, { layout });
+    expect((await (await freshResolve())(path, { layout })).version).toBe('1.3.6');
+    expect(timesAsked()).toBe(1);
+    rmSync(path);
+    writeCounted(path, '1.3.7-longer');
+    expect((await resolveRuntime(path, { layout })).version).toBe('1.3.7-longer');
+    expect((await (await freshResolve())(path, { layout })).version).toBe('1.3.7-longer');
+    expect(timesAsked()).toBe(2);
+  });
+
+  test.each(['', '{', 'null', '[]', '{"fingerprint":{},"runtime":{}}', '"text"'])(
+    'asks again when what it kept is damaged: %j',
+    async (damage) => {
+      const path = `${folder}/runc`;
+      writeCounted(path, '1.3.6');
+      await resolveRuntime(path, { layout });
+      const [name] = readdirSync(`${layout.run}/runtime-versions`);
+      const file = `${layout.run}/runtime-versions/${name}`;
+      const intact = readFileSync(file, 'utf8');
+      writeFileSync(file, damage);
+      expect((await (await freshResolve())(path, { layout })).version).toBe('1.3.6');
+      expect(timesAsked()).toBe(2);
+      expect(readFileSync(file, 'utf8')).toBe(intact);
+      expect(readdirSync(`${layout.run}/runtime-versions`)).toEqual([name]);
+    },
+  );
+
+  test.each([
+    ['runc', 'ERR_STACKSHIM_RUNTIME_NOT_FOUND', { package: 'runc' }],
+    ['crun', 'ERR_STACKSHIM_RUNTIME_NOT_FOUND', { package: 'crun' }],
+    ['/nowhere/runc', 'ERR_STACKSHIM_RUNTIME_NOT_FOUND', {}],
+    ['/etc/passwd', 'ERR_STACKSHIM_RUNTIME_NOT_FOUND', {}],
+    ['/etc/passwd/runc', 'ERR_STACKSHIM_RUNTIME_NOT_FOUND', {}],
+    ['/bin/true', 'ERR_STACKSHIM_RUNTIME_NOT_FOUND', { runtime: '/bin/true' }],
+    ['/bin/false', 'ERR_STACKSHIM_RUNTIME_NOT_FOUND', { runtime: '/bin/false' }],
+    ['bash', 'ERR_STACKSHIM_SPEC_INVALID', { field: 'runtime' }],
+    ['./runc', 'ERR_STACKSHIM_SPEC_INVALID', { field: 'runtime' }],
+    ['', 'ERR_STACKSHIM_SPEC_INVALID', { field: 'runtime' }],
+  ])('refuses %j', async (requested, code, details) => {
+    await expect(
+      resolveRuntime(requested, { layout, searchDirectories: [folder] }),
+    ).rejects.toMatchObject({ code, details });
+  });
+
+  test.each([
+    ['runc version 1.0.3', '1.1.0'],
+    ['crun version 1.7.2', '1.8'],
+  ])('refuses %s as too old', async (output, oldest) => {
+    const { path } = fakeRuntime(`printf '${output}\\nspec: 1.0.0\\n'`);
+    await expect(resolveRuntime(path, { layout })).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_RUNTIME_TOO_OLD',
+      details: { oldest },
+    });
+  });
+});
+
+describe('createContainer with a runtime that misbehaves', () => {
+  /** True for a zombie too: whoever inherited it may take its time. */
+  const isGone = (pidFile: string) => () =>
+    (readProcess(Number(readFileSync(pidFile, 'utf8')))?.state ?? 'Z') === 'Z';
+
+  test('gives up after the time allowed, and kills the runtime’s children too', async () => {
+    const runtime = fakeRuntime(`sleep 600 & echo $! > ${folder}/child; wait`);
+    await expect(createContainer(runtime, { ...create, timeoutMs: 200 })).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_RUNTIME_FAILED',
+      details: { reason: 'timeout' },
+    });
+    await expect.poll(isGone(`${folder}/child`)).toBe(true);
+  });
+
+  test('gives up when aborted', async () => {
+    const runtime = fakeRuntime(`echo $$ > ${folder}/child; exec sleep 600`);
+    const abort = new AbortController();
+    const pending = createContainer(runtime, { ...create, signal: abort.signal });
+    pending.catch(() => abort.signal);
+    await expect.poll(() => readdirSync(folder)).toContain('child');
+    abort.abort();
+    await expect(pending).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_RUNTIME_FAILED',
+      details: { reason: 'aborted' },
+    });
+    await expect.poll(isGone(`${folder}/child`)).toBe(true);
+  });
+
+  test('starts nothing when aborted before', async () => {
+    const runtime = fakeRuntime(`touch ${folder}/ran`);
+    const signal = AbortSignal.abort();
+    await expect(createContainer(runtime, { ...create, signal })).rejects.toMatchObject({
+      details: { reason: 'aborted' },
+    });
+    expect(readdirSync(folder)).not.toContain('ran');
+  });
+
+  test.each(['', 'x', '0', '1', '-5', '99999999999'])('refuses %j as a pid', async (text) => {
+    const runtime = fakeRuntime(`printf %s '${text}' > ${folder}/pid`);
+    await expect(createContainer(runtime, create)).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_RUNTIME_FAILED',
+    });
+  });
+
+  test('a runtime that writes no pid file, logs nothing, or is gone', async () => {
+    await expect(createContainer(fakeRuntime('exit 0'), create)).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_RUNTIME_FAILED',
+      message: expect.stringContaining('pid file'),
+    });
+    await expect(createContainer(fakeRuntime('exit 3'), create)).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_RUNTIME_FAILED',
+      details: { exitCode: 3, log: '' },
+    });
+    const gone = { ...fakeRuntime('exit 0'), path: `${folder}/gone` };
+    await expect(createContainer(gone, create)).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_RUNTIME_NOT_FOUND',
+    });
+  });
+
+  test('gives the runtime nothing of the caller’s environment', async () => {
+    process.env['STACKSHIM_SECRET'] = 'secret';
+    try {
+      const runtime = fakeRuntime(`env > ${folder}/env; pwd > ${folder}/pwd; exit 1`);
+      await expect(createContainer(runtime, create)).rejects.toMatchObject({
+        code: 'ERR_STACKSHIM_RUNTIME_FAILED',
+      });
+    } finally {
+      delete process.env['STACKSHIM_SECRET'];
+    }
+    expect(readFileSync(`${folder}/env`, 'utf8')).not.toContain('secret');
+    expect(readFileSync(`${folder}/pwd`, 'utf8')).toBe('/\n');
+  });
+});
+
+describe('the state of a container', () => {
+  test('of another runtime is deleted by that runtime, once', async () => {
+    const runtime = fakeRuntime(`echo "$@" >> ${folder}/calls; rm -r ${folder}/state/t1`);
+    await mkdir(`${folder}/state/t1`, { recursive: true });
+    expect(runtimeStateExists(runtime, create)).toBe(true);
+    await removeRuntimeState(runtime, create, create);
+    await removeRuntimeState(runtime, create, create);
+    expect(readFileSync(`${folder}/calls`, 'utf8')).toBe(
+      `--root ${folder}/state --log ${folder}/log --log-format json delete --force t1\n`,
+    );
+  });
+
+  test('of another runtime that does not delete it is an error', async () => {
+    await mkdir(`${folder}/state/t1`, { recursive: true });
+    await expect(removeRuntimeState(fakeRuntime('exit 1'), create, create)).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_RUNTIME_FAILED',
+    });
+  });
+
+  test.each(['', '.', '..', '../t1', 'a/b', '/t1', 't\n'])('refuses the id %j', async (id) => {
+    const runtime: Runtime = { kind: 'runc', path: '/runc', version: '1.3.6' };
+    const container = { id, stateRoot: `${folder}/state` };
+    const refused = { code: 'ERR_STACKSHIM_INTERNAL' };
+    await expect(removeRuntimeState(runtime, container, create)).rejects.toMatchObject(refused);
+    expect(() => runtimeStateExists(runtime, container)).toThrow(expect.objectContaining(refused));
+  });
+});
+
+test('the same code drives a container on the executable’s engine', async () => {
+  const lab = new RuntimeLab();
+  const runtime = await resolveRuntime('runc', { layout });
+  const id = 't-bun';
+  try {
+    const bundle = lab.writeBundle(id, ['sleep', '600']);
+    const options = { ...create, ...lab.reference(id), bundle };
+    const engine = `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : process.arch}/bin/bun`;
+    const bun = new URL(`../../node_modules/${engine}`, import.meta.url).pathname;
+    const script = new URL('../fixtures/drive-container.ts', import.meta.url).pathname;
+    const argument = JSON.stringify({ path: runtime.path, layout, create: options });
+    const { stdout } = await promisify(execFile)(bun, [script, argument]);
+    const { init, version } = JSON.parse(stdout);
+    expect(version).toBe(runtime.version);
+    // The program that ran it has ended: this process, a subreaper, has inherited the init.
+    lab.adopt(id, init);
+    expect(readdirSync(`${lab.stateRoot}/${id}`)).toEqual(['state.json']);
+    expect(readFileSync(`/proc/${init.pid}/cmdline`, 'utf8')).toBe('sleep\x300\0');
+  } finally {
+    expect(await lab.remove(runtime)).toEqual([]);
+    lab.removeFolder();
+  }
+});
