@@ -1,5 +1,5 @@
 /** npm run build: dist/lib for Node, dist/stackshim as one executable. */
 import { ensureBuild } from './steps/ensure-build.mjs';
-import { runScript } from './steps/failure.mjs';
+import { runScript } from './steps/run-script.mjs';
 
 await runScript(ensureBuild);

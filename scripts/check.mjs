@@ -1,9 +1,10 @@
 /** npm run check: types, lint, format, dead code and the package, all of them even when one fails. */
 import { ensureBuild } from './steps/ensure-build.mjs';
-import { runScript, StepFailure } from './steps/failure.mjs';
+import { StepFailure } from './steps/failure.mjs';
 import { projectRoot } from './steps/paths.mjs';
 import { reportStep } from './steps/report-step.mjs';
 import { runProgram } from './steps/run-program.mjs';
+import { runScript } from './steps/run-script.mjs';
 
 const checks = [
   ['types', 'typescript/bin/tsc', '--noEmit', '-p', '.'],

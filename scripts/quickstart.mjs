@@ -2,11 +2,12 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { ensureBuild } from './steps/ensure-build.mjs';
-import { runScript, StepFailure } from './steps/failure.mjs';
+import { StepFailure } from './steps/failure.mjs';
 import { executableFile, projectRoot } from './steps/paths.mjs';
 import { prepareHost } from './steps/prepare-host.mjs';
 import { note, reportStep } from './steps/report-step.mjs';
 import { runProgram } from './steps/run-program.mjs';
+import { runScript } from './steps/run-script.mjs';
 
 const greeting = [
   'import json, os',

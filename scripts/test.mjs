@@ -1,9 +1,9 @@
 /** npm test [-- LANE…|--all]: set-up, build, then the test lanes one after another; ends with one line of counts. */
 import { ensureBuild } from './steps/ensure-build.mjs';
-import { runScript } from './steps/failure.mjs';
 import { chooseLanes } from './steps/lanes.mjs';
 import { prepareHost } from './steps/prepare-host.mjs';
 import { runLane } from './steps/run-lane.mjs';
+import { runScript } from './steps/run-script.mjs';
 
 await runScript(async () => {
   const lanes = chooseLanes(process.argv.slice(2));

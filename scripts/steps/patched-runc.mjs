@@ -22,7 +22,7 @@ import { runcNeed } from './host-needs.mjs';
 import { ensureHostPackages, findInstallObstacle, readOsRelease } from './host-packages.mjs';
 import { installationRoot } from './paths.mjs';
 import { note } from './report-step.mjs';
-import { findProgram, runProgram } from './run-program.mjs';
+import { findProgram, isStopping, runProgram } from './run-program.mjs';
 import { isPatchedRunc, readRuncVersion, runcHoles } from './runc-version.mjs';
 
 /** The Debian release that has a patched runc. */
@@ -41,7 +41,7 @@ export async function ensurePatchedRunc() {
   try {
     return `runc ${await bringRunc()} brought to ${runtimes}`;
   } catch (error) {
-    if (!(error instanceof StepFailure)) throw error;
+    if (!(error instanceof StepFailure) || isStopping()) throw error;
     note(`no patched runc: ${error.message}`);
   }
   await ensureHostPackages([runcNeed]);

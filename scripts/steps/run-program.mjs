@@ -3,6 +3,28 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { StepFailure } from './failure.mjs';
 
+/** @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set();
+/** @type {NodeJS.Signals | undefined} */
+let stoppedBy;
+
+/**
+ * Lets a signal end the running programs instead of this process: every step then fails and cleans up after itself.
+ * @param {(signal: NodeJS.Signals) => void} onStop
+ */
+export function stopProgramsOnSignals(onStop) {
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+    process.on(signal, () => {
+      stoppedBy = signal;
+      for (const child of running) child.kill(signal);
+      onStop(signal);
+    });
+  }
+}
+
+/** Whether a signal has asked this process to stop. */
+export const isStopping = () => stoppedBy !== undefined;
+
 /** Folders that root's PATH may lack and that hold system programs all the same. */
 const systemFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
@@ -10,18 +32,25 @@ const systemFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
  * Runs a program to its end. Rejects with a StepFailure when it cannot start or does not exit with 0.
  * @param {string} program
  * @param {readonly string[]} args
- * @param {{cwd?: string, env?: Record<string, string>, output?: 'show' | 'capture', anyStatus?: boolean}} [options]
- *   `output`: pass it on to stderr (default), or keep it and show its end only on failure. `anyStatus`: do not reject.
+ * @param {{cwd?: string, env?: Record<string, string>, output?: 'show' | 'inherit' | 'capture', anyStatus?: boolean}} [options]
+ *   `output`: all to stderr (default), each to its own stream, or kept and its end shown only on failure.
+ *   `anyStatus`: an exit status other than 0 does not reject.
  * @returns {Promise<{status: number, stdout: string, stderr: string}>}
  */
 export function runProgram(program, args, options = {}) {
   const capture = options.output === 'capture';
+  const output = capture ? 'pipe' : 2;
   return new Promise((resolve, reject) => {
+    if (stoppedBy !== undefined) {
+      reject(new StepFailure(`not started: ${program}`, `stopped by ${stoppedBy}`));
+      return;
+    }
     const child = spawn(program, args, {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
-      stdio: ['ignore', capture ? 'pipe' : 2, capture ? 'pipe' : 2],
+      stdio: ['ignore', options.output === 'inherit' ? 1 : output, output],
     });
+    running.add(child);
     let stdout = '';
     let stderr = '';
     child.stdout?.setEncoding('utf8').on('data', (text) => {
@@ -31,9 +60,11 @@ export function runProgram(program, args, options = {}) {
       stderr += text;
     });
     child.on('error', (error) => {
+      running.delete(child);
       reject(new StepFailure(`start ${program}: ${error.message}`, `install ${program}`));
     });
     child.on('close', (code, signal) => {
+      running.delete(child);
       if (code === 0 || (options.anyStatus && code !== null)) {
         resolve({ status: code, stdout, stderr });
         return;

@@ -56,6 +56,12 @@ describe('expectNoLeaks', () => {
     expect(report([/^file \S+\/left$/])).toBe('');
   });
 
+  it('reports a folder once, whatever is in it', () => {
+    mkdirSync(join(root, 'folder/deep'), { recursive: true });
+    writeFileSync(join(root, 'folder/deep/left'), '');
+    expect(report().split('\n').slice(1)).toEqual([`  file ${root}/folder/`]);
+  });
+
   it('reports a mount, and the files below it not at all', () => {
     const place = join(root, 'mounted');
     mkdirSync(place);
@@ -120,7 +126,7 @@ describe('disposeInstallation', () => {
     disposeInstallation(layout);
     expect(report()).toBe('');
     const after = snapshotHost([root]);
-    expect([...after.files]).toEqual([root]);
+    expect([...after.files]).toEqual([`${root}/`]);
     expect(cgroups.filter((folder) => after.cgroups.has(folder))).toEqual([]);
   });
 });

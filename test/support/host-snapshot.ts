@@ -9,7 +9,7 @@ export interface HostSnapshot {
   readonly cgroups: ReadonlySet<string>;
   /** Live processes (zombies are not) by `<pid>@<start time>`. */
   readonly processes: ReadonlyMap<string, ProcessLine>;
-  /** Everything below the given roots, not across mounts. */
+  /** Everything below the given roots, not across mounts; folders end with a slash. */
   readonly files: ReadonlySet<string>;
 }
 
@@ -64,7 +64,7 @@ function listTree(root: string): string[] {
     if (stat === undefined) return [];
     if (!stat.isDirectory() || stat.dev !== device) return [path];
     const names = orNothing(() => readdirSync(path)) ?? [];
-    return [path, ...names.flatMap((name) => walk(join(path, name)))];
+    return [`${path}/`, ...names.flatMap((name) => walk(join(path, name)))];
   };
   return walk(root);
 }

@@ -17,11 +17,13 @@ export interface LeakCheckOptions {
   readonly roots: () => readonly string[];
 }
 
-/** Stays by design: layers mounted once per boot, the slots' pinned user namespaces. */
+/** Stays by design: layers mounted once per boot, the slots' pinned user namespaces, an installation's fixed folders and locks. */
 const staysByDesign: readonly RegExp[] = [
   /^mount \S+\/layers\/[0-9a-f]{64} \(erofs /,
   /^mount \/run\/lock\/stackshim\/\d+\.userns \(nsfs /,
-  /^file \S+\/layers(\/[0-9a-f]{64})?$/,
+  /^file \S+\/layers\/[0-9a-f]{64}\/?$/,
+  /^file \S+\/(layers|tasks|runtime|locks|tmp|scratch|build)\/$/,
+  /^file \S+\/locks\/[^/]+$/,
 ];
 
 /**
@@ -50,7 +52,11 @@ export function expectNoLeaks(
   ];
   const unexpected = leaks
     .filter((leak) => !allowed.some((pattern) => pattern.test(leak)))
-    .filter((leak) => !isSharedHost || isTiedTo(leak, options.roots ?? []));
+    .filter((leak) => !isSharedHost || isTiedTo(leak, options.roots ?? []))
+    .filter(
+      (leak, _, all) =>
+        !all.some((other) => other.endsWith('/') && leak !== other && leak.startsWith(other)),
+    );
   if (unexpected.length === 0) return;
   const hint = 'do other test runs share this host? set STACKSHIM_TEST_SHARED_HOST=1';
   expect.fail(`left behind (${hint}):\n  ${unexpected.join('\n  ')}`);
