@@ -19,5 +19,3 @@ await runScript(async () => {
   });
   return status;
 });
-  return bench.status ?? 1;
-});
