@@ -1,6 +1,7 @@
 /** Assembles one overlay from layers: cloned and idmapped as detached mounts where the kernel can, attached briefly where not. */
 import { chownSync } from 'node:fs';
 import type { IdRange, LayerSource, OverlayMount } from '../core/mount.ts';
+import { loopMountLayer } from '../layers/loop-mount-layer.ts';
 import { openLayerFile } from '../layers/open-layer-file.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from '../sys/system.ts';
@@ -15,8 +16,8 @@ export interface RootfsOwner {
 export interface MountOverlayOptions {
   /** Null: the task shares the host's user namespace, nothing is mapped. */
   readonly owner: RootfsOwner | null;
-  /** Whether overlayfs takes lowers that are attached nowhere (about Linux 6.15). */
-  readonly detachedLowers: boolean;
+  /** Whether overlayfs takes lowers that are attached nowhere (about Linux 6.15). Default: tried once, then remembered. */
+  readonly detachedLowers?: boolean;
 }
 
 /**
@@ -30,11 +31,34 @@ const FIXED_OPTIONS = {
   xino: 'off',
 } as const;
 
+/** Learnt from the first overlay of this process. */
+let kernelTakesDetachedLowers: boolean | undefined;
+
 /** Mounts the overlay at its target (made when missing). Nothing else stays attached, whether it succeeds or throws. */
 export function mountOverlay(
   system: System,
   mount: OverlayMount,
   options: MountOverlayOptions,
+): void {
+  const known = options.detachedLowers ?? kernelTakesDetachedLowers;
+  if (known !== undefined) {
+    assembleOverlay(system, mount, { ...options, detachedLowers: known });
+    return;
+  }
+  try {
+    assembleOverlay(system, mount, { ...options, detachedLowers: true });
+    kernelTakesDetachedLowers = true;
+  } catch (error) {
+    if (!(error instanceof SystemError && error.code === 'EINVAL')) throw error;
+    assembleOverlay(system, mount, { ...options, detachedLowers: false });
+    kernelTakesDetachedLowers = false;
+  }
+}
+
+function assembleOverlay(
+  system: System,
+  mount: OverlayMount,
+  options: Required<MountOverlayOptions>,
 ): void {
   const { upper, work } = makeScratch(mount, options.owner);
   ensureDirectorySync(mount.target, 0o755);
@@ -43,25 +67,18 @@ export function mountOverlay(
   try {
     const context = keep(opened, system.fsOpen('overlay'));
     for (const [index, layer] of [...mount.layers].reverse().entries()) {
-      const lower = keep(opened, openLower(system, layer, options.owner));
+      const place = `${mount.scratch}/lower-${index}`;
+      const lower = keep(opened, openLower(system, layer, { place, owner: options.owner }));
       if (options.detachedLowers) {
         system.fsConfigFd(context, 'lowerdir+', lower);
       } else {
-        const place = `${mount.scratch}/lower-${index}`;
         ensureDirectorySync(place, 0o700);
         system.attachMount(lower, place);
         attached.push(place);
         system.fsConfigString(context, 'lowerdir+', place);
       }
     }
-    system.fsConfigString(context, 'upperdir', upper);
-    system.fsConfigString(context, 'workdir', work);
-    for (const [key, value] of Object.entries(FIXED_OPTIONS)) {
-      system.fsConfigString(context, key, value);
-    }
-    // The upper is thrown away with the task: nothing in it needs to reach the disk.
-    system.fsConfigFlag(context, 'volatile');
-    createOrExplain(system, context);
+    configureOverlay(system, context, { upper, work });
     const made = keep(opened, system.fsMount(context, MOUNT_ATTR.NODEV));
     system.attachMount(made, mount.target);
   } finally {
@@ -70,15 +87,34 @@ export function mountOverlay(
   }
 }
 
+function configureOverlay(
+  system: System,
+  context: Fd,
+  { upper, work }: { readonly upper: string; readonly work: string },
+): void {
+  system.fsConfigString(context, 'upperdir', upper);
+  system.fsConfigString(context, 'workdir', work);
+  for (const [key, value] of Object.entries(FIXED_OPTIONS)) {
+    system.fsConfigString(context, key, value);
+  }
+  // The upper is thrown away with the task: nothing in it needs to reach the disk.
+  system.fsConfigFlag(context, 'volatile');
+  createOrExplain(system, context);
+}
+
 function keep(opened: Fd[], fd: Fd): Fd {
   opened.push(fd);
   return fd;
 }
 
-function openLower(system: System, layer: LayerSource, owner: RootfsOwner | null): Fd {
+function openLower(
+  system: System,
+  layer: LayerSource,
+  { place, owner }: { readonly place: string; readonly owner: RootfsOwner | null },
+): Fd {
   const fd =
     layer.kind === 'file'
-      ? openLayerFile(system, layer.path)
+      ? (openLayerFile(system, layer.path) ?? openThroughLoop(system, layer.path, place))
       : system.openTreeClone(layer.path, { recursive: false });
   try {
     if (owner !== null) system.idmapMount(fd, owner.userNamespaceFd);
@@ -87,6 +123,17 @@ function openLower(system: System, layer: LayerSource, owner: RootfsOwner | null
     throw error;
   }
   return fd;
+}
+
+/** For kernels that mount EROFS from block devices alone. */
+function openThroughLoop(system: System, file: string, place: string): Fd {
+  ensureDirectorySync(place, 0o700);
+  loopMountLayer(file, place);
+  try {
+    return system.openTreeClone(place, { recursive: false });
+  } finally {
+    system.detachMount(place);
+  }
 }
 
 /** The upper's root is the task's root directory: it belongs to the task's root user. */

@@ -1,5 +1,8 @@
-/** Reads a pipe to its end without blocking the event loop, in both engines. */
+/** Reads pipes and terminals to their end without blocking the event loop, in both engines. */
+import { read } from 'node:fs';
 import { Socket } from 'node:net';
+import { promisify } from 'node:util';
+import { errnoCodeOf } from '../core/errors.ts';
 import type { Fd } from './system.ts';
 
 interface BunFiles {
@@ -52,4 +55,32 @@ function drainFile(
     for await (const chunk of files.file(fd).stream()) await onChunk(chunk);
   };
   return { ended: Promise.race([read(), stopped]), stop: () => stopper.abort() };
+}
+
+const readAsync = promisify(read);
+const TERMINAL_CHUNK_BYTES = 16_384;
+
+/**
+ * The same for the master of a terminal, whose end is EIO: the last process that had it open is gone.
+ * Occupies a thread of the pool while it waits. The caller closes the descriptor, after `ended`.
+ */
+export function drainTerminal(fd: Fd, onChunk: (chunk: Uint8Array) => void | Promise<void>): Drain {
+  let stopped = false;
+  const drain = async () => {
+    while (!stopped) {
+      const buffer = Buffer.allocUnsafe(TERMINAL_CHUNK_BYTES);
+      const { bytesRead } = await readAsync(fd, buffer, 0, buffer.length, null);
+      if (bytesRead === 0) return;
+      await onChunk(buffer.subarray(0, bytesRead));
+    }
+  };
+  const ended = drain().catch((error: unknown) => {
+    if (errnoCodeOf(error) !== 'EIO') throw error;
+  });
+  return {
+    ended,
+    stop: () => {
+      stopped = true;
+    },
+  };
 }

@@ -6,6 +6,7 @@ import { isMainThread } from 'node:worker_threads';
 import type { Fd, ProcessExit, System } from './system.ts';
 
 interface Waiter {
+  readonly beforeReap: () => void;
   readonly resolve: (exit: ProcessExit) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -28,12 +29,15 @@ export class ExitWatcher {
     this.#system = system;
   }
 
-  /** Resolves when the process behind `pidfd` has ended, and reaps it. The caller keeps the descriptor and closes it. */
-  wait(pidfd: Fd): Promise<ProcessExit> {
+  /**
+   * Resolves when the process behind `pidfd` has ended, and reaps it. The caller keeps the descriptor and closes it.
+   * `beforeReap` is called while it is a zombie: the last moment at which /proc tells of it.
+   */
+  wait(pidfd: Fd, beforeReap: () => void = () => undefined): Promise<ProcessExit> {
     return new Promise((resolve, reject) => {
       this.#epoll ??= this.#system.createEpoll();
       this.#system.addToEpoll(this.#epoll, pidfd);
-      this.#waiters.set(pidfd, { resolve, reject });
+      this.#waiters.set(pidfd, { beforeReap, resolve, reject });
       if (this.#waiters.size === 1) this.#listen(this.#epoll);
       // It may have ended before it was watched.
       setImmediate(() => this.#sweep());
@@ -74,6 +78,7 @@ export class ExitWatcher {
     const waiter = this.#waiters.get(pidfd);
     if (waiter === undefined) return;
     try {
+      waiter.beforeReap();
       const exit = this.#system.waitPidfd(pidfd);
       if (exit === undefined) return;
       this.#forget(pidfd);

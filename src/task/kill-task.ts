@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { handlesSignal, isOwnerAlive } from '../sys/processes.ts';
 import type { Installation } from './installation.ts';
 import { findInit } from './kill-processes.ts';
@@ -15,11 +16,11 @@ import { signalProcess, terminateAll } from './stop-task.ts';
 import { type TaskPlaces, taskPlaces } from './task-places.ts';
 
 const { SIGKILL, SIGTERM } = constants.signals;
+/** For a task whose record does not tell: its state is where runc and crun keep it. */
+const UNKNOWN_RUNTIME: Runtime = { kind: 'runc', path: '/usr/sbin/runc', version: '' };
 const POLL_MS = 10;
 /** After KILL, the owner needs moments to remove the task. */
 const OWNER_REMOVES_WITHIN_MS = 30_000;
-/** Binds to look for where a record does not tell how many there were: the most a task may have. */
-const ANY_BIND_COUNT = 0;
 
 export interface KillOptions {
   /** Between TERM and KILL. */
@@ -43,11 +44,11 @@ export async function killTask(
     });
   }
   if (record === null || record.kept || !isOwnerAlive(record.owner)) {
-    const runtime = record?.runtime ?? ({ kind: 'runc', path: 'runc' } as const);
-    const bindCount = record?.bindCount ?? ANY_BIND_COUNT;
-    return removeAbandoned(installation, places, { runtime, bindCount });
+    const runtime = record?.runtime ?? UNKNOWN_RUNTIME;
+    const bindCount = record?.bindCount ?? 0;
+    return await removeAbandoned(installation, places, { runtime, bindCount });
   }
-  return askOwner(installation, places, options);
+  return await askOwner(installation, places, options);
 }
 
 /** Null: there is a task, but its record cannot be read. Its names follow from its id all the same. */

@@ -22,6 +22,7 @@ const recordSchema = z.strictObject({
   runtime: z.strictObject({
     kind: z.enum(['runc', 'crun', 'runsc', 'other']),
     path: z.string().startsWith('/'),
+    version: z.string(),
   }),
   bindCount: whole.max(1024),
   command: z.array(z.string()),

@@ -3,7 +3,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
 import { type Layout, tasksDir } from '../core/layout.ts';
-import type { RuntimeKind } from '../runtime/runtime.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import type { Owner, ProcessIdentity } from '../sys/processes.ts';
 import type { TaskPlaces } from './task-places.ts';
@@ -18,7 +18,7 @@ export interface TaskRecord {
   readonly revision: number;
   /** Keeps the image from collection. */
   readonly image: ImageDigest;
-  readonly runtime: { readonly kind: RuntimeKind; readonly path: string };
+  readonly runtime: Runtime;
   /** How many binds the task's root filesystem has: each is one place to look for a mount. */
   readonly bindCount: number;
   readonly command: readonly string[];

@@ -3,8 +3,8 @@ import { existsSync, rmSync } from 'node:fs';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { CleanupStack } from '../core/cleanup-stack.ts';
 import { mountTargetsOf } from '../rootfs/plan-rootfs.ts';
-import { removeRuntimeState, runtimeStateExists } from '../runtime/remove-runtime-state.ts';
-import type { RuntimeKind } from '../runtime/runtime.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { removeRuntimeState, runtimeStateExists } from '../runtime/runtime-state.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import type { System } from '../sys/system.ts';
 import { killAll } from './kill-processes.ts';
@@ -13,7 +13,7 @@ import type { TaskPlaces } from './task-places.ts';
 export interface RemovalRequest {
   readonly places: TaskPlaces;
   readonly bindCount: number;
-  readonly runtime: { readonly kind: RuntimeKind; readonly path: string };
+  readonly runtime: Runtime;
   /** `--keep`: the writable layer and the record stay. */
   readonly keep: boolean;
 }
@@ -52,7 +52,9 @@ function undoSteps(context: RemovalContext, request: RemovalRequest): CleanupSta
   const undo = new CleanupStack();
   if (!keep) undo.defer(places.scratchDir, () => removeTree(places.scratchDir));
   undo.defer(`cgroup ${places.cgroupsPath}`, () => void cgroups.remove(places.cgroupsPath));
-  undo.defer(runtimeState(places), () => removeRuntimeState(runtime, containerOf(places)));
+  undo.defer(runtimeState(places), () =>
+    removeRuntimeState(runtime, containerOf(places), { logFile: places.logFile }),
+  );
   for (const target of mountTargetsOf(places, request.bindCount)) {
     undo.defer(`mount ${target}`, () => detachAll(system, target));
   }
@@ -69,10 +71,13 @@ function detachAll(system: System, target: string): void {
 }
 
 /** All but the task's folder, which the caller looks after. */
-function findLeftovers({ cgroups }: RemovalContext, { places }: RemovalRequest): readonly string[] {
+function findLeftovers(
+  { cgroups }: RemovalContext,
+  { places, runtime }: RemovalRequest,
+): readonly string[] {
   return [
     ...cgroups.existing(places.cgroupsPath),
-    ...(runtimeStateExists(containerOf(places)) ? [runtimeState(places)] : []),
+    ...(runtimeStateExists(runtime, containerOf(places)) ? [runtimeState(places)] : []),
     ...(existsSync(places.scratchDir) ? [places.scratchDir] : []),
   ];
 }

@@ -57,7 +57,7 @@ export interface TaskResult {
   readonly signal: string | null;
   /** True only where the platform, not the task, was at fault. */
   readonly retryable: boolean;
-  /** Why the command never ran (`setup_failed`), else null. */
+  /** Why the command never ran (`setup_failed`) or why its output could not be read to the end, else null. */
   readonly error: ErrorJson | null;
   /** ISO 8601, UTC. */
   readonly startedAt: string;

@@ -20,6 +20,8 @@ export interface TaskStopperOptions {
   readonly cgroups: CgroupDriver;
   /** Between TERM and KILL. */
   readonly graceMs: number;
+  /** Called once, with the first cause. */
+  readonly onStop: (cause: StopCause) => void;
 }
 
 export class TaskStopper {
@@ -40,7 +42,7 @@ export class TaskStopper {
   /** Tells which processes to end. A stop that was asked for earlier is carried out now. */
   attach(task: TaskProcesses): void {
     this.#task = task;
-    if (this.#cause !== null) this.#kill();
+    if (this.#cause !== null) this.killProcesses();
   }
 
   /** The task has ended by itself or by us: nothing is signalled from here on. */
@@ -52,27 +54,35 @@ export class TaskStopper {
   /** TERM, and KILL after the grace time. The first cause stays; asking again does not wait any longer. */
   stop(cause: StopCause): void {
     const again = this.#cause !== null;
-    this.#cause ??= cause;
+    this.note(cause);
     if (this.#task === undefined) return;
-    if (again) this.#kill();
+    if (again) this.killProcesses();
     else this.#terminate(this.#task);
   }
 
   /** KILL at once. */
   kill(cause: StopCause): void {
-    this.#cause ??= cause;
-    this.#kill();
+    this.note(cause);
+    this.killProcesses();
+  }
+
+  /** Names a cause that someone else has acted on. */
+  note(cause: StopCause): void {
+    if (this.#cause !== null) return;
+    this.#cause = cause;
+    this.#options.onStop(cause);
+  }
+
+  /** KILL at once, without a cause: the task is given up for another reason. */
+  killProcesses(): void {
+    if (this.#task !== undefined) this.#options.system.signalPidfd(this.#task.pidfd, SIGKILL);
   }
 
   #terminate(task: TaskProcesses): void {
     terminateAll(this.#options.cgroups, task.cgroupsPath);
     // The kernel drops a TERM for a pid 1 that has no handler: waiting would be in vain.
-    if (!handlesSignal(task.pid, SIGTERM)) this.#kill();
-    else this.#killTimer = setTimeout(() => this.#kill(), this.#options.graceMs);
-  }
-
-  #kill(): void {
-    if (this.#task !== undefined) this.#options.system.signalPidfd(this.#task.pidfd, SIGKILL);
+    if (!handlesSignal(task.pid, SIGTERM)) this.killProcesses();
+    else this.#killTimer = setTimeout(() => this.killProcesses(), this.#options.graceMs);
   }
 }
 

@@ -22,12 +22,15 @@ export interface OutputOptions {
 /** How long a writer that outlived the task may hold a stream open before it is given up. */
 const END_OF_STREAM_MS = 2_000;
 
+const STDERR_HEAD_CHARACTERS = 2_000;
+
 export class OutputMeter {
   readonly #options: OutputOptions;
   readonly #bytes = { stdout: 0, stderr: 0 };
   readonly #captures: { readonly [Name in StreamName]: StreamCapture } | undefined;
   readonly #drains: Drain[] = [];
   #failure: unknown;
+  #stderrHead = '';
 
   constructor(options: OutputOptions) {
     this.#options = options;
@@ -39,20 +42,38 @@ export class OutputMeter {
     };
   }
 
+  /** The beginning of stderr: where a runtime says why the command could not be executed. */
+  get stderrHead(): string {
+    return this.#stderrHead;
+  }
+
   /** Reads a stream to its end. Takes the descriptor over. */
   read(stream: StreamName, fd: Fd): void {
-    const drain = drainPipe(fd, (chunk) => this.accept(stream, chunk));
+    this.readFrom(stream, (onChunk) => drainPipe(fd, onChunk));
+  }
+
+  /** The same, with a reader of the caller's. */
+  readFrom(
+    stream: StreamName,
+    open: (onChunk: (chunk: Uint8Array) => void | Promise<void>) => Drain,
+  ): void {
+    const drain = open((chunk) => this.accept(stream, chunk));
     this.#drains.push(drain);
-    // A read that fails is told by `ended`, when the task's end is waited for.
-    drain.ended.catch((error: unknown) => {
-      this.#failure ??= error;
-    });
+    drain.ended.catch((error: unknown) => this.fail(error));
+  }
+
+  /** Notes that a stream broke; `ended` tells, when the task's end is waited for. */
+  fail(error: unknown): void {
+    this.#failure ??= error;
   }
 
   /** Takes one chunk; the promise, where there is one, asks the reader to wait for a slow sink. */
   accept(stream: StreamName, chunk: Uint8Array): void | Promise<void> {
     const room = this.#options.limitBytes - this.#bytes.stdout - this.#bytes.stderr;
     this.#bytes[stream] += chunk.length;
+    if (stream === 'stderr' && this.#stderrHead.length < STDERR_HEAD_CHARACTERS) {
+      this.#stderrHead += Buffer.from(chunk).toString('utf8', 0, STDERR_HEAD_CHARACTERS);
+    }
     if (room <= 0) return;
     const kept = chunk.length > room ? chunk.subarray(0, room) : chunk;
     this.#captures?.[stream].push(kept);

@@ -5,7 +5,7 @@ import { taskCgroup } from './cgroup-parent.ts';
 
 export interface TaskPlaces {
   readonly id: TaskId;
-  /** Below the run folder; holds all that follows but the scratch folder. */
+  /** Below the run folder; holds what follows up to the scratch folder. */
   readonly taskDir: string;
   readonly recordFile: string;
   /** Made by whoever asks that the task be cancelled. */
@@ -15,10 +15,10 @@ export interface TaskPlaces {
   readonly logFile: string;
   readonly pidFile: string;
   readonly consoleSocket: string;
+  /** Below the root folder: writable uppers, and the three that follow. */
+  readonly scratchDir: string;
   /** Payload and config, for the task to read. */
   readonly inputsDir: string;
-  /** Below the root folder: writable uppers and the packed code. */
-  readonly scratchDir: string;
   readonly codeFile: string;
   readonly cgroupsPath: string;
   /** The runtime's `--root`. */
@@ -37,8 +37,8 @@ export function taskPlaces(layout: Layout, id: TaskId): TaskPlaces {
     logFile: `${dir}/log.json`,
     pidFile: `${dir}/pid`,
     consoleSocket: `${dir}/tty`,
-    inputsDir: `${dir}/inputs`,
     scratchDir: scratch,
+    inputsDir: `${scratch}/inputs`,
     codeFile: `${scratch}/code.erofs`,
     cgroupsPath: taskCgroup(layout, id),
     stateRoot: runtimeStateDir(layout),

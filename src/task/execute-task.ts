@@ -1,0 +1,164 @@
+/** One task from its record to its end: prepare, start, wait, account. Never rejects; removal is the caller's next step. */
+import { existsSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import type { CgroupUsage } from '../cgroup/cgroup-driver.ts';
+import { errnoCodeOf, type StackshimError, toStackshimError } from '../core/errors.ts';
+import { toStartFailure } from '../runtime/runtime-failure.ts';
+import { startContainer } from '../runtime/start-container.ts';
+import { readProcess } from '../sys/processes.ts';
+import type { ProcessExit } from '../sys/system.ts';
+import { startTimer } from './deadline-timer.ts';
+import { signalName } from './decide-verdict.ts';
+import type { TaskListener } from './events.ts';
+import type { Installation } from './installation.ts';
+import type { PhaseClock } from './phase-clock.ts';
+import type { TaskPlan } from './plan-task.ts';
+import { containerOf, type PreparedTask, prepareTask } from './prepare-task.ts';
+import type { Slot } from './slot.ts';
+import type { TaskStopper } from './stop-task.ts';
+import type { OutputMeter } from './task-output.ts';
+import type { TaskStreams } from './task-streams.ts';
+import type { TaskTerminal } from './terminal-streams.ts';
+
+export interface ExecutionContext {
+  readonly installation: Installation;
+  readonly clock: PhaseClock;
+  readonly stopper: TaskStopper;
+  readonly output: OutputMeter;
+  readonly emit: TaskListener;
+  /** Aborts once the task is to be cancelled: ends the runtime while the container is being created. */
+  readonly signal: AbortSignal;
+  readonly stdin: Readable | undefined;
+  readonly terminal: TaskTerminal | undefined;
+}
+
+export interface Execution {
+  /** Null: the command never ran. */
+  readonly exit: ProcessExit | null;
+  /** Why the command never ran, or why its output could not be read to the end. */
+  readonly error: StackshimError | null;
+  /** Null: there was no cgroup to read. */
+  readonly usage: CgroupUsage | null;
+  readonly wallMs: number | null;
+  /** What removal is to release last. */
+  readonly slot: Slot | undefined;
+}
+
+export async function executeTask(plan: TaskPlan, context: ExecutionContext): Promise<Execution> {
+  let slot: Slot | undefined;
+  let streams: TaskStreams | undefined;
+  const onSlot = (claimed: Slot) => {
+    slot = claimed;
+  };
+  const onStreams = (opened: TaskStreams) => {
+    streams = opened;
+  };
+  try {
+    const { installation, clock, signal, terminal } = context;
+    const prepared = await prepareTask(plan, {
+      installation,
+      clock,
+      signal,
+      terminal,
+      onSlot,
+      onStreams,
+    });
+    context.emit({ type: 'created', id: plan.places.id, pid: prepared.init.pid });
+    return { ...(await runPrepared(plan, prepared, context)), slot };
+  } catch (thrown) {
+    return { exit: null, error: toSetupError(thrown), usage: null, wallMs: null, slot };
+  } finally {
+    streams?.close();
+  }
+}
+
+async function runPrepared(
+  plan: TaskPlan,
+  prepared: PreparedTask,
+  context: ExecutionContext,
+): Promise<Omit<Execution, 'slot'>> {
+  const { installation, clock, stopper, output } = context;
+  const { system, cgroups, exits } = installation;
+  const { cgroupsPath, cancelFile, id } = plan.places;
+  const { pid } = prepared.init;
+  const pidfd = system.openPidfd(pid);
+  try {
+    let executed = true;
+    const exited = exits.wait(pidfd, () => {
+      executed = readProcess(pid)?.executed ?? true;
+    });
+    prepared.streams.connect(output, context.stdin);
+    stopper.attach({ pid, pidfd, cgroupsPath });
+    if (existsSync(cancelFile)) stopper.kill('cancelled');
+    const started = await startOrKill(plan, prepared, { context, exited });
+    const startedAt = performance.now();
+    clock.enter('run');
+    const exit = await exited;
+    const wallMs = performance.now() - startedAt;
+    stopper.detach();
+    clock.enter('account');
+    if (existsSync(cancelFile)) stopper.note('cancelled');
+    const usage = cgroups.readUsage(cgroupsPath);
+    const error = await endOfOutput(output);
+    if (!started) return { exit: null, error, usage, wallMs: null };
+    if (!executed && exit.exitCode !== 0 && stopper.cause === null) {
+      const { exitCode } = exit;
+      const failure = toStartFailure(plan.runtime, { exitCode, stderr: output.stderrHead });
+      return { exit: null, error: failure, usage, wallMs: null };
+    }
+    const signal = exit.signal === null ? null : signalName(exit.signal);
+    context.emit({ type: 'exited', id, exitCode: exit.exitCode, signal });
+    return { exit, error, usage, wallMs };
+  } finally {
+    stopper.detach();
+    system.close(pidfd);
+  }
+}
+
+/**
+ * Lets the command run and arms its time limit. False when it is not to run any more: its init has been killed.
+ * When the start fails the init is killed and waited for before the error is thrown.
+ */
+async function startOrKill(
+  plan: TaskPlan,
+  { init }: PreparedTask,
+  {
+    context,
+    exited,
+  }: { readonly context: ExecutionContext; readonly exited: Promise<ProcessExit> },
+): Promise<boolean> {
+  const { stopper, emit } = context;
+  const { places, spec, runtime } = plan;
+  if (stopper.cause !== null) return false;
+  try {
+    await startContainer(runtime, containerOf(plan), { init, logFile: places.logFile });
+  } catch (error) {
+    if (stopper.cause !== null) return false;
+    stopper.killProcesses();
+    await exited;
+    throw error;
+  }
+  emit({ type: 'started', id: places.id });
+  const cancelTimer = startTimer(spec.limits.timeoutMs, () => stopper.stop('timed_out'));
+  void exited.finally(cancelTimer).catch(() => undefined);
+  return true;
+}
+
+async function endOfOutput(output: OutputMeter): Promise<StackshimError | null> {
+  try {
+    await output.ended();
+    return null;
+  } catch (error) {
+    return toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', "read the task's output");
+  }
+}
+
+/** What went wrong before the command ran, as one error. */
+function toSetupError(thrown: unknown): StackshimError {
+  const code = errnoCodeOf(thrown);
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return toStackshimError(thrown, 'ERR_STACKSHIM_DISK_FULL', 'set up task');
+  }
+  const known = code === undefined ? 'ERR_STACKSHIM_INTERNAL' : 'ERR_STACKSHIM_SYSTEM';
+  return toStackshimError(thrown, known, 'set up task');
+}

@@ -1,0 +1,125 @@
+/** From outside data to a plan: parsed, admitted, resolved. Nothing has happened yet, so everything that is wrong is thrown. */
+import { randomBytes } from 'node:crypto';
+import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { messageOf, StackshimError } from '../core/errors.ts';
+import { toTaskId } from '../core/ids.ts';
+import type { BundleTemplate } from '../oci/bundle-template.ts';
+import { loadTemplate } from '../oci/load-template.ts';
+import { resolveCommand } from '../oci/resolve-command.ts';
+import { INIT_CANDIDATES } from '../oci/task-paths.ts';
+import { resolveRuntime } from '../runtime/resolve-runtime.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { admitTaskSpec } from '../spec/admit-task-spec.ts';
+import { parseTaskSpec } from '../spec/parse-task-spec.ts';
+import { requireAllowedBindSource, requireAllowedBundle } from '../spec/permissions.ts';
+import type { Policy } from '../spec/policy.ts';
+import { readPolicy } from '../spec/read-policy.ts';
+import { parseSeccompProfile, type SeccompProfile } from '../spec/seccomp-profile.ts';
+import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
+import { type PinnedImage, STACK_LABELS } from '../stacks/image.ts';
+import { resolveStack } from '../stacks/resolve-stack.ts';
+import type { Installation } from './installation.ts';
+import { type TaskPlaces, taskPlaces } from './task-places.ts';
+
+export interface TaskPlan {
+  readonly spec: AdmittedTaskSpec;
+  readonly pinned: PinnedImage;
+  readonly template: BundleTemplate;
+  readonly runtime: Runtime;
+  /** What to run, entrypoint included; never empty. */
+  readonly command: readonly string[];
+  /** What the file named by `spec.seccomp` holds. */
+  readonly seccompProfile?: SeccompProfile;
+  /** Host path of the init program, with `spec.init`. */
+  readonly initBinary?: string;
+  readonly places: TaskPlaces;
+}
+
+/** A seccomp profile is text written by people; a larger file is not one. */
+const MAX_SECCOMP_BYTES = 4 * 1024 * 1024;
+
+/** Throws a {@link StackshimError} of kind invalid, not_found, denied or unavailable; has no effect. */
+export async function planTask(installation: Installation, input: unknown): Promise<TaskPlan> {
+  const { layout, host } = installation;
+  const parsed = parseTaskSpec(input);
+  if (!host.isRoot) {
+    throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', 'run task: needs root');
+  }
+  const policy = readPolicy(layout.policyFile);
+  const spec = withRealSources(admitTaskSpec(parsed, policy, host), policy);
+  requireInputs(spec);
+  const pinned = resolveStack(layout, spec.stack);
+  const { config } = pinned.image;
+  const bundle = spec.bundle ?? config.labels[STACK_LABELS.bundle] ?? 'default';
+  requireAllowedBundle(policy.allow, bundle);
+  return {
+    spec,
+    pinned,
+    template: loadTemplate(bundle),
+    runtime: await resolveRuntime(spec.runtime, { layout }),
+    command: resolveCommand(config, spec.command),
+    ...readSeccomp(spec.seccomp),
+    ...(spec.init ? { initBinary: findInitBinary() } : {}),
+    places: taskPlaces(layout, spec.id ?? toTaskId(randomBytes(13))),
+  };
+}
+
+function findInitBinary(): string {
+  const found = INIT_CANDIDATES.find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  throw new StackshimError('ERR_STACKSHIM_TOOL_MISSING', 'find an init program for --init: none', {
+    hint: 'install the package tini',
+  });
+}
+
+/** Bind sources with every link resolved, so that what the policy allows is what is mounted. */
+function withRealSources(spec: AdmittedTaskSpec, policy: Policy): AdmittedTaskSpec {
+  if (spec.mounts.length === 0) return spec;
+  const mounts = spec.mounts.map((mount) => {
+    const source = readable('mounts', mount.source, () => realpathSync(mount.source));
+    requireAllowedBindSource(policy.allow, source);
+    return { ...mount, source };
+  });
+  return { ...spec, mounts };
+}
+
+function requireInputs(spec: AdmittedTaskSpec): void {
+  for (const [field, file] of [
+    ['payloadFile', spec.payload],
+    ['configFile', spec.config],
+  ] as const) {
+    if (file?.kind === 'file') requireFile(field, file.path);
+  }
+  const { code } = spec;
+  if (code !== undefined) readable('code', code, () => accessSync(code, constants.R_OK));
+}
+
+function requireFile(field: string, path: string): void {
+  readable(field, path, () => accessSync(path, constants.R_OK));
+  if (statSync(path).isFile()) return;
+  throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: not a regular file`, {
+    details: { field, path },
+  });
+}
+
+function readSeccomp(seccomp: string | undefined): { seccompProfile?: SeccompProfile } {
+  if (seccomp === undefined || seccomp === 'unconfined') return {};
+  const seccompProfile = readable('securityOpt', seccomp, () => {
+    if (statSync(seccomp).size > MAX_SECCOMP_BYTES) throw new RangeError('larger than 4 MiB');
+    return parseSeccompProfile(JSON.parse(readFileSync(seccomp, 'utf8')));
+  });
+  return { seccompProfile };
+}
+
+/** Runs `read`; what it throws becomes one error that names the field and the path. */
+function readable<T>(field: string, path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof StackshimError) throw error;
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${messageOf(error)}`, {
+      cause: error,
+      details: { field, path },
+    });
+  }
+}

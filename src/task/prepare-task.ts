@@ -1,0 +1,170 @@
+/**
+ * From a plan to a created container whose init waits to be started: slot, mounts, config, runtime.
+ * It undoes nothing: everything it may have made is named by the task's record, and removed by `removeTask`.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import type { BindMount, LayerSource } from '../core/mount.ts';
+import { mountLayer } from '../layers/mount-layer.ts';
+import { buildConfig } from '../oci/build-config.ts';
+import { buildTaskEnv } from '../oci/build-task-env.ts';
+import { toConfigJson } from '../oci/config-json.ts';
+import { resolveWorkdir } from '../oci/resolve-command.ts';
+import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
+import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
+import { createContainer } from '../runtime/create-container.ts';
+import type { CreatedContainer } from '../runtime/runtime.ts';
+import type { Installation } from './installation.ts';
+import type { PhaseClock } from './phase-clock.ts';
+import type { TaskPlan } from './plan-task.ts';
+import { resolveTaskUser } from './resolve-task-user.ts';
+import { claimSlot, type Slot } from './slot.ts';
+import { writeTaskInputs } from './task-inputs.ts';
+import { openPipeStreams, type StreamOwner, type TaskStreams } from './task-streams.ts';
+import { openTerminalStreams, type TaskTerminal } from './terminal-streams.ts';
+
+export interface PreparedTask {
+  readonly init: CreatedContainer;
+  readonly streams: TaskStreams;
+}
+
+export interface PrepareContext {
+  readonly installation: Installation;
+  readonly clock: PhaseClock;
+  /** Gives up: what is under way is ended, and the promise rejects. */
+  readonly signal: AbortSignal;
+  /** Called with the slot as soon as it is claimed: the caller releases it, whatever happens next. */
+  readonly onSlot: (slot: Slot) => void;
+  /** Called with the streams as soon as they are open: the caller closes them, whatever happens next. */
+  readonly onStreams: (streams: TaskStreams) => void;
+  /** With a terminal: the one it is to follow. */
+  readonly terminal: TaskTerminal | undefined;
+}
+
+/** Rejects with the error of the stage that failed. */
+export async function prepareTask(plan: TaskPlan, context: PrepareContext): Promise<PreparedTask> {
+  const { installation, clock, signal } = context;
+  const { system, layout } = installation;
+  clock.enter('assemble');
+  const slot = await claimSlot(system, layout, plan.places.id);
+  context.onSlot(slot);
+  const rootfs = await assembleRootfs(plan, slot, context);
+  try {
+    clock.enter('configure');
+    const owner = writeBundle(plan, slot, { rootfs, installation });
+    clock.enter('start');
+    const streams = openStreams(plan, owner, context);
+    context.onStreams(streams);
+    const { bundle, logFile, pidFile } = plan.places;
+    const init = await createContainer(plan.runtime, {
+      ...containerOf(plan),
+      bundle,
+      logFile,
+      pidFile,
+      stdio: streams.childEnds,
+      ...(streams.consoleSocket === undefined ? {} : { consoleSocket: streams.consoleSocket }),
+      signal,
+    });
+    streams.handOver();
+    return { init, streams };
+  } finally {
+    // The container has its own copies by now: a mount that stays attached makes every later start slower.
+    detachRootfs(system, rootfs);
+  }
+}
+
+export const containerOf = ({ places }: TaskPlan) => ({
+  id: places.id,
+  stateRoot: places.stateRoot,
+});
+
+function openStreams(
+  { spec, places }: TaskPlan,
+  owner: StreamOwner,
+  { installation, terminal }: PrepareContext,
+): TaskStreams {
+  const { system } = installation;
+  return spec.tty
+    ? openTerminalStreams(system, { socket: places.consoleSocket, terminal })
+    : openPipeStreams(system, { interactive: spec.interactive, owner });
+}
+
+/** Null with `--userns host`. */
+const idsOf = (plan: TaskPlan, slot: Slot) => (plan.spec.userns === 'host' ? null : slot.ids);
+
+async function assembleRootfs(
+  plan: TaskPlan,
+  slot: Slot,
+  { installation, signal }: PrepareContext,
+): Promise<RootfsPlan> {
+  const { system, layout } = installation;
+  const { spec, pinned, places } = plan;
+  const ids = idsOf(plan, slot);
+  const layers = pinned.image.layers.map(
+    (id): LayerSource => ({ kind: 'mounted', path: mountLayer(system, layout, id) }),
+  );
+  const inputs = await writeTaskInputs(spec, places, { ids, signal });
+  const asked = spec.mounts.map((mount): BindMount => ({ type: 'bind', ...mount }));
+  const rootfs = planRootfs({
+    taskDir: places.taskDir,
+    scratchDir: places.scratchDir,
+    layers,
+    ...(inputs.code === undefined ? {} : { code: inputs.code }),
+    binds: [...asked, ...inputs.binds],
+  });
+  const owner = ids === null ? null : { ids, userNamespaceFd: slot.userNamespaceFd };
+  mountRootfs(system, rootfs, { owner });
+  return rootfs;
+}
+
+/** Writes `config.json`; returns the host ids of the user that the command runs as. */
+function writeBundle(
+  plan: TaskPlan,
+  slot: Slot,
+  { rootfs, installation }: { readonly rootfs: RootfsPlan; readonly installation: Installation },
+): StreamOwner {
+  const { spec, pinned, places, template, command, seccompProfile, initBinary } = plan;
+  const { config: image } = pinned.image;
+  const ids = idsOf(plan, slot);
+  const hasCode = spec.code !== undefined;
+  const { home, ...user } = resolveTaskUser(
+    installation.system,
+    spec.user ?? image.user,
+    rootfs.rootfs,
+  );
+  const env = buildTaskEnv({
+    imageEnv: image.env,
+    env: spec.env,
+    id: places.id,
+    hostname: spec.hostname ?? places.id,
+    hasCode,
+    hasPayload: spec.payload !== undefined,
+    hasConfig: spec.config !== undefined,
+    timeoutMs: spec.limits.timeoutMs,
+    memoryBytes: spec.limits.memoryBytes,
+    tty: spec.tty,
+    ...(home === undefined ? {} : { home }),
+  });
+  const config = buildConfig({
+    template,
+    spec,
+    id: places.id,
+    rootfs: rootfs.rootfs,
+    ids,
+    cgroupsPath: places.cgroupsPath,
+    binds: rootfs.binds,
+    user,
+    command,
+    env,
+    cwd: resolveWorkdir({ workdir: spec.workdir, hasCode, image }),
+    host: {
+      hardLimits: installation.host.hardLimits,
+      architecture: process.arch === 'arm64' ? 'arm64' : 'x64',
+    },
+    ...(seccompProfile === undefined ? {} : { seccompProfile }),
+    ...(initBinary === undefined ? {} : { initBinary }),
+  });
+  mkdirSync(places.bundle, { mode: 0o700 });
+  writeFileSync(`${places.bundle}/config.json`, toConfigJson(config), { mode: 0o600 });
+  const base = ids?.base ?? 0;
+  return { uid: base + user.uid, gid: base + user.gid };
+}

@@ -1,0 +1,36 @@
+/** Who the command runs as: names are looked up in the image's own files, each path resolved beneath its root. */
+import { openSync, readSync } from 'node:fs';
+import { errnoCodeOf } from '../core/errors.ts';
+import { type ResolvedUser, resolveUser } from '../oci/resolve-user.ts';
+import type { System } from '../sys/system.ts';
+
+/** Where docker's rules stop reading, too: a user database of a task image is small. */
+const MAX_DATABASE_BYTES = 1024 * 1024;
+
+/** @param user `name|uid[:group|gid]`; empty: root. @param rootfs The mounted root filesystem. */
+export function resolveTaskUser(system: System, user: string, rootfs: string): ResolvedUser {
+  const root = openSync(rootfs, 'r');
+  try {
+    const read = (path: string) => readBeneath(system, root, path);
+    return resolveUser(user, read('etc/passwd'), read('etc/group'));
+  } finally {
+    system.close(root);
+  }
+}
+
+/** Empty where the image has no such file. */
+function readBeneath(system: System, root: number, path: string): string {
+  let fd: number;
+  try {
+    fd = system.openInRoot(root, path);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return '';
+    throw error;
+  }
+  try {
+    const text = Buffer.alloc(MAX_DATABASE_BYTES);
+    return text.toString('utf8', 0, readSync(fd, text));
+  } finally {
+    system.close(fd);
+  }
+}

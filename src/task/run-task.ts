@@ -1,0 +1,255 @@
+/** `runTask`: one task from a spec to its result record. The library's main entry. */
+import type { Readable, Writable } from 'node:stream';
+import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
+import type { LayoutOptions } from '../core/layout.ts';
+import type { TaskInput } from '../spec/task-input.ts';
+import { ownIdentity } from '../sys/processes.ts';
+import { startTimer } from './deadline-timer.ts';
+import { decideVerdict, isRetryable, signalName } from './decide-verdict.ts';
+import { safeListener, type TaskListener } from './events.ts';
+import { type Execution, executeTask } from './execute-task.ts';
+import { type Installation, openInstallation } from './installation.ts';
+import { PhaseClock } from './phase-clock.ts';
+import { planTask, type TaskPlan } from './plan-task.ts';
+import { createRecord, RECORD_VERSION, replaceRecord, type TaskRecord } from './record.ts';
+import { type Removal, removeTask } from './remove-task.ts';
+import type { TaskResult } from './result.ts';
+import { TaskStopper } from './stop-task.ts';
+import { OutputMeter } from './task-output.ts';
+import type { TaskTerminal } from './terminal-streams.ts';
+
+export interface RunTaskOptions extends LayoutOptions {
+  /** Abort: TERM, and KILL after the stop timeout; the verdict is `cancelled`. */
+  readonly signal?: AbortSignal;
+  /** Abort: KILL at once. */
+  readonly killSignal?: AbortSignal;
+  /** The task is `timed_out` at this moment at the latest: milliseconds since 1970. */
+  readonly deadline?: number;
+  readonly onEvent?: TaskListener;
+  /** What the task reads, with `interactive`. */
+  readonly stdin?: Readable;
+  /** Where output goes while the task runs. They are not ended. */
+  readonly stdout?: Writable;
+  readonly stderr?: Writable;
+  /** Keep output for the result (`captureBytes` bounds it). Default: true unless `stdout` or `stderr` is given. */
+  readonly capture?: boolean;
+  /** With `tty`: the terminal to follow. */
+  readonly terminal?: TaskTerminal;
+}
+
+/** Of a task that never had a cgroup. */
+const NO_USAGE = {
+  cpuUserMs: null,
+  cpuSystemMs: null,
+  memoryPeakBytes: null,
+  pidsPeak: null,
+  oomKills: null,
+  ioReadBytes: null,
+  ioWriteBytes: null,
+};
+
+/** A task that has ended, and what is still to be done about it. */
+export interface EndedTask {
+  readonly result: TaskResult;
+  /** Removes what the task left; with `remove: 'async'` this is still to be called. Never rejects. */
+  readonly remove: () => Promise<Removal>;
+}
+
+/**
+ * Runs one task and resolves to its result record once it has ended and, with `remove: 'sync'` (the default), is removed.
+ *
+ * Rejects with a {@link StackshimError} of kind invalid, not_found, denied, conflict, unavailable or aborted only before the
+ * task has a record: nothing has happened then. From there on it always resolves; a task that could not be started is
+ * `setup_failed`. With `remove: 'async'` the result comes before removal, which goes on and ends with a `removed` event.
+ * Any number of tasks may run in one process, in worker threads too; none blocks the event loop.
+ */
+export async function runTask(input: TaskInput, options: RunTaskOptions = {}): Promise<TaskResult> {
+  const { result, remove } = await runTaskAndLeave(input, options);
+  // Without a caller to wait for it: it never rejects, and its event tells how it went.
+  if (input.remove === 'async') void remove();
+  return result;
+}
+
+/** {@link runTask} for a caller that carries out an asynchronous removal itself. */
+export async function runTaskAndLeave(
+  input: TaskInput,
+  options: RunTaskOptions = {},
+): Promise<EndedTask> {
+  const clock = new PhaseClock();
+  const installation = openInstallation(options);
+  if (isAborted(options)) {
+    throw new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'run task: aborted before it began');
+  }
+  const plan = await planTask(installation, input);
+  const startedAt = new Date();
+  const record = toRecord(plan, startedAt);
+  try {
+    createRecord(installation.layout, plan.places, record);
+  } catch (error) {
+    const full = errnoCodeOf(error) === 'ENOSPC';
+    const code = full ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_SYSTEM';
+    throw toStackshimError(error, code, `create task ${plan.places.id}`);
+  }
+  return await runRecorded({ installation, plan, record, options, clock, startedAt });
+}
+
+interface RunContext {
+  readonly installation: Installation;
+  readonly plan: TaskPlan;
+  readonly record: TaskRecord;
+  readonly options: RunTaskOptions;
+  readonly clock: PhaseClock;
+  readonly startedAt: Date;
+}
+
+/** From here on nothing rejects: whatever happens is in the result. */
+async function runRecorded(context: RunContext): Promise<EndedTask> {
+  const { installation, plan, options, clock } = context;
+  const { spec, pinned, places } = plan;
+  const { id } = places;
+  const emit = safeListener(options.onEvent);
+  const { stack, revision, image } = pinned;
+  emit({ type: 'accepted', id, stack, revision, image: image.digest });
+  const stopped = new AbortController();
+  const stopper = new TaskStopper({
+    ...installation,
+    graceMs: spec.stopTimeoutMs,
+    onStop(cause) {
+      emit({ type: 'stopping', id, cause });
+      stopped.abort();
+    },
+  });
+  const output = toOutputMeter(context, { emit, onLimit: () => stopper.kill('output_limited') });
+  const disarm = armStops(options, stopper);
+  installation.system.becomeSubreaper();
+  const execution = await executeTask(plan, {
+    installation,
+    clock,
+    stopper,
+    output,
+    emit,
+    signal: stopped.signal,
+    stdin: options.stdin,
+    terminal: options.terminal,
+  });
+  disarm();
+  const ended = toResult(context, { execution, stopper, output });
+  const remove = () => removeEnded(context, execution, emit);
+  if (spec.remove === 'async') {
+    emit({ type: 'finished', id, result: ended });
+    return { result: ended, remove };
+  }
+  const removal = await remove();
+  const result = { ...ended, phasesMs: clock.times(), ...removal };
+  emit({ type: 'finished', id, result });
+  return { result, remove: () => Promise.resolve(removal) };
+}
+
+function toRecord({ spec, pinned, places, runtime, command }: TaskPlan, now: Date): TaskRecord {
+  const inputs = [spec.payload, spec.config].filter((input) => input !== undefined);
+  return {
+    version: RECORD_VERSION,
+    id: places.id,
+    owner: ownIdentity(),
+    stack: pinned.stack,
+    revision: pinned.revision,
+    image: pinned.image.digest,
+    runtime,
+    bindCount: spec.mounts.length + inputs.length,
+    command,
+    labels: spec.labels,
+    createdAt: now.toISOString(),
+    kept: false,
+  };
+}
+
+function toOutputMeter(
+  { plan, options }: RunContext,
+  { emit, onLimit }: { readonly emit: TaskListener; readonly onLimit: () => void },
+): OutputMeter {
+  const { stdout, stderr, capture = stdout === undefined && stderr === undefined } = options;
+  const { spec, places } = plan;
+  return new OutputMeter({
+    limitBytes: spec.limits.outputBytes,
+    captureBytes: capture ? spec.captureBytes : null,
+    sinks: { ...(stdout && { stdout }), ...(stderr && { stderr }) },
+    onChunk: (stream, chunk) => emit({ type: 'output', id: places.id, stream, chunk }),
+    onLimit,
+  });
+}
+
+const isAborted = ({ signal, killSignal }: RunTaskOptions) =>
+  signal?.aborted === true || killSignal?.aborted === true;
+
+/** Listens to whatever of the caller's may end the task. Returns what stops the listening. */
+function armStops(options: RunTaskOptions, stopper: TaskStopper): () => void {
+  const { signal, killSignal, deadline } = options;
+  const stop = () => stopper.stop('cancelled');
+  const kill = () => stopper.kill('cancelled');
+  signal?.addEventListener('abort', stop, { once: true });
+  killSignal?.addEventListener('abort', kill, { once: true });
+  const cancelTimer =
+    deadline === undefined
+      ? undefined
+      : startTimer(deadline - Date.now(), () => stopper.stop('timed_out'));
+  // They may have been aborted while the task was being planned.
+  if (signal?.aborted) stop();
+  if (killSignal?.aborted) kill();
+  return () => {
+    signal?.removeEventListener('abort', stop);
+    killSignal?.removeEventListener('abort', kill);
+    cancelTimer?.();
+  };
+}
+
+/** The result of an ended task that nothing has been removed of yet. */
+function toResult(
+  { plan, clock, startedAt }: RunContext,
+  ended: {
+    readonly execution: Execution;
+    readonly stopper: TaskStopper;
+    readonly output: OutputMeter;
+  },
+): TaskResult {
+  const { execution, stopper, output } = ended;
+  const { pinned, places } = plan;
+  const { exit, usage, wallMs } = execution;
+  const { cause: stopCause } = stopper;
+  const verdict = decideVerdict({ exit, stopCause, oomKills: usage?.oomKills ?? null });
+  // What went wrong with a task that was stopped meanwhile follows from the stop.
+  const error = stopCause === null ? execution.error : null;
+  return {
+    id: places.id,
+    stack: pinned.stack,
+    revision: pinned.revision,
+    image: pinned.image.digest,
+    verdict,
+    exitCode: exit?.exitCode ?? null,
+    signal: exit === null || exit.signal === null ? null : signalName(exit.signal),
+    retryable: isRetryable(error),
+    error: error?.toJSON() ?? null,
+    startedAt: startedAt.toISOString(),
+    finishedAt: new Date().toISOString(),
+    phasesMs: clock.times(),
+    usage: { wallMs: wallMs === null ? null : Math.round(wallMs), ...(usage ?? NO_USAGE) },
+    output: output.summary(),
+    removed: false,
+    leftovers: [places.taskDir, places.scratchDir],
+  };
+}
+
+async function removeEnded(
+  { installation, plan, record, clock }: RunContext,
+  execution: Execution,
+  emit: TaskListener,
+): Promise<Removal> {
+  clock.enter('remove');
+  const { places, runtime, spec } = plan;
+  const { bindCount } = record;
+  if (spec.keep) replaceRecord(places, { ...record, kept: true });
+  const removal = await removeTask(installation, { places, bindCount, runtime, keep: spec.keep });
+  // While something of the task is left it may use the slot's ids: then the slot goes when the task is reaped.
+  if (removal.removed || spec.keep) execution.slot?.release();
+  emit({ type: 'removed', id: places.id, ...removal });
+  return removal;
+}
