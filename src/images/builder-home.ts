@@ -40,7 +40,7 @@ export async function prepareBuilderHome(
     // The run state counts mounts that went with their namespace; with it gone buildah starts from what is there.
     for (const stale of [work, `${home}/run`]) await rm(stale, { recursive: true, force: true });
     for (const directory of [home, work, `${work}/tmp`, `${home}/helpers`, tmpDir(layout)]) {
-      await ensureDirectory(directory, 0o700);
+      await ensureDirectory(directory, 0o755);
     }
     await writeConfiguration(home);
   });

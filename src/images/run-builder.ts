@@ -66,7 +66,8 @@ export async function runBuilder(
     ...(signal === undefined ? {} : { signal }),
   });
   system.close(writeEnd);
-  const exitCode = await ended.finally(() => drain.ended);
+  // The pipe ends when the last process that could write to it is gone.
+  const [exitCode] = await Promise.all([ended, drain.ended]);
   lines.end();
   if (signal?.aborted) throw toAborted(`run ${program}`);
   if (exitCode !== 0) throw toFailed(program, exitCode, lines.tail);

@@ -7,6 +7,7 @@ import { type Layout, stackDir, tmpDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
+import { readCurrentGeneration, revisionIn } from './generations.ts';
 import { readImage } from './image-files.ts';
 import { nextNumber, readNumbers } from './numbered-files.ts';
 import { withStacksLock } from './stacks-lock.ts';
@@ -116,16 +117,22 @@ async function writeNewRevision(layout: Layout, entry: Revision): Promise<void> 
   await syncDirectory(directory);
 }
 
-/** Takes back a revision that never became current. Its image stays until collection. */
+/**
+ * Takes back a revision that is not current; its image stays until collection.
+ * Returns false, and leaves it, when it is current after all.
+ */
 export async function removeRevision(
   layout: Layout,
   system: System,
   entry: Pick<Revision, 'stack' | 'revision'>,
-): Promise<void> {
-  const remove = () =>
-    guardDisk(`remove revision ${entry.revision} of ${entry.stack}`, async () => {
+): Promise<boolean> {
+  const remove = async (): Promise<boolean> => {
+    if (revisionIn(readCurrentGeneration(layout), entry.stack) === entry.revision) return false;
+    await guardDisk(`remove revision ${entry.revision} of ${entry.stack}`, async () => {
       await unlink(revisionFile(layout, entry.stack, entry.revision));
       await syncDirectory(stackDir(layout, entry.stack));
     });
-  await withStacksLock(layout, remove, { system });
+    return true;
+  };
+  return await withStacksLock(layout, remove, { system });
 }
