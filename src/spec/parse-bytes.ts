@@ -1,7 +1,7 @@
 /** Quantities of bytes as docker writes them. */
 import { invalidField } from './invalid-field.ts';
 
-const BYTES = /^(\d{1,16}(?:\.\d{1,9})?) ?(?:([kmgt])(?:i?b)?|b)?$/i;
+const BYTES = /^(\d{1,16}(?:\.\d{1,9})?)(?: ?(?:([kmgt])(?:i?b)?|b))?$/i;
 const POWER_OF_1024: Readonly<Record<string, number>> = { k: 1, m: 2, g: 3, t: 4 };
 
 export interface ByteBounds {

@@ -1,0 +1,148 @@
+/** What the policy and the host let a task have. */
+import { describe, expect, test } from 'vitest';
+import { admitTaskSpec, type HostLimits } from '../../src/spec/admit-task-spec.ts';
+import { parsePolicy } from '../../src/spec/parse-policy.ts';
+import { parseTaskSpec } from '../../src/spec/parse-task-spec.ts';
+import { requireAllowedBindSource, requireAllowedBundle } from '../../src/spec/permissions.ts';
+
+const host: HostLimits = {
+  memoryBytes: 2_147_483_648,
+  cpus: 2,
+  hardLimits: { RLIMIT_NOFILE: 20_000, RLIMIT_NPROC: Number.POSITIVE_INFINITY },
+  canRaiseLimits: false,
+};
+
+function admit(input: object, policy: object = {}, on: HostLimits = host) {
+  return admitTaskSpec(parseTaskSpec({ stack: 's', ...input }), parsePolicy(policy), on);
+}
+
+const denied = (field: string, asked: unknown, allowed: unknown) =>
+  expect.objectContaining({
+    code: 'ERR_STACKSHIM_SPEC_DENIED',
+    kind: 'denied',
+    details: { field, asked, allowed },
+  });
+
+describe('limits', () => {
+  test('come from the policy where the task does not say', () => {
+    expect(admit({}).limits).toEqual({
+      memoryBytes: 536_870_912,
+      cpus: 1,
+      pids: 256,
+      timeoutMs: 3_600_000,
+      outputBytes: 67_108_864,
+    });
+    expect(admit({ memory: '64m' }, { defaults: { memory: '1g', pids: 8 } }).limits).toMatchObject({
+      memoryBytes: 67_108_864,
+      pids: 8,
+    });
+  });
+
+  test('a default is never above what the host has', () => {
+    const small = { ...host, memoryBytes: 268_435_456, cpus: 0.5 };
+    expect(admit({}, {}, small).limits).toMatchObject({ memoryBytes: 268_435_456, cpus: 0.5 });
+  });
+
+  test('the maximum and the host’s own size can be had, and no more', () => {
+    expect(admit({ memory: 2_147_483_648, cpus: 2 }).limits).toMatchObject({
+      memoryBytes: 2_147_483_648,
+      cpus: 2,
+    });
+    expect(() => admit({ memory: '3g' })).toThrow(denied('memory', 3_221_225_472, 2_147_483_648));
+    expect(() => admit({ cpus: 2.5 })).toThrow(denied('cpus', 2.5, 2));
+  });
+
+  test.each([
+    ['memory', { memory: '65m' }, { memory: '64m' }, [68_157_440, 67_108_864]],
+    ['cpus', { cpus: 1.5 }, { cpus: 1 }, [1.5, 1]],
+    ['pidsLimit', { pidsLimit: 65 }, { pids: 64 }, [65, 64]],
+    ['timeout', { timeout: '11m' }, { timeout: '10m' }, [660_000, 600_000]],
+    ['outputLimit', { outputLimit: '2k' }, { output: '1k' }, [2048, 1024]],
+  ])('%s above the policy’s maximum is denied', (field, input, maxima, [asked, allowed]) => {
+    expect(() => admit(input, { maxima })).toThrow(denied(field, asked, allowed));
+  });
+});
+
+describe('ulimits', () => {
+  test('above the host’s hard limit are denied where they cannot be raised', () => {
+    expect(admit({ ulimits: ['nofile=20000', 'nproc=-1', 'core=-1'] }).ulimits).toHaveLength(3);
+    expect(() => admit({ ulimits: ['nofile=1024:20001'] })).toThrow(
+      denied('ulimits', 'RLIMIT_NOFILE=20001', 20_000),
+    );
+    expect(() => admit({ ulimits: ['nofile=-1'] })).toThrow(
+      denied('ulimits', 'RLIMIT_NOFILE=Infinity', 20_000),
+    );
+  });
+
+  test('and let through where they can', () => {
+    const able = { ...host, canRaiseLimits: true };
+    expect(admit({ ulimits: ['nofile=-1'] }, {}, able).ulimits).toHaveLength(1);
+  });
+});
+
+describe('permissions', () => {
+  test('without a policy file a local root may have what docker would give', () => {
+    const input = {
+      volumes: ['/etc:/x:ro'],
+      network: 'host',
+      userns: 'host',
+      capAdd: ['SYS_ADMIN'],
+      securityOpt: ['seccomp=unconfined', 'no-new-privileges=false'],
+      runtime: 'crun',
+      bundle: 'default',
+    };
+    expect(admit(input)).toMatchObject({ network: 'host', userns: 'host' });
+  });
+
+  test.each<[string, object, object, [string, string | string[]]]>([
+    ['runtime', { runtime: '/opt/runc' }, {}, ['/opt/runc', ['runc', 'crun', 'runsc']]],
+    ['runtime', { runtime: 'crun' }, { runtimes: ['runc'] }, ['crun', ['runc']]],
+    ['bundle', { bundle: 'fuse' }, {}, ['fuse', ['default']]],
+    ['bundle', { bundle: 'default' }, { bundles: [] }, ['default', []]],
+    ['network', { network: 'host' }, { networks: ['none'] }, ['host', ['none']]],
+    ['userns', { userns: 'host' }, { userns: ['auto'] }, ['host', ['auto']]],
+    ['mounts', { volumes: ['/srvx:/x'] }, { bindSources: ['/srv'] }, ['/srvx', ['/srv']]],
+    ['mounts', { volumes: ['/srv/../etc:/x'] }, { bindSources: ['/srv'] }, ['/etc', ['/srv']]],
+    ['mounts', { volumes: ['/srv:/x'] }, { bindSources: [] }, ['/srv', []]],
+    [
+      'capAdd',
+      { capAdd: ['SYS_ADMIN'] },
+      { capAdd: ['NET_RAW'] },
+      ['CAP_SYS_ADMIN', ['CAP_NET_RAW']],
+    ],
+    ['capAdd', { capAdd: ['ALL'] }, { capAdd: ['NET_RAW'] }, ['ALL', ['CAP_NET_RAW']]],
+    ['securityOpt', { securityOpt: ['seccomp=/p'] }, { seccomp: ['bundle'] }, ['file', ['bundle']]],
+    [
+      'securityOpt',
+      { securityOpt: ['seccomp=unconfined'] },
+      { seccomp: ['bundle', 'file'] },
+      ['unconfined', ['bundle', 'file']],
+    ],
+    [
+      'securityOpt',
+      { securityOpt: ['no-new-privileges=false'] },
+      { newPrivileges: false },
+      ['no-new-privileges=false', 'no-new-privileges=true'],
+    ],
+  ])('%s %j under %j is denied', (field, input, allow, [asked, allowed]) => {
+    expect(() => admit(input, { allow })).toThrow(denied(field, asked, allowed));
+  });
+
+  test('what a permission names is allowed', () => {
+    const allow = { bindSources: ['/srv'], capAdd: ['NET_RAW'], runtimes: ['/opt/runc'] };
+    const input = { volumes: ['/srv/a:/x', '/srv:/y'], capAdd: ['NET_RAW'], runtime: '/opt/runc' };
+    expect(admit(input, { allow }).mounts).toHaveLength(2);
+  });
+
+  test('bundles and resolved bind sources can be asked for by themselves', () => {
+    const { allow } = parsePolicy({ allow: { bindSources: ['/srv'], bundles: ['default'] } });
+    requireAllowedBundle(allow, 'default');
+    requireAllowedBindSource(allow, '/srv/x');
+    expect(() => requireAllowedBundle(allow, 'fuse')).toThrow(
+      denied('bundle', 'fuse', ['default']),
+    );
+    expect(() => requireAllowedBindSource(allow, '/etc/shadow')).toThrow(
+      denied('mounts', '/etc/shadow', ['/srv']),
+    );
+  });
+});

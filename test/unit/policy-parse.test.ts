@@ -1,0 +1,133 @@
+/** The policy: from what a file holds, and from the file itself. */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parsePolicy } from '../../src/spec/parse-policy.ts';
+import { DEFAULT_POLICY } from '../../src/spec/policy.ts';
+import { readPolicy } from '../../src/spec/read-policy.ts';
+
+const invalid = (details: object) =>
+  expect.objectContaining({
+    code: 'ERR_STACKSHIM_POLICY_INVALID',
+    details: expect.objectContaining(details),
+  });
+
+describe('parsePolicy', () => {
+  test('every field is optional', () => {
+    expect(parsePolicy({})).toEqual(DEFAULT_POLICY);
+    expect(parsePolicy({ defaults: {}, maxima: {}, allow: {} })).toEqual(DEFAULT_POLICY);
+  });
+
+  test('every field', () => {
+    const policy = parsePolicy({
+      defaults: { memory: '256m', cpus: 0.5, pids: 64, timeout: '10m', output: '1m' },
+      maxima: { memory: '1g', cpus: '2', pids: 1024, timeout: '1h', output: '64m' },
+      allow: {
+        bundles: [],
+        runtimes: ['/opt/runc'],
+        bindSources: ['/srv/data/', '/mnt'],
+        networks: ['none'],
+        userns: ['auto'],
+        capAdd: ['net_raw'],
+        seccomp: ['bundle'],
+        newPrivileges: false,
+      },
+    });
+    expect(policy).toEqual({
+      defaults: {
+        memoryBytes: 268_435_456,
+        cpus: 0.5,
+        pids: 64,
+        timeoutMs: 600_000,
+        outputBytes: 1_048_576,
+      },
+      maxima: {
+        memoryBytes: 1_073_741_824,
+        cpus: 2,
+        pids: 1024,
+        timeoutMs: 3_600_000,
+        outputBytes: 67_108_864,
+      },
+      allow: {
+        bundles: [],
+        runtimes: ['/opt/runc'],
+        bindSources: ['/srv/data', '/mnt'],
+        networks: ['none'],
+        userns: ['auto'],
+        capAdd: ['CAP_NET_RAW'],
+        seccomp: ['bundle'],
+        newPrivileges: false,
+      },
+    });
+  });
+
+  test('a default above its maximum is lowered to it', () => {
+    const { defaults } = parsePolicy({ maxima: { memory: '64m', timeout: '5s', pids: 8 } });
+    expect(defaults).toEqual({
+      ...DEFAULT_POLICY.defaults,
+      memoryBytes: 67_108_864,
+      timeoutMs: 5000,
+      pids: 8,
+    });
+  });
+
+  test.each<[string, unknown]>([
+    ['policy', null],
+    ['policy', []],
+    ['tenants', { tenants: {} }],
+    ['defaults.disk', { defaults: { disk: '1g' } }],
+    ['defaults.memory', { defaults: { memory: '1m' } }],
+    ['maxima.timeout', { maxima: { timeout: -1 } }],
+    ['maxima.pids', { maxima: { pids: 1.5 } }],
+    ['maxima.cpus', { maxima: { cpus: 'all' } }],
+    ['allow.networks[0]', { allow: { networks: ['bridge'] } }],
+    ['allow.capAdd[0]', { allow: { capAdd: ['EVERYTHING'] } }],
+    ['allow.bindSources[0]', { allow: { bindSources: ['data'] } }],
+    ['allow.newPrivileges', { allow: { newPrivileges: 'no' } }],
+    ['allow.runtimes', { allow: { runtimes: 'runc' } }],
+  ])('refuses %s', (field, input) => {
+    expect(() => parsePolicy(input)).toThrow(invalid({ field }));
+  });
+});
+
+describe('readPolicy', () => {
+  let folder: string;
+  let file: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'stackshim-policy-'));
+    file = join(folder, 'policy.json');
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  test('without a file the defaults hold', () => {
+    expect(readPolicy(file)).toBe(DEFAULT_POLICY);
+  });
+
+  test('reads a file', () => {
+    writeFileSync(file, '{"defaults":{"memory":"64m"}}', { mode: 0o644 });
+    expect(readPolicy(file).defaults.memoryBytes).toBe(67_108_864);
+  });
+
+  test.each(['', '{', 'null', '{"defaults":{"memory":"x"}}', '{"unknown":1}'])(
+    'refuses a file that holds %j',
+    (text) => {
+      writeFileSync(file, text);
+      expect(() => readPolicy(file)).toThrow(invalid({}));
+    },
+  );
+
+  test('refuses what others may write, what is too large and what is no file', () => {
+    writeFileSync(file, '{}');
+    chmodSync(file, 0o666);
+    expect(() => readPolicy(file)).toThrow(invalid({ file }));
+    chmodSync(file, 0o620);
+    expect(() => readPolicy(file)).toThrow(invalid({ file }));
+    chmodSync(file, 0o644);
+    writeFileSync(file, ' '.repeat(1_048_577));
+    expect(() => readPolicy(file)).toThrow(invalid({ file }));
+    rmSync(file);
+    mkdirSync(file);
+    expect(() => readPolicy(file)).toThrow(invalid({ file }));
+  });
+});

@@ -1,0 +1,226 @@
+/** A whole task, from what a user gave to a TaskSpec. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { StackshimError } from '../../src/core/errors.ts';
+import { parseTaskSpec } from '../../src/spec/parse-task-spec.ts';
+import { TASK_INPUT_FIELDS } from '../../src/spec/task-input.ts';
+
+const fails = (field: string) =>
+  expect.objectContaining({
+    code: 'ERR_STACKSHIM_SPEC_INVALID',
+    kind: 'invalid',
+    details: expect.objectContaining({ field }),
+  });
+
+describe('parseTaskSpec', () => {
+  test('the least task, with every default', () => {
+    expect(parseTaskSpec({ stack: 'python-3.13' })).toEqual({
+      stack: { name: 'python-3.13' },
+      command: [],
+      env: {},
+      limits: {},
+      ulimits: [],
+      mounts: [],
+      tmpfs: [],
+      readOnly: false,
+      network: 'none',
+      capAdd: [],
+      capDrop: [],
+      noNewPrivileges: true,
+      userns: 'auto',
+      init: false,
+      labels: {},
+      tty: false,
+      interactive: false,
+      stopTimeoutMs: 10_000,
+      runtime: 'runc',
+      keep: false,
+      remove: 'sync',
+      captureBytes: 1_048_576,
+    });
+  });
+
+  test('every field', () => {
+    const input = {
+      stack: 'python-3.13@rev:3',
+      command: ['python3', '-c', 'print("ü")', ''],
+      id: 'job_1',
+      env: { A: '1' },
+      memory: '256m',
+      cpus: 0.5,
+      pidsLimit: 64,
+      ulimits: ['nofile=1024:2048'],
+      timeout: '1m30s',
+      stopTimeout: 0,
+      outputLimit: '64k',
+      captureBytes: 0,
+      workdir: '/srv/../srv/app/',
+      user: 'nobody:nogroup',
+      hostname: 'worker-1.local',
+      mounts: ['type=bind,src=/a,dst=/x'],
+      volumes: ['/b:/y:ro'],
+      tmpfs: ['/z:size=1m'],
+      readOnly: true,
+      network: 'host',
+      capAdd: ['net_raw'],
+      capDrop: ['ALL'],
+      securityOpt: ['seccomp=/p.json', 'no-new-privileges=false'],
+      userns: 'host',
+      init: true,
+      labels: { job: '7' },
+      tty: true,
+      interactive: true,
+      runtime: '/opt/runc',
+      bundle: 'default',
+      code: 'relative/dir',
+      payload: '{"n":1}',
+      configFile: '/c.json',
+      keep: true,
+      remove: 'async',
+    };
+    expect(Object.keys(input).concat('payloadFile').sort()).toEqual([...TASK_INPUT_FIELDS].sort());
+    expect(parseTaskSpec(input)).toEqual({
+      stack: { name: 'python-3.13', revision: 3 },
+      command: ['python3', '-c', 'print("ü")', ''],
+      id: 'job_1',
+      env: { A: '1' },
+      limits: {
+        memoryBytes: 268_435_456,
+        cpus: 0.5,
+        pids: 64,
+        timeoutMs: 90_000,
+        outputBytes: 65_536,
+      },
+      ulimits: [{ type: 'RLIMIT_NOFILE', soft: 1024, hard: 2048 }],
+      stopTimeoutMs: 0,
+      captureBytes: 0,
+      workdir: '/srv/app',
+      user: 'nobody:nogroup',
+      hostname: 'worker-1.local',
+      mounts: [
+        { source: '/a', target: '/x', readOnly: false },
+        { source: '/b', target: '/y', readOnly: true },
+      ],
+      tmpfs: [{ target: '/z', sizeBytes: 1_048_576, exec: false }],
+      readOnly: true,
+      network: 'host',
+      capAdd: ['CAP_NET_RAW'],
+      capDrop: ['ALL'],
+      seccomp: '/p.json',
+      noNewPrivileges: false,
+      userns: 'host',
+      init: true,
+      labels: { job: '7' },
+      tty: true,
+      interactive: true,
+      runtime: '/opt/runc',
+      bundle: 'default',
+      code: 'relative/dir',
+      payload: { kind: 'text', text: '{"n":1}' },
+      config: { kind: 'file', path: '/c.json' },
+      keep: true,
+      remove: 'async',
+    });
+  });
+
+  test('a field that is undefined is absent', () => {
+    expect(parseTaskSpec({ stack: 's', memory: undefined, id: undefined })).toEqual(
+      parseTaskSpec({ stack: 's' }),
+    );
+  });
+
+  test.each<[string, unknown]>([
+    ['task', null],
+    ['task', 'python'],
+    ['task', []],
+    ['stack', {}],
+    ['stack', { stack: 7 }],
+    ['stack', { stack: 'No Such' }],
+    ['colour', { stack: 's', colour: 'red' }],
+    ['constructor', { stack: 's', constructor: 1 }],
+    ['command', { stack: 's', command: 'true' }],
+    ['command[1]', { stack: 's', command: ['a', 1] }],
+    ['command[1]', { stack: 's', command: ['a', 'b\0'] }],
+    ['command[0]', { stack: 's', command: [''] }],
+    ['command[0]', { stack: 's', command: ['x'.repeat(131_072)] }],
+    ['command', { stack: 's', command: Array.from({ length: 8193 }, () => 'x') }],
+    ['command', { stack: 's', command: Array.from({ length: 11 }, () => 'x'.repeat(100_000)) }],
+    ['id', { stack: 's', id: '../x' }],
+    ['id', { stack: 's', id: '' }],
+    ['env.A', { stack: 's', env: { A: 1 } }],
+    ['env', { stack: 's', env: { 'A B': '1' } }],
+    ['env', { stack: 's', env: JSON.parse('{"__proto__":"1"}') }],
+    ['env', { stack: 's', env: ['A=1'] }],
+    ['labels', { stack: 's', labels: JSON.parse('{"__proto__":"1"}') }],
+    ['labels', { stack: 's', labels: { ' ': '1' } }],
+    ['memory', { stack: 's', memory: '4095k' }],
+    ['memory', { stack: 's', memory: -1 }],
+    ['memory', { stack: 's', memory: true }],
+    ['memory', { stack: 's', memory: 'lots' }],
+    ['cpus', { stack: 's', cpus: 0 }],
+    ['pidsLimit', { stack: 's', pidsLimit: -1 }],
+    ['ulimits[0]', { stack: 's', ulimits: ['nofile'] }],
+    ['timeout', { stack: 's', timeout: 0 }],
+    ['timeout', { stack: 's', timeout: -5 }],
+    ['timeout', { stack: 's', timeout: Number.NaN }],
+    ['timeout', { stack: 's', timeout: '721h' }],
+    ['timeout', { stack: 's', timeout: 'soon' }],
+    ['stopTimeout', { stack: 's', stopTimeout: '2h' }],
+    ['outputLimit', { stack: 's', outputLimit: 0 }],
+    ['captureBytes', { stack: 's', captureBytes: '65m' }],
+    ['workdir', { stack: 's', workdir: 'app' }],
+    ['user', { stack: 's', user: 'a b' }],
+    ['hostname', { stack: 's', hostname: '-x' }],
+    ['hostname', { stack: 's', hostname: 'x'.repeat(65) }],
+    ['mounts[0]', { stack: 's', mounts: [7] }],
+    ['mounts[0]', { stack: 's', mounts: [{ type: 'bind', source: '/a' }] }],
+    ['mounts[0]', { stack: 's', mounts: [{ type: 'volume', source: 'a', target: '/b' }] }],
+    ['mounts[0] target', { stack: 's', mounts: [{ type: 'bind', source: '/a', target: '/proc' }] }],
+    ['network', { stack: 's', network: 'bridge' }],
+    ['capAdd[0]', { stack: 's', capAdd: ['ROOT'] }],
+    ['securityOpt', { stack: 's', securityOpt: ['apparmor=x'] }],
+    ['userns', { stack: 's', userns: 'private' }],
+    ['tty', { stack: 's', tty: 'yes' }],
+    ['runtime', { stack: 's', runtime: 'youki' }],
+    ['bundle', { stack: 's', bundle: '../default' }],
+    ['code', { stack: 's', code: '' }],
+    ['code', { stack: 's', code: 'a\0' }],
+    ['payload', { stack: 's', payload: 'x', payloadFile: '/x' }],
+    ['payload', { stack: 's', payload: 'x'.repeat(16_777_217) }],
+    ['configFile', { stack: 's', configFile: '' }],
+    ['remove', { stack: 's', remove: 'later' }],
+  ])('refuses %s', (field, input) => {
+    expect(() => parseTaskSpec(input)).toThrow(fails(field));
+  });
+
+  test('the sentence names field and value', () => {
+    expect(() => parseTaskSpec({ stack: 's', memory: '3m' })).toThrow(
+      'memory "3m": less than the least allowed, 4194304 bytes',
+    );
+    expect(() => parseTaskSpec({ stack: 's', colour: 1 })).toThrow(
+      'colour: there is no such field',
+    );
+    expect(() => parseTaskSpec({ stack: 's', memory: true })).toThrow(
+      'memory: not a string and not a number',
+    );
+  });
+
+  test('anything at all ends in a spec or in one typed error', () => {
+    const fields = fc.constantFrom(...TASK_INPUT_FIELDS, '__proto__', 'toString');
+    const input = fc.dictionary(
+      fields,
+      fc.oneof(fc.anything(), fc.string(), fc.array(fc.string())),
+    );
+    fc.assert(
+      fc.property(input, (given) => {
+        try {
+          parseTaskSpec({ stack: 's', ...given });
+        } catch (error) {
+          expect(error).toBeInstanceOf(StackshimError);
+          expect(error).toMatchObject({ code: 'ERR_STACKSHIM_SPEC_INVALID' });
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
