@@ -18,11 +18,12 @@ export const buildNeeds = [
 /** @type {Need} the host's own OCI runtime: the fallback for the patched one */
 export const runcNeed = { program: 'runc', package: 'runc' };
 
-/** @type {readonly Need[]} what the test lanes take on top: both other runtimes and a rootfs in one file */
+/** @type {readonly Need[]} what the test lanes take on top: other runtimes, a rootfs in one file, the judge of the Vagrantfile */
 export const testNeeds = [
   runcNeed,
   { program: 'crun', package: 'crun' },
   { program: 'busybox', package: 'busybox-static' },
+  { program: 'vagrant', package: 'vagrant' },
 ];
 
 /**

@@ -1,0 +1,37 @@
+/** The Vagrantfile is one that Vagrant itself accepts. Requires: vagrant; no provider and no box. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+const vagrantfile = readFileSync(join(import.meta.dirname, '../../Vagrantfile'), 'utf8');
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stackshim-vagrant-'));
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+function validate(text: string): number | null {
+  const cwd = join(folder, 'project');
+  mkdirSync(cwd);
+  writeFileSync(join(cwd, 'Vagrantfile'), text);
+  const env = { ...process.env, VAGRANT_HOME: join(folder, 'home') };
+  return spawnSync('vagrant', ['validate', '--ignore-provider'], { cwd, env }).status;
+}
+
+it('is accepted by vagrant validate', () => {
+  expect(validate(vagrantfile)).toBe(0);
+});
+
+it('would not be accepted with a setting that does not exist', () => {
+  expect(validate(vagrantfile.replace('config.vm.box =', 'config.vm.boxx ='))).toBe(1);
+});
+
+it('provisions with the command of the README', () => {
+  expect(vagrantfile).toContain('npm run quickstart');
+});
