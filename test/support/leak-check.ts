@@ -21,8 +21,9 @@ export interface LeakCheckOptions {
 const staysByDesign: readonly RegExp[] = [
   /^mount \S+\/layers\/[0-9a-f]{64} \(erofs /,
   /^mount \/run\/lock\/stackshim\/\d+\.userns \(nsfs /,
-  /^file \S+\/layers\/[0-9a-f]{64}\/?$/,
-  /^file \S+\/(layers|tasks|runtime|locks|tmp|scratch|build)\/$/,
+  /^file \S+\/layers\/[0-9a-f]{64}(\/|\.lock)?$/,
+  /^file \S+\/(layers|tasks|runtime|runtime-versions|locks|tmp|scratch|build)\/$/,
+  /^file \S+\/runtime-versions\/[^/]+$/,
   /^file \S+\/locks\/[^/]+$/,
 ];
 
