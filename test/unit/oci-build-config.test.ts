@@ -1,0 +1,257 @@
+/** What a configuration says for the options a task may have. */
+import { describe, expect, test } from 'vitest';
+import { buildConfig } from '../../src/oci/build-config.ts';
+import { buildContainerConfig } from '../../src/oci/build-container-config.ts';
+import { toConfigJson } from '../../src/oci/config-json.ts';
+import { loadTemplate } from '../../src/oci/load-template.ts';
+import { testIds, toConfigInput } from '../support/oci-config-input.ts';
+
+const build = (task: object, more = {}) => buildConfig(toConfigInput(task, more));
+const types = (task: object) => build(task).linux.namespaces.map(({ type }) => type);
+const at = (task: object, destination: string) =>
+  build(task).mounts.find((mount) => mount.destination === destination);
+
+describe('isolation by default', () => {
+  const config = build({});
+
+  test('every namespace, and the slot’s ids', () => {
+    expect(types({})).toEqual(['pid', 'mount', 'ipc', 'uts', 'cgroup', 'network', 'user']);
+    const mapping = [{ containerID: 0, hostID: testIds.base, size: 65_536 }];
+    expect(config.linux.uidMappings).toEqual(mapping);
+    expect(config.linux.gidMappings).toEqual(mapping);
+  });
+
+  test('limits without swap, and no devices', () => {
+    expect(config.linux.resources).toEqual({
+      devices: [{ allow: false, access: 'rwm' }],
+      memory: { limit: 536_870_912, swap: 536_870_912 },
+      cpu: { quota: 100_000, period: 100_000 },
+      pids: { limit: 256 },
+    });
+  });
+
+  test('nine capabilities, none inheritable or ambient, no new privileges', () => {
+    const names = 'CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETGID SETPCAP SETUID';
+    const held = names.split(' ').map((name) => `CAP_${name}`);
+    expect(config.process.capabilities).toEqual({
+      bounding: held,
+      permitted: held,
+      effective: held,
+    });
+    expect(config.process.noNewPrivileges).toBe(true);
+  });
+
+  test('paths of the kernel are masked or read-only', () => {
+    expect(config.linux.maskedPaths).toEqual(
+      expect.arrayContaining(['/proc/kcore', '/proc/keys', '/proc/interrupts', '/sys/firmware']),
+    );
+    expect(config.linux.readonlyPaths).toEqual(
+      expect.arrayContaining(['/proc/sys', '/proc/sysrq-trigger']),
+    );
+  });
+
+  test('a native allow-list whose rules without arguments are one', () => {
+    const { seccomp } = config.linux;
+    expect(seccomp?.defaultAction).toBe('SCMP_ACT_ERRNO');
+    expect(seccomp?.architectures).toEqual(['SCMP_ARCH_X86_64']);
+    const plain = seccomp?.syscalls.filter(
+      ({ args, action }) => !args && action === 'SCMP_ACT_ALLOW',
+    );
+    expect(plain).toHaveLength(1);
+    const names = plain?.[0]?.names ?? [];
+    expect(names).toEqual(expect.arrayContaining(['read', 'statx', 'execve', 'rseq', 'futex']));
+    for (const name of [
+      'mount',
+      'umount2',
+      'unshare',
+      'setns',
+      'ptrace',
+      'bpf',
+      'keyctl',
+      'add_key',
+      'userfaultfd',
+      'io_uring_setup',
+      'perf_event_open',
+      'kexec_load',
+      'init_module',
+      'open_by_handle_at',
+      'socket',
+      'clone',
+      'personality',
+      'syslog',
+    ]) {
+      expect(names).not.toContain(name);
+    }
+  });
+
+  test('the root is writable and the hostname is the id', () => {
+    expect(config.root).toEqual({ path: '/run/stackshim/tasks/t1/rootfs', readonly: false });
+    expect(config.hostname).toBe('t1');
+    expect(config.linux.cgroupsPath).toBe('/stackshim-test/t1');
+  });
+});
+
+describe('options', () => {
+  test('limits', () => {
+    const task = { memory: '8m', cpus: 0.001 + 0.01, pidsLimit: 7 };
+    expect(build(task).linux.resources).toMatchObject({
+      memory: { limit: 8_388_608, swap: 8_388_608 },
+      cpu: { quota: 1100, period: 100_000 },
+      pids: { limit: 7 },
+    });
+    expect(build({ cpus: 0.01 }).linux.resources.cpu.quota).toBe(1000);
+    expect(build({ cpus: 2.5 }).linux.resources.cpu.quota).toBe(250_000);
+  });
+
+  test('host namespaces', () => {
+    expect(types({ network: 'host' })).not.toContain('network');
+    expect(types({ userns: 'host' })).not.toContain('user');
+    expect(build({ userns: 'host' }).linux).not.toHaveProperty('uidMappings');
+    expect(at({ network: 'host', userns: 'host' }, '/sys')?.type).toBe('sysfs');
+    expect(at({ network: 'host' }, '/sys')).toEqual({
+      destination: '/sys',
+      type: 'bind',
+      source: '/sys',
+      options: ['rbind', 'rprivate', 'nosuid', 'noexec', 'nodev', 'rro'],
+    });
+  });
+
+  test('mounts follow the template’s, shallow before deep', () => {
+    const task = { volumes: ['/h:/a/b/c', '/i:/z:ro'], tmpfs: ['/a:size=1m'] };
+    const { mounts } = build(task);
+    const base = loadTemplate('default').config.mounts.length;
+    expect(mounts.slice(base).map(({ destination }) => destination)).toEqual([
+      '/a',
+      '/z',
+      '/a/b/c',
+    ]);
+    expect(at(task, '/a')).toEqual({
+      destination: '/a',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'nodev', 'mode=1777', 'noexec', 'size=1048576'],
+    });
+    expect(at({ tmpfs: ['/a:exec,mode=700'] }, '/a')?.options).toEqual([
+      'nosuid',
+      'nodev',
+      'mode=700',
+    ]);
+  });
+
+  test('binds inherit the host’s flags in a user namespace and set them without one', () => {
+    expect(at({ volumes: ['/i:/z:ro'] }, '/z')?.options).toEqual(['rbind', 'rprivate']);
+    expect(at({ volumes: ['/i:/z:ro'], userns: 'host' }, '/z')?.options).toEqual([
+      'rbind',
+      'rprivate',
+      'nosuid',
+      'nodev',
+      'ro',
+    ]);
+    expect(at({ volumes: ['/i:/z'], userns: 'host' }, '/z')?.options).toContain('rw');
+  });
+
+  test('capabilities as docker combines them', () => {
+    const bounding = (task: object) => build(task).process.capabilities.bounding;
+    expect(bounding({ capAdd: ['NET_RAW'], capDrop: ['KILL'] })).toContain('CAP_NET_RAW');
+    expect(bounding({ capAdd: ['NET_RAW'], capDrop: ['KILL'] })).not.toContain('CAP_KILL');
+    expect(bounding({ capDrop: ['ALL'] })).toEqual([]);
+    expect(bounding({ capDrop: ['ALL'], capAdd: ['CHOWN'] })).toEqual(['CAP_CHOWN']);
+    expect(bounding({ capAdd: ['ALL'] })).toHaveLength(41);
+    expect(bounding({ capAdd: ['ALL'], capDrop: ['SYS_ADMIN'] })).toHaveLength(40);
+  });
+
+  test('another user than root has no capability in effect', () => {
+    const user = { uid: 1000, gid: 1000, additionalGids: [50] };
+    const { process } = build({ capAdd: ['NET_RAW'] }, { user });
+    expect(process.user).toEqual(user);
+    expect(process.capabilities.bounding).toContain('CAP_NET_RAW');
+    expect(process.capabilities.effective).toEqual([]);
+    expect(process.capabilities.permitted).toEqual([]);
+  });
+
+  test('ids outside the mapped range are refused', () => {
+    const invalid = expect.objectContaining({
+      code: 'ERR_STACKSHIM_SPEC_INVALID',
+      details: { field: 'user', value: 65_536 },
+    });
+    for (const user of [
+      { uid: 65_536, gid: 0, additionalGids: [] },
+      { uid: 0, gid: 65_536, additionalGids: [] },
+      { uid: 0, gid: 0, additionalGids: [65_536] },
+    ]) {
+      expect(() => build({}, { user })).toThrow(invalid);
+      expect(build({ userns: 'host' }, { user }).process.user).toEqual(user);
+    }
+  });
+
+  test('limits of the process, clamped to the host’s', () => {
+    expect(build({}).process.rlimits).toEqual([
+      { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
+      { type: 'RLIMIT_NOFILE', soft: 1024, hard: 20_000 },
+    ]);
+    expect(build({ ulimits: ['nofile=30000', 'nproc=5:-1'] }).process.rlimits).toEqual([
+      { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
+      { type: 'RLIMIT_NOFILE', soft: 20_000, hard: 20_000 },
+      { type: 'RLIMIT_NPROC', soft: 5, hard: Number.POSITIVE_INFINITY },
+    ]);
+  });
+
+  test('an init program goes before the command', () => {
+    const config = build({ init: true, command: ['a', 'b'] });
+    expect(config.process.args).toEqual(['/dev/stackshim-init', '--', 'a', 'b']);
+    expect(config.mounts).toContainEqual({
+      destination: '/dev/stackshim-init',
+      type: 'bind',
+      source: '/usr/bin/tini-static',
+      options: ['rbind', 'rprivate'],
+    });
+    expect(build({ command: ['a', 'b'] }).process.args).toEqual(['a', 'b']);
+  });
+
+  test('tty, working directory, read-only root, hostname, new privileges', () => {
+    const config = build({
+      tty: true,
+      workdir: '/srv',
+      readOnly: true,
+      hostname: 'h',
+      securityOpt: ['no-new-privileges=false'],
+    });
+    expect(config.process).toMatchObject({ terminal: true, cwd: '/srv', noNewPrivileges: false });
+    expect(config.root.readonly).toBe(true);
+    expect(config.hostname).toBe('h');
+  });
+});
+
+test('nothing of the container depends on the command', () => {
+  const first = toConfigInput({ command: ['/bin/a'], env: { A: '1' }, workdir: '/x', user: '0' });
+  const second = toConfigInput({ command: ['/bin/b', 'c'] }, { env: ['B=2'] });
+  expect(buildContainerConfig(first)).toEqual(buildContainerConfig(second));
+  expect(buildContainerConfig(first)).not.toHaveProperty('process');
+});
+
+test('a caller that forgot what the spec asks for is told so', () => {
+  const internal = expect.objectContaining({ code: 'ERR_STACKSHIM_INTERNAL' });
+  expect(() => buildConfig(toConfigInput({ securityOpt: ['seccomp=/p'] }))).toThrow(internal);
+  const { initBinary: _, ...input } = toConfigInput({ init: true });
+  expect(() => buildConfig(input)).toThrow(internal);
+});
+
+test('an unlimited limit is written as the kernel’s RLIM_INFINITY, and nothing else is touched', () => {
+  const json = toConfigJson(build({ ulimits: ['core=-1'], command: ['echo', '\\u0000unlimited'] }));
+  expect(json).toContain(
+    '{"type":"RLIMIT_CORE","soft":18446744073709551615,"hard":18446744073709551615}',
+  );
+  expect(JSON.parse(json).process.args).toEqual(['echo', '\\u0000unlimited']);
+});
+
+test('templates by name', () => {
+  expect(loadTemplate('default').config.ociVersion).toBe('1.0.2');
+  for (const name of ['nope', '', '__proto__', 'toString', '../default']) {
+    expect(() => loadTemplate(name)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_STACKSHIM_SPEC_INVALID',
+        details: { field: 'bundle', value: name, known: ['default'] },
+      }),
+    );
+  }
+});
