@@ -1,0 +1,107 @@
+/** The doctor: what this host can and cannot guarantee. */
+import { readFileSync } from 'node:fs';
+import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
+import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
+import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+import type { Layout } from '../core/layout.ts';
+import { readHostFacts } from '../sys/host-facts.ts';
+import { linuxSystem } from '../sys/linux-system.ts';
+import { type MountEntry, readMounts } from '../sys/mountinfo.ts';
+import type { System } from '../sys/system.ts';
+import { type Check, failed, optional, required, warned } from './diagnose/check.ts';
+import { checkControllers, checkSwapLimit } from './diagnose/check-cgroups.ts';
+import {
+  checkFilesystem,
+  checkHardLimits,
+  checkKernelVersion,
+  checkRoot,
+  checkSeccomp,
+  checkUserNamespaces,
+} from './diagnose/check-kernel.ts';
+import { checkRuntime, checkTools } from './diagnose/check-programs.ts';
+import { checkDiskLimit, checkFreeSpace, checkPolicy } from './diagnose/check-storage.ts';
+import { probeMounts } from './diagnose/probe-mounts.ts';
+
+export type { Check, CheckStatus } from './diagnose/check.ts';
+
+export interface Diagnosis {
+  readonly checks: readonly Check[];
+  /** False when a required check failed. */
+  readonly canRunTasks: boolean;
+}
+
+/**
+ * Looks at the host and tries what tasks need; leaves nothing behind. Meant for root: others get what can be told without.
+ * Never rejects for a fault of the host: that is a finding.
+ */
+export async function diagnoseHost(
+  layout: Layout,
+  system: System = linuxSystem,
+): Promise<Diagnosis> {
+  const mounts = readMounts();
+  const checks = [
+    ...checkKernel(),
+    ...checkCgroups(mounts),
+    ...(await checkPrograms(layout, mounts)),
+    ...(await checkMounts(system, layout)),
+    checkFreeSpace(layout),
+    checkDiskLimit(layout),
+    checkPolicy(layout),
+  ];
+  return { checks, canRunTasks: !checks.some((c) => c.required && c.status === 'fail') };
+}
+
+function checkKernel(): readonly Check[] {
+  const facts = readHostFacts();
+  const filesystems = readFileSync('/proc/filesystems', 'utf8');
+  const modules = readOptional(`/lib/modules/${facts.kernelRelease}/modules.dep`) ?? '';
+  return [
+    checkRoot(facts),
+    checkKernelVersion(facts),
+    checkFilesystem('overlay', filesystems, modules),
+    checkFilesystem('erofs', filesystems, modules),
+    checkUserNamespaces(readOptional('/proc/sys/user/max_user_namespaces')),
+    checkSeccomp(readOptional('/proc/sys/kernel/seccomp/actions_avail')),
+    checkHardLimits(facts),
+  ];
+}
+
+function checkCgroups(mounts: readonly MountEntry[]): readonly Check[] {
+  let driver: CgroupDriver;
+  try {
+    driver = openCgroupDriver(mounts);
+  } catch (error) {
+    if (!(error instanceof StackshimError)) throw error;
+    const hint = 'mount cgroup2 at /sys/fs/cgroup';
+    return [failed(required('cgroup controllers'), messageOf(error), hint)];
+  }
+  return [checkControllers(driver), checkSwapLimit(driver, mounts)];
+}
+
+async function checkPrograms(
+  layout: Layout,
+  mounts: readonly MountEntry[],
+): Promise<readonly Check[]> {
+  const isHybrid = mounts.some(({ mountPoint }) => mountPoint === '/sys/fs/cgroup/unified');
+  return [
+    await checkRuntime('runc', { layout, isHybrid }),
+    await checkRuntime('crun', { layout, isHybrid }),
+    await checkRuntime('runsc', { layout, isHybrid }),
+    ...checkTools(process.env['PATH']),
+  ];
+}
+
+async function checkMounts(system: System, layout: Layout): Promise<readonly Check[]> {
+  if (readHostFacts().isRoot) return await probeMounts(system, layout);
+  const message = 'not tried: only root can mount layers';
+  return [warned(optional('mounts'), message, 'run stackshim doctor as root')];
+}
+
+function readOptional(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

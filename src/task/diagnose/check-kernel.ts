@@ -1,0 +1,86 @@
+/** Whether this user and this kernel can run tasks: judged from facts and from texts of /proc. Pure. */
+import { type HostFacts, isKernelAtLeast } from '../../sys/host-facts.ts';
+import { type Check, failed, optional, passed, required, warned } from './check.ts';
+
+const NEWER_KERNEL = 'boot a kernel of version 5.19 or later, as Debian 12 and 13 have';
+const ENOUGH_DESCRIPTORS = 4096;
+
+export function checkRoot(facts: HostFacts): Check {
+  return facts.isRoot
+    ? passed(required('root'), 'running as root')
+    : failed(required('root'), 'not running as root', 'run it as root (sudo stackshim …)');
+}
+
+/** The mount API and idmapped mounts of overlay's layers are what decides. */
+export function checkKernelVersion(facts: HostFacts): Check {
+  const message = `Linux ${facts.kernelRelease} on ${facts.architecture}`;
+  return isKernelAtLeast(facts, 5, 19)
+    ? passed(required('kernel'), message)
+    : failed(required('kernel'), `${message}: older than 5.19`, NEWER_KERNEL);
+}
+
+/** `filesystems` is the text of /proc/filesystems. A module that is not loaded yet is not listed: `modules` are those that can be. */
+export function checkFilesystem(
+  name: 'overlay' | 'erofs',
+  filesystems: string,
+  modules: string,
+): Check {
+  const subject = required(name);
+  const listed = filesystems.split('\n').some((line) => line.split('\t')[1] === name);
+  if (listed) return passed(subject, `the kernel has ${name}`);
+  return modules.includes(`/${name}.ko`)
+    ? passed(subject, `the kernel loads ${name} as a module`)
+    : failed(
+        subject,
+        `the kernel has no ${name}`,
+        `boot a kernel with ${name}, or load its module`,
+      );
+}
+
+/** `maximum` is the text of /proc/sys/user/max_user_namespaces; undefined when there is no such file. */
+export function checkUserNamespaces(maximum: string | undefined): Check {
+  const subject = required('user namespaces');
+  if (maximum === undefined) {
+    return failed(subject, 'the kernel has no user namespaces', 'boot a kernel that has them');
+  }
+  return Number(maximum) > 0
+    ? passed(subject, `up to ${maximum.trim()} of them`)
+    : failed(
+        subject,
+        'user namespaces are turned off',
+        'set the sysctl user.max_user_namespaces above 0',
+      );
+}
+
+/** `actions` is the text of /proc/sys/kernel/seccomp/actions_avail; undefined when there is no such file. */
+export function checkSeccomp(actions: string | undefined): Check {
+  const subject = required('seccomp');
+  const available = actions?.trim().split(' ') ?? [];
+  const missing = ['errno', 'allow'].filter((action) => !available.includes(action));
+  return missing.length === 0
+    ? passed(subject, 'the kernel filters system calls')
+    : failed(
+        subject,
+        'the kernel cannot filter system calls',
+        'boot a kernel with CONFIG_SECCOMP_FILTER',
+      );
+}
+
+export function checkHardLimits(facts: HostFacts): Check {
+  const subject = optional('hard limits');
+  const files = facts.hardLimits['RLIMIT_NOFILE'] ?? 0;
+  if (files < ENOUGH_DESCRIPTORS) {
+    const message = `this process may open ${files} files: too few for many tasks at once`;
+    return warned(
+      subject,
+      message,
+      'raise the hard limit on open files (ulimit -Hn, LimitNOFILE=)',
+    );
+  }
+  if (facts.canRaiseLimits) return passed(subject, "a task's limits can be set freely");
+  return warned(
+    subject,
+    'without CAP_SYS_RESOURCE no limit of a task can be above those of this process',
+    'grant CAP_SYS_RESOURCE, or raise the hard limits of whoever starts stackshim',
+  );
+}

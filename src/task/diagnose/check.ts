@@ -1,0 +1,44 @@
+/** What one look at the host found. */
+
+export type CheckStatus = 'ok' | 'warn' | 'fail';
+
+export interface Check {
+  /** What was looked at: `kernel`, `cgroup controllers`, `runtime runc`, … */
+  readonly name: string;
+  readonly status: CheckStatus;
+  readonly message: string;
+  /** What to do about it; absent when all is well. */
+  readonly hint?: string;
+  /** Whether tasks cannot run when it fails. */
+  readonly required: boolean;
+}
+
+interface Subject {
+  readonly name: string;
+  readonly required: boolean;
+}
+
+/** A part of the host without which no task runs. */
+export const required = (name: string): Subject => ({ name, required: true });
+/** A part of the host that some tasks or commands want. */
+export const optional = (name: string): Subject => ({ name, required: false });
+
+export const passed = (subject: Subject, message: string): Check => ({
+  ...subject,
+  status: 'ok',
+  message,
+});
+
+export const warned = (subject: Subject, message: string, hint: string): Check => ({
+  ...subject,
+  status: 'warn',
+  message,
+  hint,
+});
+
+export const failed = (subject: Subject, message: string, hint: string): Check => ({
+  ...subject,
+  status: 'fail',
+  message,
+  hint,
+});

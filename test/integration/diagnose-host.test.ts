@@ -1,0 +1,160 @@
+/** The doctor on this machine, and on a kernel that refuses what this one can. */
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Layout } from '../../src/core/layout.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { readMounts } from '../../src/sys/mountinfo.ts';
+import { type System, SystemError } from '../../src/sys/system.ts';
+import { type Diagnosis, diagnoseHost } from '../../src/task/diagnose-host.ts';
+
+let layout: Layout;
+/** Mounts below the test's own folder: others come and go while this runs. */
+const ownMounts = () =>
+  readMounts()
+    .map(({ mountPoint }) => mountPoint)
+    .filter((mountPoint) => mountPoint.startsWith(layout.root));
+const openFiles = () => readdirSync('/proc/self/fd').length;
+const find = ({ checks }: Diagnosis, name: string) => checks.find((check) => check.name === name);
+
+beforeEach(() => {
+  const root = mkdtempSync('/var/tmp/stackshim-doctor-test-');
+  layout = { root, run: `${root}/run`, policyFile: `${root}/policy.json`, slots: `${root}/slots` };
+});
+afterEach(() => {
+  expect(ownMounts()).toEqual([]);
+  expect(readdirSync(layout.root).filter((name) => name.startsWith('.'))).toEqual([]);
+  rmSync(layout.root, { recursive: true });
+});
+
+test('this machine can run tasks, and the doctor leaves nothing behind', async () => {
+  await diagnoseHost(layout);
+  const before = openFiles();
+  const diagnosis = await diagnoseHost(layout);
+  expect(openFiles()).toBe(before);
+  expect(diagnosis.canRunTasks).toBe(true);
+  expect(diagnosis.checks.map(({ name }) => name)).toEqual([
+    'root',
+    'kernel',
+    'overlay',
+    'erofs',
+    'user namespaces',
+    'seccomp',
+    'hard limits',
+    'cgroup controllers',
+    'swap limit',
+    'runtime runc',
+    'runtime crun',
+    'runtime runsc',
+    'mkfs.erofs',
+    'buildah',
+    'mmdebstrap',
+    'EROFS layers',
+    'idmapped layers',
+    'overlay of layers',
+    'free space',
+    'disk limit',
+    'policy',
+  ]);
+  for (const check of diagnosis.checks) {
+    expect(check.message).not.toBe('');
+    expect(check.hint !== undefined).toBe(check.status !== 'ok');
+  }
+});
+
+test('a root folder that is not there yet is no fault', async () => {
+  const diagnosis = await diagnoseHost({ ...layout, root: `${layout.root}/a/b` });
+  expect(diagnosis.canRunTasks).toBe(true);
+});
+
+test('an invalid policy file is a finding', async () => {
+  writeFileSync(layout.policyFile, '{');
+  const diagnosis = await diagnoseHost(layout);
+  expect(find(diagnosis, 'policy')).toMatchObject({ status: 'fail', required: true });
+  expect(diagnosis.canRunTasks).toBe(false);
+});
+
+test('a runtime that is too old, or is none, is a finding', async () => {
+  mkdirSync(`${layout.root}/runtimes`);
+  const program = `${layout.root}/runtimes/runc`;
+  writeFileSync(program, "#!/bin/sh\nprintf 'runc version 1.0.3\\nspec: 1.0.2\\n'\n");
+  chmodSync(program, 0o755);
+  writeFileSync(`${layout.root}/runtimes/crun`, '#!/bin/false\n', { mode: 0o755 });
+  const diagnosis = await diagnoseHost(layout);
+  expect(find(diagnosis, 'runtime runc')).toMatchObject({ status: 'fail', required: true });
+  expect(diagnosis.canRunTasks).toBe(false);
+});
+
+test('a kernel that cannot map ids is a finding', async () => {
+  const system: System = {
+    ...linuxSystem,
+    idmapMount: () => {
+      throw new SystemError('mount_setattr', 22, 'EINVAL', 'idmap');
+    },
+  };
+  const diagnosis = await diagnoseHost(layout, system);
+  expect(find(diagnosis, 'EROFS layers')).toMatchObject({ status: 'ok' });
+  expect(find(diagnosis, 'idmapped layers')).toMatchObject({
+    status: 'fail',
+    message: 'mount_setattr idmap: EINVAL',
+  });
+  expect(find(diagnosis, 'overlay of layers')).toBeUndefined();
+  expect(diagnosis.canRunTasks).toBe(false);
+});
+
+test('a kernel that wants its lower layers attached will do', async () => {
+  const system: System = {
+    ...linuxSystem,
+    fsConfigFd: () => {
+      throw new SystemError('fsconfig', 22, 'EINVAL', 'lowerdir+');
+    },
+  };
+  const diagnosis = await diagnoseHost(layout, system);
+  expect(find(diagnosis, 'overlay of layers')).toMatchObject({
+    status: 'ok',
+    message: expect.stringContaining('attached for a moment'),
+  });
+  expect(diagnosis.canRunTasks).toBe(true);
+});
+
+test('a kernel that wants a loop device below EROFS will do', async () => {
+  const contexts = new Set<number>();
+  const system: System = {
+    ...linuxSystem,
+    fsOpen: (filesystem) => {
+      const fd = linuxSystem.fsOpen(filesystem);
+      contexts.delete(fd);
+      if (filesystem === 'erofs') contexts.add(fd);
+      return fd;
+    },
+    fsConfigCreate: (fd) => {
+      if (contexts.has(fd)) throw new SystemError('fsconfig', 15, 'ENOTBLK', 'create');
+      linuxSystem.fsConfigCreate(fd);
+    },
+  };
+  const diagnosis = await diagnoseHost(layout, system);
+  expect(find(diagnosis, 'EROFS layers')).toMatchObject({
+    status: 'ok',
+    message: expect.stringContaining('loop'),
+  });
+  expect(find(diagnosis, 'overlay of layers')).toMatchObject({ status: 'ok' });
+  expect(diagnosis.canRunTasks).toBe(true);
+});
+
+test('what could not be undone is told', async () => {
+  const kept: string[] = [];
+  const system: System = {
+    ...linuxSystem,
+    detachMount: (target) => {
+      kept.push(target);
+      throw new SystemError('umount2', 16, 'EBUSY', target);
+    },
+  };
+  const diagnosis = await diagnoseHost(layout, system);
+  expect(diagnosis.canRunTasks).toBe(false);
+  const told = diagnosis.checks.filter(({ message }) => message.startsWith('could not undo'));
+  expect(told.length).toBeGreaterThan(0);
+  for (const target of kept) linuxSystem.detachMount(target);
+  for (const name of readdirSync(layout.root)) {
+    if (name.startsWith('.')) rmSync(`${layout.root}/${name}`, { recursive: true });
+  }
+});

@@ -1,0 +1,132 @@
+/** What the doctor thinks of hosts that this machine is not. */
+import { describe, expect, test } from 'vitest';
+import type { CgroupDriver } from '../../src/cgroup/cgroup-driver.ts';
+import type { HostFacts } from '../../src/sys/host-facts.ts';
+import { required } from '../../src/task/diagnose/check.ts';
+import { checkControllers } from '../../src/task/diagnose/check-cgroups.ts';
+import {
+  checkFilesystem,
+  checkHardLimits,
+  checkKernelVersion,
+  checkRoot,
+  checkSeccomp,
+  checkUserNamespaces,
+} from '../../src/task/diagnose/check-kernel.ts';
+import { checkTools, judgeRuntime } from '../../src/task/diagnose/check-programs.ts';
+import { judgeFreeSpace, nearestExisting } from '../../src/task/diagnose/check-storage.ts';
+
+const facts: HostFacts = {
+  architecture: 'amd64',
+  kernelRelease: '6.12.48+deb13-amd64',
+  kernelVersion: [6, 12],
+  memoryBytes: 1e9,
+  cpus: 2,
+  hardLimits: { RLIMIT_NOFILE: 524_288 },
+  canRaiseLimits: true,
+  isRoot: true,
+  bootId: 'b',
+};
+
+test('root and the kernel decide', () => {
+  expect(checkRoot(facts)).toMatchObject({ status: 'ok', required: true });
+  expect(checkRoot({ ...facts, isRoot: false })).toMatchObject({ status: 'fail', required: true });
+  expect(checkKernelVersion(facts).status).toBe('ok');
+  const old = { ...facts, kernelRelease: '5.10.0-30-amd64', kernelVersion: [5, 10] as const };
+  expect(checkKernelVersion(old)).toMatchObject({
+    status: 'fail',
+    required: true,
+    message: 'Linux 5.10.0-30-amd64 on amd64: older than 5.19',
+  });
+});
+
+test('a filesystem may be built in, a module, or missing', () => {
+  const builtIn = 'nodev\tsysfs\nnodev\toverlay\n\text4\n\terofs\n';
+  const modules = 'kernel/fs/erofs/erofs.ko.xz: kernel/lib/lz4.ko.xz\n';
+  expect(checkFilesystem('overlay', builtIn, '').status).toBe('ok');
+  expect(checkFilesystem('erofs', builtIn, '').status).toBe('ok');
+  expect(checkFilesystem('erofs', 'nodev\tsysfs\n', modules).status).toBe('ok');
+  expect(checkFilesystem('overlay', 'nodev\tnotoverlay\n', modules)).toMatchObject({
+    status: 'fail',
+    required: true,
+  });
+});
+
+test('user namespaces and seccomp must be there and on', () => {
+  expect(checkUserNamespaces('96365\n').status).toBe('ok');
+  expect(checkUserNamespaces('0\n').status).toBe('fail');
+  expect(checkUserNamespaces(undefined).status).toBe('fail');
+  expect(checkSeccomp('kill_process kill_thread errno log allow\n').status).toBe('ok');
+  expect(checkSeccomp('kill_thread log allow\n').status).toBe('fail');
+  expect(checkSeccomp(undefined).status).toBe('fail');
+});
+
+test('hard limits only warn', () => {
+  expect(checkHardLimits(facts).status).toBe('ok');
+  const kept = { ...facts, canRaiseLimits: false };
+  expect(checkHardLimits(kept)).toMatchObject({ status: 'warn', required: false });
+  const few = { ...facts, hardLimits: { RLIMIT_NOFILE: 1024 } };
+  expect(checkHardLimits(few)).toMatchObject({ status: 'warn', required: false });
+});
+
+describe('cgroup controllers', () => {
+  const driver = (version: 1 | 2, controllers: readonly string[]): CgroupDriver => ({
+    version,
+    controllers,
+    readUsage: () => {
+      throw new Error('not asked for');
+    },
+    listProcesses: () => [],
+    existing: () => [],
+    remove: () => [],
+  });
+
+  test.each([
+    [1, ['cpu', 'cpuacct', 'memory', 'blkio', 'pids'], 'ok'],
+    [1, ['cpu', 'memory', 'pids'], 'warn'],
+    [1, ['cpu', 'cpuacct', 'memory', 'blkio'], 'fail'],
+    [2, ['cpu', 'io', 'memory', 'pids'], 'ok'],
+    [2, ['cpu', 'memory', 'pids'], 'warn'],
+    [2, ['cpu', 'pids'], 'fail'],
+    [2, [], 'fail'],
+  ] as const)('v%i with %j: %s', (version, controllers, status) => {
+    expect(checkControllers(driver(version, controllers))).toMatchObject({
+      status,
+      required: true,
+    });
+  });
+});
+
+test('a runtime with holes and crun on a hybrid host are warned of', () => {
+  const subject = required('runtime runc');
+  const runc = { kind: 'runc', path: '/usr/sbin/runc', version: '1.1.15+ds1' } as const;
+  expect(judgeRuntime(runc, { subject, isHybrid: true })).toMatchObject({
+    status: 'warn',
+    message: expect.stringContaining('CVE-2025-31133'),
+  });
+  const patched = { ...runc, version: '1.3.6+ds1' };
+  expect(judgeRuntime(patched, { subject, isHybrid: true }).status).toBe('ok');
+  const crun = { kind: 'crun', path: '/usr/bin/crun', version: '1.21' } as const;
+  expect(judgeRuntime(crun, { subject, isHybrid: true }).status).toBe('warn');
+  expect(judgeRuntime(crun, { subject, isHybrid: false }).status).toBe('ok');
+});
+
+test('each tool is looked for by its own name', () => {
+  expect(checkTools('').map(({ name }) => name)).toEqual(['mkfs.erofs', 'buildah', 'mmdebstrap']);
+});
+
+test('free space fails, warns or passes', () => {
+  const mib = 1024 * 1024;
+  expect(judgeFreeSpace('/r', 99 * mib)).toMatchObject({ status: 'fail', required: true });
+  expect(judgeFreeSpace('/r', 100 * mib).status).toBe('warn');
+  expect(judgeFreeSpace('/r', 2047 * mib).status).toBe('warn');
+  expect(judgeFreeSpace('/r', 2048 * mib)).toMatchObject({
+    status: 'ok',
+    message: '2048 MiB free for /r',
+  });
+});
+
+test('looks for the nearest folder that exists', () => {
+  expect(nearestExisting('/nowhere/at/all')).toBe('/');
+  expect(nearestExisting('/proc/none')).toBe('/proc');
+  expect(nearestExisting('/')).toBe('/');
+});
