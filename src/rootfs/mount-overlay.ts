@@ -4,6 +4,7 @@ import type { IdRange, LayerSource, OverlayMount } from '../core/mount.ts';
 import { loopMountLayer } from '../layers/loop-mount-layer.ts';
 import { openLayerFile } from '../layers/open-layer-file.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
+import { needsLoopDevice } from '../sys/linux-mounts.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from '../sys/system.ts';
 
 /** Root of the task, as the host sees it. */
@@ -114,7 +115,7 @@ function openLower(
 ): Fd {
   const fd =
     layer.kind === 'file'
-      ? (openLayerFile(system, layer.path) ?? openThroughLoop(system, layer.path, place))
+      ? openFile(system, layer.path, place)
       : system.openTreeClone(layer.path, { recursive: false });
   try {
     if (owner !== null) system.idmapMount(fd, owner.userNamespaceFd);
@@ -123,6 +124,15 @@ function openLower(
     throw error;
   }
   return fd;
+}
+
+function openFile(system: System, file: string, place: string): Fd {
+  try {
+    return openLayerFile(system, file);
+  } catch (error) {
+    if (!needsLoopDevice(error)) throw error;
+    return openThroughLoop(system, file, place);
+  }
 }
 
 /** For kernels that mount EROFS from block devices alone. */
