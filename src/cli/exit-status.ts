@@ -1,0 +1,59 @@
+/** Exit statuses: `run` follows docker, every other command has 0 ok, 1 failed, 2 invalid, 3 not found, 4 conflict or busy. */
+import { constants } from 'node:os';
+import type { ErrorKind } from '../core/error-codes.ts';
+import type { StackshimError } from '../core/errors.ts';
+import type { TaskResult } from '../task/result.ts';
+
+/** `run` when stackshim itself fails, usage errors included. */
+export const SHIM_FAILED = 125;
+export const USAGE_ERROR = 2;
+
+const NOT_EXECUTABLE = 126;
+const NOT_FOUND = 127;
+const TIMED_OUT = 124;
+const KILLED = 128 + constants.signals.SIGKILL;
+
+const statusOfKind: Readonly<Record<ErrorKind, number>> = {
+  invalid: USAGE_ERROR,
+  not_found: 3,
+  conflict: 4,
+  denied: 1,
+  exhausted: 1,
+  unavailable: 1,
+  aborted: 1,
+  internal: 1,
+};
+
+/** For every command but `run`. */
+export const statusOfError = (error: StackshimError): number => statusOfKind[error.kind];
+
+/** @param stopSignal The signal that made `run` cancel the task. */
+export function statusOfResult(result: TaskResult, stopSignal: NodeJS.Signals | undefined): number {
+  switch (result.verdict) {
+    case 'succeeded':
+    case 'failed':
+      return result.exitCode ?? SHIM_FAILED;
+    case 'signaled':
+      return 128 + signalNumber(result.signal);
+    case 'timed_out':
+      return TIMED_OUT;
+    case 'oom_killed':
+    case 'output_limited':
+      return KILLED;
+    case 'cancelled':
+      return 128 + signalNumber(stopSignal ?? 'SIGTERM');
+    case 'setup_failed':
+      return statusOfSetupFailure(result);
+  }
+}
+
+function statusOfSetupFailure({ error }: TaskResult): number {
+  if (error?.code === 'ERR_STACKSHIM_COMMAND_NOT_FOUND') return NOT_FOUND;
+  if (error?.code === 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE') return NOT_EXECUTABLE;
+  return SHIM_FAILED;
+}
+
+function signalNumber(name: string | null): number {
+  const known = Object.entries(constants.signals).find(([candidate]) => candidate === name);
+  return known?.[1] ?? Number(name?.slice('SIG'.length) ?? 0);
+}

@@ -1,0 +1,142 @@
+/** The options of `run`, and the task input that they make. Names follow `docker run` wherever docker has the thing. */
+import { readFileSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import { messageOf, StackshimError } from '../core/errors.ts';
+import { parseEnvEntries, parseEnvFile } from '../spec/parse-env.ts';
+import { parseLabelEntries } from '../spec/parse-labels.ts';
+import type { TaskInput } from '../spec/task-input.ts';
+
+/** What commander hands over: only what was given is set. */
+export interface RunOptions {
+  readonly env?: readonly string[];
+  readonly envFile?: readonly string[];
+  readonly memory?: string;
+  readonly cpus?: string;
+  readonly pidsLimit?: string;
+  readonly ulimit?: readonly string[];
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly hostname?: string;
+  readonly mount?: readonly string[];
+  readonly volume?: readonly string[];
+  readonly tmpfs?: readonly string[];
+  readonly readOnly?: boolean;
+  readonly network?: string;
+  readonly capAdd?: readonly string[];
+  readonly capDrop?: readonly string[];
+  readonly securityOpt?: readonly string[];
+  readonly userns?: string;
+  readonly init?: boolean;
+  readonly label?: readonly string[];
+  readonly interactive?: boolean;
+  readonly tty?: boolean;
+  readonly name?: string;
+  readonly stopTimeout?: string;
+  readonly runtime?: string;
+  readonly bundle?: string;
+  readonly timeout?: string;
+  readonly outputLimit?: string;
+  readonly code?: string;
+  readonly payload?: string;
+  readonly payloadFile?: string;
+  readonly configFile?: string;
+  readonly keep?: boolean;
+  readonly remove?: string;
+  // what becomes of the result
+  readonly result?: string;
+  readonly json?: boolean;
+  readonly events?: string;
+}
+
+const several = (value: string, before: readonly string[] = []) => [...before, value];
+
+/** [flags, description]; a value in `<>` with `…` behind its name may be given more than once. */
+const optionTable: readonly (readonly [flags: string, description: string])[] = [
+  ['-e, --env <K=V…>', 'set an environment variable; K alone takes the value from here'],
+  ['--env-file <file…>', 'read environment variables from a file'],
+  ['-m, --memory <size>', 'memory limit, swap included: 256m'],
+  ['--cpus <number>', 'processors: 0.5'],
+  ['--pids-limit <number>', 'most processes and threads at once'],
+  ['--ulimit <type=soft:hard…>', 'a resource limit: nofile=1024:2048'],
+  ['-w, --workdir <path>', 'working directory in the task'],
+  ['-u, --user <user>', 'name|uid[:group|gid]'],
+  ['--hostname <name>', 'host name in the task'],
+  ['--mount <spec…>', 'type=bind,source=…,target=…[,readonly] or type=tmpfs,target=…'],
+  ['-v, --volume <host:task[:ro]…>', 'bind a file or folder of the host'],
+  ['--tmpfs <path[:options]…>', 'mount a tmpfs: /tmp:size=16m,mode=1777'],
+  ['--read-only', 'make the root filesystem read-only'],
+  ['--network <name>', 'none or host'],
+  ['--cap-add <capability…>', 'add a capability'],
+  ['--cap-drop <capability…>', 'drop a capability, or ALL'],
+  ['--security-opt <option…>', 'seccomp=FILE, seccomp=unconfined, no-new-privileges=false'],
+  ['--userns <mode>', 'auto (a range of ids of its own) or host'],
+  ['--init', 'run a small init program as pid 1'],
+  ['--label <K=V…>', 'label the task; stackshim ps shows labels'],
+  ['-i, --interactive', 'give the task this standard input'],
+  ['-t, --tty', 'give the task a terminal'],
+  ['--name <id>', 'id of the task; random when not given'],
+  ['--stop-timeout <duration>', 'time between TERM and KILL: 10s'],
+  ['--runtime <runtime>', 'runc, crun, runsc or a path'],
+  ['--bundle <template>', 'bundle template'],
+  ['--timeout <duration>', 'wall time: 60s'],
+  ['--output-limit <size>', 'most output of both streams; passing it ends the task: 64m'],
+  ['--code <path>', 'a directory, .tar.gz or .zip to run at /task'],
+  ['--payload <text>', 'text for the file that PAYLOAD_FILE names'],
+  ['--payload-file <file>', 'the same, from a file'],
+  ['--config-file <file>', 'the file that CONFIG_FILE names'],
+  ['--keep', 'keep the writable layer of the ended task; stackshim kill ID removes it'],
+  ['--remove <mode>', 'sync, or async: removal is left to a process of its own'],
+  ['--result <file>', 'write the result record as JSON'],
+  ['--json', 'capture output and print one JSON object'],
+  ['--events <file>', 'write events as they happen, one JSON object a line'],
+];
+
+export function defineRunOptions(command: Command): void {
+  for (const [flags, description] of optionTable) {
+    const option = new Option(flags.replace('…', ''), description);
+    if (flags.includes('…')) option.argParser(several);
+    command.addOption(option);
+  }
+}
+
+/** Reads the env files; everything else is passed on as given, for the one parser to judge. */
+export function toTaskInput(
+  stack: string,
+  command: readonly string[],
+  options: RunOptions,
+): TaskInput {
+  const { env, envFile, ulimit, mount, volume, label, name, result, json, events, ...same } =
+    options;
+  return {
+    ...same,
+    stack,
+    command,
+    env: toEnv(env, envFile),
+    ulimits: ulimit,
+    mounts: mount,
+    volumes: volume,
+    labels: label === undefined ? undefined : parseLabelEntries(label),
+    id: name,
+  };
+}
+
+/** Later files win over earlier ones, `--env` over all of them, as docker has it. */
+function toEnv(
+  entries: readonly string[] = [],
+  files: readonly string[] = [],
+): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const file of files) Object.assign(env, parseEnvFile(readEnvFile(file), process.env));
+  return Object.assign(env, parseEnvEntries(entries, process.env));
+}
+
+function readEnvFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${messageOf(error)}`, {
+      cause: error,
+      details: { field: 'envFile', path },
+    });
+  }
+}

@@ -1,0 +1,99 @@
+/** Where the output, the events and the result of `run` go. */
+import {
+  accessSync,
+  closeSync,
+  constants,
+  openSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import type { Writable } from 'node:stream';
+import { messageOf, StackshimError } from '../core/errors.ts';
+import type { TaskEvent } from '../task/events.ts';
+import type { TaskResult } from '../task/result.ts';
+import type { RunOptions } from './run-options.ts';
+
+export interface RunSinks {
+  /** For `runTask`. */
+  readonly streams: {
+    readonly stdout?: Writable;
+    readonly stderr?: Writable;
+    readonly capture?: boolean;
+  };
+  onEvent(event: TaskEvent): void;
+  /** Writes the result where it was asked for, and waits until standard output has taken everything. */
+  finish(result: TaskResult): Promise<void>;
+}
+
+/** Opens every file before a task is started: one that cannot be written must not cost a run. */
+export function openRunSinks(options: RunOptions): RunSinks {
+  const events = options.events === undefined ? undefined : openForWriting(options.events);
+  const result = options.result === undefined ? undefined : openResultFile(options.result);
+  return {
+    streams: options.json ? { capture: true } : toTerminalStreams(),
+    onEvent(event) {
+      if (events !== undefined) writeSync(events, `${JSON.stringify(toEventLine(event))}\n`);
+    },
+    async finish(record) {
+      const json = `${JSON.stringify(record)}\n`;
+      result?.write(json);
+      if (events !== undefined) closeSync(events);
+      if (options.json) process.stdout.write(json);
+      await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+    },
+  };
+}
+
+function toTerminalStreams() {
+  const { stdout, stderr } = process;
+  for (const stream of [stdout, stderr]) {
+    // Whoever read it has gone, as `head` does: the task runs on, its output is dropped.
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      stream.destroy();
+    });
+  }
+  return { stdout, stderr };
+}
+
+/** Chunks are bytes, not text: base64. */
+function toEventLine(event: TaskEvent): object {
+  const time = new Date().toISOString();
+  if (event.type !== 'output') return { time, ...event };
+  const { chunk, ...rest } = event;
+  return { time, ...rest, data: Buffer.from(chunk).toString('base64') };
+}
+
+/** A plain file is replaced in one step at the end; a pipe or device is opened now and written to then. */
+function openResultFile(path: string): { write(json: string): void } {
+  const isPlain = statSync(path, { throwIfNoEntry: false })?.isFile() ?? true;
+  if (!isPlain) {
+    const fd = openForWriting(path);
+    return { write: (json) => writeFileSync(fd, json) };
+  }
+  writable(path, () => accessSync(dirname(path), constants.W_OK));
+  return {
+    write(json) {
+      const next = `${path}.${process.pid}.tmp`;
+      writeFileSync(next, json);
+      renameSync(next, path);
+    },
+  };
+}
+
+const openForWriting = (path: string): number => writable(path, () => openSync(path, 'w', 0o644));
+
+function writable<T>(path: string, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `write ${path}: ${messageOf(error)}`, {
+      cause: error,
+      hint: 'name a file in a folder that exists and can be written to',
+      details: { path },
+    });
+  }
+}
