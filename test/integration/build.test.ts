@@ -1,0 +1,98 @@
+/** The build script in a tree of its own: what it makes, what it skips, and what a failed build leaves. */
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+const projectRoot = join(import.meta.dirname, '../..');
+let tree: string;
+
+beforeAll(() => {
+  tree = mkdtempSync(join(tmpdir(), 'stackshim-build-'));
+  const copied = [
+    'scripts',
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+  ];
+  for (const name of copied) cpSync(join(projectRoot, name), join(tree, name), { recursive: true });
+  symlinkSync(join(projectRoot, 'node_modules'), join(tree, 'node_modules'));
+  write('src/index.ts', "export { face } from '#ffi';\n");
+  write('src/sys/ffi/koffi.ts', "export const face: string = 'koffi';\n");
+  write('src/sys/ffi/bun.ts', "export const face: string = 'bun';\n");
+  write('src/cli/main.ts', cli('one'));
+});
+
+afterAll(() => {
+  rmSync(tree, { recursive: true });
+});
+
+const cli = (word: string) =>
+  `import { face } from '../index.ts';\nconsole.log('${word}', face, process.env['FROM_FILE'] ?? 'clean');\n`;
+
+function write(name: string, text: string): void {
+  mkdirSync(join(tree, name, '..'), { recursive: true });
+  writeFileSync(join(tree, name), text);
+}
+
+function build() {
+  const { status, stderr } = spawnSync(process.execPath, [join(tree, 'scripts/build.mjs')], {
+    encoding: 'utf8',
+  });
+  return {
+    status,
+    outcomes: [...stderr.matchAll(/^ {4}(built|up to date|failed after)/gm)].map(
+      (match) => match[1],
+    ),
+  };
+}
+
+function runExecutable(): string {
+  return spawnSync(join(tree, 'dist/stackshim'), { cwd: tree, encoding: 'utf8' }).stdout;
+}
+
+it('builds a library on koffi and an executable on bun:ffi from one source', () => {
+  expect(build()).toEqual({ status: 0, outcomes: ['up to date', 'built', 'built'] });
+  expect(runExecutable()).toBe('one bun clean\n');
+  const script = "import('stackshim').then((library) => console.log(library.face))";
+  const { stdout } = spawnSync(process.execPath, ['-e', script], { cwd: tree, encoding: 'utf8' });
+  expect(stdout).toBe('koffi\n');
+});
+
+it('does nothing the second time', () => {
+  expect(build()).toEqual({ status: 0, outcomes: ['up to date', 'up to date', 'up to date'] });
+});
+
+it('gives an executable that no file in the directory it is called from can steer', () => {
+  write('.env', 'FROM_FILE=steered\n');
+  write('bunfig.toml', 'preload = ["./missing.ts"]\n');
+  expect(runExecutable()).toBe('one bun clean\n');
+});
+
+it('keeps the last executable when a build fails, and leaves nothing else', () => {
+  write('src/cli/main.ts', 'export const broken = ;\n');
+  expect(build()).toEqual({ status: 1, outcomes: ['up to date', 'built', 'failed after'] });
+  expect(runExecutable()).toBe('one bun clean\n');
+  expect(readdirSync(join(tree, 'dist')).sort()).toEqual([
+    '.lib.inputs',
+    '.stackshim.inputs',
+    'lib',
+    'stackshim',
+  ]);
+});
+
+it('builds again when a source has changed', () => {
+  write('src/cli/main.ts', cli('two'));
+  expect(build()).toMatchObject({ status: 0 });
+  expect(runExecutable()).toBe('two bun clean\n');
+});
