@@ -189,6 +189,9 @@ function writeEntry(cleaning: Cleaning, entry: TarEntry): void {
     if (entry.kind === 'hardlink') cleaning.tree.lookUp(entry.linkTarget);
     checkLookups(cleaning);
   }
+  if (entry.kind === 'directory' && entry.xattrs.size > 0) {
+    cleaning.tree.markAttributed(entry.path);
+  }
   cleaning.entries += 1;
   cleaning.contentKept = true;
   encode(cleaning, entry);

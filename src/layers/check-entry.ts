@@ -29,13 +29,13 @@ export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | u
     policy.ownership === 'root'
       ? { uid: 0, gid: 0, mode: entry.kind === 'directory' ? entry.mode : entry.mode & 0o777 }
       : {};
-  return {
-    ...entry,
-    ...owner,
-    linkTarget,
-    mtime: clampTime(entry.mtime, context.mtimeCeiling),
-    xattrs: cleanXattrs(entry, policy),
-  };
+  const xattrs = cleanXattrs(entry, policy);
+  if (xattrs.size > 0 && context.tree.isAttributed(entry.path)) {
+    // mkfs.erofs would keep both values of an attribute that comes twice.
+    throw toInvalidArchive(policy, 'a folder with attributes comes twice', entry.path);
+  }
+  const mtime = clampTime(entry.mtime, context.mtimeCeiling);
+  return { ...entry, ...owner, linkTarget, mtime, xattrs };
 }
 
 /** An entry must have its place to itself: what a second one of the same name means, every reader decides differently. */

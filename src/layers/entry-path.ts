@@ -2,6 +2,9 @@
 import { type ArchiveLimits, MAX_NAME_BYTES } from './archive-limits.ts';
 import type { ByteString } from './tar-entry.ts';
 
+const WHITEOUT = '.wh.';
+const OPAQUE = '.wh..wh..opq';
+
 /**
  * The path without `.`, empty components and slashes at the end; empty for the root itself.
  * A refused one comes back as its reason.
@@ -18,7 +21,9 @@ export function parseEntryPath(
   if (components.length > limits.depth) return `more than ${limits.depth} folders deep`;
   for (const part of components) {
     if (part === '..') return 'name with ".."';
-    if (part.length > MAX_NAME_BYTES) return `name part of more than ${MAX_NAME_BYTES} bytes`;
+    // The name that a deletion hides may be as long as any.
+    const nameBytes = part.length - (part.startsWith(WHITEOUT) ? WHITEOUT.length : 0);
+    if (nameBytes > MAX_NAME_BYTES) return `name part of more than ${MAX_NAME_BYTES} bytes`;
   }
   return { path: components.join('/') };
 }
@@ -42,9 +47,6 @@ export function leadsOutside(path: ByteString, linkTarget: ByteString): boolean 
   }
   return false;
 }
-
-const WHITEOUT = '.wh.';
-const OPAQUE = '.wh..wh..opq';
 
 /** What a plain path means in a layer (image-spec, layer.md, Whiteouts). */
 export type WhiteoutMeaning =

@@ -23,6 +23,9 @@ export interface EntryTree {
   missingParents(path: ByteString): readonly ByteString[];
   /** Enters `path`, whose ancestors are all there. A path that is there changes its kind. */
   add(path: ByteString, kind: NodeKind): void;
+  /** Remembers that the folder `path` was given extended attributes. */
+  markAttributed(path: ByteString): void;
+  isAttributed(path: ByteString): boolean;
   /** Counts a look-up of `path`, whose ancestors are all there. */
   lookUp(path: ByteString): void;
 }
@@ -30,6 +33,7 @@ export interface EntryTree {
 export function createEntryTree(): EntryTree {
   const root: Node = { kind: 'directory', parent: undefined, children: 0, latest: undefined };
   const nodes = new Map<ByteString, Node>([['', root]]);
+  const attributed = new Set<ByteString>();
   let steps = 0;
   const countSteps = (folder: Node): void => {
     steps += folder.children;
@@ -67,6 +71,8 @@ export function createEntryTree(): EntryTree {
       parent.children += 1;
       nodes.set(path, { kind, parent, children: 0, latest: undefined });
     },
+    markAttributed: (path) => attributed.add(path),
+    isAttributed: (path) => attributed.has(path),
     lookUp: (path) => countSteps(folderOf(nodes, path)),
   };
 }

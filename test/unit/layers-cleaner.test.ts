@@ -1,0 +1,219 @@
+/** The cleaner alone, no root and no mkfs.erofs: what a tar becomes. */
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { type Cleaned, cleanInMemory as clean } from '../support/clean-in-memory.ts';
+import { binaryNumber, buildExtension, buildPaxHeader, buildTar } from '../support/tar-builder.ts';
+
+const paths = ({ entries }: Cleaned) => entries.map(({ path }) => path);
+
+describe('what comes through', () => {
+  it('keeps modes, owners, times, links, contents and binary attributes', async () => {
+    const capability = Buffer.from([
+      1, 0, 0, 2, 0, 4, 0, 0, 0, 10, 255, 0, 61, 0, 0, 0, 0, 0, 0, 0,
+    ]);
+    const { entries } = await clean(
+      buildTar(
+        { path: './', type: '5', mode: 0o755 },
+        { path: './bin/', type: '5', mode: 0o755 },
+        {
+          path: './bin/ping',
+          content: 'elf',
+          mode: 0o4755,
+          uid: 7,
+          gid: 8,
+          pax: [
+            ['SCHILY.xattr.security.capability', capability],
+            ['mtime', '1600000000.000000007'],
+          ],
+        },
+        { path: 'bin/ping6', type: '1', link: './bin/ping' },
+        { path: 'sbin', type: '2', link: '/bin' },
+        { path: 'pipe', type: '6' },
+      ),
+    );
+    expect(entries.map(({ kind, path }) => `${kind} ${path}`)).toEqual([
+      'directory ./',
+      'directory ./',
+      'directory bin/',
+      'file bin/ping',
+      'hardlink bin/ping6',
+      'symlink sbin',
+      'fifo pipe',
+    ]);
+    expect(entries[3]).toMatchObject({
+      mode: 0o4755,
+      uid: 7,
+      gid: 8,
+      mtime: { seconds: 1_600_000_000, nanoseconds: 7 },
+      content: 'elf',
+    });
+    expect(entries[3]?.xattrs.get('security.capability')).toEqual(capability);
+    expect(entries[4]?.linkTarget).toBe('bin/ping');
+    expect(entries[5]?.linkTarget).toBe('/bin');
+  });
+
+  it('gives the same bytes however the input is cut', async () => {
+    const tar = buildTar(
+      { path: 'a', content: 'x'.repeat(1500) },
+      { path: 'b', pax: [['path', `d/${'n'.repeat(200)}`]] },
+    );
+    const once = await clean(tar, { chunkBytes: tar.length });
+    for (const chunkBytes of [1, 7, 511, 512, 513]) {
+      expect(await clean(tar, { chunkBytes })).toEqual(once);
+    }
+    expect(once.report.diffId).toBe(once.report.digest);
+  });
+
+  it('writes folders that are only implied as 0755 root:root', async () => {
+    const { entries, report } = await clean(buildTar({ path: 'a/b/c' }));
+    expect(entries.slice(1, 3)).toMatchObject([
+      { path: 'a/', mode: 0o755, uid: 0, gid: 0, mtime: { seconds: 0 } },
+      { path: 'a/b/', mode: 0o755 },
+    ]);
+    expect(report.entries).toBe(1);
+  });
+
+  it('reads long names of GNU and PAX, the ustar prefix, and bytes that are no UTF-8', async () => {
+    const long = `${'d'.repeat(150)}/${'f'.repeat(150)}`;
+    const target = 't'.repeat(200);
+    const cleaned = await clean(
+      buildTar(
+        buildExtension('L', Buffer.from(`${long}\0`)),
+        buildExtension('K', Buffer.from(`${target}\0`)),
+        { path: 'short', type: '2', link: 'cut', magic: 'ustar  \0' },
+        { path: 'name', prefix: 'some/prefix' },
+        { path: Buffer.from([0x62, 0xff, 0xfe]) },
+      ),
+    );
+    expect(paths(cleaned)).toContain(long);
+    expect(cleaned.entries.find(({ path }) => path === long)?.linkTarget).toBe(target);
+    expect(paths(cleaned)).toContain('some/prefix/name');
+    expect(paths(cleaned)).toContain('b\xff\xfe');
+  });
+
+  it('reads sizes, ids and times that octal digits cannot hold', async () => {
+    const cleaned = await clean(
+      buildTar(
+        {
+          path: 'a',
+          pax: [
+            ['uid', '4294967294'],
+            ['gid', '3000000'],
+            ['mtime', '-3.5'],
+          ],
+        },
+        { path: 'b', pax: [['mtime', '99999999999']] },
+        { path: 'c', size: binaryNumber(5n), content: 'hello' },
+      ),
+    );
+    expect(cleaned.entries.slice(1)).toMatchObject([
+      { uid: 4_294_967_294, gid: 3_000_000, mtime: { seconds: 0, nanoseconds: 0 } },
+      { mtime: { seconds: 99_999_999_999, nanoseconds: 0 } },
+      { size: 5, content: 'hello' },
+    ]);
+  });
+
+  it('sets later times back to the ceiling and leaves earlier ones', async () => {
+    const { entries } = await clean(
+      buildTar(
+        { path: 'new', pax: [['mtime', '2000.5']] },
+        { path: 'at', pax: [['mtime', '1000.5']] },
+        { path: 'old', mtime: 999 },
+      ),
+      { mtimeCeiling: 1000 },
+    );
+    expect(entries.slice(1).map(({ mtime }) => mtime)).toEqual([
+      { seconds: 1000, nanoseconds: 0 },
+      { seconds: 1000, nanoseconds: 0 },
+      { seconds: 999, nanoseconds: 0 },
+    ]);
+  });
+
+  it('leaves out devices with their hard links, and counts them', async () => {
+    const cleaned = await clean(
+      buildTar(
+        { path: 'dev', type: '5' },
+        { path: 'dev/null', type: '3' },
+        { path: 'dev/zero', type: '1', link: 'dev/null' },
+        { path: 'dev/sda', type: '4' },
+        { path: 'dev/null', content: 'a file after all' },
+      ),
+    );
+    expect(paths(cleaned)).toEqual(['./', 'dev/', 'dev/null']);
+    expect(cleaned.report).toMatchObject({ droppedDevices: 2, entries: 2 });
+  });
+
+  it("leaves out buildah's empty etc/hosts and keeps one with content", async () => {
+    expect(
+      paths(await clean(buildTar({ path: 'etc/hosts' }, { path: 'run/.containerenv' }))),
+    ).toEqual(['./', 'etc/', 'run/']);
+    expect(paths(await clean(buildTar({ path: 'etc/hosts', content: '::1 me\n' })))).toContain(
+      'etc/hosts',
+    );
+  });
+
+  it('leaves out attributes of other systems and a comment for all entries', async () => {
+    const { entries } = await clean(
+      buildTar(buildPaxHeader([['comment', 'a commit']], 'g'), {
+        path: 'a',
+        pax: [
+          ['SCHILY.xattr.com.apple.provenance', 'x'],
+          ['LIBARCHIVE.xattr.user.a', 'eA=='],
+          ['SCHILY.xattr.user.kept', 'y'],
+          ['RHT.security.selinux', 'z'],
+        ],
+      }),
+    );
+    expect([...(entries[1]?.xattrs.keys() ?? [])]).toEqual(['user.kept']);
+  });
+
+  it('takes both digests of gzip data of several members', async () => {
+    const tar = buildTar({ path: 'a', content: 'b'.repeat(3000) });
+    const plain = await clean(tar);
+    const packed = Buffer.concat([gzipSync(tar.subarray(0, 600)), gzipSync(tar.subarray(600))]);
+    const { entries, report } = await clean(packed, { compression: 'gzip' });
+    expect(entries).toEqual(plain.entries);
+    expect(report.diffId).toBe(plain.report.diffId);
+    expect(report.digest).not.toBe(report.diffId);
+    expect(report.packedBytes).toBe(packed.length);
+  });
+});
+
+describe('deletions', () => {
+  it('come last, whatever their order', async () => {
+    const cleaned = await clean(
+      buildTar(
+        { path: 'etc/.wh.motd' },
+        { path: 'opt/.wh..wh..opq' },
+        { path: 'etc/passwd', content: 'x' },
+        { path: 'opt/new' },
+      ),
+    );
+    expect(paths(cleaned).slice(-2)).toEqual(['etc/.wh.motd', 'opt/.wh..wh..opq']);
+  });
+
+  it('of what the same layer brings: a file stays, a folder becomes opaque', async () => {
+    const cleaned = await clean(
+      buildTar(
+        { path: '.wh.file' },
+        { path: 'file', content: 'x' },
+        { path: 'folder/inside' },
+        { path: '.wh.folder' },
+      ),
+    );
+    expect(paths(cleaned)).toEqual([
+      './',
+      'file',
+      'folder/',
+      'folder/inside',
+      'folder/.wh..wh..opq',
+    ]);
+  });
+
+  it('an opaque root has no file of its own: the report says it', async () => {
+    const cleaned = await clean(buildTar({ path: '.wh..wh..opq' }, { path: 'a' }));
+    expect(paths(cleaned)).toEqual(['./', 'a']);
+    expect(cleaned.report.opaqueRoot).toBe(true);
+    expect((await clean(buildTar({ path: 'a' }))).report.opaqueRoot).toBe(false);
+  });
+});
