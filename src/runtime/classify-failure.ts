@@ -23,7 +23,8 @@ const workdirHint = {
   hint: 'check that the working directory is a folder that the user may enter',
 };
 const userHint = { hint: 'user and group ids must lie within the range that is mapped' };
-const memoryHint = {
+/** For a runtime that found the task's memory too small for itself. */
+export const memoryHint = {
   hint: 'raise the memory limit: the runtime itself needs a few megabytes to start',
 };
 

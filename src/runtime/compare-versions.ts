@@ -1,7 +1,7 @@
 /** Compares the versions that runtimes print. */
 
 /** The leading numbers of `1.3.6+ds1` or `1.2.0-rc.1`: [1, 3, 6]. */
-export function parseVersion(text: string): readonly number[] {
+function parseVersion(text: string): readonly number[] {
   return (/^\d+(?:\.\d+)*/.exec(text)?.[0] ?? '').split('.').map(Number);
 }
 

@@ -1,6 +1,6 @@
 /** Turns the failure of a runtime into the error that a task's result carries. */
 import { StackshimError } from '../core/errors.ts';
-import { classifyFailure } from './classify-failure.ts';
+import { classifyFailure, memoryHint } from './classify-failure.ts';
 import type { Runtime } from './runtime.ts';
 import { lastLogMessage, readLogTail } from './runtime-log.ts';
 
@@ -32,6 +32,8 @@ export interface StartFailureOptions {
   readonly exitCode: number | null;
   /** What the task's stderr holds, or its beginning: all of it is the runtime's, as the command never ran. Unknown with a terminal. */
   readonly stderr?: string;
+  /** Processes of the task that the kernel killed for want of memory. */
+  readonly oomKills?: number | null;
 }
 
 const MESSAGE_CHARACTERS = 2000;
@@ -43,8 +45,9 @@ const MESSAGE_CHARACTERS = 2000;
  */
 export function toStartFailure(runtime: Runtime, options: StartFailureOptions): StackshimError {
   const text = (options.stderr ?? '').slice(0, MESSAGE_CHARACTERS).trim();
-  const message = lastLogMessage(text) ?? text;
   const details = { runtime: runtime.path, exitCode: options.exitCode, log: text };
+  if (options.exitCode === null) return toKilledInit(options.oomKills ?? 0, details);
+  const message = lastLogMessage(text) ?? text;
   if (message === '') {
     return new StackshimError(
       'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
@@ -57,4 +60,16 @@ export function toStartFailure(runtime: Runtime, options: StartFailureOptions): 
     ...(hint === undefined ? {} : { hint }),
     details,
   });
+}
+
+function toKilledInit(oomKills: number, details: Readonly<Record<string, unknown>>) {
+  if (oomKills === 0) {
+    const text = 'start command: the init was killed before it could execute it';
+    return new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', text, { details });
+  }
+  return new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    'start command: the memory limit is too low for the runtime',
+    { details, ...memoryHint },
+  );
 }

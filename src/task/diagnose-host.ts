@@ -22,7 +22,7 @@ import { checkRuntime, checkTools } from './diagnose/check-programs.ts';
 import { checkDiskLimit, checkFreeSpace, checkPolicy } from './diagnose/check-storage.ts';
 import { probeMounts } from './diagnose/probe-mounts.ts';
 
-export type { Check, CheckStatus } from './diagnose/check.ts';
+export type { Check } from './diagnose/check.ts';
 
 export interface Diagnosis {
   readonly checks: readonly Check[];

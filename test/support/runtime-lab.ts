@@ -63,7 +63,7 @@ export function makeFolder(): string {
 const MAPPED_BASE = 1_879_048_192 + 65_536 * 4_090;
 
 /** A root filesystem of busybox-static, with commands in /x that cannot be executed for one reason each. */
-export function makeRootfs(folder: string): string {
+function makeRootfs(folder: string): string {
   const rootfs = `${folder}/rootfs`;
   for (const name of ['bin', 'proc', 'dev', 'x/dir']) {
     mkdirSync(`${rootfs}/${name}`, { recursive: true });

@@ -162,6 +162,10 @@ describe('the runtime’s log', () => {
     expect(toStartFailure(runc, { exitCode: 255 }).code).toBe(
       'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
     );
+    expect(toStartFailure(runc, { exitCode: null }).code).toBe('ERR_STACKSHIM_RUNTIME_FAILED');
+    expect(toStartFailure(runc, { exitCode: null, oomKills: 1 }).code).toBe(
+      'ERR_STACKSHIM_SPEC_INVALID',
+    );
     expect(toStartFailure(runc, { exitCode: 1, stderr: 'init seccomp: no' }).code).toBe(
       'ERR_STACKSHIM_RUNTIME_FAILED',
     );
