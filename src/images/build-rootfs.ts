@@ -10,8 +10,8 @@ const CLEAN_UP = [
   'cd "$1"',
   ': > etc/hostname',
   ': > etc/resolv.conf',
-  'rm -rf var/lib/apt/lists/* var/log/* var/cache/apt/*.bin var/cache/debconf/*-old',
-  'rm -rf var/lib/dpkg/*-old var/cache/ldconfig/aux-cache etc/machine-id run/* tmp/*',
+  'rm -rf var/lib/apt/lists/* var/log/* var/cache/apt/*.bin var/cache/apt/archives/*.deb',
+  'rm -rf var/cache/debconf/*-old var/lib/dpkg/*-old var/cache/ldconfig/aux-cache etc/machine-id run/* tmp/*',
 ].join('; ');
 
 /**

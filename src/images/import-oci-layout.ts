@@ -45,11 +45,11 @@ function toImage(source: OciImage, records: readonly LayerRecord[]): Image {
     0,
     records.findLastIndex((record) => record.opaqueRoot),
   );
-  const seen = records.slice(lowest);
   return {
     digest: source.digest,
-    layers: seen.map((record) => record.id),
-    diffIds: seen.map((record) => record.diffId),
+    layers: records.slice(lowest).map((record) => record.id),
+    // Not the records': another tar may have given the same layer.
+    diffIds: source.layers.slice(lowest).map((layer) => layer.diffId),
     config: source.config,
     architecture: source.architecture,
   };
