@@ -23,6 +23,7 @@ export const testNeeds = [
   runcNeed,
   { program: 'crun', package: 'crun' },
   { program: 'busybox', package: 'busybox-static' },
+  { file: '/usr/bin/tini-static', package: 'tini' },
   { program: 'vagrant', package: 'vagrant' },
 ];
 
