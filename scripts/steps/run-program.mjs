@@ -93,7 +93,7 @@ export function findProgram(name) {
 }
 
 /** @param {string} path */
-export function isExecutableFile(path) {
+function isExecutableFile(path) {
   try {
     accessSync(path, constants.X_OK);
     return statSync(path).isFile();
