@@ -1,6 +1,6 @@
 /**
  * What a runtime's error text means. The runtimes offer no codes, so this is the one place that looks at their words:
- * runc 1.1 and 1.3, crun 1.21. The patterns hold on to both ends of the text, because a command's name stands in the middle and may say anything.
+ * runc 1.1 and 1.3, crun 1.21, runsc 20240729. The patterns hold on to both ends of the text, because a command's name stands in the middle and may say anything.
  */
 import type { ErrorCode } from '../core/error-codes.ts';
 
@@ -52,6 +52,20 @@ const patterns: readonly FailurePattern[] = [
   {
     pattern:
       /^the path `.*` (?:exists but it is not executable|is not a regular file): Operation not permitted$/s,
+    code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
+  },
+  // The same, by runsc when it starts the container.
+  {
+    pattern: /^starting container: .*error finding executable ".*" in PATH .*: [a-z ]+$/s,
+    code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
+  },
+  {
+    pattern:
+      /^starting container: .*creating process: failed to load .*: no such file or directory$/s,
+    code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
+  },
+  {
+    pattern: /^starting container: .*creating process: failed to load .*: [a-z ]+$/s,
     code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
   },
   // The execve(2) itself, on the init's stderr after the start.

@@ -1,4 +1,4 @@
-/** Texts and logs that runc 1.1.15, runc 1.3.6 and crun 1.21 really wrote, and what they are taken for. */
+/** Texts and logs that runc 1.1.15, runc 1.3.6, crun 1.21 and runsc 20240729 really wrote, and what they are taken for. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,6 +31,8 @@ describe('classifyFailure', () => {
     'executable file `/nope` not found: No such file or directory',
     'cannot open `/x/loop`: Too many levels of symbolic links',
     'cannot open `/bin/sh/foo`: Not a directory',
+    'starting container: starting root container: starting sandbox: error finding executable "nope" in PATH [/usr/bin /bin]: no such file or directory',
+    'starting container: starting root container: starting sandbox: creating process: failed to load /nope: no such file or directory',
     // A name that imitates another class, or spans lines.
     `${runc13}exec: "x\\": permission denied": executable file not found in $PATH`,
     `${runc13}exec: "a\nb": executable file not found in $PATH`,
@@ -50,6 +52,7 @@ describe('classifyFailure', () => {
     'exec container process (missing dynamic library?) `/x/badinterp`: No such file or directory',
     'exec container process `/x/noshebang`: Exec format error',
     'exec container process `/x/interpnoexec`: Permission denied',
+    'starting container: starting root container: starting sandbox: creating process: failed to load /x/noexec: permission denied',
   ])('a command that cannot be executed: %s', (text) => {
     expect(classifyFailure(text)).toEqual({ code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE' });
   });
