@@ -1,2 +1,23 @@
-/** The library of stackshim for Node: what `import … from 'stackshim'` gives. */
-export {};
+/**
+ * stackshim as a library: run tasks in stacks from a long-lived Node process.
+ *
+ * Every export is documented where it is defined; docs/library.md has the examples that the tests compile.
+ */
+
+export type { ErrorCode, ErrorKind } from './core/error-codes.ts';
+export { type ErrorJson, StackshimError } from './core/errors.ts';
+export type { ImageDigest, StackName, TaskId } from './core/ids.ts';
+export type { LayoutOptions } from './core/layout.ts';
+export type { MountInput, TaskInput } from './spec/task-input.ts';
+export type { WindowSize } from './sys/system.ts';
+export type { StopCause } from './task/decide-verdict.ts';
+export type { TaskEvent, TaskListener } from './task/events.ts';
+export { type Installation, openInstallation } from './task/installation.ts';
+export { type KillOptions, killTask } from './task/kill-task.ts';
+export { type ListedTask, listTasks, type TaskList, type TaskState } from './task/list-tasks.ts';
+export { type ReapedTask, type ReapReport, reapTasks } from './task/reap.ts';
+export type { Removal } from './task/remove-task.ts';
+export type { PhaseTimes, TaskOutput, TaskResult, Usage, Verdict } from './task/result.ts';
+export { type RunTaskOptions, runTask } from './task/run-task.ts';
+export type { StreamName } from './task/task-output.ts';
+export type { TaskTerminal } from './task/terminal-streams.ts';

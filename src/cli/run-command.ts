@@ -21,7 +21,9 @@ export function defineRun(program: Command): void {
   defineRunOptions(command);
 }
 
-async function run(stack: string, command: readonly string[], options: RunOptions): Promise<void> {
+async function run(stack: string, rest: readonly string[], options: RunOptions): Promise<void> {
+  // `STACK -- COMMAND`: the dashes part the two, and are not the command.
+  const command = rest[0] === '--' ? rest.slice(1) : rest;
   const input = toTaskInput(stack, command, options);
   const { openRunSinks } = await import('./run-sinks.ts');
   const { listenForStops } = await import('./stop-signals.ts');

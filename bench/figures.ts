@@ -1,0 +1,70 @@
+/** From measurements to the table: each figure beside what it should be. */
+import type { SleepingTasks } from './sleeping-tasks.ts';
+import type { StartTimes } from './start-times.ts';
+
+export interface Measured {
+  readonly stack: string;
+  readonly startTimes: StartTimes;
+  readonly sleeping: SleepingTasks;
+}
+
+export interface Figure {
+  readonly name: string;
+  readonly value: string;
+  readonly target: string;
+  /** Null: nothing was promised. */
+  readonly met: boolean | null;
+}
+
+const ms = (value: number) => `${value.toFixed(1)} ms`;
+
+export function toFigures({ stack, startTimes, sleeping }: Measured): readonly Figure[] {
+  const { bare, library, executable } = startTimes;
+  const ratio = library.median / bare.median;
+  const extra = executable.median - bare.median;
+  const told = (name: string, value: string): Figure => ({ name, value, target: '', met: null });
+  return [
+    told(`runc run, rootfs prepared: /bin/true in ${stack}`, ms(bare.median)),
+    told('library: runTask, removal included', ms(library.median)),
+    {
+      name: '  over bare runc',
+      value: `x ${ratio.toFixed(2)}`,
+      target: '<= x 1.25',
+      met: ratio <= 1.25,
+    },
+    told('executable: stackshim run', ms(executable.median)),
+    { name: '  over bare runc', value: `+ ${ms(extra)}`, target: '<= + 20 ms', met: extra <= 20 },
+    told(
+      `${sleeping.tasks} sleeping tasks: mounts in the host's namespace`,
+      `${sleeping.mountsBefore} -> ${sleeping.mountsWhile}`,
+    ),
+    told('  of which pinned user namespaces of slots', String(sleeping.pinnedNamespaces)),
+    told('  memory of the process per task (PSS)', `${sleeping.ownKibPerTask.toFixed(0)} KiB`),
+    told("  memory of the task's own process (PSS)", `${sleeping.taskKibPerTask.toFixed(0)} KiB`),
+    {
+      name: '  all removed',
+      value: String(sleeping.allRemoved),
+      target: 'true',
+      met: sleeping.allRemoved,
+    },
+  ];
+}
+
+export function printFigures(
+  figures: readonly Figure[],
+  host: Readonly<Record<string, unknown>>,
+): void {
+  const rows = figures.map(({ name, value, target, met }) => [
+    name,
+    value,
+    target,
+    met === null ? '' : met ? 'met' : 'MISSED',
+  ]);
+  const widths = [0, 1, 2].map((column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const lines = rows.map((row) =>
+    row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '),
+  );
+  process.stdout.write(`${lines.join('\n')}\n\nmedians; on ${JSON.stringify(host)}\n`);
+}

@@ -1,0 +1,34 @@
+/** Runs every benchmark on the installation's python-3.13 and prints one table; `--stack`, `--runs` and `--tasks` change that. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism, loadavg, release } from 'node:os';
+import { parseArgs } from 'node:util';
+import { printFigures, toFigures } from './figures.ts';
+import { findInstalled } from './installed.ts';
+import { measureSleepingTasks } from './sleeping-tasks.ts';
+import { measureStartTimes } from './start-times.ts';
+
+const { values } = parseArgs({
+  options: {
+    stack: { type: 'string', default: 'python-3.13' },
+    runs: { type: 'string', default: '40' },
+    tasks: { type: 'string', default: '200' },
+  },
+});
+
+const installed = findInstalled(values.stack);
+const host = {
+  kernel: release(),
+  cpus: availableParallelism(),
+  loadBefore: loadavg()[0] ?? 0,
+  node: process.version,
+  runtime: installed.runc,
+};
+const startTimes = await measureStartTimes(installed, Number(values.runs));
+const sleeping = await measureSleepingTasks(installed, Number(values.tasks));
+const measured = { stack: values.stack, host, startTimes, sleeping };
+const results = new URL('../../bench/results/', import.meta.url);
+mkdirSync(results, { recursive: true });
+writeFileSync(new URL('latest.json', results), `${JSON.stringify(measured, null, 2)}\n`);
+const figures = toFigures(measured);
+printFigures(figures, host);
+process.exitCode = figures.every(({ met }) => met !== false) ? 0 : 1;

@@ -1,0 +1,78 @@
+/** What many running tasks of one process cost the host: mounts in its namespace, memory of this process. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { runTask } from 'stackshim';
+import type { Installed } from './installed.ts';
+
+export interface SleepingTasks {
+  readonly tasks: number;
+  /** Lines of this process's mount table, before and while all tasks run. */
+  readonly mountsBefore: number;
+  readonly mountsWhile: number;
+  /** Of those, pinned user namespaces of slots, which stay until the next boot. */
+  readonly pinnedNamespaces: number;
+  /** Growth of this process's proportional set size, per task. */
+  readonly ownKibPerTask: number;
+  /** Proportional set size of the tasks' own processes, per task. */
+  readonly taskKibPerTask: number;
+  readonly allRemoved: boolean;
+}
+
+export async function measureSleepingTasks(
+  installed: Installed,
+  tasks: number,
+): Promise<SleepingTasks> {
+  // The first task loads what every later one shares.
+  await runTask({ stack: installed.stack, command: ['/bin/true'] }, installed.options);
+  const mountsBefore = mountLines().length;
+  const pssBefore = ownPssKib();
+  const end = new AbortController();
+  const started: Promise<number>[] = [];
+  const results = Array.from({ length: tasks }, () => {
+    let onStarted: (pid: number) => void = () => undefined;
+    started.push(
+      new Promise((resolve) => {
+        onStarted = resolve;
+      }),
+    );
+    let pid = 0;
+    return runTask(
+      { stack: installed.stack, command: ['sleep', '600'], memory: '64m' },
+      {
+        ...installed.options,
+        signal: end.signal,
+        capture: false,
+        onEvent(event) {
+          if (event.type === 'created') pid = event.pid;
+          if (event.type === 'started') onStarted(pid);
+          if (event.type === 'finished') onStarted(0);
+        },
+      },
+    );
+  });
+  const pids = await Promise.all(started);
+  const mounts = mountLines();
+  const measured = {
+    tasks,
+    mountsBefore,
+    mountsWhile: mounts.length,
+    pinnedNamespaces: mounts.filter((line) => line.includes(' nsfs ')).length,
+    ownKibPerTask: (ownPssKib() - pssBefore) / tasks,
+    taskKibPerTask: pids.reduce((sum, pid) => sum + pssKib(pid), 0) / tasks,
+  };
+  end.abort();
+  const ended = await Promise.all(results);
+  return { ...measured, allRemoved: ended.every(({ removed }) => removed) };
+}
+
+const mountLines = () => readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n');
+
+function ownPssKib(): number {
+  globalThis.gc?.();
+  return pssKib(process.pid);
+}
+
+function pssKib(pid: number): number {
+  if (!readdirSync('/proc').includes(String(pid))) throw new Error(`task process ${pid} has ended`);
+  const match = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
+  return Number(match?.[1]);
+}
