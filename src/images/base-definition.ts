@@ -1,21 +1,22 @@
 /** `base.json`: which Debian release a base is made of. docs/stacks.md describes its fields. */
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { messageOf, StackshimError } from '../core/errors.ts';
 
 const word = /^[a-z0-9][a-z0-9.+-]*$/;
 
+const dpkgLine = /^path-(?:exclude|include)=\/\S+$/;
+const MOST_PACKAGES = 1000;
+
 const baseSchema = z.strictObject({
   version: z.literal(1),
   /** Debian's name of the release: `trixie`. */
-  suite: z.string().regex(word, 'not the name of a release'),
+  suite: z.string().check(z.regex(word, 'not the name of a release')),
   /** Packages on top of the minimal ones. */
-  include: z.array(z.string().regex(word, 'not the name of a package')).max(1000),
+  include: z
+    .array(z.string().check(z.regex(word, 'not the name of a package')))
+    .check(z.maxLength(MOST_PACKAGES)),
   /** Lines for dpkg's configuration in the base, which also hold in the stacks that stand on it: `path-exclude=…`. */
-  dpkg: z
-    .array(
-      z.string().regex(/^path-(?:exclude|include)=\/\S+$/, 'not a path-exclude or path-include'),
-    )
-    .max(100),
+  dpkg: z.array(z.string().check(z.regex(dpkgLine, 'not a path-exclude or path-include'))),
 });
 
 export type BaseDefinition = z.infer<typeof baseSchema>;

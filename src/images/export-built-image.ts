@@ -1,7 +1,7 @@
 /** From the builder's storage to an OCI layout, uncompressed and labelled with the time that no file is newer than. */
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { type Image, STACK_LABELS } from '../stacks/image.ts';
 import { type Builder, runBuildah } from './builder.ts';
@@ -11,15 +11,17 @@ import { toInvalid } from './oci-blobs.ts';
 export const BUILT_TAG = 'latest';
 
 const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
-const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
-const descriptorSchema = z.looseObject({ digest, size: z.int().min(0) });
+const descriptorSchema = z.looseObject({
+  digest: z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/)),
+  size: z.int().check(z.gte(0)),
+});
 const manifestSchema = z.looseObject({
   mediaType: z.string(),
   config: descriptorSchema,
-  layers: z.array(descriptorSchema).min(1),
+  layers: z.array(descriptorSchema).check(z.minLength(1)),
 });
 const configSchema = z.looseObject({
-  config: z.looseObject({ Labels: z.record(z.string(), z.string()).nullish() }).nullish(),
+  config: z.nullish(z.looseObject({ Labels: z.nullish(z.record(z.string(), z.string())) })),
 });
 
 export interface ExportOptions {
@@ -96,7 +98,7 @@ async function findEpoch(
   return newest;
 }
 
-async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+async function readJson<T>(path: string, schema: z.ZodMiniType<T>): Promise<T> {
   const { size } = await stat(path);
   if (size > MAX_DOCUMENT_BYTES)
     throw toInvalid(`read ${path}: ${size} bytes, more than ${MAX_DOCUMENT_BYTES}`);

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, realpath } from 'node:fs/promises';
-import type { z } from 'zod';
+import type * as z from 'zod/mini';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import type { Descriptor } from './oci-schemas.ts';
 
@@ -27,7 +27,7 @@ export async function openLayoutRoot(directory: string): Promise<OciLayoutRoot> 
 export async function readDocument<T>(
   root: OciLayoutRoot,
   descriptor: Pick<Descriptor, 'digest' | 'size'>,
-  schema: z.ZodType<T>,
+  schema: z.ZodMiniType<T>,
 ): Promise<T> {
   const subject = `blob ${descriptor.digest}`;
   if (descriptor.size > MAX_DOCUMENT_BYTES) throw toTooLarge(subject, descriptor.size);
@@ -45,7 +45,7 @@ export async function readDocument<T>(
 export async function readLayoutFile<T>(
   root: OciLayoutRoot,
   name: 'index.json' | 'oci-layout',
-  schema: z.ZodType<T>,
+  schema: z.ZodMiniType<T>,
 ): Promise<T> {
   const path = `${root.directory}/${name}`;
   return parseDocument(await readWhole(await openBeneath(root, path), name), schema, name);
@@ -102,7 +102,7 @@ async function readWhole(file: FileHandle, subject: string): Promise<Uint8Array>
   }
 }
 
-function parseDocument<T>(bytes: Uint8Array, schema: z.ZodType<T>, subject: string): T {
+function parseDocument<T>(bytes: Uint8Array, schema: z.ZodMiniType<T>, subject: string): T {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));

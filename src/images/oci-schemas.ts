@@ -1,5 +1,5 @@
 /** The documents of an OCI image layout, as far as they are used here (image-spec: image-layout, manifest, config; docker's schema 2). */
-import { z } from 'zod';
+import * as z from 'zod/mini';
 
 export const MEDIA_TYPES = {
   index: [
@@ -28,48 +28,55 @@ const MOST_LAYERS = 256;
 const MOST_MANIFESTS = 1024;
 const MOST_TEXTS = 4096;
 
-const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'not a sha256 digest');
+const digest = z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/, 'not a sha256 digest'));
+const size = z.int().check(z.gte(0));
+const strings = z.record(z.string(), z.string());
 
 const descriptorSchema = z.object({
-  mediaType: z.string().max(255),
+  mediaType: z.string().check(z.maxLength(255)),
   digest,
-  size: z.int().min(0),
-  annotations: z.record(z.string(), z.string()).nullish(),
-  platform: z
-    .object({ os: z.string(), architecture: z.string(), variant: z.string().optional() })
-    .nullish(),
+  size,
+  annotations: z.nullish(strings),
+  platform: z.nullish(z.object({ os: z.string(), architecture: z.string() })),
 });
 
 export type Descriptor = z.infer<typeof descriptorSchema>;
 
+export const layoutMarkerSchema = z.object({
+  imageLayoutVersion: z.string().check(z.regex(/^1\./, 'not version 1')),
+});
+
 export const indexSchema = z.object({
   schemaVersion: z.literal(2),
-  manifests: z.array(descriptorSchema).max(MOST_MANIFESTS),
+  manifests: z.array(descriptorSchema).check(z.maxLength(MOST_MANIFESTS)),
 });
 
 export const manifestSchema = z.object({
   schemaVersion: z.literal(2),
-  mediaType: z.enum(MEDIA_TYPES.manifest).optional(),
+  mediaType: z.optional(z.enum(MEDIA_TYPES.manifest)),
   config: descriptorSchema,
-  layers: z.array(descriptorSchema).min(1).max(MOST_LAYERS),
+  layers: z.array(descriptorSchema).check(z.minLength(1), z.maxLength(MOST_LAYERS)),
 });
 
-const texts = z.array(z.string()).max(MOST_TEXTS).nullish();
+const texts = z.nullish(z.array(z.string()).check(z.maxLength(MOST_TEXTS)));
 
 export const configSchema = z.object({
-  architecture: z.string().min(1).max(64),
+  architecture: z.string().check(z.minLength(1), z.maxLength(64)),
   os: z.literal('linux'),
-  config: z
-    .object({
+  config: z.nullish(
+    z.object({
       Env: texts,
       Entrypoint: texts,
       Cmd: texts,
-      WorkingDir: z.string().nullish(),
-      User: z.string().nullish(),
-      Labels: z.record(z.string(), z.string()).nullish(),
-    })
-    .nullish(),
-  rootfs: z.object({ type: z.literal('layers'), diff_ids: z.array(digest).max(MOST_LAYERS) }),
+      WorkingDir: z.nullish(z.string()),
+      User: z.nullish(z.string()),
+      Labels: z.nullish(strings),
+    }),
+  ),
+  rootfs: z.object({
+    type: z.literal('layers'),
+    diff_ids: z.array(digest).check(z.maxLength(MOST_LAYERS)),
+  }),
 });
 
 export type OciImageConfig = z.infer<typeof configSchema>;

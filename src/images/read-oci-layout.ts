@@ -1,5 +1,4 @@
 /** Reads an OCI image layout: which manifest, which config, which layers; everything but the layers' content is checked. */
-import { z } from 'zod';
 import { type ImageDigest, isImageDigest } from '../core/ids.ts';
 import type { ImageConfig } from '../stacks/image.ts';
 import { readHostFacts } from '../sys/host-facts.ts';
@@ -15,6 +14,7 @@ import {
   type Descriptor,
   indexSchema,
   LAYER_COMPRESSION,
+  layoutMarkerSchema,
   MEDIA_TYPES,
   manifestSchema,
   type OciImageConfig,
@@ -41,10 +41,6 @@ export interface OciImage {
 
 const REF_NAME = 'org.opencontainers.image.ref.name';
 const DEEPEST_INDEX = 3;
-
-const layoutMarkerSchema = z.object({
-  imageLayoutVersion: z.string().regex(/^1\./, 'not version 1'),
-});
 
 /**
  * Reads the image called `tag` from the layout in `directory`; without a tag the layout must hold one image only.

@@ -1,6 +1,6 @@
 /** The smoke command of a stack: said by a label, run as a real task before a revision becomes current. */
 import { messageOf, StackshimError } from '../core/errors.ts';
-import type { StackReference } from '../spec/task-spec.ts';
+
 import { type Image, STACK_LABELS } from '../stacks/image.ts';
 import type { Revision } from '../stacks/revisions.ts';
 import type { TaskResult } from '../task/result.ts';
@@ -13,7 +13,7 @@ export interface SmokeOptions {
 
 /** Runs a command as a task: stdin empty, output captured, removed afterwards. */
 export type SmokeRunner = (
-  stack: StackReference,
+  revision: Pick<Revision, 'stack' | 'revision'>,
   command: readonly string[],
   options: SmokeOptions,
 ) => Promise<TaskResult>;
@@ -49,8 +49,7 @@ export async function runSmoke(
   options: SmokeOptions & { readonly run: SmokeRunner },
 ): Promise<TaskResult> {
   const { run, ...limits } = options;
-  const reference = { name: revision.stack, revision: revision.revision };
-  const result = await run(reference, command, limits);
+  const result = await run(revision, command, limits);
   if (result.verdict === 'succeeded') return result;
   throw new StackshimError(
     'ERR_STACKSHIM_SMOKE_FAILED',

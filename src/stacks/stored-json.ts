@@ -1,11 +1,12 @@
 /** Reads one of the small JSON files under the root folder: bounded, checked, undefined when absent. */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import type { z } from 'zod';
+import type * as z from 'zod/mini';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 
 export interface StoredJsonOptions<T> {
-  readonly schema: z.ZodType<T>;
+  /** Built at the first use: most commands read no stored file. */
+  readonly schema: () => z.ZodMiniType<T>;
   /** What a file that cannot be read or is not of the schema fails with. */
   readonly code: ErrorCode;
   /** `revision file`: names the file's kind in messages. */
@@ -29,7 +30,7 @@ export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): 
   } catch (error) {
     throw toCorrupt(path, 'not JSON', { ...options, cause: error });
   }
-  const parsed = options.schema.safeParse(value);
+  const parsed = options.schema().safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = issue === undefined || issue.path.length === 0 ? 'file' : issue.path.join('.');

@@ -1,5 +1,5 @@
 /** The formats of the files of images, revisions and generations. docs/on-disk-layout.md describes each. */
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import {
   type ImageDigest,
   isImageDigest,
@@ -11,68 +11,91 @@ import {
 
 export const FORMAT_VERSION = 1;
 
-const version = z.literal(FORMAT_VERSION);
-const layerId = z.custom<LayerId>((value) => typeof value === 'string' && isLayerId(value), {
-  message: 'not a layer id',
-});
-const imageDigest = z.custom<ImageDigest>(
-  (value) => typeof value === 'string' && isImageDigest(value),
-  { message: 'not an image digest' },
-);
-const stackName = z.custom<StackName>((value) => typeof value === 'string' && isStackName(value), {
-  message: 'not a stack name',
-});
-const diffId = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'not a DiffID');
-const number = z.int().min(1).max(999_999_999);
-const time = z.iso.datetime();
-const text = z.string().max(64 * 1024);
-const texts = z.array(text).max(4096);
+const MOST_LAYERS = 256;
+const MOST_TEXTS = 4096;
+const MAX_TEXT_CHARS = 64 * 1024;
+const MAX_LINE_CHARS = 4096;
+const MAX_NUMBER = 999_999_999;
 
-export const imageFileSchema = z
-  .strictObject({
-    version,
-    digest: imageDigest,
-    layers: z.array(layerId).min(1).max(256),
-    diffIds: z.array(diffId),
-    config: z.strictObject({
-      env: texts,
-      entrypoint: texts,
-      cmd: texts,
-      workingDir: text,
-      user: text,
-      labels: z.record(z.string(), text),
-    }),
-    architecture: z.string().max(64),
-  })
-  .refine((image) => image.layers.length === image.diffIds.length, {
-    message: 'layers and diffIds differ in number',
-  });
+const once = <T>(build: () => T): (() => T) => {
+  let built: T | undefined;
+  return () => {
+    built ??= build();
+    return built;
+  };
+};
+
+const version = once(() => z.literal(FORMAT_VERSION));
+const number = once(() => z.int().check(z.gte(1), z.lte(MAX_NUMBER)));
+const line = once(() => z.string().check(z.maxLength(MAX_LINE_CHARS)));
+const text = once(() => z.string().check(z.maxLength(MAX_TEXT_CHARS)));
+const texts = once(() => z.array(text()).check(z.maxLength(MOST_TEXTS)));
+const stackName = once(() => branded<StackName>(isStackName, 'not a stack name'));
+const imageDigest = once(() => branded<ImageDigest>(isImageDigest, 'not an image digest'));
+const layerId = once(() => branded<LayerId>(isLayerId, 'not a layer id'));
+
+const branded = <T extends string>(is: (text: string) => boolean, error: string) =>
+  z.custom<T>((value) => typeof value === 'string' && is(value), { error });
+
+export const imageFileSchema = once(() =>
+  z
+    .strictObject({
+      version: version(),
+      digest: imageDigest(),
+      layers: z.array(layerId()).check(z.minLength(1), z.maxLength(MOST_LAYERS)),
+      diffIds: z.array(z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/, 'not a DiffID'))),
+      config: z.strictObject({
+        env: texts(),
+        entrypoint: texts(),
+        cmd: texts(),
+        workingDir: text(),
+        user: text(),
+        labels: z.record(z.string(), text()),
+      }),
+      architecture: line(),
+    })
+    .check(
+      z.refine((image) => image.layers.length === image.diffIds.length, {
+        error: 'layers and diffIds differ in number',
+      }),
+    ),
+);
 
 /** What a revision was made from. */
-const sourceSchema = z.discriminatedUnion('kind', [
+export type RevisionSource =
+  /** A folder with a Dockerfile; `inputHash` tells whether a build from it would differ. */
+  | { readonly kind: 'build'; readonly directory: string; readonly inputHash: string }
+  /** An image made elsewhere. */
+  | { readonly kind: 'import'; readonly reference: string };
+
+const sourceSchema = once(() =>
+  z.discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('build'),
+      directory: line(),
+      inputHash: z.string().check(z.regex(/^[0-9a-f]{64}$/, 'not a sha256')),
+    }),
+    z.strictObject({ kind: z.literal('import'), reference: line() }),
+  ]),
+);
+
+export const revisionFileSchema = once(() =>
   z.strictObject({
-    kind: z.literal('build'),
-    directory: z.string().max(4096).optional(),
-    inputHash: z.string().regex(/^[0-9a-f]{64}$/),
+    version: version(),
+    stack: stackName(),
+    revision: number(),
+    image: imageDigest(),
+    createdAt: z.iso.datetime(),
+    source: sourceSchema(),
   }),
-  z.strictObject({ kind: z.literal('import'), reference: z.string().max(4096) }),
-]);
+);
 
-export type RevisionSource = z.infer<typeof sourceSchema>;
-
-export const revisionFileSchema = z.strictObject({
-  version,
-  stack: stackName,
-  revision: number,
-  image: imageDigest,
-  createdAt: time,
-  source: sourceSchema,
-});
-
-export const generationFileSchema = z.strictObject({
-  version,
-  number,
-  createdAt: time,
-  reason: z.string().max(4096),
-  stacks: z.record(stackName, number),
-});
+export const generationFileSchema = once(() =>
+  z.strictObject({
+    version: version(),
+    number: number(),
+    createdAt: z.iso.datetime(),
+    reason: line(),
+    stacks: z.record(stackName(), number()),
+  }),
+);
