@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
 import { parseTaskId } from '../../src/core/ids.ts';
+import { buildHostsFile } from '../../src/oci/build-hosts-file.ts';
 import { buildTaskEnv } from '../../src/oci/build-task-env.ts';
 import { resolveCommand, resolveWorkdir } from '../../src/oci/resolve-command.ts';
 import { resolveUser } from '../../src/oci/resolve-user.ts';
@@ -182,4 +183,13 @@ describe('resolveCommand and resolveWorkdir', () => {
     expect(resolveWorkdir({ hasCode: false, image: { workingDir: '' } })).toBe('/');
     expect(resolveWorkdir({ hasCode: false, image: { workingDir: 'rel/../x' } })).toBe('/x');
   });
+});
+
+test('a hosts file that knows localhost and the task’s own name', () => {
+  expect(buildHostsFile('box').split('\n')).toEqual([
+    '127.0.0.1 localhost',
+    '::1 localhost ip6-localhost ip6-loopback',
+    '127.0.1.1 box',
+    '',
+  ]);
 });

@@ -1,0 +1,118 @@
+/** docs/task-spec.md, docs/policy.md and bundles/README.md say what the code does. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { loadTemplate } from '../../src/oci/load-template.ts';
+import { CONFIG_FILE, PAYLOAD_FILE, TASK_DIR } from '../../src/oci/task-paths.ts';
+import { parsePolicy } from '../../src/spec/parse-policy.ts';
+import { DEFAULT_POLICY } from '../../src/spec/policy.ts';
+import { policySchema } from '../../src/spec/policy-schema.ts';
+import { SPEC_BOUNDS } from '../../src/spec/spec-bounds.ts';
+import { parseTaskInput, TASK_INPUT_FIELDS } from '../../src/spec/task-input.ts';
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+const taskSpec = read('docs/task-spec.md');
+const policy = read('docs/policy.md');
+
+function jsonBlocks(markdown: string): string[] {
+  return [...markdown.matchAll(/```json\n([\s\S]*?)```/g)].map(([, json = '']) => json);
+}
+
+describe('docs/task-spec.md', () => {
+  test('has a row for every field, and none that does not exist', () => {
+    const table = taskSpec.slice(taskSpec.indexOf('## Fields'), taskSpec.indexOf('### Mounts'));
+    const rows = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, field]) => field);
+    expect([...rows].sort()).toEqual([...TASK_INPUT_FIELDS].sort());
+  });
+
+  test('states the bounds of the code', () => {
+    const thousands = (bound: number) => bound.toLocaleString('en-US');
+    const named = [
+      SPEC_BOUNDS.commandElements,
+      SPEC_BOUNDS.argumentBytes,
+      SPEC_BOUNDS.envEntries,
+      SPEC_BOUNDS.pathBytes,
+      SPEC_BOUNDS.pidsMax,
+      SPEC_BOUNDS.labelValueChars,
+      SPEC_BOUNDS.optionChars,
+    ];
+    for (const bound of named) expect(taskSpec).toContain(thousands(bound));
+    expect(SPEC_BOUNDS).toMatchObject({
+      envNameChars: 255,
+      mounts: 64,
+      tmpfs: 64,
+      ulimits: 32,
+      labels: 128,
+      labelKeyChars: 128,
+      payloadBytes: 16 * 1024 ** 2,
+      captureBytesMax: 64 * 1024 ** 2,
+      memoryBytesMin: 4 * 1024 ** 2,
+      cpusMin: 0.01,
+      timeoutMsMax: 30 * 86_400_000,
+      stopTimeoutMsMax: 3_600_000,
+    });
+  });
+
+  test('names the contract’s paths and variables', () => {
+    expect([TASK_DIR, PAYLOAD_FILE, CONFIG_FILE]).toEqual([
+      '/task',
+      '/run/stackshim/payload',
+      '/run/stackshim/config',
+    ]);
+    for (const name of [
+      'TASK_ID',
+      'TASK_DIR',
+      'PAYLOAD_FILE',
+      'CONFIG_FILE',
+      'TASK_TIMEOUT',
+      'TASK_MEMORY',
+    ]) {
+      expect(taskSpec).toContain(`| \`${name}\` |`);
+    }
+  });
+
+  test('its examples are valid', () => {
+    const [task = '', mounts = ''] = jsonBlocks(taskSpec);
+    parseTaskInput(JSON.parse(task));
+    const listed = mounts
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    parseTaskInput({ stack: 's', mounts: listed });
+    expect(listed).toHaveLength(2);
+  });
+});
+
+describe('docs/policy.md', () => {
+  test('has a row for every field, and none that does not exist', () => {
+    const shape = policySchema().shape;
+    const fields = Object.entries(shape).flatMap(([section, schema]) =>
+      Object.keys(schema._zod.def.innerType.shape).map((key) => `${section}.${key}`),
+    );
+    const rows = [...policy.matchAll(/`((?:defaults|maxima|allow)\.\w+)`/g)].map(
+      ([, field]) => field,
+    );
+    expect([...new Set(rows)].sort()).toEqual(fields.sort());
+  });
+
+  test('its example is valid, and the defaults are those of the code', () => {
+    const [example = ''] = jsonBlocks(policy);
+    parsePolicy(JSON.parse(example));
+    expect(DEFAULT_POLICY.defaults).toEqual({
+      memoryBytes: 512 * 1024 ** 2,
+      cpus: 1,
+      pids: 256,
+      timeoutMs: 3_600_000,
+      outputBytes: 64 * 1024 ** 2,
+    });
+  });
+});
+
+test('bundles/README.md explains every capability of the default template', () => {
+  const readme = read('bundles/README.md');
+  const { process } = loadTemplate('default').config;
+  for (const capability of process.capabilities.bounding) {
+    expect(readme).toContain(`\`${capability.slice('CAP_'.length)}\``);
+  }
+  expect(process.capabilities.effective).toEqual(process.capabilities.bounding);
+  expect(process.capabilities.permitted).toEqual(process.capabilities.bounding);
+});
