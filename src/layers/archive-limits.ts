@@ -36,5 +36,10 @@ export const LAYER_LIMITS: ArchiveLimits = {
 export const MAX_NAME_BYTES = 255;
 /** A symbolic link's target is shorter than PATH_MAX. */
 export const MAX_LINK_BYTES = 4095;
-/** All extended attributes of one entry. An EROFS value's length has 16 bits. */
-export const MAX_XATTR_BYTES = 60 * 1024;
+/**
+ * What `mkfs.erofs` 1.8.6 reads of a PAX header: a longer one it puts together wrongly, so that a value's bytes could
+ * become records of their own.
+ */
+export const MAX_PAX_BYTES = 32 * 1024;
+/** All extended attributes of one entry, as PAX records: two long paths must fit beside them. */
+export const MAX_XATTR_BYTES = 16 * 1024;

@@ -1,4 +1,5 @@
 /** Writes entries as a tar that `mkfs.erofs` reads the way it was meant: ustar headers, PAX records for what they cannot hold. */
+import { MAX_PAX_BYTES } from './archive-limits.ts';
 import { BLOCK_BYTES, paddingOf } from './parse-tar-header.ts';
 import type { ByteString, TarEntry } from './tar-entry.ts';
 
@@ -32,6 +33,7 @@ export function encodeTarEntry(entry: TarEntry): readonly Buffer[] {
   });
   if (records.length === 0) return [header];
   const body = Buffer.concat(records);
+  if (body.length > MAX_PAX_BYTES) throw new Error('a PAX header became too long');
   const paxHeader = encodeHeader('x', {
     path: 'pax',
     linkTarget: '',

@@ -23,6 +23,8 @@ const KINDS: ReadonlyMap<string, EntryKind> = new Map([
 ]);
 
 const XATTR_KEY = 'SCHILY.xattr.';
+/** Of a record with an attribute beside its name and value, at most. */
+const XATTR_RECORD_BYTES = 32;
 /** The highest id; the one above means "no change" to chown(2). */
 const MAX_ID = 0xffff_fffe;
 /** EROFS and every reader of it hold seconds in 64 bits; this is the last one JavaScript counts exactly. */
@@ -112,7 +114,7 @@ function xattrsOf(pax: ReadonlyMap<ByteString, Buffer>): TarEntry['xattrs'] | st
     if (!key.startsWith(XATTR_KEY)) continue;
     const name = key.slice(XATTR_KEY.length);
     xattrs.set(name, value);
-    bytes += name.length + value.length;
+    bytes += XATTR_RECORD_BYTES + name.length + value.length;
   }
   if (bytes > MAX_XATTR_BYTES) return `extended attributes of more than ${MAX_XATTR_BYTES} bytes`;
   return xattrs;

@@ -57,7 +57,7 @@ const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegEx
   ['an opaque marker in a file', [{ path: 'a' }, { path: 'a/.wh..wh..opq' }], /no folder/],
   ['trusted.overlay.*', [xattr('trusted.overlay.redirect')], /trusted\.overlay\.redirect/],
   ['user.overlay.*', [xattr('user.overlay.opaque')], /user\.overlay\.opaque/],
-  ['attributes of 61 KB', [xattr('user.a', 'x'.repeat(61 * 1024))], /extended attributes/],
+  ['attributes of 16 KB', [xattr('user.a', 'x'.repeat(16 * 1024))], /extended attributes/],
   [
     'attributes of a folder that has some',
     [
