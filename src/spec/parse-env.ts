@@ -9,7 +9,7 @@ export type CallerEnv = Readonly<Record<string, string | undefined>>;
 const NAME = /^[^=\s\p{Cc}]+$/u;
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID unless `name` can name a variable. */
-export function checkEnvName(name: string, field: string): void {
+function checkEnvName(name: string, field: string): void {
   if (name.length > SPEC_BOUNDS.envNameChars || !NAME.test(name) || name === '__proto__') {
     throw invalidField(field, 'not the name of a variable', name);
   }
