@@ -1,6 +1,8 @@
 /** The `stackshim` command: defines the commands, turns whatever goes wrong into a message and an exit status. */
 import { Command, CommanderError } from 'commander';
 import { toStackshimError } from '../core/errors.ts';
+import { defineStackCommands } from './define-stack-commands.ts';
+import { defineTaskCommands } from './define-task-commands.ts';
 import { SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
 import { reportError } from './report-error.ts';
 import { defineRun } from './run-command.ts';
@@ -14,6 +16,8 @@ const program = new Command('stackshim')
   .exitOverride();
 
 defineRun(program);
+defineStackCommands(program);
+defineTaskCommands(program);
 
 const isRun = process.argv[2] === 'run';
 

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { TaskResult } from '../task/result.ts';
 import { statusOfResult } from './exit-status.ts';
 import { reportError } from './report-error.ts';
+import { reportLeftovers } from './report-leftovers.ts';
 import { defineRunOptions, type RunOptions, toTaskInput } from './run-options.ts';
 
 const MORE = `
@@ -62,9 +63,7 @@ async function openTerminal(options: RunOptions) {
 function reportFailure(result: TaskResult, options: RunOptions): void {
   if (result.error !== null && options.json !== true) reportError(result.error);
   if (result.removed || options.keep === true || options.remove === 'async') return;
-  process.stderr.write(
-    `stackshim: task ${result.id} is not removed: ${result.leftovers.join(', ')}\n  hint: stackshim reap removes what is left\n`,
-  );
+  reportLeftovers(result);
 }
 
 async function leaveToReaper({ id }: TaskResult): Promise<void> {

@@ -1,0 +1,83 @@
+/** The progress of a build on stderr: lines for a log; on a terminal one line that is written over. */
+import type { BuildProgress } from '../images/build-progress.ts';
+import { formatBytes } from './format-quantities.ts';
+import { shorten, toPrintable } from './format-table.ts';
+
+export interface BuildProgressView {
+  onProgress(progress: BuildProgress): void;
+  /** Takes the line that is written over away; a second call does nothing. */
+  close(): void;
+}
+
+/** The part of a stream that a view writes to: `process.stderr`, or a test's. */
+export interface ProgressStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+const CLEAR_LINE = '\r\u001b[K';
+const INDENT = '    ';
+const BAR_CELLS = 24;
+const DEFAULT_COLUMNS = 80;
+
+export function openBuildProgress(stream: ProgressStream): BuildProgressView {
+  return stream.isTTY ? openTerminalView(stream) : openLogView(stream);
+}
+
+function openLogView(stream: ProgressStream): BuildProgressView {
+  return {
+    onProgress(progress) {
+      if (progress.kind === 'step') stream.write(`- ${progress.text}\n`);
+      else if (progress.kind === 'line') stream.write(`${INDENT}${toPrintable(progress.text)}\n`);
+      else if (isDone(progress)) stream.write(`${INDENT}${describeLayer(progress)}\n`);
+    },
+    close: () => undefined,
+  };
+}
+
+function openTerminalView(stream: ProgressStream): BuildProgressView {
+  let open = false;
+  const close = () => {
+    if (open) stream.write(CLEAR_LINE);
+    open = false;
+  };
+  const overwrite = (text: string) => {
+    // One cell is left free: a line that fills the terminal wraps, and could not be written over.
+    const room = (stream.columns ?? DEFAULT_COLUMNS) - 1;
+    stream.write(`${CLEAR_LINE}${shorten(`${INDENT}${toPrintable(text)}`, room)}`);
+    open = true;
+  };
+  return {
+    onProgress(progress) {
+      if (progress.kind === 'line') return overwrite(progress.text);
+      if (progress.kind === 'layer' && !isDone(progress)) {
+        return overwrite(`${toBar(progress)} ${describeLayer(progress)}`);
+      }
+      close();
+      stream.write(
+        progress.kind === 'step' ? `- ${progress.text}\n` : `${INDENT}${describeLayer(progress)}\n`,
+      );
+    },
+    close,
+  };
+}
+
+type LayerProgress = Extract<BuildProgress, { kind: 'layer' }>;
+
+const isDone = ({ reused, doneBytes, totalBytes }: LayerProgress) =>
+  reused || doneBytes >= totalBytes;
+
+function describeLayer({ layer, layers, reused, doneBytes, totalBytes }: LayerProgress): string {
+  const name = `layer ${layer} of ${layers}`;
+  if (reused) return `${name}: stored already`;
+  const total = formatBytes(totalBytes);
+  return doneBytes >= totalBytes
+    ? `${name}: ${total}`
+    : `${name}: ${formatBytes(doneBytes)} of ${total}`;
+}
+
+function toBar({ doneBytes, totalBytes }: LayerProgress): string {
+  const full = Math.floor((BAR_CELLS * doneBytes) / Math.max(1, totalBytes));
+  return `[${'#'.repeat(full)}${'.'.repeat(BAR_CELLS - full)}]`;
+}

@@ -1,0 +1,63 @@
+/** `stackshim stack build`: a folder becomes a stack's current revision; what it does goes to stderr, the outcome to stdout. */
+import { StackshimError } from '../core/errors.ts';
+import { layoutFrom } from '../core/layout.ts';
+import { buildStack } from '../images/build-stack.ts';
+import type { SmokeRunner } from '../images/smoke.ts';
+import { linuxSystem } from '../sys/linux-system.ts';
+import { runTask } from '../task/run-task.ts';
+import { openBuildProgress } from './build-progress-view.ts';
+import { print, printJson } from './print.ts';
+import { requireRoot } from './require-root.ts';
+import { listenForStops } from './stop-signals.ts';
+
+export interface BuildCommandOptions {
+  readonly ifChanged?: boolean;
+  readonly json?: boolean;
+}
+
+/** SIGINT and SIGTERM abort the build, which then throws ERR_STACKSHIM_BUILD_ABORTED and has changed nothing. */
+export async function buildStackFrom(
+  directory: string,
+  options: BuildCommandOptions,
+): Promise<void> {
+  requireRoot('build stack');
+  const stops = listenForStops();
+  const view = openBuildProgress(process.stderr);
+  try {
+    const result = await buildStack(layoutFrom({}, process.env), directory, {
+      system: linuxSystem,
+      runSmoke: runSmokeTask,
+      ifChanged: options.ifChanged === true,
+      onProgress: view.onProgress,
+      signal: stops.signals.signal,
+    });
+    view.close();
+    if (options.json) return await printJson(result);
+    await print(`${result.stack}@rev:${result.revision} ${result.image} ${result.status}\n`);
+  } catch (error) {
+    view.close();
+    if (error instanceof StackshimError) reportOutput(error);
+    throw error;
+  } finally {
+    stops.close();
+  }
+}
+
+const runSmokeTask: SmokeRunner = (revision, command, { timeoutMs, signal }) =>
+  runTask(
+    { stack: `${revision.stack}@rev:${revision.revision}`, command, timeout: timeoutMs },
+    signal === undefined ? {} : { signal },
+  );
+
+/** What the failed program said: the error itself has room for its last line only. */
+function reportOutput({ code, details }: StackshimError): void {
+  const { output, stdout, stderr } = details;
+  // A log has the builder's lines already; on a terminal they were written over.
+  if (Array.isArray(output) && process.stderr.isTTY) {
+    process.stderr.write(output.map((line) => `${line}\n`).join(''));
+  }
+  if (code !== 'ERR_STACKSHIM_SMOKE_FAILED') return;
+  for (const text of [stdout, stderr]) {
+    if (typeof text === 'string' && text !== '') process.stderr.write(`${text.trimEnd()}\n`);
+  }
+}

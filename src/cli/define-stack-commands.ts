@@ -1,0 +1,40 @@
+/** The `stack` commands, as commander takes them. What carries them out is loaded when it is called for. */
+import type { Command } from 'commander';
+import type { BuildCommandOptions } from './build-stack-command.ts';
+
+interface JsonOption {
+  readonly json?: boolean;
+}
+
+const JSON_FLAG = ['--json', 'print JSON'] as const;
+
+export function defineStackCommands(program: Command): void {
+  const stack = program.command('stack').description('build and look at stacks');
+  stack
+    .command('build')
+    .description('build a folder with a Dockerfile into the stack that is called like it')
+    .argument('<dir>', 'the folder: overlay/stacks/python-3.13')
+    .option('--if-changed', 'do nothing when the same files were built on the same base before')
+    .option(...JSON_FLAG)
+    .action(async (directory: string, options: BuildCommandOptions) => {
+      const { buildStackFrom } = await import('./build-stack-command.ts');
+      await buildStackFrom(directory, options);
+    });
+  stack
+    .command('ls')
+    .description('list stacks')
+    .option(...JSON_FLAG)
+    .action(async (options: JsonOption) => {
+      const { showStacks } = await import('./show-stacks.ts');
+      await showStacks(options);
+    });
+  stack
+    .command('show')
+    .description('tell everything about a stack')
+    .argument('<name>', 'name of a stack')
+    .option(...JSON_FLAG)
+    .action(async (name: string, options: JsonOption) => {
+      const { showOneStack } = await import('./show-stacks.ts');
+      await showOneStack(name, options);
+    });
+}

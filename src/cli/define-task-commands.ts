@@ -1,0 +1,47 @@
+/** `ps`, `kill`, `reap` and `doctor`, as commander takes them. What carries them out is loaded when it is called for. */
+import type { Command } from 'commander';
+import type { KillCommandOptions } from './end-tasks.ts';
+import type { ReapCommandOptions } from './reap-abandoned.ts';
+
+interface JsonOption {
+  readonly json?: boolean;
+}
+
+const JSON_FLAG = ['--json', 'print JSON'] as const;
+
+export function defineTaskCommands(program: Command): void {
+  program
+    .command('ps')
+    .description('list tasks')
+    .option(...JSON_FLAG)
+    .action(async (options: JsonOption) => {
+      const { showTasks } = await import('./show-tasks.ts');
+      process.exitCode = await showTasks(options);
+    });
+  program
+    .command('kill')
+    .description('end tasks and remove them')
+    .argument('<id...>', 'ids of tasks')
+    .option('--stop-timeout <duration>', 'time between TERM and KILL', '10s')
+    .action(async (ids: readonly string[], options: KillCommandOptions) => {
+      const { endTasks } = await import('./end-tasks.ts');
+      process.exitCode = await endTasks(ids, options);
+    });
+  program
+    .command('reap')
+    .description('remove what tasks of dead owners left')
+    .option(...JSON_FLAG)
+    .option('--wait <id>', 'wait up to 30 s for the owner of this task to end, first')
+    .action(async (options: ReapCommandOptions) => {
+      const { reapAbandoned } = await import('./reap-abandoned.ts');
+      process.exitCode = await reapAbandoned(options);
+    });
+  program
+    .command('doctor')
+    .description('tell what this host can and cannot guarantee')
+    .option(...JSON_FLAG)
+    .action(async (options: JsonOption) => {
+      const { showDiagnosis } = await import('./show-diagnosis.ts');
+      process.exitCode = await showDiagnosis(options);
+    });
+}

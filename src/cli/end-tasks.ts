@@ -1,0 +1,51 @@
+/** `stackshim kill`: ends tasks and waits until they are removed. */
+import { toStackshimError } from '../core/errors.ts';
+import { parseTaskId, type TaskId } from '../core/ids.ts';
+import { parseDuration } from '../spec/parse-duration.ts';
+import { SPEC_BOUNDS } from '../spec/spec-bounds.ts';
+import { type Installation, openInstallation } from '../task/installation.ts';
+import { killTask } from '../task/kill-task.ts';
+import { statusOfError } from './exit-status.ts';
+import { print } from './print.ts';
+import { reportError } from './report-error.ts';
+import { reportLeftovers } from './report-leftovers.ts';
+import { requireRoot } from './require-root.ts';
+
+export interface KillCommandOptions {
+  readonly stopTimeout: string;
+}
+
+/**
+ * Ends every task named, all at once, and prints the id of each that is gone. Resolves to the exit status: that of the first
+ * task, in the order given, that did not go well. No task is touched when an id or the timeout is not valid.
+ */
+export async function endTasks(
+  given: readonly string[],
+  options: KillCommandOptions,
+): Promise<number> {
+  const ids = [...new Set(given.map(parseTaskId))];
+  const graceMs = parseDuration(options.stopTimeout, 'stopTimeout', {
+    min: 0,
+    max: SPEC_BOUNDS.stopTimeoutMsMax,
+  });
+  requireRoot('kill tasks');
+  const installation = openInstallation();
+  const statuses = await Promise.all(ids.map((id) => endTask(installation, id, graceMs)));
+  return statuses.find((status) => status !== 0) ?? 0;
+}
+
+async function endTask(installation: Installation, id: TaskId, graceMs: number): Promise<number> {
+  try {
+    const removal = await killTask(installation, id, { graceMs });
+    if (removal.removed) {
+      await print(`${id}\n`);
+      return 0;
+    }
+    reportLeftovers({ id, ...removal });
+    return 1;
+  } catch (thrown) {
+    const error = toStackshimError(thrown, 'ERR_STACKSHIM_SYSTEM', `kill task ${id}`);
+    reportError(error.toJSON());
+    return statusOfError(error);
+  }
+}

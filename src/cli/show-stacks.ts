@@ -1,0 +1,78 @@
+/** `stackshim stack ls` and `stack show`: what there is to run tasks in. */
+import { StackshimError } from '../core/errors.ts';
+import { isStackName } from '../core/ids.ts';
+import { layoutFrom } from '../core/layout.ts';
+import { listStacks, type StackDetails, showStack } from '../stacks/list-stacks.ts';
+import { formatAge, formatBytes } from './format-quantities.ts';
+import { formatTable } from './format-table.ts';
+import { print, printJson } from './print.ts';
+
+interface ShowOptions {
+  readonly json?: boolean;
+}
+
+const SHORT_DIGEST = 'sha256:'.length + 12;
+
+export async function showStacks(options: ShowOptions): Promise<void> {
+  const stacks = await listStacks(layoutFrom({}, process.env));
+  if (options.json) return await printJson(stacks);
+  const now = Date.now();
+  const rows = stacks.map((stack) => [
+    stack.name,
+    String(stack.revision),
+    stack.image.slice(0, SHORT_DIGEST),
+    formatAge(now - Date.parse(stack.createdAt)),
+    formatBytes(stack.ownBytes),
+    formatBytes(stack.sharedBytes),
+    stack.description ?? '',
+  ]);
+  const header = ['NAME', 'REVISION', 'IMAGE', 'AGE', 'OWN', 'SHARED', 'DESCRIPTION'];
+  return await print(formatTable(header, rows));
+}
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID for what cannot be a stack's name, and as `showStack`. */
+export async function showOneStack(name: string, options: ShowOptions): Promise<void> {
+  if (!isStackName(name)) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_SPEC_INVALID',
+      `show stack ${JSON.stringify(name)}: not a name of lower-case letters, digits, ".", "_" and "-"`,
+      { hint: 'stackshim stack ls lists the stacks', details: { field: 'name' } },
+    );
+  }
+  const stack = await showStack(layoutFrom({}, process.env), name);
+  return await (options.json ? printJson(stack) : print(formatStack(stack)));
+}
+
+function formatStack(stack: StackDetails): string {
+  const { config, source } = stack;
+  const facts = formatTable(
+    ['STACK', stack.name],
+    [
+      ['revision', `${stack.revision} of ${stack.revisions.join(', ')}`],
+      ['image', stack.image],
+      ['description', stack.description ?? '-'],
+      ['created', stack.createdAt],
+      ['source', source.kind === 'build' ? source.directory : source.reference],
+      ['architecture', stack.architecture],
+      ['entrypoint', toWords(config.entrypoint)],
+      ['command', toWords(config.cmd)],
+      ['working dir', config.workingDir || '/'],
+      ['user', config.user || 'root'],
+      ...config.env.map((entry) => ['env', entry]),
+      ...Object.entries(config.labels).map(([key, value]) => ['label', `${key}=${value}`]),
+      ['own', formatBytes(stack.ownBytes)],
+      ['shared', formatBytes(stack.sharedBytes)],
+    ],
+  );
+  const layers = formatTable(
+    ['LAYER', 'SIZE', 'SHARED'],
+    stack.layers.map(({ id, sizeBytes, shared }) => [
+      id,
+      sizeBytes === null ? 'missing' : formatBytes(sizeBytes),
+      shared ? 'yes' : 'no',
+    ]),
+  );
+  return `${facts}\n${layers}`;
+}
+
+const toWords = (words: readonly string[]) => (words.length === 0 ? '-' : JSON.stringify(words));

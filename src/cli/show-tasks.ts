@@ -1,0 +1,46 @@
+/** `stackshim ps`: the tasks of this installation. */
+import { openInstallation } from '../task/installation.ts';
+import { type ListedTask, listTasks } from '../task/list-tasks.ts';
+import { formatAge } from './format-quantities.ts';
+import { formatTable, shorten } from './format-table.ts';
+import { print, printJson } from './print.ts';
+import { reportError } from './report-error.ts';
+import { requireRoot } from './require-root.ts';
+
+const HEADER = ['ID', 'STACK', 'STATE', 'PID', 'OWNER', 'AGE', 'COMMAND', 'LABELS'];
+const COMMAND_LENGTH = 40;
+
+/** Resolves to the exit status: 1 when a record could not be read, which stderr tells. */
+export async function showTasks(options: { readonly json?: boolean }): Promise<number> {
+  requireRoot('list tasks');
+  const list = listTasks(openInstallation());
+  if (options.json) {
+    await printJson(list);
+  } else {
+    const now = Date.now();
+    await print(
+      formatTable(
+        HEADER,
+        list.tasks.map((task) => toRow(task, now)),
+      ),
+    );
+    list.corrupt.forEach(reportError);
+  }
+  return list.corrupt.length === 0 ? 0 : 1;
+}
+
+function toRow(task: ListedTask, now: number): readonly string[] {
+  const { id, stack, revision, state, pid, ownerPid, createdAt, command, labels } = task;
+  return [
+    id,
+    `${stack}@rev:${revision}`,
+    state,
+    pid === null ? '-' : String(pid),
+    String(ownerPid),
+    formatAge(now - Date.parse(createdAt)),
+    shorten(command.join(' '), COMMAND_LENGTH),
+    Object.entries(labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(','),
+  ];
+}

@@ -1,0 +1,45 @@
+/** Waits until the process that answers for a task has gone, so that its task can be reaped. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { StackshimError } from '../core/errors.ts';
+import type { TaskId } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { isOwnerAlive, type Owner } from '../sys/processes.ts';
+import { readRecord } from '../task/read-record.ts';
+
+const POLL_MS = 10;
+
+/**
+ * Returns at once when there is no such task, or none whose record tells an owner. Throws ERR_STACKSHIM_TASK_CONFLICT when the
+ * owner still runs after `waitMs`.
+ */
+export async function waitForOwner(layout: Layout, id: TaskId, waitMs: number): Promise<void> {
+  const owner = readOwner(layout, id);
+  if (owner === undefined) return;
+  const endsAt = performance.now() + waitMs;
+  while (isOwnerAlive(owner)) {
+    if (performance.now() > endsAt) throw toBusy(id, owner, waitMs);
+    await delay(POLL_MS);
+  }
+}
+
+function readOwner(layout: Layout, id: TaskId): Owner | undefined {
+  try {
+    return readRecord(layout, id)?.owner;
+  } catch (error) {
+    // Reaping reports it.
+    if (error instanceof StackshimError && error.code === 'ERR_STACKSHIM_RECORD_CORRUPT')
+      return undefined;
+    throw error;
+  }
+}
+
+function toBusy(id: TaskId, { pid }: Owner, waitMs: number): StackshimError {
+  return new StackshimError(
+    'ERR_STACKSHIM_TASK_CONFLICT',
+    `wait for the owner of task ${id}: process ${pid} still runs after ${waitMs / 1000} s`,
+    {
+      hint: 'its owner removes the task; stackshim kill ends it',
+      details: { id, ownerPid: pid },
+    },
+  );
+}
