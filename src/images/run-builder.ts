@@ -3,8 +3,8 @@ import { type SpawnOptions, spawn } from 'node:child_process';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError } from '../core/errors.ts';
 import { findProgram } from '../layers/find-program.ts';
-import { drainPipe } from '../sys/drain.ts';
 import type { FileLock } from '../sys/lock.ts';
+import { drainPipe } from '../sys/pipes.ts';
 import type { System } from '../sys/system.ts';
 import { toAborted } from './build-aborted.ts';
 

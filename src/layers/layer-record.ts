@@ -1,7 +1,7 @@
 /** The file `layers/<hex>.json`: what is known of a stored layer beside its content. docs/on-disk-layout.md describes it. */
 import { readFileSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import { isLayerId, type LayerId } from '../core/ids.ts';
 import { type Layout, layerRecordFile, layersDir } from '../core/layout.ts';
@@ -13,19 +13,19 @@ const layerRecordSchema = z.strictObject({
   /** Of this format and of the cleaning rules: a layer of another version counts as not there. */
   version: z.literal(1),
   id: z.custom<LayerId>((value) => typeof value === 'string' && isLayerId(value)),
-  sizeBytes: z.int().positive(),
+  sizeBytes: z.int().check(z.gte(1)),
   /** OCI DiffID of the tar it was made of. */
-  diffId: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  diffId: z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/)),
   /** Seconds since 1970 that later times of files were set back to; null when none were. */
-  mtimeCeiling: z.int().nonnegative().nullable(),
+  mtimeCeiling: z.nullable(z.int().check(z.gte(0))),
   /** The tar said that nothing of the layers below is to be seen: an image leaves those out. */
   opaqueRoot: z.boolean(),
-  entries: z.int().nonnegative(),
+  entries: z.int().check(z.gte(0)),
   /** Device nodes of the tar that were left out. */
-  droppedDevices: z.int().nonnegative(),
+  droppedDevices: z.int().check(z.gte(0)),
   compression: z.literal('lz4'),
   /** `mkfs.erofs 1.8.6`. */
-  createdBy: z.string().max(200),
+  createdBy: z.string().check(z.maxLength(200)),
 });
 
 export type LayerRecord = z.infer<typeof layerRecordSchema>;

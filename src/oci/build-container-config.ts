@@ -7,7 +7,7 @@ import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { resolveCapabilities } from './build-capabilities.ts';
 import { buildMounts, type TaskBind } from './build-mounts.ts';
 import { buildResources } from './build-resources.ts';
-import { type Architecture, buildSeccomp } from './build-seccomp.ts';
+import { buildSeccomp } from './build-seccomp.ts';
 import type { BundleTemplate } from './bundle-template.ts';
 import type { OciContainerConfig, OciIdMapping, OciSeccomp } from './oci-config.ts';
 
@@ -26,7 +26,7 @@ export interface ContainerInput {
   readonly seccompProfile?: SeccompProfile;
   /** Host path of a static init program. Needed when `spec.init`. */
   readonly initBinary?: string;
-  readonly host: { readonly architecture: Architecture };
+  readonly host: { readonly architecture: string };
 }
 
 /** Builds the container's part of a configuration. Pure; a missing `seccompProfile` or `initBinary` is a defect of the caller. */

@@ -1,4 +1,5 @@
 /** A seccomp profile with its conditions -> the rules for one task on one architecture. */
+import { StackshimError } from '../core/errors.ts';
 import type {
   SeccompArgument,
   SeccompCondition,
@@ -7,31 +8,36 @@ import type {
 } from '../spec/seccomp-profile.ts';
 import type { OciSeccomp, OciSeccompArgument, OciSeccompRule } from './oci-config.ts';
 
-/** As Node names them (`process.arch`). */
-export type Architecture = 'x64' | 'arm64';
-
 export interface SeccompContext {
-  readonly architecture: Architecture;
+  /** As OCI images name it. */
+  readonly architecture: string;
   /** The task's bounding set. */
   readonly capabilities: readonly string[];
 }
 
-const NATIVE: Readonly<Record<Architecture, { readonly scmp: string; readonly go: string }>> = {
-  x64: { scmp: 'SCMP_ARCH_X86_64', go: 'amd64' },
-  arm64: { scmp: 'SCMP_ARCH_AARCH64', go: 'arm64' },
+const scmpNames: Readonly<Record<string, string>> = {
+  amd64: 'SCMP_ARCH_X86_64',
+  arm64: 'SCMP_ARCH_AARCH64',
 };
 
 /**
  * Resolves a profile's conditions. Rules without arguments and with one outcome become one rule: each rule costs start-up time.
- * System calls of any architecture but the native one stay forbidden.
+ * System calls of any architecture but the native one stay forbidden. Throws ERR_STACKSHIM_HOST_UNSUPPORTED on another machine.
  */
 export function buildSeccomp(profile: SeccompProfile, context: SeccompContext): OciSeccomp {
-  const { scmp, go } = NATIVE[context.architecture];
+  const { architecture } = context;
+  const scmp = scmpNames[architecture];
+  if (scmp === undefined) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_HOST_UNSUPPORTED',
+      `build seccomp rules: none for architecture ${architecture}`,
+    );
+  }
   const grouped = new Map<string, Set<string>>();
   const outcomes = new Map<string, SeccompRule>();
   const withArguments: SeccompRule[] = [];
   for (const rule of profile.syscalls) {
-    if (!holds(rule, context.capabilities, go)) continue;
+    if (!holds(rule, context.capabilities, architecture)) continue;
     if (rule.args !== undefined && rule.args.length > 0) {
       withArguments.push(rule);
       continue;

@@ -1,6 +1,5 @@
 /** Asks a runtime for its version, once per executable: starting it costs more than the rest of a task's set-up. */
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { readFileSync, type Stats } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
@@ -39,7 +38,7 @@ export async function readRuntimeVersion(path: string, options: VersionOptions):
   const fingerprint = fingerprintOf(options.stats);
   const known = remembered.get(path);
   if (known !== undefined && isSame(known.fingerprint, fingerprint)) return known.runtime;
-  const cacheFile = `${options.cacheDirectory}/${createHash('sha256').update(path).digest('hex')}.json`;
+  const cacheFile = `${options.cacheDirectory}/${fingerprint.device}-${fingerprint.inode}.json`;
   let runtime = readCache(cacheFile, path, fingerprint);
   if (runtime === undefined) {
     runtime = parseVersionOutput(path, await askVersion(path));

@@ -1,11 +1,10 @@
 /** Moves stacks to other revisions: one new generation, made current by one rename. */
-import { randomBytes } from 'node:crypto';
 import { rename, symlink, unlink } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import { currentLink, generationsDir, type Layout, tmpDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
-import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts';
+import { ensureDirectory, randomName, syncDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { type Generation, generationFile, readCurrentGeneration } from './generations.ts';
 import { nextNumber, readNumbers } from './numbered-files.ts';
@@ -84,7 +83,7 @@ function applyChanges(
 
 async function replaceLink(layout: Layout, target: string): Promise<void> {
   await ensureDirectory(tmpDir(layout), 0o755);
-  const temporary = `${tmpDir(layout)}/current-${randomBytes(6).toString('hex')}`;
+  const temporary = `${tmpDir(layout)}/current-${randomName()}`;
   try {
     await symlink(target, temporary);
     await rename(temporary, currentLink(layout));

@@ -1,11 +1,10 @@
 /** Revisions: immutable entries in a stack's history, the files `stacks/<name>/<n>.json`. */
-import { randomBytes } from 'node:crypto';
 import { link, unlink } from 'node:fs/promises';
 import { StackshimError } from '../core/errors.ts';
 import { type ImageDigest, isStackName, type StackName } from '../core/ids.ts';
 import { type Layout, stackDir, tmpDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
-import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts';
+import { ensureDirectory, randomName, syncDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
 import { readImage } from './image-files.ts';
@@ -105,7 +104,7 @@ async function writeNewRevision(layout: Layout, entry: Revision): Promise<void> 
   const directory = stackDir(layout, entry.stack);
   await ensureDirectory(directory, 0o755);
   await ensureDirectory(tmpDir(layout), 0o755);
-  const temporary = `${tmpDir(layout)}/revision-${randomBytes(6).toString('hex')}`;
+  const temporary = `${tmpDir(layout)}/revision-${randomName()}`;
   const text = `${JSON.stringify({ version: FORMAT_VERSION, ...entry }, null, 2)}\n`;
   await writeFileAtomic(temporary, text, { durable: true });
   try {

@@ -1,5 +1,4 @@
 /** Files that are whole or absent: written under a temporary name, then renamed. */
-import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -16,7 +15,7 @@ export async function writeFileAtomic(
   data: string | Uint8Array,
   options: AtomicWriteOptions,
 ): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const temporary = `${path}.${randomName()}.tmp`;
   try {
     const file = await open(temporary, 'wx', options.mode ?? 0o644);
     try {
@@ -54,4 +53,9 @@ export async function ensureDirectory(path: string, mode: number): Promise<void>
 /** The same, at once: for the task path, where a thread-pool trip costs more than the call. */
 export function ensureDirectorySync(path: string, mode: number): void {
   mkdirSync(path, { recursive: true, mode });
+}
+
+/** 16 random hex digits. */
+export function randomName(): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex');
 }

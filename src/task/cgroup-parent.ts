@@ -1,18 +1,17 @@
 /** The cgroup below which every task of an installation lives. Two installations never share one. */
-import { createHash } from 'node:crypto';
 import type { TaskId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 
-const known = new Map<string, string>();
-
-/** `/stackshim-<first 8 hex digits of the root folder's sha256>`. It stays, empty, between tasks. */
-export function cgroupParent(layout: Pick<Layout, 'root'>): string {
-  const before = known.get(layout.root);
-  if (before !== undefined) return before;
-  const hash = createHash('sha256').update(layout.root).digest('hex');
-  const parent = `/stackshim-${hash.slice(0, 8)}`;
-  known.set(layout.root, parent);
-  return parent;
+/**
+ * `/stackshim-<8 hex digits of the root folder's FNV-1a>`. It stays, empty, between tasks.
+ * A hash of this kind is enough: an operator chooses the roots, and the executable need not load a crypto library for it.
+ */
+export function cgroupParent({ root }: Pick<Layout, 'root'>): string {
+  let hash = 0x811c_9dc5;
+  for (const byte of new TextEncoder().encode(root)) {
+    hash = Math.imul(hash ^ byte, 0x0100_0193);
+  }
+  return `/stackshim-${(hash >>> 0).toString(16).padStart(8, '0')}`;
 }
 
 export const taskCgroup = (layout: Pick<Layout, 'root'>, id: TaskId) =>

@@ -103,7 +103,9 @@ async function runPrepared(
     if (!started) return { exit: null, error, usage, wallMs: null };
     if (!executed && exit.exitCode !== 0 && stopper.cause === null) {
       const { exitCode } = exit;
-      const failure = toStartFailure(plan.runtime, { exitCode, stderr: output.stderrHead });
+      const { oomKills } = usage;
+      const stderr = output.stderrHead;
+      const failure = toStartFailure(plan.runtime, { exitCode, stderr, oomKills });
       return { exit: null, error: failure, usage, wallMs: null };
     }
     const signal = exit.signal === null ? null : signalName(exit.signal);

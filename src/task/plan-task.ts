@@ -1,5 +1,4 @@
 /** From outside data to a plan: parsed, admitted, resolved. Nothing has happened yet, so everything that is wrong is thrown. */
-import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { toTaskId } from '../core/ids.ts';
@@ -60,7 +59,7 @@ export async function planTask(installation: Installation, input: unknown): Prom
     command: resolveCommand(config, spec.command),
     ...readSeccomp(spec.seccomp),
     ...(spec.init ? { initBinary: findInitBinary() } : {}),
-    places: taskPlaces(layout, spec.id ?? toTaskId(randomBytes(13))),
+    places: taskPlaces(layout, spec.id ?? toTaskId(crypto.getRandomValues(new Uint8Array(13)))),
   };
 }
 

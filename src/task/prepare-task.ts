@@ -156,10 +156,7 @@ function writeBundle(
     command,
     env,
     cwd: resolveWorkdir({ workdir: spec.workdir, hasCode, image }),
-    host: {
-      hardLimits: installation.host.hardLimits,
-      architecture: process.arch === 'arm64' ? 'arm64' : 'x64',
-    },
+    host: installation.host,
     ...(seccompProfile === undefined ? {} : { seccompProfile }),
     ...(initBinary === undefined ? {} : { initBinary }),
   });

@@ -1,8 +1,15 @@
 /** Reads records back: for those who list, end and reap tasks. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
-import { isImageDigest, isStackName, isTaskId, type TaskId } from '../core/ids.ts';
+import {
+  type ImageDigest,
+  isImageDigest,
+  isStackName,
+  isTaskId,
+  type StackName,
+  type TaskId,
+} from '../core/ids.ts';
 import { type Layout, tasksDir } from '../core/layout.ts';
 import { RECORD_VERSION, type TaskRecord } from './record.ts';
 import { taskPlaces } from './task-places.ts';
@@ -10,21 +17,21 @@ import { taskPlaces } from './task-places.ts';
 /** A record is small; a larger file is not one. */
 const MAX_RECORD_BYTES = 1024 * 1024;
 
-const whole = z.number().int().nonnegative();
+const whole = z.int().check(z.gte(0));
 
 const recordSchema = z.strictObject({
   version: z.literal(RECORD_VERSION),
-  id: z.string().refine(isTaskId),
-  owner: z.strictObject({ pid: whole.positive(), startTime: whole, bootId: z.string() }),
-  stack: z.string().refine(isStackName),
+  id: z.custom<TaskId>((value) => typeof value === 'string' && isTaskId(value)),
+  owner: z.strictObject({ pid: z.int().check(z.gte(1)), startTime: whole, bootId: z.string() }),
+  stack: z.custom<StackName>((value) => typeof value === 'string' && isStackName(value)),
   revision: whole,
-  image: z.string().refine(isImageDigest),
+  image: z.custom<ImageDigest>((value) => typeof value === 'string' && isImageDigest(value)),
   runtime: z.strictObject({
     kind: z.enum(['runc', 'crun', 'runsc', 'other']),
-    path: z.string().startsWith('/'),
+    path: z.string().check(z.startsWith('/')),
     version: z.string(),
   }),
-  bindCount: whole.max(1024),
+  bindCount: z.int().check(z.gte(0), z.lte(1024)),
   command: z.array(z.string()),
   labels: z.record(z.string(), z.string()),
   createdAt: z.iso.datetime(),

@@ -1,7 +1,7 @@
 /** What a task writes: counted, passed on, captured within bounds, and cut off at the limit. */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { type Drain, drainPipe } from '../sys/drain.ts';
+import { type ChunkListener, type Drain, drainPipe } from '../sys/pipes.ts';
 import type { Fd } from '../sys/system.ts';
 import { StreamCapture } from './capture.ts';
 import type { TaskOutput } from './result.ts';
@@ -29,6 +29,7 @@ export class OutputMeter {
   readonly #bytes = { stdout: 0, stderr: 0 };
   readonly #captures: { readonly [Name in StreamName]: StreamCapture } | undefined;
   readonly #drains: Drain[] = [];
+  #limitPassed = false;
   #failure: unknown;
   #stderrHead = '';
 
@@ -53,10 +54,7 @@ export class OutputMeter {
   }
 
   /** The same, with a reader of the caller's. */
-  readFrom(
-    stream: StreamName,
-    open: (onChunk: (chunk: Uint8Array) => void | Promise<void>) => Drain,
-  ): void {
+  readFrom(stream: StreamName, open: (onChunk: ChunkListener) => Drain): void {
     const drain = open((chunk) => this.accept(stream, chunk));
     this.#drains.push(drain);
     drain.ended.catch((error: unknown) => this.fail(error));
@@ -74,14 +72,20 @@ export class OutputMeter {
     if (stream === 'stderr' && this.#stderrHead.length < STDERR_HEAD_CHARACTERS) {
       this.#stderrHead += Buffer.from(chunk).toString('utf8', 0, STDERR_HEAD_CHARACTERS);
     }
+    if (chunk.length > room) this.#passLimit();
     if (room <= 0) return;
     const kept = chunk.length > room ? chunk.subarray(0, room) : chunk;
     this.#captures?.[stream].push(kept);
     this.#options.onChunk(stream, kept);
-    if (kept.length < chunk.length) this.#options.onLimit();
     const sink = this.#options.sinks[stream];
     if (sink === undefined || sink.destroyed || sink.write(kept)) return;
     return Promise.race([once(sink, 'drain'), once(sink, 'close')]).then(() => undefined);
+  }
+
+  #passLimit(): void {
+    if (this.#limitPassed) return;
+    this.#limitPassed = true;
+    this.#options.onLimit();
   }
 
   /** Resolves when both streams have ended. Rejects with the first error of reading or of a sink. */

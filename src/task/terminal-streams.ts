@@ -1,6 +1,6 @@
 /** A task's terminal: the runtime makes it inside the task and sends us its master. */
 import { createWriteStream } from 'node:fs';
-import { drainTerminal } from '../sys/drain.ts';
+import { drainTerminal } from '../sys/drain-terminal.ts';
 import type { Fd, System, WindowSize } from '../sys/system.ts';
 import type { TaskStreams } from './task-streams.ts';
 

@@ -14,10 +14,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { drainPipe } from '../../src/sys/drain.ts';
 import { ExitWatcher } from '../../src/sys/exit-watcher.ts';
 import { linuxSystem as system } from '../../src/sys/linux-system.ts';
 import { takeFileLock } from '../../src/sys/lock.ts';
+import { drainPipe } from '../../src/sys/pipes.ts';
 import { openPinnedUserNamespace, pinUserNamespace } from '../../src/sys/user-namespace.ts';
 
 let folder: string;

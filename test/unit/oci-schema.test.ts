@@ -52,7 +52,7 @@ test('both architectures and a profile of the caller’s', () => {
     defaultAction: 'SCMP_ACT_LOG',
     syscalls: [{ names: ['read'], action: 'SCMP_ACT_ALLOW', errnoRet: undefined, args: undefined }],
   };
-  for (const architecture of ['x64', 'arm64'] as const) {
+  for (const architecture of ['amd64', 'arm64'] as const) {
     const input = toConfigInput(
       { securityOpt: ['seccomp=/p'] },
       { host: { architecture, hardLimits: {} }, seccompProfile },

@@ -12,7 +12,7 @@ const allow = (names: string[], more: Partial<SeccompRule> = {}): SeccompRule =>
 const build = (
   syscalls: SeccompRule[],
   capabilities: string[] = [],
-  architecture: 'x64' | 'arm64' = 'x64',
+  architecture: 'amd64' | 'arm64' = 'amd64',
 ) =>
   buildSeccomp({ defaultAction: 'SCMP_ACT_ERRNO', syscalls }, { architecture, capabilities })
     .syscalls;
@@ -51,17 +51,17 @@ describe('buildSeccomp', () => {
       allow(['notArm'], { excludes: { arches: ['arm64'] } }),
       allow(['any'], { includes: { arches: [], caps: [] }, excludes: {} }),
     ];
-    const names = (capabilities: string[], architecture: 'x64' | 'arm64') =>
+    const names = (capabilities: string[], architecture: 'amd64' | 'arm64') =>
       build(rules, capabilities, architecture).flatMap((rule) => rule.names);
-    expect(names([], 'x64')).toEqual(['without', 'amd', 'notArm', 'any']);
-    expect(names(['CAP_A'], 'x64')).toEqual(['amd', 'notArm', 'any']);
+    expect(names([], 'amd64')).toEqual(['without', 'amd', 'notArm', 'any']);
+    expect(names(['CAP_A'], 'amd64')).toEqual(['amd', 'notArm', 'any']);
     expect(names(['CAP_A', 'CAP_B'], 'arm64')).toEqual(['both', 'any']);
   });
 
   test('only the native architecture', () => {
     const profile = { defaultAction: 'SCMP_ACT_ERRNO', syscalls: [] };
     const context = { capabilities: [] };
-    expect(buildSeccomp(profile, { ...context, architecture: 'x64' }).architectures).toEqual([
+    expect(buildSeccomp(profile, { ...context, architecture: 'amd64' }).architectures).toEqual([
       'SCMP_ARCH_X86_64',
     ]);
     expect(buildSeccomp(profile, { ...context, architecture: 'arm64' }).architectures).toEqual([
@@ -73,7 +73,7 @@ describe('buildSeccomp', () => {
 describe('the bundle’s profile', () => {
   const { seccomp } = loadTemplate('default');
   const rules = (capabilities: string[]) =>
-    buildSeccomp(seccomp, { architecture: 'x64', capabilities }).syscalls;
+    buildSeccomp(seccomp, { architecture: 'amd64', capabilities }).syscalls;
 
   test('names every call once, but for those with arguments or conditions', () => {
     const plain = seccomp.syscalls.filter(({ args, includes }) => !args && !includes);

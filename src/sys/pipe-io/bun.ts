@@ -1,0 +1,29 @@
+/** Pipes in the executable: its `net.Socket` delivers nothing for a pipe, its own file streams do. */
+import { createWriteStream } from 'node:fs';
+import { pipeline } from 'node:stream';
+import type { Fd } from '../system.ts';
+import type { PipeIo } from './contract.ts';
+import { isClosedPipe } from './is-closed-pipe.ts';
+
+declare const Bun: { file(fd: Fd): { stream(): AsyncIterable<Uint8Array> } };
+
+export const pipeIo: PipeIo = {
+  drainPipe(fd, onChunk) {
+    const stopper = new AbortController();
+    const stopped = new Promise<void>((resolve) => {
+      stopper.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    const read = async () => {
+      for await (const chunk of Bun.file(fd).stream()) await onChunk(chunk);
+    };
+    return { ended: Promise.race([read(), stopped]), stop: () => stopper.abort() };
+  },
+  feedPipe(fd, source, onError) {
+    // Written on a thread of the pool: one task at a time reads from a terminal or a pipe here.
+    const sink = createWriteStream('', { fd });
+    pipeline(source, sink, (error) => {
+      if (error && !isClosedPipe(error)) onError(error);
+    });
+    return { stop: () => sink.destroy() };
+  },
+};

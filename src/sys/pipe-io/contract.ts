@@ -1,0 +1,28 @@
+/** Pipes without blocking the event loop, as both engines (`node.ts`, `bun.ts`) offer it. `#pipe-io` picks one. */
+import type { Readable } from 'node:stream';
+import type { Fd } from '../system.ts';
+
+/** A promise asks the reader to wait before it reads on. */
+export type ChunkListener = (chunk: Uint8Array) => void | Promise<void>;
+
+export interface Drain {
+  /** Resolves when every writer has closed its end, or after `stop`. Rejects when reading fails or a listener rejects. */
+  readonly ended: Promise<void>;
+  /** Gives up reading: for a writer that outlives the task. */
+  stop(): void;
+}
+
+export interface Feed {
+  /** Closes the pipe, whatever has not been written yet. */
+  stop(): void;
+}
+
+export interface PipeIo {
+  /** Hands every chunk to `onChunk`, in order. Takes the descriptor over and closes it. */
+  drainPipe(fd: Fd, onChunk: ChunkListener): Drain;
+  /**
+   * Copies `source` into the pipe and closes it at the end of `source`. Takes the descriptor over.
+   * A reader that has closed its end is no error; anything else is handed to `onError`.
+   */
+  feedPipe(fd: Fd, source: Readable, onError: (error: unknown) => void): Feed;
+}
