@@ -1,4 +1,4 @@
-/** `base.json`: which Debian release a base is made of. docs/stacks.md describes its fields. */
+/** `base.json`: that a folder makes a base, and which Debian release it is made of. docs/stacks.md describes its fields. */
 import * as z from 'zod/mini';
 import { messageOf, StackshimError } from '../core/errors.ts';
 
@@ -7,8 +7,7 @@ const word = /^[a-z0-9][a-z0-9.+-]*$/;
 const dpkgLine = /^path-(?:exclude|include)=\/\S+$/;
 const MOST_PACKAGES = 1000;
 
-const baseSchema = z.strictObject({
-  version: z.literal(1),
+const debianSchema = z.strictObject({
   /** Debian's name of the release: `trixie`. */
   suite: z.string().check(z.regex(word, 'not the name of a release')),
   /** Packages on top of the minimal ones. */
@@ -19,7 +18,15 @@ const baseSchema = z.strictObject({
   dpkg: z.array(z.string().check(z.regex(dpkgLine, 'not a path-exclude or path-include'))),
 });
 
+const baseSchema = z.strictObject({
+  version: z.literal(1),
+  /** Given: `rootfs.tar` is made of it and lies beside the Dockerfile. Absent: the Dockerfile needs none. */
+  debian: z.optional(debianSchema),
+});
+
+/** What makes an image a base: the builder keeps it under `localhost/<name>`, for stacks to stand on. */
 export type BaseDefinition = z.infer<typeof baseSchema>;
+export type DebianDefinition = z.infer<typeof debianSchema>;
 
 /** Checks the text of a `base.json`. Throws ERR_STACKSHIM_BUILD_FAILED. */
 export function parseBaseDefinition(text: string, directory: string): BaseDefinition {

@@ -71,13 +71,10 @@ async function runBuild(
   const { work } = builder.home;
   let epoch: number | undefined;
   const rootfs = `${work}/rootfs.tar`;
-  if (source.definition !== undefined) {
-    builder.report({
-      kind: 'step',
-      step: 'rootfs',
-      text: `make Debian ${source.definition.suite}`,
-    });
-    epoch = await buildRootfs(builder, source.definition, rootfs);
+  const debian = source.definition?.debian;
+  if (debian !== undefined) {
+    builder.report({ kind: 'step', step: 'rootfs', text: `make Debian ${debian.suite}` });
+    epoch = await buildRootfs(builder, debian, rootfs);
   }
   const contextEpoch = epoch ?? Number(base?.config.labels[STACK_LABELS.epoch] ?? OLDEST_EPOCH);
   const context = await copyBuildContext(source, work, contextEpoch);

@@ -2,7 +2,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { execa } from 'execa';
 import { StackshimError } from '../core/errors.ts';
-import type { BaseDefinition } from './base-definition.ts';
+import type { DebianDefinition } from './base-definition.ts';
 import { type Builder, runInBuilder } from './builder.ts';
 
 /** What maintainer scripts and the set-up leave that differs from run to run, or that belongs to this host. */
@@ -20,14 +20,14 @@ const CLEAN_UP = [
  */
 export async function buildRootfs(
   builder: Builder,
-  definition: BaseDefinition,
+  debian: DebianDefinition,
   target: string,
 ): Promise<number> {
-  const mirrors = toSources(definition.suite, await readHostMirrors());
+  const mirrors = toSources(debian.suite, await readHostMirrors());
   const probe = `${builder.home.work}/probe`;
   // Only the package lists: their dates must be known before the first package is unpacked.
   const probing = ['--simulate', '--skip=cleanup/apt/lists', '--mode=root', '--variant=essential'];
-  const probed = ['--format=directory', definition.suite, probe, ...mirrors];
+  const probed = ['--format=directory', debian.suite, probe, ...mirrors];
   await runInBuilder(builder, 'rootfs', ['mmdebstrap', ...probing, ...probed]);
   const epoch = await readNewestRelease(`${probe}/var/lib/apt/lists`);
   await rm(probe, { recursive: true, force: true });
@@ -35,11 +35,11 @@ export async function buildRootfs(
     '--mode=root',
     '--variant=minbase',
     '--format=tar',
-    `--include=${definition.include.join(',')}`,
-    ...definition.dpkg.map((line) => `--dpkgopt=${line}`),
+    `--include=${debian.include.join(',')}`,
+    ...debian.dpkg.map((line) => `--dpkgopt=${line}`),
     `--customize-hook=${CLEAN_UP}`,
   ];
-  const made = ['mmdebstrap', ...options, definition.suite, target, ...mirrors] as const;
+  const made = ['mmdebstrap', ...options, debian.suite, target, ...mirrors] as const;
   await runInBuilder(builder, 'rootfs', made, { SOURCE_DATE_EPOCH: String(epoch) });
   return epoch;
 }

@@ -1,6 +1,6 @@
 /** Stacks as plain data for people and programs: what there is, and what it takes on disk. */
 import { stat } from 'node:fs/promises';
-import { errnoCodeOf } from '../core/errors.ts';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { ImageDigest, LayerId, StackName } from '../core/ids.ts';
 import { type Layout, layerFile } from '../core/layout.ts';
 import { readCurrentGeneration } from './generations.ts';
@@ -46,7 +46,7 @@ interface Entry {
   readonly image: Image;
 }
 
-/** Every stack that has a current revision, by name. Throws as `resolveStack` does when one is damaged. */
+/** Every stack that has a current revision, by name. Throws as `resolveStack` does when any is damaged. */
 export async function listStacks(layout: Layout): Promise<StackSummary[]> {
   const entries = readCurrentEntries(layout);
   const uses = countUses(entries);
@@ -58,7 +58,7 @@ export async function listStacks(layout: Layout): Promise<StackSummary[]> {
 export async function showStack(layout: Layout, name: StackName): Promise<StackDetails> {
   const pinned = resolveStack(layout, { name });
   const entry = { revision: requireRevision(layout, name, pinned.revision), image: pinned.image };
-  const uses = countUses(readCurrentEntries(layout));
+  const uses = countUses(readSoundEntries(layout));
   const layers = toLayers(entry.image, uses, await statLayers(layout, entry.image.layers));
   return {
     ...toSummary(entry, layers),
@@ -72,9 +72,26 @@ export async function showStack(layout: Layout, name: StackName): Promise<StackD
 
 function readCurrentEntries(layout: Layout): Entry[] {
   const generation = readCurrentGeneration(layout);
-  return Object.entries(generation?.stacks ?? {}).map(([name, number]) => {
-    const revision = requireRevision(layout, name as StackName, number);
-    return { revision, image: readImage(layout, revision.image) };
+  return Object.entries(generation?.stacks ?? {}).map(([name, number]) =>
+    readEntry(layout, name as StackName, number),
+  );
+}
+
+function readEntry(layout: Layout, name: StackName, number: number): Entry {
+  const revision = requireRevision(layout, name, number);
+  return { revision, image: readImage(layout, revision.image) };
+}
+
+/** What other stacks have, as far as it can be read: damage to one is no reason not to show another. */
+function readSoundEntries(layout: Layout): Entry[] {
+  const generation = readCurrentGeneration(layout);
+  return Object.entries(generation?.stacks ?? {}).flatMap(([name, number]) => {
+    try {
+      return [readEntry(layout, name as StackName, number)];
+    } catch (error) {
+      if (error instanceof StackshimError) return [];
+      throw error;
+    }
   });
 }
 

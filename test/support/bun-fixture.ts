@@ -1,0 +1,34 @@
+/** Programs of test/fixtures in a process of their own: to be many at once, or to be killed. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+const root = new URL('../../', import.meta.url).pathname;
+const architecture = process.arch === 'arm64' ? 'aarch64' : process.arch;
+const bun = `${root}node_modules/@oven/bun-linux-${architecture}/bin/bun`;
+
+/** Starts `test/fixtures/<name>.ts`; its stdin and stderr are this process's own. */
+export function startFixture(name: string, args: readonly string[]): ChildProcess {
+  return spawn(bun, [`${root}test/fixtures/${name}.ts`, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}
+
+/** Runs it to its end; rejects unless it exits 0. Resolves to what it printed. */
+export async function runFixture(name: string, args: readonly string[]): Promise<string> {
+  const child = startFixture(name, args);
+  const printed: string[] = [];
+  child.stdout?.on('data', (chunk: Buffer) => printed.push(chunk.toString()));
+  const [code] = await once(child, 'close');
+  if (code !== 0) throw new Error(`fixture ${name} ended with ${code}`);
+  return printed.join('');
+}
+
+/** Resolves when it prints a line that holds `text`; rejects when it ends before. */
+export async function waitForLine(child: ChildProcess, text: string): Promise<void> {
+  if (child.stdout === null) throw new Error('the fixture has no stdout');
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.includes(text)) return;
+  }
+  throw new Error(`the fixture ended without printing ${JSON.stringify(text)}`);
+}
