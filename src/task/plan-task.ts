@@ -18,6 +18,7 @@ import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { type PinnedImage, STACK_LABELS } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import type { Installation } from './installation.ts';
+import { planTaskFiles, type TaskFile } from './task-inputs.ts';
 import { type TaskPlaces, taskPlaces } from './task-places.ts';
 
 export interface TaskPlan {
@@ -27,6 +28,8 @@ export interface TaskPlan {
   readonly runtime: Runtime;
   /** What to run, entrypoint included; never empty. */
   readonly command: readonly string[];
+  readonly hostname: string;
+  readonly files: readonly TaskFile[];
   /** What the file named by `spec.seccomp` holds. */
   readonly seccompProfile?: SeccompProfile;
   /** Host path of the init program, with `spec.init`. */
@@ -51,6 +54,11 @@ export async function planTask(installation: Installation, input: unknown): Prom
   const { config } = pinned.image;
   const bundle = spec.bundle ?? config.labels[STACK_LABELS.bundle] ?? 'default';
   requireAllowedBundle(policy.allow, bundle);
+  const places = taskPlaces(
+    layout,
+    spec.id ?? toTaskId(crypto.getRandomValues(new Uint8Array(13))),
+  );
+  const hostname = spec.hostname ?? places.id;
   return {
     spec,
     pinned,
@@ -59,7 +67,9 @@ export async function planTask(installation: Installation, input: unknown): Prom
     command: resolveCommand(config, spec.command),
     ...readSeccomp(spec.seccomp),
     ...(spec.init ? { initBinary: findInitBinary() } : {}),
-    places: taskPlaces(layout, spec.id ?? toTaskId(crypto.getRandomValues(new Uint8Array(13)))),
+    hostname,
+    files: planTaskFiles(spec, hostname),
+    places,
   };
 }
 
@@ -104,6 +114,7 @@ function requireFile(field: string, path: string): void {
 function readSeccomp(seccomp: string | undefined): { seccompProfile?: SeccompProfile } {
   if (seccomp === undefined || seccomp === 'unconfined') return {};
   const seccompProfile = readable('securityOpt', seccomp, () => {
+    requireFile('securityOpt', seccomp);
     if (statSync(seccomp).size > MAX_SECCOMP_BYTES) throw new RangeError('larger than 4 MiB');
     return parseSeccompProfile(JSON.parse(readFileSync(seccomp, 'utf8')));
   });

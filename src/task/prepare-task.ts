@@ -97,12 +97,12 @@ async function assembleRootfs(
   { installation, signal }: PrepareContext,
 ): Promise<RootfsPlan> {
   const { system, layout } = installation;
-  const { spec, pinned, places } = plan;
+  const { spec, pinned, places, files } = plan;
   const ids = idsOf(plan, slot);
   const layers = pinned.image.layers.map(
     (id): LayerSource => ({ kind: 'mounted', path: mountLayer(system, layout, id) }),
   );
-  const inputs = await writeTaskInputs(spec, places, { ids, signal });
+  const inputs = await writeTaskInputs(spec.code, files, { places, ids, signal });
   const asked = spec.mounts.map((mount): BindMount => ({ type: 'bind', ...mount }));
   const rootfs = planRootfs({
     taskDir: places.taskDir,
@@ -122,7 +122,7 @@ function writeBundle(
   slot: Slot,
   { rootfs, installation }: { readonly rootfs: RootfsPlan; readonly installation: Installation },
 ): StreamOwner {
-  const { spec, pinned, places, template, command, seccompProfile, initBinary } = plan;
+  const { spec, pinned, places, template, hostname, command, seccompProfile, initBinary } = plan;
   const { config: image } = pinned.image;
   const ids = idsOf(plan, slot);
   const hasCode = spec.code !== undefined;
@@ -135,7 +135,7 @@ function writeBundle(
     imageEnv: image.env,
     env: spec.env,
     id: places.id,
-    hostname: spec.hostname ?? places.id,
+    hostname,
     hasCode,
     hasPayload: spec.payload !== undefined,
     hasConfig: spec.config !== undefined,

@@ -38,7 +38,7 @@ export interface Usage {
 export interface TaskOutput {
   readonly stdoutBytes: number;
   readonly stderrBytes: number;
-  /** True when a captured stream lost its middle, or output was cut by the limit. */
+  /** True when a captured stream lost its middle, when the limit cut output off, or when it was not read to its end. */
   readonly truncated: boolean;
   /** Captured text, present only when capture was asked for. Bytes that are not UTF-8 become U+FFFD. */
   readonly stdout?: string;

@@ -1,4 +1,5 @@
 /** `runTask`: one task from a spec to its result record. The library's main entry. */
+import { setMaxListeners } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { LayoutOptions } from '../core/layout.ts';
@@ -119,8 +120,13 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
       stopped.abort();
     },
   });
-  const output = toOutputMeter(context, { emit, onLimit: () => stopper.kill('output_limited') });
-  const disarm = armStops(options, stopper);
+  // Also when the task has ended meanwhile: what it wrote counts, not how soon it was read.
+  const onLimit = () => {
+    stopper.note('output_limited');
+    stopper.killProcesses();
+  };
+  const output = toOutputMeter(context, { emit, onLimit });
+  const disarm = armStops(options, stopper, output);
   installation.system.becomeSubreaper();
   const execution = await executeTask(plan, {
     installation,
@@ -145,8 +151,8 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   return { result, remove: () => Promise.resolve(removal) };
 }
 
-function toRecord({ spec, pinned, places, runtime, command }: TaskPlan, now: Date): TaskRecord {
-  const inputs = [spec.payload, spec.config].filter((input) => input !== undefined);
+function toRecord(plan: TaskPlan, now: Date): TaskRecord {
+  const { spec, pinned, places, runtime, command, files } = plan;
   return {
     version: RECORD_VERSION,
     id: places.id,
@@ -155,7 +161,7 @@ function toRecord({ spec, pinned, places, runtime, command }: TaskPlan, now: Dat
     revision: pinned.revision,
     image: pinned.image.digest,
     runtime,
-    bindCount: spec.mounts.length + inputs.length,
+    bindCount: spec.mounts.length + files.length,
     command,
     labels: spec.labels,
     createdAt: now.toISOString(),
@@ -182,10 +188,13 @@ const isAborted = ({ signal, killSignal }: RunTaskOptions) =>
   signal?.aborted === true || killSignal?.aborted === true;
 
 /** Listens to whatever of the caller's may end the task. Returns what stops the listening. */
-function armStops(options: RunTaskOptions, stopper: TaskStopper): () => void {
+function armStops(options: RunTaskOptions, stopper: TaskStopper, output: OutputMeter): () => void {
   const { signal, killSignal, deadline } = options;
-  const stop = () => stopper.stop('cancelled');
-  const kill = () => stopper.kill('cancelled');
+  // Once the task has ended, all that can be cut short is waiting for a slow sink.
+  const stop = () => (stopper.ended ? output.abandon() : stopper.stop('cancelled'));
+  const kill = () => (stopper.ended ? output.abandon() : stopper.kill('cancelled'));
+  // One signal may well stop a thousand tasks.
+  for (const one of [signal, killSignal]) if (one !== undefined) setMaxListeners(0, one);
   signal?.addEventListener('abort', stop, { once: true });
   killSignal?.addEventListener('abort', kill, { once: true });
   const cancelTimer =

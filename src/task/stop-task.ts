@@ -27,6 +27,7 @@ export interface TaskStopperOptions {
 export class TaskStopper {
   readonly #options: TaskStopperOptions;
   #task: TaskProcesses | undefined;
+  #ended = false;
   #cause: StopCause | null = null;
   #killTimer: NodeJS.Timeout | undefined;
 
@@ -39,6 +40,11 @@ export class TaskStopper {
     return this.#cause;
   }
 
+  /** True once there is nothing left to stop: asking for it has no effect any more. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** Tells which processes to end. A stop that was asked for earlier is carried out now. */
   attach(task: TaskProcesses): void {
     this.#task = task;
@@ -47,12 +53,14 @@ export class TaskStopper {
 
   /** The task has ended by itself or by us: nothing is signalled from here on. */
   detach(): void {
+    this.#ended = true;
     this.#task = undefined;
     clearTimeout(this.#killTimer);
   }
 
   /** TERM, and KILL after the grace time. The first cause stays; asking again does not wait any longer. */
   stop(cause: StopCause): void {
+    if (this.#ended) return;
     const again = this.#cause !== null;
     this.note(cause);
     if (this.#task === undefined) return;
@@ -62,6 +70,7 @@ export class TaskStopper {
 
   /** KILL at once. */
   kill(cause: StopCause): void {
+    if (this.#ended) return;
     this.note(cause);
     this.killProcesses();
   }

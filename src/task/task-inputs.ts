@@ -1,11 +1,20 @@
-/** What a task is given to read: its packed code, payload and config, each byte for byte. */
-import { chmodSync, chownSync, writeFileSync } from 'node:fs';
+/** What a task is given to read: its packed code, payload, config and host names, each byte for byte. */
+import { chmodSync, chownSync, existsSync, writeFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
+import { buildHostsFile } from '../oci/build-hosts-file.ts';
 import { CONFIG_FILE, PAYLOAD_FILE } from '../oci/task-paths.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import type { TaskPlaces } from './task-places.ts';
+
+/** A read-only file of the task's. */
+export interface TaskFile {
+  readonly input: FileInput;
+  /** Name in the task's folder of inputs. */
+  readonly name: string;
+  readonly target: string;
+}
 
 export interface TaskInputs {
   readonly code?: LayerSource;
@@ -18,27 +27,45 @@ export interface TaskInputsOptions {
   readonly signal: AbortSignal;
 }
 
+const HOSTS_FILE = '/etc/hosts';
+const RESOLV_CONF = '/etc/resolv.conf';
+
+/** Which files a task gets. A path that the task mounts something of its own on is left alone. */
+export function planTaskFiles(spec: AdmittedTaskSpec, hostname: string): readonly TaskFile[] {
+  const files: TaskFile[] = [
+    { name: 'hosts', target: HOSTS_FILE, input: { kind: 'text', text: buildHostsFile(hostname) } },
+  ];
+  if (spec.network === 'host' && existsSync(RESOLV_CONF)) {
+    const input = { kind: 'file', path: RESOLV_CONF } as const;
+    files.push({ name: 'resolv.conf', target: RESOLV_CONF, input });
+  }
+  const mounted = new Set(spec.mounts.map(({ target }) => target));
+  const wanted = files.filter(({ target }) => !mounted.has(target));
+  if (spec.payload !== undefined) {
+    wanted.push({ name: 'payload', target: PAYLOAD_FILE, input: spec.payload });
+  }
+  if (spec.config !== undefined) {
+    wanted.push({ name: 'config', target: CONFIG_FILE, input: spec.config });
+  }
+  return wanted;
+}
+
 /** Writes everything below the task's scratch folder. Rejects with the packages' errors for code that is not fit. */
 export async function writeTaskInputs(
-  spec: AdmittedTaskSpec,
-  places: TaskPlaces,
-  options: TaskInputsOptions,
+  code: string | undefined,
+  files: readonly TaskFile[],
+  { places, ids, signal }: TaskInputsOptions & { readonly places: TaskPlaces },
 ): Promise<TaskInputs> {
+  ensureDirectorySync(places.inputsDir, 0o700);
   const binds: BindMount[] = [];
-  for (const [input, name, target] of [
-    [spec.payload, 'payload', PAYLOAD_FILE],
-    [spec.config, 'config', CONFIG_FILE],
-  ] as const) {
-    if (input === undefined) continue;
+  for (const { input, name, target } of files) {
     const source = `${places.inputsDir}/${name}`;
-    ensureDirectorySync(places.inputsDir, 0o700);
-    await writeInput(input, source, options.ids);
+    await writeInput(input, source, ids);
     binds.push({ type: 'bind', source, target, readOnly: true });
   }
-  if (spec.code === undefined) return { binds };
-  ensureDirectorySync(places.scratchDir, 0o700);
+  if (code === undefined) return { binds };
   const { packCode } = await import('../packages/pack-code.ts');
-  await packCode(spec.code, places.codeFile, { signal: options.signal });
+  await packCode(code, places.codeFile, { signal });
   return { binds, code: { kind: 'file', path: places.codeFile } };
 }
 

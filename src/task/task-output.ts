@@ -30,6 +30,10 @@ export class OutputMeter {
   readonly #captures: { readonly [Name in StreamName]: StreamCapture } | undefined;
   readonly #drains: Drain[] = [];
   #limitPassed = false;
+  #abandoned = false;
+  /** How often a sink was waited for, and how many are at this moment. */
+  #sinkWaits = 0;
+  #waitingSinks = 0;
   #failure: unknown;
   #stderrHead = '';
 
@@ -72,14 +76,15 @@ export class OutputMeter {
     if (stream === 'stderr' && this.#stderrHead.length < STDERR_HEAD_CHARACTERS) {
       this.#stderrHead += Buffer.from(chunk).toString('utf8', 0, STDERR_HEAD_CHARACTERS);
     }
-    if (chunk.length > room) this.#passLimit();
-    if (room <= 0) return;
-    const kept = chunk.length > room ? chunk.subarray(0, room) : chunk;
-    this.#captures?.[stream].push(kept);
-    this.#options.onChunk(stream, kept);
+    const kept = chunk.length > room ? chunk.subarray(0, Math.max(0, room)) : chunk;
+    if (kept.length > 0) {
+      this.#captures?.[stream].push(kept);
+      this.#options.onChunk(stream, kept);
+    }
+    if (kept.length < chunk.length) this.#passLimit();
     const sink = this.#options.sinks[stream];
-    if (sink === undefined || sink.destroyed || sink.write(kept)) return;
-    return Promise.race([once(sink, 'drain'), once(sink, 'close')]).then(() => undefined);
+    if (kept.length === 0 || sink === undefined || sink.destroyed || sink.write(kept)) return;
+    return this.#waitFor(sink);
   }
 
   #passLimit(): void {
@@ -88,30 +93,64 @@ export class OutputMeter {
     this.#options.onLimit();
   }
 
-  /** Resolves when both streams have ended. Rejects with the first error of reading or of a sink. */
+  async #waitFor(sink: Writable): Promise<void> {
+    this.#sinkWaits += 1;
+    this.#waitingSinks += 1;
+    try {
+      await Promise.race([once(sink, 'drain'), once(sink, 'close')]);
+    } finally {
+      this.#waitingSinks -= 1;
+    }
+  }
+
+  /**
+   * Resolves when both streams have ended, or when a writer has outlived the task for too long: time counts only while no sink
+   * is waited for. Rejects with the first error of reading or of a sink. Precondition: the task has ended.
+   */
   async ended(): Promise<void> {
     const all = Promise.allSettled(this.#drains.map((drain) => drain.ended));
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, END_OF_STREAM_MS);
-    });
-    await Promise.race([all, late]);
-    clearTimeout(timer);
-    for (const drain of this.#drains) drain.stop();
+    for (;;) {
+      const before = this.#sinkWaits;
+      if (await settlesWithin(all, END_OF_STREAM_MS)) break;
+      if (this.#waitingSinks > 0 || this.#sinkWaits !== before) continue;
+      this.abandon();
+      break;
+    }
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Gives up reading, and waiting for slow sinks: what was not passed on by now is lost. */
+  abandon(): void {
+    this.#abandoned = true;
+    for (const drain of this.#drains) drain.stop();
   }
 
   summary(): TaskOutput {
     const { stdout, stderr } = this.#bytes;
     const captures = this.#captures;
-    const limited = stdout + stderr > this.#options.limitBytes;
+    const cut = this.#abandoned || stdout + stderr > this.#options.limitBytes;
     const counts = { stdoutBytes: stdout, stderrBytes: stderr };
-    if (captures === undefined) return { ...counts, truncated: limited };
+    if (captures === undefined) return { ...counts, truncated: cut };
     return {
       ...counts,
-      truncated: limited || captures.stdout.truncated || captures.stderr.truncated,
+      truncated: cut || captures.stdout.truncated || captures.stderr.truncated,
       stdout: captures.stdout.text(),
       stderr: captures.stderr.text(),
     };
   }
+}
+
+/** Whether `promise` settles in time. */
+async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
+  });
+  const settled = promise.then(
+    () => true,
+    () => true,
+  );
+  const result = await Promise.race([settled, late]);
+  clearTimeout(timer);
+  return result;
 }

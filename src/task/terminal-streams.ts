@@ -1,15 +1,18 @@
 /** A task's terminal: the runtime makes it inside the task and sends us its master. */
-import { createWriteStream } from 'node:fs';
-import { drainTerminal } from '../sys/drain-terminal.ts';
 import type { Fd, System, WindowSize } from '../sys/system.ts';
+import { openTerminalMaster, type TerminalMaster } from '../sys/terminal-master.ts';
 import type { TaskStreams } from './task-streams.ts';
 
 /** The terminal of whoever runs the task, as far as the task's own follows it. */
 export interface TaskTerminal {
+  /** As it is now: read when the task is about to start. */
   readonly size: WindowSize;
   /** Called with every change of size until the returned function is called. */
   onResize(listener: (size: WindowSize) => void): () => void;
 }
+
+/** For a task that follows no terminal: programs take a size of 0 for a broken terminal. */
+const DEFAULT_SIZE: WindowSize = { rows: 24, columns: 80 };
 
 /** One stream carries both directions; what the command writes counts as stdout. */
 export function openTerminalStreams(
@@ -18,7 +21,8 @@ export function openTerminalStreams(
 ): TaskStreams {
   const { socket, terminal } = options;
   let listener: Fd | undefined = system.listenUnix(socket);
-  let master: Fd | undefined;
+  let fd: Fd | undefined;
+  let master: TerminalMaster | undefined;
   let stopResize: (() => void) | undefined;
   const closeListener = () => {
     if (listener !== undefined) system.close(listener);
@@ -29,30 +33,23 @@ export function openTerminalStreams(
     consoleSocket: socket,
     handOver() {
       // The runtime has sent the master before it ended: it waits in the socket.
-      if (listener !== undefined) master = system.receiveFd(listener);
+      if (listener !== undefined) fd = system.receiveFd(listener);
       closeListener();
+      if (fd !== undefined) master = openTerminalMaster(fd);
     },
     connect(output, stdin) {
-      if (master === undefined) return;
-      const fd = master;
-      if (terminal !== undefined) {
-        system.setWindowSize(fd, terminal.size);
-        stopResize = terminal.onResize((size) => system.setWindowSize(fd, size));
-      }
-      output.readFrom('stdout', (onChunk) => drainTerminal(fd, onChunk));
-      if (stdin === undefined) return;
-      const sink = createWriteStream('', { fd, autoClose: false });
-      // EIO: the command has ended; its exit tells more.
-      sink.on('error', (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EIO') output.fail(error);
-      });
-      stdin.pipe(sink);
+      if (fd === undefined || master === undefined) return;
+      const { drain, feed } = master;
+      const ttyFd = fd;
+      system.setWindowSize(ttyFd, terminal?.size ?? DEFAULT_SIZE);
+      stopResize = terminal?.onResize((size) => system.setWindowSize(ttyFd, size));
+      output.readFrom('stdout', drain);
+      if (stdin !== undefined) feed(stdin, (error) => output.fail(error));
     },
     close() {
       stopResize?.();
       closeListener();
-      if (master !== undefined) system.close(master);
-      master = undefined;
+      master?.close();
     },
   };
 }
