@@ -19,8 +19,8 @@ export interface ArchiveLimits {
 export const RATIO_FREE_BYTES = 256 * 1024 * 1024;
 
 /**
- * Sized by the largest layers in use (a Haskell compiler: 1 GB, 60,000 entries) with room to grow:
- * 500,000 entries are 25 s of `mkfs.erofs`, 4e9 look-up steps (90,000 files in one folder) 10 s.
+ * Sized by the largest layers in use (a Haskell compiler: 1 GB) with room to grow: 500,000 entries take some 10 s,
+ * 4e9 look-up steps (90,000 files in one folder) as long.
  */
 export const LAYER_LIMITS: ArchiveLimits = {
   entries: 500_000,

@@ -31,8 +31,8 @@ const layerRecordSchema = z.strictObject({
 export type LayerRecord = z.infer<typeof layerRecordSchema>;
 
 /**
- * Reads the record of a stored layer and holds the layer's file against it. Blocks, for two small system calls.
- * Throws ERR_STACKSHIM_LAYER_CORRUPT when either is missing, unreadable or does not fit.
+ * Reads the record of a stored layer; {@link checkLayerFile} holds the layer's file against it. Blocks: the file is small.
+ * Throws ERR_STACKSHIM_LAYER_CORRUPT when it is missing, unreadable or another layer's.
  */
 export function readLayerRecord(layout: Layout, id: LayerId): LayerRecord {
   const path = layerRecordFile(layout, id);

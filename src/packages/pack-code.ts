@@ -94,7 +94,7 @@ async function toCleanCode(source: OpenedSource, limits: ArchiveLimits): Promise
   const { handle, kind, sizeBytes } = source;
   switch (kind) {
     case 'directory':
-      return packDirectory(handle, limits);
+      return packDirectory(handle.fd, limits);
     case 'tar.gz':
       return cleanTar(
         handle.createReadStream({ start: 0, autoClose: false, highWaterMark: 256 * 1024 }),

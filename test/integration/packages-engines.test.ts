@@ -1,0 +1,63 @@
+/** Packing and importing do the same in the engine of the executable as they do in Node. */
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { gzipSync } from 'node:zlib';
+import { afterAll, expect, it } from 'vitest';
+import { packAndImport } from '../support/pack-and-import.ts';
+import { buildTar } from '../support/tar-builder.ts';
+import { buildZip } from '../support/zip-builder.ts';
+
+const folder = mkdtempSync(`${tmpdir()}/stackshim-engines-`);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const bun = new URL(
+  `../../node_modules/@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : 'x64'}/bin/bun`,
+  import.meta.url,
+).pathname;
+const script = new URL('../fixtures/pack-and-import.ts', import.meta.url).pathname;
+
+it('also for damaged archives and more data than a pipe holds', async () => {
+  const large = gzipSync(
+    buildTar(
+      { path: 'large', content: randomBytes(3 * 1024 * 1024) },
+      { path: 'name', pax: [['path', Buffer.from('n\xff\xfe', 'latin1')]] },
+    ),
+  );
+  const sources = {
+    'large.tar.gz': large,
+    'cut.tar.gz': large.subarray(0, large.length - 1000),
+    'longer.tar.gz': Buffer.concat([large, Buffer.alloc(8)]),
+    'code.zip': buildZip({ name: 'a/b', content: 'x'.repeat(500_000) }),
+    'cut.zip': buildZip({ name: 'a/b', content: 'x' }).subarray(0, 60),
+    'bad.zip': buildZip({ name: 'a', content: 'x', crc: 1 }),
+  };
+  mkdirSync(`${folder}/directory/.git`, { recursive: true });
+  writeFileSync(Buffer.from(`${folder}/directory/\xff`, 'latin1'), randomBytes(700_000));
+  for (const [name, bytes] of Object.entries(sources)) writeFileSync(`${folder}/${name}`, bytes);
+  const paths = [`${folder}/directory`, ...Object.keys(sources).map((name) => `${folder}/${name}`)];
+  for (const engine of ['bun', 'node']) mkdirSync(`${folder}/${engine}`);
+  const output = execFileSync(bun, [script, `${folder}/bun`, ...paths], { encoding: 'utf8' });
+  const inBun = JSON.parse(output);
+  const packed = {
+    entries: expect.any(Number),
+    bytes: expect.any(Number),
+    sha256: expect.any(String),
+  };
+  const imported = expect.objectContaining({ version: 1 });
+  const [badCode, badLayer] = ['ERR_STACKSHIM_CODE_INVALID', 'ERR_STACKSHIM_LAYER_INVALID'];
+  expect(inBun).toEqual({
+    results: [
+      [packed, 'ERR_STACKSHIM_SYSTEM'],
+      [packed, imported],
+      [badCode, badLayer],
+      [badCode, badLayer],
+      [packed, badLayer],
+      [badCode, badLayer],
+      [badCode, badLayer],
+    ],
+    leftovers: [],
+  });
+  expect(inBun).toEqual(await packAndImport(`${folder}/node`, paths));
+});
