@@ -34,7 +34,7 @@ export function parentOf(path: ByteString): ByteString {
   return slash === -1 ? '' : path.slice(0, slash);
 }
 
-export const baseNameOf = (path: ByteString): ByteString => path.slice(path.lastIndexOf('/') + 1);
+const baseNameOf = (path: ByteString): ByteString => path.slice(path.lastIndexOf('/') + 1);
 
 /** Whether a symbolic link at plain path `path` names something outside the archive, by the text of both alone. */
 export function leadsOutside(path: ByteString, linkTarget: ByteString): boolean {

@@ -35,5 +35,5 @@ export function readTree(folder: string): ReadonlyMap<string, TreeNode> {
   return nodes;
 }
 
-export const toPlain = (path: string): string =>
+const toPlain = (path: string): string =>
   path.replace(/^\.\//, '').replace(/\/$/, '') || '.';

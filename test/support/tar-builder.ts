@@ -56,7 +56,7 @@ export function buildExtension(type: string, body: Buffer): Buffer {
   ]);
 }
 
-export function paxRecord(key: string, value: string | Buffer): Buffer {
+function paxRecord(key: string, value: string | Buffer): Buffer {
   const rest = Buffer.concat([Buffer.from(` ${key}=`), toBuffer(value), Buffer.from('\n')]);
   for (let digits = 1; ; digits++) {
     const total = rest.length + digits;
