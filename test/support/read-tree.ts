@@ -35,5 +35,4 @@ export function readTree(folder: string): ReadonlyMap<string, TreeNode> {
   return nodes;
 }
 
-const toPlain = (path: string): string =>
-  path.replace(/^\.\//, '').replace(/\/$/, '') || '.';
+const toPlain = (path: string): string => path.replace(/^\.\//, '').replace(/\/$/, '') || '.';
