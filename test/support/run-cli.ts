@@ -1,7 +1,6 @@
 /** Runs the built executable, as a user would: its exit status and all that it printed. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { buffer } from 'node:stream/consumers';
+import { EventEmitter, once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 export const STACKSHIM = fileURLToPath(new URL('../../dist/stackshim', import.meta.url));
@@ -29,6 +28,8 @@ export interface CliOptions {
 export interface StartedCli {
   readonly child: ChildProcess;
   readonly ended: Promise<CliResult>;
+  /** Resolves once `text` stands somewhere in its standard output; rejects when it ends without. */
+  printed(text: string): Promise<void>;
 }
 
 /** Starts the executable and leaves the rest to the caller. */
@@ -37,26 +38,40 @@ export function startCli(args: readonly string[], options: CliOptions): StartedC
   const child = spawn(program, rest, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
-    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
   // It may end without having read everything.
-  child.stdin?.on('error', () => undefined);
-  child.stdin?.end(options.input);
-  return { child, ended: toResult(child) };
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(options.input);
+  const printed = new EventEmitter();
+  const kept = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].on('data', (chunk: Buffer) => {
+      kept[name].push(chunk);
+      if (name === 'stdout') printed.emit('more');
+    });
+  }
+  const output = () => Buffer.concat(kept.stdout);
+  const ended = (async (): Promise<CliResult> => {
+    const [status, signal] = await once(child, 'close');
+    const [stdoutBytes, stderr] = [output(), Buffer.concat(kept.stderr).toString()];
+    return { status, signal, stdout: stdoutBytes.toString(), stderr, stdoutBytes };
+  })();
+  return {
+    child,
+    ended,
+    async printed(text) {
+      const over = ended.then(() => true);
+      while (!output().includes(text)) {
+        if (!(await Promise.race([once(printed, 'more').then(() => false), over]))) continue;
+        if (output().includes(text)) return;
+        throw new Error(`ended without having printed ${JSON.stringify(text)}`);
+      }
+    },
+  };
 }
 
 /** Runs the executable to its end. */
 export function runCli(args: readonly string[], options: CliOptions): Promise<CliResult> {
   return startCli(args, options).ended;
-}
-
-async function toResult(child: ChildProcess): Promise<CliResult> {
-  const { stdout, stderr } = child;
-  if (stdout === null || stderr === null) throw new Error('started without pipes');
-  const [out, err, [status, signal]] = await Promise.all([
-    buffer(stdout),
-    buffer(stderr),
-    once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>,
-  ]);
-  return { status, signal, stdout: out.toString(), stderr: err.toString(), stdoutBytes: out };
 }
