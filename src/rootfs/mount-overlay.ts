@@ -114,9 +114,7 @@ function openLower(
   { place, owner }: { readonly place: string; readonly owner: RootfsOwner | null },
 ): Fd {
   const fd =
-    layer.kind === 'file'
-      ? openFile(system, layer.path, place)
-      : system.openTreeClone(layer.path, { recursive: false });
+    layer.kind === 'file' ? openFile(system, layer.path, place) : system.openTreeClone(layer.path);
   try {
     if (owner !== null) system.idmapMount(fd, owner.userNamespaceFd);
   } catch (error) {
@@ -140,7 +138,7 @@ function openThroughLoop(system: System, file: string, place: string): Fd {
   ensureDirectorySync(place, 0o700);
   loopMountLayer(file, place);
   try {
-    return system.openTreeClone(place, { recursive: false });
+    return system.openTreeClone(place);
   } finally {
     system.detachMount(place);
   }

@@ -1,5 +1,5 @@
 /** The mount API of Linux: open_tree(2), mount_setattr(2), fsopen(2), fsconfig(2), fsmount(2), move_mount(2), umount2(2). */
-import { readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { invoke, invokeUnless } from './invoke.ts';
 import { MOUNT_ATTR, type System, SystemError } from './system.ts';
 
@@ -9,6 +9,7 @@ const SYS = {
   fsopen: 430,
   fsconfig: 431,
   fsmount: 432,
+  openat2: 437,
   mount_setattr: 442,
 } as const;
 
@@ -16,6 +17,8 @@ const AT_FDCWD = -100;
 const AT_RECURSIVE = 0x8000;
 const AT_EMPTY_PATH = 0x1000;
 const OPEN_TREE_CLONE_CLOEXEC = 0x8_0001;
+const O_PATH_CLOEXEC = 0x28_0000;
+const RESOLVE_NO_SYMLINKS = 0x4;
 const FSOPEN_CLOEXEC = 1;
 const FSMOUNT_CLOEXEC = 1;
 const FSCONFIG = { flag: 0, string: 1, fd: 5, create: 6 } as const;
@@ -28,6 +31,7 @@ const UMOUNT_NOFOLLOW = 8;
 type MountCalls = Pick<
   System,
   | 'openTreeClone'
+  | 'openRealTreeClone'
   | 'idmapMount'
   | 'restrictMount'
   | 'fsOpen'
@@ -52,16 +56,23 @@ function mountAttributes(set: number, propagation: number, userNamespaceFd: numb
 }
 
 export const linuxMounts: MountCalls = {
-  openTreeClone(path, { recursive }) {
-    const flags = OPEN_TREE_CLONE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
-    return invoke(
-      { name: 'open_tree', subject: path },
-      'syscall',
-      SYS.open_tree,
-      AT_FDCWD,
-      path,
-      flags,
-    );
+  openTreeClone(path) {
+    const as = { name: 'open_tree', subject: path };
+    return invoke(as, 'syscall', SYS.open_tree, AT_FDCWD, path, OPEN_TREE_CLONE_CLOEXEC);
+  },
+  openRealTreeClone(path) {
+    // struct open_how: flags, mode, resolve.
+    const how = Buffer.alloc(24);
+    how.writeBigUInt64LE(BigInt(O_PATH_CLOEXEC), 0);
+    how.writeBigUInt64LE(BigInt(RESOLVE_NO_SYMLINKS), 16);
+    const opened = { name: 'openat2', subject: path };
+    const fd = invoke(opened, 'syscall', SYS.openat2, AT_FDCWD, path, how, how.length);
+    try {
+      const flags = OPEN_TREE_CLONE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH;
+      return invoke({ name: 'open_tree', subject: path }, 'syscall', SYS.open_tree, fd, '', flags);
+    } finally {
+      closeSync(fd);
+    }
   },
   idmapMount(mountFd, userNamespaceFd) {
     const attributes = mountAttributes(MOUNT_ATTR.IDMAP, 0, userNamespaceFd);

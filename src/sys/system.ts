@@ -8,8 +8,13 @@ export type Fd = number;
 
 export interface System {
   // mounts: open_tree(2), mount_setattr(2), fsopen(2), fsconfig(2), fsmount(2), move_mount(2), umount2(2)
-  /** Clones the mount (or the folder or file as a bind) at `path`, detached; `recursive` takes the mounts below along. */
-  openTreeClone(path: string, options: { readonly recursive: boolean }): Fd;
+  /** Clones the mount (or the folder or file as a bind) at `path`, detached. */
+  openTreeClone(path: string): Fd;
+  /**
+   * The same with the mounts below it, for a path whose links were resolved earlier: ELOOP when one has been put into it since
+   * (openat2(2) with RESOLVE_NO_SYMLINKS).
+   */
+  openRealTreeClone(path: string): Fd;
   /** Maps the ids of a detached mount through a user namespace. */
   idmapMount(mountFd: Fd, userNamespaceFd: Fd): void;
   /** Sets MOUNT_ATTR_* bits on a detached mount and makes it private. */

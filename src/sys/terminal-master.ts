@@ -4,17 +4,15 @@ import type { Readable, Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import { promisify } from 'node:util';
 import { errnoCodeOf } from '../core/errors.ts';
-import type { Drain } from './pipes.ts';
+import type { ChunkListener, Drain } from './pipes.ts';
 import type { Fd } from './system.ts';
-
-type OnChunk = (chunk: Uint8Array) => void | Promise<void>;
 
 export interface TerminalMaster {
   /**
    * Hands every chunk to `onChunk`, in order; a promise it returns is awaited before the next chunk is read.
    * The end is that of the last process that had the terminal open, or `stop`.
    */
-  drain(onChunk: OnChunk): Drain;
+  drain(onChunk: ChunkListener): Drain;
   /** Types what `source` gives into the terminal, and its end-of-file character at the end of `source`. */
   feed(source: Readable, onError: (error: unknown) => void): void;
   /** A second call does nothing. */
@@ -60,7 +58,7 @@ const readAsync = promisify(read);
 function openOnThreads(fd: Fd): TerminalMaster {
   const sink = createWriteStream('', { fd });
   let stopped = false;
-  const readAll = async (onChunk: OnChunk) => {
+  const readAll = async (onChunk: ChunkListener) => {
     while (!stopped) {
       const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
       const { bytesRead } = await readAsync(fd, buffer, 0, buffer.length, null);

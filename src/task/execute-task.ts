@@ -133,7 +133,11 @@ async function startOrKill(
   const { places, spec, runtime } = plan;
   if (stopper.cause !== null) return false;
   try {
-    await startContainer(runtime, containerOf(plan), { init, logFile: places.logFile });
+    await startContainer(runtime, containerOf(plan), {
+      init,
+      logFile: places.logFile,
+      signal: context.signal,
+    });
   } catch (error) {
     if (stopper.cause !== null) return false;
     stopper.killProcesses();

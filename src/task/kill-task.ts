@@ -5,14 +5,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { handlesSignal, isOwnerAlive } from '../sys/processes.ts';
+import { isOwnerAlive } from '../sys/processes.ts';
 import type { Installation } from './installation.ts';
 import { findInit } from './kill-processes.ts';
 import { readRecord } from './read-record.ts';
 import { removeAbandoned } from './reap.ts';
 import type { TaskRecord } from './record.ts';
 import type { Removal } from './remove-task.ts';
-import { signalProcess, terminateAll } from './stop-task.ts';
+import { actsOn, signalProcess, terminateAll } from './stop-task.ts';
 import { type TaskPlaces, taskPlaces } from './task-places.ts';
 
 const { SIGKILL, SIGTERM } = constants.signals;
@@ -78,7 +78,7 @@ async function askOwner(
     if (init !== undefined) {
       if (!terminated) terminateAll(installation.cgroups, places.cgroupsPath);
       terminated = true;
-      const inVain = !handlesSignal(init, SIGTERM);
+      const inVain = !actsOn(init, SIGTERM);
       if (inVain || performance.now() > killAt) signalProcess(init, SIGKILL);
     }
     await delay(POLL_MS);

@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { errnoCodeOf } from '../core/errors.ts';
-import { handlesSignal } from '../sys/processes.ts';
+import { handlesSignal, readProcess } from '../sys/processes.ts';
 import type { Fd, System } from '../sys/system.ts';
 import type { StopCause } from './decide-verdict.ts';
 
@@ -89,10 +89,17 @@ export class TaskStopper {
 
   #terminate(task: TaskProcesses): void {
     terminateAll(this.#options.cgroups, task.cgroupsPath);
-    // The kernel drops a TERM for a pid 1 that has no handler: waiting would be in vain.
-    if (!handlesSignal(task.pid, SIGTERM)) this.killProcesses();
+    if (!actsOn(task.pid, SIGTERM)) this.killProcesses();
     else this.#killTimer = setTimeout(() => this.killProcesses(), this.#options.graceMs);
   }
+}
+
+/**
+ * Whether waiting for a pid 1 to act on a signal makes sense: the kernel drops one that it has no handler for, and
+ * while it has not become its command yet the handlers are the runtime's, which mean nothing.
+ */
+export function actsOn(pid: number, signal: number): boolean {
+  return readProcess(pid)?.executed === true && handlesSignal(pid, signal);
 }
 
 /** Sends TERM to every process of a cgroup. */

@@ -9,6 +9,7 @@ import {
   readFileSync,
   rmSync,
   statfsSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -107,7 +108,7 @@ describe('mounts', () => {
     const sub = (name: string) => join(folder, name);
     for (const name of ['low', 'up', 'work', 'target']) mkdirSync(sub(name));
     writeFileSync(join(folder, 'low/file'), 'from below');
-    const lower = system.openTreeClone(sub('low'), { recursive: false });
+    const lower = system.openTreeClone(sub('low'));
     const context = system.fsOpen('overlay');
     system.fsConfigFd(context, 'lowerdir+', lower);
     system.fsConfigString(context, 'upperdir', sub('up'));
@@ -122,8 +123,17 @@ describe('mounts', () => {
     expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(before);
   });
 
+  it('clones no tree through a link', () => {
+    mkdirSync(join(folder, 'real'));
+    symlinkSync('real', join(folder, 'link'));
+    system.close(system.openRealTreeClone(join(folder, 'real')));
+    expect(() => system.openRealTreeClone(join(folder, 'link'))).toThrow(
+      expect.objectContaining({ code: 'ELOOP' }),
+    );
+  });
+
   it('names the call, the subject and the errno of a refusal', () => {
-    expect(() => system.openTreeClone('/nowhere', { recursive: false })).toThrow(
+    expect(() => system.openTreeClone('/nowhere')).toThrow(
       expect.objectContaining({
         syscall: 'open_tree',
         code: 'ENOENT',
