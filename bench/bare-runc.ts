@@ -5,11 +5,13 @@
 import { type SpawnOptions, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { runTask } from 'stackshim';
 import { type Installed, imageLayers } from './installed.ts';
 
 interface Config {
   root: { path: string };
+  mounts: { type: string; source: string; options: string[] }[];
   linux: { cgroupsPath: string; uidMappings: { hostID: number; size: number }[] };
 }
 
@@ -31,6 +33,7 @@ export async function prepareBareRunc(
   const config = await captureConfig(installed, command, `${folder}/config.json`);
   const mounts = mountRootfs(installed, config, folder);
   config.root.path = `${folder}/rootfs`;
+  keepBinds(config, folder);
   config.linux.cgroupsPath = `${config.linux.cgroupsPath}-bare`;
   writeFileSync(`${folder}/config.json`, JSON.stringify(config));
   let count = 0;
@@ -74,11 +77,23 @@ async function captureConfig(
       onEvent(event) {
         if (event.type !== 'created') return;
         copyFileSync(`${installed.run}/tasks/${event.id}/bundle/config.json`, target);
+        copyFileSync(`${installed.root}/scratch/${event.id}/inputs/hosts`, hostsFileBeside(target));
       },
     },
   );
   if (result.verdict !== 'succeeded') throw new Error(JSON.stringify(result));
   return JSON.parse(readFileSync(target, 'utf8'));
+}
+
+const hostsFileBeside = (config: string) => `${dirname(config)}/hosts`;
+
+/** The task's files went with the task: its one bind, the hosts file, is of the copy. */
+function keepBinds(config: Config, folder: string): void {
+  const binds = config.mounts.filter(({ options }) => options.includes('rbind'));
+  const [hosts] = binds;
+  if (hosts === undefined || binds.length > 1)
+    throw new Error('expected one bind, of the hosts file');
+  hosts.source = `${folder}/hosts`;
 }
 
 /** The same layers, mapped to the same ids, below a writable layer of its own. */
