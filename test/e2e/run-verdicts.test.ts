@@ -1,0 +1,358 @@
+/** Every verdict, provoked for real: exit status, result record, and nothing left. */
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { makeCrashingProgram } from '../support/tiny-elf.ts';
+
+const { run, start, folder } = useTaskRunner();
+const MIB = 1024 * 1024;
+
+/** A program of more than a few words is easier to read as a shell script. */
+const sh = (script: string): readonly string[] => ['sh', '-c', script];
+
+describe('succeeded and failed', () => {
+  it('succeeds with exit code 0', async () => {
+    const { status, stdout, stderr, record } = await run([], sh('echo out; echo err >&2'));
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'out\n', stderr: 'err\n' });
+    expect(record).toMatchObject({
+      ...CLEAN,
+      stack: 'busybox',
+      revision: 1,
+      verdict: 'succeeded',
+      exitCode: 0,
+      signal: null,
+      retryable: false,
+      error: null,
+      output: { stdoutBytes: 4, stderrBytes: 4, truncated: false },
+    });
+  });
+
+  it.each([1, 2, 125, 126, 127, 137, 255])('passes exit code %i on', async (code) => {
+    const { status, record } = await run([], sh(`exit ${code}`));
+    expect(status).toBe(code);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: code, error: null });
+  });
+
+  it('tells the times in order, and phases that were all reached', async () => {
+    const { record } = await run([], ['true']);
+    expect(Date.parse(record?.startedAt ?? '')).toBeLessThanOrEqual(
+      Date.parse(record?.finishedAt ?? ''),
+    );
+    const reached = Object.entries(record?.phasesMs ?? {}).filter(([, ms]) => ms > 0);
+    expect(reached.map(([phase]) => phase)).toEqual([
+      'resolve',
+      'assemble',
+      'configure',
+      'start',
+      'run',
+      'account',
+      'remove',
+    ]);
+  });
+});
+
+describe('signaled', () => {
+  it('reports a crash of pid 1', async () => {
+    const code = join(folder, 'crash');
+    mkdirSync(code);
+    writeFileSync(join(code, 'crash'), makeCrashingProgram());
+    chmodSync(join(code, 'crash'), 0o755);
+    const { status, record } = await run(['--code', code], ['/task/crash']);
+    expect(status).toBe(128 + 4);
+    expect(record).toMatchObject({
+      ...CLEAN,
+      verdict: 'signaled',
+      exitCode: null,
+      signal: 'SIGILL',
+      retryable: false,
+      error: null,
+    });
+  });
+
+  it('reports the kill of a hard limit on cpu time', async () => {
+    const { status, record } = await run(['--ulimit', 'cpu=1:1'], sh('while :; do :; done'));
+    expect(status).toBe(137);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'signaled', signal: 'SIGKILL' });
+    expect(record?.usage.cpuUserMs).toBeGreaterThan(500);
+  });
+});
+
+describe('timed_out', () => {
+  it('lets a program that handles TERM end by itself', async () => {
+    const script = 'trap "echo bye; exit 9" TERM; while :; do sleep 0.02; done';
+    const options = ['--timeout', '300ms', '--stop-timeout', '1h'];
+    const { status, stdout, record } = await run(options, sh(script));
+    expect({ status, stdout }).toEqual({ status: 124, stdout: 'bye\n' });
+    expect(record).toMatchObject({
+      ...CLEAN,
+      verdict: 'timed_out',
+      exitCode: 9,
+      signal: null,
+      retryable: false,
+    });
+    expect(record?.usage.wallMs).toBeGreaterThanOrEqual(300);
+  });
+
+  it('kills a program that handles TERM and stays', async () => {
+    const script = 'trap "echo no" TERM; while :; do sleep 0.02; done';
+    const options = ['--timeout', '300ms', '--stop-timeout', '200ms'];
+    const { status, stdout, record } = await run(options, sh(script));
+    expect({ status, stdout }).toEqual({ status: 124, stdout: 'no\n' });
+    expect(record).toMatchObject({
+      ...CLEAN,
+      verdict: 'timed_out',
+      exitCode: null,
+      signal: 'SIGKILL',
+    });
+    expect(record?.usage.wallMs).toBeGreaterThanOrEqual(500);
+  });
+
+  // The grace time is an hour: it cannot have been waited for.
+  it.each([
+    ['ignores TERM', sh('trap "" TERM; while :; do sleep 0.02; done')],
+    ['is a plain sleep as pid 1', ['sleep', '3600']],
+  ])('kills at once what %s', async (_, command) => {
+    const { status, record } = await run(['--timeout', '300ms', '--stop-timeout', '1h'], command);
+    expect(status).toBe(124);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'timed_out', signal: 'SIGKILL' });
+  });
+
+  it('takes processes that left their session along', async () => {
+    const stayer = 'setsid sh -c \'trap "" TERM; while :; do sleep 0.02; done\' &';
+    const options = ['--timeout', '500ms', '--stop-timeout', '200ms'];
+    const { status, record } = await run(options, sh(`${stayer} ${stayer} exec sleep 3600`));
+    expect(status).toBe(124);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'timed_out' });
+  });
+});
+
+describe('oom_killed', () => {
+  const fill = (mib: number) => `dd if=/dev/zero of=/dev/null bs=${mib}M count=1 2>/dev/null`;
+
+  it('reports pid 1 that passed the memory limit', async () => {
+    const { status, record } = await run(['-m', '24m'], sh(`exec ${fill(64)}`));
+    expect(status).toBe(137);
+    expect(record).toMatchObject({
+      ...CLEAN,
+      verdict: 'oom_killed',
+      exitCode: null,
+      signal: 'SIGKILL',
+      retryable: false,
+      usage: { oomKills: 1 },
+    });
+    expect(record?.usage.memoryPeakBytes).toBeLessThanOrEqual(24 * MIB);
+  });
+
+  it('reports a failed task whose child passed it', async () => {
+    const { status, record } = await run(['-m', '24m'], sh(`${fill(64)}; exit 5`));
+    expect(status).toBe(137);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'oom_killed', exitCode: 5, signal: null });
+  });
+
+  it('calls a task that survived it and exits with 0 succeeded', async () => {
+    const { status, stdout, record } = await run(['-m', '24m'], sh(`${fill(64)}; echo $?`));
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '137\n' });
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded', usage: { oomKills: 1 } });
+  });
+
+  it('does not call a plain failure near the limit out of memory', async () => {
+    const { record } = await run(['-m', '64m'], sh(`${fill(32)}; exit 5`));
+    expect(record).toMatchObject({ verdict: 'failed', exitCode: 5, usage: { oomKills: 0 } });
+  });
+});
+
+describe('output_limited', () => {
+  it('delivers exactly as many bytes as the limit, and ends the task', async () => {
+    const { status, stdout, record } = await run(['--output-limit', '1001'], ['yes']);
+    expect(status).toBe(137);
+    expect(stdout).toBe(`${'y\n'.repeat(500)}y`);
+    expect(record).toMatchObject({
+      ...CLEAN,
+      verdict: 'output_limited',
+      exitCode: null,
+      signal: 'SIGKILL',
+      output: { truncated: true },
+    });
+    expect(record?.output.stdoutBytes).toBeGreaterThan(1001);
+  });
+
+  it('counts both streams together', async () => {
+    const script = 'while :; do echo o; echo e >&2; done';
+    const { status, stdout, stderr, record } = await run(['--output-limit', '1000'], sh(script));
+    expect(status).toBe(137);
+    expect(stdout.length + stderr.length).toBe(1000);
+    expect(record?.verdict).toBe('output_limited');
+  });
+
+  it('lets a task end that reaches the limit and does not pass it', async () => {
+    const command = ['head', '-c', '4096', '/dev/zero'];
+    const { status, stdoutBytes, record } = await run(['--output-limit', '4k'], command);
+    expect(status).toBe(0);
+    expect(stdoutBytes).toEqual(Buffer.alloc(4096));
+    expect(record).toMatchObject({ verdict: 'succeeded', output: { truncated: false } });
+  });
+
+  it('ends a task that passes the limit only after it was reached exactly', async () => {
+    const script = 'head -c 4096 /dev/zero; sleep 0.3; echo more; exec sleep 3600';
+    const options = ['--output-limit', '4k', '--timeout', '20s'];
+    const { status, stdoutBytes, record } = await run(options, sh(script));
+    expect(status).toBe(137);
+    expect(stdoutBytes.length).toBe(4096);
+    expect(record).toMatchObject({ verdict: 'output_limited', output: { stdoutBytes: 4101 } });
+  });
+
+  it('judges a task by what it wrote, though it had ended before that was read', async () => {
+    const { status, stdout, record } = await run(['--output-limit', '3'], ['echo', 'hello']);
+    expect({ status, stdout }).toEqual({ status: 137, stdout: 'hel' });
+    expect(record?.verdict).toBe('output_limited');
+  });
+});
+
+describe('cancelled', () => {
+  const waiting = sh('trap "echo bye; exit 3" TERM; echo ready; while :; do sleep 0.02; done');
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('ends the task on %s and exits with %i', async (signal, expected) => {
+    const task = start(['--stop-timeout', '1h'], waiting);
+    await task.printed('ready');
+    task.child.kill(signal);
+    const { status, stdout, record } = await task.ended;
+    expect({ status, stdout }).toEqual({ status: expected, stdout: 'ready\nbye\n' });
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled', exitCode: 3, error: null });
+  });
+
+  it('kills at once on the second signal', async () => {
+    const stubborn = sh('trap "echo no" TERM; echo ready; while :; do sleep 0.02; done');
+    const task = start(['--stop-timeout', '1h'], stubborn);
+    await task.printed('ready');
+    task.child.kill('SIGINT');
+    await task.printed('no');
+    task.child.kill('SIGTERM');
+    const { status, record } = await task.ended;
+    expect(status).toBe(130);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled', signal: 'SIGKILL' });
+  });
+});
+
+describe('setup_failed', () => {
+  it.each([
+    ['no-such-command', 127, 'ERR_STACKSHIM_COMMAND_NOT_FOUND'],
+    ['/no/such/file', 127, 'ERR_STACKSHIM_COMMAND_NOT_FOUND'],
+    ['/etc/passwd/x', 127, 'ERR_STACKSHIM_COMMAND_NOT_FOUND'],
+    ['two\nlines', 127, 'ERR_STACKSHIM_COMMAND_NOT_FOUND'],
+    ['/etc/passwd', 126, 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE'],
+    ['/etc', 126, 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE'],
+  ])('reports the command %j with status %i', async (command, expected, code) => {
+    const { status, stdout, stderr, record } = await run([], [command]);
+    expect({ status, stdout }).toEqual({ status: expected, stdout: '' });
+    expect(stderr).toMatch(new RegExp(`^stackshim: .* \\[${code}\\]\n {2}hint: .+\n$`));
+    expect(record).toMatchObject({
+      ...CLEAN,
+      verdict: 'setup_failed',
+      exitCode: null,
+      signal: null,
+      retryable: false,
+      error: { code },
+      usage: { wallMs: null },
+    });
+  });
+
+  it.each([
+    ['a bad interpreter', '#!/no/such/sh\n'],
+    ['no #! line', 'echo hello\n'],
+    ['no content', ''],
+    ['half an ELF header', '\x7fELF\x02\x01\x01'],
+  ])('reports a program with %s as not executable', async (_, text) => {
+    const code = join(folder, 'program');
+    mkdirSync(code, { recursive: true });
+    writeFileSync(join(code, 'program'), text, 'latin1');
+    chmodSync(join(code, 'program'), 0o755);
+    const { status, stdout, stderr, record } = await run(['--code', code], ['/task/program']);
+    expect({ status, stdout }).toEqual({ status: 126, stdout: '' });
+    expect(stderr).toContain('[ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE]');
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed', exitCode: null });
+  });
+
+  it.each([
+    ['a file', '/etc/passwd'],
+    ['below a file', '/etc/passwd/x'],
+  ])('reports a working directory that is %s with status 125', async (_, workdir) => {
+    const { status, record } = await run(['-w', workdir], ['true']);
+    expect(status).toBe(125);
+    expect(record).toMatchObject({
+      ...CLEAN,
+      verdict: 'setup_failed',
+      error: { code: 'ERR_STACKSHIM_SPEC_INVALID' },
+    });
+  });
+});
+
+describe('usage', () => {
+  it('tells the peak of memory', async () => {
+    const command = ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=32M', 'count=1'];
+    const { record } = await run(['-m', '64m'], command);
+    const peak = record?.usage.memoryPeakBytes;
+    expect(peak).toBeGreaterThanOrEqual(32 * MIB);
+    expect(peak).toBeLessThanOrEqual(64 * MIB);
+  });
+
+  it('tells processor time, wall time and the peak of processes', async () => {
+    const busy = 'i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done';
+    const many = 'for i in $(seq 20); do sleep 0.1 & done; wait';
+    const { record } = await run([], sh(`${busy}; ${many}`));
+    const { cpuUserMs, cpuSystemMs, wallMs, pidsPeak } = record?.usage ?? {};
+    expect(cpuUserMs).toBeGreaterThan(10);
+    expect(cpuSystemMs).toBeGreaterThanOrEqual(0);
+    expect(wallMs).toBeGreaterThanOrEqual(100);
+    expect(pidsPeak).toBeGreaterThanOrEqual(21);
+    expect(pidsPeak).toBeLessThan(60);
+  });
+});
+
+describe('output', () => {
+  it('keeps the beginning and the end of what is captured', async () => {
+    const script = 'echo BEGIN; head -c 3000000 /dev/zero | tr "\\0" x; echo END; exit 4';
+    const { status, stdout } = await run(['--json'], sh(script));
+    expect(status).toBe(4);
+    const { verdict, output } = JSON.parse(stdout);
+    expect(verdict).toBe('failed');
+    expect(output).toMatchObject({ stdoutBytes: 3_000_010, stderrBytes: 0, truncated: true });
+    expect(output.stdout).toMatch(/^BEGIN\nx+\n\[1951434 bytes left out\]\nx+END\n$/);
+    expect(output.stdout.replace(/\n\[.*\]\n/, '').length).toBe(MIB);
+  });
+
+  it('captures both streams whole when they are short', async () => {
+    const { stdout } = await run(['--json'], sh('printf "a\\0b"; printf ü >&2'));
+    expect(JSON.parse(stdout).output).toEqual({
+      stdoutBytes: 3,
+      stderrBytes: 2,
+      truncated: false,
+      stdout: 'a\0b',
+      stderr: 'ü',
+    });
+  });
+
+  it.each(['root', 'user', '4242'])('can be opened anew by path as %s', async (user) => {
+    const script = 'echo one > /dev/stdout; echo two > /dev/stderr; echo three >> /proc/self/fd/1';
+    const { status, stdout, stderr } = await run(['-u', user], sh(script));
+    expect({ status, stdout, stderr }).toEqual({
+      status: 0,
+      stdout: 'one\nthree\n',
+      stderr: 'two\n',
+    });
+  });
+
+  it('is dropped, and the task runs on, when its reader has gone', async () => {
+    const task = start([], sh('echo first; while [ -d /proc/1 ] && echo more; do :; done'));
+    await task.printed('first');
+    task.child.stdout?.destroy();
+    task.child.kill('SIGTERM');
+    const { status, record } = await task.ended;
+    expect(status).toBe(143);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled' });
+  });
+});
