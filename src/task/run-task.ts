@@ -4,6 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { LayoutOptions } from '../core/layout.ts';
 import type { TaskInput } from '../spec/task-input.ts';
+import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { ownIdentity } from '../sys/processes.ts';
 import { startTimer } from './deadline-timer.ts';
 import { decideVerdict, isRetryable, signalName } from './decide-verdict.ts';
@@ -128,6 +129,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const output = toOutputMeter(context, { emit, onLimit });
   const disarm = armStops(options, stopper, output);
   installation.system.becomeSubreaper();
+  startOrphanReaper(installation.system);
   const execution = await executeTask(plan, {
     installation,
     clock,
