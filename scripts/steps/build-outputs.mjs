@@ -87,7 +87,15 @@ async function link(outFile) {
   await mkdir(work, { recursive: true });
   // Bun leaves *.bun-build files in its working directory when it is interrupted: give it one that goes away.
   // A stray .env or bunfig.toml in the caller's directory must not steer a program that runs as root.
-  const args = ['build', '--compile', '--minify', '--bytecode', '--splitting', '--format=esm', '--target=bun'];
+  const args = [
+    'build',
+    '--compile',
+    '--minify',
+    '--bytecode',
+    '--splitting',
+    '--format=esm',
+    '--target=bun',
+  ];
   args.push('--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig');
   try {
     await runProgram(bun, [...args, `${projectRoot}/src/cli/main.ts`, '--outfile', 'stackshim'], {

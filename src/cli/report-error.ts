@@ -2,7 +2,7 @@
 import type { ErrorJson } from '../core/errors.ts';
 
 /** One line with the operation and its code, one with what to do. */
-export function formatError(error: ErrorJson): string {
+function formatError(error: ErrorJson): string {
   return `stackshim: ${error.message} [${error.code}]\n  hint: ${error.hint}\n`;
 }
 

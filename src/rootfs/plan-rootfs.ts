@@ -33,7 +33,7 @@ export interface RootfsPlan {
   readonly rootfs: string;
 }
 
-export const rootfsTarget = (places: RootfsPlaces) => `${places.taskDir}/rootfs`;
+const rootfsTarget = (places: RootfsPlaces) => `${places.taskDir}/rootfs`;
 const codeTarget = (places: RootfsPlaces) => `${places.taskDir}/code`;
 const bindTarget = (places: RootfsPlaces, index: number) => `${places.taskDir}/binds/${index}`;
 

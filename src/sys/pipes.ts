@@ -1,5 +1,5 @@
 /** Pipes to and from tasks, in whichever engine this is. */
 import { pipeIo } from '#pipe-io';
 
-export type { ChunkListener, Drain, Feed } from './pipe-io/contract.ts';
+export type { ChunkListener, Drain } from './pipe-io/contract.ts';
 export const { drainPipe, feedPipe } = pipeIo;

@@ -30,7 +30,7 @@ export interface TaskRecord {
 }
 
 /** Name of a task folder that is being made; never a task id. */
-export const unfinishedName = (owner: Owner, id: TaskId) =>
+const unfinishedName = (owner: Owner, id: TaskId) =>
   `.new-${owner.pid}-${owner.startTime}-${id}`;
 
 /** Who was making a folder of that name; undefined for any other name. */

@@ -15,7 +15,7 @@ import { openPinnedUserNamespace, pinUserNamespace } from '../sys/user-namespace
 /** Above what systemd (up to 1879048191) and subuid files use. */
 const FIRST_ID = 1_879_048_192;
 const IDS_PER_SLOT = 65_536;
-export const SLOT_COUNT = 4_096;
+const SLOT_COUNT = 4_096;
 
 export interface Slot {
   readonly index: number;
