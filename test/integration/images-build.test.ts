@@ -1,0 +1,245 @@
+/** Stacks built for real: buildah, import, a smoke task, and the flip, which comes last. */
+import { readdirSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { layersDir, locksDir } from '../../src/core/layout.ts';
+import type { BuildProgress } from '../../src/images/build-progress.ts';
+import { runBuilder } from '../../src/images/run-builder.ts';
+import { readCurrentGeneration } from '../../src/stacks/generations.ts';
+import { showStack } from '../../src/stacks/list-stacks.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { takeFileLock } from '../../src/sys/lock.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
+import { stackName } from '../support/stack-store.ts';
+
+const lab = useBuildLab();
+
+const SMOKE = `LABEL io.stackshim.smoke='["test", "-e", "/made"]'`;
+const SOUND = [...BUSYBOX_IMAGE, 'RUN echo hello > /proc/self/fd/2 && echo 1 > /made', SMOKE];
+const OLDEST = Date.UTC(1980, 0, 1) / 1000;
+
+const current = () => readCurrentGeneration(lab.layout)?.stacks ?? {};
+const revisionFiles = (name: string) => readdirSync(`${lab.layout.root}/stacks/${name}`);
+const layerFiles = () =>
+  readdirSync(layersDir(lab.layout)).filter((name) => name.endsWith('.erofs'));
+
+describe('buildStack', () => {
+  it('builds, tests and makes current, and says what it is doing', async () => {
+    const told: BuildProgress[] = [];
+    const directory = lab.writeStack('sound', SOUND);
+    const result = await lab.build(directory, { onProgress: (progress) => told.push(progress) });
+    expect(result).toMatchObject({
+      status: 'built',
+      stack: 'sound',
+      revision: 1,
+      smoke: { verdict: 'succeeded', removed: true },
+    });
+    expect(current()).toMatchObject({ sound: 1 });
+    const steps = told.flatMap((one) => (one.kind === 'step' ? [one.step] : []));
+    expect(steps).toEqual(['clean', 'build', 'export', 'import', 'smoke', 'flip']);
+    expect(told).toContainEqual({ kind: 'line', step: 'build', text: 'hello' });
+    expect(lab.hasWork()).toBe(false);
+    expect(await showStack(lab.layout, stackName('sound'))).toMatchObject({
+      source: { kind: 'build', directory },
+      config: { env: ['PATH=/bin'], labels: { 'io.stackshim.epoch': `${OLDEST}` } },
+    });
+  });
+
+  it('gives the same layers again, with times that do not tell when they were made', async () => {
+    const before = await showStack(lab.layout, stackName('sound'));
+    const result = await lab.build(lab.writeStack('sound', SOUND));
+    expect(result).toMatchObject({ status: 'built', revision: 2 });
+    const after = await showStack(lab.layout, stackName('sound'));
+    expect(after.layers.map(({ id }) => id)).toEqual(before.layers.map(({ id }) => id));
+    const { output } = await lab.run('sound', [
+      'stat',
+      '-c',
+      '%Y',
+      '/made',
+      '/bin/busybox',
+      '/bin',
+    ]);
+    expect(output.stdout).toBe(`${OLDEST}\n`.repeat(3));
+  });
+
+  it('with ifChanged builds only what changed', async () => {
+    const directory = lab.writeStack('changing', SOUND, { extra: 'one' });
+    const build = () => lab.build(directory, { ifChanged: true });
+    expect(await build()).toMatchObject({ status: 'built', revision: 1 });
+    expect(await build()).toMatchObject({ status: 'unchanged', revision: 1, smoke: null });
+    lab.writeStack('changing', SOUND, { extra: 'one' });
+    expect(await build()).toMatchObject({ status: 'unchanged' });
+    lab.writeStack('changing', SOUND, { extra: 'two' });
+    expect(await build()).toMatchObject({ status: 'built', revision: 2 });
+  });
+
+  it('stores a base once, however many stacks stand on it', async () => {
+    const base = lab.writeStack('tiny-1', SOUND, { 'base.json': '{"version":1}' });
+    await lab.build(base);
+    const [baseLayer] = (await showStack(lab.layout, stackName('tiny-1'))).layers;
+    const before = layerFiles();
+    for (const name of ['on-tiny-a', 'on-tiny-b']) {
+      await lab.build(lab.writeStack(name, ['FROM localhost/tiny-1', `RUN echo ${name} > /name`]));
+      const { layers, config } = await showStack(lab.layout, stackName(name));
+      expect(layers.map(({ id, shared }) => [id === baseLayer?.id, shared])).toEqual([
+        [true, true],
+        [false, false],
+      ]);
+      expect(config.env).toEqual(['PATH=/bin']);
+    }
+    expect(layerFiles()).toHaveLength(before.length + 2);
+    expect((await lab.run('on-tiny-b', ['cat', '/made', '/name'])).output.stdout).toBe(
+      '1\non-tiny-b\n',
+    );
+  });
+
+  it('builds again on a base that changed, by ifChanged too', async () => {
+    const base = lab.writeStack('tiny-2', SOUND, { 'base.json': '{"version":1}' });
+    await lab.build(base);
+    const stack = lab.writeStack('on-tiny-c', ['FROM localhost/tiny-2', 'RUN cp /made /seen']);
+    await lab.build(stack);
+    expect(await lab.build(stack, { ifChanged: true })).toMatchObject({ status: 'unchanged' });
+    await lab.build(
+      lab.writeStack('tiny-2', [...SOUND, 'RUN echo 2 > /made'], { 'base.json': '{"version":1}' }),
+    );
+    expect(await lab.build(stack, { ifChanged: true })).toMatchObject({
+      status: 'built',
+      revision: 2,
+    });
+    expect((await lab.run('on-tiny-c', ['cat', '/seen'])).output.stdout).toBe('2\n');
+  });
+
+  it('takes files that several stacks share from the folder beside them', async () => {
+    lab.writeStack('shared', [], { greeting: 'from beside\n' });
+    const lines = [...SOUND, 'COPY --from=shared greeting /greeting'];
+    await lab.build(lab.writeStack('sharing', lines));
+    expect((await lab.run('sharing', ['cat', '/greeting'])).output.stdout).toBe('from beside\n');
+  });
+
+  it('lets builds of one root folder wait for each other', async () => {
+    const results = await Promise.all(
+      ['at-once-a', 'at-once-b'].map((name) => lab.build(lab.writeStack(name, SOUND))),
+    );
+    expect(results.map(({ status }) => status)).toEqual(['built', 'built']);
+    expect(current()).toMatchObject({ 'at-once-a': 1, 'at-once-b': 1 });
+  });
+});
+
+describe('a build that fails', () => {
+  it('in the Dockerfile tells what the builder said', async () => {
+    await lab.build(lab.writeStack('kept', SOUND));
+    const broken = [...BUSYBOX_IMAGE, 'RUN echo the reason; exit 7', SMOKE];
+    const building = lab.build(lab.writeStack('kept', broken));
+    await expect(building).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_BUILD_FAILED',
+      kind: 'invalid',
+      details: { program: 'buildah', output: expect.arrayContaining(['the reason']) },
+    });
+    expect(current()).toMatchObject({ kept: 1 });
+    expect(revisionFiles('kept')).toEqual(['1.json']);
+    expect(lab.hasWork()).toBe(false);
+  });
+
+  it.each([
+    [
+      'fails',
+      '["sh", "-c", "echo out; echo err >&2; exit 4"]',
+      { verdict: 'failed', exitCode: 4, stdout: 'out\n', stderr: 'err\n' },
+    ],
+    ['does not exist', '["nothing-of-that-name"]', { verdict: 'setup_failed' }],
+    ['hangs', '["sleep", "1000"]', { verdict: 'timed_out' }],
+    ['reads what nobody writes', 'read line || exit 5', { verdict: 'failed', exitCode: 5 }],
+  ])('in a smoke command that %s', async (_, smoke, details) => {
+    await lab.build(lab.writeStack('kept', SOUND), { ifChanged: true });
+    const before = { generation: readCurrentGeneration(lab.layout), files: revisionFiles('kept') };
+    const lines = [...BUSYBOX_IMAGE, `LABEL io.stackshim.smoke='${smoke}'`];
+    const building = lab.build(lab.writeStack('kept', lines), { smokeTimeoutMs: 400 });
+    await expect(building).rejects.toMatchObject({ code: 'ERR_STACKSHIM_SMOKE_FAILED', details });
+    expect(readCurrentGeneration(lab.layout)).toEqual(before.generation);
+    expect(revisionFiles('kept')).toEqual(before.files);
+  });
+
+  it.each([
+    ['without a smoke label', [...BUSYBOX_IMAGE], {}, 'ERR_STACKSHIM_BUILD_FAILED'],
+    [
+      'on a base that is not built',
+      ['FROM localhost/absent-1', SMOKE],
+      {},
+      'ERR_STACKSHIM_STACK_NOT_FOUND',
+    ],
+    [
+      'on an image of a registry',
+      ['FROM registry.invalid/x', SMOKE],
+      {},
+      'ERR_STACKSHIM_BUILD_FAILED',
+    ],
+    ['with a Dockerfile of nonsense', ['FORM scratch'], {}, 'ERR_STACKSHIM_BUILD_FAILED'],
+    ['with an empty Dockerfile', [], {}, 'ERR_STACKSHIM_BUILD_FAILED'],
+    [
+      'that copies what is not there',
+      ['FROM scratch', 'COPY absent /', SMOKE],
+      {},
+      'ERR_STACKSHIM_BUILD_FAILED',
+    ],
+    [
+      'that copies from outside',
+      ['FROM scratch', 'COPY ../../../../etc/shadow /', SMOKE],
+      {},
+      'ERR_STACKSHIM_BUILD_FAILED',
+    ],
+    ['with a base.json of nonsense', SOUND, { 'base.json': '{}' }, 'ERR_STACKSHIM_BUILD_FAILED'],
+  ])('%s', async (_, dockerfile, files, code) => {
+    const building = lab.build(lab.writeStack('never', dockerfile, files));
+    await expect(building).rejects.toMatchObject({ code });
+    expect(current()).not.toHaveProperty('never');
+    expect(lab.hasWork()).toBe(false);
+  });
+
+  it('names the command that builds the missing base', async () => {
+    const building = lab.build(lab.writeStack('never', ['FROM localhost/absent-1', SMOKE]));
+    await expect(building).rejects.toMatchObject({
+      hint: expect.stringContaining('stackshim stack build overlay/base/absent-1'),
+      details: { base: 'absent-1' },
+    });
+  });
+
+  it.each([
+    ['that is not there', '/nothing/of-that-name', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    ['that is a file', '/etc/passwd', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    ['without a Dockerfile', '/etc', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    ['whose name is no name', '/', 'ERR_STACKSHIM_SPEC_INVALID'],
+  ])('for a folder %s', async (_, directory, code) => {
+    await expect(lab.build(directory)).rejects.toMatchObject({ code });
+  });
+
+  it('because its caller cancelled it', async () => {
+    const stop = new AbortController();
+    const lines = [...BUSYBOX_IMAGE, 'RUN echo waiting; sleep 1000', SMOKE];
+    const building = lab.build(lab.writeStack('never', lines), {
+      signal: stop.signal,
+      onProgress: (progress) => {
+        if (progress.kind === 'line' && progress.text === 'waiting') stop.abort();
+      },
+    });
+    await expect(building).rejects.toMatchObject({ code: 'ERR_STACKSHIM_BUILD_ABORTED' });
+    expect(current()).not.toHaveProperty('never');
+    expect(lab.hasWork()).toBe(false);
+  });
+
+  it('because another build does not end', async () => {
+    const lock = takeFileLock(linuxSystem, `${locksDir(lab.layout)}/build`, { wait: false });
+    const building = lab.build(lab.writeStack('never', SOUND), { lockWaitMs: 50 });
+    await expect(building).rejects.toMatchObject({ code: 'ERR_STACKSHIM_STACK_BUSY' });
+    lock?.release();
+  });
+
+  it('because a program is not installed', async () => {
+    const lock = takeFileLock(linuxSystem, `${locksDir(lab.layout)}/build`, { wait: false });
+    if (lock === undefined) throw new Error('the lock is taken');
+    const running = runBuilder(['no-such-builder'], { system: linuxSystem, lock, env: {} });
+    await expect(running).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_TOOL_MISSING',
+      details: { program: 'no-such-builder' },
+    });
+    lock.release();
+  });
+});
