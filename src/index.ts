@@ -6,7 +6,7 @@
 
 export type { ErrorCode, ErrorKind } from './core/error-codes.ts';
 export { type ErrorJson, StackshimError } from './core/errors.ts';
-export type { ImageDigest, StackName, TaskId } from './core/ids.ts';
+export { type ImageDigest, parseTaskId, type StackName, type TaskId } from './core/ids.ts';
 export type { LayoutOptions } from './core/layout.ts';
 export type { MountInput, TaskInput } from './spec/task-input.ts';
 export type { WindowSize } from './sys/system.ts';

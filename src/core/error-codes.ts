@@ -2,6 +2,8 @@
  * Every error code there is, with its kind, what it means and what to do about it.
  * `docs/errors.md` is generated from this table.
  */
+
+/** What sort of failure: enough for most callers to decide what to do. Closed; docs/library.md says which are worth another try. */
 export type ErrorKind =
   | 'invalid'
   | 'not_found'
@@ -187,4 +189,5 @@ export const errorCodes = {
   },
 } as const satisfies Record<string, ErrorEntry>;
 
+/** `ERR_STACKSHIM_<AREA>_<WHAT>`. A code never changes its meaning or its kind. */
 export type ErrorCode = keyof typeof errorCodes;

@@ -9,15 +9,18 @@ export interface ErrorOptions {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
+/** A {@link StackshimError} as JSON: in result records, and wherever one crosses a process. */
 export interface ErrorJson {
   readonly code: ErrorCode;
   readonly kind: ErrorKind;
   readonly message: string;
   readonly hint: string;
   readonly details: Readonly<Record<string, unknown>>;
+  /** The message of what was caught. */
   readonly cause?: string;
 }
 
+/** Whatever stackshim throws. The kind follows from the code; the message, lower case, tells the operation and its object. */
 export class StackshimError extends Error {
   override readonly name = 'StackshimError';
   readonly code: ErrorCode;
@@ -33,6 +36,7 @@ export class StackshimError extends Error {
     this.details = options.details ?? {};
   }
 
+  /** Everything but the stack trace; of the cause, its message. */
   toJSON(): ErrorJson {
     const cause = this.cause === undefined ? {} : { cause: messageOf(this.cause) };
     const { code, kind, message, hint, details } = this;

@@ -23,6 +23,7 @@ export const isLayerId = (text: string): text is LayerId => HEX_256.test(text);
 export const isImageDigest = (text: string): text is ImageDigest =>
   text.startsWith('sha256:') && HEX_256.test(text.slice(7));
 
+/** Checks text from outside. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `id`. */
 export function parseTaskId(text: string): TaskId {
   if (isTaskId(text)) return text;
   throw new StackshimError(

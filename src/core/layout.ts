@@ -12,9 +12,13 @@ export interface Layout {
   readonly slots: string;
 }
 
+/** Which installation is meant. What is left out the environment says, then the default. */
 export interface LayoutOptions {
+  /** Durable state: STACKSHIM_ROOT, `/var/lib/stackshim`. */
   readonly root?: string;
+  /** State of this boot: STACKSHIM_RUN, `/run/stackshim`. */
   readonly run?: string;
+  /** STACKSHIM_POLICY, `/etc/stackshim/policy.json`. Need not exist. */
   readonly policyFile?: string;
 }
 

@@ -76,6 +76,7 @@ export interface ProcessExit {
   readonly signal: number | null;
 }
 
+/** Of a terminal, in character cells. */
 export interface WindowSize {
   readonly rows: number;
   readonly columns: number;

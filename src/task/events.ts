@@ -39,6 +39,7 @@ export type TaskEvent =
     }
   | { readonly type: 'finished'; readonly id: TaskId; readonly result: TaskResult };
 
+/** Called synchronously with each event. What it throws becomes a process warning; a promise that it returns is not waited for. */
 export type TaskListener = (event: TaskEvent) => void;
 
 /** A listener that cannot break a task: what it throws becomes a process warning. */

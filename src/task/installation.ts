@@ -10,6 +10,7 @@ import { type HostFacts, readHostFacts } from '../sys/host-facts.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import type { System } from '../sys/system.ts';
 
+/** Opaque to users of the library: made by {@link openInstallation}, handed to the other functions. */
 export interface Installation {
   readonly layout: Layout;
   readonly system: System;

@@ -22,14 +22,16 @@ const POLL_MS = 10;
 /** After KILL, the owner needs moments to remove the task. */
 const OWNER_REMOVES_WITHIN_MS = 30_000;
 
+/** How a task is ended. */
 export interface KillOptions {
-  /** Between TERM and KILL. */
+  /** Between TERM and KILL; 0 kills at once. */
   readonly graceMs: number;
 }
 
 /**
  * Ends the task and resolves when it is removed: by its owner while that lives (which reports `cancelled`), else by this process.
- * A kept task is removed. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND.
+ * A kept task is removed. Two callers at once share the outcome; a second call finds no task. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND.
+ * `removed` is false when the owner has not removed the task within 30 s after KILL, or when something of it is left.
  */
 export async function killTask(
   installation: Installation,

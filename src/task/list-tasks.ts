@@ -9,9 +9,10 @@ import { listTaskIds, readRecord } from './read-record.ts';
 import type { TaskRecord } from './record.ts';
 import { taskPlaces } from './task-places.ts';
 
-/** `orphaned`: its owner is dead, `stackshim reap` removes it. `kept`: it ended and its writable layer stays. */
+/** What a task is doing. `orphaned`: its owner is dead, `stackshim reap` removes it. `kept`: it ended and its writable layer stays. */
 export type TaskState = 'starting' | 'running' | 'removing' | 'kept' | 'orphaned';
 
+/** One task, as its record and its processes tell. */
 export interface ListedTask {
   readonly id: TaskId;
   readonly stack: StackName;
@@ -26,13 +27,14 @@ export interface ListedTask {
   readonly createdAt: string;
 }
 
+/** What {@link listTasks} found. */
 export interface TaskList {
   readonly tasks: readonly ListedTask[];
   /** Records that could not be read. */
   readonly corrupt: readonly ErrorJson[];
 }
 
-/** Oldest first. */
+/** The tasks of the installation, oldest first. Reads each task's record and cgroup, and blocks while it does; throws nothing for a damaged record. */
 export function listTasks(installation: Installation): TaskList {
   const tasks: ListedTask[] = [];
   const corrupt: ErrorJson[] = [];

@@ -15,10 +15,12 @@ import { type Removal, removeTask } from './remove-task.ts';
 import { signalProcess } from './stop-task.ts';
 import { type TaskPlaces, taskPlaces } from './task-places.ts';
 
+/** A task whose owner is dead, and what became of it. */
 export interface ReapedTask extends Removal {
   readonly id: TaskId;
 }
 
+/** What {@link reapTasks} did. */
 export interface ReapReport {
   /** Tasks whose owner is dead, with what became of each. */
   readonly reaped: readonly ReapedTask[];
@@ -29,7 +31,10 @@ export interface ReapReport {
 /** A runtime that does not end when killed is stuck in the kernel; what it makes is found by the checks that follow. */
 const RUNTIME_GONE_WITHIN_MS = 5_000;
 
-/** Reaps every task whose owner is dead. Tasks of living owners and kept tasks of this boot stay. */
+/**
+ * Reaps every task whose owner is dead. Tasks of living owners and kept tasks of this boot stay. Needs root.
+ * A second call finds nothing to do but what could not be removed before.
+ */
 export async function reapTasks(installation: Installation): Promise<ReapReport> {
   const { layout } = installation;
   const reaped: ReapedTask[] = [];

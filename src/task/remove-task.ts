@@ -18,9 +18,11 @@ export interface RemovalRequest {
   readonly keep: boolean;
 }
 
+/** How the removal of a task went. */
 export interface Removal {
   /** True only after every kind of thing was checked to be gone. */
   readonly removed: boolean;
+  /** What is still there, one path or name each. */
   readonly leftovers: readonly string[];
 }
 

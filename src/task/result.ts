@@ -2,6 +2,7 @@
 import type { ErrorJson } from '../core/errors.ts';
 import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
 
+/** How a task ended, as one word: the first cause wins. */
 export type Verdict =
   | 'succeeded'
   | 'failed'
@@ -23,7 +24,10 @@ export interface PhaseTimes {
   readonly remove: number;
 }
 
-/** Null: not measured by this kernel, cgroup version or runtime, or the command never ran. */
+/**
+ * What the whole task used, the runtime's own start inside it included. Times in milliseconds, CPU over all processors together.
+ * Null: not measured by this kernel, cgroup version or runtime, or the command never ran.
+ */
 export interface Usage {
   readonly wallMs: number | null;
   readonly cpuUserMs: number | null;
@@ -35,7 +39,9 @@ export interface Usage {
   readonly ioWriteBytes: number | null;
 }
 
+/** What the task wrote. */
 export interface TaskOutput {
+  /** As written by the task, what the output limit dropped included. */
   readonly stdoutBytes: number;
   readonly stderrBytes: number;
   /** True when a captured stream lost its middle, when the limit cut output off, or when it was not read to its end. */
@@ -45,6 +51,7 @@ export interface TaskOutput {
   readonly stderr?: string;
 }
 
+/** The result record. JSON-safe: what `--result` writes is this. */
 export interface TaskResult {
   readonly id: TaskId;
   readonly stack: StackName;

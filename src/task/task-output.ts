@@ -6,6 +6,7 @@ import type { Fd } from '../sys/system.ts';
 import { StreamCapture } from './capture.ts';
 import type { TaskOutput } from './result.ts';
 
+/** One of a task's two output streams; with a terminal all output is `stdout`. */
 export type StreamName = 'stdout' | 'stderr';
 
 export interface OutputOptions {
