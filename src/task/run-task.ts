@@ -20,6 +20,7 @@ import { TaskStopper } from './stop-task.ts';
 import { OutputMeter } from './task-output.ts';
 import type { TaskTerminal } from './terminal-streams.ts';
 
+/** How a task is run: whom it reports to, and who may end it. */
 export interface RunTaskOptions extends LayoutOptions {
   /** Abort: TERM, and KILL after the stop timeout; the verdict is `cancelled`. */
   readonly signal?: AbortSignal;
@@ -27,6 +28,7 @@ export interface RunTaskOptions extends LayoutOptions {
   readonly killSignal?: AbortSignal;
   /** The task is `timed_out` at this moment at the latest: milliseconds since 1970. */
   readonly deadline?: number;
+  /** Called with each event; see {@link TaskEvent} for their order. */
   readonly onEvent?: TaskListener;
   /** What the task reads, with `interactive`. */
   readonly stdin?: Readable;

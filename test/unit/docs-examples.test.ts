@@ -1,0 +1,43 @@
+/** Every TypeScript example of the documents compiles against the library's source. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  EXAMPLE_DOCUMENTS,
+  readExamples,
+  type WrittenExamples,
+  writeExamples,
+} from '../support/doc-examples.ts';
+
+const examples = EXAMPLE_DOCUMENTS.flatMap(readExamples);
+let written: WrittenExamples;
+
+beforeAll(() => {
+  written = writeExamples([
+    ...examples,
+    {
+      place: 'a mistake',
+      code: "import { runTask } from 'stackshim';\nrunTask({});\n",
+      prints: undefined,
+    },
+  ]);
+});
+
+afterAll(() => written.dispose());
+
+test('compile, and a mistake would not', () => {
+  const complaints = written.compile({}).trim().split('\n');
+  const mistakes = complaints.filter((line) => line.includes(`/${examples.length}.ts(`));
+  expect(mistakes).toHaveLength(1);
+  expect(mistakes[0]).toMatch(/error TS2345/);
+  const others = complaints.filter((line) => /^\S+\.ts\(/.test(line) && !mistakes.includes(line));
+  expect(others.map((line) => nameExample(line))).toEqual([]);
+});
+
+test('are there, in each document', () => {
+  for (const document of EXAMPLE_DOCUMENTS) expect(readExamples(document)).not.toEqual([]);
+});
+
+/** The compiler's complaint with the example's place in its document. */
+function nameExample(complaint: string): string {
+  const index = /\/(\d+)\.ts\(/.exec(complaint)?.[1];
+  return `${examples[Number(index)]?.place ?? ''}: ${complaint}`;
+}
