@@ -7,7 +7,7 @@ import type { Image } from './image.ts';
 import { readStoredJson, toCorrupt } from './stored-json.ts';
 import { FORMAT_VERSION, imageFileSchema } from './stored-schemas.ts';
 
-export const imageFile = (layout: Layout, digest: ImageDigest) =>
+const imageFile = (layout: Layout, digest: ImageDigest) =>
   `${imagesDir(layout)}/${digest.slice('sha256:'.length)}.json`;
 
 const kind = { code: 'ERR_STACKSHIM_IMAGE_CORRUPT', what: 'image file' } as const;

@@ -13,6 +13,7 @@ import { startFixture, waitForLine } from '../support/bun-fixture.ts';
 import { installBusyboxStack } from '../support/busybox-stack.ts';
 import { layoutAt, stackName } from '../support/stack-store.ts';
 
+const buildFixture = new URL('../fixtures/build-stack.ts', import.meta.url);
 const lab = useBuildLab();
 const SMOKE = `LABEL io.stackshim.smoke='["true"]'`;
 
@@ -26,7 +27,7 @@ describe('a build that was killed', () => {
     await lab.build(lab.writeStack('victim', [...BUSYBOX_IMAGE, SMOKE]));
     const before = readCurrentGeneration(lab.layout);
     const directory = lab.writeStack('victim', [...BUSYBOX_IMAGE, slowStep, SMOKE]);
-    const child = startFixture('build-stack', [lab.layout.root, directory]);
+    const child = startFixture(buildFixture, [lab.layout.root, directory]);
     await waitForLine(child, line);
     child.kill('SIGKILL');
     await once(child, 'close');

@@ -15,6 +15,7 @@ import { runFixture } from '../support/bun-fixture.ts';
 import { addSeeded, digestOf, imageOf, NOW, stackName } from '../support/stack-store.ts';
 import { useStackStore } from '../support/use-stack-store.ts';
 
+const flipMany = new URL('../fixtures/flip-many.ts', import.meta.url);
 const store = useStackStore();
 const python = stackName('python-3.13');
 
@@ -254,7 +255,7 @@ describe('flipStacks', () => {
     }
     let running = true;
     const flipping = Promise.all(
-      names.map((name) => runFixture('flip-many', [layout.root, name, `${last}`])),
+      names.map((name) => runFixture(flipMany, [layout.root, name, `${last}`])),
     ).finally(() => {
       running = false;
     });

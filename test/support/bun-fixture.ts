@@ -7,20 +7,20 @@ const root = new URL('../../', import.meta.url).pathname;
 const architecture = process.arch === 'arm64' ? 'aarch64' : process.arch;
 const bun = `${root}node_modules/@oven/bun-linux-${architecture}/bin/bun`;
 
-/** Starts `test/fixtures/<name>.ts`; its stdin and stderr are this process's own. */
-export function startFixture(name: string, args: readonly string[]): ChildProcess {
-  return spawn(bun, [`${root}test/fixtures/${name}.ts`, ...args], {
+/** Starts a program; its stderr is this process's own. */
+export function startFixture(program: URL, args: readonly string[]): ChildProcess {
+  return spawn(bun, [program.pathname, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
 }
 
 /** Runs it to its end; rejects unless it exits 0. Resolves to what it printed. */
-export async function runFixture(name: string, args: readonly string[]): Promise<string> {
-  const child = startFixture(name, args);
+export async function runFixture(program: URL, args: readonly string[]): Promise<string> {
+  const child = startFixture(program, args);
   const printed: string[] = [];
   child.stdout?.on('data', (chunk: Buffer) => printed.push(chunk.toString()));
   const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`fixture ${name} ended with ${code}`);
+  if (code !== 0) throw new Error(`${program.pathname} ended with ${code}`);
   return printed.join('');
 }
 
