@@ -1,6 +1,6 @@
 /** Picks the cgroup driver that fits what is mounted. */
 import { StackshimError } from '../core/errors.ts';
-import { type MountEntry, readMounts } from '../sys/mountinfo.ts';
+import { type MountEntry, readMountsWith } from '../sys/mountinfo.ts';
 import type { CgroupDriver } from './cgroup-driver.ts';
 import { type CgroupHierarchy, cgroupV1 } from './cgroup-v1.ts';
 import { cgroupV2 } from './cgroup-v2.ts';
@@ -20,7 +20,7 @@ let opened: CgroupDriver | undefined;
  */
 export function openCgroupDriver(mounts?: readonly MountEntry[]): CgroupDriver {
   if (mounts !== undefined) return pickDriver(mounts);
-  opened ??= pickDriver(readMounts());
+  opened ??= pickDriver(readMountsWith('cgroup'));
   return opened;
 }
 

@@ -34,6 +34,12 @@ export function readMounts(): readonly MountEntry[] {
   return parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
 }
 
+/** Only those whose line holds `word`: on a host with hundreds of mounts, parsing them all costs a millisecond. */
+export function readMountsWith(word: string): readonly MountEntry[] {
+  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  return parseMountinfo(lines.filter((line) => line.includes(word)).join('\n'));
+}
+
 function parseLine(line: string): MountEntry {
   const fields = line.split(' ');
   // Between the sixth field and the lone hyphen stand zero or more optional fields.

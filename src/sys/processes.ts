@@ -65,14 +65,24 @@ export function caughtSignals(pid: number): bigint | undefined {
 }
 
 /**
- * Whether a pid 1 would act on a signal: it has a handler, or blocks the signal to take it by sigwait(3) or signalfd(2),
- * as init programs do. The kernel drops any other signal that a pid 1 is sent from inside or by a parent namespace, KILL excepted.
+ * Whether a pid 1 would act on a signal: it has a handler, or takes the signal by sigwait(3) or signalfd(2), as init programs do.
+ * The kernel drops any other signal that a pid 1 is sent from inside or by a parent namespace, KILL excepted.
+ * Ask before the signal is sent: what it does to the process blurs the answer.
  */
 export function handlesSignal(pid: number, signal: number): boolean {
+  // While a process waits in sigwait(3) the kernel does not show the signals it waits for as blocked.
+  if (isInSigwait(pid)) return true;
   const bit = 1n << BigInt(signal - 1);
   const blocked = statusField(pid, 'SigBlk');
   const masks = (caughtSignals(pid) ?? 0n) | BigInt(`0x${blocked ?? '0'}`);
   return (masks & bit) !== 0n;
+}
+
+/** rt_sigtimedwait(2). */
+const SIGWAIT = process.arch === 'arm64' ? '137' : '128';
+
+function isInSigwait(pid: number): boolean {
+  return readProcFile(pid, 'syscall')?.split(' ', 1)[0] === SIGWAIT;
 }
 
 /** The pid that a process has in its innermost pid namespace; undefined when there is no such process. */
@@ -127,12 +137,17 @@ function statusField(pid: number, name: string): string | undefined {
   return status.slice(from, status.indexOf('\n', from));
 }
 
-function readProcFile(pid: number, name: 'stat' | 'status' | 'cmdline'): string | undefined {
+function readProcFile(
+  pid: number,
+  name: 'stat' | 'status' | 'cmdline' | 'syscall',
+): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/${name}`, 'utf8');
   } catch (error) {
     const code = errnoCodeOf(error);
     if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    // Where tracing is forbidden to everyone (Yama's ptrace_scope 3), nobody may ask for the system call.
+    if (name === 'syscall' && (code === 'EPERM' || code === 'EACCES')) return undefined;
     throw error;
   }
 }

@@ -2,7 +2,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, openSync, statfsSync, writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import type { IdRange } from '../core/mount.ts';
 import type { Fd, System } from './system.ts';
 
@@ -40,7 +39,7 @@ export async function pinUserNamespace(system: System, path: string, range: IdRa
   );
   const ended = once(holder, 'exit');
   try {
-    const ready = once(createInterface({ input: holder.stdout }), 'line');
+    const ready = once(holder.stdout, 'data');
     await Promise.race([
       ready,
       ended.then(([code]) => {

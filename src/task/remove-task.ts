@@ -1,7 +1,8 @@
 /** Undoes everything a task may have made, in reverse order, and checks that each thing is gone. */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { CleanupStack } from '../core/cleanup-stack.ts';
+import { messageOf } from '../core/errors.ts';
 import { mountTargetsOf } from '../rootfs/plan-rootfs.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { removeRuntimeState, runtimeStateExists } from '../runtime/runtime-state.ts';
@@ -43,9 +44,17 @@ export async function removeTask(
   const failures = await undoSteps(context, request).run({ deadlineMs: REMOVAL_DEADLINE_MS });
   const leftovers = new Set(failures.map((failure) => failure.name));
   for (const left of findLeftovers(context, request)) leftovers.add(left);
-  if (leftovers.size === 0 && !keep) rmSync(places.taskDir, { recursive: true, force: true });
+  if (leftovers.size === 0 && !keep) await removeLast(places.taskDir, leftovers);
   if (existsSync(places.taskDir)) leftovers.add(places.taskDir);
   return { removed: leftovers.size === 0, leftovers: [...leftovers] };
+}
+
+async function removeLast(taskDir: string, leftovers: Set<string>): Promise<void> {
+  try {
+    await removeTree(taskDir);
+  } catch (error) {
+    leftovers.add(`${taskDir}: ${messageOf(error)}`);
+  }
 }
 
 function undoSteps(context: RemovalContext, request: RemovalRequest): CleanupStack {

@@ -1,6 +1,5 @@
 /** Pipes in the executable: its `net.Socket` delivers nothing for a pipe, its own file streams do. */
 import { createWriteStream } from 'node:fs';
-import { pipeline } from 'node:stream';
 import type { Fd } from '../system.ts';
 import type { PipeIo } from './contract.ts';
 import { isClosedPipe } from './is-closed-pipe.ts';
@@ -21,9 +20,11 @@ export const pipeIo: PipeIo = {
   feedPipe(fd, source, onError) {
     // Written on a thread of the pool: one task at a time reads from a terminal or a pipe here.
     const sink = createWriteStream('', { fd });
-    pipeline(source, sink, (error) => {
-      if (error && !isClosedPipe(error)) onError(error);
+    // Not `pipeline`: the stream library costs a millisecond that most tasks, which read nothing, need not pay.
+    sink.on('error', (error) => {
+      if (!isClosedPipe(error)) onError(error);
     });
+    source.once('error', onError).pipe(sink);
     return { stop: () => sink.destroy() };
   },
 };
