@@ -73,14 +73,15 @@ async function askOwner(
   if (!markCancelled(places)) return { removed: true, leftovers: [] };
   const killAt = performance.now() + graceMs;
   const giveUpAt = killAt + OWNER_REMOVES_WITHIN_MS;
-  let terminated = false;
+  let inVain: boolean | undefined;
   while (existsSync(places.taskDir)) {
     if (performance.now() > giveUpAt) return { removed: false, leftovers: [places.taskDir] };
     const init = findInit(installation.cgroups, places.cgroupsPath);
     if (init !== undefined) {
-      if (!terminated) terminateAll(installation.cgroups, places.cgroupsPath);
-      terminated = true;
-      const inVain = !actsOn(init, SIGTERM);
+      if (inVain === undefined) {
+        inVain = !actsOn(init, SIGTERM);
+        terminateAll(installation.cgroups, places.cgroupsPath);
+      }
       if (inVain || performance.now() > killAt) signalProcess(init, SIGKILL);
     }
     await delay(POLL_MS);

@@ -88,8 +88,9 @@ export class TaskStopper {
   }
 
   #terminate(task: TaskProcesses): void {
+    const ends = actsOn(task.pid, SIGTERM);
     terminateAll(this.#options.cgroups, task.cgroupsPath);
-    if (!actsOn(task.pid, SIGTERM)) this.killProcesses();
+    if (!ends) this.killProcesses();
     else this.#killTimer = setTimeout(() => this.killProcesses(), this.#options.graceMs);
   }
 }
