@@ -38,7 +38,7 @@ async function run(stack: string, rest: readonly string[], options: RunOptions):
       ...sinks.streams,
       onEvent: sinks.onEvent,
       ...(options.interactive ? { stdin: process.stdin } : {}),
-      ...(terminal === undefined ? {} : { terminal: terminal.task }),
+      ...(terminal?.task === undefined ? {} : { terminal: terminal.task }),
     });
     terminal?.restore();
     await sinks.finish(result);

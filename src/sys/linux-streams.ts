@@ -11,6 +11,7 @@ const SOCK_CLOEXEC = 0x8_0000;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
+const FIONBIO = 0x5421;
 const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
 /** sun_path holds 108 bytes with its NUL. */
@@ -58,6 +59,13 @@ export const linuxStreams: StreamCalls = {
     invoke({ name: 'ioctl', subject: 'TIOCSWINSZ' }, 'ioctl', ttyFd, TIOCSWINSZ, size);
   },
 };
+
+/** Sets O_NONBLOCK on an open file: what shares it, in other processes too, is affected alike. */
+export function setNonBlocking(fd: number): void {
+  const on = Buffer.alloc(4);
+  on.writeInt32LE(1);
+  invoke({ name: 'ioctl', subject: 'FIONBIO' }, 'ioctl', fd, FIONBIO, on);
+}
 
 /** Reads one message and takes the one descriptor that came with it. */
 function receiveRights(connection: number): number {

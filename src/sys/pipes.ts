@@ -1,5 +1,5 @@
-/** Pipes to and from tasks, in whichever engine this is. */
+/** Pipes and terminals of tasks, in whichever engine this is. */
 import { pipeIo } from '#pipe-io';
 
-export type { ChunkListener, Drain } from './pipe-io/contract.ts';
-export const { drainPipe, feedPipe } = pipeIo;
+export type { ChunkListener, Drain, TerminalMaster } from './pipe-io/contract.ts';
+export const { drainPipe, feedPipe, openTerminal } = pipeIo;

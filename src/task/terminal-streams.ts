@@ -1,6 +1,6 @@
 /** A task's terminal: the runtime makes it inside the task and sends us its master. */
+import { openTerminal, type TerminalMaster } from '../sys/pipes.ts';
 import type { Fd, System, WindowSize } from '../sys/system.ts';
-import { openTerminalMaster, type TerminalMaster } from '../sys/terminal-master.ts';
 import type { TaskStreams } from './task-streams.ts';
 
 /** The terminal of whoever runs the task, as far as the task's own follows it. */
@@ -35,7 +35,7 @@ export function openTerminalStreams(
       // The runtime has sent the master before it ended: it waits in the socket.
       if (listener !== undefined) fd = system.receiveFd(listener);
       closeListener();
-      if (fd !== undefined) master = openTerminalMaster(fd);
+      if (fd !== undefined) master = openTerminal(fd);
     },
     connect(output, stdin) {
       if (fd === undefined || master === undefined) return;

@@ -1,12 +1,14 @@
 /** Pipes in the executable: its `net.Socket` delivers nothing for a pipe, its own file streams do. */
 import { createWriteStream } from 'node:fs';
 import type { Fd } from '../system.ts';
+import { openTerminal } from './bun-terminal.ts';
 import type { PipeIo } from './contract.ts';
 import { isClosedPipe } from './is-closed-pipe.ts';
 
 declare const Bun: { file(fd: Fd): { stream(): AsyncIterable<Uint8Array> } };
 
 export const pipeIo: PipeIo = {
+  openTerminal,
   drainPipe(fd, onChunk) {
     const stopper = new AbortController();
     const stopped = new Promise<void>((resolve) => {

@@ -1,4 +1,4 @@
-/** Pipes without blocking the event loop, as both engines (`node.ts`, `bun.ts`) offer it. `#pipe-io` picks one. */
+/** Pipes and terminals without blocking the event loop, as both engines (`node.ts`, `bun.ts`) offer it. `#pipe-io` picks one. */
 import type { Readable } from 'node:stream';
 import type { Fd } from '../system.ts';
 
@@ -17,6 +17,19 @@ export interface Feed {
   stop(): void;
 }
 
+/** The master of a terminal: the side that types and sees. */
+export interface TerminalMaster {
+  /** As {@link PipeIo.drainPipe}; the end is that of the last process that has the terminal open. */
+  drain(onChunk: ChunkListener): Drain;
+  /**
+   * Types what `source` gives into the terminal, and its end-of-file character at the end of `source`. A terminal that
+   * nobody has open any more is no error; anything else is handed to `onError`.
+   */
+  feed(source: Readable, onError: (error: unknown) => void): void;
+  /** A second call does nothing. */
+  close(): void;
+}
+
 export interface PipeIo {
   /** Hands every chunk to `onChunk`, in order. Takes the descriptor over and closes it. */
   drainPipe(fd: Fd, onChunk: ChunkListener): Drain;
@@ -25,4 +38,6 @@ export interface PipeIo {
    * A reader that has closed its end is no error; anything else is handed to `onError`.
    */
   feedPipe(fd: Fd, source: Readable, onError: (error: unknown) => void): Feed;
+  /** Takes the descriptor of a master over and closes it. */
+  openTerminal(fd: Fd): TerminalMaster;
 }

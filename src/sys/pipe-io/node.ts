@@ -3,8 +3,10 @@ import { Socket } from 'node:net';
 import { pipeline } from 'node:stream';
 import type { PipeIo } from './contract.ts';
 import { isClosedPipe } from './is-closed-pipe.ts';
+import { openTerminal } from './node-terminal.ts';
 
 export const pipeIo: PipeIo = {
+  openTerminal,
   drainPipe(fd, onChunk) {
     const socket = new Socket({ fd, readable: true, writable: false });
     const ended = new Promise<void>((resolve, reject) => {
