@@ -6,13 +6,14 @@ import { defineTaskCommands } from './define-task-commands.ts';
 import { SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
 import { reportError } from './report-error.ts';
 import { defineRun } from './run-command.ts';
+import { toUsageError } from './usage-error.ts';
 import { version } from './version.ts';
 
 const program = new Command('stackshim')
   .description('run short tasks in language stacks: isolated, limited, in milliseconds')
   .version(version)
   .enablePositionalOptions()
-  .showHelpAfterError('(stackshim --help lists the commands)')
+  .configureOutput({ outputError: () => undefined })
   .exitOverride();
 
 defineRun(program);
@@ -21,19 +22,31 @@ defineTaskCommands(program);
 
 const isRun = process.argv[2] === 'run';
 
+// What nobody awaits must not end with the status of a task that failed.
+for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+  process.on(event, (error) => process.exit(statusOf(error)));
+}
+
 try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = statusOf(error);
 }
 
-/** Reports what was thrown; commander has printed its own errors already. */
+/** Reports what was thrown. Help that was asked for, or that stands in for a missing command, is printed already. */
 function statusOf(error: unknown): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
+    if (error.code !== 'commander.help') reportError(toUsageError(error, commandName()).toJSON());
     return isRun ? SHIM_FAILED : USAGE_ERROR;
   }
   const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'stackshim');
   reportError(known.toJSON());
   return isRun ? SHIM_FAILED : statusOfError(known);
+}
+
+/** The command that was called, as far as there is one of that name. */
+function commandName(): string {
+  const called = program.commands.find((command) => command.name() === process.argv[2]);
+  return called === undefined ? 'stackshim' : `stackshim ${called.name()}`;
 }

@@ -1,9 +1,10 @@
 /** Errors as a person reads them, on stderr. */
 import type { ErrorJson } from '../core/errors.ts';
+import { toPrintable } from './format-table.ts';
 
-/** One line with the operation and its code, one with what to do. */
+/** One line with the operation and its code, one with what to do. Names of strangers may be part of both. */
 function formatError(error: ErrorJson): string {
-  return `stackshim: ${error.message} [${error.code}]\n  hint: ${error.hint}\n`;
+  return `stackshim: ${toPrintable(error.message)} [${error.code}]\n  hint: ${toPrintable(error.hint)}\n`;
 }
 
 export function reportError(error: ErrorJson): void {

@@ -3,6 +3,7 @@ import {
   accessSync,
   closeSync,
   constants,
+  fstatSync,
   openSync,
   renameSync,
   statSync,
@@ -39,10 +40,11 @@ export function openRunSinks(options: RunOptions): RunSinks {
     },
     async finish(record) {
       const json = `${JSON.stringify(record)}\n`;
+      if (options.json) process.stdout.write(json);
+      // Before the result: it may go to the same place.
+      await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
       result?.write(json);
       if (events !== undefined) closeSync(events);
-      if (options.json) process.stdout.write(json);
-      await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
     },
   };
 }
@@ -84,7 +86,21 @@ function openResultFile(path: string): { write(json: string): void } {
   };
 }
 
-const openForWriting = (path: string): number => writable(path, () => openSync(path, 'w', 0o644));
+/** A descriptor of ours is used as it is: one that is a socket, as Node gives to children, cannot be opened by its path. */
+const openForWriting = (path: string): number =>
+  writable(path, () => {
+    const own = ownDescriptor(path);
+    if (own === undefined) return openSync(path, 'w', 0o644);
+    fstatSync(own);
+    return own;
+  });
+
+function ownDescriptor(path: string): number | undefined {
+  if (path === '/dev/stdout') return 1;
+  if (path === '/dev/stderr') return 2;
+  const digits = /^\/(?:dev|proc\/self)\/fd\/(\d{1,7})$/.exec(path)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
 
 function writable<T>(path: string, open: () => T): T {
   try {
