@@ -10,8 +10,8 @@ const CLEAN_UP = [
   'cd "$1"',
   ': > etc/hostname',
   ': > etc/resolv.conf',
-  'rm -rf var/lib/apt/lists/* var/log/* var/cache/apt/*.bin var/cache/apt/archives/*.deb',
-  'rm -rf var/cache/debconf/*-old var/lib/dpkg/*-old var/cache/ldconfig/aux-cache etc/machine-id run/* tmp/*',
+  'rm -rf var/lib/apt/lists/* var/cache/apt/* var/log/* var/cache/debconf/*-old var/lib/dpkg/*-old',
+  'rm -rf var/cache/ldconfig/aux-cache etc/machine-id run/* tmp/*',
 ].join('; ');
 
 /**
@@ -37,6 +37,8 @@ export async function buildRootfs(
     '--format=tar',
     `--include=${debian.include.join(',')}`,
     ...debian.dpkg.map((line) => `--dpkgopt=${line}`),
+    // Its own cleaning would come after ours, and make folders of whichever owner apt had to take.
+    '--skip=cleanup/apt',
     `--customize-hook=${CLEAN_UP}`,
   ];
   const made = ['mmdebstrap', ...options, debian.suite, target, ...mirrors] as const;
