@@ -31,7 +31,10 @@ export function openInstallation(options: LayoutOptions = {}): Installation {
     layout,
     system: linuxSystem,
     host: readHostFacts(),
-    cgroups: openCgroupDriver(),
+    // Looked for when first needed: by then the runtime is at work, and the time is not missed.
+    get cgroups() {
+      return openCgroupDriver();
+    },
     exits: sharedExits(),
   };
   opened.set(key, made);

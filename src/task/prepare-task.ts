@@ -55,7 +55,7 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
     const streams = openStreams(plan, owner, context);
     context.onStreams(streams);
     const { bundle, logFile, pidFile } = plan.places;
-    const init = await createContainer(plan.runtime, {
+    const created = createContainer(plan.runtime, {
       ...containerOf(plan),
       bundle,
       logFile,
@@ -64,6 +64,9 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
       ...(streams.consoleSocket === undefined ? {} : { consoleSocket: streams.consoleSocket }),
       signal,
     });
+    // Opened while the runtime works, so that nobody waits for it.
+    void installation.cgroups;
+    const init = await created;
     streams.handOver();
     return { init, streams };
   } finally {

@@ -112,7 +112,7 @@ async function endRuntime(places: TaskPlaces): Promise<void> {
   }
 }
 
-/** Task folders whose maker died before it could give them their name. */
+/** Task folders whose maker died before it could give them their name, or whose remover died before they were gone. */
 function removeUnfinished({ layout }: Installation): void {
   for (const name of taskFolderNames(layout)) {
     const owner = parseUnfinishedName(name);

@@ -1,11 +1,12 @@
 /** The record: one file, written before a task's first effect, that names everything the task may come to make. */
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
 import { type Layout, tasksDir } from '../core/layout.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
-import type { Owner, ProcessIdentity } from '../sys/processes.ts';
+import { type Owner, ownIdentity, type ProcessIdentity } from '../sys/processes.ts';
 import type { TaskPlaces } from './task-places.ts';
 
 export const RECORD_VERSION = 1;
@@ -29,11 +30,10 @@ export interface TaskRecord {
   readonly kept: boolean;
 }
 
-/** Name of a task folder that is being made; never a task id. */
-const unfinishedName = (owner: Owner, id: TaskId) =>
-  `.new-${owner.pid}-${owner.startTime}-${id}`;
+/** Name of a task folder that is being made or removed; never a task id. */
+const unfinishedName = (owner: Owner, id: TaskId) => `.new-${owner.pid}-${owner.startTime}-${id}`;
 
-/** Who was making a folder of that name; undefined for any other name. */
+/** Who was making or removing a folder of that name; undefined for any other name. */
 export function parseUnfinishedName(name: string): ProcessIdentity | undefined {
   const match = /^\.new-(\d{1,10})-(\d{1,16})-/.exec(name);
   return match === null ? undefined : { pid: Number(match[1]), startTime: Number(match[2]) };
@@ -60,6 +60,21 @@ export function createRecord(layout: Layout, places: TaskPlaces, record: TaskRec
       details: { id: record.id },
       cause: error,
     });
+  }
+}
+
+/**
+ * Takes a task's folder out of sight in one step, so that nobody finds a task that is half gone. Returns where the folder is
+ * now, for the caller to remove; undefined when there is none. Should the caller die first, `reapTasks` removes it.
+ */
+export function retireTaskDir(places: TaskPlaces): string | undefined {
+  const retired = `${dirname(places.taskDir)}/${unfinishedName(ownIdentity(), places.id)}`;
+  try {
+    renameSync(places.taskDir, retired);
+    return retired;
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

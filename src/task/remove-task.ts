@@ -9,6 +9,7 @@ import { removeRuntimeState, runtimeStateExists } from '../runtime/runtime-state
 import { removeTree } from '../sys/remove-tree.ts';
 import type { System } from '../sys/system.ts';
 import { killAll } from './kill-processes.ts';
+import { retireTaskDir } from './record.ts';
 import type { TaskPlaces } from './task-places.ts';
 
 export interface RemovalRequest {
@@ -44,16 +45,17 @@ export async function removeTask(
   const failures = await undoSteps(context, request).run({ deadlineMs: REMOVAL_DEADLINE_MS });
   const leftovers = new Set(failures.map((failure) => failure.name));
   for (const left of findLeftovers(context, request)) leftovers.add(left);
-  if (leftovers.size === 0 && !keep) await removeLast(places.taskDir, leftovers);
+  if (leftovers.size === 0 && !keep) await removeLast(places, leftovers);
   if (existsSync(places.taskDir)) leftovers.add(places.taskDir);
   return { removed: leftovers.size === 0, leftovers: [...leftovers] };
 }
 
-async function removeLast(taskDir: string, leftovers: Set<string>): Promise<void> {
+async function removeLast(places: TaskPlaces, leftovers: Set<string>): Promise<void> {
   try {
-    await removeTree(taskDir);
+    const retired = retireTaskDir(places);
+    if (retired !== undefined) await removeTree(retired);
   } catch (error) {
-    leftovers.add(`${taskDir}: ${messageOf(error)}`);
+    leftovers.add(`${places.taskDir}: ${messageOf(error)}`);
   }
 }
 

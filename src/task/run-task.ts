@@ -116,7 +116,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   emit({ type: 'accepted', id, stack, revision, image: image.digest });
   const stopped = new AbortController();
   const stopper = new TaskStopper({
-    ...installation,
+    installation,
     graceMs: spec.stopTimeoutMs,
     onStop(cause) {
       emit({ type: 'stopping', id, cause });

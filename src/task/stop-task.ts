@@ -3,8 +3,9 @@ import { constants } from 'node:os';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { errnoCodeOf } from '../core/errors.ts';
 import { handlesSignal, readProcess } from '../sys/processes.ts';
-import type { Fd, System } from '../sys/system.ts';
+import type { Fd } from '../sys/system.ts';
 import type { StopCause } from './decide-verdict.ts';
+import type { Installation } from './installation.ts';
 
 const { SIGTERM, SIGKILL } = constants.signals;
 
@@ -16,8 +17,7 @@ export interface TaskProcesses {
 }
 
 export interface TaskStopperOptions {
-  readonly system: System;
-  readonly cgroups: CgroupDriver;
+  readonly installation: Installation;
   /** Between TERM and KILL. */
   readonly graceMs: number;
   /** Called once, with the first cause. */
@@ -84,12 +84,13 @@ export class TaskStopper {
 
   /** KILL at once, without a cause: the task is given up for another reason. */
   killProcesses(): void {
-    if (this.#task !== undefined) this.#options.system.signalPidfd(this.#task.pidfd, SIGKILL);
+    if (this.#task !== undefined)
+      this.#options.installation.system.signalPidfd(this.#task.pidfd, SIGKILL);
   }
 
   #terminate(task: TaskProcesses): void {
     const ends = actsOn(task.pid, SIGTERM);
-    terminateAll(this.#options.cgroups, task.cgroupsPath);
+    terminateAll(this.#options.installation.cgroups, task.cgroupsPath);
     if (!ends) this.killProcesses();
     else this.#killTimer = setTimeout(() => this.killProcesses(), this.#options.graceMs);
   }
