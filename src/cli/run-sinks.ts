@@ -3,8 +3,10 @@ import {
   accessSync,
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   openSync,
+  realpathSync,
   renameSync,
   statSync,
   writeFileSync,
@@ -69,19 +71,21 @@ function toEventLine(event: TaskEvent): object {
   return { time, ...rest, data: Buffer.from(chunk).toString('base64') };
 }
 
-/** A plain file is replaced in one step at the end; a pipe or device is opened now and written to then. */
+/** A plain file is replaced in one step at the end; a pipe, a device or a descriptor is opened now and written to then. */
 function openResultFile(path: string): { write(json: string): void } {
   const isPlain = statSync(path, { throwIfNoEntry: false })?.isFile() ?? true;
-  if (!isPlain) {
+  // The name of a descriptor must never be replaced by a file, whatever the descriptor is: it is the host's /dev/stdout.
+  if (!isPlain || ownDescriptor(path) !== undefined) {
     const fd = openForWriting(path);
     return { write: (json) => writeFileSync(fd, json) };
   }
-  writable(path, () => accessSync(dirname(path), constants.W_OK));
+  const file = existsSync(path) ? realpathSync(path) : path;
+  writable(path, () => accessSync(dirname(file), constants.W_OK));
   return {
     write(json) {
-      const next = `${path}.${process.pid}.tmp`;
+      const next = `${file}.${process.pid}.tmp`;
       writeFileSync(next, json);
-      renameSync(next, path);
+      renameSync(next, file);
     },
   };
 }
