@@ -9,7 +9,7 @@ import { findProgram } from './find-program.ts';
  */
 export function loopMountLayer(path: string, target: string): void {
   const mount = findProgram('mount', { package: 'mount', path: process.env['PATH'] });
-  const args = ['-t', 'erofs', '-o', 'loop,ro,nodev', '--', path, target];
+  const args = ['-t', 'erofs', '-o', 'loop,ro,nosuid,nodev', '--', path, target];
   const { status, error, stderr } = spawnSync(mount, args, {
     env: { LC_ALL: 'C' },
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -8,7 +8,8 @@ import { toCorruptLayer } from './layer-record.ts';
 const CORRUPT = new Set(['EINVAL', 'EUCLEAN', 'EIO', 'EBADMSG', 'EOPNOTSUPP', 'EOVERFLOW']);
 
 /**
- * A detached read-only mount of an EROFS file without a loop device; the caller closes it.
+ * A detached read-only mount of an EROFS file without a loop device; the caller closes it. Its setuid files give nothing on the host,
+ * where any user may come upon them; in a task its overlay decides.
  * A kernel before 6.12 wants a block device and throws what `needsLoopDevice` knows: `loopMountLayer` is for those.
  * Throws ERR_STACKSHIM_LAYER_CORRUPT for a file that is no sound EROFS, ERR_STACKSHIM_HOST_UNSUPPORTED for a kernel without EROFS.
  */
@@ -26,7 +27,7 @@ export function openLayerFile(system: System, path: string): Fd {
     system.fsConfigString(context, 'source', path);
     system.fsConfigFlag(context, 'ro');
     system.fsConfigCreate(context);
-    return system.fsMount(context, MOUNT_ATTR.RDONLY | MOUNT_ATTR.NODEV);
+    return system.fsMount(context, MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV);
   } catch (error) {
     const code = errnoCodeOf(error) ?? '';
     if (needsLoopDevice(error)) throw error;

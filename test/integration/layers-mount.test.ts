@@ -37,7 +37,7 @@ afterEach(() => lab.dispose());
 const mountsAt = (path: string) => readMounts().filter(({ mountPoint }) => mountPoint === path);
 
 describe('mountLayer', () => {
-  it('mounts once, read-only and without devices, below a folder that cannot be listed', async () => {
+  it('mounts once, read-only, without devices and setuid files, below a folder that cannot be listed', async () => {
     const layer = await lab.import(tar);
     const place = lab.mount(layer);
     expect(lab.mount(layer)).toBe(place);
@@ -49,7 +49,7 @@ describe('mountLayer', () => {
     const line = readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
       .find((text) => text.includes(` ${place} `));
-    expect(line?.split(' ')[5]).toMatch(/^ro,nodev/);
+    expect(line?.split(' ')[5]).toMatch(/^ro,nosuid,nodev/);
     expect(statSync(mountedLayersDir(lab.layout)).mode & 0o777).toBe(0o711);
   });
 
