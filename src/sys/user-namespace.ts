@@ -11,7 +11,7 @@ const NSFS_MAGIC = 0x6e73_6673;
 export function openPinnedUserNamespace(path: string): Fd | undefined {
   let fd: Fd;
   try {
-    fd = openSync(path, constants.O_RDONLY);
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;

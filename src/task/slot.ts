@@ -2,7 +2,15 @@
  * Slots: what a task borrows for its life. No two running tasks of the machine, whatever their installation, share one:
  * a slot's lock file is locked by its holder, and names the task for as long as that may have something running.
  */
-import { constants, existsSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  constants,
+  existsSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import { isTaskId, type TaskId } from '../core/ids.ts';
 import { type Layout, taskDir } from '../core/layout.ts';
@@ -41,9 +49,9 @@ export const slotIds = (index: number): IdRange => ({
   size: IDS_PER_SLOT,
 });
 
-/** Claims the lowest free slot for a task. Rejects with ERR_STACKSHIM_SLOTS_EXHAUSTED. */
+/** Claims the lowest free slot for a task. Rejects with ERR_STACKSHIM_SLOTS_EXHAUSTED, ERR_STACKSHIM_HOST_UNSUPPORTED. */
 export async function claimSlot(system: System, layout: Layout, task: TaskId): Promise<Slot> {
-  ensureDirectorySync(layout.slots, 0o711);
+  ensureSlotsFolder(layout);
   for (let index = 0; index < SLOT_COUNT; index += 1) {
     if (heldHere.has(index)) continue;
     const lock = tryLock(system, layout, index);
@@ -60,6 +68,19 @@ export async function claimSlot(system: System, layout: Layout, task: TaskId): P
   throw new StackshimError(
     'ERR_STACKSHIM_SLOTS_EXHAUSTED',
     `claim slot: all ${SLOT_COUNT} are taken`,
+  );
+}
+
+/** Its parent is open to every user of the host: one who was there first could name us namespaces and hold locks. */
+function ensureSlotsFolder({ slots }: Layout): void {
+  ensureDirectorySync(slots, 0o711);
+  const stats = lstatSync(slots);
+  const isOurs = stats.uid === 0 || stats.uid === process.geteuid?.();
+  if (stats.isDirectory() && isOurs && (stats.mode & 0o022) === 0) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_HOST_UNSUPPORTED',
+    `use folder ${slots}: others than root may write to it`,
+    { hint: `remove ${slots}: it is made anew`, details: { path: slots } },
   );
 }
 
