@@ -1,5 +1,5 @@
 /** Ends a task of any owner, from any process. */
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
@@ -45,12 +45,22 @@ export async function killTask(
       details: { id },
     });
   }
-  if (record === null || record.kept || !isOwnerAlive(record.owner)) {
-    const runtime = record?.runtime ?? UNKNOWN_RUNTIME;
-    const bindCount = record?.bindCount ?? 0;
-    return await removeAbandoned(installation, places, { runtime, bindCount });
-  }
-  return await askOwner(installation, places, options);
+  return hasOwner(record)
+    ? await askOwner(installation, places, options)
+    : await removeOwnerless(installation, places, record);
+}
+
+/** Whether someone else is going to remove the task at its end. */
+const hasOwner = (record: TaskRecord | null): boolean =>
+  record !== null && !record.kept && isOwnerAlive(record.owner);
+
+function removeOwnerless(
+  installation: Installation,
+  places: TaskPlaces,
+  record: TaskRecord | null,
+): Promise<Removal> {
+  const { runtime = UNKNOWN_RUNTIME, bindCount = 0 } = record ?? {};
+  return removeAbandoned(installation, places, { runtime, bindCount });
 }
 
 /** Null: there is a task, but its record cannot be read. Its names follow from its id all the same. */
@@ -64,7 +74,10 @@ function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | 
   }
 }
 
-/** Marks the task as cancelled, signals its processes, and waits until its owner has removed it. */
+/**
+ * Marks the task as cancelled, signals its processes, and waits until its owner has removed it. What the owner leaves,
+ * because it keeps the task or because it dies meanwhile, is removed here.
+ */
 async function askOwner(
   installation: Installation,
   places: TaskPlaces,
@@ -74,7 +87,10 @@ async function askOwner(
   const killAt = performance.now() + graceMs;
   const giveUpAt = killAt + OWNER_REMOVES_WITHIN_MS;
   let inVain: boolean | undefined;
-  while (existsSync(places.taskDir)) {
+  for (;;) {
+    const record = readRecordOrNull(installation, places.id);
+    if (record === undefined) return { removed: true, leftovers: [] };
+    if (!hasOwner(record)) return await removeOwnerless(installation, places, record);
     if (performance.now() > giveUpAt) return { removed: false, leftovers: [places.taskDir] };
     const init = findInit(installation.cgroups, places.cgroupsPath);
     if (init !== undefined) {
@@ -86,7 +102,6 @@ async function askOwner(
     }
     await delay(POLL_MS);
   }
-  return { removed: true, leftovers: [] };
 }
 
 /** False when the task has gone meanwhile. */

@@ -1,0 +1,104 @@
+/** What the executable says of itself, of command lines it cannot read, and to users who are not root. */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { type CliOptions, runCli } from '../support/run-cli.ts';
+
+const folder = mkdtempSync('/var/tmp/stackshim-usage-');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const COMMANDS = ['run', 'stack', 'ps', 'kill', 'reap', 'doctor'];
+const env = { STACKSHIM_ROOT: join(folder, 'lib'), STACKSHIM_RUN: join(folder, 'run') };
+const cli = (args: readonly string[], options: Partial<CliOptions> = {}) =>
+  runCli(args, { env, ...options });
+
+describe('help', () => {
+  it('lists every command', async () => {
+    const { status, stdout, stderr } = await cli(['--help']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    for (const name of COMMANDS) expect(stdout).toMatch(new RegExp(`^ {2}${name}\\b`, 'm'));
+  });
+
+  it.each([[[]], [['stack']]])('stands in for a missing command, as an error: %j', async (args) => {
+    const { status, stdout, stderr } = await cli(args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toMatch(/^Usage: stackshim /);
+  });
+
+  it.each(COMMANDS)('tells of the options of %s', async (command) => {
+    const { status, stdout, stderr } = await cli([command, '--help']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(new RegExp(`^Usage: stackshim ${command} `));
+  });
+});
+
+it('tells its version', async () => {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const { status, stdout } = await cli(['--version']);
+  expect({ status, stdout }).toEqual({ status: 0, stdout: `${JSON.parse(manifest).version}\n` });
+});
+
+describe('a command line that cannot be read', () => {
+  const oneError =
+    /^stackshim: read command line: .+ \[ERR_STACKSHIM_SPEC_INVALID\]\n {2}hint: (.+)\n$/;
+
+  it.each([
+    [['nonsense'], 2, 'stackshim --help tells what there is'],
+    [['px'], 2, 'Did you mean ps? stackshim --help tells what there is'],
+    [['--nonsense', 'ps'], 2, 'stackshim --help tells what there is'],
+    [['ps', '--jsn'], 2, 'Did you mean --json? stackshim ps --help tells what there is'],
+    [['ps', 'extra'], 2, 'stackshim ps --help tells what there is'],
+    [['kill'], 2, 'stackshim kill --help tells what there is'],
+    [['kill', '--stop-timeout'], 2, 'stackshim kill --help tells what there is'],
+    [['reap', '--wait'], 2, 'stackshim reap --help tells what there is'],
+    [['doctor', '-x'], 2, 'stackshim doctor --help tells what there is'],
+    [['stack', 'nonsense'], 2, 'stackshim stack --help tells what there is'],
+    [['stack', 'build'], 2, 'stackshim stack --help tells what there is'],
+    [['stack', 'show'], 2, 'stackshim stack --help tells what there is'],
+    [['run'], 125, 'stackshim run --help tells what there is'],
+    [['run', '--memry', '64m', 'busybox'], 125, 'Did you mean --memory?'],
+  ])('%j: one error, status %i', async (args, expected, hint) => {
+    const { status, stdout, stderr } = await cli(args);
+    expect({ status, stdout }).toEqual({ status: expected, stdout: '' });
+    expect(oneError.exec(stderr)?.[1]).toContain(hint);
+  });
+
+  it.each([
+    [['kill', 'a/b'], 'task id "a/b"'],
+    [['kill', 'sound', '../up'], 'task id "../up"'],
+    [['kill', '--stop-timeout', 'soon', 'a'], 'stopTimeout "soon"'],
+    [['kill', '--stop-timeout', '-1s', 'a'], 'stopTimeout "-1s"'],
+    [['kill', '--stop-timeout', '2h', 'a'], 'stopTimeout "2h"'],
+    [['reap', '--wait', ''], 'task id ""'],
+    [['stack', 'show', 'No/Name'], '"No/Name"'],
+  ])('%j names the value at fault', async (args, named) => {
+    const { status, stdout, stderr } = await cli(args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain(named);
+    expect(stderr).toContain('[ERR_STACKSHIM_SPEC_INVALID]');
+  });
+});
+
+describe('without root', () => {
+  /** A user namespace without a mapping: the same files can be read, but nobody there is root. */
+  const asNobody = { through: ['unshare', '--user', '--'] };
+
+  it.each([
+    [['ps'], 1],
+    [['kill', 'some-task'], 1],
+    [['reap'], 1],
+    [['reap', '--wait', 'some-task'], 1],
+    [['stack', 'build', folder], 1],
+    [['run', 'busybox', 'true'], 125],
+  ])('%j says that it needs root, and touches nothing', async (args, expected) => {
+    const { status, stdout, stderr } = await cli(args, asNobody);
+    expect({ status, stdout }).toEqual({ status: expected, stdout: '' });
+    expect(stderr).toMatch(/^stackshim: .+: needs root \[ERR_STACKSHIM_NOT_ROOT\]\n/);
+    expect([existsSync(env.STACKSHIM_ROOT), existsSync(env.STACKSHIM_RUN)]).toEqual([false, false]);
+  });
+
+  it('lists stacks', async () => {
+    const { status, stdout } = await cli(['stack', 'ls', '--json'], asNobody);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '[]\n' });
+  });
+});
