@@ -58,7 +58,8 @@ export interface Gate {
 export function makeGate(folder: string, name: string): Gate {
   mkdirSync(folder, { recursive: true });
   const [here, onward] = [join(folder, `${name}.here`), join(folder, `${name}.onward`)];
-  execFileSync('mkfifo', [here, onward]);
+  // Programs of other users stop here too.
+  execFileSync('mkfifo', ['-m', '666', here, onward]);
   return {
     stop: `echo here > ${here}; read -r _ < ${onward}`,
     async reached() {

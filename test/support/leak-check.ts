@@ -24,6 +24,8 @@ const staysByDesign: readonly RegExp[] = [
   /^file \S+\/layers\/[0-9a-f]{64}(\/|\.lock)?$/,
   /^file \S+\/(layers|tasks|runtime|runtime-versions|locks|tmp|scratch|build)\/$/,
   /^file \S+\/runtime-versions\/[^/]+$/,
+  // crun's own, of compiled seccomp profiles: one for each profile that was ever used.
+  /^file \S+\/runtime\/\.cache\/(seccomp\/.*)?$/,
   /^file \S+\/locks\/[^/]+$/,
 ];
 

@@ -1,5 +1,5 @@
 /** `stackshim run` in a test file's own installation, with the result record of each task. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import type { TaskResult } from '../../src/task/result.ts';
@@ -37,6 +37,7 @@ export interface TaskRunner {
 export function useTaskRunner(): TaskRunner {
   const installation = useInstallation();
   const folder = mkdtempSync('/var/tmp/stackshim-files-');
+  chmodSync(folder, 0o755);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   let count = 0;
   const start: TaskRunner['start'] = (options, command, more = {}) => {

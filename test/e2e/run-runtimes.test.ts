@@ -1,0 +1,156 @@
+/** `run` on every runtime there is, on broken ones, and stopped while a container is being made. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { makeGate, realRunc, writeExecutable, writeFakeRuntime } from '../support/fake-runtime.ts';
+import { runtimesUnderTest } from '../support/runtime-lab.ts';
+import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+
+const { installation, run, start, folder, setPolicy } = useTaskRunner();
+const { layout } = installation;
+const sh = (script: string): readonly string[] => ['sh', '-c', script];
+const runtimes = runtimesUnderTest(folder);
+
+/** Paths need the operator's leave. */
+function allow(...paths: string[]): void {
+  setPolicy({ allow: { runtimes: ['runc', ...paths] } });
+}
+
+afterEach(() => setPolicy(null));
+
+describe.each(runtimes)('--runtime $path ($name)', ({ path }) => {
+  it('runs a task with everything that the default one gives', async () => {
+    allow(path);
+    const script = 'echo out; echo err > /dev/stderr; cat; id -u; cat "$PAYLOAD_FILE"; exit 3';
+    const options = ['--runtime', path, '-i', '--payload', '+payload'];
+    const { status, stdout, stderr, record } = await run(options, sh(script), { input: 'in\n' });
+    expect({ status, stdout, stderr }).toEqual({
+      status: 3,
+      stdout: 'out\nin\n0\n+payload',
+      stderr: 'err\n',
+    });
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: 3 });
+    expect(record?.usage.memoryPeakBytes).toBeGreaterThan(0);
+  });
+
+  it.each([
+    ['no-such-command', 127, 'ERR_STACKSHIM_COMMAND_NOT_FOUND'],
+    ['/etc/passwd', 126, 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE'],
+  ])('reports the command %s with status %i', async (command, expected, code) => {
+    allow(path);
+    const { status, record } = await run(['--runtime', path], [command]);
+    expect(status).toBe(expected);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed', error: { code } });
+  });
+
+  it('ends a task at its time limit and at its memory limit', async () => {
+    allow(path);
+    const late = await run(['--runtime', path, '--timeout', '200ms'], ['sleep', '3600']);
+    expect(late).toMatchObject({ status: 124, record: { ...CLEAN, verdict: 'timed_out' } });
+    const fill = ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=64M', 'count=1'];
+    const large = await run(['--runtime', path, '-m', '24m'], fill);
+    expect(large).toMatchObject({ status: 137, record: { ...CLEAN, verdict: 'oom_killed' } });
+  });
+});
+
+it('found more than one runtime to test', () => {
+  expect(runtimes.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['runc', 'crun']));
+});
+
+describe('a runtime that cannot be used', () => {
+  it('is denied by path unless the policy names it', async () => {
+    const { status, stderr, record } = await run(['--runtime', '/usr/sbin/runc'], ['true']);
+    expect(status).toBe(125);
+    expect(stderr).toContain('[ERR_STACKSHIM_SPEC_DENIED]');
+    expect(record).toBeUndefined();
+  });
+
+  it.each([
+    ['is missing', undefined, 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'],
+    ['is no runtime', '#!/bin/sh\necho hello\n', 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'],
+    ['is too old', '#!/bin/sh\necho runc version 1.0.0\n', 'ERR_STACKSHIM_RUNTIME_TOO_OLD'],
+    ['is too old', '#!/bin/sh\necho crun version 1.4\n', 'ERR_STACKSHIM_RUNTIME_TOO_OLD'],
+  ])('starts nothing when it %s', async (_, text, code) => {
+    const path = join(folder, `runtime-${text === undefined ? 'missing' : code}`);
+    if (text !== undefined) writeExecutable(path, text);
+    allow(path);
+    const { status, stderr, record } = await run(['--runtime', path], ['true']);
+    expect(status).toBe(125);
+    expect(stderr).toMatch(new RegExp(`^stackshim: .* \\[${code}\\]\n {2}hint: .+\n$`));
+    expect(record).toBeUndefined();
+  });
+
+  it('makes a task that the platform is to blame for when it fails', async () => {
+    const path = join(folder, 'failing');
+    writeFakeRuntime(path, { real: realRunc(layout), beforeCreate: 'exit 1' });
+    allow(path);
+    const { status, record } = await run(['--runtime', path], ['true']);
+    expect(status).toBe(125);
+    expect(record).toMatchObject({
+      ...CLEAN,
+      verdict: 'setup_failed',
+      retryable: true,
+      error: { code: 'ERR_STACKSHIM_RUNTIME_FAILED' },
+    });
+  });
+
+  it('leaves nothing when it fails after having made the container', async () => {
+    const path = join(folder, 'late-failing');
+    writeFakeRuntime(path, { real: realRunc(layout), afterCreate: 'exit 1' });
+    allow(path);
+    const { status, record } = await run(['--runtime', path], ['true']);
+    expect(status).toBe(125);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed', retryable: true });
+  });
+
+  it('leaves nothing when it is killed in the middle', async () => {
+    const path = join(folder, 'killed');
+    writeFakeRuntime(path, { real: realRunc(layout), afterCreate: 'kill -KILL $$' });
+    allow(path);
+    const { status, record } = await run(['--runtime', path], ['true']);
+    expect(status).toBe(125);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed', retryable: true });
+  });
+});
+
+describe('a signal during set-up', () => {
+  it.each([
+    ['before', 'SIGINT', 130],
+    ['before', 'SIGTERM', 143],
+    ['after', 'SIGINT', 130],
+  ] as const)('%s the container is made: %s cancels the task', async (when, signal, expected) => {
+    const gate = makeGate(folder, `create-${when}-${signal}`);
+    const path = join(folder, `waiting-${when}`);
+    const key = when === 'before' ? 'beforeCreate' : 'afterCreate';
+    writeFakeRuntime(path, { real: realRunc(layout), [key]: gate.stop });
+    allow(path);
+    const task = start(['--runtime', path], sh('echo ran'));
+    await gate.reached();
+    task.child.kill(signal);
+    const { status, stdout, record } = await task.ended;
+    expect({ status, stdout }).toEqual({ status: expected, stdout: '' });
+    expect(record).toMatchObject({
+      ...CLEAN,
+      verdict: 'cancelled',
+      exitCode: null,
+      signal: null,
+      error: null,
+    });
+  });
+
+  it('cancels the task while its code is being packed', async () => {
+    const gate = makeGate(folder, 'packing');
+    const bin = join(folder, 'bin');
+    const code = join(folder, 'code');
+    for (const path of [bin, code]) mkdirSync(path);
+    writeFileSync(join(code, 'file'), 'content');
+    writeExecutable(join(bin, 'mkfs.erofs'), `#!/bin/sh\n${gate.stop}\nexec false\n`);
+    const task = start(['--code', code], ['true'], { env: { PATH: `${bin}:/usr/bin:/bin` } });
+    await gate.reached();
+    task.child.kill('SIGINT');
+    const { status, record } = await task.ended;
+    expect(status).toBe(130);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled', error: null });
+    expect(existsSync(join(layout.root, 'scratch', record?.id ?? ''))).toBe(false);
+  });
+});
