@@ -5,10 +5,10 @@ import {
   constants,
   existsSync,
   fstatSync,
+  lstatSync,
   openSync,
   realpathSync,
   renameSync,
-  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -73,7 +73,8 @@ function toEventLine(event: TaskEvent): object {
 
 /** A plain file is replaced in one step at the end; a pipe, a device or a descriptor is opened now and written to then. */
 function openResultFile(path: string): { write(json: string): void } {
-  const isPlain = statSync(path, { throwIfNoEntry: false })?.isFile() ?? true;
+  // A link is written through, never replaced: `/dev/stderr` is one.
+  const isPlain = lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? true;
   // The name of a descriptor must never be replaced by a file, whatever the descriptor is: it is the host's /dev/stdout.
   if (!isPlain || ownDescriptor(path) !== undefined) {
     const fd = openForWriting(path);

@@ -65,8 +65,7 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
       signal,
     });
     // Opened while the runtime works, so that nobody waits for it.
-    void installation.cgroups;
-    const init = await created;
+    const [init] = await Promise.all([created, openCgroups(installation)]);
     streams.handOver();
     return { init, streams };
   } finally {
@@ -74,6 +73,10 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
     detachRootfs(system, rootfs);
   }
 }
+
+/** Asynchronous only so that it can fail beside the runtime. */
+const openCgroups = (installation: Installation) =>
+  Promise.resolve().then(() => installation.cgroups);
 
 export const containerOf = ({ places }: TaskPlan) => ({
   id: places.id,

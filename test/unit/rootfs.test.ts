@@ -1,0 +1,141 @@
+/** Which mounts a task's root filesystem is made of, and that a failure leaves none: on a kernel that takes notes. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { mountOverlay } from '../../src/rootfs/mount-overlay.ts';
+import { detachRootfs, mountRootfs } from '../../src/rootfs/mount-rootfs.ts';
+import { mountTargetsOf, planRootfs } from '../../src/rootfs/plan-rootfs.ts';
+import { SystemError } from '../../src/sys/system.ts';
+import { recordSystem } from '../support/recording-system.ts';
+
+let folder: string;
+let places: { taskDir: string; scratchDir: string };
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stackshim-rootfs-'));
+  places = { taskDir: join(folder, 'task'), scratchDir: join(folder, 'scratch') };
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const layers = [
+  { kind: 'mounted', path: '/layers/base' },
+  { kind: 'mounted', path: '/layers/stack' },
+] as const;
+/** Root of the test cannot give files away, so nothing is mapped; what maps is asserted by the integration tests. */
+const options = { owner: null, detachedLowers: true } as const;
+
+describe('planRootfs', () => {
+  it('puts the code at /task and every bind at a place of its own', () => {
+    const plan = planRootfs({
+      ...places,
+      layers,
+      code: { kind: 'file', path: '/scratch/code.erofs' },
+      binds: [{ type: 'bind', source: '/data', target: '/task/data', readOnly: true }],
+    });
+    expect(plan.rootfs).toBe(`${places.taskDir}/rootfs`);
+    expect(plan.mounts.map(({ type, target }) => [type, target])).toEqual([
+      ['overlay', `${places.taskDir}/rootfs`],
+      ['overlay', `${places.taskDir}/code`],
+      ['bind', `${places.taskDir}/binds/0`],
+    ]);
+    expect(plan.binds).toEqual([
+      { source: `${places.taskDir}/code`, target: '/task', readOnly: false },
+      { source: `${places.taskDir}/binds/0`, target: '/task/data', readOnly: true },
+    ]);
+  });
+
+  it('uses no place that removal does not look at', () => {
+    const bind = { type: 'bind', source: '/data', target: '/data', readOnly: false } as const;
+    const code = { kind: 'file', path: '/code' } as const;
+    const plan = planRootfs({ ...places, layers, code, binds: [bind, bind] });
+    const looked = new Set(mountTargetsOf(places, 2));
+    expect(plan.mounts.filter(({ target }) => !looked.has(target))).toEqual([]);
+  });
+});
+
+describe('mountOverlay', () => {
+  const overlay = () => ({
+    type: 'overlay' as const,
+    target: `${places.taskDir}/rootfs`,
+    layers,
+    scratch: `${places.scratchDir}/rootfs`,
+  });
+
+  it('stacks the topmost layer first and attaches nothing but the result', () => {
+    const { system, calls, open } = recordSystem();
+    mountOverlay(system, overlay(), options);
+    expect(calls.filter((line) => /^(openTree|fsConfigFd|attach)/.test(line))).toEqual([
+      'openTreeClone /layers/stack = 11',
+      'fsConfigFd 10 lowerdir+ 11',
+      'openTreeClone /layers/base = 12',
+      'fsConfigFd 10 lowerdir+ 12',
+      `attachMount 13 ${places.taskDir}/rootfs`,
+    ]);
+    expect(open.size).toBe(0);
+    expect(existsSync(`${places.scratchDir}/rootfs/upper`)).toBe(true);
+  });
+
+  it('never mounts with userxattr, and always volatile without metacopy', () => {
+    const { system, calls } = recordSystem();
+    mountOverlay(system, overlay(), options);
+    expect(calls).toContain('fsConfigFlag 10 volatile');
+    expect(calls).toContain('fsConfigString 10 metacopy off');
+    expect(calls.filter((line) => line.includes('userxattr'))).toEqual([]);
+  });
+
+  it('attaches the layers only while the overlay is made, where the kernel asks for it', () => {
+    const { system, calls, open } = recordSystem();
+    mountOverlay(system, overlay(), { ...options, detachedLowers: false });
+    const places = calls.filter((line) => /^(attachMount|detachMount)/.test(line));
+    const scratch = `${overlay().scratch}/lower`;
+    expect(places).toEqual([
+      `attachMount 11 ${scratch}-0`,
+      `attachMount 12 ${scratch}-1`,
+      `attachMount 13 ${overlay().target}`,
+      `detachMount ${scratch}-0`,
+      `detachMount ${scratch}-1`,
+    ]);
+    expect(open.size).toBe(0);
+  });
+
+  it('closes everything when the kernel refuses, and keeps the reason', () => {
+    const { system, open, failOn } = recordSystem();
+    failOn('fsConfigCreate', '', new SystemError('fsconfig', 22, 'EINVAL'));
+    expect(() => mountOverlay(system, overlay(), options)).toThrow(
+      expect.objectContaining({ syscall: 'mount overlay', code: 'EINVAL' }),
+    );
+    expect(open.size).toBe(0);
+  });
+});
+
+describe('mountRootfs', () => {
+  const planned = () =>
+    planRootfs({
+      ...places,
+      layers,
+      binds: [
+        { type: 'bind', source: folder, target: '/a', readOnly: true },
+        { type: 'bind', source: folder, target: '/b', readOnly: false },
+      ],
+    });
+
+  it('detaches what it had made when a later mount fails', () => {
+    const { system, calls, open, failOn } = recordSystem();
+    failOn('openRealTreeClone', folder, new SystemError('openat2', 40, 'ELOOP', folder));
+    expect(() => mountRootfs(system, planned(), options)).toThrow(
+      expect.objectContaining({ code: 'ELOOP' }),
+    );
+    expect(calls.filter((line) => line.startsWith('detachMount'))).toEqual([
+      `detachMount ${places.taskDir}/binds/1`,
+      `detachMount ${places.taskDir}/binds/0`,
+      `detachMount ${places.taskDir}/rootfs`,
+    ]);
+    expect(open.size).toBe(0);
+  });
+
+  it('detaches last first', () => {
+    const { system, calls } = recordSystem();
+    detachRootfs(system, planned());
+    expect(calls.map((line) => line.split('/').slice(-1)[0])).toEqual(['1', '0', 'rootfs']);
+  });
+});
