@@ -1,0 +1,161 @@
+/** `stackshim kill`: every kind of task ends and is removed, whoever answers for it. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parseTaskId } from '../../src/core/ids.ts';
+import { taskDir, taskScratchDir } from '../../src/core/layout.ts';
+import { runCli, startCli } from '../support/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const { installation, run, start } = useTaskRunner();
+const { env, layout } = installation;
+
+const kill = (...args: readonly string[]) => runCli(['kill', ...args], { env });
+const folderOf = (id: string) => taskDir(layout, parseTaskId(id));
+const scratchOf = (id: string) => taskScratchDir(layout, parseTaskId(id));
+
+const WAITING = ['sh', '-c', 'echo ready; exec sleep 1000'];
+/** Ends in its own way when it is asked to. */
+const POLITE = [
+  'sh',
+  '-c',
+  'trap "echo bye; exit 3" TERM; echo ready; while :; do sleep 0.02; done',
+];
+const STUBBORN = ['sh', '-c', 'trap "echo no" TERM; echo ready; while :; do sleep 0.02; done'];
+
+async function started(id: string, command: readonly string[], options: readonly string[] = []) {
+  const task = start(['--name', id, ...options], command);
+  await task.printed('ready');
+  return task;
+}
+
+describe('a task whose owner lives', () => {
+  it('may end in its own way; its owner reports it as cancelled', async () => {
+    const task = await started('polite', POLITE);
+    const { status, stdout, stderr } = await kill('--stop-timeout', '1h', 'polite');
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'polite\n', stderr: '' });
+    expect(existsSync(folderOf('polite'))).toBe(false);
+    const ended = await task.ended;
+    expect(ended).toMatchObject({ status: 143, stdout: 'ready\nbye\n' });
+    expect(ended.record).toMatchObject({ ...CLEAN, verdict: 'cancelled', exitCode: 3 });
+  });
+
+  it('is killed at once when TERM would be in vain', async () => {
+    const task = await started('deaf', WAITING);
+    expect(await kill('--stop-timeout', '1h', 'deaf')).toMatchObject({ status: 0 });
+    expect((await task.ended).record).toMatchObject({
+      ...CLEAN,
+      verdict: 'cancelled',
+      signal: 'SIGKILL',
+    });
+  });
+
+  it.each(['0', '200ms'])('is killed when %s have passed', async (stopTimeout) => {
+    const task = await started('stubborn', STUBBORN);
+    expect(await kill('--stop-timeout', stopTimeout, 'stubborn')).toMatchObject({ status: 0 });
+    expect((await task.ended).record).toMatchObject({
+      ...CLEAN,
+      verdict: 'cancelled',
+      signal: 'SIGKILL',
+    });
+  });
+
+  it('is removed all the same when it was to be kept', async () => {
+    const task = await started('kept-at-end', WAITING, ['--keep']);
+    expect(await kill('kept-at-end')).toMatchObject({ status: 0, stdout: 'kept-at-end\n' });
+    expect((await task.ended).record?.verdict).toBe('cancelled');
+    expect([existsSync(folderOf('kept-at-end')), existsSync(scratchOf('kept-at-end'))]).toEqual([
+      false,
+      false,
+    ]);
+  });
+
+  it('is removed when its owner dies before it has done so', async () => {
+    const task = await started('bereft', STUBBORN);
+    const killing = startCli(['kill', '--stop-timeout', '1h', 'bereft'], { env });
+    await task.printed('no');
+    task.child.kill('SIGKILL');
+    expect(await killing.ended).toMatchObject({ status: 0, stdout: 'bereft\n' });
+    await task.ended;
+    expect(existsSync(folderOf('bereft'))).toBe(false);
+  });
+
+  it('is ended once by any number of callers', async () => {
+    const task = await started('popular', POLITE);
+    const results = await Promise.all([kill('popular'), kill('popular'), kill('popular')]);
+    const statuses = results.map(({ status }) => status);
+    expect(statuses).toContain(0);
+    // Who came late found no such task.
+    expect(statuses.every((status) => status === 0 || status === 3)).toBe(true);
+    expect((await task.ended).stdout).toBe('ready\nbye\n');
+  });
+});
+
+describe('a task without an owner', () => {
+  it('is ended with all its processes when its owner was killed', async () => {
+    const task = await started('orphan', [
+      'sh',
+      '-c',
+      'setsid sleep 1000 & echo ready; sleep 1000',
+    ]);
+    task.child.kill('SIGKILL');
+    await task.ended;
+    expect(await kill('orphan')).toMatchObject({ status: 0, stdout: 'orphan\n', stderr: '' });
+    expect([existsSync(folderOf('orphan')), existsSync(scratchOf('orphan'))]).toEqual([
+      false,
+      false,
+    ]);
+  });
+
+  it('is removed with its writable layer when it was kept', async () => {
+    await run(['--name', 'kept', '--keep'], ['sh', '-c', 'echo data > /file']);
+    await waitUntil(() => existsSync(scratchOf('kept')));
+    expect(await kill('kept')).toMatchObject({ status: 0, stdout: 'kept\n' });
+    expect([existsSync(folderOf('kept')), existsSync(scratchOf('kept'))]).toEqual([false, false]);
+  });
+
+  it.each([
+    ['is no JSON', '{"version":1,'],
+    ['lacks everything', '{}'],
+    ['is of another version', '{"version":99}'],
+  ])('is removed even if its record %s', async (_, text) => {
+    const task = await started('corrupt', WAITING);
+    task.child.kill('SIGKILL');
+    await task.ended;
+    writeFileSync(`${folderOf('corrupt')}/record.json`, text);
+    expect(await kill('corrupt')).toMatchObject({ status: 0, stdout: 'corrupt\n', stderr: '' });
+    expect([existsSync(folderOf('corrupt')), existsSync(scratchOf('corrupt'))]).toEqual([
+      false,
+      false,
+    ]);
+  });
+
+  it('is removed if it has no record at all', async () => {
+    mkdirSync(folderOf('empty'));
+    expect(await kill('empty')).toMatchObject({ status: 0, stdout: 'empty\n' });
+    expect(existsSync(folderOf('empty'))).toBe(false);
+  });
+});
+
+describe('several ids', () => {
+  it('ends every task there is, and exits with the status of the first that failed', async () => {
+    const one = await started('one', WAITING);
+    const two = await started('two', WAITING);
+    const { status, stdout, stderr } = await kill('one', 'missing', 'two', 'one');
+    expect(status).toBe(3);
+    expect(stdout.trim().split('\n').sort()).toEqual(['one', 'two']);
+    expect(stderr).toBe(
+      'stackshim: kill task missing: no such task [ERR_STACKSHIM_TASK_NOT_FOUND]\n  hint: stackshim ps lists the tasks\n',
+    );
+    await Promise.all([one.ended, two.ended]);
+  });
+
+  it('touches no task when one of them is no id', async () => {
+    const task = await started('sound', WAITING);
+    expect(await kill('sound', 'not/an/id')).toMatchObject({ status: 2, stdout: '' });
+    const { stdout } = await runCli(['ps', '--json'], { env });
+    expect(JSON.parse(stdout)).toMatchObject({ tasks: [{ id: 'sound', state: 'running' }] });
+    await kill('sound');
+    await task.ended;
+  });
+});
