@@ -1,5 +1,6 @@
 /** Copies what a Dockerfile may copy into the builder's folder, with times that do not tell when it was checked out. */
-import { cp, lutimes, readdir } from 'node:fs/promises';
+import { lutimes, readdir } from 'node:fs/promises';
+import fs from 'fs-extra';
 import { guardDisk } from '../layers/guard-disk.ts';
 import type { StackDirectory } from './stack-directory.ts';
 
@@ -28,7 +29,7 @@ export async function copyBuildContext(
 
 async function copyFolder(from: string, to: string, epoch: number): Promise<void> {
   await guardDisk(`copy ${from}`, async () => {
-    await cp(from, to, { recursive: true, verbatimSymlinks: true });
+    await fs.copy(from, to);
     for (const name of await readdir(to, { recursive: true })) {
       await lutimes(`${to}/${name}`, epoch, epoch);
     }

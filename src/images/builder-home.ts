@@ -1,6 +1,5 @@
 /** The builder's own folders and configuration below `build/`: nothing of the host's container set-up is used or touched. */
-import { rm, symlink, unlink } from 'node:fs/promises';
-import { errnoCodeOf } from '../core/errors.ts';
+import fs from 'fs-extra';
 import { buildDir, type Layout, tmpDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
@@ -38,7 +37,7 @@ export async function prepareBuilderHome(
   const work = `${home}/work`;
   await guardDisk(`prepare ${home}`, async () => {
     // The run state counts mounts that went with their namespace; with it gone buildah starts from what is there.
-    for (const stale of [work, `${home}/run`]) await rm(stale, { recursive: true, force: true });
+    for (const stale of [work, `${home}/run`]) await fs.remove(stale);
     for (const directory of [home, work, `${work}/tmp`, `${home}/helpers`, tmpDir(layout)]) {
       await ensureDirectory(directory, 0o755);
     }
@@ -67,16 +66,14 @@ export async function prepareBuilderHome(
 
 /** Removes the folder of a build that ended. */
 export async function removeBuilderWork(home: BuilderHome): Promise<void> {
-  await rm(home.work, { recursive: true, force: true });
+  await fs.remove(home.work);
 }
 
 async function writeConfiguration(home: string): Promise<void> {
   // buildah looks its network helper up even where every step uses the host's network, and never starts it then.
   const helper = `${home}/helpers/netavark`;
-  await unlink(helper).catch((error: unknown) => {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  });
-  await symlink('/bin/false', helper);
+  await fs.remove(helper);
+  await fs.ensureSymlink('/bin/false', helper);
   const files = {
     'containers.conf': `[engine]\nhelper_binaries_dir = [${JSON.stringify(`${home}/helpers`)}]\n`,
     'storage.conf': '[storage]\ndriver = "overlay"\n',
