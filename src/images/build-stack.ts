@@ -17,7 +17,7 @@ import type { System } from '../sys/system.ts';
 import type { TaskResult } from '../task/result.ts';
 import { abortable } from './build-aborted.ts';
 import { buildImage, resolveBase, toBuilderName } from './build-image.ts';
-import { type ProgressListener, toReporter } from './build-progress.ts';
+import { type BuildStep, type ProgressListener, toReporter } from './build-progress.ts';
 import { type Builder, runBuildah } from './builder.ts';
 import { prepareBuilderHome, removeBuilderWork } from './builder-home.ts';
 import { takeBuilderLock } from './builder-lock.ts';
@@ -117,8 +117,11 @@ async function buildLocked(layout: Layout, builder: Builder, build: Build): Prom
   });
   try {
     const smoke = await smokeRevision(builder, revision, { command, options });
-    if (source.definition === undefined) await runBuildah(builder, 'flip', ['rmi', builderId]);
-    else await runBuildah(builder, 'flip', ['tag', builderId, toBuilderName(source.name)]);
+    if (source.definition !== undefined) {
+      await runBuildah(builder, 'flip', ['tag', builderId, toBuilderName(source.name)]);
+    }
+    // Not by its id: that of a stack which adds nothing to its base is the base's.
+    await pruneStorage(builder, 'flip');
     builder.report({
       kind: 'step',
       step: 'flip',
@@ -153,7 +156,12 @@ async function smokeRevision(
 /** Working containers and untagged images of builds that did not end well. */
 async function clearStorage(builder: Builder): Promise<void> {
   await runBuildah(builder, 'clean', ['rm', '--all']);
-  await runBuildah(builder, 'clean', ['rmi', '--prune', '--force']);
+  await pruneStorage(builder, 'clean');
+}
+
+/** Removes the images that have no name: bases have one. */
+async function pruneStorage(builder: Builder, step: BuildStep): Promise<void> {
+  await runBuildah(builder, step, ['rmi', '--prune', '--force']);
 }
 
 function hashInputs(layout: Layout, source: StackDirectory): string {

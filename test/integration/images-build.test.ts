@@ -92,6 +92,15 @@ describe('buildStack', () => {
     );
   });
 
+  it('keeps the base of a stack that adds nothing to it', async () => {
+    await lab.build(lab.writeStack('tiny-3', SOUND, { 'base.json': '{"version":1}' }));
+    const lines = ['FROM localhost/tiny-3'];
+    for (const revision of [1, 2]) {
+      const result = await lab.build(lab.writeStack('on-tiny-d', lines));
+      expect(result).toMatchObject({ status: 'built', revision });
+    }
+  });
+
   it('builds again on a base that changed, by ifChanged too', async () => {
     const base = lab.writeStack('tiny-2', SOUND, { 'base.json': '{"version":1}' });
     await lab.build(base);
