@@ -62,8 +62,8 @@ export interface EndedTask {
 /**
  * Runs one task and resolves to its result record once it has ended and, with `remove: 'sync'` (the default), is removed.
  *
- * Rejects with a {@link StackshimError} of kind invalid, not_found, denied, conflict, unavailable or aborted only before the
- * task has a record: nothing has happened then. From there on it always resolves; a task that could not be started is
+ * Rejects with a {@link StackshimError}, and only before the task has a record: nothing has happened then. Mostly it is of kind
+ * invalid, not_found, denied or conflict; a host that lacks something or a damaged file has the other kinds. From there on it always resolves; a task that could not be started is
  * `setup_failed`. With `remove: 'async'` the result comes before removal, which goes on and ends with a `removed` event.
  * Any number of tasks may run in one process, in worker threads too; none blocks the event loop.
  */

@@ -1,4 +1,7 @@
-/** Slots are claimed only from a folder that no other user of the host could have prepared. Requires: root. */
+/**
+ * No two tasks share ids: a slot is not given away while the task it names may run on, and comes only from a folder that no
+ * other user of the host could have prepared. Requires: root.
+ */
 import {
   chmodSync,
   chownSync,
@@ -7,12 +10,14 @@ import {
   readdirSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import type { Layout } from '../../src/core/layout.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { bootId } from '../../src/sys/processes.ts';
 import { claimSlot, slotIds } from '../../src/task/slot.ts';
 
 let folder: string;
@@ -35,6 +40,39 @@ describe('a slot', () => {
   it('comes from a folder that is made where there is none', async () => {
     const slot = await claim();
     expect(slot).toMatchObject({ index: 0, ids: slotIds(0) });
+    slot.release();
+  });
+
+  it('is held by one task at a time', async () => {
+    const slots = await Promise.all([claim(), claim(), claim()]);
+    expect(slots.map(({ index }) => index).sort()).toEqual([0, 1, 2]);
+    for (const slot of slots) slot.release();
+    for (const { index } of slots) linuxSystem.detachMount(`${layout.slots}/${index}.userns`);
+    const again = await claim();
+    expect(again.index).toBe(0);
+    again.release();
+  });
+
+  it('is passed over while the task of a dead owner is not removed', async () => {
+    mkdirSync(layout.slots, { mode: 0o711 });
+    mkdirSync(`${layout.run}/tasks/two`, { recursive: true });
+    writeFileSync(`${layout.slots}/0`, `${bootId()}\ntwo\n${layout.run}\n`);
+    const next = await claim();
+    expect(next).toMatchObject({ index: 1, ids: slotIds(1) });
+    next.release();
+    linuxSystem.detachMount(`${layout.slots}/1.userns`);
+    rmSync(`${layout.run}/tasks/two`, { recursive: true });
+    const free = await claim();
+    expect(free.index).toBe(0);
+    free.release();
+  });
+
+  it('is free again after a reboot', async () => {
+    mkdirSync(layout.slots, { mode: 0o711 });
+    mkdirSync(`${layout.run}/tasks/two`, { recursive: true });
+    writeFileSync(`${layout.slots}/0`, `another-boot\ntwo\n${layout.run}\n`);
+    const slot = await claim();
+    expect(slot.index).toBe(0);
     slot.release();
   });
 
