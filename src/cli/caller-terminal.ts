@@ -2,6 +2,7 @@
 import { isatty } from 'node:tty';
 import { StackshimError } from '../core/errors.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
+import { makeTerminalRaw } from '../sys/raw-terminal.ts';
 import type { WindowSize } from '../sys/system.ts';
 import type { TaskTerminal } from '../task/terminal-streams.ts';
 
@@ -12,14 +13,14 @@ export interface CallerTerminal {
   restore(): void;
 }
 
+const STDIN = 0;
 /** Where what the task writes is seen comes first. */
-const STANDARD_FDS = [1, 0, 2] as const;
+const STANDARD_FDS = [1, STDIN, 2] as const;
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID when input is to come from something that is no terminal. */
 export function openCallerTerminal(options: { readonly interactive: boolean }): CallerTerminal {
-  const { stdin } = process;
   const { interactive } = options;
-  if (interactive && !stdin.isTTY) {
+  if (interactive && !isatty(STDIN)) {
     throw new StackshimError(
       'ERR_STACKSHIM_SPEC_INVALID',
       'run task: -t with -i needs a terminal as standard input',
@@ -29,11 +30,10 @@ export function openCallerTerminal(options: { readonly interactive: boolean }): 
       },
     );
   }
-  let raw = interactive;
-  if (raw) stdin.setRawMode(true);
+  let giveBack = interactive ? makeTerminalRaw(STDIN) : undefined;
   const restore = () => {
-    if (raw) stdin.setRawMode(false);
-    raw = false;
+    giveBack?.();
+    giveBack = undefined;
   };
   process.once('exit', restore);
   const fd = STANDARD_FDS.find((candidate) => isatty(candidate));

@@ -1,0 +1,65 @@
+/** A real terminal with a shell script on it: script(1) makes it, the test types and reads. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { onTestFinished } from 'vitest';
+
+export interface TerminalSession {
+  /** Sends keys; Enter is `\r`. */
+  type(keys: string): void;
+  /** Resolves to what stood on the screen before the match since the last call; rejects when the session ends first. */
+  shown(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Takes the terminal away, as closing its window does. */
+  hangUp(): void;
+  /** Exit status of the script. */
+  readonly ended: Promise<number | null>;
+}
+
+/** Rows and columns that the terminal begins with. */
+export const FIRST_SIZE = { rows: 33, columns: 91 } as const;
+
+/** @param script For /bin/sh, on a terminal of {@link FIRST_SIZE}. */
+export function openTerminalSession(
+  script: string,
+  env: Readonly<Record<string, string>>,
+): TerminalSession {
+  const sized = `stty rows ${FIRST_SIZE.rows} cols ${FIRST_SIZE.columns}\n${script}`;
+  const args = ['--quiet', '--return', '--flush', '--command', sized, '/dev/null'];
+  const child = spawn('script', args, {
+    env: { ...process.env, ...env, SHELL: '/bin/sh' },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  // A test that failed has not come to the end of it.
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let screen = '';
+  let wake: () => void = () => undefined;
+  let over = false;
+  child.stdout.setEncoding('utf8');
+  child.stdout.on('data', (text: string) => {
+    screen += text;
+    wake();
+  });
+  const ended = once(child, 'close').then(([status]: unknown[]) => {
+    over = true;
+    wake();
+    return typeof status === 'number' ? status : null;
+  });
+  return {
+    type: (keys) => void child.stdin.write(keys),
+    async shown(pattern) {
+      for (;;) {
+        const match = pattern.exec(screen);
+        if (match !== null) {
+          screen = screen.slice(match.index + match[0].length);
+          return match;
+        }
+        if (over)
+          throw new Error(`never shown: ${pattern}; the screen has ${JSON.stringify(screen)}`);
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    },
+    hangUp: () => void child.kill('SIGKILL'),
+    ended,
+  };
+}
