@@ -14,6 +14,7 @@ const EPOLL_CLOEXEC = 0x8_0000;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
+const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const O_CLOEXEC = 0x8_0000;
@@ -47,8 +48,8 @@ function descriptorsIn(events: Buffer, count: number): Fd[] {
 const { epollWaitAsync } = ffi;
 
 export const linuxProcesses: ProcessCalls = {
-  lockFile(fd, { wait }) {
-    const operation = LOCK_EX | (wait ? 0 : LOCK_NB);
+  lockFile(fd, { wait, shared = false }) {
+    const operation = (shared ? LOCK_SH : LOCK_EX) | (wait ? 0 : LOCK_NB);
     return invokeUnless(['EAGAIN'], { name: 'flock' }, 'flock', fd, operation) !== undefined;
   },
   openInRoot(rootFd, path) {

@@ -1,6 +1,6 @@
 /** Locks that the kernel releases when their holder dies: flock(2) on a file. */
 import { constants, openSync } from 'node:fs';
-import type { Fd, System } from './system.ts';
+import type { Fd, LockOptions, System } from './system.ts';
 
 /** A held lock. Closing it releases it; the file stays. */
 export interface FileLock {
@@ -12,7 +12,7 @@ export interface FileLock {
 export function takeFileLock(
   system: System,
   path: string,
-  options: { readonly wait: boolean },
+  options: LockOptions,
 ): FileLock | undefined {
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   try {

@@ -33,8 +33,8 @@ export interface System {
   detachMount(target: string): boolean;
 
   // files
-  /** Takes an exclusive flock. Returns false when another open file holds it and `wait` is false. */
-  lockFile(fd: Fd, options: { readonly wait: boolean }): boolean;
+  /** Takes an exclusive flock, or one that others may share. Returns false when another open file holds it and `wait` is false. */
+  lockFile(fd: Fd, options: LockOptions): boolean;
   /** Opens a path for reading with every link resolved beneath `rootFd`: openat2(2) with RESOLVE_IN_ROOT. */
   openInRoot(rootFd: Fd, path: string): Fd;
   /** Closes a descriptor; a descriptor that is closed already is an error. */
@@ -67,6 +67,12 @@ export interface System {
   receiveFd(listenFd: Fd): Fd;
   windowSize(ttyFd: Fd): WindowSize;
   setWindowSize(ttyFd: Fd, size: WindowSize): void;
+}
+
+export interface LockOptions {
+  readonly wait: boolean;
+  /** Default: exclusive. */
+  readonly shared?: boolean;
 }
 
 export interface ProcessExit {

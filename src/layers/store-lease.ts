@@ -1,0 +1,178 @@
+/**
+ * Leases on the store: what an import or a build is about to use is not collected, though nothing refers to it yet.
+ *
+ * Whoever stores layers or images, or builds on stored ones that may have lost their last reference, holds a lease from
+ * before its first look until its revision is written:
+ *
+ *     const lease = await holdStore(layout, system);
+ *     try {
+ *       const image = await importOciLayout(layout, …);   // pins what it finds and what it stores
+ *       const revision = await addRevision(layout, system, …);
+ *       … smoke, flip …
+ *     } finally {
+ *       lease.release();
+ *     }
+ *
+ * A pin comes before the look: "pin, then see whether it is there". Collection and pins exclude each other for
+ * milliseconds (`locks/store`), so what was seen after its pin stays for as long as the lease is held.
+ * A lease is a locked file below `locks/leases/`: that of a dead process is void at once. Tasks take none.
+ */
+import {
+  appendFileSync,
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+} from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import type { ImageDigest, LayerId } from '../core/ids.ts';
+import { type Layout, locksDir } from '../core/layout.ts';
+import { ensureDirectory, randomName } from '../sys/files.ts';
+import { type FileLock, takeFileLock } from '../sys/lock.ts';
+import type { System } from '../sys/system.ts';
+import { guardDisk } from './guard-disk.ts';
+
+/** What a lease may protect: a layer, or an image's file. An image's layers are pinned one by one. */
+export type Pinned = LayerId | ImageDigest;
+
+export interface StoreLease {
+  /** Protects `name`, whether or not it is stored by now, until the lease is released. */
+  pin(name: Pinned): Promise<void>;
+  /** Gives the lease up; a second call does nothing. */
+  release(): void;
+}
+
+const WAIT_MS = 60_000;
+const FIRST_PAUSE_MS = 1;
+const LONGEST_PAUSE_MS = 20;
+
+/** Leases of this process, by root folder: for `pinInStore`. */
+const heldHere = new Map<string, Set<StoreLease>>();
+
+/** Takes a lease. Throws ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM, ERR_STACKSHIM_STACK_BUSY after a minute of collection. */
+export async function holdStore(layout: Layout, system: System): Promise<StoreLease> {
+  const path = `${leasesDir(layout)}/${randomName()}`;
+  await guardDisk(`make ${leasesDir(layout)}`, () => ensureDirectory(leasesDir(layout), 0o755));
+  const file = await whileNotCollecting(layout, system, () => openLease(system, path));
+  const held = heldHere.get(layout.root) ?? new Set();
+  heldHere.set(layout.root, held);
+  const lease: StoreLease = {
+    async pin(name) {
+      await whileNotCollecting(layout, system, () => appendFileSync(file.fd, `${name}\n`));
+    },
+    release() {
+      if (!held.delete(lease)) return;
+      unlinkSync(path);
+      file.release();
+    },
+  };
+  held.add(lease);
+  return lease;
+}
+
+/**
+ * Pins `name` in every lease that this process holds on the root folder: for code that stores or finds something on behalf
+ * of whoever holds the lease. Without a lease it does nothing.
+ */
+export async function pinInStore(layout: Layout, name: Pinned): Promise<void> {
+  for (const lease of heldHere.get(layout.root) ?? []) await lease.pin(name);
+}
+
+/**
+ * Runs `collect` while nobody can pin anything, with all that is pinned now. Leases of dead processes are cleared away.
+ * Throws ERR_STACKSHIM_STACK_BUSY.
+ */
+export async function whileNothingIsPinned<T>(
+  layout: Layout,
+  system: System,
+  collect: (pinned: ReadonlySet<string>) => Promise<T>,
+): Promise<T> {
+  const lock = await takeStoreLock(layout, system, { shared: false });
+  try {
+    return await collect(readPins(layout, system));
+  } finally {
+    lock.release();
+  }
+}
+
+const leasesDir = (layout: Layout) => `${locksDir(layout)}/leases`;
+
+/** The file, locked before anyone who may not pin can see it. */
+function openLease(system: System, path: string): FileLock {
+  const lock = takeFileLock(system, path, { wait: false });
+  if (lock !== undefined) return lock;
+  throw new StackshimError('ERR_STACKSHIM_INTERNAL', `lock ${path}: another holds a new file`);
+}
+
+async function whileNotCollecting<T>(layout: Layout, system: System, act: () => T): Promise<T> {
+  const lock = await takeStoreLock(layout, system, { shared: true });
+  try {
+    return await guardDisk(`write a lease below ${leasesDir(layout)}`, async () => act());
+  } finally {
+    lock.release();
+  }
+}
+
+async function takeStoreLock(
+  layout: Layout,
+  system: System,
+  { shared }: { readonly shared: boolean },
+): Promise<FileLock> {
+  const path = `${locksDir(layout)}/store`;
+  await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o755));
+  const endsAt = performance.now() + WAIT_MS;
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    const lock = takeFileLock(system, path, { wait: false, shared });
+    if (lock !== undefined) return lock;
+    if (performance.now() >= endsAt) {
+      throw new StackshimError(
+        'ERR_STACKSHIM_STACK_BUSY',
+        `lock ${path}: held by another process`,
+        { details: { path, waitMs: WAIT_MS } },
+      );
+    }
+    await delay(pauseMs);
+  }
+}
+
+function readPins(layout: Layout, system: System): ReadonlySet<string> {
+  const pinned = new Set<string>();
+  for (const name of leaseNames(layout)) {
+    for (const pin of readLease(system, `${leasesDir(layout)}/${name}`)) pinned.add(pin);
+  }
+  return pinned;
+}
+
+function leaseNames(layout: Layout): readonly string[] {
+  try {
+    return readdirSync(leasesDir(layout));
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** The pins of a lease that is held; one that is not is removed. */
+function readLease(system: System, path: string): readonly string[] {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    // Released a moment ago.
+    if (errnoCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+  try {
+    if (!system.lockFile(fd, { wait: false })) return readFileSync(fd, 'utf8').split('\n');
+    unlinkSync(path);
+    return [];
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
