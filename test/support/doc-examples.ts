@@ -17,7 +17,7 @@ export interface DocExample {
   readonly prints: string | undefined;
 }
 
-export function readDocument(path: string): string {
+function readDocument(path: string): string {
   return readFileSync(join(projectRoot, path), 'utf8');
 }
 
