@@ -15,6 +15,7 @@ export type { TaskEvent, TaskListener } from './task/events.ts';
 export { type Installation, openInstallation } from './task/installation.ts';
 export { type KillOptions, killTask } from './task/kill-task.ts';
 export { type ListedTask, listTasks, type TaskList, type TaskState } from './task/list-tasks.ts';
+export type { OutputSink } from './task/output-sink.ts';
 export { type ReapedTask, type ReapReport, reapTasks } from './task/reap.ts';
 export type { Removal } from './task/remove-task.ts';
 export type { PhaseTimes, TaskOutput, TaskResult, Usage, Verdict } from './task/result.ts';

@@ -1,5 +1,6 @@
 /** Errors as a person reads them, on stderr. */
 import type { ErrorJson } from '../core/errors.ts';
+import { writeMessage } from './descriptor-sink.ts';
 import { toPrintable } from './format-table.ts';
 
 /** One line with the operation and its code, one with what to do. Names of strangers may be part of both. */
@@ -8,5 +9,5 @@ function formatError(error: ErrorJson): string {
 }
 
 export function reportError(error: ErrorJson): void {
-  process.stderr.write(formatError(error));
+  writeMessage(2, formatError(error));
 }

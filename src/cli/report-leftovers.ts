@@ -1,10 +1,12 @@
 /** What a task left behind, as a person reads it, on stderr. */
+import { writeMessage } from './descriptor-sink.ts';
 
 export function reportLeftovers(task: {
   readonly id: string;
   readonly leftovers: readonly string[];
 }): void {
-  process.stderr.write(
+  writeMessage(
+    2,
     `stackshim: task ${task.id} is not removed: ${task.leftovers.join(', ')}\n  hint: stackshim reap removes what is left\n`,
   );
 }

@@ -13,17 +13,21 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Writable } from 'node:stream';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import type { TaskEvent } from '../task/events.ts';
+import type { OutputSink } from '../task/output-sink.ts';
 import type { TaskResult } from '../task/result.ts';
+import { descriptorSink } from './descriptor-sink.ts';
 import type { RunOptions } from './run-options.ts';
+
+const STDOUT = 1;
+const STDERR = 2;
 
 export interface RunSinks {
   /** For `runTask`. */
   readonly streams: {
-    readonly stdout?: Writable;
-    readonly stderr?: Writable;
+    readonly stdout?: OutputSink;
+    readonly stderr?: OutputSink;
     readonly capture?: boolean;
   };
   onEvent(event: TaskEvent): void;
@@ -36,31 +40,20 @@ export function openRunSinks(options: RunOptions): RunSinks {
   const events = options.events === undefined ? undefined : openForWriting(options.events);
   const result = options.result === undefined ? undefined : openResultFile(options.result);
   return {
-    streams: options.json ? { capture: true } : toTerminalStreams(),
+    streams: options.json
+      ? { capture: true }
+      : { stdout: descriptorSink(STDOUT), stderr: descriptorSink(STDERR) },
     onEvent(event) {
       if (events !== undefined) writeSync(events, `${JSON.stringify(toEventLine(event))}\n`);
     },
     async finish(record) {
       const json = `${JSON.stringify(record)}\n`;
-      if (options.json) process.stdout.write(json);
       // Before the result: it may go to the same place.
-      await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+      if (options.json) await descriptorSink(STDOUT).write(Buffer.from(json));
       result?.write(json);
       if (events !== undefined) closeSync(events);
     },
   };
-}
-
-function toTerminalStreams() {
-  const { stdout, stderr } = process;
-  for (const stream of [stdout, stderr]) {
-    // Whoever read it has gone, as `head` does: the task runs on, its output is dropped.
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      stream.destroy();
-    });
-  }
-  return { stdout, stderr };
 }
 
 /** Chunks are bytes, not text: base64. */

@@ -11,6 +11,7 @@ import { decideVerdict, isRetryable, signalName } from './decide-verdict.ts';
 import { safeListener, type TaskListener } from './events.ts';
 import { type Execution, executeTask } from './execute-task.ts';
 import { type Installation, openInstallation } from './installation.ts';
+import { type OutputSink, toOutputSink } from './output-sink.ts';
 import { PhaseClock } from './phase-clock.ts';
 import { planTask, type TaskPlan } from './plan-task.ts';
 import { createRecord, RECORD_VERSION, replaceRecord, type TaskRecord } from './record.ts';
@@ -33,8 +34,8 @@ export interface RunTaskOptions extends LayoutOptions {
   /** What the task reads, with `interactive`. */
   readonly stdin?: Readable;
   /** Where output goes while the task runs. They are not ended. */
-  readonly stdout?: Writable;
-  readonly stderr?: Writable;
+  readonly stdout?: Writable | OutputSink;
+  readonly stderr?: Writable | OutputSink;
   /** Keep output for the result (`captureBytes` bounds it). Default: true unless `stdout` or `stderr` is given. */
   readonly capture?: boolean;
   /** With `tty`: the terminal to follow. */
@@ -182,7 +183,10 @@ function toOutputMeter(
   return new OutputMeter({
     limitBytes: spec.limits.outputBytes,
     captureBytes: capture ? spec.captureBytes : null,
-    sinks: { ...(stdout && { stdout }), ...(stderr && { stderr }) },
+    sinks: {
+      ...(stdout && { stdout: toOutputSink(stdout) }),
+      ...(stderr && { stderr: toOutputSink(stderr) }),
+    },
     onChunk: (stream, chunk) => emit({ type: 'output', id: places.id, stream, chunk }),
     onLimit,
   });

@@ -1,9 +1,8 @@
 /** What a task writes: counted, passed on, captured within bounds, and cut off at the limit. */
-import { once } from 'node:events';
-import type { Writable } from 'node:stream';
 import { type ChunkListener, type Drain, drainPipe } from '../sys/pipes.ts';
 import type { Fd } from '../sys/system.ts';
 import { StreamCapture } from './capture.ts';
+import type { OutputSink } from './output-sink.ts';
 import type { TaskOutput } from './result.ts';
 
 /** One of a task's two output streams; with a terminal all output is `stdout`. */
@@ -14,7 +13,7 @@ export interface OutputOptions {
   readonly limitBytes: number;
   /** Null: nothing is captured. */
   readonly captureBytes: number | null;
-  readonly sinks: { readonly [Name in StreamName]?: Writable };
+  readonly sinks: { readonly [Name in StreamName]?: OutputSink };
   readonly onChunk: (stream: StreamName, chunk: Uint8Array) => void;
   /** Called once, when the limit is passed. */
   readonly onLimit: () => void;
@@ -83,9 +82,9 @@ export class OutputMeter {
       this.#options.onChunk(stream, kept);
     }
     if (kept.length < chunk.length) this.#passLimit();
-    const sink = this.#options.sinks[stream];
-    if (kept.length === 0 || sink === undefined || sink.destroyed || sink.write(kept)) return;
-    return this.#waitFor(sink);
+    if (kept.length === 0) return;
+    const pending = this.#options.sinks[stream]?.write(kept);
+    return pending === undefined ? undefined : this.#waitFor(pending);
   }
 
   #passLimit(): void {
@@ -94,11 +93,11 @@ export class OutputMeter {
     this.#options.onLimit();
   }
 
-  async #waitFor(sink: Writable): Promise<void> {
+  async #waitFor(pending: Promise<void>): Promise<void> {
     this.#sinkWaits += 1;
     this.#waitingSinks += 1;
     try {
-      await Promise.race([once(sink, 'drain'), once(sink, 'close')]);
+      await pending;
     } finally {
       this.#waitingSinks -= 1;
     }

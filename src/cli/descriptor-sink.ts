@@ -1,0 +1,41 @@
+/**
+ * This process's own output, written by descriptor: `process.stdout` costs the executable 6 to 11 ms to set up, which a task
+ * that prints nothing need not pay, and neither need one that does.
+ */
+import { write, writeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { errnoCodeOf } from '../core/errors.ts';
+import type { OutputSink } from '../task/output-sink.ts';
+
+const writeAsync = promisify(write);
+/** A non-blocking descriptor that is full says so at once. */
+const FULL_PAUSE_MS = 5;
+
+/** A sink that writes on a thread of the pool. Whoever read it may go, as `head` does: the task runs on, its output is dropped. */
+export function descriptorSink(fd: number): OutputSink {
+  let gone = false;
+  return {
+    async write(chunk) {
+      for (let done = 0; done < chunk.length && !gone; ) {
+        try {
+          const { bytesWritten } = await writeAsync(fd, chunk, done, chunk.length - done);
+          done += bytesWritten;
+        } catch (error) {
+          if (errnoCodeOf(error) === 'EPIPE') gone = true;
+          else if (errnoCodeOf(error) === 'EAGAIN') await delay(FULL_PAUSE_MS);
+          else throw error;
+        }
+      }
+    },
+  };
+}
+
+/** Writes a short message at once; a reader that has gone misses it. */
+export function writeMessage(fd: number, text: string): void {
+  try {
+    writeSync(fd, text);
+  } catch (error) {
+    if (!['EPIPE', 'EAGAIN'].includes(errnoCodeOf(error) ?? '')) throw error;
+  }
+}
