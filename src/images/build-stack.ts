@@ -4,6 +4,7 @@ import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { readSoundRecord } from '../layers/layer-record.ts';
+import { withHeldStore } from '../layers/store-lease.ts';
 import { flipStacks } from '../stacks/flip-stacks.ts';
 import type { Image } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
@@ -87,7 +88,8 @@ export async function buildStack(
       const home = await prepareBuilderHome(layout, options.env ?? process.env);
       const builder: Builder = { system, lock, home, report, signal };
       try {
-        return await buildLocked(layout, builder, { source, inputHash, options });
+        const build = { source, inputHash, options };
+        return await withHeldStore(layout, system, () => buildLocked(layout, builder, build));
       } finally {
         await removeBuilderWork(home);
       }

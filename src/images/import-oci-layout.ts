@@ -2,12 +2,13 @@
 import type { LayerId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { importLayer } from '../layers/import-layer.ts';
-import { findLayerByDiffId, type LayerRecord, readLayerRecord } from '../layers/layer-record.ts';
+import { findLayerByDiffId, type LayerRecord, readSoundRecord } from '../layers/layer-record.ts';
+import { pinInStore } from '../layers/store-lease.ts';
 import { type Image, STACK_LABELS } from '../stacks/image.ts';
 import { writeImage } from '../stacks/image-files.ts';
 import { abortable } from './build-aborted.ts';
 import { type ProgressListener, toReporter } from './build-progress.ts';
-import { openBlob, toInvalid } from './oci-blobs.ts';
+import { openLayoutRoot, toInvalid } from './oci-blobs.ts';
 import { type OciImage, type OciLayer, readOciLayout } from './read-oci-layout.ts';
 
 export interface ImportOciLayoutOptions {
@@ -22,7 +23,8 @@ export interface ImportOciLayoutOptions {
 
 /**
  * Stores the image and every layer it needs; a second import of the same image reads no layer again.
- * Interrupted, it leaves whole layers that nothing refers to yet. No stack changes.
+ * Interrupted, it leaves whole layers that nothing refers to yet. No stack changes. Whoever goes on to make a revision of the
+ * image holds a lease on the store (`holdStore`) from before this call; what is found and stored is pinned in it.
  *
  * Throws ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE,
  * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED.
@@ -32,8 +34,10 @@ export async function importOciLayout(
   options: ImportOciLayoutOptions,
 ): Promise<Image> {
   return await abortable(`import ${options.directory}`, options.signal, async () => {
-    const source = await readOciLayout(options.directory, options.tag);
+    const root = await openLayoutRoot(options.directory);
+    const source = await readOciLayout(root, options.tag);
     const image = toImage(source, await importLayers(layout, source, options));
+    await pinInStore(layout, image.digest);
     await writeImage(layout, image);
     return image;
   });
@@ -70,15 +74,19 @@ async function importLayers(
       report({ kind: 'layer', ...position, doneBytes, totalBytes: layer.size, reused });
     };
     const id = known.get(layer.diffId);
-    const stored =
-      id === undefined
-        ? await findLayerByDiffId(layout, layer.diffId, mtimeCeiling)
-        : readLayerRecord(layout, id);
+    const found = id ?? (await findLayerByDiffId(layout, layer.diffId, mtimeCeiling))?.id;
+    const stored = found === undefined ? undefined : await pinStored(layout, found);
     if (stored !== undefined) tell(layer.size, true);
     const importing = { source, layer, mtimeCeiling, signal: options.signal, tell };
     records.push(stored ?? (await importOne(layout, importing)));
   }
   return records;
+}
+
+/** The layer if it is still there once it is pinned. */
+async function pinStored(layout: Layout, id: LayerId): Promise<LayerRecord | undefined> {
+  await pinInStore(layout, id);
+  return readSoundRecord(layout, id);
 }
 
 function toKnownLayers(base: Image | undefined): ReadonlyMap<string, LayerId> {
@@ -101,10 +109,10 @@ async function importOne(
   layout: Layout,
   { source, layer, mtimeCeiling, signal, tell }: LayerToImport,
 ): Promise<LayerRecord> {
-  const blob = await openBlob(source.root, layer);
+  const blob = await source.openLayer(layer);
   let readBytes = 0;
   async function* metered(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of blob.createReadStream({ highWaterMark: 256 * 1024 })) {
+    for await (const chunk of blob.chunks()) {
       readBytes += chunk.length;
       yield chunk;
       tell(readBytes, false);

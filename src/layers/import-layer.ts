@@ -1,6 +1,6 @@
 /** Takes a layer's tar from anywhere into the store: cleaned, converted, verified, durable. */
 import { execFile } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
@@ -17,6 +17,8 @@ import { findProgram } from './find-program.ts';
 import { guardDisk } from './guard-disk.ts';
 import { type LayerRecord, readSoundRecord, writeLayerRecord } from './layer-record.ts';
 import type { ArchiveDigests, Compression } from './read-archive.ts';
+import { temporaryPath } from './stale-files.ts';
+import { pinInStore } from './store-lease.ts';
 
 export interface ImportLayerOptions {
   readonly layout: Layout;
@@ -46,6 +48,7 @@ export interface LayerImport {
 /**
  * Stores the layer; when the promise resolves it survives a power cut. The same tar gives the same layer.
  * The layer's file comes before its record: one without a record is rubbish that the next import of it replaces.
+ * What it stores or finds is pinned in the leases of this process (`holdStore`).
  * On failure nothing is left. A {@link Readable} is destroyed in any case.
  * Throws ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL,
  * ERR_STACKSHIM_TASK_ABORTED, ERR_STACKSHIM_SYSTEM, and whatever reading `input` throws.
@@ -55,13 +58,14 @@ export async function importLayer(
   options: ImportLayerOptions,
 ): Promise<LayerImport> {
   const { layout } = options;
-  const built = `${tmpDir(layout)}/${randomBytes(12).toString('hex')}.erofs`;
+  const built = temporaryPath(layout, '.erofs');
   try {
     return await guardDisk('import a layer', async () => {
       await ensureDirectory(tmpDir(layout), 0o755);
       await ensureDirectory(layersDir(layout), 0o755);
       const report = await buildLayer(input, built, options);
       const { id, sizeBytes } = await sealFile(built);
+      await pinInStore(layout, id);
       const existing = readSoundRecord(layout, id);
       if (existing !== undefined) return { record: existing, digest: report.digest, existed: true };
       const record = await toRecord(id, sizeBytes, { report, options });

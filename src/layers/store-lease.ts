@@ -4,14 +4,11 @@
  * Whoever stores layers or images, or builds on stored ones that may have lost their last reference, holds a lease from
  * before its first look until its revision is written:
  *
- *     const lease = await holdStore(layout, system);
- *     try {
+ *     await withHeldStore(layout, system, async () => {
  *       const image = await importOciLayout(layout, …);   // pins what it finds and what it stores
  *       const revision = await addRevision(layout, system, …);
  *       … smoke, flip …
- *     } finally {
- *       lease.release();
- *     }
+ *     });
  *
  * A pin comes before the look: "pin, then see whether it is there". Collection and pins exclude each other for
  * milliseconds (`locks/store`), so what was seen after its pin stays for as long as the lease is held.
@@ -34,6 +31,7 @@ import { ensureDirectory, randomName } from '../sys/files.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
 import { guardDisk } from './guard-disk.ts';
+import { clearStaleTmp } from './stale-files.ts';
 
 /** What a lease may protect: a layer, or an image's file. An image's layers are pinned one by one. */
 export type Pinned = LayerId | ImageDigest;
@@ -52,9 +50,13 @@ const LONGEST_PAUSE_MS = 20;
 /** Leases of this process, by root folder: for `pinInStore`. */
 const heldHere = new Map<string, Set<StoreLease>>();
 
-/** Takes a lease. Throws ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM, ERR_STACKSHIM_STACK_BUSY after a minute of collection. */
+/**
+ * Takes a lease, after clearing away what dead processes left half written (`clearStaleTmp`).
+ * Throws ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM, ERR_STACKSHIM_STACK_BUSY after a minute of collection.
+ */
 export async function holdStore(layout: Layout, system: System): Promise<StoreLease> {
   const path = `${leasesDir(layout)}/${randomName()}`;
+  await clearStaleTmp(layout);
   await guardDisk(`make ${leasesDir(layout)}`, () => ensureDirectory(leasesDir(layout), 0o755));
   const file = await whileNotCollecting(layout, system, () => openLease(system, path));
   const held = heldHere.get(layout.root) ?? new Set();
@@ -71,6 +73,20 @@ export async function holdStore(layout: Layout, system: System): Promise<StoreLe
   };
   held.add(lease);
   return lease;
+}
+
+/** Runs `work` under a lease. Throws as {@link holdStore}, and what `work` throws. */
+export async function withHeldStore<T>(
+  layout: Layout,
+  system: System,
+  work: (lease: StoreLease) => Promise<T>,
+): Promise<T> {
+  const lease = await holdStore(layout, system);
+  try {
+    return await work(lease);
+  } finally {
+    lease.release();
+  }
 }
 
 /**

@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { toOwnedName } from './owned-name.ts';
 
 export interface AtomicWriteOptions {
   /** Survives a power cut once the promise resolves: the file and its folder are synced. Only under the root folder. */
@@ -15,7 +16,8 @@ export async function writeFileAtomic(
   data: string | Uint8Array,
   options: AtomicWriteOptions,
 ): Promise<void> {
-  const temporary = `${path}.${randomName()}.tmp`;
+  // Should we die over it, others can tell.
+  const temporary = `${path}.${toOwnedName()}.tmp`;
   try {
     const file = await open(temporary, 'wx', options.mode ?? 0o644);
     try {

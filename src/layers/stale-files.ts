@@ -1,0 +1,68 @@
+/** Files that a process died over: below `tmp/`, and the temporary names beside stored files. */
+import { lstatSync, readdirSync } from 'node:fs';
+import { errnoCodeOf } from '../core/errors.ts';
+import {
+  buildDir,
+  generationsDir,
+  imagesDir,
+  type Layout,
+  layersDir,
+  tmpDir,
+} from '../core/layout.ts';
+import { isAbandonedName, ownerOfName, toOwnedName } from '../sys/owned-name.ts';
+import { removeTree } from '../sys/remove-tree.ts';
+
+/** A name that does not tell whose it is counts as abandoned when nothing was written to it for so long. */
+const NAMELESS_AFTER_MS = 24 * 3600 * 1000;
+
+/** A new name below `tmp/`, which others clear away once this process has ended. The folder must be made by whoever uses it. */
+export const temporaryPath = (layout: Layout, suffix = ''): string =>
+  `${tmpDir(layout)}/${toOwnedName()}${suffix}`;
+
+/** Paths of files and folders that nobody will finish: their makers are dead. */
+export function findStaleFiles(layout: Layout): readonly string[] {
+  const inTmp = namesIn(tmpDir(layout)).map((name) => ({
+    name,
+    path: `${tmpDir(layout)}/${name}`,
+  }));
+  const stale = inTmp.filter(({ name, path }) => isAbandonedName(name) || isForgotten(name, path));
+  const folders = [layersDir, imagesDir, generationsDir, buildDir].map((of) => of(layout));
+  const stacks = `${layout.root}/stacks`;
+  const beside = [...folders, ...namesIn(stacks).map((name) => `${stacks}/${name}`)].flatMap(
+    (folder) =>
+      namesIn(folder)
+        .filter((name) => name.endsWith('.tmp') && isAbandonedName(name))
+        .map((name) => `${folder}/${name}`),
+  );
+  return [...stale.map(({ path }) => path), ...beside];
+}
+
+/** Removes what {@link findStaleFiles} finds. Resolves to the paths that would not go. */
+export async function clearStaleTmp(layout: Layout): Promise<readonly string[]> {
+  const left: string[] = [];
+  for (const path of findStaleFiles(layout)) {
+    try {
+      await removeTree(path);
+    } catch {
+      // A program that its dead maker had started may still write into it: the next one who clears finds it.
+      left.push(path);
+    }
+  }
+  return left;
+}
+
+function isForgotten(name: string, path: string): boolean {
+  if (ownerOfName(name) !== undefined) return false;
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat !== undefined && Date.now() - stat.mtimeMs > NAMELESS_AFTER_MS;
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    const code = errnoCodeOf(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw error;
+  }
+}

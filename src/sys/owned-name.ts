@@ -1,0 +1,23 @@
+/** Names of temporary files that tell whose they are, so that others can tell when nobody will finish them. */
+import { isAlive, ownIdentity, type ProcessIdentity } from './processes.ts';
+
+/** `<pid>-<start time>-<16 random hex digits>`, different each time. */
+export function toOwnedName(): string {
+  const { pid, startTime } = ownIdentity();
+  const random = Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex');
+  return `${pid}-${startTime}-${random}`;
+}
+
+const OWNED = /(?:^|\.)(\d{1,10})-(\d{1,16})-[0-9a-f]{16}(?:\.|$)/;
+
+/** Whose a name is that holds an owned one as its beginning, or after a dot; undefined for any other. */
+export function ownerOfName(name: string): ProcessIdentity | undefined {
+  const match = OWNED.exec(name);
+  return match === null ? undefined : { pid: Number(match[1]), startTime: Number(match[2]) };
+}
+
+/** Whether a name is owned, and its owner ended. What an owner of an earlier boot left counts, too. */
+export function isAbandonedName(name: string): boolean {
+  const owner = ownerOfName(name);
+  return owner !== undefined && !isAlive(owner);
+}
