@@ -1,0 +1,99 @@
+/** Runs a stack's test program (test/stacks/) as a task and judges what it printed. */
+import { existsSync } from 'node:fs';
+import { StepFailure } from './failure.mjs';
+import { projectRoot } from './paths.mjs';
+import { runProgram } from './run-program.mjs';
+
+const TEXT = 'Zürich 東京 🚀';
+const NUMBERS = '30 4 8';
+
+/** What the payload, the clock of New York and each program's arithmetic must come to. */
+const EXPECTED = {
+  text: TEXT,
+  length: 11,
+  sorted: [4, 8, 30],
+  sum: 42,
+  native: 42,
+  time: '2024-07-01 08:00',
+  refused: true,
+};
+
+const LIMITS = { memoryBytes: 512 * 1024 ** 2, cpus: 1 };
+
+/** `python-3.13` is tested by test/stacks/python: the versions of a language share a program. */
+export const toLanguage = (/** @type {string} */ stack) => stack.replace(/-[\d.]+$/, '');
+
+/** @param {string} stack */
+export const programFolder = (stack) => `${projectRoot}/test/stacks/${toLanguage(stack)}`;
+
+/**
+ * @param {string} stack a stack that is current in the installation that `env` names
+ * @param {{executable: string, env: Record<string, string>, tls: import('./tls-server.mjs').TlsServer}} options
+ * @returns {Promise<Record<string, unknown>>} what the program printed
+ */
+export async function testStack(stack, { executable, env, tls }) {
+  const folder = programFolder(stack);
+  if (!existsSync(`${folder}/run`)) {
+    throw new StepFailure(`test ${stack}: it has no program`, `write ${folder}/run`);
+  }
+  const inputs = ['--code', folder, '--payload', `${TEXT}\n${NUMBERS}\n`];
+  const authority = `type=bind,source=${tls.caFile},target=/run/test-ca.pem,readonly`;
+  const network = ['--network', 'host', '--mount', authority];
+  const variables = {
+    TEST_CA: '/run/test-ca.pem',
+    TEST_URL: tls.url,
+    TEST_PORT: String(tls.port),
+    TEST_PIN: tls.pin,
+  };
+  const given = Object.entries(variables).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
+  const limits = ['--memory', '512m', '--cpus', String(LIMITS.cpus), '--timeout', '120s'];
+  const run = ['run', ...limits, ...network, ...given, ...inputs];
+  const { stdout } = await runProgram(executable, [...run, stack, 'sh', '/task/run'], {
+    env,
+    output: 'capture',
+  });
+  const printed = parse(stack, stdout);
+  const problems = judge(stack, printed, tls.token);
+  if (problems.length > 0) {
+    throw new StepFailure(`test ${stack}: ${problems.join('; ')}`, `its program is ${folder}`);
+  }
+  return printed;
+}
+
+/**
+ * @param {string} stack
+ * @param {string} stdout
+ * @returns {Record<string, unknown>}
+ */
+function parse(stack, stdout) {
+  try {
+    return JSON.parse(stdout);
+  } catch (error) {
+    const shown = JSON.stringify(stdout.slice(0, 500));
+    throw new StepFailure(`test ${stack}: no line of JSON but ${shown}`, String(error));
+  }
+}
+
+/**
+ * @param {string} stack
+ * @param {Record<string, unknown>} printed
+ * @param {string} token
+ */
+function judge(stack, printed, token) {
+  const problems = [];
+  for (const [field, wanted] of Object.entries({ ...EXPECTED, tls: token })) {
+    const [got, want] = [JSON.stringify(printed[field]), JSON.stringify(wanted)];
+    if (got !== want) problems.push(`${field} is ${got}, not ${want}`);
+  }
+  const version = /-([\d.]+)$/.exec(stack)?.[1];
+  if (version !== undefined && !`${printed.version}.`.startsWith(`${version}.`)) {
+    problems.push(`version is ${printed.version}, not ${version}`);
+  }
+  // Programs on a Java machine tell what that believes to have.
+  const { memoryBytes, cpus } = printed;
+  if (cpus !== undefined && cpus !== LIMITS.cpus) problems.push(`it sees ${cpus} cpus, not 1`);
+  if (typeof memoryBytes === 'number' && memoryBytes > LIMITS.memoryBytes) {
+    problems.push(`it sees ${memoryBytes} bytes of memory, more than its limit`);
+  }
+  return problems;
+}
