@@ -11,14 +11,17 @@ import { type ProgressListener, toReporter } from './build-progress.ts';
 import { openLayoutRoot, toInvalid } from './oci-blobs.ts';
 import { type OciImage, type OciLayer, readOciLayout } from './read-oci-layout.ts';
 
-export interface ImportOciLayoutOptions {
-  readonly directory: string;
-  /** Absent: the layout holds one image only. */
-  readonly tag?: string;
+export interface ImportImageOptions {
   /** An image that this one is known to stand on: its layers are taken as they are stored. */
   readonly base?: Image;
   readonly onProgress?: ProgressListener;
   readonly signal?: AbortSignal;
+}
+
+export interface ImportOciLayoutOptions extends ImportImageOptions {
+  readonly directory: string;
+  /** Absent: the layout holds one image only. */
+  readonly tag?: string;
 }
 
 /**
@@ -35,12 +38,20 @@ export async function importOciLayout(
 ): Promise<Image> {
   return await abortable(`import ${options.directory}`, options.signal, async () => {
     const root = await openLayoutRoot(options.directory);
-    const source = await readOciLayout(root, options.tag);
-    const image = toImage(source, await importLayers(layout, source, options));
-    await pinInStore(layout, image.digest);
-    await writeImage(layout, image);
-    return image;
+    return await importImage(layout, await readOciLayout(root, options.tag), options);
   });
+}
+
+/** The same for an image that was read already. */
+export async function importImage(
+  layout: Layout,
+  source: OciImage,
+  options: ImportImageOptions,
+): Promise<Image> {
+  const image = toImage(source, await importLayers(layout, source, options));
+  await pinInStore(layout, image.digest);
+  await writeImage(layout, image);
+  return image;
 }
 
 function toImage(source: OciImage, records: readonly LayerRecord[]): Image {
@@ -49,11 +60,19 @@ function toImage(source: OciImage, records: readonly LayerRecord[]): Image {
     0,
     records.findLastIndex((record) => record.opaqueRoot),
   );
+  const layers = records.map((record, index) => ({
+    id: record.id,
+    // Not the record's: another tar may have given the same layer.
+    diffId: source.layers[index]?.diffId ?? record.diffId,
+  }));
+  // One that comes again higher up says all that it says below, and no overlay takes a layer twice.
+  const needed = layers.filter(
+    ({ id }, index) => index >= lowest && !layers.slice(index + 1).some((above) => above.id === id),
+  );
   return {
     digest: source.digest,
-    layers: records.slice(lowest).map((record) => record.id),
-    // Not the records': another tar may have given the same layer.
-    diffIds: source.layers.slice(lowest).map((layer) => layer.diffId),
+    layers: needed.map(({ id }) => id),
+    diffIds: needed.map(({ diffId }) => diffId),
     config: source.config,
     architecture: source.architecture,
   };
@@ -62,7 +81,7 @@ function toImage(source: OciImage, records: readonly LayerRecord[]): Image {
 async function importLayers(
   layout: Layout,
   source: OciImage,
-  options: ImportOciLayoutOptions,
+  options: ImportImageOptions,
 ): Promise<LayerRecord[]> {
   const report = toReporter(options.onProgress);
   const mtimeCeiling = parseEpoch(source.config.labels[STACK_LABELS.epoch]);

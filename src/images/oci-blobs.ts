@@ -1,4 +1,4 @@
-/** Blobs of an OCI layout: found by digest only, opened beneath the layout, checked against digest and size. */
+/** Files of an OCI layout, in a folder or in an archive: blobs are found by digest only and checked against digest and size. */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, realpath } from 'node:fs/promises';
@@ -9,15 +9,29 @@ import type { Descriptor } from './oci-schemas.ts';
 /** Largest manifest, index or config; the same as registries allow. */
 const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
 
-export interface OciLayoutRoot {
-  /** The layout's folder, every link resolved. */
-  readonly directory: string;
+/** An open regular file; whoever opened it closes it. */
+export interface OpenedFile {
+  readonly size: number;
+  /** The content from its start, in pieces; to be asked for once. */
+  chunks(): AsyncIterable<Buffer>;
+  close(): Promise<void>;
 }
+
+/** Where a layout's files are. */
+export interface OciLayoutRoot {
+  /** For messages. */
+  readonly name: string;
+  /** Opens a file by its plain path in the layout. Throws ERR_STACKSHIM_IMAGE_INVALID. */
+  openFile(path: string): Promise<OpenedFile>;
+}
+
+const CHUNK_BYTES = 256 * 1024;
 
 /** Opens a layout's folder. Throws ERR_STACKSHIM_IMAGE_INVALID when there is none. */
 export async function openLayoutRoot(directory: string): Promise<OciLayoutRoot> {
   try {
-    return { directory: await realpath(directory) };
+    const real = await realpath(directory);
+    return { name: directory, openFile: (path) => openBeneath(real, path) };
   } catch (error) {
     throw toInvalid(`open OCI layout ${directory}: ${messageOf(error)}`, { cause: error });
   }
@@ -47,19 +61,17 @@ export async function readLayoutFile<T>(
   name: 'index.json' | 'oci-layout',
   schema: z.ZodMiniType<T>,
 ): Promise<T> {
-  const path = `${root.directory}/${name}`;
-  return parseDocument(await readWhole(await openBeneath(root, path), name), schema, name);
+  return parseDocument(await readWhole(await root.openFile(name), name), schema, name);
 }
 
 /** Opens the blob that a descriptor names; whoever calls closes it. Its size is checked, its digest is not yet. */
 export async function openBlob(
   root: OciLayoutRoot,
   descriptor: Pick<Descriptor, 'digest' | 'size'>,
-): Promise<FileHandle> {
+): Promise<OpenedFile> {
   // The schema has let through nothing but sha256 and 64 hex digits: no separator, no "..".
-  const path = `${root.directory}/blobs/sha256/${descriptor.digest.slice('sha256:'.length)}`;
-  const file = await openBeneath(root, path);
-  const { size } = await file.stat();
+  const file = await root.openFile(`blobs/sha256/${descriptor.digest.slice('sha256:'.length)}`);
+  const { size } = file;
   if (size === descriptor.size) return file;
   await file.close();
   throw toInvalid(`read blob ${descriptor.digest}: ${size} bytes, not ${descriptor.size}`, {
@@ -67,17 +79,18 @@ export async function openBlob(
   });
 }
 
-async function openBeneath(root: OciLayoutRoot, path: string): Promise<FileHandle> {
+async function openBeneath(directory: string, name: string): Promise<OpenedFile> {
+  const path = `${directory}/${name}`;
   let file: FileHandle | undefined;
   try {
     // A link anywhere below the layout could show a file that is not part of it.
     if ((await realpath(path)) !== path) throw new Error('leads through a symbolic link');
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    if (!(await file.stat()).isFile()) throw new Error('not a regular file');
-    return file;
+    const stat = await file.stat();
+    if (!stat.isFile()) throw new Error('not a regular file');
+    return toOpenedFile(file, stat.size);
   } catch (error) {
     await file?.close();
-    const name = path.slice(root.directory.length + 1);
     throw toInvalid(`open ${name} of OCI layout: ${messageOf(error)}`, {
       cause: error,
       details: { path },
@@ -85,24 +98,33 @@ async function openBeneath(root: OciLayoutRoot, path: string): Promise<FileHandl
   }
 }
 
-async function readWhole(file: FileHandle, subject: string): Promise<Uint8Array> {
+const toOpenedFile = (file: FileHandle, size: number): OpenedFile => ({
+  size,
+  chunks: () => file.createReadStream({ autoClose: false, highWaterMark: CHUNK_BYTES }),
+  close: () => file.close(),
+});
+
+/** All of a document, which is bounded in size, and closes the file. */
+export async function readWhole(file: OpenedFile, subject: string): Promise<Uint8Array> {
   try {
-    const { size } = await file.stat();
+    const { size } = file;
     if (size > MAX_DOCUMENT_BYTES) throw toTooLarge(subject, size);
-    const bytes = new Uint8Array(size);
+    const pieces: Buffer[] = [];
     let filled = 0;
-    while (filled < size) {
-      const { bytesRead } = await file.read(bytes, filled, size - filled, filled);
-      if (bytesRead === 0) throw toInvalid(`read ${subject}: it was cut while being read`);
-      filled += bytesRead;
+    for await (const piece of file.chunks()) {
+      filled += piece.length;
+      if (filled > size) throw toInvalid(`read ${subject}: it grew while being read`);
+      pieces.push(piece);
     }
-    return bytes;
+    if (filled < size) throw toInvalid(`read ${subject}: it was cut while being read`);
+    return Buffer.concat(pieces);
   } finally {
     await file.close();
   }
 }
 
-function parseDocument<T>(bytes: Uint8Array, schema: z.ZodMiniType<T>, subject: string): T {
+/** Parses and checks a JSON document. */
+export function parseDocument<T>(bytes: Uint8Array, schema: z.ZodMiniType<T>, subject: string): T {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));

@@ -1,5 +1,6 @@
 /** The documents of an OCI image layout, as far as they are used here (image-spec: image-layout, manifest, config; docker's schema 2). */
 import * as z from 'zod/mini';
+import type { Compression } from '../layers/read-archive.ts';
 
 export const MEDIA_TYPES = {
   index: [
@@ -17,11 +18,13 @@ export const MEDIA_TYPES = {
 } as const;
 
 /** How a layer of each media type is compressed. Any other type is refused. */
-export const LAYER_COMPRESSION: Readonly<Record<string, 'none' | 'gzip'>> = {
+export const LAYER_COMPRESSION: Readonly<Record<string, Compression>> = {
   'application/vnd.oci.image.layer.v1.tar': 'none',
   'application/vnd.oci.image.layer.v1.tar+gzip': 'gzip',
+  'application/vnd.oci.image.layer.v1.tar+zstd': 'zstd',
   'application/vnd.docker.image.rootfs.diff.tar': 'none',
   'application/vnd.docker.image.rootfs.diff.tar.gzip': 'gzip',
+  'application/vnd.docker.image.rootfs.diff.tar.zstd': 'zstd',
 };
 
 const MOST_LAYERS = 256;

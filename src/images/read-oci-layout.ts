@@ -1,10 +1,12 @@
 /** Reads an OCI image layout: which manifest, which config, which layers; everything but the layers' content is checked. */
 import { type ImageDigest, isImageDigest } from '../core/ids.ts';
+import type { Compression } from '../layers/read-archive.ts';
 import type { ImageConfig } from '../stacks/image.ts';
 import { readHostFacts } from '../sys/host-facts.ts';
 import {
   type OciLayoutRoot,
-  openLayoutRoot,
+  type OpenedFile,
+  openBlob,
   readDocument,
   readLayoutFile,
   toInvalid,
@@ -24,33 +26,34 @@ export interface OciLayer {
   /** Digest and size of the blob, as it lies in the layout. */
   readonly digest: string;
   readonly size: number;
-  readonly compression: 'none' | 'gzip';
+  readonly compression: Compression;
   /** Digest of the uncompressed tar. */
   readonly diffId: string;
 }
 
+/** An image that is not stored here yet. */
 export interface OciImage {
-  readonly root: OciLayoutRoot;
-  /** Digest of the manifest. */
+  /** Digest of the manifest; of the config where there is no manifest. */
   readonly digest: ImageDigest;
   /** Lowest first. */
   readonly layers: readonly OciLayer[];
   readonly config: ImageConfig;
   readonly architecture: string;
+  /** Opens a layer's blob; its size is checked, its digest is not yet. */
+  openLayer(layer: OciLayer): Promise<OpenedFile>;
 }
 
 const REF_NAME = 'org.opencontainers.image.ref.name';
 const DEEPEST_INDEX = 3;
 
 /**
- * Reads the image called `tag` from the layout in `directory`; without a tag the layout must hold one image only.
+ * Reads the image called `tag` from a layout; without a tag the layout must hold one image only.
  * From an index of several platforms it takes this machine's. Throws ERR_STACKSHIM_IMAGE_INVALID.
  */
-export async function readOciLayout(directory: string, tag?: string): Promise<OciImage> {
-  const root = await openLayoutRoot(directory);
+export async function readOciLayout(root: OciLayoutRoot, tag?: string): Promise<OciImage> {
   await readLayoutFile(root, 'oci-layout', layoutMarkerSchema);
   const index = await readLayoutFile(root, 'index.json', indexSchema);
-  const tagged = pickTagged(index.manifests, tag, directory);
+  const tagged = pickTagged(index.manifests, tag, root.name);
   const descriptor = await descend(root, tagged, 0);
   const manifest = await readDocument(root, descriptor, manifestSchema);
   if (!MEDIA_TYPES.config.some((type) => type === manifest.config.mediaType)) {
@@ -59,16 +62,23 @@ export async function readOciLayout(directory: string, tag?: string): Promise<Oc
     );
   }
   const config = await readDocument(root, manifest.config, configSchema);
-  const { architecture } = readHostFacts();
-  if (config.architecture !== architecture) {
-    throw toInvalid(
-      `read image ${descriptor.digest}: made for ${config.architecture}, not ${architecture}`,
-    );
-  }
+  requireArchitecture(config, descriptor.digest);
   const digest = descriptor.digest;
   if (!isImageDigest(digest)) throw toInvalid(`read index.json: ${quote(digest)} is no digest`);
-  const layers = toLayers(manifest.layers, config.rootfs.diff_ids);
-  return { root, digest, layers, config: toImageConfig(config), architecture: config.architecture };
+  return {
+    digest,
+    layers: toLayers(manifest.layers, config.rootfs.diff_ids),
+    config: toImageConfig(config),
+    architecture: config.architecture,
+    openLayer: (layer) => openBlob(root, layer),
+  };
+}
+
+/** Throws ERR_STACKSHIM_IMAGE_INVALID for an image of another machine's kind. */
+export function requireArchitecture(config: OciImageConfig, digest: string): void {
+  const { architecture } = readHostFacts();
+  if (config.architecture === architecture) return;
+  throw toInvalid(`read image ${digest}: made for ${config.architecture}, not ${architecture}`);
 }
 
 function pickTagged(
@@ -131,7 +141,8 @@ function toLayers(descriptors: readonly Descriptor[], diffIds: readonly string[]
   });
 }
 
-function toImageConfig({ config }: OciImageConfig): ImageConfig {
+/** The part of an OCI config that stackshim uses. */
+export function toImageConfig({ config }: OciImageConfig): ImageConfig {
   return {
     env: config?.Env ?? [],
     entrypoint: config?.Entrypoint ?? [],

@@ -16,6 +16,8 @@ export interface TarHeader {
   readonly size: number;
   /** Seconds since 1970; negative before. */
   readonly mtime: number;
+  /** A character device whose two numbers are 0. */
+  readonly isZeroDevice: boolean;
 }
 
 /** The header, or why it is not one. `undefined` for a block of zeros, which ends an archive. */
@@ -32,10 +34,11 @@ export function parseTarHeader(block: Buffer): TarHeader | string | undefined {
   }
   if (size === undefined || size < 0) return 'header has a size that is not a number of bytes';
   const name = parseText(block, 0, 100);
+  const typeflag = block.toString('latin1', 156, 157);
   const isPosix = block.toString('latin1', 257, 263) === 'ustar\0';
   const prefix = isPosix ? parseText(block, 345, 155) : '';
   return {
-    typeflag: block.toString('latin1', 156, 157),
+    typeflag,
     path: prefix === '' ? name : `${prefix}/${name}`,
     linkTarget: parseText(block, 157, 100),
     mode,
@@ -43,6 +46,8 @@ export function parseTarHeader(block: Buffer): TarHeader | string | undefined {
     gid,
     size,
     mtime,
+    isZeroDevice:
+      typeflag === '3' && parseNumber(block, 329, 8) === 0 && parseNumber(block, 337, 8) === 0,
   };
 }
 

@@ -5,8 +5,9 @@ import { createGunzip } from 'node:zlib';
 import { toStackshimError } from '../core/errors.ts';
 import { type ArchiveLimits, RATIO_FREE_BYTES } from './archive-limits.ts';
 import { type ArchivePolicy, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
+import { unzstd } from './unzstd.ts';
 
-export type Compression = 'none' | 'gzip';
+export type Compression = 'none' | 'gzip' | 'zstd';
 
 export interface ReadArchiveOptions {
   readonly policy: ArchivePolicy;
@@ -31,7 +32,10 @@ export interface ArchiveReading {
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** Throws (from `tar`) what the policy's code says of a damaged archive, ERR_STACKSHIM_LAYER_TOO_LARGE over the ratio. */
+/**
+ * Throws (from `tar`) what the policy's code says of a damaged archive, ERR_STACKSHIM_LAYER_TOO_LARGE over the ratio,
+ * ERR_STACKSHIM_TOOL_MISSING for zstd without its program.
+ */
 export function readArchive(
   input: AsyncIterable<Uint8Array>,
   options: ReadArchiveOptions,
@@ -79,6 +83,10 @@ async function* decompress(
 ): AsyncGenerator<Buffer> {
   if (compression === 'none') {
     yield* input;
+    return;
+  }
+  if (compression === 'zstd') {
+    yield* unzstd(input, policy);
     return;
   }
   const gunzip = createGunzip({ chunkSize: CHUNK_BYTES });

@@ -66,6 +66,7 @@ export function resolveTarEntry(header: TarHeader, extensions: Extensions): TarE
     size,
     linkTarget: isLink ? linkTarget : '',
     xattrs,
+    ...(header.isZeroDevice ? { isZeroDevice: true } : {}),
   };
 }
 

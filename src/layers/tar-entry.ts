@@ -24,6 +24,8 @@ export interface TarEntry {
   /** Target of a symbolic or hard link; empty for the rest. */
   readonly linkTarget: ByteString;
   readonly xattrs: ReadonlyMap<ByteString, Buffer>;
+  /** Of devices: a character device 0:0, by which overlayfs says that what lies below is deleted. */
+  readonly isZeroDevice?: boolean;
 }
 
 /** What takes an archive apart or puts one together: an entry, then exactly `size` bytes of its content. */

@@ -1,0 +1,115 @@
+/** Decompresses zstd through the `zstd` program: Node 20's zlib has no zstd. */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { messageOf, StackshimError } from '../core/errors.ts';
+import { type ArchivePolicy, toInvalidArchive } from './archive-policy.ts';
+import { findProgram } from './find-program.ts';
+
+/** A frame may ask for a window of this size at most; `zstd --ultra` makes frames up to it. */
+const WINDOW_LIMIT = '128MiB';
+/** For whatever else the program would decompress, which its own limit does not count. */
+const ADDRESS_SPACE_BYTES = 1024 ** 3;
+const UNPRIVILEGED_ID = 65_534;
+const MAX_STDERR_BYTES = 4096;
+
+/**
+ * The decompressed bytes. The program runs unprivileged with bounded memory; it is gone when the generator has ended,
+ * however it ended. What reading `input` throws is passed on; a damaged stream has the policy's code.
+ * Throws ERR_STACKSHIM_TOOL_MISSING.
+ */
+export async function* unzstd(
+  input: AsyncIterable<Buffer>,
+  policy: ArchivePolicy,
+): AsyncGenerator<Buffer> {
+  const [program = '', ...args] = toCommand();
+  const child = spawn(program, args, {
+    cwd: '/',
+    env: { LC_ALL: 'C' },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  // A program that died breaks the pipe; how it died tells more than that.
+  child.stdin.on('error', () => undefined);
+  const ended = waitForChild(child);
+  // Asked for below, later than it may come.
+  ended.catch(() => undefined);
+  const feeding = feed(input, child);
+  try {
+    for await (const chunk of child.stdout) yield chunk as Buffer;
+    const inputFailure = await feeding;
+    if (inputFailure !== undefined) throw inputFailure.error;
+    const problem = await ended;
+    if (problem !== undefined) throw toInvalidArchive(policy, `zstd: ${problem}`);
+  } finally {
+    child.kill('SIGKILL');
+    child.stdin.destroy();
+    await ended;
+  }
+}
+
+function toCommand(): readonly string[] {
+  const path = process.env['PATH'];
+  const utilLinux = { package: 'util-linux', path };
+  const limits = [findProgram('prlimit', utilLinux), `--as=${ADDRESS_SPACE_BYTES}`, '--core=0'];
+  const zstd = findProgram('zstd', { package: 'zstd', path });
+  const command = [zstd, '--decompress', '--stdout', '--quiet', `--memory=${WINDOW_LIMIT}`, '-'];
+  if (process.geteuid?.() !== 0) return [...limits, '--', ...command];
+  const ids = [`--reuid=${UNPRIVILEGED_ID}`, `--regid=${UNPRIVILEGED_ID}`, '--clear-groups'];
+  const setpriv = [findProgram('setpriv', utilLinux), ...ids, '--no-new-privs', '--'];
+  return [...setpriv, ...limits, '--', ...command];
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** Resolves to what `input` threw; a program that stops reading is no failure of the input. */
+async function feed(
+  input: AsyncIterable<Buffer>,
+  { stdin, stdout }: Child,
+): Promise<{ readonly error: unknown } | undefined> {
+  try {
+    for await (const chunk of input) {
+      if (stdin.destroyed) return undefined;
+      if (!stdin.write(chunk)) await untilWritable(stdin);
+    }
+    stdin.end();
+    return undefined;
+  } catch (error) {
+    // Ends the reader of `stdout` too: nothing more of this stream is wanted.
+    stdout.destroy();
+    return { error };
+  }
+}
+
+function untilWritable(stdin: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      stdin.off('drain', settle);
+      stdin.off('close', settle);
+      resolve();
+    };
+    stdin.on('drain', settle);
+    stdin.on('close', settle);
+    if (stdin.destroyed) settle();
+  });
+}
+
+/** Resolves to why the program failed, undefined when it did not; rejects when it could not be started. */
+function waitForChild(child: Child): Promise<string | undefined> {
+  const pieces: Buffer[] = [];
+  let keptBytes = 0;
+  child.stderr.on('data', (chunk: Buffer) => {
+    const piece = chunk.subarray(0, MAX_STDERR_BYTES - keptBytes);
+    keptBytes += piece.length;
+    pieces.push(piece);
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) => {
+      const cause = { cause: error };
+      reject(new StackshimError('ERR_STACKSHIM_SYSTEM', `run zstd: ${messageOf(error)}`, cause));
+    });
+    // Not `close`: a consumer that stopped early leaves the output unread.
+    child.once('exit', (code, signal) => {
+      const said = Buffer.concat(pieces).toString('utf8').trim().slice(0, 300);
+      resolve(code === 0 ? undefined : said || `ended by ${signal ?? `exit ${code}`}`);
+    });
+  });
+}

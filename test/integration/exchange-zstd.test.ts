@@ -1,0 +1,69 @@
+/** Layers compressed with zstd: read through a program that neither a bomb nor damage takes along. */
+import { execFileSync } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cleanInMemory } from '../support/clean-in-memory.ts';
+import { type LayerLab, openLayerLab } from '../support/layer-lab.ts';
+import { makeTar } from '../support/small-tar.ts';
+
+const TAR = makeTar([
+  { kind: 'directory', path: 'etc' },
+  { path: 'etc/a', content: 'a'.repeat(300_000) },
+]);
+const zstd = (bytes: Uint8Array, ...options: string[]) =>
+  execFileSync('zstd', ['-q', '-c', ...options], { input: bytes, maxBuffer: 1 << 28 });
+
+let lab: LayerLab;
+beforeAll(() => {
+  lab = openLayerLab();
+});
+afterAll(() => lab.dispose());
+
+describe('a zstd layer', () => {
+  it('gives the same layer as its tar', async () => {
+    const plain = await lab.import(TAR);
+    const packed = await lab.import(zstd(TAR), { compression: 'zstd' });
+    expect(packed.record.id).toBe(plain.record.id);
+    expect(packed.existed).toBe(true);
+  });
+
+  it('may be of several frames', async () => {
+    const half = TAR.length >> 1;
+    const frames = [zstd(TAR.subarray(0, half)), zstd(TAR.subarray(half))];
+    const { entries } = await cleanInMemory(Buffer.concat(frames), { compression: 'zstd' });
+    expect(entries.map(({ path }) => path)).toEqual(['./', 'etc/', 'etc/a']);
+  });
+
+  it.each([
+    ['is no zstd at all', TAR],
+    ['is cut off', zstd(TAR).subarray(0, -10)],
+    ['has bytes after its end', Buffer.concat([zstd(TAR), Buffer.from('garbage')])],
+    ['is empty', Buffer.alloc(0)],
+  ])('is refused when it %s', async (_, bytes) => {
+    const cleaning = cleanInMemory(bytes, { compression: 'zstd' });
+    await expect(cleaning).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_INVALID' });
+  });
+
+  it('is refused when its checksum does not match', async () => {
+    const damaged = zstd(TAR, '--check');
+    const at = damaged.length - 2;
+    damaged[at] = (damaged[at] ?? 0) ^ 0xff;
+    const cleaning = cleanInMemory(damaged, { compression: 'zstd' });
+    await expect(cleaning).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_INVALID' });
+  });
+
+  it('is refused when it wants a window of more memory than it may have', async () => {
+    // One raw block of one byte in a frame with a window of 2^41 bytes.
+    const frame = Buffer.from('28b52ffd00f809000061', 'hex');
+    const cleaning = cleanInMemory(frame, { compression: 'zstd' });
+    await expect(cleaning).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_INVALID' });
+  });
+
+  it('is stopped when it grows out of all proportion', async () => {
+    const bomb = execFileSync('sh', ['-c', 'head -c 400000000 /dev/zero | zstd -q -c'], {
+      maxBuffer: 1 << 28,
+    });
+    const importing = lab.import(bomb, { compression: 'zstd' });
+    await expect(importing).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_TOO_LARGE' });
+    expect(lab.leftovers()).toEqual([]);
+  });
+});
