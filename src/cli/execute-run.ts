@@ -1,7 +1,8 @@
 /** One task, its output on this terminal, its end as this process's exit status. */
 
-import type { TaskResult } from '../task/result.ts';
+import type { TaskResult, Verdict } from '../task/result.ts';
 import { runTaskAndLeave } from '../task/run-task.ts';
+import { writeMessage } from './descriptor-sink.ts';
 import { statusOfResult } from './exit-status.ts';
 import { reportError } from './report-error.ts';
 import { reportLeftovers } from './report-leftovers.ts';
@@ -31,7 +32,7 @@ export async function executeRun(
     });
     terminal?.restore();
     await sinks.finish(result);
-    reportFailure(result, options);
+    reportFailure(result, { command, options });
     if (options.remove === 'async') startReaper(result.id);
     process.exitCode = statusOfResult(result, stops.received());
   } finally {
@@ -42,15 +43,36 @@ export async function executeRun(
   }
 }
 
+interface Reported {
+  readonly command: readonly string[];
+  readonly options: RunOptions;
+}
+
+const OPTIONS_FIRST = 'options stand before the stack: stackshim run [OPTIONS] STACK COMMAND';
+
+/** The ends that a task does not see coming. */
+const stopNotes: Readonly<Partial<Record<Verdict, string>>> = {
+  timed_out: 'was stopped: its time was over (--timeout)',
+  oom_killed: 'was killed: it ran out of memory (--memory)',
+  output_limited: 'was killed: it wrote more than it may (--output-limit)',
+};
+
 async function openTerminal(options: RunOptions) {
   if (options.tty !== true) return undefined;
   const { openCallerTerminal } = await import('./caller-terminal.ts');
   return openCallerTerminal({ interactive: options.interactive === true });
 }
 
-/** With `--json` the object says it. */
-function reportFailure(result: TaskResult, options: RunOptions): void {
-  if (result.error !== null && options.json !== true) reportError(result.error);
+/** What its own output does not tell a person. With `--json` the object says it. */
+function reportFailure(result: TaskResult, { command, options }: Reported): void {
+  if (options.json !== true) {
+    const { error } = result;
+    const misplaced =
+      error?.code === 'ERR_STACKSHIM_COMMAND_NOT_FOUND' && command[0]?.startsWith('-');
+    if (error !== null) reportError(misplaced ? { ...error, hint: OPTIONS_FIRST } : error);
+    const note = stopNotes[result.verdict];
+    if (note !== undefined) writeMessage(2, `stackshim: task ${result.id} ${note}\n`);
+  }
   if (result.removed || options.keep === true || options.remove === 'async') return;
   reportLeftovers(result);
 }

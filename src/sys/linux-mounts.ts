@@ -1,5 +1,5 @@
 /** The mount API of Linux: open_tree(2), mount_setattr(2), fsopen(2), fsconfig(2), fsmount(2), move_mount(2), umount2(2). */
-import { closeSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { invoke, invokeUnless } from './invoke.ts';
 import { MOUNT_ATTR, type System, SystemError } from './system.ts';
 
@@ -71,7 +71,7 @@ export const linuxMounts: MountCalls = {
       const flags = OPEN_TREE_CLONE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH;
       return invoke({ name: 'open_tree', subject: path }, 'syscall', SYS.open_tree, fd, '', flags);
     } finally {
-      closeSync(fd);
+      invoke({ name: 'close' }, 'close', fd);
     }
   },
   idmapMount(mountFd, userNamespaceFd) {

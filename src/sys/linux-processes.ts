@@ -1,5 +1,4 @@
 /** Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), waitid(2), epoll(7), prctl(2), flock(2), openat2(2). */
-import { closeSync } from 'node:fs';
 import { ffi } from '#ffi';
 import { invoke, invokeUnless } from './invoke.ts';
 import type { Fd, ProcessExit, System } from './system.ts';
@@ -67,7 +66,9 @@ export const linuxProcesses: ProcessCalls = {
       24,
     );
   },
-  close: closeSync,
+  close(fd) {
+    invoke({ name: 'close', subject: String(fd) }, 'close', fd);
+  },
   becomeSubreaper() {
     invoke(
       { name: 'prctl', subject: 'PR_SET_CHILD_SUBREAPER' },

@@ -1,5 +1,4 @@
 /** Pipes, the console socket and terminals: pipe2(2), unix(7), recvmsg(2), ioctl_tty(2). */
-import { closeSync } from 'node:fs';
 import { ffi } from '#ffi';
 import { invoke } from './invoke.ts';
 import type { System } from './system.ts';
@@ -44,7 +43,7 @@ export const linuxStreams: StreamCalls = {
     try {
       return receiveRights(connection);
     } finally {
-      closeSync(connection);
+      invoke({ name: 'close' }, 'close', connection);
     }
   },
   windowSize(ttyFd) {

@@ -1,5 +1,5 @@
 /** Locks that the kernel releases when their holder dies: flock(2) on a file. */
-import { constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import type { Fd, LockOptions, System } from './system.ts';
 
 /** A held lock. Closing it releases it; the file stays. */
@@ -16,11 +16,11 @@ export function takeFileLock(
 ): FileLock | undefined {
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   try {
-    if (system.lockFile(fd, options)) return { fd, release: () => system.close(fd) };
+    if (system.lockFile(fd, options)) return { fd, release: () => closeSync(fd) };
   } catch (error) {
-    system.close(fd);
+    closeSync(fd);
     throw error;
   }
-  system.close(fd);
+  closeSync(fd);
   return undefined;
 }

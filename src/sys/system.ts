@@ -37,7 +37,10 @@ export interface System {
   lockFile(fd: Fd, options: LockOptions): boolean;
   /** Opens a path for reading with every link resolved beneath `rootFd`: openat2(2) with RESOLVE_IN_ROOT. */
   openInRoot(rootFd: Fd, path: string): Fd;
-  /** Closes a descriptor; a descriptor that is closed already is an error. */
+  /**
+   * Closes a descriptor that a method of this port has opened; one that is closed already is an error. What `node:fs` has opened it
+   * must close as well: it keeps count in worker threads.
+   */
   close(fd: Fd): void;
 
   // processes

@@ -90,9 +90,12 @@ async function runPrepared(
     prepared.streams.connect(output, context.stdin);
     stopper.attach({ pid, pidfd, cgroupsPath });
     if (existsSync(cancelFile)) stopper.kill('cancelled');
-    const started = await startOrKill(plan, prepared, { context, exited });
-    const startedAt = performance.now();
+    // From here on the command may run: what it takes is its own, even while this process is not looking.
     clock.enter('run');
+    const startedAt = performance.now();
+    const started = await startOrKill(plan, prepared, { context, exited });
+    // Not before its `started` event, however soon it has written something.
+    output.release();
     const exit = await exited;
     const wallMs = performance.now() - startedAt;
     stopper.detach();

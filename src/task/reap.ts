@@ -1,5 +1,5 @@
 /** Removes what dead owners left behind: the only recovery there is, and safe to run at any time, by any number of processes. */
-import { openSync, readdirSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorJson, errnoCodeOf, StackshimError } from '../core/errors.ts';
@@ -78,7 +78,7 @@ async function reapTask(
     if (!system.lockFile(lock, { wait: false })) return undefined;
     return await removeAbandoned(installation, places, record);
   } finally {
-    system.close(lock);
+    closeSync(lock);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Who the command runs as: names are looked up in the image's own files, each path resolved beneath its root. */
-import { openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { type ResolvedUser, resolveUser } from '../oci/resolve-user.ts';
 import type { System } from '../sys/system.ts';
@@ -14,7 +14,7 @@ export function resolveTaskUser(system: System, user: string, rootfs: string): R
     const read = (path: string) => readBeneath(system, root, path);
     return resolveUser(user, read('etc/passwd'), read('etc/group'));
   } finally {
-    system.close(root);
+    closeSync(root);
   }
 }
 

@@ -3,6 +3,7 @@
  * a slot's lock file is locked by its holder, and names the task for as long as that may have something running.
  */
 import {
+  closeSync,
   constants,
   existsSync,
   ftruncateSync,
@@ -61,7 +62,7 @@ export async function claimSlot(system: System, layout: Layout, task: TaskId): P
       writeHolder(lock, { bootId: bootId(), run: layout.run, task });
       return await openSlot(system, layout, index, lock);
     } catch (error) {
-      freeLock(system, index, lock);
+      freeLock(index, lock);
       throw error;
     }
   }
@@ -95,7 +96,7 @@ function openLockFile(layout: Layout, index: number): Fd {
 function tryLock(system: System, layout: Layout, index: number): Fd | undefined {
   const fd = openLockFile(layout, index);
   if (system.lockFile(fd, { wait: false }) && !isAbandoned(readHolder(fd))) return fd;
-  system.close(fd);
+  closeSync(fd);
   return undefined;
 }
 
@@ -125,14 +126,14 @@ async function openSlot(system: System, layout: Layout, index: number, lock: Fd)
   const release = () => {
     if (!held) return;
     held = false;
-    system.close(userNamespaceFd);
+    closeSync(userNamespaceFd);
     ftruncateSync(lock, 0);
-    freeLock(system, index, lock);
+    freeLock(index, lock);
   };
   return { index, ids, userNamespaceFd, release };
 }
 
-function freeLock(system: System, index: number, lock: Fd): void {
+function freeLock(index: number, lock: Fd): void {
   heldHere.delete(index);
-  system.close(lock);
+  closeSync(lock);
 }

@@ -29,6 +29,8 @@ export class OutputMeter {
   readonly #bytes = { stdout: 0, stderr: 0 };
   readonly #captures: { readonly [Name in StreamName]: StreamCapture } | undefined;
   readonly #drains: Drain[] = [];
+  /** What waits to be passed on; null once the task has started. */
+  #held: (() => void)[] | null = [];
   #limitPassed = false;
   #abandoned = false;
   /** How often a sink was waited for, and how many are at this moment. */
@@ -59,7 +61,7 @@ export class OutputMeter {
 
   /** The same, with a reader of the caller's. */
   readFrom(stream: StreamName, open: (onChunk: ChunkListener) => Drain): void {
-    const drain = open((chunk) => this.accept(stream, chunk));
+    const drain = open((chunk) => this.#hold(stream, chunk) ?? this.#accept(stream, chunk));
     this.#drains.push(drain);
     drain.ended.catch((error: unknown) => this.fail(error));
   }
@@ -69,8 +71,21 @@ export class OutputMeter {
     this.#failure ??= error;
   }
 
+  /** The task has started: what it has written by now is passed on. Until then one chunk of each stream is held back. */
+  release(): void {
+    const held = this.#held;
+    this.#held = null;
+    for (const pass of held ?? []) pass();
+  }
+
+  #hold(stream: StreamName, chunk: Uint8Array): Promise<void> | undefined {
+    if (this.#held === null) return undefined;
+    const released = new Promise<void>((resolve) => this.#held?.push(resolve));
+    return released.then(() => this.#accept(stream, chunk));
+  }
+
   /** Takes one chunk; the promise, where there is one, asks the reader to wait for a slow sink. */
-  accept(stream: StreamName, chunk: Uint8Array): void | Promise<void> {
+  #accept(stream: StreamName, chunk: Uint8Array): void | Promise<void> {
     const room = this.#options.limitBytes - this.#bytes.stdout - this.#bytes.stderr;
     this.#bytes[stream] += chunk.length;
     if (stream === 'stderr' && this.#stderrHead.length < STDERR_HEAD_CHARACTERS) {

@@ -10,6 +10,7 @@ export type FfiArgument = number | bigint | string | Uint8Array;
 export const libcArity = {
   accept4: 4,
   bind: 3,
+  close: 1,
   epoll_create1: 1,
   epoll_ctl: 4,
   epoll_wait: 4,

@@ -1,5 +1,5 @@
 /** Tries on the real kernel what every task's root filesystem is made of, with an empty layer, and undoes it. */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { inflateRawSync } from 'node:zlib';
 import { CleanupStack } from '../../core/cleanup-stack.ts';
 import { messageOf } from '../../core/errors.ts';
@@ -70,7 +70,7 @@ async function probe({ system, undo, checks }: Probe, layout: Layout): Promise<v
   const pin = `${folder}/userns`;
   undo.defer(`unmount ${pin}`, () => void system.detachMount(pin));
   const userNamespaceFd = await pinUserNamespace(system, pin, slotIds(0));
-  undo.defer('close the user namespace', () => system.close(userNamespaceFd));
+  undo.defer('close the user namespace', () => closeSync(userNamespaceFd));
   if (layer !== undefined) system.idmapMount(layer, userNamespaceFd);
   const how =
     layer === undefined ? 'user namespaces can be pinned' : 'ids of a layer can be mapped';
