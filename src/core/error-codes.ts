@@ -161,6 +161,11 @@ export const errorCodes = {
     meaning: 'another process is changing the stacks',
     hint: 'wait for it to finish, then try again',
   },
+  ERR_STACKSHIM_STACK_IN_USE: {
+    kind: 'conflict',
+    meaning: 'a task runs or is kept on the stack, or other stacks stand on it',
+    hint: 'end those tasks, or remove those stacks first',
+  },
   ERR_STACKSHIM_BUILD_FAILED: {
     kind: 'invalid',
     meaning: 'the image builder failed',

@@ -17,6 +17,8 @@ export interface BuiltImage {
   readonly image: Image;
   /** The builder's own id of it. */
   readonly builderId: string;
+  /** What it was built on. */
+  readonly base: PinnedImage | undefined;
 }
 
 /** Most open files and processes that a build step may have: no more than we may ourselves. */
@@ -45,7 +47,8 @@ export async function buildImage(
   builder: Builder,
   source: StackDirectory,
 ): Promise<BuiltImage> {
-  const base = resolveBase(layout, source)?.image;
+  const pinned = resolveBase(layout, source);
+  const base = pinned?.image;
   if (source.base !== undefined) await requireBuilderImage(builder, source, source.base);
   // A second earlier: the kernel's file times lag behind the clock a little.
   const startedAt = Math.floor(Date.now() / 1000) - 1;
@@ -60,7 +63,7 @@ export async function buildImage(
     ...(base === undefined ? {} : { base }),
     ...(builder.signal === undefined ? {} : { signal: builder.signal }),
   });
-  return { image, builderId };
+  return { image, builderId, base: pinned };
 }
 
 async function runBuild(

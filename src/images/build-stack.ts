@@ -6,7 +6,7 @@ import type { Layout } from '../core/layout.ts';
 import { readSoundRecord } from '../layers/layer-record.ts';
 import { withHeldStore } from '../layers/store-lease.ts';
 import { flipStacks } from '../stacks/flip-stacks.ts';
-import type { Image } from '../stacks/image.ts';
+import type { Image, PinnedImage } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import {
   addRevision,
@@ -33,6 +33,8 @@ export interface BuildStackOptions {
   readonly smokeTimeoutMs?: number;
   /** Do nothing when the current revision was built from the same files on the same base, and is whole. */
   readonly ifChanged?: boolean;
+  /** Build, but make no revision where the image is the current one again: nothing that it is made of has changed. */
+  readonly ifDifferent?: boolean;
   readonly onProgress?: ProgressListener;
   readonly signal?: AbortSignal;
   /** How long to wait for another build to end. Default 10 minutes. */
@@ -49,7 +51,7 @@ export interface BuildResult {
   /** The current revision now. */
   readonly revision: number;
   readonly image: ImageDigest;
-  /** The result of the smoke command; null when nothing was built. */
+  /** The result of the smoke command; null when there is no new revision. */
   readonly smoke: TaskResult | null;
 }
 
@@ -108,13 +110,18 @@ interface Build {
 async function buildLocked(layout: Layout, builder: Builder, build: Build): Promise<BuildResult> {
   const { source, inputHash, options } = build;
   await clearStorage(builder);
-  const { image, builderId } = await buildImage(layout, builder, source);
+  const { image, builderId, base } = await buildImage(layout, builder, source);
+  const same = options.ifDifferent ? findSame(layout, source, image) : undefined;
+  if (same !== undefined) {
+    await pruneStorage(builder, 'clean');
+    return same;
+  }
   const command = parseSmokeCommand(image);
   const now = options.clock ?? (() => new Date());
   const revision = await addRevision(layout, builder.system, {
     stack: source.name,
     image: image.digest,
-    source: { kind: 'build', directory: source.path, inputHash },
+    source: { kind: 'build', directory: source.path, inputHash, ...toBaseReference(base) },
     now: now(),
   });
   try {
@@ -178,17 +185,40 @@ function findUnchanged(
   source: StackDirectory,
   inputHash: string,
 ): BuildResult | undefined {
+  const current = findCurrent(layout, source.name);
+  if (current === undefined) return undefined;
+  const { entry, image } = current;
+  const same = entry.source.kind === 'build' && entry.source.inputHash === inputHash;
+  return same && isWhole(layout, image) ? toResult('unchanged', entry, null) : undefined;
+}
+
+function findCurrent(
+  layout: Layout,
+  name: StackName,
+): { readonly entry: Revision; readonly image: Image } | undefined {
   try {
-    const { revision, image } = resolveStack(layout, { name: source.name });
-    const entry = requireRevision(layout, source.name, revision);
-    const same = entry.source.kind === 'build' && entry.source.inputHash === inputHash;
-    return same && isWhole(layout, image) ? toResult('unchanged', entry, null) : undefined;
+    const { revision, image } = resolveStack(layout, { name });
+    return { entry: requireRevision(layout, name, revision), image };
   } catch (error) {
     // No such stack yet, or a damaged one: both are built.
     if (error instanceof StackshimError) return undefined;
     throw error;
   }
 }
+
+/** The current revision, where the image that was built says and holds what that one's does. */
+function findSame(layout: Layout, source: StackDirectory, built: Image): BuildResult | undefined {
+  const current = findCurrent(layout, source.name);
+  if (current === undefined) return undefined;
+  const told = ({ layers, config, architecture }: Image) =>
+    JSON.stringify([layers, config, architecture]);
+  return told(current.image) === told(built)
+    ? toResult('unchanged', current.entry, null)
+    : undefined;
+}
+
+const toBaseReference = (base: PinnedImage | undefined) =>
+  base === undefined ? {} : { base: { stack: base.stack, revision: base.revision } };
 
 const isWhole = (layout: Layout, image: Image) =>
   image.layers.every((id) => readSoundRecord(layout, id) !== undefined);

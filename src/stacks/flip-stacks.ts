@@ -4,7 +4,8 @@ import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import { currentLink, generationsDir, type Layout, tmpDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
-import { ensureDirectory, randomName, syncDirectory, writeFileAtomic } from '../sys/files.ts';
+import { temporaryPath } from '../layers/stale-files.ts';
+import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { type Generation, generationFile, readCurrentGeneration } from './generations.ts';
 import { nextNumber, readNumbers } from './numbered-files.ts';
@@ -16,10 +17,13 @@ import { FORMAT_VERSION } from './stored-schemas.ts';
 export type StackChanges = ReadonlyMap<StackName, number | null>;
 
 export interface FlipOptions {
-  readonly changes: StackChanges;
+  /** A function is called with the current generation, which cannot change before the flip is done. */
+  readonly changes: StackChanges | ((current: Generation | undefined) => StackChanges);
   readonly now: Date;
   /** Why, for people: `build python-3.13`. */
   readonly reason: string;
+  /** The generation that undoing this flip is to lead back to. Default: the one that is current before it. */
+  readonly previous?: number | undefined;
   /** How long to wait for another process that changes stacks. Default 15 s. */
   readonly lockWaitMs?: number;
 }
@@ -42,15 +46,20 @@ export async function flipStacks(
 }
 
 async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generation> {
-  for (const [name, revision] of options.changes) {
+  const current = readCurrentGeneration(layout);
+  const changes =
+    typeof options.changes === 'function' ? options.changes(current) : options.changes;
+  for (const [name, revision] of changes) {
     if (revision !== null) requireRevision(layout, name, revision);
   }
+  const previous = 'previous' in options ? options.previous : current?.number;
   const generation: Generation = {
     // Numbers of generations that never became current are skipped: a number means one map for ever.
     number: nextNumber(readNumbers(generationsDir(layout))),
     createdAt: options.now.toISOString(),
     reason: options.reason,
-    stacks: applyChanges(readCurrentGeneration(layout), options.changes),
+    ...(previous === undefined ? {} : { previous }),
+    stacks: applyChanges(current, changes),
   };
   await guardDisk(`write generation ${generation.number}`, async () => {
     await ensureDirectory(generationsDir(layout), 0o755);
@@ -83,7 +92,7 @@ function applyChanges(
 
 async function replaceLink(layout: Layout, target: string): Promise<void> {
   await ensureDirectory(tmpDir(layout), 0o755);
-  const temporary = `${tmpDir(layout)}/current-${randomName()}`;
+  const temporary = temporaryPath(layout, '.current');
   try {
     await symlink(target, temporary);
     await rename(temporary, currentLink(layout));

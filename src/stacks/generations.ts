@@ -3,6 +3,7 @@ import { readlinkSync } from 'node:fs';
 import { errnoCodeOf, messageOf } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import { currentLink, generationsDir, type Layout } from '../core/layout.ts';
+import { readNumbers } from './numbered-files.ts';
 import { readStoredJson, toCorrupt } from './stored-json.ts';
 import { generationFileSchema } from './stored-schemas.ts';
 
@@ -12,6 +13,8 @@ export interface Generation {
   readonly createdAt: string;
   /** Why it was made, for people. */
   readonly reason: string;
+  /** The generation that undoing this one leads back to; absent in the first. */
+  readonly previous?: number | undefined;
   /** Look names up with {@link revisionIn}: a stack may be called `constructor`. */
   readonly stacks: Readonly<Record<StackName, number>>;
 }
@@ -61,6 +64,10 @@ export function readCurrentGeneration(layout: Layout): Generation | undefined {
   const target = readCurrentTarget(layout);
   return target === undefined ? undefined : readGenerationAt(layout, target);
 }
+
+/** Numbers of the stored generations, ascending. One that never became current may be among them. */
+export const readGenerationNumbers = (layout: Layout): number[] =>
+  readNumbers(generationsDir(layout));
 
 /** The revision of a stack in a generation. */
 export function revisionIn(generation: Generation | undefined, name: string): number | undefined {

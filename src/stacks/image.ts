@@ -36,6 +36,8 @@ export const STACK_LABELS = {
   smoke: 'io.stackshim.smoke',
   bundle: 'io.stackshim.bundle',
   description: 'io.stackshim.description',
+  /** The last day of its fixes, `2026-08-31`. */
+  eol: 'io.stackshim.eol',
   /** Seconds since 1970: no file of the image's layers is newer. */
   epoch: 'io.stackshim.epoch',
 } as const;

@@ -1,11 +1,16 @@
 /** Stacks as plain data for people and programs: what there is, and what it takes on disk. */
 import { stat } from 'node:fs/promises';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf } from '../core/errors.ts';
 import type { ImageDigest, LayerId, StackName } from '../core/ids.ts';
 import { type Layout, layerFile } from '../core/layout.ts';
-import { readCurrentGeneration } from './generations.ts';
+import {
+  type CurrentStack,
+  findBase,
+  findBehind,
+  readCurrentStacks,
+  readSoundStacks,
+} from './current-stacks.ts';
 import { type Image, type ImageConfig, STACK_LABELS } from './image.ts';
-import { readImage } from './image-files.ts';
 import { resolveStack } from './resolve-stack.ts';
 import { type Revision, readRevisionNumbers, requireRevision } from './revisions.ts';
 
@@ -26,6 +31,12 @@ export interface StackSummary {
   readonly description: string | null;
   /** When the revision was made, ISO 8601. */
   readonly createdAt: string;
+  /** The stack it stands on. */
+  readonly base: StackName | null;
+  /** That same stack, when it has moved on since: an update would bring this one onto it. */
+  readonly behind: StackName | null;
+  /** The last day of its fixes as its label says, `2026-08-31`. */
+  readonly eol: string | null;
   /** Bytes of the layers that no other stack has. */
   readonly ownBytes: number;
   readonly sharedBytes: number;
@@ -41,27 +52,23 @@ export interface StackDetails extends StackSummary {
   readonly revisions: readonly number[];
 }
 
-interface Entry {
-  readonly revision: Revision;
-  readonly image: Image;
-}
-
 /** Every stack that has a current revision, by name. Throws as `resolveStack` does when any is damaged. */
 export async function listStacks(layout: Layout): Promise<StackSummary[]> {
-  const entries = readCurrentEntries(layout);
+  const entries = readCurrentStacks(layout);
   const uses = countUses(entries);
   const sizes = await statLayers(layout, [...uses.keys()]);
-  return entries.map((entry) => toSummary(entry, toLayers(entry.image, uses, sizes)));
+  return entries.map((entry) => toSummary(entry, toLayers(entry.image, uses, sizes), entries));
 }
 
 /** One stack. Throws ERR_STACKSHIM_STACK_NOT_FOUND and as `resolveStack` does. */
 export async function showStack(layout: Layout, name: StackName): Promise<StackDetails> {
   const pinned = resolveStack(layout, { name });
   const entry = { revision: requireRevision(layout, name, pinned.revision), image: pinned.image };
-  const uses = countUses(readSoundEntries(layout));
+  const others = readSoundStacks(layout);
+  const uses = countUses(others);
   const layers = toLayers(entry.image, uses, await statLayers(layout, entry.image.layers));
   return {
-    ...toSummary(entry, layers),
+    ...toSummary(entry, layers, others),
     layers,
     architecture: entry.image.architecture,
     config: entry.image.config,
@@ -70,32 +77,7 @@ export async function showStack(layout: Layout, name: StackName): Promise<StackD
   };
 }
 
-function readCurrentEntries(layout: Layout): Entry[] {
-  const generation = readCurrentGeneration(layout);
-  return Object.entries(generation?.stacks ?? {}).map(([name, number]) =>
-    readEntry(layout, name as StackName, number),
-  );
-}
-
-function readEntry(layout: Layout, name: StackName, number: number): Entry {
-  const revision = requireRevision(layout, name, number);
-  return { revision, image: readImage(layout, revision.image) };
-}
-
-/** What other stacks have, as far as it can be read: damage to one is no reason not to show another. */
-function readSoundEntries(layout: Layout): Entry[] {
-  const generation = readCurrentGeneration(layout);
-  return Object.entries(generation?.stacks ?? {}).flatMap(([name, number]) => {
-    try {
-      return [readEntry(layout, name as StackName, number)];
-    } catch (error) {
-      if (error instanceof StackshimError) return [];
-      throw error;
-    }
-  });
-}
-
-function countUses(entries: readonly Entry[]): Map<LayerId, number> {
+function countUses(entries: readonly CurrentStack[]): Map<LayerId, number> {
   const uses = new Map<LayerId, number>();
   for (const { image } of entries) {
     for (const id of new Set(image.layers)) uses.set(id, (uses.get(id) ?? 0) + 1);
@@ -133,7 +115,12 @@ function toLayers(
   }));
 }
 
-function toSummary({ revision, image }: Entry, layers: readonly StackLayer[]): StackSummary {
+function toSummary(
+  entry: CurrentStack,
+  layers: readonly StackLayer[],
+  others: readonly CurrentStack[],
+): StackSummary {
+  const { revision, image } = entry;
   const sum = (shared: boolean) =>
     layers
       .filter((layer) => layer.shared === shared)
@@ -144,7 +131,16 @@ function toSummary({ revision, image }: Entry, layers: readonly StackLayer[]): S
     image: image.digest,
     description: image.config.labels[STACK_LABELS.description] ?? null,
     createdAt: revision.createdAt,
+    base: findBase(entry, others) ?? null,
+    behind: findBehind(entry, others),
+    eol: toEol(image),
     ownBytes: sum(false),
     sharedBytes: sum(true),
   };
+}
+
+/** The day in an image's label `io.stackshim.eol`; null when there is none, or no day in it. Pure. */
+export function toEol(image: Image): string | null {
+  const label = image.config.labels[STACK_LABELS.eol] ?? '';
+  return /^\d{4}-\d{2}-\d{2}$/.test(label) && !Number.isNaN(Date.parse(label)) ? label : null;
 }

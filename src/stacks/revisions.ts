@@ -1,14 +1,17 @@
 /** Revisions: immutable entries in a stack's history, the files `stacks/<name>/<n>.json`. */
 import { link, unlink } from 'node:fs/promises';
-import { StackshimError } from '../core/errors.ts';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { type ImageDigest, isStackName, type StackName } from '../core/ids.ts';
 import { type Layout, stackDir, tmpDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
-import { ensureDirectory, randomName, syncDirectory, writeFileAtomic } from '../sys/files.ts';
+import { temporaryPath } from '../layers/stale-files.ts';
+import { pinInStore } from '../layers/store-lease.ts';
+import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
 import { readImage } from './image-files.ts';
 import { nextNumber, readNumbers } from './numbered-files.ts';
+import { readLastRemoved } from './removed-numbers.ts';
 import { withStacksLock } from './stacks-lock.ts';
 import { readStoredJson, toCorrupt } from './stored-json.ts';
 import { FORMAT_VERSION, type RevisionSource, revisionFileSchema } from './stored-schemas.ts';
@@ -88,9 +91,13 @@ export async function addRevision(
       },
     );
   }
+  await pinInStore(layout, image);
   readImage(layout, image);
   const add = async (): Promise<Revision> => {
-    const revision = nextNumber(readRevisionNumbers(layout, stack));
+    const revision = Math.max(
+      nextNumber(readRevisionNumbers(layout, stack)),
+      readLastRemoved(layout, stack) + 1,
+    );
     const entry = { stack, revision, image, createdAt: options.now.toISOString(), source };
     await guardDisk(`write revision ${revision} of ${stack}`, () =>
       writeNewRevision(layout, entry),
@@ -104,7 +111,7 @@ async function writeNewRevision(layout: Layout, entry: Revision): Promise<void> 
   const directory = stackDir(layout, entry.stack);
   await ensureDirectory(directory, 0o755);
   await ensureDirectory(tmpDir(layout), 0o755);
-  const temporary = `${tmpDir(layout)}/revision-${randomName()}`;
+  const temporary = temporaryPath(layout, '.revision');
   const text = `${JSON.stringify({ version: FORMAT_VERSION, ...entry }, null, 2)}\n`;
   await writeFileAtomic(temporary, text, { durable: true });
   try {
@@ -128,7 +135,10 @@ export async function removeRevision(
   const remove = async (): Promise<boolean> => {
     if (revisionIn(readCurrentGeneration(layout), entry.stack) === entry.revision) return false;
     await guardDisk(`remove revision ${entry.revision} of ${entry.stack}`, async () => {
-      await unlink(revisionFile(layout, entry.stack, entry.revision));
+      await unlink(revisionFile(layout, entry.stack, entry.revision)).catch((error: unknown) => {
+        // Its stack was removed meanwhile.
+        if (errnoCodeOf(error) !== 'ENOENT') throw error;
+      });
       await syncDirectory(stackDir(layout, entry.stack));
     });
     return true;

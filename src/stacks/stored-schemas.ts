@@ -61,10 +61,22 @@ export const imageFileSchema = once(() =>
     ),
 );
 
+/** A revision of a base that another stack was built on. */
+export interface BaseReference {
+  readonly stack: StackName;
+  readonly revision: number;
+}
+
 /** What a revision was made from. */
 export type RevisionSource =
   /** A folder with a Dockerfile; `inputHash` tells whether a build from it would differ. */
-  | { readonly kind: 'build'; readonly directory: string; readonly inputHash: string }
+  | {
+      readonly kind: 'build';
+      readonly directory: string;
+      readonly inputHash: string;
+      /** The base it was built on, as it was then; absent where it stands on none. */
+      readonly base?: BaseReference | undefined;
+    }
   /** An image made elsewhere. */
   | { readonly kind: 'import'; readonly reference: string };
 
@@ -74,6 +86,7 @@ const sourceSchema = once(() =>
       kind: z.literal('build'),
       directory: line(),
       inputHash: z.string().check(z.regex(/^[0-9a-f]{64}$/, 'not a sha256')),
+      base: z.optional(z.strictObject({ stack: stackName(), revision: number() })),
     }),
     z.strictObject({ kind: z.literal('import'), reference: line() }),
   ]),
@@ -96,6 +109,27 @@ export const generationFileSchema = once(() =>
     number: number(),
     createdAt: z.iso.datetime(),
     reason: line(),
+    previous: z.optional(number()),
     stacks: z.record(stackName(), number()),
+  }),
+);
+
+/** `stacks/<name>/removed.json`: the largest number that a removed revision of the stack had. */
+export const removedFileSchema = once(() => z.strictObject({ version: version(), last: number() }));
+
+const MOST_IN_RELEASE = 10_000;
+
+/** The file of a release: name → number of a revision, or digest of its image. */
+export const releaseSchema = once(() =>
+  z.strictObject({
+    stacks: z.record(stackName(), z.union([number(), imageDigest()])).check(
+      z.refine(
+        (stacks) => {
+          const count = Object.keys(stacks).length;
+          return count > 0 && count <= MOST_IN_RELEASE;
+        },
+        { error: `not 1 to ${MOST_IN_RELEASE} stacks` },
+      ),
+    ),
   }),
 );

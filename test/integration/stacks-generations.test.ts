@@ -183,6 +183,7 @@ describe('flipStacks', () => {
     expect(generation).toEqual({
       number: before + 1,
       createdAt: NOW.toISOString(),
+      previous: 3,
       reason: 'test',
       stacks: { a: 2, b: 2, c: 1 },
     });
@@ -380,6 +381,9 @@ describe('listStacks and showStack', () => {
         image: digestOf('one'),
         description: null,
         createdAt: NOW.toISOString(),
+        base: null,
+        behind: null,
+        eol: null,
         ownBytes: 0,
         sharedBytes: 0,
       },

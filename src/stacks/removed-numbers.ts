@@ -1,0 +1,30 @@
+/** `stacks/<name>/removed.json`: remembers the numbers of removed revisions, so that none is used twice. */
+
+import type { StackName } from '../core/ids.ts';
+import { type Layout, stackDir } from '../core/layout.ts';
+import { writeFileAtomic } from '../sys/files.ts';
+import { readStoredJson } from './stored-json.ts';
+import { FORMAT_VERSION, removedFileSchema } from './stored-schemas.ts';
+
+const removedFile = (layout: Layout, name: StackName) => `${stackDir(layout, name)}/removed.json`;
+
+/** The largest number that a removed revision of the stack had; 0 where none was removed. Throws ERR_STACKSHIM_STACK_CORRUPT. */
+export function readLastRemoved(layout: Layout, name: StackName): number {
+  const stored = readStoredJson(removedFile(layout, name), {
+    schema: removedFileSchema,
+    code: 'ERR_STACKSHIM_STACK_CORRUPT',
+    what: 'list of removed revisions',
+  });
+  return stored?.last ?? 0;
+}
+
+/** Remembers, durably, that `last` is used up. Whoever calls holds the stacks lock. */
+export async function writeLastRemoved(
+  layout: Layout,
+  name: StackName,
+  last: number,
+): Promise<void> {
+  if (readLastRemoved(layout, name) >= last) return;
+  const text = `${JSON.stringify({ version: FORMAT_VERSION, last })}\n`;
+  await writeFileAtomic(removedFile(layout, name), text, { durable: true });
+}

@@ -1,0 +1,101 @@
+/** Moves one stack back to an earlier revision: the same flip, backwards. */
+import { StackshimError } from '../core/errors.ts';
+import type { StackName } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import type { System } from '../sys/system.ts';
+import { flipStacks } from './flip-stacks.ts';
+import {
+  type Generation,
+  readGeneration,
+  readGenerationNumbers,
+  revisionIn,
+} from './generations.ts';
+import { resolveStack } from './resolve-stack.ts';
+import { type Revision, readRevision, requireRevision } from './revisions.ts';
+
+export interface RollbackOptions {
+  readonly stack: StackName;
+  /** The revision to go to, older or newer. Default: the one before the current one that was current last. */
+  readonly to?: number;
+  readonly now: Date;
+}
+
+export interface StackMove {
+  readonly stack: StackName;
+  /** Null: it had none. */
+  readonly from: number | null;
+  readonly to: number;
+}
+
+/**
+ * Makes an earlier revision current again. Called again, it goes back further; running tasks keep what they started on.
+ * Throws ERR_STACKSHIM_STACK_NOT_FOUND when there is no such stack or revision, or nothing to go back to; ERR_STACKSHIM_STACK_BUSY.
+ */
+export async function rollbackStack(
+  layout: Layout,
+  system: System,
+  options: RollbackOptions,
+): Promise<StackMove> {
+  const { stack, now } = options;
+  // Tells apart a stack that is not there, with names that are near.
+  resolveStack(layout, { name: stack });
+  let move: StackMove | undefined;
+  await flipStacks(layout, system, {
+    now,
+    reason: `rollback ${stack}`,
+    changes(current) {
+      move = planRollback(layout, current, options);
+      return new Map([[stack, move.to]]);
+    },
+  });
+  if (move === undefined) throw new StackshimError('ERR_STACKSHIM_INTERNAL', `rollback ${stack}`);
+  return move;
+}
+
+function planRollback(
+  layout: Layout,
+  current: Generation | undefined,
+  { stack, to }: RollbackOptions,
+): StackMove {
+  const from = revisionIn(current, stack);
+  if (from === undefined) throw toNothing(stack, 'no such stack');
+  if (to === undefined) return { stack, from, to: findEarlier(layout, stack, from) };
+  requireProven(layout, requireRevision(layout, stack, to));
+  return { stack, from, to };
+}
+
+/** The newest stored revision below `from` that any generation names. */
+function findEarlier(layout: Layout, stack: StackName, from: number): number {
+  for (const number of readGenerationNumbers(layout).reverse()) {
+    const revision = revisionIn(readGeneration(layout, number), stack);
+    if (revision === undefined || revision >= from) continue;
+    if (readRevision(layout, stack, revision) !== undefined) return revision;
+  }
+  throw toNothing(stack, `no revision before ${from} is left`);
+}
+
+/**
+ * Refuses a build that no generation ever named: it was interrupted before its smoke command passed.
+ * Throws ERR_STACKSHIM_STACK_NOT_FOUND.
+ */
+export function requireProven(layout: Layout, revision: Revision): void {
+  if (revision.source.kind !== 'build') return;
+  const isProven = readGenerationNumbers(layout)
+    .reverse()
+    .some((number) => {
+      const generation = readGeneration(layout, number);
+      return revisionIn(generation, revision.stack) === revision.revision;
+    });
+  if (isProven) return;
+  throw toNothing(
+    revision.stack,
+    `revision ${revision.revision} never became current: its build did not get to the end`,
+  );
+}
+
+function toNothing(stack: StackName, reason: string): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', `roll back ${stack}: ${reason}`, {
+    hint: `stackshim stack history ${stack} lists the revisions`,
+    details: { stack },
+  });
+}
