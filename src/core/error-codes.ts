@@ -181,6 +181,27 @@ export const errorCodes = {
     meaning: "the stack's smoke command failed in a real task",
     hint: 'the new revision was not made current; correct the Dockerfile and build again',
   },
+  // exchange with other machines
+  ERR_STACKSHIM_REGISTRY_FAILED: {
+    kind: 'unavailable',
+    meaning: 'a registry did not give or take an image',
+    hint: 'see what skopeo said; check the name, --authfile and --tls-verify, then try again',
+  },
+  ERR_STACKSHIM_SAVE_INVALID: {
+    kind: 'invalid',
+    meaning: 'a file of saved stacks is malformed, cut off or does not match its digests',
+    hint: 'run load again with the whole file: what was verified is kept; else save it again',
+  },
+  ERR_STACKSHIM_SAVE_UNTRUSTED: {
+    kind: 'denied',
+    meaning: 'a file of saved stacks is not signed by a key that this installation trusts',
+    hint: "put the saving operator's public key into trusted-keys/ below the root folder, if you trust it",
+  },
+  ERR_STACKSHIM_TASK_NOT_KEPT: {
+    kind: 'conflict',
+    meaning: 'the task still runs, or its writable layer was not kept',
+    hint: 'run it with --keep and let it end first',
+  },
   // code packages
   ERR_STACKSHIM_CODE_INVALID: {
     kind: 'invalid',

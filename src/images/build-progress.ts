@@ -1,6 +1,15 @@
 /** What builds and imports tell while they work, and the one way they tell it. */
 
-export type BuildStep = 'clean' | 'rootfs' | 'build' | 'export' | 'import' | 'smoke' | 'flip';
+export type BuildStep =
+  | 'clean'
+  | 'rootfs'
+  | 'build'
+  | 'fetch'
+  | 'export'
+  | 'import'
+  | 'push'
+  | 'smoke'
+  | 'flip';
 
 export type BuildProgress =
   /** A part of the work began. */

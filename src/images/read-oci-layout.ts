@@ -109,12 +109,20 @@ async function descend(root: OciLayoutRoot, from: Descriptor, depth: number): Pr
   }
   if (depth >= DEEPEST_INDEX) throw toInvalid(`read ${from.digest}: indexes nested too deep`);
   const index = await readDocument(root, from, indexSchema);
+  return await descend(root, pickPlatform(index, from.digest), depth + 1);
+}
+
+/** This machine's image in an index of several platforms. Throws ERR_STACKSHIM_IMAGE_INVALID when there is none. */
+export function pickPlatform(
+  index: { readonly manifests: readonly Descriptor[] },
+  digest: string,
+): Descriptor {
   const { architecture } = readHostFacts();
   const fitting = index.manifests.find(
     ({ platform }) => platform?.os === 'linux' && platform.architecture === architecture,
   );
   if (fitting === undefined) {
-    throw toInvalid(`read index ${from.digest}: no image for linux/${architecture}`, {
+    throw toInvalid(`read index ${digest}: no image for linux/${architecture}`, {
       details: {
         platforms: index.manifests
           .map(({ platform }) => `${platform?.os}/${platform?.architecture}`)
@@ -122,7 +130,7 @@ async function descend(root: OciLayoutRoot, from: Descriptor, depth: number): Pr
       },
     });
   }
-  return await descend(root, fitting, depth + 1);
+  return fitting;
 }
 
 function toLayers(descriptors: readonly Descriptor[], diffIds: readonly string[]): OciLayer[] {

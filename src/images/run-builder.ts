@@ -1,4 +1,4 @@
-/** Runs one program of a build (buildah, mmdebstrap) so that none of its processes or mounts can outlive us. */
+/** Runs one program of a build or an exchange (buildah, mmdebstrap, skopeo) so that none of its processes or mounts can outlive us. */
 import { type SpawnOptions, spawn } from 'node:child_process';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError } from '../core/errors.ts';
@@ -10,7 +10,10 @@ import { toAborted } from './build-aborted.ts';
 
 export interface RunBuilderOptions {
   readonly system: System;
-  readonly lock: FileLock;
+  /** Handed down to the program, so that it is free only when all of its processes are gone. */
+  readonly lock?: FileLock;
+  /** The largest file that the program may write. */
+  readonly fileBytesLimit?: number;
   readonly env: Readonly<Record<string, string>>;
   /** Gets each line of the program's output, without its newline; long ones are cut. */
   readonly onLine?: (line: string) => void;
@@ -48,7 +51,7 @@ export async function runBuilder(
   command: readonly [string, ...string[]],
   options: RunBuilderOptions,
 ): Promise<void> {
-  const { system, lock, env, signal } = options;
+  const { system, lock, env, fileBytesLimit, signal } = options;
   const [program] = command;
   if (signal?.aborted) throw toAborted(`run ${program}`);
   for (const tool of ['setpriv', 'unshare']) {
@@ -59,9 +62,10 @@ export async function runBuilder(
   // A pipe, as Node's own stdio would be a socket, which a script cannot open as /dev/stderr.
   const [readEnd, writeEnd] = system.createPipe();
   const drain = drainPipe(readEnd, (chunk) => lines.push(chunk));
-  const ended = runContained(command, {
+  const limits = fileBytesLimit === undefined ? [] : ['prlimit', `--fsize=${fileBytesLimit}`, '--'];
+  const ended = runContained([...limits, ...command], {
     env: { ...env },
-    stdio: ['ignore', writeEnd, writeEnd, lock.fd],
+    stdio: ['ignore', writeEnd, writeEnd, ...(lock === undefined ? [] : [lock.fd])],
     killSignal: 'SIGKILL',
     ...(signal === undefined ? {} : { signal }),
   });
@@ -74,10 +78,7 @@ export async function runBuilder(
 }
 
 /** Resolves to the exit code, null when a signal ended it, our own included. */
-function runContained(
-  command: readonly [string, ...string[]],
-  options: SpawnOptions,
-): Promise<number | null> {
+function runContained(command: readonly string[], options: SpawnOptions): Promise<number | null> {
   const [file, ...prefix] = CONTAINED;
   return new Promise((resolve, reject) => {
     const child = spawn(file, [...prefix, ...command], options);

@@ -1,0 +1,89 @@
+/** Makes stored images revisions, and current once each has passed its smoke command: all of them at once, or none. */
+import type { StackName } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import { flipStacks } from '../../stacks/flip-stacks.ts';
+import { type Image, STACK_LABELS } from '../../stacks/image.ts';
+import { addRevision, type Revision, removeRevision } from '../../stacks/revisions.ts';
+import type { RevisionSource } from '../../stacks/stored-schemas.ts';
+import type { System } from '../../sys/system.ts';
+import type { ProgressListener } from '../build-progress.ts';
+import { parseSmokeCommand, runSmoke, type SmokeRunner } from '../smoke.ts';
+
+/** What every command of the exchange is given. */
+export interface ExchangeOptions {
+  readonly system: System;
+  readonly onProgress?: ProgressListener;
+  readonly signal?: AbortSignal;
+}
+
+export interface PublishOptions extends ExchangeOptions {
+  /** Runs the smoke command as a real task. */
+  readonly runSmoke: SmokeRunner;
+  /** Wall time of a smoke command. Default 2 minutes. */
+  readonly smokeTimeoutMs?: number;
+  /** Time of the new revisions. Default: the machine's clock. */
+  readonly clock?: () => Date;
+}
+
+export interface Publication {
+  readonly stack: StackName;
+  readonly image: Image;
+  readonly source: RevisionSource;
+  /** Instead of what the image's label says. */
+  readonly smoke?: string;
+}
+
+const DEFAULT_SMOKE_TIMEOUT_MS = 120_000;
+/** For images that were made without a thought of stackshim. */
+const DEFAULT_SMOKE = ['/bin/true'] as const;
+
+/**
+ * Adds the revisions, smoke-tests each in a real task, and makes all of them current by one flip.
+ * When anything fails the revisions are taken back and the current ones are as they were.
+ * Whoever calls holds the store. Throws ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL.
+ */
+export async function publishImages(
+  layout: Layout,
+  publications: readonly Publication[],
+  options: PublishOptions & { readonly reason: string; readonly report: ProgressListener },
+): Promise<readonly Revision[]> {
+  const { system, report, reason, clock = () => new Date() } = options;
+  const added: Revision[] = [];
+  try {
+    for (const publication of publications) {
+      const command = toSmokeCommand(publication);
+      const { stack, image, source } = publication;
+      const now = clock();
+      const revision = await addRevision(layout, system, {
+        stack,
+        image: image.digest,
+        source,
+        now,
+      });
+      added.push(revision);
+      report({ kind: 'step', step: 'smoke', text: `smoke-test ${stack}` });
+      await runSmoke(revision, command, {
+        run: options.runSmoke,
+        timeoutMs: options.smokeTimeoutMs ?? DEFAULT_SMOKE_TIMEOUT_MS,
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      });
+      options.signal?.throwIfAborted();
+    }
+    for (const { stack, revision } of added) {
+      report({ kind: 'step', step: 'flip', text: `make revision ${revision} of ${stack} current` });
+    }
+    const changes = new Map(added.map(({ stack, revision }) => [stack, revision]));
+    await flipStacks(layout, system, { changes, now: clock(), reason });
+    return added;
+  } catch (error) {
+    for (const revision of added) await removeRevision(layout, system, revision);
+    throw error;
+  }
+}
+
+function toSmokeCommand({ image, smoke }: Publication): readonly string[] {
+  const label = smoke ?? image.config.labels[STACK_LABELS.smoke];
+  if (label === undefined) return DEFAULT_SMOKE;
+  const labels = { ...image.config.labels, [STACK_LABELS.smoke]: label };
+  return parseSmokeCommand({ ...image, config: { ...image.config, labels } });
+}

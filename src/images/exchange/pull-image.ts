@@ -1,0 +1,87 @@
+/** Copies an image from a registry into an OCI layout: what it is made of is read and bounded before a layer is fetched. */
+import { createHash } from 'node:crypto';
+import * as z from 'zod/mini';
+import { StackshimError } from '../../core/errors.ts';
+import { LAYER_LIMITS } from '../../layers/archive-limits.ts';
+import { parseDocument, toInvalid } from '../oci-blobs.ts';
+import { indexSchema, MEDIA_TYPES, manifestSchema } from '../oci-schemas.ts';
+import { pickPlatform } from '../read-oci-layout.ts';
+import {
+  inspectRaw,
+  type RegistryOptions,
+  registryFlags,
+  runSkopeo,
+  type SkopeoRun,
+} from './run-skopeo.ts';
+
+export const PULLED_TAG = 'image';
+/** Of the layers of one image, as they come. */
+const MOST_BYTES = 64 * 1024 ** 3;
+const DOCUMENT_BYTES = 4 * 1024 * 1024;
+
+const typedSchema = z.object({
+  mediaType: z.optional(z.string()),
+  manifests: z.optional(z.unknown()),
+});
+
+/**
+ * Resolves to the folder of the layout, below `run.work`, with the image tagged {@link PULLED_TAG}.
+ * Throws ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL.
+ */
+export async function pullImage(
+  name: string,
+  registry: RegistryOptions,
+  run: SkopeoRun,
+): Promise<string> {
+  const { reference, largestBytes } = await resolveManifest(name, registry, run);
+  const directory = `${run.work}/layout`;
+  await runSkopeo(
+    ['copy', ...registryFlags(registry, 'src-'), reference, `oci:${directory}:${PULLED_TAG}`],
+    { ...run, fileBytesLimit: Math.max(largestBytes, DOCUMENT_BYTES) },
+  );
+  return directory;
+}
+
+interface ResolvedManifest {
+  /** Names the manifest by its digest: what was checked is what is fetched. */
+  readonly reference: string;
+  readonly largestBytes: number;
+}
+
+async function resolveManifest(
+  name: string,
+  registry: RegistryOptions,
+  run: SkopeoRun,
+): Promise<ResolvedManifest> {
+  const repository = name.replace(/@sha256:[0-9a-f]{64}$/, '').replace(/:[^/:]+$/, '');
+  let bytes = await inspectRaw(`docker://${name}`, registry, run);
+  let digest = digestOf(bytes);
+  const top = parseDocument(bytes, typedSchema, `manifest of ${name}`);
+  if (isIndex(top)) {
+    const index = parseDocument(bytes, indexSchema, `index of ${name}`);
+    digest = pickPlatform(index, digest).digest;
+    bytes = await inspectRaw(`docker://${repository}@${digest}`, registry, run);
+    if (digestOf(bytes) !== digest) {
+      throw toInvalid(`read manifest of ${name}: it is ${digestOf(bytes)}, not ${digest}`);
+    }
+  }
+  const manifest = parseDocument(bytes, manifestSchema, `manifest of ${name}`);
+  const sizes = [manifest.config, ...manifest.layers].map(({ size }) => size);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const largestBytes = Math.max(...sizes);
+  if (largestBytes > LAYER_LIMITS.bytes || total > MOST_BYTES) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_LAYER_TOO_LARGE',
+      `read manifest of ${name}: layers of ${total} bytes, the largest of ${largestBytes}`,
+      { details: { totalBytes: total, largestBytes, maximum: LAYER_LIMITS.bytes } },
+    );
+  }
+  return { reference: `docker://${repository}@${digest}`, largestBytes };
+}
+
+const isIndex = ({ mediaType, manifests }: z.infer<typeof typedSchema>) =>
+  mediaType === undefined
+    ? manifests !== undefined
+    : MEDIA_TYPES.index.some((type) => type === mediaType);
+
+const digestOf = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;

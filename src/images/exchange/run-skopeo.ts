@@ -1,0 +1,113 @@
+/** Runs skopeo, which speaks to registries: contained as a builder is, its words passed on, its failures with a code of their own. */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { messageOf, StackshimError } from '../../core/errors.ts';
+import { findProgram } from '../../layers/find-program.ts';
+import { readHostFacts } from '../../sys/host-facts.ts';
+import { toAborted } from '../build-aborted.ts';
+import type { BuildStep, ProgressListener } from '../build-progress.ts';
+import { runBuilder } from '../run-builder.ts';
+import type { ExchangeOptions } from './publish-image.ts';
+
+export interface RegistryOptions {
+  /** Default true: certificates are checked, plain HTTP is refused. */
+  readonly tlsVerify?: boolean;
+  /** A file as `docker login` and `skopeo login` write it. Default: where they write it. */
+  readonly authFile?: string;
+}
+
+export interface SkopeoRun extends Pick<ExchangeOptions, 'system' | 'signal'> {
+  /** Where it keeps temporary files. */
+  readonly work: string;
+  readonly step: BuildStep;
+  readonly report: ProgressListener;
+  readonly fileBytesLimit?: number;
+}
+
+const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+const PASSED_ON = [
+  ...['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'],
+  ...['HOME', 'XDG_RUNTIME_DIR', 'REGISTRY_AUTH_FILE', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
+];
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Throws ERR_STACKSHIM_REGISTRY_FAILED (with skopeo's last lines), ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED. */
+export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promise<void> {
+  const { system, work, step, report, fileBytesLimit, signal } = run;
+  try {
+    await runBuilder(['skopeo', ...globalOptions(), ...args], {
+      system,
+      env: toEnv(work),
+      onLine: (text) => report({ kind: 'line', step, text }),
+      ...(fileBytesLimit === undefined ? {} : { fileBytesLimit }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  } catch (error) {
+    const failed = error instanceof StackshimError && error.code === 'ERR_STACKSHIM_BUILD_FAILED';
+    if (!failed) throw error;
+    throw new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', error.message, {
+      details: error.details,
+    });
+  }
+}
+
+/** The bytes of the manifest or index that a registry has under `docker://NAME`. Throws as {@link runSkopeo}. */
+export async function inspectRaw(
+  reference: string,
+  registry: RegistryOptions,
+  { work, signal }: Pick<SkopeoRun, 'work' | 'signal'>,
+): Promise<Buffer> {
+  const skopeo = findProgram('skopeo', { package: 'skopeo', path: PATH });
+  const args = [...globalOptions(), 'inspect', '--raw', ...registryFlags(registry, '')];
+  try {
+    const { stdout } = await promisify(execFile)(
+      'setpriv',
+      ['--pdeathsig', 'KILL', '--', skopeo, ...args, reference],
+      {
+        env: toEnv(work),
+        encoding: 'buffer',
+        maxBuffer: MAX_MANIFEST_BYTES,
+        killSignal: 'SIGKILL',
+        ...(signal === undefined ? {} : { signal }),
+      },
+    );
+    return stdout;
+  } catch (error) {
+    if (signal?.aborted) throw toAborted(`inspect ${reference}`, error);
+    throw toFailed(reference, error);
+  }
+}
+
+/** `--src-tls-verify=false --src-authfile F` for `side` `src-`; without a side as `inspect` takes them. */
+export function registryFlags(
+  { tlsVerify = true, authFile }: RegistryOptions,
+  side: '' | 'src-' | 'dest-',
+): readonly string[] {
+  const auth = authFile === undefined ? [] : [`--${side}authfile=${authFile}`];
+  return [`--${side}tls-verify=${tlsVerify}`, ...auth];
+}
+
+function globalOptions(): readonly string[] {
+  const platform = ['--override-os', 'linux', '--override-arch', readHostFacts().architecture];
+  // Where the operator has said which signatures an image needs, that holds here too.
+  const hasPolicy = existsSync('/etc/containers/policy.json');
+  return [...platform, ...(hasPolicy ? [] : ['--insecure-policy'])];
+}
+
+function toEnv(work: string): Record<string, string> {
+  const passedOn = PASSED_ON.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { ...Object.fromEntries(passedOn), PATH, LC_ALL: 'C.UTF-8', TMPDIR: work };
+}
+
+function toFailed(reference: string, error: unknown): StackshimError {
+  const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : '';
+  const output = said.trim().split('\n').slice(-20);
+  const last = (output.at(-1) || messageOf(error)).slice(0, 1000);
+  return new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', `inspect ${reference}: ${last}`, {
+    details: { reference, output },
+  });
+}
