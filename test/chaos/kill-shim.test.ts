@@ -1,0 +1,208 @@
+/** The shim is killed at every step of a task; `stackshim reap` then removes all that there was, and everything works on. */
+import { randomInt } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { takeFileLock } from '../../src/sys/lock.ts';
+import { makeGate, realRunc, writeExecutable, writeFakeRuntime } from '../support/fake-runtime.ts';
+import { type HeldEvents, holdEvents } from '../support/held-events.ts';
+import { runCli } from '../support/run-cli.ts';
+import { type StartedTask, useTaskRunner } from '../support/task-runner.ts';
+
+const { installation, run, start, folder, setPolicy } = useTaskRunner();
+const { layout, env } = installation;
+const sh = (script: string): readonly string[] => ['sh', '-c', script];
+
+interface ReapOutput {
+  readonly reaped: readonly { readonly id: string; readonly removed: boolean }[];
+  readonly corrupt: readonly unknown[];
+}
+
+async function reap(): Promise<ReapOutput> {
+  const { status, stdout, stderr } = await runCli(['reap', '--json'], { env });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  return JSON.parse(stdout);
+}
+
+async function kill(task: StartedTask): Promise<void> {
+  task.child.kill('SIGKILL');
+  expect((await task.ended).signal).toBe('SIGKILL');
+}
+
+/** The task was found and removed by one reap; nothing is left for a second one, and the installation is sound. */
+async function expectReaped(id: string): Promise<void> {
+  const slot = slotOf(id);
+  expect(await reap()).toEqual({ reaped: [{ id, removed: true, leftovers: [] }], corrupt: [] });
+  expect(await reap()).toEqual({ reaped: [], corrupt: [] });
+  await expectSound();
+  if (slot !== undefined) expectFree(slot, id);
+}
+
+async function expectSound(): Promise<void> {
+  expect(readdirSync(join(layout.run, 'tasks'))).toEqual([]);
+  expect(await run([], sh('exit 7'))).toMatchObject({ status: 7, record: { removed: true } });
+}
+
+/** The lock file of the slot that names the task. */
+function slotOf(id: string): string | undefined {
+  const names = readdirSync(layout.slots).filter((name) => /^\d+$/.test(name));
+  const files = names.map((name) => join(layout.slots, name));
+  return files.find((file) => readFileSync(file, 'utf8').includes(`\n${id}\n${layout.run}\n`));
+}
+
+/** Nobody holds the slot for this task any more; another task may have it by now. */
+function expectFree(slot: string, id: string): void {
+  if (slotOf(id) !== slot) return;
+  const lock = takeFileLock(linuxSystem, slot, { wait: false });
+  expect(lock).toBeDefined();
+  lock?.release();
+}
+
+afterEach(() => setPolicy(null));
+
+describe('SIGKILL of the shim at the event', () => {
+  const EVENTS = ['accepted', 'created', 'started', 'output', 'stopping', 'exited'] as const;
+  const GONE = ['removed', 'finished'] as const;
+  type Event = (typeof EVENTS | typeof GONE)[number];
+  const sizes = new Map<string, number>();
+  let inputs: readonly string[];
+  let count = 0;
+
+  // How long the line of each event is, from one run that is left alone.
+  beforeEach(async () => {
+    if (sizes.size > 0) return;
+    const code = join(folder, 'code');
+    mkdirSync(code);
+    writeFileSync(join(code, 'file'), 'content');
+    inputs = ['--code', code, '--payload', 'text', '-v', '/etc/hostname:/h:ro', '-v', '/:/host'];
+    const events = join(folder, 'sizes');
+    const task = start(optionsFor('x00', events), COMMAND);
+    await task.printed('out');
+    task.child.kill('SIGTERM');
+    await task.ended;
+    for (const line of readFileSync(events, 'utf8').trimEnd().split('\n')) {
+      sizes.set(JSON.parse(line).type, Buffer.byteLength(line) + 1);
+    }
+    expect([...sizes.keys()]).toEqual([...EVENTS, ...GONE]);
+  });
+
+  const COMMAND = sh('echo text > /made; (setsid sleep 3600 &); echo out; exec sleep 3600');
+  const optionsFor = (id: string, events: string) => [
+    ...['--name', id, '--events', events],
+    ...inputs,
+  ];
+
+  /** Runs the task up to the event, kills the shim there, and returns the task's id. */
+  async function killAt(event: Event): Promise<string> {
+    count += 1;
+    const id = `k${String(count).padStart(2, '0')}`;
+    const before = [...sizes.keys()].slice(0, [...sizes.keys()].indexOf(event));
+    // A pid may have more or fewer digits than the one that was measured: no event is shorter than that.
+    const slackBytes = 20;
+    const room = before.reduce((sum, type) => sum + (sizes.get(type) ?? 0), slackBytes);
+    const events: HeldEvents = holdEvents(join(folder, `${id}.events`), room);
+    const task = start(optionsFor(id, events.path), COMMAND);
+    if (before.includes('output')) {
+      await task.printed('out');
+      task.child.kill('SIGTERM');
+    }
+    await events.held(task.child.pid ?? 0);
+    await kill(task);
+    expect(events.release().map(({ type }) => type)).toEqual(before);
+    return id;
+  }
+
+  it.each(EVENTS)('%s', async (event) => {
+    await expectReaped(await killAt(event));
+  });
+
+  it.each(GONE)('%s, when nothing is left to reap', async (event) => {
+    await killAt(event);
+    expect(await reap()).toEqual({ reaped: [], corrupt: [] });
+    await expectSound();
+  });
+});
+
+describe('SIGKILL of the shim', () => {
+  it('while code is packed: the packer is no danger to what is removed', async () => {
+    const gate = makeGate(folder, 'packing');
+    const [bin, code] = [join(folder, 'bin'), join(folder, 'packed')];
+    for (const path of [bin, code]) mkdirSync(path);
+    writeFileSync(join(code, 'file'), Buffer.alloc(1_000_000));
+    const script = `#!/bin/sh\n${gate.stop}\nPATH=/usr/bin:/usr/sbin exec mkfs.erofs "$@"\n`;
+    writeExecutable(join(bin, 'mkfs.erofs'), script);
+    const options = ['--name', 'packing', '--code', code];
+    const task = start(options, ['true'], { env: { PATH: `${bin}:/usr/bin:/bin` } });
+    await gate.reached();
+    await kill(task);
+    await expectReaped('packing');
+  });
+
+  it.each([
+    ['before the runtime makes the container', 'beforeCreate'],
+    ['after the runtime has made the container', 'afterCreate'],
+  ] as const)('%s', async (_, key) => {
+    const gate = makeGate(folder, key);
+    const path = join(folder, `runtime-${key}`);
+    writeFakeRuntime(path, { real: realRunc(layout), [key]: gate.stop });
+    setPolicy({ allow: { runtimes: ['runc', path] } });
+    const task = start(['--name', key, '--runtime', path], ['sleep', '3600']);
+    await gate.reached();
+    await kill(task);
+    await expectReaped(key);
+  });
+
+  it('while the task runs, with processes that ignore everything', async () => {
+    const stubborn = 'setsid sh -c \'trap "" TERM INT HUP; while :; do sleep 1; done\' &';
+    const command = sh(`${stubborn} ${stubborn} echo text > /made; echo ready; exec sleep 3600`);
+    const task = start(['--name', 'running', '--network', 'none'], command);
+    await task.printed('ready');
+    await kill(task);
+    await expectReaped('running');
+  });
+
+  it('while a task with an asynchronous removal or a kept layer runs', async () => {
+    for (const options of [['--remove', 'async'], ['--keep'], ['--init'], ['--userns', 'host']]) {
+      const task = start(['--name', 'odd', ...options], sh('echo ready; exec sleep 3600'));
+      await task.printed('ready');
+      await kill(task);
+      await expectReaped('odd');
+    }
+  });
+
+  it('at forty random moments', async () => {
+    const seed = Number(process.env['STACKSHIM_TEST_SEED'] ?? randomInt(2 ** 31));
+    console.log(`kill-shim: STACKSHIM_TEST_SEED=${seed}`);
+    const random = makeRandom(seed);
+    const code = join(folder, 'random-code');
+    mkdirSync(code);
+    writeFileSync(join(code, 'file'), Buffer.alloc(3_000_000, 'abc'));
+    let found = 0;
+    for (let i = 0; i < 40; i += 1) {
+      const more = random() < 0.5 ? ['--code', code, '--payload', 'x', '-v', '/etc:/e:ro'] : [];
+      const command = sh('echo text > /made; (sleep 0.03 &); usleep 20000');
+      const task = start(['--name', `random-${i}`, ...more], command);
+      await delay(random() * 120);
+      task.child.kill('SIGKILL');
+      await task.ended;
+      const { reaped, corrupt } = await reap();
+      expect({ i, corrupt }).toEqual({ i, corrupt: [] });
+      for (const one of reaped) expect(one).toMatchObject({ id: `random-${i}`, removed: true });
+      found += reaped.length;
+      expect(readdirSync(join(layout.run, 'tasks'))).toEqual([]);
+    }
+    expect(found).toBeGreaterThan(0);
+    await expectSound();
+  }, 240_000);
+});
+
+/** Numbers from 0 to 1 that a seed determines: a linear congruential generator is as random as kills need to be. */
+function makeRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
