@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { toStackshimError } from '../core/errors.ts';
 import { defineStackCommands } from './define-stack-commands.ts';
+import { defineStorageCommands } from './define-storage-commands.ts';
 import { defineTaskCommands } from './define-task-commands.ts';
 import { SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
 import { reportError } from './report-error.ts';
@@ -19,6 +20,7 @@ const program = new Command('stackshim')
 defineRun(program);
 defineStackCommands(program);
 defineTaskCommands(program);
+defineStorageCommands(program);
 
 const isRun = process.argv[2] === 'run';
 

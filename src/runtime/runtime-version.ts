@@ -1,8 +1,9 @@
 /** Asks a runtime for its version, once per executable: starting it costs more than the rest of a task's set-up. */
 import { execFile } from 'node:child_process';
-import { readFileSync, type Stats } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, type Stats, statSync } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
+import { isAbandonedName } from '../sys/owned-name.ts';
 import type { Runtime, RuntimeKind } from './runtime.ts';
 
 const VERSION_TIMEOUT_MS = 10_000;
@@ -106,17 +107,21 @@ function isSame(one: Fingerprint, other: Fingerprint): boolean {
 
 /** Undefined when the file is absent, damaged or about another executable: it is only a cache. */
 function readCache(file: string, path: string, fingerprint: Fingerprint): Runtime | undefined {
-  let value: unknown;
+  const value = readKept(file);
+  if (value === undefined || !isSame(value.fingerprint, fingerprint)) return undefined;
+  const { kind, version } = value.runtime;
+  return value.runtime.path === path ? { kind, path, version } : undefined;
+}
+
+function readKept(file: string): Remembered | undefined {
   try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
+    const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    return isRemembered(value) ? value : undefined;
   } catch (error) {
     const code = errnoCodeOf(error);
     if (error instanceof SyntaxError || code === 'ENOENT' || code === 'EACCES') return undefined;
     throw error;
   }
-  if (!isRemembered(value) || !isSame(value.fingerprint, fingerprint)) return undefined;
-  const { kind, version } = value.runtime;
-  return value.runtime.path === path ? { kind, path, version } : undefined;
 }
 
 function isRemembered(value: unknown): value is Remembered {
@@ -147,5 +152,29 @@ async function writeCache(file: string, directory: string, value: Remembered): P
     // Whoever may not write there (doctor, not as root) asks the runtime again next time.
     const code = errnoCodeOf(error) ?? '';
     if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes(code)) throw error;
+  }
+}
+
+/** Removes the kept versions of executables that are gone or were replaced. */
+export function clearStaleVersions(directory: string): void {
+  for (const name of versionFiles(directory)) {
+    const file = `${directory}/${name}`;
+    const { path } = readKept(file)?.runtime ?? {};
+    const stats = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false });
+    const isFresh = path !== undefined && stats !== undefined;
+    if (isFresh && readCache(file, path, fingerprintOf(stats)) !== undefined) continue;
+    rmSync(file, { force: true });
+  }
+}
+
+/** Not those that are being written. */
+function versionFiles(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).filter(
+      (name) => /^\d+-\d+\.json$/.test(name) || isAbandonedName(name),
+    );
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return [];
+    throw error;
   }
 }

@@ -1,4 +1,5 @@
 /** The files `images/<hex>.json`: what an image consists of, immutable under its digest. */
+import { existsSync } from 'node:fs';
 import { type ImageDigest, isImageDigest } from '../core/ids.ts';
 import { imagesDir, type Layout } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
@@ -7,8 +8,12 @@ import type { Image } from './image.ts';
 import { readStoredJson, toCorrupt } from './stored-json.ts';
 import { FORMAT_VERSION, imageFileSchema } from './stored-schemas.ts';
 
-const imageFile = (layout: Layout, digest: ImageDigest) =>
+export const imageFile = (layout: Layout, digest: ImageDigest) =>
   `${imagesDir(layout)}/${digest.slice('sha256:'.length)}.json`;
+
+/** Whether the image is stored. One system call: a task asks it once its record keeps the image from collection. */
+export const isImageStored = (layout: Layout, digest: ImageDigest): boolean =>
+  existsSync(imageFile(layout, digest));
 
 const kind = { code: 'ERR_STACKSHIM_IMAGE_CORRUPT', what: 'image file' } as const;
 

@@ -54,7 +54,8 @@ export async function removeAllRevisions(
   return await withStacksLock(layout, remove, { system });
 }
 
-async function unlinkRevisions(
+/** Removes these revisions, their numbers ascending. Whoever calls holds the stacks lock. */
+export async function unlinkRevisions(
   layout: Layout,
   stack: StackName,
   numbers: readonly number[],

@@ -52,6 +52,17 @@ export function resolveStack(layout: Layout, reference: StackReference): PinnedI
 
 function resolveCurrent(layout: Layout, name: StackName): PinnedImage {
   const resolved = readResolved(layout);
+  try {
+    return pinCurrent(layout, name, resolved);
+  } catch (error) {
+    // A revision may have lost its place, and been removed, before its files were read.
+    const now = readResolved(layout);
+    if (now?.key === resolved?.key) throw error;
+    return pinCurrent(layout, name, now);
+  }
+}
+
+function pinCurrent(layout: Layout, name: StackName, resolved: Resolved | undefined): PinnedImage {
   const known = resolved?.pinned.get(name);
   if (known !== undefined) return known;
   const revision = revisionIn(resolved?.generation, name);

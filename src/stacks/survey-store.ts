@@ -34,6 +34,8 @@ export interface Damage {
 export interface StoreSurvey {
   readonly generation: Generation | undefined;
   readonly generations: number;
+  /** The newest revision of each stack that any readable generation names. */
+  readonly newestNamed: ReadonlyMap<StackName, number>;
   readonly revisions: readonly Revision[];
   readonly images: ReadonlyMap<ImageDigest, Image>;
   /** The revisions that need an image, readable or not. */
@@ -53,14 +55,19 @@ export function surveyStore(layout: Layout): StoreSurvey {
   };
   const link = currentLink(layout);
   const generation = attempt(() => readCurrentGeneration(layout), note('current', link));
+  const newestNamed = new Map<StackName, number>();
   const numbers = readNumbers(generationsDir(layout));
   for (const number of numbers) {
     if (number === generation?.number) continue;
     const path = `${generationsDir(layout)}/${number}.json`;
     // What the broken link leads to was noted with it.
     if (damage.some((one) => one.path === path)) continue;
-    attempt(() => readGeneration(layout, number), note('generation', path));
+    noteNewest(
+      newestNamed,
+      attempt(() => readGeneration(layout, number), note('generation', path)),
+    );
   }
+  noteNewest(newestNamed, generation);
   const revisions = surveyRevisions(layout, generation, note);
   const imageUsers = new Map<ImageDigest, AffectedRevision[]>();
   for (const { image, stack, revision } of revisions) {
@@ -77,7 +84,15 @@ export function surveyStore(layout: Layout): StoreSurvey {
     for (const id of new Set(image.layers)) append(layerUsers, id, users);
   }
   const generations = numbers.length;
-  return { generation, generations, revisions, images, imageUsers, layerUsers, damage };
+  const read = { generation, generations, newestNamed, revisions };
+  return { ...read, images, imageUsers, layerUsers, damage };
+}
+
+function noteNewest(newest: Map<StackName, number>, generation: Generation | undefined): void {
+  for (const [name, number] of Object.entries(generation?.stacks ?? {})) {
+    const stack = name as StackName;
+    newest.set(stack, Math.max(number, newest.get(stack) ?? 0));
+  }
 }
 
 type Note = (

@@ -1,8 +1,8 @@
 /** Holds everything that is stored against what it must be: layers by their sha256, the rest by its form and its links. */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { LayerId, StackName } from '../core/ids.ts';
-import { type Layout, layerFile } from '../core/layout.ts';
+import { type Layout, layerFile, layerRecordFile } from '../core/layout.ts';
 import { listStoredLayers } from '../layers/list-layers.ts';
 import { findLayerDamage } from '../layers/verify-layer.ts';
 import { toNearNames } from './near-names.ts';
@@ -54,7 +54,9 @@ export async function verifyStore(
   const isMeant = (hits: readonly AffectedRevision[]) =>
     names === undefined || hits.some(({ stack }) => names.has(stack));
   const used = [...survey.layerUsers].flatMap(([id, users]) => (isMeant(users) ? [id] : []));
-  const ids = names === undefined ? new Set([...listStoredLayers(layout), ...used]) : new Set(used);
+  // A file without a record is what an interrupted import or collection left: it counts as not there.
+  const whole = listStoredLayers(layout).filter((id) => existsSync(layerRecordFile(layout, id)));
+  const ids = new Set(names === undefined ? [...whole, ...used] : used);
   const { broken, bytes } = await readLayers(layout, ids, options);
   const damage =
     broken.length + survey.damage.length === 0 ? [] : await confirm(layout, survey, broken);

@@ -78,6 +78,12 @@ export function retireTaskDir(places: TaskPlaces): string | undefined {
   }
 }
 
+/** Takes back a record that nothing has come of. */
+export function dropRecord(places: TaskPlaces): void {
+  const retired = retireTaskDir(places);
+  if (retired !== undefined) rmSync(retired, { recursive: true, force: true });
+}
+
 /** Replaces a task's record in one step. */
 export function replaceRecord(places: TaskPlaces, record: TaskRecord): void {
   const next = `${places.recordFile}.next`;

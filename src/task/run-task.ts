@@ -4,6 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { LayoutOptions } from '../core/layout.ts';
 import type { TaskInput } from '../spec/task-input.ts';
+import { isImageStored } from '../stacks/image-files.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { ownIdentity } from '../sys/processes.ts';
 import { startTimer } from './deadline-timer.ts';
@@ -14,7 +15,13 @@ import { type Installation, openInstallation } from './installation.ts';
 import { type OutputSink, toOutputSink } from './output-sink.ts';
 import { PhaseClock } from './phase-clock.ts';
 import { planTask, type TaskPlan } from './plan-task.ts';
-import { createRecord, RECORD_VERSION, replaceRecord, type TaskRecord } from './record.ts';
+import {
+  createRecord,
+  dropRecord,
+  RECORD_VERSION,
+  replaceRecord,
+  type TaskRecord,
+} from './record.ts';
 import { type Removal, removeTask } from './remove-task.ts';
 import type { TaskResult } from './result.ts';
 import { TaskStopper } from './stop-task.ts';
@@ -85,6 +92,19 @@ export async function runTaskAndLeave(
   if (isAborted(options)) {
     throw new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'run task: aborted before it began');
   }
+  const { layout } = installation;
+  let recorded = await planRecorded(installation, input);
+  // Collected before the record could keep it: what the stack's name means has changed, then.
+  if (!isImageStored(layout, recorded.record.image)) {
+    dropRecord(recorded.plan.places);
+    recorded = await planRecorded(installation, input);
+  }
+  return await runRecorded({ installation, options, clock, ...recorded });
+}
+
+type RecordedPlan = Pick<RunContext, 'plan' | 'record' | 'startedAt'>;
+
+async function planRecorded(installation: Installation, input: TaskInput): Promise<RecordedPlan> {
   const plan = await planTask(installation, input);
   const startedAt = new Date();
   const record = toRecord(plan, startedAt);
@@ -95,7 +115,7 @@ export async function runTaskAndLeave(
     const code = full ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_SYSTEM';
     throw toStackshimError(error, code, `create task ${plan.places.id}`);
   }
-  return await runRecorded({ installation, plan, record, options, clock, startedAt });
+  return { plan, record, startedAt };
 }
 
 interface RunContext {

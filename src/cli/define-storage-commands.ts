@@ -1,0 +1,39 @@
+/** `verify`, `gc` and `df`, as commander takes them. What carries them out is loaded when it is called for. */
+import type { Command } from 'commander';
+import type { CollectCommandOptions } from './free-space.ts';
+
+interface JsonOption {
+  readonly json?: boolean;
+}
+
+const JSON_FLAG = ['--json', 'print JSON'] as const;
+
+export function defineStorageCommands(program: Command): void {
+  program
+    .command('verify')
+    .description('read everything that is stored and name what is damaged')
+    .argument('[name...]', 'only what these stacks need')
+    .option(...JSON_FLAG)
+    .action(async (names: readonly string[], options: JsonOption) => {
+      const { verifyStored } = await import('./verify-stored.ts');
+      process.exitCode = await verifyStored(names, options);
+    });
+  program
+    .command('gc')
+    .description('free what no revision, task or build needs')
+    .option('--keep-revisions <n>', 'remove revisions older than the current one and the newest N')
+    .option('--dry-run', 'only tell what would go')
+    .option(...JSON_FLAG)
+    .action(async (options: CollectCommandOptions) => {
+      const { freeSpace } = await import('./free-space.ts');
+      process.exitCode = await freeSpace(options);
+    });
+  program
+    .command('df')
+    .description('tell what stacks, builds and tasks take on disk')
+    .option(...JSON_FLAG)
+    .action(async (options: JsonOption) => {
+      const { showDiskUsage } = await import('./show-disk-usage.ts');
+      await showDiskUsage(options);
+    });
+}

@@ -1,0 +1,55 @@
+/** `stackshim gc`: frees what nothing needs, and tells what went. */
+import { StackshimError } from '../core/errors.ts';
+import { type Collection, collectGarbage } from '../images/collect-garbage.ts';
+import { openInstallation } from '../task/installation.ts';
+import { formatBytes } from './format-quantities.ts';
+import { print, printJson } from './print.ts';
+import { reportError } from './report-error.ts';
+import { requireRoot } from './require-root.ts';
+
+export interface CollectCommandOptions {
+  readonly json?: boolean;
+  readonly dryRun?: boolean;
+  readonly keepRevisions?: string;
+}
+
+/** Resolves to the exit status: 1 when damage kept it from looking through everything. */
+export async function freeSpace(options: CollectCommandOptions): Promise<number> {
+  const keepRevisions = parseKept(options.keepRevisions);
+  requireRoot('collect garbage');
+  const collection = await collectGarbage(openInstallation(), {
+    dryRun: options.dryRun === true,
+    ...(keepRevisions === undefined ? {} : { keepRevisions }),
+  });
+  if (options.json) await printJson(collection);
+  else {
+    await print(format(collection));
+    collection.obstacles.forEach(reportError);
+  }
+  return collection.obstacles.length === 0 ? 0 : 1;
+}
+
+function parseKept(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `read --keep-revisions ${JSON.stringify(text)}: not a whole number`,
+    {
+      hint: 'how many of the newest revisions of each stack stay',
+      details: { field: 'keepRevisions' },
+    },
+  );
+}
+
+function format({ dryRun, revisions, images, layers, files, freedBytes, builder }: Collection) {
+  const gone = [
+    ...revisions.map(({ stack, revision }) => `revision ${stack}@rev:${revision}\n`),
+    ...images.map((digest) => `image ${digest}\n`),
+    ...layers.map(({ id, sizeBytes }) => `layer ${id} ${formatBytes(sizeBytes)}\n`),
+    ...files.map((path) => `file ${path}\n`),
+  ];
+  const busy = builder === 'busy' ? '; a build is going on: its storage stays as it is' : '';
+  const verb = dryRun ? 'would free' : 'freed';
+  return `${gone.join('')}${verb} ${formatBytes(freedBytes)}${busy}\n`;
+}

@@ -1,0 +1,37 @@
+/** `stackshim df`: what there is on disk, and for what. */
+import { type DiskUsage, measureDiskUsage } from '../images/disk-usage.ts';
+import { openInstallation } from '../task/installation.ts';
+import { formatBytes } from './format-quantities.ts';
+import { formatTable } from './format-table.ts';
+import { print, printJson } from './print.ts';
+import { requireRoot } from './require-root.ts';
+
+export async function showDiskUsage(options: { readonly json?: boolean }): Promise<void> {
+  requireRoot('measure disk usage');
+  const usage = await measureDiskUsage(openInstallation());
+  await (options.json ? printJson(usage) : print(format(usage)));
+}
+
+function format(usage: DiskUsage): string {
+  const stacks = formatTable(
+    ['STACK', 'REVISIONS', 'OWN', 'OF OLD REVISIONS', 'SHARED'],
+    usage.stacks.map(({ name, revisions, ownBytes, historyBytes, sharedBytes }) => [
+      name,
+      String(revisions),
+      ...[ownBytes, historyBytes, sharedBytes].map(formatBytes),
+    ]),
+  );
+  const totals = formatTable(
+    ['TOTAL', 'SIZE'],
+    [
+      [`${usage.layers.count} layers`, formatBytes(usage.layers.bytes)],
+      [`${usage.images.count} images`, formatBytes(usage.images.bytes)],
+      ['builder', formatBytes(usage.builderBytes)],
+      ['tasks', formatBytes(usage.scratchBytes)],
+      ['being written', formatBytes(usage.tmpBytes)],
+      ['gc would free', formatBytes(usage.reclaimableBytes)],
+      ['free on disk', formatBytes(usage.freeBytes)],
+    ],
+  );
+  return `${stacks}\n${totals}`;
+}

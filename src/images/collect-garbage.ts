@@ -1,0 +1,182 @@
+/** Frees what no revision, task, import or build needs, while all of them go on. */
+import { type ErrorJson, StackshimError } from '../core/errors.ts';
+import type { ImageDigest, LayerId, StackName } from '../core/ids.ts';
+import { type Layout, runtimeVersionsDir } from '../core/layout.ts';
+import {
+  detachUnneededLayers,
+  findUnneededLayers,
+  removeLayers,
+  type StoredLayer,
+} from '../layers/collect-layers.ts';
+import { clearStaleTmp, findStaleFiles } from '../layers/stale-files.ts';
+import { whileNothingIsPinned } from '../layers/store-lease.ts';
+import { clearStaleVersions } from '../runtime/runtime-version.ts';
+import { chooseRevisions } from '../stacks/choose-revisions.ts';
+import { collectImages, restoreImages } from '../stacks/collect-images.ts';
+import { imageFile } from '../stacks/image-files.ts';
+import { listStoredImages } from '../stacks/list-stored.ts';
+import { unlinkRevisions } from '../stacks/remove-revisions.ts';
+import type { Revision } from '../stacks/revisions.ts';
+import { withStacksLock } from '../stacks/stacks-lock.ts';
+import { type StoreSurvey, surveyStore } from '../stacks/survey-store.ts';
+import { measureTree } from '../sys/measure-tree.ts';
+import type { Installation } from '../task/installation.ts';
+import { readTaskImages } from '../task/task-images.ts';
+import { type BuilderCollection, collectBuilder } from './collect-builder.ts';
+
+export interface CollectOptions {
+  /** How many of a stack's newest revisions stay, besides the current one. Default: all. */
+  readonly keepRevisions?: number;
+  /** Only find out what would go. */
+  readonly dryRun?: boolean;
+}
+
+export interface Collection {
+  readonly dryRun: boolean;
+  readonly revisions: readonly { readonly stack: StackName; readonly revision: number }[];
+  readonly images: readonly ImageDigest[];
+  readonly layers: readonly StoredLayer[];
+  /** What processes died over: paths below the root folder. */
+  readonly files: readonly string[];
+  readonly builder: BuilderCollection;
+  /** Bytes of the layers and files. */
+  readonly freedBytes: number;
+  /** Damage because of which things stayed that may be garbage. */
+  readonly obstacles: readonly ErrorJson[];
+}
+
+/**
+ * Marks what is needed and removes the rest: old revisions (with `keepRevisions`) and those that never became current,
+ * images that no revision, task record or lease names, the layers that only those had, mounts of such layers, what dead
+ * processes left half written, and what the builder keeps for bases that are gone. A second call finds nothing to do;
+ * killed half way, the next call goes on. Tasks are never made to wait; imports and builds for as long as it unlinks.
+ * Where damage hides what is needed, whatever it may need stays. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_SYSTEM.
+ */
+export async function collectGarbage(
+  installation: Installation,
+  options: CollectOptions = {},
+): Promise<Collection> {
+  const { layout, system } = installation;
+  const { dryRun = false } = options;
+  const stale = findStaleFiles(layout);
+  const sizes = await Promise.all(stale.map(measureTree));
+  const left = new Set(dryRun ? [] : await clearStaleTmp(layout));
+  const files = stale.filter((path) => !left.has(path));
+  const swept = await whileNothingIsPinned(layout, system, (pinned) =>
+    sweep(installation, pinned, options),
+  );
+  if (!dryRun) clearStaleVersions(runtimeVersionsDir(layout));
+  const builder = await collectBuilder(layout, system, { dryRun });
+  const freed = [...swept.layers.map(({ sizeBytes }) => sizeBytes), ...sizes];
+  const freedBytes = freed.reduce((sum, bytes) => sum + bytes, 0);
+  return { dryRun, ...swept, files, builder, freedBytes };
+}
+
+type Swept = Pick<Collection, 'revisions' | 'images' | 'layers' | 'obstacles'>;
+
+/** Nothing can be pinned meanwhile; tasks may begin at any moment. */
+async function sweep(
+  installation: Installation,
+  pinned: ReadonlySet<string>,
+  options: CollectOptions,
+): Promise<Swept> {
+  const { layout, system } = installation;
+  const { dryRun = false, keepRevisions } = options;
+  if (!dryRun) restoreImages(layout);
+  const tasks = readTaskImages(layout);
+  const isInUse = (image: ImageDigest) => pinned.has(image) || tasks.images.has(image);
+  const { survey, gone } = await withStacksLock(
+    layout,
+    async () => {
+      const found = surveyStore(layout);
+      const chosen = chooseRevisions(found, { keep: keepRevisions, isInUse });
+      if (!dryRun) await removeRevisions(layout, chosen);
+      return { survey: found, gone: chosen };
+    },
+    { system },
+  );
+  const kept = new Set(
+    survey.revisions.filter((one) => !gone.includes(one)).map(({ image }) => image),
+  );
+  const isNeeded = (image: ImageDigest) => kept.has(image) || isInUse(image);
+  const obstacles = [...findObstacles(layout, survey, tasks.images), ...tasks.errors];
+  const revisions = gone.map(({ stack, revision }) => ({ stack, revision }));
+  const result = { revisions, obstacles: obstacles.map((error) => error.toJSON()) };
+  if (obstacles.length > 0) return { ...result, images: [], layers: [] };
+  const unneeded = listStoredImages(layout).filter((image) => !isNeeded(image));
+  const images = dryRun
+    ? unneeded
+    : await collectImages(layout, unneeded, () => isNamedByTask(layout));
+  const layers = await sweepLayers(installation, toNeededLayers(survey, images, pinned), dryRun);
+  return { ...result, images, layers };
+}
+
+async function removeRevisions(layout: Layout, chosen: readonly Revision[]): Promise<void> {
+  for (const stack of new Set(chosen.map((one) => one.stack))) {
+    const numbers = chosen.filter((one) => one.stack === stack).map(({ revision }) => revision);
+    await unlinkRevisions(
+      layout,
+      stack,
+      numbers.sort((a, b) => a - b),
+    );
+  }
+}
+
+/** Damage that hides which image, or which layers, something needs. */
+function findObstacles(
+  layout: Layout,
+  survey: StoreSurvey,
+  ofTasks: ReadonlySet<ImageDigest>,
+): readonly StackshimError[] {
+  const errors = survey.damage
+    .filter(({ kind, hits }) => kind === 'current' || kind === 'revision' || hits.length > 0)
+    .map(({ error }) => error);
+  for (const image of ofTasks) {
+    // What a revision needs as well is among the damage already.
+    if (survey.images.has(image) || survey.imageUsers.has(image)) continue;
+    errors.push(toUnreadable(layout, image));
+  }
+  if (survey.generation === undefined && survey.generations > 0 && errors.length === 0) {
+    const message = 'collect garbage: there are generations, but none is current';
+    errors.push(new StackshimError('ERR_STACKSHIM_STACK_CORRUPT', message));
+  }
+  return errors;
+}
+
+function toUnreadable(layout: Layout, image: ImageDigest): StackshimError {
+  const path = imageFile(layout, image);
+  return new StackshimError(
+    'ERR_STACKSHIM_IMAGE_CORRUPT',
+    `read image file ${path}: a task has this image`,
+    { details: { path }, hint: 'end that task: stackshim ps lists them' },
+  );
+}
+
+/** A task whose record cannot be read may have any image. */
+function isNamedByTask(layout: Layout): (image: ImageDigest) => boolean {
+  const { images, errors } = readTaskImages(layout);
+  return (image) => errors.length > 0 || images.has(image);
+}
+
+function toNeededLayers(
+  survey: StoreSurvey,
+  gone: readonly ImageDigest[],
+  pinned: ReadonlySet<string>,
+): (id: LayerId) => boolean {
+  const collected = new Set(gone);
+  const kept = [...survey.images.values()].filter(({ digest }) => !collected.has(digest));
+  const needed = new Set(kept.flatMap(({ layers }) => layers));
+  return (id) => needed.has(id) || pinned.has(id);
+}
+
+async function sweepLayers(
+  { layout, system }: Installation,
+  isNeeded: (id: LayerId) => boolean,
+  dryRun: boolean,
+): Promise<readonly StoredLayer[]> {
+  const layers = findUnneededLayers(layout, isNeeded);
+  if (dryRun) return layers;
+  await removeLayers(layout, layers);
+  detachUnneededLayers(system, layout, isNeeded);
+  return layers;
+}

@@ -1,0 +1,28 @@
+/** Which layers there are on disk, whole or not. */
+import { readdirSync } from 'node:fs';
+import { errnoCodeOf } from '../core/errors.ts';
+import { isLayerId, type LayerId } from '../core/ids.ts';
+import { type Layout, layersDir, mountedLayersDir } from '../core/layout.ts';
+
+const FILE = /^([0-9a-f]{64})\.(?:erofs|json)$/;
+const MOUNTED = /^([0-9a-f]{64})(?:\.lock)?$/;
+
+/** Ids of the layers that have a file or a record, in order. */
+export const listStoredLayers = (layout: Layout): readonly LayerId[] =>
+  listIds(layersDir(layout), FILE);
+
+/** Ids of the layers that have a folder to be mounted on, in order. */
+export const listMountedLayers = (layout: Layout): readonly LayerId[] =>
+  listIds(mountedLayersDir(layout), MOUNTED);
+
+function listIds(folder: string, pattern: RegExp): readonly LayerId[] {
+  let names: readonly string[];
+  try {
+    names = readdirSync(folder);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+  const ids = names.map((name) => pattern.exec(name)?.[1] ?? '').filter(isLayerId);
+  return [...new Set(ids)].sort();
+}

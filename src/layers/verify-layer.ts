@@ -1,0 +1,76 @@
+/** Reads a stored layer from end to end and holds it against its name and its record. */
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+import type { LayerId } from '../core/ids.ts';
+import { type Layout, layerFile, layerRecordFile } from '../core/layout.ts';
+import { readLayerRecord, toCorruptLayer } from './layer-record.ts';
+
+const CHUNK_BYTES = 1 << 20;
+
+export interface VerifyLayerOptions {
+  /** Called with the bytes that were read since the last call. */
+  readonly onBytes?: (bytes: number) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * What is wrong with the layer: ERR_STACKSHIM_LAYER_CORRUPT with `details.path` of the damaged file; undefined for a sound
+ * one. Memory does not grow with the layer. Throws what an aborted `signal` gives as its reason.
+ */
+export async function findLayerDamage(
+  layout: Layout,
+  id: LayerId,
+  options: VerifyLayerOptions = {},
+): Promise<StackshimError | undefined> {
+  const path = layerFile(layout, id);
+  try {
+    const { sizeBytes } = readLayerRecord(layout, id);
+    const actual = await hashFile(path, options);
+    if (actual.bytes !== sizeBytes) {
+      return toCorruptLayer(path, `${actual.bytes} bytes instead of ${sizeBytes}`);
+    }
+    if (actual.hex === id) return undefined;
+    return toCorruptLayer(path, `its content has sha256 ${actual.hex}`);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    if (error instanceof StackshimError) return error;
+    return toCorruptLayer(
+      path,
+      errnoCodeOf(error) === 'ENOENT' ? 'missing' : messageOf(error),
+      error,
+    );
+  }
+}
+
+/** The files of a layer, its record last: without one a layer counts as not there. */
+export const layerFiles = (layout: Layout, id: LayerId): readonly string[] => [
+  layerFile(layout, id),
+  layerRecordFile(layout, id),
+];
+
+async function hashFile(
+  path: string,
+  { onBytes, signal }: VerifyLayerOptions,
+): Promise<{ readonly hex: string; readonly bytes: number }> {
+  // O_NONBLOCK: a FIFO under this name must fail the check below, not hang the open.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const file = await open(path, flags);
+  try {
+    if (!(await file.stat()).isFile()) throw new Error('not a regular file');
+    const hash = createHash('sha256');
+    const chunk = Buffer.alloc(CHUNK_BYTES);
+    let bytes = 0;
+    for (;;) {
+      signal?.throwIfAborted();
+      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, bytes);
+      if (bytesRead === 0) return { hex: hash.digest('hex'), bytes };
+      hash.update(chunk.subarray(0, bytesRead));
+      bytes += bytesRead;
+      onBytes?.(bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}

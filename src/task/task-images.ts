@@ -1,0 +1,28 @@
+/** The images that tasks have, as their records tell: what collection must leave. */
+import { StackshimError } from '../core/errors.ts';
+import type { ImageDigest } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { listTaskIds, readRecord } from './read-record.ts';
+
+export interface TaskImages {
+  /** Of every task: living, kept, or waiting to be reaped. */
+  readonly images: ReadonlySet<ImageDigest>;
+  /** Records that cannot be read: their tasks may have any image. */
+  readonly errors: readonly StackshimError[];
+}
+
+/** Reads every task's record, and blocks while it does. */
+export function readTaskImages(layout: Layout): TaskImages {
+  const images = new Set<ImageDigest>();
+  const errors: StackshimError[] = [];
+  for (const id of listTaskIds(layout)) {
+    try {
+      const record = readRecord(layout, id);
+      if (record !== undefined) images.add(record.image);
+    } catch (error) {
+      if (!(error instanceof StackshimError)) throw error;
+      errors.push(error);
+    }
+  }
+  return { images, errors };
+}
