@@ -59,13 +59,16 @@ function planRollback(
 ): StackMove {
   const from = revisionIn(current, stack);
   if (from === undefined) throw toNothing(stack, 'no such stack');
-  if (to === undefined) return { stack, from, to: findEarlier(layout, stack, from) };
+  if (to === undefined) return { stack, from, to: findEarlierRevision(layout, stack, from) };
   requireProven(layout, requireRevision(layout, stack, to));
   return { stack, from, to };
 }
 
-/** The newest stored revision below `from` that any generation names. */
-function findEarlier(layout: Layout, stack: StackName, from: number): number {
+/**
+ * The stored revision below `from` that was current last. Blocks.
+ * Throws ERR_STACKSHIM_STACK_NOT_FOUND when there is none.
+ */
+export function findEarlierRevision(layout: Layout, stack: StackName, from: number): number {
   for (const number of readGenerationNumbers(layout).reverse()) {
     const revision = revisionIn(readGeneration(layout, number), stack);
     if (revision === undefined || revision >= from) continue;
@@ -94,7 +97,7 @@ export function requireProven(layout: Layout, revision: Revision): void {
 }
 
 function toNothing(stack: StackName, reason: string): StackshimError {
-  return new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', `roll back ${stack}: ${reason}`, {
+  return new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', `go back with ${stack}: ${reason}`, {
     hint: `stackshim stack history ${stack} lists the revisions`,
     details: { stack },
   });
