@@ -2,12 +2,11 @@
 import { StackshimError } from '../core/errors.ts';
 import { layoutFrom } from '../core/layout.ts';
 import { buildStack } from '../images/build-stack.ts';
-import type { SmokeRunner } from '../images/smoke.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
-import { runTask } from '../task/run-task.ts';
 import { openBuildProgress } from './build-progress-view.ts';
 import { print, printJson } from './print.ts';
 import { requireRoot } from './require-root.ts';
+import { runSmokeTask } from './run-smoke-task.ts';
 import { listenForStops } from './stop-signals.ts';
 
 export interface BuildCommandOptions {
@@ -42,12 +41,6 @@ export async function buildStackFrom(
     stops.close();
   }
 }
-
-const runSmokeTask: SmokeRunner = (revision, command, { timeoutMs, signal }) =>
-  runTask(
-    { stack: `${revision.stack}@rev:${revision.revision}`, command, timeout: timeoutMs },
-    signal === undefined ? {} : { signal },
-  );
 
 /** What the failed program said: the error itself has room for its last line only. */
 function reportOutput({ code, details }: StackshimError): void {

@@ -1,6 +1,7 @@
 /** The `stack` commands, as commander takes them. What carries them out is loaded when it is called for. */
 import type { Command } from 'commander';
 import type { BuildCommandOptions } from './build-stack-command.ts';
+import { defineStackChangeCommands } from './define-stack-change-commands.ts';
 
 interface JsonOption {
   readonly json?: boolean;
@@ -37,4 +38,5 @@ export function defineStackCommands(program: Command): void {
       const { showOneStack } = await import('./show-stacks.ts');
       await showOneStack(name, options);
     });
+  defineStackChangeCommands(stack);
 }

@@ -13,7 +13,7 @@ const NOT_FOUND = 127;
 const TIMED_OUT = 124;
 const KILLED = 128 + constants.signals.SIGKILL;
 
-const statusOfKind: Readonly<Record<ErrorKind, number>> = {
+const statuses: Readonly<Record<ErrorKind, number>> = {
   invalid: USAGE_ERROR,
   not_found: 3,
   conflict: 4,
@@ -25,7 +25,7 @@ const statusOfKind: Readonly<Record<ErrorKind, number>> = {
 };
 
 /** For every command but `run`. */
-export const statusOfError = (error: StackshimError): number => statusOfKind[error.kind];
+export const statusOfError = (error: Pick<StackshimError, 'kind'>): number => statuses[error.kind];
 
 /** @param stopSignal The signal that made `run` cancel the task. */
 export function statusOfResult(result: TaskResult, stopSignal: NodeJS.Signals | undefined): number {

@@ -1,11 +1,15 @@
 /** `stackshim stack ls` and `stack show`: what there is to run tasks in. */
-import { StackshimError } from '../core/errors.ts';
-import { isStackName } from '../core/ids.ts';
 import { layoutFrom } from '../core/layout.ts';
-import { listStacks, type StackDetails, showStack } from '../stacks/list-stacks.ts';
+import {
+  listStacks,
+  type StackDetails,
+  type StackSummary,
+  showStack,
+} from '../stacks/list-stacks.ts';
 import { formatAge, formatBytes } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
 import { print, printJson } from './print.ts';
+import { toStackName } from './stack-arguments.ts';
 
 interface ShowOptions {
   readonly json?: boolean;
@@ -24,24 +28,24 @@ export async function showStacks(options: ShowOptions): Promise<void> {
     formatAge(now - Date.parse(stack.createdAt)),
     formatBytes(stack.ownBytes),
     formatBytes(stack.sharedBytes),
+    toState(stack),
     stack.description ?? '',
   ]);
-  const header = ['NAME', 'REVISION', 'IMAGE', 'AGE', 'OWN', 'SHARED', 'DESCRIPTION'];
+  const header = ['NAME', 'REVISION', 'IMAGE', 'AGE', 'OWN', 'SHARED', 'STATE', 'DESCRIPTION'];
   return await print(formatTable(header, rows));
 }
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID for what cannot be a stack's name, and as `showStack`. */
 export async function showOneStack(name: string, options: ShowOptions): Promise<void> {
-  if (!isStackName(name)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `show stack ${JSON.stringify(name)}: not a name of lower-case letters, digits, ".", "_" and "-"`,
-      { hint: 'stackshim stack ls lists the stacks', details: { field: 'name' } },
-    );
-  }
-  const stack = await showStack(layoutFrom({}, process.env), name);
+  const stack = await showStack(layoutFrom({}, process.env), toStackName('show stack', name));
   return await (options.json ? printJson(stack) : print(formatStack(stack)));
 }
+
+/** What a user of the stack should know: nothing when all is well. */
+const toState = ({ behind, eol }: StackSummary) =>
+  [behind === null ? '' : `behind ${behind}`, eol === null ? '' : `eol ${eol}`]
+    .filter((note) => note !== '')
+    .join(', ');
 
 function formatStack(stack: StackDetails): string {
   const { config, source } = stack;
@@ -53,6 +57,9 @@ function formatStack(stack: StackDetails): string {
       ['description', stack.description ?? '-'],
       ['created', stack.createdAt],
       ['source', source.kind === 'build' ? source.directory : source.reference],
+      ['base', stack.base ?? '-'],
+      ['behind', stack.behind === null ? 'no' : `${stack.behind} has a newer revision`],
+      ['end of fixes', stack.eol ?? '-'],
       ['architecture', stack.architecture],
       ['entrypoint', toWords(config.entrypoint)],
       ['command', toWords(config.cmd)],

@@ -1,0 +1,126 @@
+/** The `stack` commands that follow a stack through its revisions. What carries them out is loaded when it is called for. */
+import { type Command, Option } from 'commander';
+import type { UpdateCommandOptions } from './update-stacks-command.ts';
+
+interface JsonOption {
+  readonly json?: boolean;
+}
+
+const JSON_FLAG = ['--json', 'print JSON'] as const;
+const NAME = ['<name>', 'name of a stack'] as const;
+
+/** Adds them to the command `stack`. */
+export function defineStackChangeCommands(stack: Command): void {
+  defineLooks(stack);
+  defineMoves(stack);
+  defineReleases(stack);
+}
+
+function defineLooks(stack: Command): void {
+  stack
+    .command('history')
+    .description('list the revisions of a stack, newest first')
+    .argument(...NAME)
+    .option(...JSON_FLAG)
+    .action(async (name: string, options: JsonOption) => {
+      const { showHistory } = await import('./show-stack-history.ts');
+      await showHistory(name, options);
+    });
+  stack
+    .command('diff')
+    .description('tell which packages and files differ between two revisions')
+    .argument(...NAME)
+    .argument('[a]', 'revision to start from (default: the one before)')
+    .argument('[b]', 'revision to end at (default: the current one)')
+    .option('--files', 'name every file')
+    .option(...JSON_FLAG)
+    .action(
+      async (
+        name: string,
+        from: string | undefined,
+        to: string | undefined,
+        options: JsonOption & { readonly files?: boolean },
+      ) => {
+        const { showDiff } = await import('./show-stack-diff.ts');
+        await showDiff(name, { ...options, from, to });
+      },
+    );
+  stack
+    .command('graph')
+    .description('draw the tree of bases and stacks, with what each adds')
+    .addOption(
+      new Option('--format <format>', 'what to write')
+        .choices(['dot', 'svg', 'json'])
+        .default('dot'),
+    )
+    .action(async (options: { readonly format: 'dot' | 'svg' | 'json' }) => {
+      const { showGraph } = await import('./show-stack-graph.ts');
+      await showGraph(options);
+    });
+}
+
+function defineMoves(stack: Command): void {
+  stack
+    .command('rollback')
+    .description('make an earlier revision current again')
+    .argument(...NAME)
+    .option('--to <n>', 'revision (default: the one that was current before)')
+    .option(...JSON_FLAG)
+    .action(async (name: string, options: JsonOption & { readonly to?: string }) => {
+      const { rollBack } = await import('./move-stacks.ts');
+      await rollBack(name, options);
+    });
+  stack
+    .command('update')
+    .description('build stacks again from their folders')
+    .argument('[name...]', 'names of stacks')
+    .option('--all', 'every stack, bases first')
+    .option('--dependents', 'also what stands on the named stacks')
+    .option('--from <dir>', "the stack's folder, where it is not the one it was built from")
+    .option('--keep <k>', 'remove all but the newest K revisions of each')
+    .option(...JSON_FLAG)
+    .action(async (names: readonly string[], options: UpdateCommandOptions) => {
+      const { updateNamed } = await import('./update-stacks-command.ts');
+      await updateNamed(names, options);
+    });
+  stack
+    .command('rm')
+    .description('remove stacks that no task uses and nothing stands on, with all revisions')
+    .argument('<name...>', 'names of stacks')
+    .option(...JSON_FLAG)
+    .action(async (names: readonly string[], options: JsonOption) => {
+      const { remove } = await import('./move-stacks.ts');
+      await remove(names, options);
+    });
+}
+
+function defineReleases(stack: Command): void {
+  const release = stack.command('release').description('move sets of stacks, all or none');
+  release
+    .command('apply')
+    .description('move every stack of a file at once: {"stacks": {"ruby-3.3": 4}}')
+    .argument('<file>', 'names with revisions or image digests, as JSON')
+    .option(...JSON_FLAG)
+    .action(async (file: string, options: JsonOption) => {
+      const { applyReleaseFile } = await import('./move-stacks.ts');
+      await applyReleaseFile(file, options);
+    });
+  release
+    .command('rollback')
+    .description('give all stacks the revisions they had before the last change')
+    .option('--to <n>', 'the revisions of generation N')
+    .option(...JSON_FLAG)
+    .action(async (options: JsonOption & { readonly to?: string }) => {
+      const { rollBackRelease } = await import('./move-stacks.ts');
+      await rollBackRelease(options);
+    });
+  release
+    .command('ls')
+    .description('list generations, newest first')
+    .option('--limit <n>', 'how many', '20')
+    .option(...JSON_FLAG)
+    .action(async (options: JsonOption & { readonly limit: string }) => {
+      const { showReleases } = await import('./show-stack-history.ts');
+      await showReleases(options);
+    });
+}

@@ -1,0 +1,106 @@
+/** `stackshim stack rollback`, `rm` and `release`: stacks move to other revisions, or go. */
+import { readFile, stat } from 'node:fs/promises';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { layoutFrom } from '../core/layout.ts';
+import { removeStacks } from '../images/remove-stacks.ts';
+import {
+  applyRelease,
+  parseRelease,
+  type ReleaseResult,
+  rollbackRelease,
+} from '../stacks/release.ts';
+import { rollbackStack, type StackMove } from '../stacks/rollback.ts';
+import { linuxSystem } from '../sys/linux-system.ts';
+import { print, printJson } from './print.ts';
+import { requireRoot } from './require-root.ts';
+import { toPositive, toStackName } from './stack-arguments.ts';
+
+interface MoveOptions {
+  readonly to?: string;
+  readonly json?: boolean;
+}
+
+const MAX_RELEASE_BYTES = 1024 * 1024;
+
+export async function rollBack(name: string, options: MoveOptions): Promise<void> {
+  const stack = toStackName('roll back', name);
+  const to = options.to === undefined ? {} : { to: toPositive('--to', options.to) };
+  requireRoot('roll back stack');
+  const layout = layoutFrom({}, process.env);
+  const move = await rollbackStack(layout, linuxSystem, { stack, now: new Date(), ...to });
+  return await (options.json ? printJson(move) : print(formatMove(move)));
+}
+
+export async function remove(
+  names: readonly string[],
+  options: { readonly json?: boolean },
+): Promise<void> {
+  const stacks = names.map((name) => toStackName('remove', name));
+  requireRoot('remove stack');
+  const layout = layoutFrom({}, process.env);
+  const removed = await removeStacks(layout, linuxSystem, { names: stacks, now: new Date() });
+  if (options.json) return await printJson(removed);
+  const lines = removed.map(
+    ({ stack, revisions }) => `${stack}: removed, revisions ${revisions.join(', ')}\n`,
+  );
+  return await print(lines.join(''));
+}
+
+export async function applyReleaseFile(
+  file: string,
+  options: { readonly json?: boolean },
+): Promise<void> {
+  const release = parseRelease(await readReleaseFile(file), file);
+  requireRoot('apply release');
+  const result = await applyRelease(layoutFrom({}, process.env), linuxSystem, {
+    release,
+    label: file,
+    now: new Date(),
+  });
+  await printResult(result, options);
+}
+
+export async function rollBackRelease(options: MoveOptions): Promise<void> {
+  const to = options.to === undefined ? {} : { to: toPositive('--to', options.to) };
+  requireRoot('roll back release');
+  const layout = layoutFrom({}, process.env);
+  await printResult(
+    await rollbackRelease(layout, linuxSystem, { now: new Date(), ...to }),
+    options,
+  );
+}
+
+async function printResult(
+  result: ReleaseResult,
+  options: { readonly json?: boolean },
+): Promise<void> {
+  if (options.json) return await printJson(result);
+  const count = result.moves.length;
+  await print(
+    `${result.moves.map(formatMove).join('')}generation ${result.generation}: ${count} stack${count === 1 ? '' : 's'} moved\n`,
+  );
+}
+
+const formatMove = ({ stack, from, to }: StackMove) =>
+  `${stack}: ${from === null ? 'none' : `rev:${from}`} -> rev:${to}\n`;
+
+async function readReleaseFile(file: string): Promise<string> {
+  try {
+    const stats = await stat(file);
+    if (!stats.isFile() || stats.size > MAX_RELEASE_BYTES) {
+      throw new StackshimError(
+        'ERR_STACKSHIM_SPEC_INVALID',
+        `read release ${file}: not a file of at most ${MAX_RELEASE_BYTES} bytes`,
+        { details: { field: 'release' } },
+      );
+    }
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (error instanceof StackshimError) throw error;
+    throw new StackshimError(
+      'ERR_STACKSHIM_INPUT_NOT_FOUND',
+      `read release ${file}: ${errnoCodeOf(error) ?? 'failed'}`,
+      { details: { path: file }, cause: error },
+    );
+  }
+}

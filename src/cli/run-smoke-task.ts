@@ -1,0 +1,9 @@
+/** Smoke commands of the command line's builds and updates: real tasks of this installation. */
+import type { SmokeRunner } from '../images/smoke.ts';
+import { runTask } from '../task/run-task.ts';
+
+export const runSmokeTask: SmokeRunner = (revision, command, { timeoutMs, signal }) =>
+  runTask(
+    { stack: `${revision.stack}@rev:${revision.revision}`, command, timeout: timeoutMs },
+    signal === undefined ? {} : { signal },
+  );

@@ -1,0 +1,98 @@
+/** `stackshim stack update`: stacks are built again; what goes on is told on stderr, what came of each on stdout. */
+import { resolve } from 'node:path';
+import { StackshimError } from '../core/errors.ts';
+import type { StackName } from '../core/ids.ts';
+import { layoutFrom } from '../core/layout.ts';
+import { type StackUpdate, type UpdateReport, updateStacks } from '../images/update-stacks.ts';
+import { linuxSystem } from '../sys/linux-system.ts';
+import { openBuildProgress } from './build-progress-view.ts';
+import { statusOfError } from './exit-status.ts';
+import { formatTable } from './format-table.ts';
+import { print, printJson } from './print.ts';
+import { reportError } from './report-error.ts';
+import { requireRoot } from './require-root.ts';
+import { runSmokeTask } from './run-smoke-task.ts';
+import { toPositive, toStackName } from './stack-arguments.ts';
+import { listenForStops } from './stop-signals.ts';
+
+export interface UpdateCommandOptions {
+  readonly all?: boolean;
+  readonly dependents?: boolean;
+  readonly from?: string;
+  readonly keep?: string;
+  readonly json?: boolean;
+}
+
+/** Exit status 0 when none failed; of one stack that failed its error's, else 1. */
+export async function updateNamed(
+  words: readonly string[],
+  options: UpdateCommandOptions,
+): Promise<void> {
+  const names = toNames(words, options);
+  const keep = options.keep === undefined ? {} : { keep: toPositive('--keep', options.keep) };
+  requireRoot('update stacks');
+  const stops = listenForStops();
+  const view = openBuildProgress(process.stderr);
+  try {
+    const report = await updateStacks(layoutFrom({}, process.env), {
+      system: linuxSystem,
+      runSmoke: runSmokeTask,
+      signal: stops.signals.signal,
+      onProgress: view.onProgress,
+      onStack(stack, number, count) {
+        view.close();
+        process.stderr.write(`[${number}/${count}] ${stack}\n`);
+      },
+      ...keep,
+      ...(names === undefined ? {} : { names }),
+      ...(options.dependents ? { dependents: true } : {}),
+      ...(options.from === undefined ? {} : { from: resolve(options.from) }),
+    });
+    view.close();
+    await (options.json ? printJson(report) : print(formatReport(report)));
+    process.exitCode = tellFailures(report);
+  } finally {
+    view.close();
+    stops.close();
+  }
+}
+
+/** Undefined: all. */
+function toNames(
+  words: readonly string[],
+  options: UpdateCommandOptions,
+): readonly StackName[] | undefined {
+  if ((options.all === true) === words.length > 0) throw toUnclear();
+  return options.all ? undefined : [...new Set(words.map((word) => toStackName('update', word)))];
+}
+
+const toUnclear = () =>
+  new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'update stacks: name stacks or say --all', {
+    hint: 'stackshim stack update ruby-3.3, or stackshim stack update --all --keep 5',
+    details: { field: 'name' },
+  });
+
+function formatReport({ updates, behind }: UpdateReport): string {
+  const table = formatTable(
+    ['STACK', 'OUTCOME', 'BEFORE', 'NOW', 'REMOVED'],
+    updates.map(({ stack, status, before, revision, removedRevisions }) => [
+      stack,
+      status,
+      before === null ? '-' : String(before),
+      revision === null ? '-' : String(revision),
+      removedRevisions.join(', '),
+    ]),
+  );
+  const late = behind.map(
+    ({ stack, base }) => `${stack} is behind its base ${base}: stackshim stack update ${stack}\n`,
+  );
+  return `${table}${late.join('')}`;
+}
+
+function tellFailures({ updates }: UpdateReport): number {
+  const errors = updates.flatMap(({ error }: StackUpdate) => (error === null ? [] : [error]));
+  for (const error of errors) reportError(error);
+  const [only] = errors;
+  if (only === undefined) return 0;
+  return updates.length === 1 ? statusOfError(only) : 1;
+}
