@@ -1,0 +1,33 @@
+/** An image as an OCI config document (image-spec, config.md), which is also what docker reads. */
+import { createHash } from 'node:crypto';
+import { type Image, STACK_LABELS } from '../../stacks/image.ts';
+
+/** The first second of the year 10000: RFC 3339 has no later one. */
+const MAX_EPOCH = 253_402_300_800;
+
+/** The same image with the same DiffIDs gives the same text. */
+export function toOciConfig(image: Image, diffIds: readonly string[]): string {
+  const { env, entrypoint, cmd, workingDir, user, labels } = image.config;
+  const epoch = Number(labels[STACK_LABELS.epoch] ?? 0);
+  return JSON.stringify({
+    created: new Date(
+      Number.isSafeInteger(epoch) && epoch < MAX_EPOCH ? epoch * 1000 : 0,
+    ).toISOString(),
+    architecture: image.architecture,
+    os: 'linux',
+    config: {
+      ...(user === '' ? {} : { User: user }),
+      ...(env.length === 0 ? {} : { Env: env }),
+      ...(entrypoint.length === 0 ? {} : { Entrypoint: entrypoint }),
+      ...(cmd.length === 0 ? {} : { Cmd: cmd }),
+      ...(workingDir === '' ? {} : { WorkingDir: workingDir }),
+      ...(Object.keys(labels).length === 0 ? {} : { Labels: labels }),
+    },
+    rootfs: { type: 'layers', diff_ids: diffIds },
+    history: diffIds.map(() => ({ created_by: 'stackshim' })),
+  });
+}
+
+/** `sha256:<hex>` of a document. */
+export const toDigest = (document: string | Uint8Array): string =>
+  `sha256:${createHash('sha256').update(document).digest('hex')}`;

@@ -1,0 +1,189 @@
+/** Writes a folder as the tar of an OCI layer: a mounted layer, or the upper of an overlay. Deletions become `.wh.` names. */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { messageOf, StackshimError } from '../core/errors.ts';
+import { LAYER_LIMITS } from './archive-limits.ts';
+import { LAYER_POLICY, toInvalidArchive } from './archive-policy.ts';
+import { encodeTarEntry, TAR_TRAILER } from './encode-tar-entry.ts';
+import { parseEntryPath, toWhiteoutPath } from './entry-path.ts';
+import { findProgram } from './find-program.ts';
+import { paddingOf } from './parse-tar-header.ts';
+import { shiftCapability } from './shift-capability.ts';
+import { type ByteString, type EntrySink, NO_XATTRS, type TarEntry } from './tar-entry.ts';
+import { createTarParser } from './tar-parser.ts';
+
+export interface PackLayerOptions {
+  /** Host id of the files' id 0: what is subtracted from every owner. Default 0. */
+  readonly idBase?: number;
+  /** How many ids there are from `idBase` on. Default: all. */
+  readonly idCount?: number;
+  /** The layer hides all that lies below. */
+  readonly opaqueRoot?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const ALL_IDS = 0xffff_ffff;
+const MAX_STDERR_BYTES = 4096;
+const OVERLAY_XATTR = 'trusted.overlay.';
+const WHITEOUT_PREFIX = '.wh.';
+const OPAQUE_NAME = '.wh..wh..opq';
+/** Extended attributes of an overlay that say that a file's content or name is somewhere else. */
+const INCOMPLETE = ['metacopy', 'redirect'];
+
+const MARKER: TarEntry = {
+  kind: 'file',
+  path: '',
+  mode: 0o644,
+  uid: 0,
+  gid: 0,
+  mtime: { seconds: 0, nanoseconds: 0 },
+  size: 0,
+  linkTarget: '',
+  xattrs: NO_XATTRS,
+};
+
+/**
+ * The tar's bytes; equal folders give equal tars, whatever the version of the program that reads them. Names come in byte order,
+ * hard links, attributes and file capabilities are kept, sockets and devices are left out.
+ * Throws ERR_STACKSHIM_LAYER_INVALID for what no layer can say, ERR_STACKSHIM_SYSTEM when the folder cannot be read.
+ */
+export async function* packLayer(
+  folder: string,
+  options: PackLayerOptions = {},
+): AsyncGenerator<Buffer> {
+  const child = spawnTar(folder);
+  const ended = waitForChild(child, folder);
+  // Asked for below, later than it may come.
+  ended.catch(() => undefined);
+  const stop = () => child.kill('SIGKILL');
+  options.signal?.addEventListener('abort', stop, { once: true });
+  const packing = createPacking(options);
+  const parser = createTarParser(LAYER_POLICY, LAYER_LIMITS, packing.sink);
+  try {
+    for await (const chunk of child.stdout) {
+      parser.push(chunk as Buffer);
+      const ready = packing.take();
+      if (ready.length > 0) yield ready;
+    }
+    options.signal?.throwIfAborted();
+    await ended;
+    parser.end();
+    yield Buffer.concat([packing.take(), TAR_TRAILER]);
+  } finally {
+    options.signal?.removeEventListener('abort', stop);
+    stop();
+  }
+}
+
+type Child = ChildProcessByStdio<null, Readable, Readable>;
+
+function spawnTar(folder: string): Child {
+  const tar = findProgram('tar', { package: 'tar', path: process.env['PATH'] });
+  const args = [
+    ...['--create', '--file=-', '--format=pax', '--sort=name', '--numeric-owner'],
+    ...['--xattrs', '--xattrs-include=*', '--one-file-system', `--directory=${folder}`, '.'],
+  ];
+  return spawn(tar, args, { cwd: '/', env: { LC_ALL: 'C' }, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+function waitForChild(child: Child, folder: string): Promise<void> {
+  const pieces: Buffer[] = [];
+  let keptBytes = 0;
+  child.stderr.on('data', (chunk: Buffer) => {
+    const piece = chunk.subarray(0, MAX_STDERR_BYTES - keptBytes);
+    keptBytes += piece.length;
+    pieces.push(piece);
+  });
+  const fail = (why: string) =>
+    new StackshimError('ERR_STACKSHIM_SYSTEM', `pack ${folder}: ${why}`, {
+      details: { folder, stderr: Buffer.concat(pieces).toString('utf8') },
+    });
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) => reject(fail(messageOf(error))));
+    child.once('exit', (code, signal) => {
+      if (code === 0) resolve();
+      else reject(fail(`tar ended by ${signal ?? `exit ${code}`}`));
+    });
+  });
+}
+
+interface Packing {
+  readonly sink: EntrySink;
+  /** What is ready, in one piece. */
+  take(): Buffer;
+}
+
+function createPacking(options: PackLayerOptions): Packing {
+  let ready: Buffer[] = [];
+  let contentLeft = 0;
+  let padding = 0;
+  const push = (entry: TarEntry) => {
+    ready.push(...encodeTarEntry(entry));
+  };
+  const sink: EntrySink = {
+    entry(entry) {
+      contentLeft = entry.size;
+      padding = paddingOf(entry.size);
+      for (const one of toLayerEntries(entry, options)) push(one);
+    },
+    data(chunk) {
+      ready.push(chunk);
+      contentLeft -= chunk.length;
+      if (contentLeft === 0 && padding > 0) ready.push(Buffer.alloc(padding));
+    },
+  };
+  const take = () => {
+    const taken = Buffer.concat(ready);
+    ready = [];
+    return taken;
+  };
+  return { sink, take };
+}
+
+/** What an entry of the folder becomes: itself, a deletion, itself and an opaque marker, or nothing. */
+function toLayerEntries(entry: TarEntry, options: PackLayerOptions): readonly TarEntry[] {
+  const parsed = parseEntryPath(entry.path, LAYER_LIMITS);
+  if (typeof parsed === 'string') throw toInvalidArchive(LAYER_POLICY, parsed, entry.path);
+  const { path } = parsed;
+  if (path.slice(path.lastIndexOf('/') + 1).startsWith(WHITEOUT_PREFIX)) {
+    throw toInvalidArchive(LAYER_POLICY, 'its name would delete another in a layer', path);
+  }
+  if (entry.isZeroDevice) return [{ ...MARKER, path: toWhiteoutPath(path) }];
+  if (entry.kind === 'device') return [];
+  const owned = withOwner({ ...entry, path, xattrs: keepXattrs(entry, options) }, options);
+  const isOpaque = path === '' ? options.opaqueRoot === true : hasOpaqueMark(entry);
+  if (!isOpaque) return [owned];
+  const marker = path === '' ? OPAQUE_NAME : `${path}/${OPAQUE_NAME}`;
+  return [owned, { ...MARKER, path: marker }];
+}
+
+function withOwner(entry: TarEntry, { idBase = 0, idCount = ALL_IDS }: PackLayerOptions): TarEntry {
+  const uid = entry.uid - idBase;
+  const gid = entry.gid - idBase;
+  if (uid >= 0 && uid < idCount && gid >= 0 && gid < idCount) return { ...entry, uid, gid };
+  throw toInvalidArchive(
+    LAYER_POLICY,
+    `belongs to ${entry.uid}:${entry.gid}, no id of the task`,
+    entry.path,
+  );
+}
+
+const hasOpaqueMark = ({ kind, xattrs }: TarEntry) =>
+  kind === 'directory' && xattrs.get(`${OVERLAY_XATTR}opaque`)?.toString('latin1') === 'y';
+
+function keepXattrs(
+  { path, xattrs }: TarEntry,
+  { idBase = 0 }: PackLayerOptions,
+): ReadonlyMap<ByteString, Buffer> {
+  if (xattrs.size === 0) return NO_XATTRS;
+  const kept = new Map<ByteString, Buffer>();
+  for (const [name, value] of xattrs) {
+    if (INCOMPLETE.some((mark) => name === `${OVERLAY_XATTR}${mark}`)) {
+      throw toInvalidArchive(LAYER_POLICY, `has the attribute ${name}`, path);
+    }
+    if (name.startsWith(OVERLAY_XATTR)) continue;
+    if (name === 'security.capability') kept.set(name, shiftCapability(value, idBase));
+    else kept.set(name, value);
+  }
+  return kept;
+}
