@@ -1,7 +1,7 @@
 /** What the installation takes on disk, and for what. */
 import { statfs } from 'node:fs/promises';
-import type { StackName } from '../core/ids.ts';
-import { buildDir, imagesDir, type Layout, scratchDir, tmpDir } from '../core/layout.ts';
+import type { LayerId, StackName } from '../core/ids.ts';
+import { buildDir, imagesDir, scratchDir, tmpDir } from '../core/layout.ts';
 import { findUnneededLayers } from '../layers/collect-layers.ts';
 import { revisionIn } from '../stacks/generations.ts';
 import { type StoreSurvey, surveyStore } from '../stacks/survey-store.ts';
@@ -41,6 +41,8 @@ export interface DiskUsage {
 /** Counts; changes nothing. What is damaged is left out: `verifyStore` tells of it. Throws as `collectGarbage`. */
 export async function measureDiskUsage(installation: Installation): Promise<DiskUsage> {
   const { layout } = installation;
+  // First: it makes the root folder where there is none yet.
+  const { freedBytes } = await collectGarbage(installation, { dryRun: true });
   const survey = surveyStore(layout);
   const stored = findUnneededLayers(layout, () => false);
   const sizes = new Map<string, number>(stored.map(({ id, sizeBytes }) => [id, sizeBytes]));
@@ -49,9 +51,8 @@ export async function measureDiskUsage(installation: Installation): Promise<Disk
     measureTree(buildDir(layout)),
     measureTree(scratchDir(layout)),
     measureTree(tmpDir(layout)),
-    statfs(existingRoot(layout)),
+    statfs(layout.root),
   ]);
-  const { freedBytes } = await collectGarbage(installation, { dryRun: true });
   return {
     stacks: toStackUsages(survey, sizes),
     layers: { count: stored.length, bytes: sum(sizes.values()) },
@@ -63,8 +64,6 @@ export async function measureDiskUsage(installation: Installation): Promise<Disk
     freeBytes: bavail * bsize,
   };
 }
-
-const existingRoot = ({ root }: Layout) => root;
 
 function toStackUsages(survey: StoreSurvey, sizes: ReadonlyMap<string, number>): StackUsage[] {
   const { generation, revisions, layerUsers, images } = survey;
@@ -79,8 +78,7 @@ function toStackUsages(survey: StoreSurvey, sizes: ReadonlyMap<string, number>):
           .flatMap(({ image }) => images.get(image)?.layers ?? []),
       );
     const current = layersOf(revision);
-    const isOwn = (id: typeof layerUsers extends ReadonlyMap<infer K, unknown> ? K : never) =>
-      (layerUsers.get(id) ?? []).every(({ stack }) => stack === name);
+    const isOwn = (id: LayerId) => (layerUsers.get(id) ?? []).every(({ stack }) => stack === name);
     const bytesOf = (ids: Iterable<string>) => sum([...ids].map((id) => sizes.get(id) ?? 0));
     const all = [...layersOf()];
     return {
