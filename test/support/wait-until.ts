@@ -1,0 +1,16 @@
+/** Waits for a condition that nothing tells of. */
+import { setTimeout as delay } from 'node:timers/promises';
+
+const PAUSE_MS = 5;
+const GIVE_UP_MS = 20_000;
+
+/** Resolves to the first value of `look` that is not undefined, false or null. Rejects after 20 s. */
+export async function waitUntil<T>(look: () => T | undefined | false | null): Promise<T> {
+  const endsAt = performance.now() + GIVE_UP_MS;
+  for (;;) {
+    const found = look();
+    if (found !== undefined && found !== false && found !== null) return found;
+    if (performance.now() > endsAt) throw new Error(`waited in vain for ${look}`);
+    await delay(PAUSE_MS);
+  }
+}
