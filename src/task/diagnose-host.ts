@@ -19,6 +19,7 @@ import {
   checkUserNamespaces,
 } from './diagnose/check-kernel.ts';
 import { checkRuntime, checkTools } from './diagnose/check-programs.ts';
+import { checkStacks } from './diagnose/check-stacks.ts';
 import { checkDiskLimit, checkFreeSpace, checkPolicy } from './diagnose/check-storage.ts';
 import { probeMounts } from './diagnose/probe-mounts.ts';
 
@@ -47,6 +48,7 @@ export async function diagnoseHost(
     checkFreeSpace(layout),
     checkDiskLimit(layout),
     checkPolicy(layout),
+    await checkStacks(layout, new Date()),
   ];
   return { checks, canRunTasks: !checks.some((c) => c.required && c.status === 'fail') };
 }

@@ -54,6 +54,7 @@ test('this machine can run tasks, and the doctor leaves nothing behind', async (
     'free space',
     'disk limit',
     'policy',
+    'stacks',
   ]);
   for (const check of diagnosis.checks) {
     expect(check.message).not.toBe('');

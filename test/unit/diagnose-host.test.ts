@@ -13,7 +13,9 @@ import {
   checkUserNamespaces,
 } from '../../src/task/diagnose/check-kernel.ts';
 import { checkTools, judgeRuntime } from '../../src/task/diagnose/check-programs.ts';
+import { judgeStacks } from '../../src/task/diagnose/check-stacks.ts';
 import { judgeFreeSpace, nearestExisting } from '../../src/task/diagnose/check-storage.ts';
+import { stackName } from '../support/stack-store.ts';
 
 const facts: HostFacts = {
   architecture: 'amd64',
@@ -129,4 +131,31 @@ test('looks for the nearest folder that exists', () => {
   expect(nearestExisting('/nowhere/at/all')).toBe('/');
   expect(nearestExisting('/proc/none')).toBe('/proc');
   expect(nearestExisting('/')).toBe('/');
+});
+
+test('stacks past their last fixes, or behind their base, are named', () => {
+  const now = new Date('2026-09-01T00:00:00Z');
+  const sound = { name: stackName('a'), eol: '2026-09-01', behind: null };
+  expect(judgeStacks([sound], now)).toEqual({
+    name: 'stacks',
+    required: false,
+    status: 'ok',
+    message: '1, all of them up to date',
+  });
+  const ended = { name: stackName('b'), eol: '2026-08-31', behind: null };
+  expect(judgeStacks([sound, ended], now)).toMatchObject({
+    status: 'warn',
+    message: 'no more fixes for b',
+    hint: 'move their tasks to a newer stack',
+  });
+  const behind = { name: stackName('c'), eol: null, behind: stackName('debian-13') };
+  expect(judgeStacks([ended, behind], now)).toMatchObject({
+    message: 'no more fixes for b; behind their base: c',
+    hint: 'move their tasks to a newer stack; stackshim stack update --all',
+  });
+  const many = Array.from({ length: 12 }, (_, index) => ({
+    ...ended,
+    name: stackName(`s${index}`),
+  }));
+  expect(judgeStacks(many, now).message).toMatch(/^no more fixes for s0, .*, s9 and 2 more$/);
 });

@@ -1,0 +1,59 @@
+/** The unit files that are shipped: what systemd and an operator rely on. */
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+
+type Unit = Readonly<Record<string, readonly (readonly [key: string, value: string])[]>>;
+
+/** Sections with their settings, as systemd.syntax(7) has them; a line of neither kind fails. */
+function readUnit(name: string): Unit {
+  const text = readFileSync(new URL(`../../systemd/${name}`, import.meta.url), 'utf8');
+  const sections: Record<string, (readonly [string, string])[]> = {};
+  let section: (readonly [string, string])[] | undefined;
+  for (const line of text.split('\n')) {
+    if (line === '' || line.startsWith('#')) continue;
+    const header = /^\[([A-Z][a-z]+)\]$/.exec(line)?.[1];
+    if (header !== undefined) {
+      section = [];
+      sections[header] = section;
+      continue;
+    }
+    const setting = /^([A-Z][A-Za-z]+)=(.+)$/.exec(line);
+    if (setting === null || section === undefined) throw new Error(`${name}: ${line}`);
+    section.push([setting[1] ?? '', setting[2] ?? '']);
+  }
+  return sections;
+}
+
+const valuesOf = (unit: Unit, section: string, key: string) =>
+  unit[section]?.filter(([name]) => name === key).map(([, value]) => value);
+
+it('the service updates all stacks once, keeps some revisions, and may be configured', () => {
+  const unit = readUnit('stackshim-update.service');
+  expect(Object.keys(unit)).toEqual(['Unit', 'Service']);
+  expect(valuesOf(unit, 'Service', 'Type')).toEqual(['oneshot']);
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: systemd puts the variable in.
+  const command = '/usr/local/bin/stackshim stack update --all --keep ${STACKSHIM_KEEP}';
+  expect(valuesOf(unit, 'Service', 'ExecStart')).toEqual([command]);
+  expect(valuesOf(unit, 'Service', 'Environment')).toEqual(['STACKSHIM_KEEP=5']);
+  expect(valuesOf(unit, 'Service', 'EnvironmentFile')).toEqual(['-/etc/default/stackshim']);
+});
+
+it('the service is told to stop before anything is killed', () => {
+  expect(valuesOf(readUnit('stackshim-update.service'), 'Service', 'KillMode')).toEqual(['mixed']);
+});
+
+it('the timer starts the service of the same name every night, and catches up', () => {
+  const unit = readUnit('stackshim-update.timer');
+  expect(Object.keys(unit)).toEqual(['Unit', 'Timer', 'Install']);
+  expect(valuesOf(unit, 'Timer', 'OnCalendar')).toEqual(['*-*-* 03:00:00']);
+  expect(valuesOf(unit, 'Timer', 'Persistent')).toEqual(['true']);
+  expect(valuesOf(unit, 'Timer', 'Unit')).toEqual([]);
+  expect(valuesOf(unit, 'Install', 'WantedBy')).toEqual(['timers.target']);
+});
+
+it('both are part of the package', () => {
+  const { files } = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  );
+  expect(files).toContain('systemd');
+});
