@@ -46,7 +46,7 @@ export async function testStack(stack, { executable, env, tls }) {
     TEST_PIN: tls.pin,
   };
   const given = Object.entries(variables).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
-  const limits = ['--memory', '512m', '--cpus', String(LIMITS.cpus), '--timeout', '120s'];
+  const limits = ['--memory', '512m', '--cpus', String(LIMITS.cpus), '--timeout', '300s'];
   const run = ['run', ...limits, ...network, ...given, ...inputs];
   const { stdout } = await runProgram(executable, [...run, stack, 'sh', '/task/run'], {
     env,

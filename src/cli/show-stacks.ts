@@ -1,5 +1,7 @@
 /** `stackshim stack ls` and `stack show`: what there is to run tasks in. */
 import { layoutFrom } from '../core/layout.ts';
+import { warnOfTemplate } from '../oci/load-template.ts';
+import { STACK_LABELS } from '../stacks/image.ts';
 import {
   listStacks,
   type StackDetails,
@@ -66,6 +68,7 @@ function formatStack(stack: StackDetails): string {
       ['working dir', config.workingDir || '/'],
       ['user', config.user || 'root'],
       ...config.env.map((entry) => ['env', entry]),
+      ['bundle', describeBundle(config.labels[STACK_LABELS.bundle] ?? 'default')],
       ...Object.entries(config.labels).map(([key, value]) => ['label', `${key}=${value}`]),
       ['own', formatBytes(stack.ownBytes)],
       ['shared', formatBytes(stack.sharedBytes)],
@@ -80,6 +83,11 @@ function formatStack(stack: StackDetails): string {
     ]),
   );
   return `${facts}\n${layers}`;
+}
+
+function describeBundle(name: string): string {
+  const warning = warnOfTemplate(name);
+  return warning === undefined ? name : `${name}: ${warning}`;
 }
 
 const toWords = (words: readonly string[]) => (words.length === 0 ? '-' : JSON.stringify(words));

@@ -32,4 +32,20 @@ export interface BindMount {
   readonly readOnly: boolean;
 }
 
-export type Mount = OverlayMount | BindMount;
+/** A node through which a device of the kernel is opened. */
+export interface DeviceNode {
+  /** Name of the node's file, without a folder. */
+  readonly name: string;
+  readonly type: 'c' | 'b';
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** A small filesystem of device nodes that every user may open, as far as the task's device rules let it. */
+export interface DevicesMount {
+  readonly type: 'devices';
+  readonly target: string;
+  readonly nodes: readonly DeviceNode[];
+}
+
+export type Mount = OverlayMount | BindMount | DevicesMount;

@@ -69,10 +69,12 @@ function seccompOf({
   if (spec.seccomp === 'unconfined') return undefined;
   const profile = spec.seccomp === undefined ? template.seccomp : seccompProfile;
   if (profile === undefined) throw missingInput('seccompProfile');
-  const capabilities = resolveCapabilities(template.config.process.capabilities.bounding, {
-    add: spec.capAdd,
-    drop: spec.capDrop,
-  });
+  const silent = new Set(template.silentCapabilities);
+  const { bounding } = template.config.process.capabilities;
+  const capabilities = resolveCapabilities(
+    bounding.filter((name) => !silent.has(name)),
+    { add: spec.capAdd, drop: spec.capDrop },
+  );
   return buildSeccomp(profile, { architecture: host.architecture, capabilities });
 }
 

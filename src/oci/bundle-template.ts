@@ -26,9 +26,34 @@ export interface TemplateConfig {
   };
 }
 
+/** A device of the host's kernel that tasks may open. Each task gets a node of its own, with mode 0666: a new inode, not the host's. */
+export interface TemplateDevice {
+  /** Where the task finds it: a file directly below `/dev`. */
+  readonly path: string;
+  readonly type: 'c' | 'b';
+  readonly major: number;
+  readonly minor: number;
+  /** Of `rw`. */
+  readonly access: string;
+}
+
+/** The shape of a template that says only what it adds to another: `bundles/fuse.json`. */
+export interface TemplateExtension {
+  readonly extends: string;
+  readonly capabilities: readonly string[];
+  readonly devices: readonly TemplateDevice[];
+  /** System calls that are allowed besides, with any arguments. */
+  readonly syscalls: readonly string[];
+}
+
 export interface BundleTemplate {
   readonly config: TemplateConfig;
   readonly seccomp: SeccompProfile;
+  readonly devices: readonly TemplateDevice[];
+  /** Capabilities of `config` that open no rule of the profile: only a task that asks for them itself gets those. */
+  readonly silentCapabilities: readonly string[];
+  /** What choosing this template gives up, for people; undefined: nothing. */
+  readonly warning: string | undefined;
 }
 
 export type BundleTemplates = Readonly<Record<string, BundleTemplate>>;

@@ -14,3 +14,7 @@ export function loadTemplate(name: string): BundleTemplate {
     { details: { field: 'bundle', value: name, known } },
   );
 }
+
+/** What choosing the template of that name gives up, for people; undefined: nothing, or there is no such template. */
+export const warnOfTemplate = (name: string): string | undefined =>
+  Object.hasOwn(templates, name) ? templates[name]?.warning : undefined;

@@ -47,8 +47,12 @@ export interface OciIdMapping {
   readonly size: number;
 }
 
+/** Without a type it holds for every device; without a number, for each of that type. */
 export interface OciDeviceRule {
   readonly allow: boolean;
+  readonly type?: string;
+  readonly major?: number;
+  readonly minor?: number;
   readonly access: string;
 }
 

@@ -3,6 +3,7 @@ import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import type { BindMount, Mount } from '../core/mount.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { MOUNT_ATTR, type System } from '../sys/system.ts';
+import { mountDevices } from './mount-devices.ts';
 import { type MountOverlayOptions, mountOverlay } from './mount-overlay.ts';
 import type { RootfsPlan } from './plan-rootfs.ts';
 
@@ -26,7 +27,8 @@ export function detachRootfs(system: System, plan: RootfsPlan): void {
 
 function mountOne(system: System, mount: Mount, options: MountOverlayOptions): void {
   if (mount.type === 'overlay') mountOverlay(system, mount, options);
-  else mountBind(system, mount);
+  else if (mount.type === 'bind') mountBind(system, mount);
+  else mountDevices(system, mount);
 }
 
 function mountBind(system: System, mount: BindMount): void {

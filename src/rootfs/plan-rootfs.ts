@@ -1,5 +1,5 @@
 /** Which mounts make a task's root filesystem, in the order they are made. Pure. */
-import type { BindMount, LayerSource, Mount } from '../core/mount.ts';
+import type { BindMount, DeviceNode, LayerSource, Mount } from '../core/mount.ts';
 
 /** Where a task keeps what its mounts need; docs/on-disk-layout.md. */
 export interface RootfsPlaces {
@@ -16,6 +16,8 @@ export interface RootfsRequest extends RootfsPlaces {
   readonly code?: LayerSource;
   /** Host files and folders; `target` is the path inside the task. */
   readonly binds: readonly BindMount[];
+  /** Devices to be seen in `/dev`. */
+  readonly devices?: readonly DeviceNode[];
 }
 
 /** A bind that waits on the host, already restricted, for the runtime to bind into the container. */
@@ -35,12 +37,13 @@ export interface RootfsPlan {
 
 const rootfsTarget = (places: RootfsPlaces) => `${places.taskDir}/rootfs`;
 const codeTarget = (places: RootfsPlaces) => `${places.taskDir}/code`;
+const devicesTarget = (places: RootfsPlaces) => `${places.taskDir}/devices`;
 const bindTarget = (places: RootfsPlaces, index: number) => `${places.taskDir}/binds/${index}`;
 
 /** Every path of the host where a task may have a mount, whatever it asked for: what removal looks at. */
 export function mountTargetsOf(places: RootfsPlaces, bindCount: number): readonly string[] {
   const binds = Array.from({ length: bindCount }, (_, index) => bindTarget(places, index));
-  return [...binds.reverse(), codeTarget(places), rootfsTarget(places)];
+  return [...binds.reverse(), devicesTarget(places), codeTarget(places), rootfsTarget(places)];
 }
 
 /**
@@ -64,6 +67,14 @@ export function planRootfs(request: RootfsRequest): RootfsPlan {
     const scratch = `${request.scratchDir}/code`;
     mounts.push({ type: 'overlay', target, layers: [request.code], scratch });
     binds.push({ source: target, target: '/task', readOnly: false });
+  }
+  const nodes = request.devices ?? [];
+  if (nodes.length > 0) {
+    const target = devicesTarget(request);
+    mounts.push({ type: 'devices', target, nodes });
+    for (const { name } of nodes) {
+      binds.push({ source: `${target}/${name}`, target: `/dev/${name}`, readOnly: false });
+    }
   }
   for (const [index, bind] of request.binds.entries()) {
     const target = bindTarget(request, index);

@@ -1,7 +1,13 @@
 /** The real kernel behind the `System` port. */
+import { linuxDeviceNodes } from './device-nodes.ts';
 import { linuxMounts } from './linux-mounts.ts';
 import { linuxProcesses } from './linux-processes.ts';
 import { linuxStreams } from './linux-streams.ts';
 import type { System } from './system.ts';
 
-export const linuxSystem: System = { ...linuxMounts, ...linuxProcesses, ...linuxStreams };
+export const linuxSystem: System = {
+  ...linuxDeviceNodes,
+  ...linuxMounts,
+  ...linuxProcesses,
+  ...linuxStreams,
+};

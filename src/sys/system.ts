@@ -33,6 +33,8 @@ export interface System {
   detachMount(target: string): boolean;
 
   // files
+  /** Makes a device node with mode 0600 at most: mknod(2). */
+  makeDeviceNode(path: string, device: DeviceNumber): void;
   /** Takes an exclusive flock, or one that others may share. Returns false when another open file holds it and `wait` is false. */
   lockFile(fd: Fd, options: LockOptions): boolean;
   /** Opens a path for reading with every link resolved beneath `rootFd`: openat2(2) with RESOLVE_IN_ROOT. */
@@ -76,6 +78,13 @@ export interface LockOptions {
   readonly wait: boolean;
   /** Default: exclusive. */
   readonly shared?: boolean;
+}
+
+/** Which device of the kernel a node stands for: character or block device, and its number. */
+export interface DeviceNumber {
+  readonly type: 'c' | 'b';
+  readonly major: number;
+  readonly minor: number;
 }
 
 export interface ProcessExit {

@@ -3,6 +3,7 @@
  * It undoes nothing: everything it may have made is named by the task's record, and removed by `removeTask`.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import type { BindMount, LayerSource } from '../core/mount.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
 import { buildConfig } from '../oci/build-config.ts';
@@ -110,12 +111,19 @@ async function assembleRootfs(
   );
   const inputs = await writeTaskInputs(spec.code, files, { places, ids, signal });
   const asked = spec.mounts.map((mount): BindMount => ({ type: 'bind', ...mount }));
+  const devices = plan.template.devices.map(({ path, type, major, minor }) => ({
+    name: posix.basename(path),
+    type,
+    major,
+    minor,
+  }));
   const rootfs = planRootfs({
     taskDir: places.taskDir,
     scratchDir: places.scratchDir,
     layers,
     ...(inputs.code === undefined ? {} : { code: inputs.code }),
     binds: [...asked, ...inputs.binds],
+    devices,
   });
   const owner = ids === null ? null : { ids, userNamespaceFd: slot.userNamespaceFd };
   mountRootfs(system, rootfs, { owner });

@@ -1,5 +1,5 @@
-/** Real stacks from their own Dockerfiles: a Debian base and three languages, each with its test program (test/stacks/). */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+/** Real stacks from their own Dockerfiles: a Debian base, three languages and a FUSE mount, each with its test program (test/stacks/). */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -63,12 +63,30 @@ describe('a stack on it uses its standard library, compiled parts, TLS, time zon
   });
 });
 
+describe('a stack that mounts with FUSE', { timeout: BUILD_MS }, () => {
+  it('is not built where the policy does not allow its bundle template', async () => {
+    const { status, stderr } = await build('stacks/fuse');
+    expect(status).toBe(1);
+    expect(stderr).toContain('ERR_STACKSHIM_SPEC_DENIED');
+  });
+
+  it('reads a squashfs file through squashfuse, in a user namespace of its own', async () => {
+    const policy = { allow: { bundles: ['default', 'fuse'] } };
+    writeFileSync(layout.policyFile, JSON.stringify(policy), { mode: 0o644 });
+    const { status, stderr } = await build('stacks/fuse');
+    expect(status, stderr).toBe(0);
+    await testStack('fuse', { executable: STACKSHIM, env, tls });
+    const shown = await runCli(['stack', 'show', 'fuse'], { env });
+    expect(shown.stdout).toMatch(/bundle +fuse: .*masked and read-only paths do not hold/);
+  });
+});
+
 it('stacks on one base share its layer', async () => {
   const { stdout } = await runCli(['stack', 'ls', '--json'], { env });
   const listed: { name: string; ownBytes: number; sharedBytes: number }[] = JSON.parse(stdout);
   const base = listed.find(({ name }) => name === 'debian-13');
   expect(listed.map(({ name }) => name)).toEqual(
-    expect.arrayContaining(['debian-13', 'node-20', 'python-3.13', 'ruby-3.3']),
+    expect.arrayContaining(['debian-13', 'fuse', 'node-20', 'python-3.13', 'ruby-3.3']),
   );
   for (const { sharedBytes } of listed) expect(sharedBytes).toBe(base?.sharedBytes);
 });

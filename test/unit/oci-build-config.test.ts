@@ -250,8 +250,53 @@ test('templates by name', () => {
     expect(() => loadTemplate(name)).toThrow(
       expect.objectContaining({
         code: 'ERR_STACKSHIM_SPEC_INVALID',
-        details: { field: 'bundle', value: name, known: ['default'] },
+        details: { field: 'bundle', value: name, known: ['default', 'fuse'] },
       }),
     );
   }
+});
+
+describe('the bundle template fuse', () => {
+  const template = loadTemplate('fuse');
+  const config = build({}, { template });
+  const allowed = (task: object) =>
+    new Set(
+      build(task, { template }).linux.seccomp?.syscalls.flatMap(({ names, action, args }) =>
+        action === 'SCMP_ACT_ALLOW' && args === undefined ? names : [],
+      ),
+    );
+
+  test('adds one capability and one device to the default', () => {
+    const plain = build({});
+    expect(config.process.capabilities.bounding).toEqual(
+      [...plain.process.capabilities.bounding, 'CAP_SYS_ADMIN'].sort(),
+    );
+    expect(config.linux.resources.devices).toEqual([
+      { allow: false, access: 'rwm' },
+      { allow: true, type: 'c', major: 10, minor: 229, access: 'rw' },
+    ]);
+    expect(config.linux.maskedPaths).toEqual(plain.linux.maskedPaths);
+    expect(config.process.noNewPrivileges).toBe(true);
+  });
+
+  test('allows mounting and unmounting, but none of the other calls of its capability', () => {
+    const names = allowed({});
+    expect(names).toContain('mount');
+    expect(names).toContain('umount2');
+    for (const name of ['unshare', 'setns', 'pivot_root', 'fsopen', 'clone']) {
+      expect(names).not.toContain(name);
+    }
+    expect(config.linux.seccomp?.syscalls.some(({ names: all }) => all.includes('clone'))).toBe(
+      true,
+    );
+  });
+
+  test('a task that asks for the capability itself gets them all', () => {
+    expect(allowed({ capAdd: ['SYS_ADMIN'] })).toContain('unshare');
+  });
+
+  test('says what it gives up', () => {
+    expect(template.warning).toContain('masked and read-only paths do not hold');
+    expect(loadTemplate('default').warning).toBeUndefined();
+  });
 });

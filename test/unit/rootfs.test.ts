@@ -44,10 +44,21 @@ describe('planRootfs', () => {
     ]);
   });
 
+  it('puts device nodes on a filesystem of their own, and each into /dev', () => {
+    const node = { name: 'fuse', type: 'c', major: 10, minor: 229 } as const;
+    const plan = planRootfs({ ...places, layers, binds: [], devices: [node] });
+    const target = `${places.taskDir}/devices`;
+    expect(plan.mounts[1]).toEqual({ type: 'devices', target, nodes: [node] });
+    expect(plan.binds).toEqual([
+      { source: `${target}/fuse`, target: '/dev/fuse', readOnly: false },
+    ]);
+  });
+
   it('uses no place that removal does not look at', () => {
     const bind = { type: 'bind', source: '/data', target: '/data', readOnly: false } as const;
     const code = { kind: 'file', path: '/code' } as const;
-    const plan = planRootfs({ ...places, layers, code, binds: [bind, bind] });
+    const devices = [{ name: 'fuse', type: 'c', major: 10, minor: 229 } as const];
+    const plan = planRootfs({ ...places, layers, code, binds: [bind, bind], devices });
     const looked = new Set(mountTargetsOf(places, 2));
     expect(plan.mounts.filter(({ target }) => !looked.has(target))).toEqual([]);
   });

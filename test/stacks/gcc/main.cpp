@@ -21,7 +21,8 @@ int main() {
   std::getline(payload, text);
   std::getline(payload, line);
   std::istringstream words(line);
-  std::vector<int> numbers{std::istream_iterator<int>(words), {}};
+  std::vector<int> numbers;
+  for (int number; words >> number;) numbers.push_back(number);
   std::ranges::sort(numbers);
   std::string sorted;
   for (int number : numbers) sorted += (sorted.empty() ? "" : ",") + std::to_string(number);

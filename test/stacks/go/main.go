@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net/http"
 	"os"
 	"runtime"
 	"slices"
@@ -28,13 +27,14 @@ func must[T any](value T, err error) T {
 }
 
 func fetch(roots *x509.CertPool) (string, error) {
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
-	answer, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Get(os.Getenv("TEST_URL"))
+	connection, err := tls.Dial("tcp", "localhost:"+os.Getenv("TEST_PORT"), &tls.Config{RootCAs: roots})
 	if err != nil {
 		return "", err
 	}
-	defer answer.Body.Close()
-	return string(must(io.ReadAll(answer.Body))), nil
+	defer connection.Close()
+	must(io.WriteString(connection, "GET / HTTP/1.0\r\nHost: localhost\r\n\r\n"))
+	_, body, _ := strings.Cut(string(must(io.ReadAll(connection))), "\r\n\r\n")
+	return body, nil
 }
 
 func main() {

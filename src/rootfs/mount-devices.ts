@@ -1,0 +1,42 @@
+/**
+ * Device nodes for a task. A runtime that works in a user namespace makes none: it binds the host's, which only the host's root may open.
+ * And the run folder is on many hosts a filesystem where no node can be opened. So the nodes lie on a tmpfs of their own.
+ */
+import { chmodSync } from 'node:fs';
+import type { DevicesMount } from '../core/mount.ts';
+import { ensureDirectorySync } from '../sys/files.ts';
+import { MOUNT_ATTR, type System } from '../sys/system.ts';
+
+/** Mounts the filesystem at its target (made when missing) and makes the nodes. On failure nothing stays attached. */
+export function mountDevices(system: System, { target, nodes }: DevicesMount): void {
+  ensureDirectorySync(target, 0o711);
+  attachTmpfs(system, target);
+  try {
+    for (const { name, type, major, minor } of nodes) {
+      const path = `${target}/${name}`;
+      system.makeDeviceNode(path, { type, major, minor });
+      // Not by mknod itself, whose mode the umask would narrow.
+      chmodSync(path, 0o666);
+    }
+  } catch (error) {
+    system.detachMount(target);
+    throw error;
+  }
+}
+
+function attachTmpfs(system: System, target: string): void {
+  const context = system.fsOpen('tmpfs');
+  try {
+    system.fsConfigString(context, 'mode', '0711');
+    system.fsConfigString(context, 'size', '4k');
+    system.fsConfigCreate(context);
+    const made = system.fsMount(context, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC);
+    try {
+      system.attachMount(made, target);
+    } finally {
+      system.close(made);
+    }
+  } finally {
+    system.close(context);
+  }
+}

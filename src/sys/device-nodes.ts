@@ -1,0 +1,23 @@
+/** Device nodes by mknodat(2), one of the few calls here whose number differs between machines. */
+import { invoke } from './invoke.ts';
+import { type System, SystemError } from './system.ts';
+
+const MKNODAT: Readonly<Record<string, number>> = { x64: 259, arm64: 33 };
+const AT_FDCWD = -100;
+const FILE_TYPES = { c: 0o020000, b: 0o060000 } as const;
+const MODE = 0o600;
+const ENOSYS = 38;
+
+export const linuxDeviceNodes: Pick<System, 'makeDeviceNode'> = {
+  makeDeviceNode(path, { type, major, minor }) {
+    const number = MKNODAT[process.arch];
+    if (number === undefined) throw new SystemError('mknodat', ENOSYS, 'ENOSYS', path);
+    const as = { name: 'mknodat', subject: path };
+    const device = toDeviceNumber(major, minor);
+    invoke(as, 'syscall', number, AT_FDCWD, path, FILE_TYPES[type] | MODE, device);
+  },
+};
+
+/** As the kernel packs it into 32 bits: the low byte of the minor, the major, the rest of the minor. */
+const toDeviceNumber = (major: number, minor: number) =>
+  ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
