@@ -3,11 +3,18 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { onTestFinished } from 'vitest';
 
+export interface Shown {
+  /** What was written between the match before this one and this one. */
+  readonly before: string;
+  /** The match and its groups; the text itself where that was a string. */
+  readonly match: readonly string[];
+}
+
 export interface TerminalSession {
   /** Sends keys; Enter is `\r`. */
   type(keys: string): void;
-  /** Resolves to what stood on the screen before the match since the last call; rejects when the session ends first. */
-  shown(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Resolves once something written since the last call matches; rejects when the session ends first. */
+  shown(pattern: RegExp | string): Promise<Shown>;
   /** Takes the terminal away, as closing its window does. */
   hangUp(): void;
   /** Exit status of the script. */
@@ -47,10 +54,10 @@ export function openTerminalSession(
     type: (keys) => void child.stdin.write(keys),
     async shown(pattern) {
       for (;;) {
-        const match = pattern.exec(screen);
-        if (match !== null) {
-          screen = screen.slice(match.index + match[0].length);
-          return match;
+        const found = find(screen, pattern);
+        if (found !== undefined) {
+          screen = screen.slice(found.before.length + (found.match[0]?.length ?? 0));
+          return found;
         }
         if (over)
           throw new Error(`never shown: ${pattern}; the screen has ${JSON.stringify(screen)}`);
@@ -62,4 +69,13 @@ export function openTerminalSession(
     hangUp: () => void child.kill('SIGKILL'),
     ended,
   };
+}
+
+function find(screen: string, pattern: RegExp | string): Shown | undefined {
+  if (typeof pattern === 'string') {
+    const index = screen.indexOf(pattern);
+    return index < 0 ? undefined : { before: screen.slice(0, index), match: [pattern] };
+  }
+  const match = pattern.exec(screen);
+  return match === null ? undefined : { before: screen.slice(0, match.index), match };
 }
