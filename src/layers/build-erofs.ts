@@ -20,6 +20,8 @@ export interface BuildErofsOptions {
 const UNPRIVILEGED_ID = 65_534;
 /** Any fixed one will do: equal contents become equal files. */
 const FILESYSTEM_UUID = '73746163-6b73-4869-ad00-000000000000';
+/** Compressing the largest layer there may be takes a few minutes. */
+const MAX_CPU_S = 1_800;
 const IMAGE_NAME = 'image.erofs';
 
 /**
@@ -64,10 +66,15 @@ function toCommand({ policy, compression }: BuildErofsOptions): readonly string[
     // Without --mkfs-time the stamp would become the mtime of every file.
     ...['-T0', '--mkfs-time', '-U', FILESYSTEM_UUID, IMAGE_NAME],
   ];
-  if (!isRoot()) return command;
-  const setpriv = findProgram('setpriv', { package: 'util-linux', path });
+  // A tar that ends early makes it write for ever: it must not outlive us. A bound on its time is for the moment before that holds.
+  const prlimit = [findProgram('prlimit', { package: 'util-linux', path }), `--cpu=${MAX_CPU_S}`];
   const ids = [`--reuid=${UNPRIVILEGED_ID}`, `--regid=${UNPRIVILEGED_ID}`, '--clear-groups'];
-  return [setpriv, ...ids, '--no-new-privs', '--', ...command];
+  const setpriv = [
+    findProgram('setpriv', { package: 'util-linux', path }),
+    ...(isRoot() ? ids : []),
+    ...['--no-new-privs', '--pdeathsig', 'KILL', '--'],
+  ];
+  return [...prlimit, ...setpriv, ...command];
 }
 
 /** Makes the file ours and read-only. Its maker was unprivileged: a link in its place must lead nowhere. */

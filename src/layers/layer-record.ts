@@ -9,7 +9,8 @@ import { writeFileAtomic } from '../sys/files.ts';
 
 const MAX_RECORD_BYTES = 64 * 1024;
 
-const layerRecordSchema = z.strictObject({
+/** For what is read from elsewhere than the store. */
+export const layerRecordSchema = z.strictObject({
   /** Of this format and of the cleaning rules: a layer of another version counts as not there. */
   version: z.literal(1),
   id: z.custom<LayerId>((value) => typeof value === 'string' && isLayerId(value)),
@@ -105,7 +106,8 @@ export function toCorruptLayer(path: string, reason: string, cause?: unknown): S
   });
 }
 
-async function listLayerIds(layout: Layout): Promise<readonly LayerId[]> {
+/** Ids of all layers that have a record, ascending; whether they are sound is not looked at. */
+export async function listLayerIds(layout: Layout): Promise<readonly LayerId[]> {
   let names: readonly string[];
   try {
     names = await readdir(layersDir(layout));

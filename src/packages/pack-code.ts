@@ -37,7 +37,11 @@ export async function packCode(
   const opened = await openSource(source);
   try {
     const code = await toCleanCode(opened, limits);
-    await buildErofs(code.tar, destination, { policy: CODE_POLICY, compression: 'none', signal });
+    await buildErofs(code.tar, destination, {
+      policy: CODE_POLICY,
+      compression: 'none',
+      signal,
+    });
     const { entries, bytes } = code.report();
     return { entries, bytes };
   } finally {
