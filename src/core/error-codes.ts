@@ -208,6 +208,7 @@ export const errorCodes = {
     meaning: 'a code directory or archive is malformed or holds something that it may not hold',
     hint: 'pack it again; the message names the entry',
   },
+  // stackshim itself
   ERR_STACKSHIM_INTERNAL: {
     kind: 'internal',
     meaning: 'a defect in stackshim',
