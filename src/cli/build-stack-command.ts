@@ -5,6 +5,7 @@ import { buildStack } from '../images/build-stack.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import { openBuildProgress } from './build-progress-view.ts';
 import { print, printJson } from './print.ts';
+import { reportToolOutput } from './report-tool-output.ts';
 import { requireRoot } from './require-root.ts';
 import { runSmokeTask } from './run-smoke-task.ts';
 import { listenForStops } from './stop-signals.ts';
@@ -35,22 +36,9 @@ export async function buildStackFrom(
     await print(`${result.stack}@rev:${result.revision} ${result.image} ${result.status}\n`);
   } catch (error) {
     view.close();
-    if (error instanceof StackshimError) reportOutput(error);
+    if (error instanceof StackshimError) reportToolOutput(error);
     throw error;
   } finally {
     stops.close();
-  }
-}
-
-/** What the failed program said: the error itself has room for its last line only. */
-function reportOutput({ code, details }: StackshimError): void {
-  const { output, stdout, stderr } = details;
-  // A log has the builder's lines already; on a terminal they were written over.
-  if (Array.isArray(output) && process.stderr.isTTY) {
-    process.stderr.write(output.map((line) => `${line}\n`).join(''));
-  }
-  if (code !== 'ERR_STACKSHIM_SMOKE_FAILED') return;
-  for (const text of [stdout, stderr]) {
-    if (typeof text === 'string' && text !== '') process.stderr.write(`${text.trimEnd()}\n`);
   }
 }

@@ -1,6 +1,7 @@
 /** The `stack` commands, as commander takes them. What carries them out is loaded when it is called for. */
 import type { Command } from 'commander';
 import type { BuildCommandOptions } from './build-stack-command.ts';
+import { defineStackExchange } from './define-exchange-commands.ts';
 import { defineStackChangeCommands } from './define-stack-change-commands.ts';
 
 interface JsonOption {
@@ -39,4 +40,5 @@ export function defineStackCommands(program: Command): void {
       await showOneStack(name, options);
     });
   defineStackChangeCommands(stack);
+  defineStackExchange(stack);
 }

@@ -1,6 +1,7 @@
 /** The `stackshim` command: defines the commands, turns whatever goes wrong into a message and an exit status. */
 import { Command, CommanderError } from 'commander';
 import { toStackshimError } from '../core/errors.ts';
+import { defineExchangeCommands } from './define-exchange-commands.ts';
 import { defineStackCommands } from './define-stack-commands.ts';
 import { defineStorageCommands } from './define-storage-commands.ts';
 import { defineTaskCommands } from './define-task-commands.ts';
@@ -19,6 +20,7 @@ const program = new Command('stackshim')
 
 defineRun(program);
 defineStackCommands(program);
+defineExchangeCommands(program);
 defineTaskCommands(program);
 defineStorageCommands(program);
 

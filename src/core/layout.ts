@@ -47,6 +47,7 @@ export const tmpDir = (layout: Layout) => `${layout.root}/tmp`;
 export const locksDir = (layout: Layout) => `${layout.root}/locks`;
 export const buildDir = (layout: Layout) => `${layout.root}/build`;
 export const runtimesDir = (layout: Layout) => `${layout.root}/runtimes`;
+export const trustedKeysDir = (layout: Layout) => `${layout.root}/trusted-keys`;
 export const scratchDir = (layout: Layout) => `${layout.root}/scratch`;
 export const taskScratchDir = (layout: Layout, id: TaskId) => `${layout.root}/scratch/${id}`;
 

@@ -1,0 +1,90 @@
+/** Commands that carry stacks between machines, as commander takes them. What carries them out is loaded when it is called for. */
+import type { Command } from 'commander';
+import type { ExchangeCommandOptions, RegistryCommandOptions } from './exchange-stacks.ts';
+import type { LoadCommandOptions, SaveCommandOptions } from './save-and-load.ts';
+
+const JSON_FLAG = ['--json', 'print JSON'] as const;
+const SMOKE_FLAG = [
+  '--smoke <command>',
+  "smoke command, a JSON array or a line for /bin/sh -c (default: the image's label, else /bin/true)",
+] as const;
+const TLS_FLAG = ['--tls-verify <bool>', 'check certificates and refuse plain HTTP'] as const;
+const AUTH_FLAG = ['--authfile <file>', 'where `docker login` wrote the credentials'] as const;
+
+/** @param stack The command `stack`. */
+export function defineStackExchange(stack: Command): void {
+  stack
+    .command('import')
+    .description('make an image from elsewhere the current revision of a stack')
+    .argument('<name>', 'name of the stack')
+    .argument(
+      '<reference>',
+      'oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or docker://HOST/NAME:TAG',
+    )
+    .option(...TLS_FLAG, 'true')
+    .option(...AUTH_FLAG)
+    .option(...SMOKE_FLAG)
+    .option(...JSON_FLAG)
+    .action(async (name: string, reference: string, options: RegistryCommandOptions) => {
+      const { importStackFrom } = await import('./exchange-stacks.ts');
+      await importStackFrom(name, reference, options);
+    });
+  stack
+    .command('export')
+    .description('write a stack as one archive that podman, docker and skopeo take')
+    .argument('<stack>', 'name, name@rev:N or name@sha256:…')
+    .argument('<file>', 'the archive')
+    .option(...JSON_FLAG)
+    .action(async (name: string, file: string, options: ExchangeCommandOptions) => {
+      const { exportStackTo } = await import('./exchange-stacks.ts');
+      await exportStackTo(name, file, options);
+    });
+  stack
+    .command('push')
+    .description('copy a stack to a registry')
+    .argument('<stack>', 'name, name@rev:N or name@sha256:…')
+    .argument('<reference>', 'docker://HOST/NAME:TAG')
+    .option(...TLS_FLAG, 'true')
+    .option(...AUTH_FLAG)
+    .option(...JSON_FLAG)
+    .action(async (name: string, reference: string, options: RegistryCommandOptions) => {
+      const { pushStackTo } = await import('./exchange-stacks.ts');
+      await pushStackTo(name, reference, options);
+    });
+  stack
+    .command('commit')
+    .description('make what a kept task wrote the current revision of a stack')
+    .argument('<task>', 'id of a task that was run with --keep')
+    .argument('<name>', 'name of the stack')
+    .option(...SMOKE_FLAG)
+    .option(...JSON_FLAG)
+    .action(async (task: string, name: string, options: ExchangeCommandOptions) => {
+      const { commitTaskAs } = await import('./exchange-stacks.ts');
+      await commitTaskAs(task, name, options);
+    });
+}
+
+export function defineExchangeCommands(program: Command): void {
+  program
+    .command('save')
+    .description('write stacks with their layers, signed, for another machine of yours')
+    .argument('<file>', 'the file; - for standard output')
+    .argument('<stack...>', 'name, name@rev:N or name@sha256:…')
+    .requiredOption('--key <file>', 'Ed25519 private key (PEM) to sign with')
+    .option('--have <file>', 'ids of layers that the other machine has, from its load --list')
+    .option(...JSON_FLAG)
+    .action(async (file: string, stacks: readonly string[], options: SaveCommandOptions) => {
+      const { saveStacksTo } = await import('./save-and-load.ts');
+      await saveStacksTo(file, stacks, options);
+    });
+  program
+    .command('load')
+    .description('take in what save wrote, when a trusted key has signed it')
+    .argument('[file]', 'the file; - for standard input')
+    .option('--list', 'print the ids of the layers that are here, and load nothing')
+    .option(...JSON_FLAG)
+    .action(async (file: string | undefined, options: LoadCommandOptions) => {
+      const { loadStacksFrom } = await import('./save-and-load.ts');
+      await loadStacksFrom(file, options);
+    });
+}

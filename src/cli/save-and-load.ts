@@ -1,0 +1,143 @@
+/** `stackshim save` and `load`: stacks as signed files, by way of a file or a pipe. */
+import { createReadStream } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
+import { messageOf, StackshimError } from '../core/errors.ts';
+import { isLayerId } from '../core/ids.ts';
+import { layoutFrom } from '../core/layout.ts';
+import { writeWhole } from '../images/exchange/export-stack.ts';
+import { type LoadedStacks, listHeldLayers, loadStacks } from '../images/exchange/load-stacks.ts';
+import { type SavedStacks, saveStacks } from '../images/exchange/save-stacks.ts';
+import { guardDisk } from '../layers/guard-disk.ts';
+import { withProgress } from './exchange-stacks.ts';
+import { print, printJson } from './print.ts';
+import { runSmokeTask } from './run-smoke-task.ts';
+
+export interface SaveCommandOptions {
+  readonly key: string;
+  readonly have?: string;
+  readonly json?: boolean;
+}
+
+export interface LoadCommandOptions {
+  readonly list?: boolean;
+  readonly json?: boolean;
+}
+
+const PIPE = '-';
+const MAX_LIST_BYTES = 16 * 1024 * 1024;
+
+export async function saveStacksTo(
+  file: string,
+  stacks: readonly string[],
+  options: SaveCommandOptions,
+): Promise<void> {
+  const { key: keyFile, json = false } = options;
+  const have = options.have === undefined ? new Set<string>() : await readLayerList(options.have);
+  const saved = await withProgress('save stacks', (exchange) =>
+    saveStacks(layoutFrom({}, process.env), {
+      ...exchange,
+      stacks,
+      keyFile,
+      have,
+      write: (chunks) => (file === PIPE ? writeToStdout(chunks) : writeToFile(file, chunks)),
+    }),
+  );
+  // Standard output is the file itself then.
+  if (file === PIPE) return;
+  await (json ? printJson(saved) : print(describeSaved(saved)));
+}
+
+export async function loadStacksFrom(
+  file: string | undefined,
+  options: LoadCommandOptions,
+): Promise<void> {
+  const layout = layoutFrom({}, process.env);
+  if (options.list) {
+    const ids = await listHeldLayers(layout);
+    return await (options.json ? printJson(ids) : print(ids.map((id) => `${id}\n`).join('')));
+  }
+  if (file === undefined) {
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'load stacks: no file is named', {
+      hint: 'stackshim load FILE, or - for standard input',
+      details: { field: 'file' },
+    });
+  }
+  const input = file === PIPE ? process.stdin : await openInput(file);
+  try {
+    const loaded = await withProgress('load stacks', (exchange) =>
+      loadStacks(layout, {
+        ...exchange,
+        input,
+        runSmoke: runSmokeTask,
+        name: file === PIPE ? 'standard input' : file,
+      }),
+    );
+    await (options.json ? printJson(loaded) : print(describeLoaded(loaded)));
+  } finally {
+    input.destroy();
+  }
+}
+
+async function openInput(file: string) {
+  try {
+    if (!(await stat(file)).isFile()) throw new Error('not a regular file');
+    const handle = await open(file, 'r');
+    return createReadStream('', { fd: handle, highWaterMark: 1024 * 1024 });
+  } catch (error) {
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `open ${file}: ${messageOf(error)}`, {
+      cause: error,
+      details: { path: file },
+    });
+  }
+}
+
+/** One id in each line. */
+async function readLayerList(file: string): Promise<ReadonlySet<string>> {
+  const text: string[] = [];
+  let bytes = 0;
+  const input = await openInput(file);
+  for await (const chunk of input.setEncoding('utf8')) {
+    bytes += (chunk as string).length;
+    if (bytes > MAX_LIST_BYTES) break;
+    text.push(chunk as string);
+  }
+  const ids = text
+    .join('')
+    .split('\n')
+    .filter((line) => line !== '');
+  const odd = ids.find((id) => !isLayerId(id));
+  if (odd === undefined && bytes <= MAX_LIST_BYTES) return new Set(ids);
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `read ${file}: ${JSON.stringify((odd ?? '').slice(0, 80))} is no layer's id`,
+    { hint: 'make the list with: stackshim load --list', details: { field: 'have', path: file } },
+  );
+}
+
+async function writeToFile(file: string, chunks: AsyncIterable<Buffer>): Promise<void> {
+  await guardDisk(`write ${file}`, () =>
+    writeWhole(file, async (handle) => {
+      for await (const chunk of chunks) await handle.writeFile(chunk);
+    }),
+  );
+}
+
+async function writeToStdout(chunks: AsyncIterable<Buffer>): Promise<void> {
+  for await (const chunk of chunks) {
+    await new Promise<void>((resolve, reject) => {
+      process.stdout.write(chunk, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+}
+
+const describeSaved = ({ stacks, layers, leftOut }: SavedStacks) => {
+  const lines = stacks.map(({ stack, revision, image }) => `${stack}@rev:${revision} ${image}\n`);
+  return `${lines.join('')}${layers.length} layers, ${leftOut.length} left out\n`;
+};
+
+const describeLoaded = ({ stacks, layers }: LoadedStacks) => {
+  const lines = stacks.map(
+    ({ stack, revision, image, status }) => `${stack}@rev:${revision} ${image} ${status}\n`,
+  );
+  return `${lines.join('')}${layers.length} layers stored\n`;
+};

@@ -1,0 +1,150 @@
+/** The writable layer of a finished task becomes a stack's new revision, through the same cleaning as any layer. */
+import { lstat } from 'node:fs/promises';
+import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { isImageDigest, type StackName, type TaskId } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import { importLayer } from '../../layers/import-layer.ts';
+import type { LayerRecord } from '../../layers/layer-record.ts';
+import { packLayer } from '../../layers/pack-layer.ts';
+import { holdStore, type StoreLease } from '../../layers/store-lease.ts';
+import { type Image, STACK_LABELS } from '../../stacks/image.ts';
+import { readImage, writeImage } from '../../stacks/image-files.ts';
+import { readRecord } from '../../task/read-record.ts';
+import type { TaskRecord } from '../../task/record.ts';
+import { taskPlaces } from '../../task/task-places.ts';
+import { abortable } from '../build-aborted.ts';
+import { type ProgressListener, toReporter } from '../build-progress.ts';
+import type { PublishedStack } from './import-stack.ts';
+import { toDigest, toOciConfig } from './oci-config.ts';
+import { type PublishOptions, publishImages } from './publish-image.ts';
+
+export interface CommitTaskOptions extends PublishOptions {
+  /** A task that was run with `--keep` and has ended. */
+  readonly task: TaskId;
+  /** May be the stack that the task ran in. */
+  readonly stack: StackName;
+  /** Smoke command: a JSON array of strings or a line for `/bin/sh -c`. Default: the image's label, else `/bin/true`. */
+  readonly smoke?: string;
+}
+
+/** As many as a slot has. */
+const IDS_PER_TASK = 65_536;
+
+/**
+ * Adds what the task wrote outside of `/task` to the image it ran on, as one more layer. The task stays as it is.
+ * The image has no OCI manifest: its digest is that of its config.
+ *
+ * Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_NOT_KEPT, ERR_STACKSHIM_LAYER_INVALID (what no layer may hold),
+ * ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_IMAGE_CORRUPT.
+ */
+export async function commitTask(
+  layout: Layout,
+  options: CommitTaskOptions,
+): Promise<PublishedStack> {
+  const { task, stack, smoke, signal } = options;
+  return await abortable(`commit task ${task}`, signal, async () => {
+    const record = requireKept(layout, task);
+    const lease = await holdStore(layout, options.system);
+    try {
+      const report = toReporter(options.onProgress);
+      report({ kind: 'step', step: 'import', text: `commit task ${task}` });
+      const now = options.clock?.() ?? new Date();
+      const image = await storeImage(layout, lease, { record, report, signal, now });
+      const source = { kind: 'import', reference: `task:${task}` } as const;
+      const publication = { stack, image, source, ...(smoke === undefined ? {} : { smoke }) };
+      const publishing = { ...options, report, reason: `commit ${stack}` };
+      const [revision] = await publishImages(layout, [publication], publishing);
+      return { stack, revision: revision?.revision ?? 0, image: image.digest };
+    } finally {
+      lease.release();
+    }
+  });
+}
+
+function requireKept(layout: Layout, task: TaskId): TaskRecord {
+  const record = readRecord(layout, task);
+  const details = { id: task };
+  if (record === undefined) {
+    throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `commit task ${task}: no such task`, {
+      details,
+    });
+  }
+  if (record.kept) return record;
+  throw new StackshimError('ERR_STACKSHIM_TASK_NOT_KEPT', `commit task ${task}: it was not kept`, {
+    details,
+  });
+}
+
+interface Committing {
+  readonly record: TaskRecord;
+  readonly report: ProgressListener;
+  readonly signal: AbortSignal | undefined;
+  readonly now: Date;
+}
+
+async function storeImage(
+  layout: Layout,
+  lease: StoreLease,
+  committing: Committing,
+): Promise<Image> {
+  const { record, now } = committing;
+  await lease.pin(record.image);
+  const base = readImage(layout, record.image);
+  for (const id of base.layers) await lease.pin(id);
+  const layer = await storeUpper(layout, committing);
+  await lease.pin(layer.id);
+  const image = toImage(base, layer, now);
+  await lease.pin(image.digest);
+  await writeImage(layout, image);
+  return image;
+}
+
+async function storeUpper(
+  layout: Layout,
+  { record, report, signal }: Committing,
+): Promise<LayerRecord> {
+  const upper = `${taskPlaces(layout, record.id).scratchDir}/rootfs/upper`;
+  // The task's root user owns the folder: the first id of its slot, 0 where it shared the host's user namespace.
+  const idBase = await ownerOf(upper, record.id);
+  const tar = packLayer(upper, { idBase, idCount: IDS_PER_TASK, signal });
+  const imported = await importLayer(tar, {
+    layout,
+    compression: 'none',
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const { sizeBytes } = imported.record;
+  const size = { doneBytes: sizeBytes, totalBytes: sizeBytes };
+  report({ kind: 'layer', layer: 1, layers: 1, ...size, reused: imported.existed });
+  return imported.record;
+}
+
+async function ownerOf(upper: string, id: TaskId): Promise<number> {
+  try {
+    const found = await lstat(upper);
+    if (found.isDirectory()) return found.uid;
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+  }
+  throw new StackshimError(
+    'ERR_STACKSHIM_TASK_NOT_KEPT',
+    `commit task ${id}: it has no writable layer`,
+    { details: { id, path: upper } },
+  );
+}
+
+function toImage(base: Image, layer: LayerRecord, now: Date): Image {
+  const labels =
+    base.config.labels[STACK_LABELS.epoch] === undefined
+      ? base.config.labels
+      : { ...base.config.labels, [STACK_LABELS.epoch]: String(Math.ceil(now.getTime() / 1000)) };
+  const diffIds = [...base.diffIds, layer.diffId];
+  const image = {
+    ...base,
+    layers: [...base.layers, layer.id],
+    diffIds,
+    config: { ...base.config, labels },
+  };
+  const digest = toDigest(toOciConfig(image, diffIds));
+  if (!isImageDigest(digest)) throw new Error('sha256 gave no digest');
+  return { ...image, digest };
+}

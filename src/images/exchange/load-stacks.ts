@@ -1,0 +1,233 @@
+/** Takes saved stacks in: signature first, then each layer that is missing, then all stacks at once. */
+import { StackshimError } from '../../core/errors.ts';
+import type { LayerId } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import { listLayerIds, readSoundRecord } from '../../layers/layer-record.ts';
+import { receiveLayer } from '../../layers/receive-layer.ts';
+import { holdStore, type StoreLease } from '../../layers/store-lease.ts';
+import type { Image } from '../../stacks/image.ts';
+import { readImage, writeImage } from '../../stacks/image-files.ts';
+import { resolveStack } from '../../stacks/resolve-stack.ts';
+import { readHostFacts } from '../../sys/host-facts.ts';
+import { abortable } from '../build-aborted.ts';
+import { type ProgressListener, toReporter } from '../build-progress.ts';
+import type { PublishedStack } from './import-stack.ts';
+import { type Publication, type PublishOptions, publishImages } from './publish-image.ts';
+import {
+  INDEX_PATH,
+  MAX_INDEX_BYTES,
+  MAX_SIGNATURE_BYTES,
+  parseSavedIndex,
+  type SavedIndex,
+  SIGNATURE_PATH,
+  toInvalidSave,
+  toLayerPath,
+} from './saved-index.ts';
+import { createSavedReader, type SavedReader } from './saved-reader.ts';
+import { verifyIndex } from './sign-index.ts';
+
+export interface LoadStacksOptions extends PublishOptions {
+  /** The file's bytes, in order. */
+  readonly input: AsyncIterable<Uint8Array>;
+  /** Where they come from, for the stacks' history. */
+  readonly name: string;
+}
+
+export interface LoadedStacks {
+  readonly stacks: readonly (PublishedStack & {
+    /** `unchanged`: it was current already. */
+    readonly status: 'loaded' | 'unchanged';
+  })[];
+  /** Layers that were stored. */
+  readonly layers: readonly LayerId[];
+}
+
+/**
+ * Loads every stack of the file and makes all of them current at once, each after its smoke command passed.
+ * Nothing but the index is read before a trusted key is found to have signed it. Layers that are here already are passed over;
+ * each one that was received and verified stays, so that a second call after a break goes on where the first one ended.
+ *
+ * Throws ERR_STACKSHIM_SAVE_UNTRUSTED, ERR_STACKSHIM_SAVE_INVALID, ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_DISK_FULL,
+ * ERR_STACKSHIM_BUILD_ABORTED, and what reading `input` throws.
+ */
+export async function loadStacks(
+  layout: Layout,
+  options: LoadStacksOptions,
+): Promise<LoadedStacks> {
+  return await abortable(`load ${options.name}`, options.signal, async () => {
+    const reader = createSavedReader(options.input);
+    const index = await readIndex(layout, reader);
+    const lease = await holdStore(layout, options.system);
+    try {
+      const report = toReporter(options.onProgress);
+      report({ kind: 'step', step: 'import', text: `load ${options.name}` });
+      const images = await chooseImages(layout, lease, index);
+      const received = await receiveLayers(layout, {
+        reader,
+        index,
+        images,
+        report,
+        signal: options.signal,
+      });
+      requireLayers(layout, images);
+      for (const image of images) await writeImage(layout, image);
+      const stacks = await publishAll(layout, index, { ...options, report });
+      return { stacks, layers: received };
+    } finally {
+      lease.release();
+    }
+  });
+}
+
+/** Ids of the layers that are stored here: what a machine that saves for this one may leave out. */
+export async function listHeldLayers(layout: Layout): Promise<readonly LayerId[]> {
+  const ids = await listLayerIds(layout);
+  return ids.filter((id) => readSoundRecord(layout, id) !== undefined);
+}
+
+async function readIndex(layout: Layout, reader: SavedReader): Promise<SavedIndex> {
+  const expectEntry = async (path: string, maxBytes: number): Promise<Buffer> => {
+    const entry = await reader.next();
+    if (entry?.path !== path) throw toInvalidSave(`it has no ${path} where one must be`);
+    return await reader.whole(maxBytes);
+  };
+  const bytes = await expectEntry(INDEX_PATH, MAX_INDEX_BYTES);
+  await verifyIndex(layout, bytes, await expectEntry(SIGNATURE_PATH, MAX_SIGNATURE_BYTES));
+  const index = parseSavedIndex(bytes);
+  const { architecture } = readHostFacts();
+  const foreign = index.images.find((image) => image.architecture !== architecture);
+  if (foreign === undefined) return index;
+  throw toInvalidSave(
+    `image ${foreign.digest} is made for ${foreign.architecture}, not ${architecture}`,
+  );
+}
+
+/** The images to store. One that is whole here stays as it is: another machine may have made other layers of it. */
+async function chooseImages(
+  layout: Layout,
+  lease: StoreLease,
+  index: SavedIndex,
+): Promise<readonly Image[]> {
+  const wanted: Image[] = [];
+  for (const { version: _, ...image } of index.images) {
+    await lease.pin(image.digest);
+    const stored = readImageOrNothing(layout, image);
+    for (const id of new Set([...(stored?.layers ?? []), ...image.layers])) await lease.pin(id);
+    const isWhole = stored?.layers.every((id) => readSoundRecord(layout, id) !== undefined);
+    if (isWhole !== true) wanted.push(image);
+  }
+  return wanted;
+}
+
+function readImageOrNothing(layout: Layout, { digest }: Image): Image | undefined {
+  try {
+    return readImage(layout, digest);
+  } catch (error) {
+    if (error instanceof StackshimError && error.code === 'ERR_STACKSHIM_IMAGE_CORRUPT') return;
+    throw error;
+  }
+}
+
+interface Receiving {
+  readonly reader: SavedReader;
+  readonly index: SavedIndex;
+  readonly images: readonly Image[];
+  readonly report: ProgressListener;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function receiveLayers(layout: Layout, receiving: Receiving): Promise<readonly LayerId[]> {
+  const { reader, index, images, report, signal } = receiving;
+  const needed = new Set(images.flatMap(({ layers }) => layers));
+  const received: LayerId[] = [];
+  for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
+    signal?.throwIfAborted();
+    const { path, size } = entry;
+    const at = index.layers.findIndex(({ id }) => toLayerPath(id) === path);
+    const record = index.layers[at];
+    if (record === undefined) throw toInvalidSave(`${JSON.stringify(path)} is not in its index`);
+    if (size !== record.sizeBytes) {
+      throw toInvalidSave(`layer ${record.id} has ${size} bytes instead of ${record.sizeBytes}`);
+    }
+    const place = { layer: at + 1, layers: index.layers.length, totalBytes: size };
+    const isHere = readSoundRecord(layout, record.id) !== undefined;
+    if (!needed.has(record.id) || isHere) {
+      report({ kind: 'layer', ...place, doneBytes: size, reused: true });
+      continue;
+    }
+    await receiveLayer(
+      layout,
+      record,
+      tellBytes(reader.content(), signal, (doneBytes) =>
+        report({ kind: 'layer', ...place, doneBytes, reused: false }),
+      ),
+    );
+    received.push(record.id);
+  }
+  return received;
+}
+
+async function* tellBytes(
+  content: AsyncIterable<Buffer>,
+  signal: AbortSignal | undefined,
+  tell: (doneBytes: number) => void,
+): AsyncGenerator<Buffer> {
+  let doneBytes = 0;
+  for await (const chunk of content) {
+    signal?.throwIfAborted();
+    yield chunk;
+    doneBytes += chunk.length;
+    tell(doneBytes);
+  }
+}
+
+function requireLayers(layout: Layout, images: readonly Image[]): void {
+  const ids = new Set(images.flatMap(({ layers }) => layers));
+  const missing = [...ids].filter((id) => readSoundRecord(layout, id) === undefined);
+  if (missing.length === 0) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SAVE_INVALID',
+    `load stacks: ${missing.length} of their layers are neither here nor in the file`,
+    {
+      hint: 'save them again without --have, or with what load --list prints here',
+      details: { missing: missing.slice(0, 50) },
+    },
+  );
+}
+
+async function publishAll(
+  layout: Layout,
+  index: SavedIndex,
+  options: LoadStacksOptions & { readonly report: ProgressListener },
+): Promise<LoadedStacks['stacks']> {
+  const changed = index.stacks.filter(({ stack, image }) => currentImage(layout, stack) !== image);
+  const publications = changed.map(({ stack, revision, image }): Publication => {
+    const reference = `${options.name}: ${stack}@rev:${revision}`.slice(0, 4096);
+    return { stack, image: readImage(layout, image), source: { kind: 'import', reference } };
+  });
+  const reason = `load ${changed.map(({ stack }) => stack).join(' ')}`.slice(0, 4096);
+  const added =
+    publications.length === 0
+      ? []
+      : await publishImages(layout, publications, { ...options, reason });
+  return index.stacks.map(({ stack, image }) => {
+    const revision = added.find((one) => one.stack === stack)?.revision;
+    return revision === undefined
+      ? {
+          stack,
+          image,
+          revision: resolveStack(layout, { name: stack }).revision,
+          status: 'unchanged',
+        }
+      : { stack, image, revision, status: 'loaded' };
+  });
+}
+
+function currentImage(layout: Layout, name: SavedIndex['stacks'][number]['stack']) {
+  try {
+    return resolveStack(layout, { name }).image.digest;
+  } catch (error) {
+    if (error instanceof StackshimError && error.code === 'ERR_STACKSHIM_STACK_NOT_FOUND') return;
+    throw error;
+  }
+}

@@ -1,0 +1,145 @@
+/** Signatures (Ed25519) on the index of saved stacks: made with the operator's key, checked against the keys that the receiver named. */
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  sign,
+  verify,
+} from 'node:crypto';
+import { lstat, readdir, readFile, stat } from 'node:fs/promises';
+import * as z from 'zod/mini';
+import { errnoCodeOf, messageOf, StackshimError } from '../../core/errors.ts';
+import { type Layout, trustedKeysDir } from '../../core/layout.ts';
+import { toInvalidSave } from './saved-index.ts';
+
+/** A key of another purpose that signs the same bytes must not speak for this one. */
+const CONTEXT = Buffer.from('stackshim saved stacks, version 1\n');
+const MAX_KEY_BYTES = 16 * 1024;
+const OTHERS_MAY_WRITE = 0o022;
+
+const signatureSchema = z.strictObject({
+  version: z.literal(1),
+  /** `sha256:<hex>` of the public key as DER. */
+  key: z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/)),
+  /** Base64. */
+  signature: z.string().check(z.regex(/^[A-Za-z0-9+/]{86}==$/)),
+});
+
+/** Reads a private key in PEM. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID. */
+export async function readSigningKey(path: string): Promise<KeyObject> {
+  const pem = await readKeyFile(path);
+  try {
+    return requireEd25519(createPrivateKey(pem));
+  } catch (error) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_SPEC_INVALID',
+      `read key ${path}: not an Ed25519 private key in PEM`,
+      {
+        hint: 'make one: openssl genpkey -algorithm ed25519 -out FILE',
+        details: { field: 'key', path },
+        cause: error,
+      },
+    );
+  }
+}
+
+/** The document that goes with an index. */
+export function signIndex(index: Uint8Array, key: KeyObject): string {
+  const signature = sign(null, Buffer.concat([CONTEXT, index]), key).toString('base64');
+  return JSON.stringify({ version: 1, key: toKeyId(createPublicKey(key)), signature });
+}
+
+/**
+ * Returns when a trusted key has signed the index.
+ * Throws ERR_STACKSHIM_SAVE_UNTRUSTED, ERR_STACKSHIM_SAVE_INVALID for a signature that is none.
+ */
+export async function verifyIndex(
+  layout: Layout,
+  index: Uint8Array,
+  document: Uint8Array,
+): Promise<void> {
+  const { key: keyId, signature } = parseSignature(document);
+  const key = (await readTrustedKeys(layout)).get(keyId);
+  if (key === undefined) throw toUntrusted(layout, `signed by ${keyId}, which is not trusted here`);
+  if (verify(null, Buffer.concat([CONTEXT, index]), key, Buffer.from(signature, 'base64'))) return;
+  throw toUntrusted(layout, `the signature of ${keyId} does not fit the index`);
+}
+
+function parseSignature(document: Uint8Array): z.infer<typeof signatureSchema> {
+  try {
+    return signatureSchema.parse(JSON.parse(new TextDecoder().decode(document)));
+  } catch (error) {
+    throw toInvalidSave('its signature cannot be read', { cause: error });
+  }
+}
+
+/** By id. A folder or file that others than root may write to is no list of keys. */
+async function readTrustedKeys(layout: Layout): Promise<ReadonlyMap<string, KeyObject>> {
+  const folder = trustedKeysDir(layout);
+  const keys = new Map<string, KeyObject>();
+  for (const name of await listKeyFiles(layout)) {
+    const path = `${folder}/${name}`;
+    await requireOurs(layout, path);
+    try {
+      const key = requireEd25519(createPublicKey(await readKeyFile(path)));
+      keys.set(toKeyId(key), key);
+    } catch (error) {
+      throw toUntrusted(layout, `${path} is no Ed25519 public key: ${messageOf(error)}`);
+    }
+  }
+  return keys;
+}
+
+async function listKeyFiles(layout: Layout): Promise<readonly string[]> {
+  const folder = trustedKeysDir(layout);
+  try {
+    await requireOurs(layout, folder);
+    return (await readdir(folder)).filter((name) => name.endsWith('.pem')).sort();
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+async function requireOurs(layout: Layout, path: string): Promise<void> {
+  const { uid, mode } = await lstat(path);
+  const isOurs = uid === 0 || uid === process.geteuid?.();
+  if (isOurs && (mode & OTHERS_MAY_WRITE) === 0) return;
+  throw toUntrusted(layout, `others may write to ${path}`);
+}
+
+async function readKeyFile(path: string): Promise<string> {
+  try {
+    const found = await stat(path);
+    if (!found.isFile() || found.size > MAX_KEY_BYTES) throw new Error('not a key file');
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_INPUT_NOT_FOUND',
+      `read key ${path}: ${messageOf(error)}`,
+      {
+        details: { field: 'key', path },
+        cause: error,
+      },
+    );
+  }
+}
+
+function requireEd25519(key: KeyObject): KeyObject {
+  if (key.asymmetricKeyType === 'ed25519') return key;
+  throw new TypeError(`it is a key for ${key.asymmetricKeyType}`);
+}
+
+const toKeyId = (key: KeyObject) =>
+  `sha256:${createHash('sha256')
+    .update(key.export({ type: 'spki', format: 'der' }))
+    .digest('hex')}`;
+
+function toUntrusted(layout: Layout, reason: string): StackshimError {
+  const folder = trustedKeysDir(layout);
+  return new StackshimError('ERR_STACKSHIM_SAVE_UNTRUSTED', `read saved stacks: ${reason}`, {
+    hint: `put the saving operator's public key into ${folder}/NAME.pem, if you trust it`,
+    details: { folder },
+  });
+}
