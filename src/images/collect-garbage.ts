@@ -60,8 +60,7 @@ export async function collectGarbage(
   const { dryRun = false } = options;
   const stale = findStaleFiles(layout);
   const sizes = await Promise.all(stale.map(measureTree));
-  const left = new Set(dryRun ? [] : await clearStaleTmp(layout));
-  const files = stale.filter((path) => !left.has(path));
+  if (!dryRun) await clearStaleTmp(layout);
   const swept = await whileNothingIsPinned(layout, system, (pinned) =>
     sweep(installation, pinned, options),
   );
@@ -69,7 +68,7 @@ export async function collectGarbage(
   const builder = await collectBuilder(layout, system, { dryRun });
   const freed = [...swept.layers.map(({ sizeBytes }) => sizeBytes), ...sizes];
   const freedBytes = freed.reduce((sum, bytes) => sum + bytes, 0);
-  return { dryRun, ...swept, files, builder, freedBytes };
+  return { dryRun, ...swept, files: stale, builder, freedBytes };
 }
 
 type Swept = Pick<Collection, 'revisions' | 'images' | 'layers' | 'obstacles'>;

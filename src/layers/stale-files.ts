@@ -1,5 +1,5 @@
 /** Files that a process died over: below `tmp/`, and the temporary names beside stored files. */
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import {
   buildDir,
@@ -37,18 +37,17 @@ export function findStaleFiles(layout: Layout): readonly string[] {
   return [...stale.map(({ path }) => path), ...beside];
 }
 
-/** Removes what {@link findStaleFiles} finds. Resolves to the paths that would not go. */
-export async function clearStaleTmp(layout: Layout): Promise<readonly string[]> {
-  const left: string[] = [];
+/** Removes what {@link findStaleFiles} finds. Any number of processes may do so at once. */
+export async function clearStaleTmp(layout: Layout): Promise<void> {
   for (const path of findStaleFiles(layout)) {
     try {
-      await removeTree(path);
-    } catch {
-      // A program that its dead maker had started may still write into it: the next one who clears finds it.
-      left.push(path);
+      if (lstatSync(path).isDirectory()) await removeTree(path);
+      else unlinkSync(path);
+    } catch (error) {
+      // Another clears, too; or a program that the dead maker had started still writes into it: then the next one finds it.
+      if (!['ENOENT', 'ENOTEMPTY'].includes(errnoCodeOf(error) ?? '')) throw error;
     }
   }
-  return left;
 }
 
 function isForgotten(name: string, path: string): boolean {

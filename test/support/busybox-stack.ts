@@ -53,7 +53,7 @@ export async function installBusyboxStack(layout: Layout, name = 'busybox'): Pro
 }
 
 /** The stack's one layer as a tar. */
-async function makeBusyboxTar(): Promise<Buffer> {
+export async function makeBusyboxTar(): Promise<Buffer> {
   const applets = execFileSync(BUSYBOX, ['--list-full'], { encoding: 'utf8' }).trim().split('\n');
   const links = applets
     .filter((path) => path !== 'bin/busybox')

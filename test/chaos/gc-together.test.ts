@@ -1,0 +1,82 @@
+/** Collection while tasks run, stacks are imported and flipped, and collections are killed: nothing that is needed ever goes. */
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { tmpDir } from '../../src/core/layout.ts';
+import { collectGarbage } from '../../src/images/collect-garbage.ts';
+import { listMountedLayers } from '../../src/layers/list-layers.ts';
+import { surveyStore } from '../../src/stacks/survey-store.ts';
+import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { runFixture, startFixture, waitForLine } from '../support/bun-fixture.ts';
+import { makeBusyboxTar } from '../support/busybox-stack.ts';
+import { useStorageLab } from '../support/storage-lab.ts';
+
+const fixture = (name: string) => new URL(`../fixtures/${name}.ts`, import.meta.url);
+const collector = fixture('collect-garbage');
+const base = makeBusyboxTar();
+const lab = useStorageLab(() => base);
+const places = () => [lab.layout.root, lab.layout.run, lab.layout.policyFile];
+
+const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
+const TASKS = isFull ? 400 : 60;
+const IMPORTS = isFull ? 200 : 30;
+const KILLS = isFull ? 200 : 20;
+
+/** Only what the current revisions need is left, and all of that is sound. */
+async function expectTidy(): Promise<void> {
+  expect(await collectGarbage(lab.installation, { keepRevisions: 0 })).toMatchObject({
+    obstacles: [],
+  });
+  expect((await verifyStore(lab.layout)).damage).toEqual([]);
+  const { revisions, images, layerUsers } = surveyStore(lab.layout);
+  expect(revisions.every(({ image }) => images.has(image))).toBe(true);
+  expect(images.size).toBe(new Set(revisions.map(({ image }) => image)).size);
+  expect(lab.layerFiles()).toHaveLength(layerUsers.size * 2);
+  expect(readdirSync(tmpDir(lab.layout))).toEqual([]);
+  expect(listMountedLayers(lab.layout).filter((id) => !layerUsers.has(id))).toEqual([]);
+  expect(await collectGarbage(lab.installation)).toMatchObject({
+    revisions: [],
+    images: [],
+    layers: [],
+    files: [],
+  });
+}
+
+it('runs, imports, flips and collects at once', { timeout: 300_000 }, async () => {
+  const [one, two] = ['one', 'two'];
+  for (const name of [one, two]) await lab.add(name, `${name} 0`);
+  const tar = `${lab.layout.root}/../base.tar`;
+  writeFileSync(tar, await base);
+  const collecting = startFixture(collector, places());
+  await waitForLine(collecting, 'ready');
+  const [root = '', run = ''] = places();
+  const work = [one, two].flatMap((name) => [
+    runFixture(fixture('run-tasks'), [...places(), name, String(TASKS)]),
+    runFixture(fixture('add-stacks'), [root, run, name, tar, String(IMPORTS)]),
+  ]);
+  await Promise.all(work);
+  expect(collecting.exitCode).toBeNull();
+  collecting.kill('SIGKILL');
+  await once(collecting, 'close');
+  expect(surveyStore(lab.layout).generation?.stacks).toEqual({
+    [one]: IMPORTS + 1,
+    [two]: IMPORTS + 1,
+  });
+  await expectTidy();
+});
+
+it('is killed at any moment, and finished by the next one', { timeout: 300_000 }, async () => {
+  for (let round = 0; round < KILLS; round += 1) {
+    await lab.add('stack', `kept ${round}`);
+    for (let seed = 0; seed < 3; seed += 1) await lab.import(`unused ${round} ${seed}`);
+    const collecting = startFixture(collector, places());
+    await waitForLine(collecting, 'ready');
+    await delay(randomInt(0, 25));
+    collecting.kill('SIGKILL');
+    await once(collecting, 'close');
+    expect((await verifyStore(lab.layout)).damage).toEqual([]);
+  }
+  await expectTidy();
+});

@@ -1,0 +1,344 @@
+/** `collectGarbage`: what nothing needs goes, everything else stays, also when the store is damaged. */
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { LayerId } from '../../src/core/ids.ts';
+import { parseTaskId } from '../../src/core/ids.ts';
+import {
+  currentLink,
+  layerFile,
+  layerRecordFile,
+  mountedLayerDir,
+  runtimeVersionsDir,
+  taskDir,
+  tasksDir,
+  tmpDir,
+} from '../../src/core/layout.ts';
+import { type Collection, collectGarbage } from '../../src/images/collect-garbage.ts';
+import { mountLayer } from '../../src/layers/mount-layer.ts';
+import { temporaryPath } from '../../src/layers/stale-files.ts';
+import { holdStore } from '../../src/layers/store-lease.ts';
+import { collectImages } from '../../src/stacks/collect-images.ts';
+import { flipStacks } from '../../src/stacks/flip-stacks.ts';
+import { imageFile, isImageStored, readImage } from '../../src/stacks/image-files.ts';
+import {
+  addRevision,
+  type Revision,
+  readRevisionNumbers,
+  revisionFile,
+} from '../../src/stacks/revisions.ts';
+import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { ownIdentity } from '../../src/sys/processes.ts';
+import { createRecord, RECORD_VERSION } from '../../src/task/record.ts';
+import { readTaskImages } from '../../src/task/task-images.ts';
+import { taskPlaces } from '../../src/task/task-places.ts';
+import { startFixture, waitForLine } from '../support/bun-fixture.ts';
+import { NOW, stackName } from '../support/stack-store.ts';
+import { useStorageLab } from '../support/storage-lab.ts';
+
+const lab = useStorageLab();
+const PYTHON = stackName('python-3.13');
+const holdStoreFixture = new URL('../fixtures/hold-store.ts', import.meta.url);
+
+const collect = (options: Parameters<typeof collectGarbage>[1] = {}): Promise<Collection> =>
+  collectGarbage(lab.installation, options);
+
+const NOTHING = { revisions: [], images: [], layers: [], files: [], freedBytes: 0, obstacles: [] };
+
+/** The layer that only this revision has. */
+function ownLayer(revision: Pick<Revision, 'image'>): LayerId {
+  const own = readImage(lab.layout, revision.image).layers[1];
+  if (own === undefined) throw new Error('an image of two layers');
+  return own;
+}
+
+const isStored = (id: LayerId) =>
+  existsSync(layerFile(lab.layout, id)) || existsSync(layerRecordFile(lab.layout, id));
+
+/** A task that has ended and was kept. */
+function keepTask(id: string, { stack, revision, image }: Revision): void {
+  createRecord(lab.layout, taskPlaces(lab.layout, parseTaskId(id)), {
+    version: RECORD_VERSION,
+    id: parseTaskId(id),
+    owner: ownIdentity(),
+    stack,
+    revision,
+    image,
+    runtime: { kind: 'runc', path: '/usr/sbin/runc', version: '1.3.3' },
+    bindCount: 0,
+    command: ['true'],
+    labels: {},
+    createdAt: NOW.toISOString(),
+    kept: true,
+  });
+}
+
+describe('revisions', () => {
+  it('all stay unless a number is given', async () => {
+    await lab.add(PYTHON, 'one');
+    await lab.add(PYTHON, 'two');
+    expect(await collect()).toEqual({ dryRun: false, builder: 'none', ...NOTHING });
+    expect(readRevisionNumbers(lab.layout, PYTHON)).toEqual([1, 2]);
+    expect(lab.layerFiles()).toHaveLength(6);
+  });
+
+  it('older than the newest few go, with what only they had', async () => {
+    const [one, two] = [await lab.add(PYTHON, 'one'), await lab.add(PYTHON, 'two')];
+    await lab.add(PYTHON, 'three');
+    await lab.add('ruby-3.3', 'one');
+    const layers = [ownLayer(one), ownLayer(two)];
+    const sizeBytes = statSync(layerFile(lab.layout, layers[1] as LayerId)).size;
+    expect(await collect({ keepRevisions: 1 })).toMatchObject({
+      revisions: [
+        { stack: PYTHON, revision: 1 },
+        { stack: PYTHON, revision: 2 },
+      ],
+      // Ruby has the image of the first.
+      images: [two.image],
+      layers: [{ id: layers[1], sizeBytes }],
+      freedBytes: sizeBytes,
+    });
+    expect(layers.map(isStored)).toEqual([true, false]);
+    expect(readRevisionNumbers(lab.layout, PYTHON)).toEqual([3]);
+    expect(await collect({ keepRevisions: 1 })).toMatchObject(NOTHING);
+    expect((await verifyStore(lab.layout)).damage).toEqual([]);
+    // A number means one image for ever.
+    expect((await lab.add(PYTHON, 'four')).revision).toBe(4);
+  });
+
+  it('the current one stays, however old', async () => {
+    for (const seed of ['one', 'two', 'three', 'four']) await lab.add(PYTHON, seed);
+    const changes = new Map([[PYTHON, 2]]);
+    await flipStacks(lab.layout, linuxSystem, { changes, now: NOW, reason: 'roll back' });
+    await collect({ keepRevisions: 0 });
+    expect(readRevisionNumbers(lab.layout, PYTHON)).toEqual([2, 3, 4]);
+  });
+
+  it('that never became current go, unless they are on their way', async () => {
+    await lab.add(PYTHON, 'one');
+    const lease = await holdStore(lab.layout, linuxSystem);
+    const { digest } = await lab.import('two');
+    const source = { kind: 'import', reference: 'two' } as const;
+    await addRevision(lab.layout, linuxSystem, { stack: PYTHON, image: digest, source, now: NOW });
+    expect(await collect({ keepRevisions: 0 })).toMatchObject(NOTHING);
+    lease.release();
+    expect(await collect()).toMatchObject({
+      revisions: [{ stack: PYTHON, revision: 2 }],
+      images: [digest],
+      layers: [{ sizeBytes: 4096 }],
+    });
+  });
+});
+
+it('a dry run tells the same and changes nothing', async () => {
+  await lab.add(PYTHON, 'one');
+  await lab.add(PYTHON, 'two');
+  writeFileSync(`${tmpDir(lab.layout)}/4000000-1-0123456789abcdef.erofs`, 'half a layer');
+  const before = [lab.layerFiles(), lab.imageFiles()];
+  const told = await collect({ keepRevisions: 0, dryRun: true });
+  expect(told).toMatchObject({ dryRun: true, revisions: [{ revision: 1 }] });
+  expect([lab.layerFiles(), lab.imageFiles()]).toEqual(before);
+  expect(readRevisionNumbers(lab.layout, PYTHON)).toEqual([1, 2]);
+  expect({ ...(await collect({ keepRevisions: 0 })), dryRun: true }).toEqual(told);
+});
+
+it('what was imported and never used goes, where it is mounted too', async () => {
+  const image = await lab.import('unused');
+  const targets = image.layers.map((id) => mountLayer(linuxSystem, lab.layout, id));
+  expect(existsSync(`${targets[1]}/seed`)).toBe(true);
+  expect((await collect()).layers.map(({ id }) => id)).toEqual([...image.layers].sort());
+  expect([lab.layerFiles(), lab.imageFiles()]).toEqual([[], []]);
+  for (const id of image.layers) {
+    const target = mountedLayerDir(lab.layout, id);
+    expect([existsSync(target), existsSync(`${target}.lock`)]).toEqual([false, false]);
+  }
+});
+
+describe('an image that a task has', () => {
+  it('stays with its layers until the task is gone', async () => {
+    const one = await lab.add(PYTHON, 'one');
+    await lab.add(PYTHON, 'two');
+    keepTask('kept', one);
+    const layer = ownLayer(one);
+    expect(await collect({ keepRevisions: 0 })).toMatchObject({ images: [], layers: [] });
+    rmSync(taskDir(lab.layout, parseTaskId('kept')), { recursive: true });
+    expect(await collect({ keepRevisions: 0 })).toMatchObject({ layers: [{ id: layer }] });
+  });
+});
+
+describe('a task that begins while its image is collected', () => {
+  it('keeps the image when its record comes before the last look', async () => {
+    const one = await lab.add(PYTHON, 'one');
+    const gone = await collectImages(lab.layout, [one.image], () => {
+      // What the task would see: then it looks again for what its stack's name means.
+      expect(isImageStored(lab.layout, one.image)).toBe(false);
+      keepTask('late', one);
+      const { images } = readTaskImages(lab.layout);
+      return (image) => images.has(image);
+    });
+    expect(gone).toEqual([]);
+    expect(isImageStored(lab.layout, one.image)).toBe(true);
+  });
+});
+
+describe('a lease', () => {
+  it('keeps what is pinned in it, until it is released', async () => {
+    const lease = await holdStore(lab.layout, linuxSystem);
+    const image = await lab.import('one');
+    expect(await collect()).toMatchObject(NOTHING);
+    lease.release();
+    lease.release();
+    expect(await collect()).toMatchObject({ images: [image.digest] });
+  });
+
+  it('is void when its holder was killed', async () => {
+    const image = await lab.import('one');
+    const names = [image.digest, ...image.layers];
+    const holder = startFixture(holdStoreFixture, [lab.layout.root, ...names]);
+    await waitForLine(holder, 'held');
+    expect(await collect()).toMatchObject(NOTHING);
+    holder.kill('SIGKILL');
+    await once(holder, 'close');
+    expect(await collect()).toMatchObject({ images: [image.digest] });
+  });
+
+  it('makes an import that found a layer, which then went, store it again', async () => {
+    const image = await lab.import('one');
+    await collect();
+    const again = await lab.add(PYTHON, 'one');
+    expect(again.image).toBe(image.digest);
+    expect(await collect()).toMatchObject(NOTHING);
+    expect((await verifyStore(lab.layout)).damage).toEqual([]);
+  });
+});
+
+describe('what a dead process left', () => {
+  it('goes: a layer without a record, files that were being written', async () => {
+    const one = await lab.add(PYTHON, 'one');
+    const dead = '4000000-1-0123456789abcdef';
+    const { root } = lab.layout;
+    const left = [
+      `${root}/tmp/${dead}.erofs`,
+      `${root}/layers/${'a'.repeat(64)}.json.${dead}.tmp`,
+      `${root}/generations/9.json.${dead}.tmp`,
+      `${root}/stacks/python-3.13/9.json.${dead}.tmp`,
+    ];
+    for (const path of left) writeFileSync(path, 'half');
+    mkdirSync(`${root}/tmp/${dead}.erofs.0011.build`);
+    writeFileSync(`${root}/tmp/${dead}.erofs.0011.build/image.erofs`, 'half');
+    const living = temporaryPath(lab.layout, '.erofs');
+    writeFileSync(living, 'half');
+    const nameless = [`${tmpDir(lab.layout)}/new`, `${tmpDir(lab.layout)}/old`];
+    for (const path of nameless) writeFileSync(path, '');
+    utimesSync(`${tmpDir(lab.layout)}/old`, 1_700_000_000, 1_700_000_000);
+    writeFileSync(layerFile(lab.layout, 'b'.repeat(64) as LayerId), 'half');
+    const { files, layers } = await collect();
+    expect([...files].sort()).toEqual(
+      [...left, `${root}/tmp/${dead}.erofs.0011.build`, `${root}/tmp/old`].sort(),
+    );
+    expect(layers).toEqual([{ id: 'b'.repeat(64), sizeBytes: 4 }]);
+    expect([...files, ...nameless, living].filter((path) => existsSync(path))).toEqual([
+      `${root}/tmp/new`,
+      living,
+    ]);
+    expect(isStored(ownLayer(one))).toBe(true);
+  });
+
+  it('is cleared away by the next import already', async () => {
+    const path = `${tmpDir(lab.layout)}/4000000-1-0123456789abcdef.erofs`;
+    await lab.add(PYTHON, 'one');
+    writeFileSync(path, 'half');
+    await lab.add(PYTHON, 'two');
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('comes back when it was an image that a collection had set aside', async () => {
+    const one = await lab.add(PYTHON, 'one');
+    renameSync(imageFile(lab.layout, one.image), `${imageFile(lab.layout, one.image)}.collected`);
+    expect(await collect()).toMatchObject(NOTHING);
+    expect(readImage(lab.layout, one.image).digest).toBe(one.image);
+  });
+});
+
+describe('while it cannot be known what is needed', () => {
+  it.each<readonly [string, string, () => Promise<void> | void]>([
+    [
+      'a revision cannot be read',
+      'ERR_STACKSHIM_STACK_CORRUPT',
+      () => writeFileSync(revisionFile(lab.layout, PYTHON, 1), '{'),
+    ],
+    [
+      'an image cannot be read',
+      'ERR_STACKSHIM_IMAGE_CORRUPT',
+      async () => {
+        const { image } = await lab.add('ruby-3.3', 'other');
+        writeFileSync(imageFile(lab.layout, image), '{');
+      },
+    ],
+    [
+      'there is no link to a generation',
+      'ERR_STACKSHIM_STACK_CORRUPT',
+      () => unlinkSync(currentLink(lab.layout)),
+    ],
+    [
+      'a record cannot be read',
+      'ERR_STACKSHIM_RECORD_CORRUPT',
+      () => {
+        mkdirSync(`${tasksDir(lab.layout)}/broken`, { recursive: true });
+        writeFileSync(`${tasksDir(lab.layout)}/broken/record.json`, '{');
+      },
+    ],
+    [
+      'the image of a task is gone',
+      'ERR_STACKSHIM_IMAGE_CORRUPT',
+      async () => {
+        keepTask('kept', {
+          ...(await lab.add(PYTHON, 'x')),
+          image: `sha256:${'0'.repeat(64)}` as never,
+        });
+      },
+    ],
+  ])('as %s, nothing of it goes', async (_what, code, breakIt) => {
+    await lab.add(PYTHON, 'one');
+    await lab.add(PYTHON, 'two');
+    await lab.import('unused');
+    await breakIt();
+    const before = [lab.layerFiles(), lab.imageFiles()];
+    const collection = await collect();
+    expect(collection).toMatchObject({ images: [], layers: [], obstacles: [{ code }] });
+    expect([lab.layerFiles(), lab.imageFiles()]).toEqual(before);
+  });
+});
+
+it('an image that no one needs goes even if it cannot be read', async () => {
+  const image = await lab.import('unused');
+  writeFileSync(imageFile(lab.layout, image.digest), '{');
+  expect(await collect()).toMatchObject({ images: [image.digest], obstacles: [] });
+  expect([lab.layerFiles(), lab.imageFiles()]).toEqual([[], []]);
+});
+
+it('versions of runtimes that were replaced are forgotten', async () => {
+  const folder = runtimeVersionsDir(lab.layout);
+  mkdirSync(folder, { recursive: true });
+  const stats = statSync('/bin/sh');
+  const kept = (mtimeMs: number) =>
+    JSON.stringify({
+      fingerprint: { device: stats.dev, inode: stats.ino, size: stats.size, mtimeMs },
+      runtime: { kind: 'runc', path: '/bin/sh', version: '1.3.3' },
+    });
+  writeFileSync(`${folder}/${stats.dev}-${stats.ino}.json`, kept(stats.mtimeMs));
+  writeFileSync(`${folder}/1-2.json`, kept(1));
+  await collect();
+  expect(existsSync(`${folder}/${stats.dev}-${stats.ino}.json`)).toBe(true);
+  expect(existsSync(`${folder}/1-2.json`)).toBe(false);
+});
