@@ -1,13 +1,18 @@
 /**
  * The duty of a subreaper: processes that lost their parent become children of this one, and nobody else waits for them.
- * Whoever started a child waits for it at once when it ends; a zombie that is still there a second later is nobody's.
+ * Whoever started a child waits for it at once when it ends; a zombie that is still there a second later is nobody's,
+ * if only everybody had the chance.
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
 import { errnoCodeOf } from '../core/errors.ts';
 import { readProcess } from './processes.ts';
 import { type System, SystemError } from './system.ts';
 
-const LOOK_INTERVAL_MS = 1_000;
+/** A worker thread cannot tell whether the main thread, whose children it looks at, has been held up: it gives it a minute. */
+const LOOK_INTERVAL_MS = isMainThread ? 1_000 : 60_000;
+/** Later than that: the event loop was held up, and with it everybody who waits for a child. */
+const LATE_MS = 100;
 
 let started = false;
 
@@ -16,10 +21,18 @@ export function startOrphanReaper(system: System): void {
   if (started) return;
   started = true;
   let seen: ReadonlySet<string> = new Set();
+  let dueAt = performance.now() + LOOK_INTERVAL_MS;
   const look = () => {
     seen = reapSeen(system, seen);
   };
-  setInterval(look, LOOK_INTERVAL_MS).unref();
+  const onTime = () => {
+    const now = performance.now();
+    if (now - dueAt > LATE_MS) seen = new Set();
+    dueAt = now + LOOK_INTERVAL_MS;
+    // Two turns of the loop later: by then it has told everybody of children that have ended.
+    setImmediate(() => setImmediate(look));
+  };
+  setInterval(onTime, LOOK_INTERVAL_MS).unref();
 }
 
 /** Reaps the zombies among our children that `seen` names; returns all that there were. Exported for its test. */
@@ -30,9 +43,18 @@ export function reapSeen(system: System, seen: ReadonlySet<string>): ReadonlySet
     if (found?.state !== 'Z') continue;
     const name = `${pid}-${found.startTime}`;
     zombies.add(name);
-    if (seen.has(name)) reap(system, pid);
+    if (seen.has(name) && !watchedPids().has(pid)) reap(system, pid);
   }
   return zombies;
+}
+
+/** Processes that someone in this process, in whatever thread, has a pidfd of: they are waited for. */
+function watchedPids(): ReadonlySet<number> {
+  const pids = readdirSync('/proc/self/fdinfo').map((fd) => {
+    const info = readOptional(`/proc/self/fdinfo/${fd}`);
+    return Number(/^Pid:\t(\d+)$/m.exec(info)?.[1]);
+  });
+  return new Set(pids.filter((pid) => pid > 0));
 }
 
 function reap(system: System, pid: number): void {
@@ -49,15 +71,21 @@ function reap(system: System, pid: number): void {
   }
 }
 
-/** Children of any thread; empty on a kernel without CONFIG_PROC_CHILDREN. */
+/**
+ * Children of the main thread, to which the kernel gives orphans; those of other threads were started by them.
+ * Empty on a kernel without CONFIG_PROC_CHILDREN.
+ */
 function ownChildren(): readonly number[] {
-  return readdirSync('/proc/self/task').flatMap((thread) => {
-    try {
-      const text = readFileSync(`/proc/self/task/${thread}/children`, 'utf8');
-      return text.split(' ').filter(Boolean).map(Number);
-    } catch (error) {
-      if (errnoCodeOf(error) === 'ENOENT' || errnoCodeOf(error) === 'ESRCH') return [];
-      throw error;
-    }
-  });
+  const text = readOptional(`/proc/self/task/${process.pid}/children`);
+  return text.split(' ').filter(Boolean).map(Number);
+}
+
+function readOptional(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const code = errnoCodeOf(error);
+    if (code === 'ENOENT' || code === 'ESRCH') return '';
+    throw error;
+  }
 }
