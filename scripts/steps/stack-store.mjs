@@ -1,0 +1,59 @@
+/** A store for trying stacks in: its own root and run folder, its own policy, the set-up's runtime. */
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { installationRoot } from './paths.mjs';
+import { runProgram } from './run-program.mjs';
+
+/**
+ * @typedef {object} StackStore
+ * @property {string} root
+ * @property {string} folder for other files; removed at the end
+ * @property {Record<string, string>} env
+ * @property {() => Promise<void>} close unmounts its layers and removes all but a root that was given
+ */
+
+/**
+ * @param {string | undefined} givenRoot undefined: an empty one, removed at the end
+ * @returns {Promise<StackStore>}
+ */
+export async function openStackStore(givenRoot) {
+  const folder = await mkdtemp('/var/tmp/stackshim-stacks-');
+  // A container's root, which the host does not know, must pass through to its root filesystem.
+  await chmod(folder, 0o711);
+  const root = givenRoot ?? `${folder}/lib`;
+  const run = `${folder}/run`;
+  const policy = `${folder}/policy.json`;
+  for (const path of [root, run, `${root}/runtimes`]) await mkdir(path, { recursive: true });
+  await chmod(root, 0o711);
+  await linkRuntime(`${root}/runtimes/runc`);
+  // A stack asks for this template by its label; the default policy allows only `default`.
+  await writeFile(policy, JSON.stringify({ allow: { bundles: ['default', 'fuse'] } }));
+  return {
+    root,
+    folder,
+    env: { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policy },
+    async close() {
+      await unmountLayers(`${run}/layers`);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** @param {string} link */
+async function linkRuntime(link) {
+  const installed = `${installationRoot}/runtimes/runc`;
+  if (existsSync(installed) && !existsSync(link)) await symlink(await realpath(installed), link);
+}
+
+/** @param {string} folder */
+async function unmountLayers(folder) {
+  if (!existsSync(folder)) return;
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    // One whose mount failed is an empty folder.
+    await runProgram('umount', [`${folder}/${entry.name}`], {
+      output: 'capture',
+      anyStatus: true,
+    });
+  }
+}
