@@ -16,8 +16,11 @@ export interface TestInstallation {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Registers the hooks of a describe or a file; every test in it is checked for leaks. */
-export function useInstallation(): TestInstallation {
+/**
+ * Registers the hooks of a describe or a file; every test in it is checked for leaks.
+ * `allow` has patterns of what the tests leave on purpose.
+ */
+export function useInstallation(allow: readonly RegExp[] = []): TestInstallation {
   const folder = mkdtempSync('/var/tmp/stackshim-test-');
   // A container's root, which the host does not know, must pass through to its root filesystem.
   chmodSync(folder, 0o711);
@@ -34,7 +37,7 @@ export function useInstallation(): TestInstallation {
     disposeInstallation(layout);
     rmSync(folder, { recursive: true });
   });
-  useLeakCheck({ roots: () => [root, run] });
+  useLeakCheck({ roots: () => [root, run], allow });
   return {
     layout,
     options: { root, run, policyFile },
