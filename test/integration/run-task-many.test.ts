@@ -1,0 +1,64 @@
+/** Hundreds of tasks in one process at once, and tasks from worker threads. */
+import { execFile, execFileSync } from 'node:child_process';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
+import { runTask } from '../../src/index.ts';
+import { slotIds } from '../../src/task/slot.ts';
+import { useInstallation } from '../support/installation.ts';
+import { watchOutput } from '../support/watch-output.ts';
+
+const installation = useInstallation();
+const folder = mkdtempSync('/var/tmp/stackshim-many-');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('many tasks at once', () => {
+  it('runs 200 in one process, each with an id range and an exit code of its own', async () => {
+    const gate = join(folder, 'gate');
+    mkdirSync(gate);
+    execFileSync('mkfifo', ['-m', '666', join(gate, 'fifo')]);
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    delay.enable();
+    const range = Array.from({ length: 200 }, (_, i) => i);
+    const begun = range.map((i) => {
+      const { onEvent, written } = watchOutput('\n');
+      const script = `echo $(cat /proc/self/uid_map); read -r _ < /gate/fifo; exit ${i}`;
+      const command = ['sh', '-c', script];
+      const input = { stack: 'busybox', command, memory: '16m', volumes: [`${gate}:/gate`] };
+      return { written, result: runTask(input, { ...installation.options, onEvent }) };
+    });
+    await Promise.all(begun.map(({ written, result }) => Promise.race([written, result])));
+    expect(readdirSync(join(installation.layout.run, 'tasks'))).toHaveLength(200);
+    // Every task waits to open it; the end of the file comes for all of them.
+    closeSync(openSync(join(gate, 'fifo'), 'w'));
+    const results = await Promise.all(begun.map(({ result }) => result));
+    delay.disable();
+    const ms = (ns: number) => (ns / 1e6).toFixed(1);
+    console.log(
+      `200 tasks: event loop delay p50 ${ms(delay.percentile(50))} p99 ${ms(delay.percentile(99))} max ${ms(delay.max)} ms`,
+    );
+    expect(results.map(({ exitCode }) => exitCode)).toEqual(range);
+    expect(results.every(({ removed }) => removed)).toBe(true);
+    const maps = results.map(({ output }) => output.stdout?.trim());
+    expect(new Set(maps).size).toBe(200);
+    expect(maps).toEqual(maps.map(() => expect.stringMatching(/^0 \d+ 65536$/)));
+    expect(Math.min(...maps.map((map) => Number(map?.split(' ')[1])))).toBeGreaterThanOrEqual(
+      slotIds(0).base,
+    );
+  }, 180_000);
+
+  it('works from a worker thread, beside the main thread', async () => {
+    const script = fileURLToPath(new URL('../fixtures/run-in-worker.mjs', import.meta.url));
+    const env = { ...process.env, ...installation.env };
+    const { stdout } = await promisify(execFile)(process.execPath, [script], { env });
+    const results = JSON.parse(stdout);
+    const expected = [1, 2, 3, 4, 5, 6, 7, 8];
+    expect(results.map((one: { exitCode: number }) => one.exitCode)).toEqual(expected);
+    for (const one of results) {
+      expect(one).toMatchObject({ removed: true, output: { stdout: `${one.exitCode}\n` } });
+    }
+  });
+});
