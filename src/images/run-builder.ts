@@ -127,10 +127,11 @@ function toFailed(
   const says = (words: string) => output.some((line) => line.toLowerCase().includes(words));
   const full = says('no space left on device') || says('disk quota exceeded');
   const code: ErrorCode = full ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_BUILD_FAILED';
-  const last = output.at(-1) ?? 'no output';
+  // apt's own words name the package; what follows only says that a step failed.
+  const reason = output.find((line) => line.startsWith('E: ')) ?? output.at(-1) ?? 'no output';
   return new StackshimError(
     code,
-    `run ${program}: ${exitCode === null ? 'killed' : `exit ${exitCode}`}: ${last}`,
+    `run ${program}: ${exitCode === null ? 'killed' : `exit ${exitCode}`}: ${reason}`,
     {
       details,
     },

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildStack } from '../../scripts/steps/build-stack.mjs';
 import { testStack } from '../../scripts/steps/test-stack.mjs';
 import { startTlsServer } from '../../scripts/steps/tls-server.mjs';
 import type { Layout } from '../../src/core/layout.ts';
@@ -60,6 +61,20 @@ describe('a stack on it uses its standard library, compiled parts, TLS, time zon
     const { status, stderr } = await build(`stacks/${stack}`);
     expect(status, stderr).toBe(0);
     await testStack(stack, { executable: STACKSHIM, env, tls });
+  });
+});
+
+it('a package that the archive does not have is named', { timeout: BUILD_MS }, async () => {
+  const directory = join(folder, 'wanting');
+  mkdirSync(directory);
+  const lines = ['FROM localhost/debian-13', 'RUN stackshim-install no-such-package'];
+  writeFileSync(join(directory, 'Dockerfile'), `${lines.join('\n')}\n`);
+  const { status, stderr } = await runCli(['stack', 'build', directory], { env });
+  expect(status).toBe(1);
+  expect(stderr).toContain('run buildah: exit 100: E: Unable to locate package no-such-package');
+  const stack = { name: 'wanting', path: directory, base: 'debian-13' };
+  await expect(buildStack(stack, { executable: STACKSHIM, env })).rejects.toMatchObject({
+    message: 'the archive has no longer: no-such-package',
   });
 });
 
