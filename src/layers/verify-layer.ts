@@ -4,7 +4,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import type { LayerId } from '../core/ids.ts';
-import { type Layout, layerFile, layerRecordFile } from '../core/layout.ts';
+import { type Layout, layerFile } from '../core/layout.ts';
 import { readLayerRecord, toCorruptLayer } from './layer-record.ts';
 
 const CHUNK_BYTES = 1 << 20;
@@ -43,12 +43,6 @@ export async function findLayerDamage(
     );
   }
 }
-
-/** The files of a layer, its record last: without one a layer counts as not there. */
-export const layerFiles = (layout: Layout, id: LayerId): readonly string[] => [
-  layerFile(layout, id),
-  layerRecordFile(layout, id),
-];
 
 async function hashFile(
   path: string,
