@@ -21,7 +21,7 @@ const EXPECTED = {
 const LIMITS = { memoryBytes: 512 * 1024 ** 2, cpus: 1 };
 
 /** `python-3.13` is tested by test/stacks/python: the versions of a language share a program. */
-export const toLanguage = (/** @type {string} */ stack) => stack.replace(/-[\d.]+$/, '');
+const toLanguage = (/** @type {string} */ stack) => stack.replace(/-[\d.]+$/, '');
 
 /** @param {string} stack */
 export const programFolder = (stack) => `${projectRoot}/test/stacks/${toLanguage(stack)}`;
