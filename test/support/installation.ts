@@ -8,6 +8,9 @@ import { disposeInstallation } from './dispose-installation.ts';
 import { useLeakCheck } from './leak-check.ts';
 import { linkPatchedRunc } from './patched-runc.ts';
 
+/** What tests leave on purpose that change stacks: what is stored of them, and the files of locks. */
+export const STORED = /^file \S+\/lib\/(stacks|images|generations|layers|locks|current)(\/|$)/;
+
 export interface TestInstallation {
   readonly layout: Layout;
   /** For `runTask`. */

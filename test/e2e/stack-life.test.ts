@@ -1,0 +1,185 @@
+/** The `stack` commands that follow a stack through its revisions, as a person and a program call them. */
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { flipStacks } from '../../src/stacks/flip-stacks.ts';
+import { writeImage } from '../../src/stacks/image-files.ts';
+import { resolveStack } from '../../src/stacks/resolve-stack.ts';
+import { addRevision } from '../../src/stacks/revisions.ts';
+import { rollbackStack } from '../../src/stacks/rollback.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { installBusyboxStack } from '../support/busybox-stack.ts';
+import { STORED, useInstallation } from '../support/installation.ts';
+import { runCli, startCli } from '../support/run-cli.ts';
+import { digestOf, NOW, stackName } from '../support/stack-store.ts';
+
+const { layout, env } = useInstallation([STORED]);
+const busybox = stackName('busybox');
+
+const stack = (...args: readonly string[]) => runCli(['stack', ...args], { env });
+const stackJson = async (...args: readonly string[]) =>
+  JSON.parse((await stack(...args, '--json')).stdout);
+const current = () => resolveStack(layout, { name: busybox }).revision;
+
+/** Gives the stack one more revision, with other labels, and makes it current. */
+async function addNext(labels: Readonly<Record<string, string>> = {}): Promise<number> {
+  const { image } = resolveStack(layout, { name: busybox });
+  const digest = digestOf(`next ${Math.random()}`);
+  const config = { ...image.config, labels: { ...image.config.labels, ...labels } };
+  await writeImage(layout, { ...image, digest, config });
+  const { revision } = await addRevision(layout, linuxSystem, {
+    stack: busybox,
+    image: digest,
+    source: { kind: 'import', reference: 'test' },
+    now: NOW,
+  });
+  const changes = new Map([[busybox, revision]]);
+  await flipStacks(layout, linuxSystem, { changes, now: NOW, reason: 'test' });
+  return revision;
+}
+
+describe('rollback and history', () => {
+  it('go back, and tell', async () => {
+    const next = await addNext();
+    const { status, stdout } = await stack('rollback', 'busybox');
+    expect({ status, stdout }).toEqual({ status: 0, stdout: `busybox: rev:${next} -> rev:1\n` });
+    const ran = await runCli(['run', '--result', '/dev/stderr', 'busybox', '--', 'true'], { env });
+    expect(JSON.parse(ran.stderr)).toMatchObject({ revision: 1, verdict: 'succeeded' });
+    expect(await stackJson('rollback', 'busybox', '--to', String(next))).toEqual({
+      stack: 'busybox',
+      from: 1,
+      to: next,
+    });
+    const listed = await stack('history', 'busybox');
+    expect(listed.stdout).toMatch(
+      /^REVISION {3}STATE {5}IMAGE +AGE +CURRENT SINCE +SOURCE\n2 +current/,
+    );
+    expect(await stackJson('history', 'busybox')).toMatchObject([
+      { revision: next, state: 'current' },
+      { revision: 1, state: 'earlier' },
+    ]);
+  });
+
+  it.each([
+    [['rollback', 'nothing'], 3, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
+    [['rollback', 'busybox', '--to', '99'], 3, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
+    [['rollback', 'busybox', '--to', '0'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [['rollback', '../x'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [['history', 'nothing'], 3, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
+    [['diff', 'busybox', 'x'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [['diff', 'busybox', '1', '99'], 3, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
+    [['rm', 'nothing'], 3, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
+    [['update'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [['update', '--all', 'busybox'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [['update', 'nothing'], 3, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
+    [['update', 'busybox'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [['update', 'busybox', '--keep', '-1'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [['update', 'busybox', '--from', '/nowhere/busybox'], 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    [['release', 'apply', '/nowhere'], 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    [['release', 'apply', '/dev/zero'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [['release', 'rollback', '--to', '9999'], 3, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
+    [['graph', '--format', 'png'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+  ] as const)('%j ends with %i and changes nothing', async (args, code, error) => {
+    const before = current();
+    const { status, stderr } = await stack(...args);
+    expect(status).toBe(code);
+    expect(stderr).toContain(`[${error}]`);
+    expect(current()).toBe(before);
+  });
+
+  it('need root', async () => {
+    const asNobody = { env, through: ['setpriv', '--reuid', '65534', '--clear-groups', '--'] };
+    const { status, stderr } = await runCli(['stack', 'rollback', 'busybox'], asNobody);
+    expect(status).toBe(1);
+    expect(stderr).toContain('[ERR_STACKSHIM_NOT_ROOT]');
+  });
+});
+
+describe('releases', () => {
+  it('move a set, and back', async () => {
+    await installBusyboxStack(layout, 'second');
+    const next = await addNext();
+    const file = `${layout.run}/release.json`;
+    writeFileSync(file, JSON.stringify({ stacks: { busybox: 1, second: 1 } }));
+    const applied = await stackJson('release', 'apply', file);
+    expect(applied.moves).toEqual([{ stack: 'busybox', from: next, to: 1 }]);
+    expect((await stack('release', 'ls', '--limit', '1')).stdout).toMatch(
+      new RegExp(`^GENERATION .*\n${applied.generation} +yes +.* release ${file}\n$`),
+    );
+    const { status, stdout } = await stack('release', 'rollback');
+    expect(status).toBe(0);
+    expect(stdout).toBe(
+      `busybox: rev:1 -> rev:${next}\ngeneration ${applied.generation + 1}: 1 stack moved\n`,
+    );
+    writeFileSync(file, JSON.stringify({ stacks: { busybox: 1, second: 7 } }));
+    expect((await stack('release', 'apply', file)).status).toBe(3);
+    rmSync(file);
+    expect(current()).toBe(next);
+  });
+});
+
+describe('looking', () => {
+  it('diff tells what differs', async () => {
+    await addNext();
+    const { status, stdout } = await stack('diff', 'busybox');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(
+      /^busybox: rev:\d+ -> rev:\d+\npackages: the same\nfiles: 0 added \(0 B\), 0 removed \(0 B\), 0 changed \(\+0 B\)\n$/,
+    );
+    expect(await stackJson('diff', 'busybox', '1', '2')).toMatchObject({
+      from: 1,
+      to: 2,
+      packages: [],
+      files: [],
+      complete: true,
+    });
+  });
+
+  it('ls, show and doctor tell when fixes end', async () => {
+    await addNext({ 'io.stackshim.eol': '2020-01-01' });
+    expect((await stack('ls')).stdout).toMatch(/^busybox .* eol 2020-01-01 +static busybox/m);
+    expect((await stack('show', 'busybox')).stdout).toMatch(/^end of fixes +2020-01-01$/m);
+    expect((await runCli(['doctor'], { env })).stdout).toMatch(
+      /^warn +stacks +no more fixes for busybox$/m,
+    );
+    await rollbackStack(layout, linuxSystem, { stack: busybox, now: NOW });
+  });
+
+  it('graph draws every stack', async () => {
+    expect((await stack('graph')).stdout).toMatch(/^digraph stacks \{\n[\s\S]*"busybox" \[label=/);
+    expect((await stack('graph', '--format', 'svg')).stdout).toMatch(
+      /^<svg [\s\S]*>busybox <[\s\S]*<\/svg>\n$/,
+    );
+    const nodes = JSON.parse((await stack('graph', '--format', 'json')).stdout);
+    expect(nodes).toContainEqual(expect.objectContaining({ stack: 'busybox', base: null }));
+  });
+});
+
+describe('update', () => {
+  it('of all skips what was not built here', async () => {
+    const { status, stdout } = await stack('update', '--all', '--keep', '50');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^STACK +OUTCOME +BEFORE +NOW +REMOVED\nbusybox +skipped +(\d+) +\1\n/);
+  });
+});
+
+describe('rm', () => {
+  it('refuses while a task runs or is kept, then removes', async () => {
+    await installBusyboxStack(layout, 'doomed');
+    const args = ['run', '--name', 'holds', 'doomed', '--', 'sh', '-c', 'echo ready; sleep 1000'];
+    const running = startCli(args, { env });
+    await running.printed('ready');
+    const refused = await stack('rm', 'doomed');
+    expect(refused.status).toBe(4);
+    expect(refused.stderr).toContain('used by task holds [ERR_STACKSHIM_STACK_IN_USE]');
+    await runCli(['kill', '--stop-timeout', '0s', 'holds'], { env });
+    await running.ended;
+
+    await runCli(['run', '--name', 'stays', '--keep', 'doomed', '--', 'true'], { env });
+    expect((await stack('rm', 'doomed')).status).toBe(4);
+    await runCli(['kill', 'stays'], { env });
+
+    expect(await stackJson('rm', 'doomed')).toEqual([{ stack: 'doomed', revisions: [1] }]);
+    expect((await runCli(['run', 'doomed', '--', 'true'], { env })).status).toBe(125);
+    expect(existsSync(`${layout.root}/stacks/doomed/1.json`)).toBe(false);
+  });
+});
