@@ -67,7 +67,11 @@ export async function importLayer(
       const { id, sizeBytes } = await sealFile(built);
       await pinInStore(layout, id);
       const existing = readSoundRecord(layout, id);
-      if (existing !== undefined) return { record: existing, digest: report.digest, existed: true };
+      if (existing !== undefined) {
+        // Whether the root is opaque stands in no file of the layer: another tar of the same files may say otherwise.
+        const record = { ...existing, opaqueRoot: report.opaqueRoot };
+        return { record, digest: report.digest, existed: true };
+      }
       const record = await toRecord(id, sizeBytes, { report, options });
       await rename(built, layerFile(layout, id));
       await syncDirectory(layersDir(layout));

@@ -5,7 +5,7 @@ import { messageOf, StackshimError } from '../core/errors.ts';
 import { LAYER_LIMITS } from './archive-limits.ts';
 import { LAYER_POLICY, toInvalidArchive } from './archive-policy.ts';
 import { encodeTarEntry, TAR_TRAILER } from './encode-tar-entry.ts';
-import { parseEntryPath, toWhiteoutPath } from './entry-path.ts';
+import { parseEntryPath, toOpaquePath, toWhiteoutPath } from './entry-path.ts';
 import { findProgram } from './find-program.ts';
 import { paddingOf } from './parse-tar-header.ts';
 import { shiftCapability } from './shift-capability.ts';
@@ -17,8 +17,6 @@ export interface PackLayerOptions {
   readonly idBase?: number;
   /** How many ids there are from `idBase` on. Default: all. */
   readonly idCount?: number;
-  /** The layer hides all that lies below. */
-  readonly opaqueRoot?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -26,7 +24,6 @@ const ALL_IDS = 0xffff_ffff;
 const MAX_STDERR_BYTES = 4096;
 const OVERLAY_XATTR = 'trusted.overlay.';
 const WHITEOUT_PREFIX = '.wh.';
-const OPAQUE_NAME = '.wh..wh..opq';
 /** Extended attributes of an overlay that say that a file's content or name is somewhere else. */
 const INCOMPLETE = ['metacopy', 'redirect'];
 
@@ -151,10 +148,7 @@ function toLayerEntries(entry: TarEntry, options: PackLayerOptions): readonly Ta
   if (entry.isZeroDevice) return [{ ...MARKER, path: toWhiteoutPath(path) }];
   if (entry.kind === 'device') return [];
   const owned = withOwner({ ...entry, path, xattrs: keepXattrs(entry, options) }, options);
-  const isOpaque = path === '' ? options.opaqueRoot === true : hasOpaqueMark(entry);
-  if (!isOpaque) return [owned];
-  const marker = path === '' ? OPAQUE_NAME : `${path}/${OPAQUE_NAME}`;
-  return [owned, { ...MARKER, path: marker }];
+  return hasOpaqueMark(entry) ? [owned, { ...MARKER, path: toOpaquePath(path) }] : [owned];
 }
 
 function withOwner(entry: TarEntry, { idBase = 0, idCount = ALL_IDS }: PackLayerOptions): TarEntry {

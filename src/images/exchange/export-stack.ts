@@ -125,9 +125,10 @@ async function writeLayers(
 ): Promise<WrittenBlob[]> {
   const layers: WrittenBlob[] = [];
   for (const [index, id] of image.layers.entries()) {
-    const { opaqueRoot, sizeBytes } = readLayerRecord(layout, id);
+    const { sizeBytes } = readLayerRecord(layout, id);
+    // An opaque root needs no word: an image's lowest layer has nothing below, and no other has one.
     const folder = mountLayer(system, layout, id);
-    const blob = await writer.addBlob(packLayer(folder, { opaqueRoot, signal }));
+    const blob = await writer.addBlob(packLayer(folder, { signal }));
     layers.push(blob);
     const position = { layer: index + 1, layers: image.layers.length };
     const size = { doneBytes: sizeBytes, totalBytes: sizeBytes };
