@@ -1,4 +1,4 @@
-/** Collection while tasks run, stacks are imported and flipped, and collections are killed: nothing that is needed ever goes. */
+/** Collection while tasks run, stacks are imported and flipped, and any of them is killed: nothing that is needed ever goes. */
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, writeFileSync } from 'node:fs';
@@ -64,6 +64,24 @@ it('runs, imports, flips and collects at once', { timeout: 300_000 }, async () =
     [one]: IMPORTS + 1,
     [two]: IMPORTS + 1,
   });
+  await expectTidy();
+});
+
+it('clears away after imports that are killed at any moment', { timeout: 300_000 }, async () => {
+  const tar = `${lab.layout.root}/../base.tar`;
+  writeFileSync(tar, await base);
+  const [root = '', run = ''] = places();
+  for (let round = 0; round < KILLS; round += 1) {
+    const importing = startFixture(fixture('add-stacks'), [root, run, `s${round}`, tar, '1000']);
+    await waitForLine(importing, 'added 1');
+    await delay(randomInt(0, 120));
+    importing.kill('SIGKILL');
+    await once(importing, 'close');
+    expect((await verifyStore(lab.layout)).damage).toEqual([]);
+  }
+  const left = readdirSync(tmpDir(lab.layout));
+  await lab.add('next', 'one');
+  expect(left.filter((name) => readdirSync(tmpDir(lab.layout)).includes(name))).toEqual([]);
   await expectTidy();
 });
 
