@@ -1,11 +1,13 @@
 /** From measurements to the table: each figure beside what it should be. */
 import type { SleepingTasks } from './sleeping-tasks.ts';
+import type { StackFlips } from './stack-flips.ts';
 import type { StartTimes } from './start-times.ts';
 
 export interface Measured {
   readonly stack: string;
   readonly startTimes: StartTimes;
   readonly sleeping: SleepingTasks;
+  readonly flips: StackFlips;
 }
 
 export interface Figure {
@@ -18,7 +20,7 @@ export interface Figure {
 
 const ms = (value: number) => `${value.toFixed(1)} ms`;
 
-export function toFigures({ stack, startTimes, sleeping }: Measured): readonly Figure[] {
+export function toFigures({ stack, startTimes, sleeping, flips }: Measured): readonly Figure[] {
   const { bare, library, executable } = startTimes;
   const ratio = library.median / bare.median;
   const extra = executable.median - bare.median;
@@ -46,6 +48,32 @@ export function toFigures({ stack, startTimes, sleeping }: Measured): readonly F
       value: String(sleeping.allRemoved),
       target: 'true',
       met: sleeping.allRemoved,
+    },
+    ...toFlipFigures(flips),
+  ];
+}
+
+/** Medians that differ by less than this are taken for equal. */
+const NOISE = 1.05;
+
+function toFlipFigures({ stacks, revisions, ...times }: StackFlips): readonly Figure[] {
+  const { flip, rollback, startAlone, startAmongMany } = times;
+  const ratio = startAmongMany.median / startAlone.median;
+  const within = (name: string, { median }: typeof flip): Figure => ({
+    name,
+    value: ms(median),
+    target: '< 5 ms',
+    met: median < 5,
+  });
+  return [
+    within(`a stack among ${stacks}, of ${revisions} revisions: flip`, flip),
+    within('  rollback', rollback),
+    { name: '  start of a task there', value: ms(startAmongMany.median), target: '', met: null },
+    {
+      name: '  over that of the only stack, of 1 revision',
+      value: `x ${ratio.toFixed(2)}`,
+      target: `<= x ${NOISE}`,
+      met: ratio <= NOISE,
     },
   ];
 }

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { printFigures, toFigures } from './figures.ts';
 import { findInstalled } from './installed.ts';
 import { measureSleepingTasks } from './sleeping-tasks.ts';
+import { measureStackFlips } from './stack-flips.ts';
 import { measureStartTimes } from './start-times.ts';
 
 const { values } = parseArgs({
@@ -25,7 +26,8 @@ const host = {
 };
 const startTimes = await measureStartTimes(installed, Number(values.runs));
 const sleeping = await measureSleepingTasks(installed, Number(values.tasks));
-const measured = { stack: values.stack, host, startTimes, sleeping };
+const flips = await measureStackFlips(installed, Number(values.runs));
+const measured = { stack: values.stack, host, startTimes, sleeping, flips };
 const results = new URL('../../bench/results/', import.meta.url);
 mkdirSync(results, { recursive: true });
 writeFileSync(new URL('latest.json', results), `${JSON.stringify(measured, null, 2)}\n`);

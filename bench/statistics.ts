@@ -7,7 +7,7 @@ export interface Summary {
   readonly min: number;
 }
 
-function summarize(samples: readonly number[]): Summary {
+export function summarize(samples: readonly number[]): Summary {
   const sorted = [...samples].sort((one, other) => one - other);
   const at = (fraction: number) =>
     sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * fraction))] ?? Number.NaN;
