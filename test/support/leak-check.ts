@@ -22,7 +22,7 @@ const staysByDesign: readonly RegExp[] = [
   /^mount \S+\/layers\/[0-9a-f]{64} \(erofs /,
   /^mount \/run\/lock\/stackshim\/\d+\.userns \(nsfs /,
   /^file \S+\/layers\/[0-9a-f]{64}(\/|\.lock)?$/,
-  /^file \S+\/(layers|tasks|runtime|runtime-versions|locks|tmp|scratch|build)\/$/,
+  /^file \S+\/(layers|tasks|runtime|runtime-versions|locks|leases|tmp|scratch|build)\/$/,
   /^file \S+\/runtime-versions\/[^/]+$/,
   // crun's own, of compiled seccomp profiles: one for each profile that was ever used.
   /^file \S+\/runtime\/\.cache\/(seccomp\/.*)?$/,

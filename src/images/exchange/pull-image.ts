@@ -4,7 +4,7 @@ import * as z from 'zod/mini';
 import { StackshimError } from '../../core/errors.ts';
 import { LAYER_LIMITS } from '../../layers/archive-limits.ts';
 import { parseDocument, toInvalid } from '../oci-blobs.ts';
-import { indexSchema, MEDIA_TYPES, manifestSchema } from '../oci-schemas.ts';
+import { indexSchema, LAYER_COMPRESSION, MEDIA_TYPES, manifestSchema } from '../oci-schemas.ts';
 import { pickPlatform } from '../read-oci-layout.ts';
 import {
   inspectRaw,
@@ -66,6 +66,11 @@ async function resolveManifest(
     }
   }
   const manifest = parseDocument(bytes, manifestSchema, `manifest of ${name}`);
+  const odd = manifest.layers.find(({ mediaType }) => !Object.hasOwn(LAYER_COMPRESSION, mediaType));
+  if (odd !== undefined) {
+    const type = JSON.stringify(odd.mediaType);
+    throw toInvalid(`read layer ${odd.digest} of ${name}: unknown media type ${type}`);
+  }
   const sizes = [manifest.config, ...manifest.layers].map(({ size }) => size);
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const largestBytes = Math.max(...sizes);

@@ -1,0 +1,120 @@
+/** What a kept task wrote becomes a revision: cleaned, with the ids of the task, deletions included. */
+import { lchownSync, writeFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { isLayerId, parseTaskId } from '../../src/core/ids.ts';
+import { commitTask } from '../../src/images/exchange/commit-task.ts';
+import { mountLayer } from '../../src/layers/mount-layer.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { openInstallation } from '../../src/task/installation.ts';
+import { killTask } from '../../src/task/kill-task.ts';
+import { runTask } from '../../src/task/run-task.ts';
+import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
+import { readTree } from '../support/read-tree.ts';
+
+const lab = useExchangeLab();
+const kept: string[] = [];
+const { layout, options } = lab.installation;
+const upperOf = (id: string) => `${layout.root}/scratch/${id}/rootfs/upper`;
+
+async function keep(id: string, script: string, more = {}): Promise<void> {
+  kept.push(id);
+  const spec = { stack: 'busybox', command: ['sh', '-ec', script], id, keep: true, ...more };
+  expect(await runTask(spec, options)).toMatchObject({ verdict: 'succeeded' });
+}
+
+const commit = (task: string, stack: string, more = {}) =>
+  commitTask(layout, { ...lab.options, task: parseTaskId(task), stack: toStack(stack), ...more });
+
+afterEach(async () => {
+  for (const id of kept.splice(0)) {
+    await killTask(openInstallation(options), parseTaskId(id), { graceMs: 0 });
+  }
+});
+
+const topOf = (name: string) => {
+  const id = lab.layersOf(name).at(-1) ?? '';
+  if (!isLayerId(id)) throw new Error('no layer');
+  return readTree(mountLayer(linuxSystem, layout, id));
+};
+
+describe('commit', () => {
+  it('adds one layer with what the task changed', async () => {
+    const script = [
+      'echo new > /etc/new; ln /etc/new /etc/same; chown 1000:50 /etc/new; ln -s new /etc/link',
+      'chmod 4755 /etc/new; rm /etc/group; rm -rf /home; mkdir /home; touch /home/mine; mkfifo /etc/pipe',
+    ].join('\n');
+    await keep('committed', script);
+    const result = await commit('committed', 'changed');
+    expect(result).toMatchObject({ stack: 'changed', revision: 1 });
+    expect(lab.layersOf('changed').slice(0, -1)).toEqual(lab.layersOf('busybox'));
+    const top = topOf('changed');
+    expect(top.get('etc/new')).toMatchObject({
+      uid: 1000,
+      gid: 50,
+      mode: 0o4755,
+      content: 'new\n',
+    });
+    expect(top.get('etc/same')).toMatchObject({ kind: 'hardlink' });
+    expect(top.get('etc/group')).toMatchObject({ kind: 'device', isZeroDevice: true });
+    expect(top.get('home')?.xattrs.get('trusted.overlay.opaque')?.toString()).toBe('y');
+    const seen = await lab.run('changed', ['sh', '-c', 'cat /etc/same; ls /home; ls /etc/group']);
+    expect(seen).toMatchObject({ exitCode: 1, output: { stdout: 'new\nmine\n' } });
+  });
+
+  it('takes what a task wrote without a user namespace of its own', async () => {
+    await keep('shared', 'echo shared > /shared', { userns: 'host' });
+    await commit('shared', 'shared');
+    expect(topOf('shared').get('shared')).toMatchObject({ uid: 0, gid: 0, content: 'shared\n' });
+  });
+
+  it('may give its own stack a new revision, and can be repeated', async () => {
+    await keep('again', 'echo 1 > /one');
+    const first = await commit('again', 'changed');
+    const second = await commit('again', 'changed');
+    expect(second).toEqual({ ...first, revision: first.revision + 1 });
+  });
+
+  it('leaves the stack alone when the smoke command fails', async () => {
+    await keep('broken', 'rm /bin/true');
+    const before = lab.state();
+    await expect(commit('broken', 'changed')).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_SMOKE_FAILED',
+    });
+    await expect(commit('broken', 'changed', { smoke: 'false' })).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_SMOKE_FAILED',
+    });
+    expect(lab.state()).toEqual(before);
+  });
+
+  it('refuses what no layer may hold', async () => {
+    const before = lab.state();
+    await keep('odd-name', 'touch /.wh.bin');
+    await expect(commit('odd-name', 'changed')).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_LAYER_INVALID',
+      details: { entry: '.wh.bin' },
+    });
+    await keep('foreign', 'mkdir /mine');
+    writeFileSync(`${upperOf('foreign')}/mine/file`, 'x');
+    lchownSync(`${upperOf('foreign')}/mine/file`, 12, 12);
+    await expect(commit('foreign', 'changed')).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_LAYER_INVALID',
+      details: { entry: 'mine/file' },
+    });
+    expect(lab.state()).toEqual(before);
+  });
+
+  it('knows tasks that are not there and tasks that were not kept', async () => {
+    await expect(commit('nobody', 'changed')).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_TASK_NOT_FOUND',
+    });
+    const stop = new AbortController();
+    const spec = { stack: 'busybox', command: ['sleep', '1000'], id: 'running', keep: true };
+    const running = runTask(spec, { ...options, signal: stop.signal });
+    kept.push('running');
+    await expect
+      .poll(() => commit('running', 'changed').catch(({ code }) => code), { timeout: 20_000 })
+      .toBe('ERR_STACKSHIM_TASK_NOT_KEPT');
+    stop.abort();
+    await running;
+  });
+});
