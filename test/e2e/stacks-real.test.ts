@@ -70,7 +70,7 @@ it('a package that the archive does not have is named', { timeout: BUILD_MS }, a
   const lines = ['FROM localhost/debian-13', 'RUN stackshim-install no-such-package'];
   writeFileSync(join(directory, 'Dockerfile'), `${lines.join('\n')}\n`);
   const { status, stderr } = await runCli(['stack', 'build', directory], { env });
-  expect(status).toBe(1);
+  expect(status).toBe(2);
   expect(stderr).toContain('run buildah: exit 100: E: Unable to locate package no-such-package');
   const stack = { name: 'wanting', path: directory, base: 'debian-13' };
   await expect(buildStack(stack, { executable: STACKSHIM, env })).rejects.toMatchObject({
