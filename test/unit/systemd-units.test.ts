@@ -34,6 +34,7 @@ it('the service updates all stacks once, keeps some revisions, and may be config
   // biome-ignore lint/suspicious/noTemplateCurlyInString: systemd puts the variable in.
   const command = '/usr/local/bin/stackshim stack update --all --keep ${STACKSHIM_KEEP}';
   expect(valuesOf(unit, 'Service', 'ExecStart')).toEqual([command]);
+  expect(valuesOf(unit, 'Service', 'ExecStopPost')).toEqual(['-/usr/local/bin/stackshim gc']);
   expect(valuesOf(unit, 'Service', 'Environment')).toEqual(['STACKSHIM_KEEP=5']);
   expect(valuesOf(unit, 'Service', 'EnvironmentFile')).toEqual(['-/etc/default/stackshim']);
 });
