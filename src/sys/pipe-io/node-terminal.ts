@@ -1,5 +1,5 @@
 /** The master of a terminal on Node: libuv polls it for reading; writing tries again while the terminal is full. */
-import { writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import { errnoCodeOf } from '../../core/errors.ts';
@@ -10,6 +10,7 @@ import { isHangUp, typeInto } from './type-into.ts';
 
 /** How soon a full terminal is tried again: its task is not reading what was typed. */
 const RETRY_MS = 10;
+const CHUNK_BYTES = 16_384;
 
 export function openTerminal(fd: Fd): TerminalMaster {
   const stream = new ReadStream(fd);
@@ -17,6 +18,7 @@ export function openTerminal(fd: Fd): TerminalMaster {
   setNonBlocking(fd);
   return {
     drain(onChunk) {
+      let rest: void | Promise<void>;
       const ended = new Promise<void>((resolve, reject) => {
         stream.on('data', (chunk: Uint8Array) => {
           const pending = onChunk(chunk);
@@ -24,8 +26,13 @@ export function openTerminal(fd: Fd): TerminalMaster {
           stream.pause();
           pending.then(() => stream.resume(), reject);
         });
-        stream.once('close', () => resolve());
-        stream.once('error', (error) => (isHangUp(error) ? resolve() : reject(error)));
+        // libuv calls it the end as soon as the other side is closed, though there may be more to read.
+        stream.once('end', () => {
+          const chunk = readRest(fd);
+          if (chunk.length > 0) rest = onChunk(chunk);
+        });
+        stream.once('close', () => resolve(rest));
+        stream.once('error', (error) => (isHangUp(error) ? resolve(rest) : reject(error)));
       });
       return { ended, stop: () => stream.destroy() };
     },
@@ -33,6 +40,22 @@ export function openTerminal(fd: Fd): TerminalMaster {
     feed: (source, onError) => typeInto(toKeyboard(fd, stream), source, onError),
     close: () => void stream.destroy(),
   };
+}
+
+/** What a closed terminal still holds. */
+function readRest(fd: Fd): Buffer {
+  const chunks: Buffer[] = [];
+  for (;;) {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    try {
+      const length = readSync(fd, chunk);
+      if (length === 0) return Buffer.concat(chunks);
+      chunks.push(chunk.subarray(0, length));
+    } catch (error) {
+      if (!isHangUp(error) && errnoCodeOf(error) !== 'EAGAIN') throw error;
+      return Buffer.concat(chunks);
+    }
+  }
 }
 
 function toKeyboard(fd: Fd, master: ReadStream): Writable {
