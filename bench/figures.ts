@@ -1,4 +1,5 @@
 /** From measurements to the table: each figure beside what it should be. */
+import type { DiskFigures } from './disk.ts';
 import type { SleepingTasks } from './sleeping-tasks.ts';
 import type { StackFlips } from './stack-flips.ts';
 import type { StartTimes } from './start-times.ts';
@@ -8,6 +9,7 @@ export interface Measured {
   readonly startTimes: StartTimes;
   readonly sleeping: SleepingTasks;
   readonly flips: StackFlips;
+  readonly disk: DiskFigures;
 }
 
 export interface Figure {
@@ -20,7 +22,13 @@ export interface Figure {
 
 const ms = (value: number) => `${value.toFixed(1)} ms`;
 
-export function toFigures({ stack, startTimes, sleeping, flips }: Measured): readonly Figure[] {
+export function toFigures({
+  stack,
+  startTimes,
+  sleeping,
+  flips,
+  disk,
+}: Measured): readonly Figure[] {
   const { bare, library, executable } = startTimes;
   const ratio = library.median / bare.median;
   const extra = executable.median - bare.median;
@@ -50,6 +58,7 @@ export function toFigures({ stack, startTimes, sleeping, flips }: Measured): rea
       met: sleeping.allRemoved,
     },
     ...toFlipFigures(flips),
+    ...toDiskFigures(disk),
   ];
 }
 
@@ -74,6 +83,27 @@ function toFlipFigures({ stacks, revisions, ...times }: StackFlips): readonly Fi
       value: `x ${ratio.toFixed(2)}`,
       target: `<= x ${NOISE}`,
       met: ratio <= NOISE,
+    },
+  ];
+}
+
+const mb = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
+
+function toDiskFigures(disk: DiskFigures): readonly Figure[] {
+  const { stacks, layerBytes, unpackedBytes, compression } = disk;
+  const ratio = layerBytes / unpackedBytes;
+  return [
+    {
+      name: `${stacks} stacks on disk, ${compression}`,
+      value: mb(layerBytes),
+      target: '',
+      met: null,
+    },
+    {
+      name: `  over ${mb(unpackedBytes)}, each image unpacked by itself`,
+      value: `x ${ratio.toFixed(2)}`,
+      target: '<= x 0.45',
+      met: ratio <= 0.45,
     },
   ];
 }

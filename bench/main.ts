@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, release } from 'node:os';
 import { parseArgs } from 'node:util';
+import { measureDisk } from './disk.ts';
 import { printFigures, toFigures } from './figures.ts';
 import { findInstalled } from './installed.ts';
 import { measureSleepingTasks } from './sleeping-tasks.ts';
@@ -27,7 +28,8 @@ const host = {
 const startTimes = await measureStartTimes(installed, Number(values.runs));
 const sleeping = await measureSleepingTasks(installed, Number(values.tasks));
 const flips = await measureStackFlips(installed, Number(values.runs));
-const measured = { stack: values.stack, host, startTimes, sleeping, flips };
+const disk = await measureDisk(installed);
+const measured = { stack: values.stack, host, startTimes, sleeping, flips, disk };
 const results = new URL('../../bench/results/', import.meta.url);
 mkdirSync(results, { recursive: true });
 writeFileSync(new URL('latest.json', results), `${JSON.stringify(measured, null, 2)}\n`);
