@@ -1,0 +1,254 @@
+/** What the exchange reads from outside, without a disk: references, archives, indexes, capabilities. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { StackshimError } from '../../src/core/errors.ts';
+import {
+  parseImageReference,
+  parseRegistryName,
+} from '../../src/images/exchange/image-reference.ts';
+import { indexArchive } from '../../src/images/exchange/index-archive.ts';
+import { parseSavedIndex } from '../../src/images/exchange/saved-index.ts';
+import { createSavedReader } from '../../src/images/exchange/saved-reader.ts';
+import { shiftCapability } from '../../src/layers/shift-capability.ts';
+import { buildPaxHeader, buildTar, toBlocks } from '../support/tar-builder.ts';
+
+const folder = mkdtempSync(`${tmpdir()}/stackshim-exchange-unit-`);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('parseImageReference', () => {
+  it.each([
+    ['oci:/a/b', { kind: 'oci', path: '/a/b' }],
+    ['oci:dir:v1', { kind: 'oci', path: 'dir', tag: 'v1' }],
+    ['oci-archive:/x.tar', { kind: 'oci-archive', path: '/x.tar' }],
+    [
+      'oci-archive:x.tar:localhost/a:b',
+      { kind: 'oci-archive', path: 'x.tar', tag: 'localhost/a:b' },
+    ],
+    ['docker-archive:x.tar', { kind: 'docker-archive', path: 'x.tar' }],
+    ['docker://host:5000/a/b:v1', { kind: 'docker', name: 'host:5000/a/b:v1' }],
+    [
+      `docker://h/a@sha256:${'0'.repeat(64)}`,
+      { kind: 'docker', name: `h/a@sha256:${'0'.repeat(64)}` },
+    ],
+  ])('reads %s', (text, expected) => {
+    expect(parseImageReference(text)).toEqual(expected);
+  });
+
+  it.each([
+    ...[
+      '',
+      'x',
+      'oci:',
+      'oci-archive:',
+      ':x',
+      'dir:/x',
+      'containers-storage:x',
+      'docker:x',
+      'docker://',
+    ],
+    ...[
+      'docker://--help/x',
+      'docker://h/',
+      'docker://h/UPPER',
+      'docker://h/a b',
+      'docker://h/a:b:c',
+    ],
+    ...[
+      'docker://h/a@sha256:12',
+      'docker://h/../x',
+      'docker://h//x',
+      `oci:${'x'.repeat(2000)}`,
+      'oci:a\0b',
+    ],
+  ])('refuses %j', (text) => {
+    expect(() => parseImageReference(text)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_STACKSHIM_SPEC_INVALID',
+        details: { field: 'reference' },
+      }),
+    );
+  });
+
+  it('gives a reference or a typed error for any text', () => {
+    const texts = fc.tuple(
+      fc.constantFrom('oci:', 'docker://', 'docker-archive:', ''),
+      fc.string(),
+    );
+    fc.assert(
+      fc.property(texts, ([prefix, rest]) => {
+        for (const parse of [parseImageReference, parseRegistryName]) {
+          try {
+            parse(prefix + rest);
+          } catch (error) {
+            if (!(error instanceof StackshimError)) throw error;
+          }
+        }
+      }),
+    );
+  });
+});
+
+async function index(tar: Buffer) {
+  const path = `${folder}/archive.tar`;
+  writeFileSync(path, tar);
+  const file = await open(path, 'r');
+  try {
+    return await indexArchive(file, tar.length);
+  } finally {
+    await file.close();
+  }
+}
+
+describe('indexArchive', () => {
+  it('finds each file, by long names and links as well', async () => {
+    const long = `${'d/'.repeat(100)}file`;
+    const tar = buildTar(
+      buildPaxHeader([['comment', 'of git']], 'g'),
+      { path: 'blobs/', type: '5' },
+      { path: './blobs/a', content: 'one' },
+      { path: 'x', content: 'two', pax: [['path', long]] },
+      { path: 'dir/again', type: '2', link: '../blobs/a' },
+    );
+    const spans = await index(tar);
+    const read = (name: string) => {
+      const { start = 0, size = 0 } = spans.get(name) ?? {};
+      return tar.toString('latin1', start, start + size);
+    };
+    expect([...spans.keys()]).toEqual(['blobs/a', long, 'dir/again']);
+    expect([read('blobs/a'), read(long), read('dir/again')]).toEqual(['one', 'two', 'one']);
+  });
+
+  it('gives spans within the file or a typed error, whatever the bytes', async () => {
+    const sound = buildTar({ path: 'a', content: 'x' }, { path: 'b', content: 'y'.repeat(700) });
+    const flips = fc.array(fc.tuple(fc.nat(sound.length - 1), fc.nat(255)), {
+      minLength: 1,
+      maxLength: 6,
+    });
+    await fc.assert(
+      fc.asyncProperty(flips, fc.nat(sound.length), async (changes, length) => {
+        const tar = Buffer.from(sound);
+        for (const [at, value] of changes) tar[at] = value;
+        const cut = tar.subarray(0, length);
+        try {
+          for (const { start, size } of (await index(cut)).values()) {
+            expect(start + size).toBeLessThanOrEqual(cut.length);
+          }
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'ERR_STACKSHIM_IMAGE_INVALID' });
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('parseSavedIndex', () => {
+  const layer = {
+    version: 1,
+    id: 'a'.repeat(64),
+    sizeBytes: 4096,
+    diffId: `sha256:${'b'.repeat(64)}`,
+    mtimeCeiling: null,
+    opaqueRoot: false,
+    entries: 1,
+    droppedDevices: 0,
+    compression: 'lz4',
+    createdBy: 'mkfs.erofs 1.8.6',
+  };
+  const image = {
+    version: 1,
+    digest: `sha256:${'c'.repeat(64)}`,
+    layers: [layer.id],
+    diffIds: [layer.diffId],
+    config: { env: [], entrypoint: [], cmd: [], workingDir: '', user: '', labels: {} },
+    architecture: 'amd64',
+  };
+  const sound = {
+    version: 1,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    stacks: [{ stack: 'a', revision: 1, image: image.digest }],
+    images: [image],
+    layers: [layer],
+  };
+  const parse = (value: unknown) => parseSavedIndex(Buffer.from(JSON.stringify(value)));
+
+  it('takes a sound one', () => {
+    expect(parse(sound)).toEqual(sound);
+  });
+
+  it.each(
+    Object.entries({
+      'another version': { ...sound, version: 2 },
+      'an unknown field': { ...sound, more: 1 },
+      'no stack': { ...sound, stacks: [] },
+      'a stack twice': { ...sound, stacks: [...sound.stacks, ...sound.stacks] },
+      'an odd name': { ...sound, stacks: [{ ...sound.stacks[0], stack: '../x' }] },
+      'an image that is missing': { ...sound, images: [] },
+      'an image twice': { ...sound, images: [image, image] },
+      'a layer that is missing': { ...sound, layers: [] },
+      'a layer with an odd id': { ...sound, layers: [{ ...layer, id: '../../x' }] },
+    }),
+  )('refuses %s', (_, value) => {
+    expect(() => parse(value)).toThrow(
+      expect.objectContaining({ code: 'ERR_STACKSHIM_SAVE_INVALID' }),
+    );
+  });
+});
+
+describe('createSavedReader', () => {
+  const tar = buildTar({ path: 'one', content: 'x'.repeat(1000) }, { path: 'two', content: 'y' });
+  async function* pieces(bytes: Buffer, length: number): AsyncGenerator<Buffer> {
+    for (let at = 0; at < bytes.length; at += length)
+      yield await Promise.resolve(bytes.subarray(at, at + length));
+  }
+
+  it.each([1, 511, 512, 513, 100_000])('reads the same from pieces of %i bytes', async (length) => {
+    const reader = createSavedReader(pieces(tar, length));
+    expect(await reader.next()).toEqual({ path: 'one', size: 1000 });
+    expect((await reader.whole(1000)).toString()).toBe('x'.repeat(1000));
+    expect(await reader.next()).toEqual({ path: 'two', size: 1 });
+    expect(await reader.next()).toBeUndefined();
+  });
+
+  it.each([
+    ['a cut', tar.subarray(0, -513)],
+    ['a second end', Buffer.concat([tar, Buffer.from('x')])],
+    ['half an end', Buffer.concat([tar.subarray(0, -512), Buffer.alloc(512, 'x')])],
+    ['a link', buildTar({ path: 'a', type: '2', link: 'b' })],
+    ['no tar', Buffer.alloc(1024, 'x')],
+    ['nothing', toBlocks(Buffer.alloc(0))],
+  ])('refuses %s', async (_, bytes) => {
+    const reader = createSavedReader(pieces(bytes, 512));
+    const readAll = async () => {
+      while ((await reader.next()) !== undefined);
+    };
+    await expect(readAll()).rejects.toMatchObject({ code: 'ERR_STACKSHIM_SAVE_INVALID' });
+  });
+});
+
+describe('shiftCapability', () => {
+  const revision2 = Buffer.from('0100000200200000000000000000000000000000', 'hex');
+  const rootOf = (id: number) => {
+    const root = Buffer.alloc(4);
+    root.writeUInt32LE(id);
+    return root;
+  };
+  const revision3 = (id: number) =>
+    Buffer.concat([Buffer.from('01000003', 'hex'), revision2.subarray(4), rootOf(id)]);
+
+  it("makes the task's own root the file's root", () => {
+    expect(shiftCapability(revision3(1_879_048_192), 1_879_048_192)).toEqual(revision2);
+    expect(shiftCapability(revision3(0), 0)).toEqual(revision2);
+  });
+
+  it.each([
+    ['of another root', revision3(7)],
+    ['of revision 2', revision2],
+    ['that is none', Buffer.from('x')],
+  ])('leaves a value %s as it is', (_, value) => {
+    expect(shiftCapability(value, 1_879_048_192)).toEqual(value);
+  });
+});
