@@ -24,6 +24,7 @@ import {
 } from './record.ts';
 import { type Removal, removeTask } from './remove-task.ts';
 import type { TaskResult } from './result.ts';
+import { takeSetUpTurn } from './set-up-turns.ts';
 import { TaskStopper } from './stop-task.ts';
 import { OutputMeter } from './task-output.ts';
 import type { TaskTerminal } from './terminal-streams.ts';
@@ -105,6 +106,7 @@ export async function runTaskAndLeave(
 type RecordedPlan = Pick<RunContext, 'plan' | 'record' | 'startedAt'>;
 
 async function planRecorded(installation: Installation, input: TaskInput): Promise<RecordedPlan> {
+  await takeSetUpTurn();
   const plan = await planTask(installation, input);
   const startedAt = new Date();
   const record = toRecord(plan, startedAt);
