@@ -49,7 +49,7 @@ export function findBase(
 }
 
 /** Whether an image's layers are the other one's and more above them. Pure. */
-export function standsOn(image: Image, base: Image): boolean {
+function standsOn(image: Image, base: Image): boolean {
   return image.layers.length > base.layers.length && beginsWith(image.layers, base.layers);
 }
 

@@ -140,7 +140,7 @@ function toSummary(
 }
 
 /** The day in an image's label `io.stackshim.eol`; null when there is none, or no day in it. Pure. */
-export function toEol(image: Image): string | null {
+function toEol(image: Image): string | null {
   const label = image.config.labels[STACK_LABELS.eol] ?? '';
   return /^\d{4}-\d{2}-\d{2}$/.test(label) && !Number.isNaN(Date.parse(label)) ? label : null;
 }
