@@ -1,0 +1,136 @@
+/** How the command line writes tables, sizes, times and progress. */
+import fc from 'fast-check';
+import { describe, expect, it, test } from 'vitest';
+import { openBuildProgress, type ProgressStream } from '../../src/cli/build-progress-view.ts';
+import { formatAge, formatBytes } from '../../src/cli/format-quantities.ts';
+import { formatTable, shorten, toPrintable } from '../../src/cli/format-table.ts';
+import type { BuildProgress } from '../../src/images/build-progress.ts';
+
+describe('tables', () => {
+  it('align every column but the last', () => {
+    const table = formatTable(
+      ['A', 'BB', 'C'],
+      [
+        ['long', 'x', 'last one'],
+        ['ü', 'yyyy', ''],
+      ],
+    );
+    expect(table).toBe('A      BB     C\nlong   x      last one\nü      yyyy\n');
+  });
+
+  it('have one line for each row, whatever stands in it', () => {
+    const cell = fc.string({ unit: 'binary' });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(cell, cell), { maxLength: 5 }), (rows) => {
+        const lines = formatTable(['A', 'B'], rows).split('\n');
+        expect(lines).toHaveLength(rows.length + 2);
+        for (const line of lines) expect(line).not.toMatch(/\p{C}/u);
+      }),
+    );
+  });
+});
+
+test('control characters are shown, not sent', () => {
+  expect(toPrintable('a\u001b[31mb\nc\td\u202ee\u0000')).toBe(
+    'a\\u{1b}[31mb\\nc\\td\\u{202e}e\\u{0}',
+  );
+  expect(toPrintable('grün 日本 🙂')).toBe('grün 日本 🙂');
+});
+
+test('long text ends in …', () => {
+  expect(shorten('12345', 5)).toBe('12345');
+  expect(shorten('123456', 5)).toBe('1234…');
+  expect(shorten('🙂🙂🙂', 2)).toBe('🙂…');
+});
+
+test.each([
+  [0, '0 B'],
+  [1023, '1023 B'],
+  [1024, '1.0 KiB'],
+  [1536, '1.5 KiB'],
+  [10_188, '9.9 KiB'],
+  [10_189, '10 KiB'],
+  [1_048_063, '1023 KiB'],
+  [1_048_064, '1.0 MiB'],
+  [145_752_064, '139 MiB'],
+  [5 * 1024 ** 4, '5.0 TiB'],
+  [5000 * 1024 ** 4, '5000 TiB'],
+])('%i bytes are %s', (bytes, expected) => {
+  expect(formatBytes(bytes)).toBe(expected);
+});
+
+test.each([
+  [-5000, '0s'],
+  [999, '0s'],
+  [59_999, '59s'],
+  [60_000, '1m'],
+  [3_599_999, '59m'],
+  [3_600_000, '1h'],
+  [86_400_000, '1d'],
+  [400 * 86_400_000, '400d'],
+])('%i ms are %s', (ageMs, expected) => {
+  expect(formatAge(ageMs)).toBe(expected);
+});
+
+describe('the progress of a build', () => {
+  const layer = (doneBytes: number, more = {}): BuildProgress => ({
+    kind: 'layer',
+    layer: 1,
+    layers: 2,
+    doneBytes,
+    totalBytes: 2048,
+    reused: false,
+    ...more,
+  });
+  const told: readonly BuildProgress[] = [
+    { kind: 'step', step: 'build', text: 'build x' },
+    { kind: 'line', step: 'build', text: 'a line \u001b[2J of the builder' },
+    layer(0),
+    layer(1024),
+    layer(2048),
+    layer(0, { layer: 2, reused: true }),
+  ];
+
+  function watch(stream: Omit<ProgressStream, 'write'>): string {
+    let written = '';
+    const view = openBuildProgress({
+      ...stream,
+      write: (text) => {
+        written += text;
+      },
+    });
+    for (const progress of told) view.onProgress(progress);
+    view.onProgress({ kind: 'line', step: 'smoke', text: 'x'.repeat(100) });
+    view.close();
+    view.close();
+    return written;
+  }
+
+  it('is a line each in a log', () => {
+    expect(watch({ isTTY: false })).toBe(
+      [
+        '- build x',
+        '    a line \\u{1b}[2J of the builder',
+        '    layer 1 of 2: 2.0 KiB',
+        '    layer 2 of 2: stored already',
+        `    ${'x'.repeat(100)}\n`,
+      ].join('\n'),
+    );
+  });
+
+  it('is written over on a terminal, and never wider than that', () => {
+    const CLEAR = '\r\u001b[K';
+    expect(watch({ isTTY: true, columns: 60 })).toBe(
+      [
+        '- build x\n',
+        `${CLEAR}    a line \\u{1b}[2J of the builder`,
+        `${CLEAR}    [${'.'.repeat(24)}] layer 1 of 2: 0 B of 2.0 KiB`,
+        `${CLEAR}    [${'#'.repeat(12)}${'.'.repeat(12)}] layer 1 of 2: 1.0 KiB of 2.…`,
+        `${CLEAR}    layer 1 of 2: 2.0 KiB\n`,
+        '    layer 2 of 2: stored already\n',
+        `${CLEAR}    ${'x'.repeat(54)}…`,
+        CLEAR,
+      ].join(''),
+    );
+  });
+});

@@ -1,0 +1,34 @@
+/** What the executable loads before it knows which command was called: every module more is paid by every task. */
+import { readFileSync } from 'node:fs';
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+
+const source = new URL('../../src/', import.meta.url);
+const STATIC_IMPORT = /^(?:import|export) (?!type )[^;]*?from '([^']+)';/gm;
+
+/** Everything that `file` imports statically, itself included; packages by their names. */
+function loadedBy(file: URL, seen = new Set<string>()): Set<string> {
+  const name = relative(fileURLToPath(source), fileURLToPath(file));
+  if (seen.has(name)) return seen;
+  seen.add(name);
+  if (!name.endsWith('.ts')) return seen;
+  for (const [, specifier = ''] of readFileSync(file, 'utf8').matchAll(STATIC_IMPORT)) {
+    if (specifier.startsWith('.')) loadedBy(new URL(specifier, file), seen);
+    else seen.add(specifier);
+  }
+  return seen;
+}
+
+it('is definitions of commands, and how errors are told', () => {
+  const loaded = [...loadedBy(new URL('cli/main.ts', source))];
+  expect(loaded).toContain('commander');
+  const others = loaded.filter((name) => !/^(cli|core|spec)\//.test(name));
+  expect(others.filter((name) => !/^(node:|commander$|\.\.\/package\.json$)/.test(name))).toEqual(
+    [],
+  );
+  const implementations = loaded.filter((name) =>
+    /^cli\/(show|execute|end|reap|move|build)-/.test(name),
+  );
+  expect(implementations).toEqual([]);
+});
