@@ -41,7 +41,7 @@ export interface Collection {
   readonly builder: BuilderCollection;
   /** Bytes of the layers and files. */
   readonly freedBytes: number;
-  /** Damage because of which things stayed that may be garbage. */
+  /** Why things stayed that may be garbage: damage that hides what is needed, a disk too full to write down what goes. */
   readonly obstacles: readonly ErrorJson[];
 }
 
@@ -84,13 +84,12 @@ async function sweep(
   if (!dryRun) restoreImages(layout);
   const tasks = readTaskImages(layout);
   const isInUse = (image: ImageDigest) => pinned.has(image) || tasks.images.has(image);
-  const { survey, gone } = await withStacksLock(
+  const { survey, gone, refusals } = await withStacksLock(
     layout,
     async () => {
       const found = surveyStore(layout);
       const chosen = chooseRevisions(found, { keep: keepRevisions, isInUse });
-      if (!dryRun) await removeRevisions(layout, chosen);
-      return { survey: found, gone: chosen };
+      return { survey: found, ...(await removeRevisions(layout, chosen, dryRun)) };
     },
     { system },
   );
@@ -100,7 +99,8 @@ async function sweep(
   const isNeeded = (image: ImageDigest) => kept.has(image) || isInUse(image);
   const obstacles = [...findObstacles(layout, survey, tasks.images), ...tasks.errors];
   const revisions = gone.map(({ stack, revision }) => ({ stack, revision }));
-  const result = { revisions, obstacles: obstacles.map((error) => error.toJSON()) };
+  const told = [...obstacles, ...refusals].map((error) => error.toJSON());
+  const result = { revisions, obstacles: told };
   if (obstacles.length > 0) return { ...result, images: [], layers: [] };
   const unneeded = listStoredImages(layout).filter((image) => !isNeeded(image));
   const images = dryRun
@@ -110,15 +110,33 @@ async function sweep(
   return { ...result, images, layers };
 }
 
-async function removeRevisions(layout: Layout, chosen: readonly Revision[]): Promise<void> {
+interface RemovedRevisions {
+  readonly gone: readonly Revision[];
+  readonly refusals: readonly StackshimError[];
+}
+
+/** That a number is used up must be written down first. A full disk has no room for that, but for all that follows. */
+async function removeRevisions(
+  layout: Layout,
+  chosen: readonly Revision[],
+  dryRun: boolean,
+): Promise<RemovedRevisions> {
+  if (dryRun) return { gone: chosen, refusals: [] };
+  const gone: Revision[] = [];
+  const refusals: StackshimError[] = [];
   for (const stack of new Set(chosen.map((one) => one.stack))) {
-    const numbers = chosen.filter((one) => one.stack === stack).map(({ revision }) => revision);
-    await unlinkRevisions(
-      layout,
-      stack,
-      numbers.sort((a, b) => a - b),
-    );
+    const its = chosen.filter((one) => one.stack === stack);
+    const numbers = its.map(({ revision }) => revision).sort((a, b) => a - b);
+    try {
+      await unlinkRevisions(layout, stack, numbers);
+      gone.push(...its);
+    } catch (error) {
+      const isFull = error instanceof StackshimError && error.code === 'ERR_STACKSHIM_DISK_FULL';
+      if (!isFull) throw error;
+      refusals.push(error);
+    }
   }
+  return { gone, refusals };
 }
 
 /** Damage that hides which image, or which layers, something needs. */

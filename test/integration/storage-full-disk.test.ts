@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readlinkSync, rmSync, writeSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { currentLink, tmpDir } from '../../src/core/layout.ts';
+import { collectGarbage } from '../../src/images/collect-garbage.ts';
 import { holdStore } from '../../src/layers/store-lease.ts';
 import { flipStacks } from '../../src/stacks/flip-stacks.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
@@ -81,6 +82,24 @@ it('fails an import, and leaves nothing of it', async () => {
   expect(readdirSync(tmpDir(lab.layout))).toEqual([]);
   await lab.add(PYTHON, 'two');
   expect(resolveStack(lab.layout, { name: PYTHON }).revision).toBe(2);
+});
+
+it('is made room on by collection, of old revisions the second time', async () => {
+  await lab.add(PYTHON, 'one');
+  await lab.add(PYTHON, 'two');
+  const unused = await lab.import('unused');
+  await collectGarbage(lab.installation, { dryRun: true });
+  fillDisk();
+  expect(await collectGarbage(lab.installation, { keepRevisions: 0 })).toMatchObject({
+    revisions: [],
+    images: [unused.digest],
+    obstacles: [FULL],
+  });
+  expect(await collectGarbage(lab.installation, { keepRevisions: 0 })).toMatchObject({
+    revisions: [{ stack: PYTHON, revision: 1 }],
+    layers: [{ sizeBytes: 4096 }],
+    obstacles: [],
+  });
 });
 
 it('fails a pin, which then protects nothing', async () => {
