@@ -6,6 +6,7 @@ import type { System } from '../sys/system.ts';
 import { flipStacks } from './flip-stacks.ts';
 import {
   type Generation,
+  readCurrentGeneration,
   readGeneration,
   readGenerationNumbers,
   revisionIn,
@@ -37,8 +38,6 @@ export async function rollbackStack(
   options: RollbackOptions,
 ): Promise<StackMove> {
   const { stack, now } = options;
-  // Tells apart a stack that is not there, with names that are near.
-  resolveStack(layout, { name: stack });
   let move: StackMove | undefined;
   await flipStacks(layout, system, {
     now,
@@ -58,18 +57,33 @@ function planRollback(
   { stack, to }: RollbackOptions,
 ): StackMove {
   const from = revisionIn(current, stack);
-  if (from === undefined) throw toNothing(stack, 'no such stack');
-  if (to === undefined) return { stack, from, to: findEarlierRevision(layout, stack, from) };
+  if (current === undefined || from === undefined) {
+    // Throws with the names that are near.
+    resolveStack(layout, { name: stack });
+    throw toNothing(stack, 'no such stack');
+  }
+  if (to === undefined) return { stack, from, to: findEarlierIn(layout, current, { stack, from }) };
   requireProven(layout, requireRevision(layout, stack, to));
   return { stack, from, to };
 }
 
 /**
- * The stored revision below `from` that was current last. Blocks.
+ * The stored revision older than `from` that was current last. Blocks.
  * Throws ERR_STACKSHIM_STACK_NOT_FOUND when there is none.
  */
 export function findEarlierRevision(layout: Layout, stack: StackName, from: number): number {
+  const current = readCurrentGeneration(layout);
+  if (current !== undefined) return findEarlierIn(layout, current, { stack, from });
+  throw toNothing(stack, 'no such stack');
+}
+
+function findEarlierIn(
+  layout: Layout,
+  current: Generation,
+  { stack, from }: { readonly stack: StackName; readonly from: number },
+): number {
   for (const number of readGenerationNumbers(layout).reverse()) {
+    if (number >= current.number) continue;
     const revision = revisionIn(readGeneration(layout, number), stack);
     if (revision === undefined || revision >= from) continue;
     if (readRevision(layout, stack, revision) !== undefined) return revision;
