@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorJson, errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { isTaskId, type TaskId } from '../core/ids.ts';
 import { scratchDir, tasksDir } from '../core/layout.ts';
+import { clearStaleTmp } from '../layers/stale-files.ts';
 import { readMounts } from '../sys/mountinfo.ts';
 import { bootId, findProcessesByArgument, isOwnerAlive } from '../sys/processes.ts';
 import { removeTree } from '../sys/remove-tree.ts';
@@ -33,7 +34,7 @@ const RUNTIME_GONE_WITHIN_MS = 5_000;
 
 /**
  * Reaps every task whose owner is dead. Tasks of living owners and kept tasks of this boot stay. Needs root.
- * A second call finds nothing to do but what could not be removed before.
+ * Half-written files of dead processes go, too. A second call finds nothing to do but what could not be removed before.
  */
 export async function reapTasks(installation: Installation): Promise<ReapReport> {
   const { layout } = installation;
@@ -52,6 +53,7 @@ export async function reapTasks(installation: Installation): Promise<ReapReport>
   }
   removeUnfinished(installation);
   await removeOrphanedScratch(installation);
+  await clearStaleTmp(layout);
   return { reaped, corrupt };
 }
 

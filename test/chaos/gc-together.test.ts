@@ -1,20 +1,23 @@
 /** Collection while tasks run, stacks are imported and flipped, and any of them is killed: nothing that is needed ever goes. */
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { tmpDir } from '../../src/core/layout.ts';
+import { tasksDir, tmpDir } from '../../src/core/layout.ts';
 import { collectGarbage } from '../../src/images/collect-garbage.ts';
 import { listMountedLayers } from '../../src/layers/list-layers.ts';
+import { imageFile } from '../../src/stacks/image-files.ts';
 import { surveyStore } from '../../src/stacks/survey-store.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { runTask } from '../../src/task/run-task.ts';
 import { runFixture, startFixture, waitForLine } from '../support/bun-fixture.ts';
 import { makeBusyboxTar } from '../support/busybox-stack.ts';
 import { useStorageLab } from '../support/storage-lab.ts';
 
-const fixture = (name: string) => new URL(`../fixtures/${name}.ts`, import.meta.url);
-const collector = fixture('collect-garbage');
+const collector = new URL('../fixtures/collect-garbage.ts', import.meta.url);
+const importer = new URL('../fixtures/add-stacks.ts', import.meta.url);
+const runner = new URL('../fixtures/run-tasks.ts', import.meta.url);
 const base = makeBusyboxTar();
 const lab = useStorageLab(() => base);
 const places = () => [lab.layout.root, lab.layout.run, lab.layout.policyFile];
@@ -53,8 +56,8 @@ it('runs, imports, flips and collects at once', { timeout: 300_000 }, async () =
   await waitForLine(collecting, 'ready');
   const [root = '', run = ''] = places();
   const work = [one, two].flatMap((name) => [
-    runFixture(fixture('run-tasks'), [...places(), name, String(TASKS)]),
-    runFixture(fixture('add-stacks'), [root, run, name, tar, String(IMPORTS)]),
+    runFixture(runner, [...places(), name, String(TASKS)]),
+    runFixture(importer, [root, run, name, tar, String(IMPORTS)]),
   ]);
   await Promise.all(work);
   expect(collecting.exitCode).toBeNull();
@@ -67,12 +70,23 @@ it('runs, imports, flips and collects at once', { timeout: 300_000 }, async () =
   await expectTidy();
 });
 
+it('makes a task look again whose image went before its record came', async () => {
+  const first = await lab.add('one', 'first');
+  const run = () => runTask({ stack: 'one', command: ['cat', '/seed'] }, lab.options);
+  expect(await run()).toMatchObject({ revision: 1, output: { stdout: 'first' } });
+  // What the name means is known to this process by now: the file is not read again.
+  renameSync(imageFile(lab.layout, first.image), `${imageFile(lab.layout, first.image)}.collected`);
+  expect(await run()).toMatchObject({ revision: 1, verdict: 'succeeded', removed: true });
+  expect(readdirSync(tasksDir(lab.layout))).toEqual([]);
+  await expectTidy();
+});
+
 it('clears away after imports that are killed at any moment', { timeout: 300_000 }, async () => {
   const tar = `${lab.layout.root}/../base.tar`;
   writeFileSync(tar, await base);
   const [root = '', run = ''] = places();
   for (let round = 0; round < KILLS; round += 1) {
-    const importing = startFixture(fixture('add-stacks'), [root, run, `s${round}`, tar, '1000']);
+    const importing = startFixture(importer, [root, run, `s${round}`, tar, '1000']);
     await waitForLine(importing, 'added 1');
     await delay(randomInt(0, 120));
     importing.kill('SIGKILL');

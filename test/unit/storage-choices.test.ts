@@ -1,0 +1,122 @@
+/** Which revisions a collection takes, and how a temporary file's name tells whose it is. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { StackshimError } from '../../src/core/errors.ts';
+import { chooseRevisions } from '../../src/stacks/choose-revisions.ts';
+import type { Damage, StoreSurvey } from '../../src/stacks/survey-store.ts';
+import { isAbandonedName, ownerOfName, toOwnedName } from '../../src/sys/owned-name.ts';
+import { ownIdentity } from '../../src/sys/processes.ts';
+import { digestOf, NOW, stackName } from '../support/stack-store.ts';
+
+const NAME = stackName('python-3.13');
+
+interface Given {
+  readonly numbers: readonly number[];
+  readonly current?: number;
+  readonly newestNamed?: number;
+  readonly damage?: readonly Damage[];
+}
+
+/** A store with one stack; revision n has an image of its own. */
+function surveyOf({ numbers, current, newestNamed, damage = [] }: Given): StoreSurvey {
+  const generation =
+    current === undefined
+      ? undefined
+      : { number: 7, createdAt: NOW.toISOString(), reason: '', stacks: { [NAME]: current } };
+  return {
+    generation,
+    generations: generation === undefined ? 0 : 1,
+    newestNamed: new Map(newestNamed === undefined ? [] : [[NAME, newestNamed]]),
+    revisions: numbers.map((revision) => ({
+      stack: NAME,
+      revision,
+      image: digestOf(String(revision)),
+      createdAt: NOW.toISOString(),
+      source: { kind: 'import', reference: '' },
+    })),
+    images: new Map(),
+    imageUsers: new Map(),
+    layerUsers: new Map(),
+    damage,
+  };
+}
+
+function choose(given: Given, keep?: number, used: readonly number[] = []): readonly number[] {
+  const inUse = new Set(used.map((number) => digestOf(String(number))));
+  const isInUse = (image: ReturnType<typeof digestOf>) => inUse.has(image);
+  return chooseRevisions(surveyOf(given), { keep, isInUse }).map(({ revision }) => revision);
+}
+
+describe('chooseRevisions', () => {
+  const five = { numbers: [1, 2, 3, 4, 5], current: 4, newestNamed: 5 };
+
+  it('takes nothing that ever was current, unless told how many stay', () => {
+    expect(choose(five)).toEqual([]);
+    expect(choose(five, 0)).toEqual([1, 2, 3]);
+    expect(choose(five, 3)).toEqual([1, 2]);
+    expect(choose(five, 9)).toEqual([]);
+  });
+
+  it('takes what never was current', () => {
+    expect(choose({ ...five, newestNamed: 4 })).toEqual([5]);
+    expect(choose({ numbers: [1, 2] })).toEqual([1, 2]);
+  });
+
+  it('leaves what is in use', () => {
+    expect(choose(five, 0, [2])).toEqual([1, 3]);
+    expect(choose({ ...five, newestNamed: 4 }, 0, [5])).toEqual([1, 2, 3]);
+  });
+
+  it('leaves everything where it cannot be known', () => {
+    const error = new StackshimError('ERR_STACKSHIM_STACK_CORRUPT', 'read');
+    for (const kind of ['generation', 'current', 'revision'] as const) {
+      const damage = [{ kind, path: '/x', error, hits: [] }];
+      expect(choose({ ...five, damage }, 0)).toEqual([]);
+    }
+    const lost = { ...surveyOf({ numbers: [1], newestNamed: 1 }), generations: 3 };
+    expect(chooseRevisions(lost, { keep: 0, isInUse: () => false })).toEqual([]);
+  });
+
+  it('never takes the current one, nor one of the newest', () => {
+    const numbers = fc.uniqueArray(fc.integer({ min: 1, max: 30 }), { minLength: 1 });
+    fc.assert(
+      fc.property(numbers, fc.nat(), fc.nat(10), (unsorted, pick, keep) => {
+        const sorted = unsorted.toSorted((a, b) => a - b);
+        const current = sorted[pick % sorted.length] ?? 1;
+        const taken = choose({ numbers: unsorted, current, newestNamed: 30 }, keep);
+        expect(taken).not.toContain(current);
+        expect(taken.filter((number) => number > current)).toEqual([]);
+        const newest = keep === 0 ? [] : sorted.slice(-keep);
+        expect(taken.filter((number) => newest.includes(number))).toEqual([]);
+        expect(taken.length).toBe(
+          sorted.filter((number) => number < current && !newest.includes(number)).length,
+        );
+      }),
+    );
+  });
+});
+
+describe('a name that tells whose it is', () => {
+  it('is found at the beginning of a name, or after a dot', () => {
+    const { pid, startTime } = ownIdentity();
+    const name = toOwnedName();
+    for (const made of [name, `${name}.erofs`, `${name}.erofs.12ab.build`, `9.json.${name}.tmp`]) {
+      expect(ownerOfName(made)).toEqual({ pid, startTime });
+      expect(isAbandonedName(made)).toBe(false);
+    }
+  });
+
+  it('is abandoned when its process is gone, or its number is another one’s by now', () => {
+    const random = '0123456789abcdef';
+    expect(isAbandonedName(`4000000-1-${random}`)).toBe(true);
+    expect(isAbandonedName(`${process.pid}-1-${random}.tmp`)).toBe(true);
+  });
+
+  it.each(['', 'current', '12-34', '12-34-56', 'x12-34-0123456789abcdef', '0123456789abcdef.tmp'])(
+    'is not seen in %j',
+    (name) => {
+      expect(ownerOfName(name)).toBeUndefined();
+      expect(isAbandonedName(name)).toBe(false);
+    },
+  );
+});
