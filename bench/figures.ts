@@ -1,5 +1,6 @@
 /** From measurements to the table: each figure beside what it should be. */
 import type { DiskFigures } from './disk.ts';
+import type { Imports } from './import.ts';
 import type { SleepingTasks } from './sleeping-tasks.ts';
 import type { StackFlips } from './stack-flips.ts';
 import type { StartTimes } from './start-times.ts';
@@ -10,6 +11,7 @@ export interface Measured {
   readonly sleeping: SleepingTasks;
   readonly flips: StackFlips;
   readonly disk: DiskFigures;
+  readonly imports: Imports;
 }
 
 export interface Figure {
@@ -28,6 +30,7 @@ export function toFigures({
   sleeping,
   flips,
   disk,
+  imports,
 }: Measured): readonly Figure[] {
   const { bare, library, executable } = startTimes;
   const ratio = library.median / bare.median;
@@ -59,6 +62,7 @@ export function toFigures({
     },
     ...toFlipFigures(flips),
     ...toDiskFigures(disk),
+    ...toImportFigures(imports),
   ];
 }
 
@@ -77,7 +81,7 @@ function toFlipFigures({ stacks, revisions, ...times }: StackFlips): readonly Fi
   return [
     within(`a stack among ${stacks}, of ${revisions} revisions: flip`, flip),
     within('  rollback', rollback),
-    { name: '  start of a task there', value: ms(startAmongMany.median), target: '', met: null },
+    { name: '  stackshim run there', value: ms(startAmongMany.median), target: '', met: null },
     {
       name: '  over that of the only stack, of 1 revision',
       value: `x ${ratio.toFixed(2)}`,
@@ -105,6 +109,28 @@ function toDiskFigures(disk: DiskFigures): readonly Figure[] {
       target: '<= x 0.45',
       met: ratio <= 0.45,
     },
+  ];
+}
+
+function toImportFigures(imports: Imports): readonly Figure[] {
+  const { archiveBytes, stackshim } = imports;
+  const held = (name: 'docker' | 'podman'): Figure => {
+    const other = imports[name];
+    const title = `  over ${name} load`;
+    if (other === null) return { name: title, value: 'not installed', target: '', met: null };
+    const ratio = other.median / stackshim.median;
+    const value = `${ms(other.median)}, x ${ratio.toFixed(1)} of it`;
+    return { name: title, value, target: '>= x 2', met: ratio >= 2 };
+  };
+  return [
+    {
+      name: `import of an OCI archive of ${mb(archiveBytes)}`,
+      value: ms(stackshim.median),
+      target: '',
+      met: null,
+    },
+    held('docker'),
+    held('podman'),
   ];
 }
 

@@ -8,8 +8,9 @@ import { runScript } from './steps/run-script.mjs';
 await runScript(async () => {
   const lanes = chooseLanes(process.argv.slice(2));
   // Tests that repeat something many times do so more often, then.
-  if (process.argv.includes('--all')) process.env.STACKSHIM_TEST_FULL = '1';
-  if (lanes.some((lane) => lane.privileged)) await prepareHost({ forTests: true });
+  const full = process.argv.includes('--all');
+  if (full) process.env.STACKSHIM_TEST_FULL = '1';
+  if (lanes.some((lane) => lane.privileged)) await prepareHost({ forTests: true, full });
   await ensureBuild();
   /** @type {import('./steps/run-lane.mjs').LaneResult[]} */
   const results = [];

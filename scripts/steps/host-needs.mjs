@@ -18,13 +18,23 @@ export const buildNeeds = [
 /** @type {Need} the host's own OCI runtime: the fallback for the patched one */
 export const runcNeed = { program: 'runc', package: 'runc' };
 
-/** @type {readonly Need[]} what the test lanes take on top: other runtimes, a rootfs in one file, the judge of the Vagrantfile */
+/** @type {readonly Need[]} what the test lanes take on top: other runtimes, a rootfs in one file, a registry, the judge of the Vagrantfile */
 export const testNeeds = [
   runcNeed,
   { program: 'crun', package: 'crun' },
   { program: 'busybox', package: 'busybox-static' },
   { file: '/usr/bin/tini-static', package: 'tini' },
+  { program: 'skopeo', package: 'skopeo' },
+  { program: 'zstd', package: 'zstd' },
+  { program: 'docker-registry', package: 'docker-registry' },
   { program: 'vagrant', package: 'vagrant' },
+];
+
+/** @type {readonly Need[]} what `npm run test:all` takes on top of that: who else must be able to read what is exported; 107 MB */
+export const fullTestNeeds = [
+  { program: 'dockerd', package: 'docker.io' },
+  { program: 'docker', package: 'docker-cli' },
+  { program: 'podman', package: 'podman' },
 ];
 
 /**

@@ -1,0 +1,22 @@
+/** Imports an OCI archive into an empty root folder and prints the milliseconds it took: `time-import.mjs ROOT ARCHIVE`. */
+import { importStack } from '../src/images/exchange/import-stack.ts';
+import { linuxSystem } from '../src/sys/linux-system.ts';
+
+const [root = '', archive = ''] = process.argv.slice(2);
+const layout = {
+  root,
+  run: `${root}/run`,
+  policyFile: `${root}/policy.json`,
+  slots: `${root}/slots`,
+};
+const stack = /** @type {import('../src/core/ids.ts').StackName} */ ('bench');
+// Those it is held against run nothing of what they load.
+const passed = /** @type {import('../src/task/result.ts').TaskResult} */ ({ verdict: 'succeeded' });
+const startedAt = performance.now();
+await importStack(layout, {
+  system: linuxSystem,
+  stack,
+  reference: `oci-archive:${archive}`,
+  runSmoke: () => Promise.resolve(passed),
+});
+process.stdout.write(JSON.stringify(performance.now() - startedAt));

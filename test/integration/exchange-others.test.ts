@@ -1,0 +1,74 @@
+/** What is exported is taken by other tools, and runs there. The heavy ones take part where all tests are run. */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { useExchangeLab } from '../support/exchange-lab.ts';
+
+const lab = useExchangeLab();
+const archive = `${lab.folder}/export.tar`;
+const IMAGE = 'localhost/busybox:rev-1';
+const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
+
+beforeAll(async () => {
+  await lab.export('busybox', 'export.tar');
+});
+
+const call = (program: string, args: readonly string[]) =>
+  execFileSync(program, args, { encoding: 'utf8', stdio: 'pipe' });
+
+describe('skopeo', () => {
+  it.each(['oci-archive', 'docker-archive'])('copies the image out of it as %s', (kind) => {
+    const target = `${lab.folder}/${kind}`;
+    call('skopeo', ['--insecure-policy', 'copy', `${kind}:${archive}:${IMAGE}`, `dir:${target}`]);
+    const { config } = JSON.parse(call('skopeo', ['inspect', '--config', `dir:${target}`]));
+    expect(config).toMatchObject({ Cmd: ['/bin/sh'], WorkingDir: '/' });
+  });
+});
+
+const RUN = ['run', '--rm', '--network', 'none', IMAGE, 'sh', '-c', 'echo hello; id -u user'];
+
+if (isFull) {
+  describe('podman', () => {
+    const store = [
+      ...['--root', `${lab.folder}/podman`, '--runroot', `${lab.folder}/podman-run`],
+      ...['--runtime', 'runc', '--cgroup-manager', 'cgroupfs'],
+    ];
+    afterAll(() => {
+      spawnSync('podman', [...store, 'system', 'reset', '--force'], { stdio: 'ignore' });
+    });
+
+    it('loads and runs it', () => {
+      expect(call('podman', [...store, 'load', '--input', archive])).toContain(IMAGE);
+      expect(call('podman', [...store, ...RUN])).toBe('hello\n1000\n');
+    });
+  });
+
+  describe('docker', () => {
+    const home = `${lab.folder}/docker`;
+    const client = ['--host', `unix://${home}/sock`];
+    let daemon: ChildProcess;
+    beforeAll(async () => {
+      mkdirSync(home);
+      const folders = ['--data-root', `${home}/data`, '--exec-root', `${home}/exec`];
+      const alone = ['--pidfile', `${home}/pid`, '--iptables=false', '--bridge=none'];
+      daemon = spawn('dockerd', [...client, ...folders, ...alone], { stdio: 'ignore' });
+      const isReady = () => spawnSync('docker', [...client, 'version']).status === 0;
+      await vi.waitUntil(isReady, { timeout: 30_000, interval: 100 });
+    });
+    afterAll(async () => {
+      const ended = once(daemon, 'exit');
+      daemon.kill('SIGTERM');
+      await ended;
+    });
+
+    it('loads and runs it, and gives it back', async () => {
+      expect(call('docker', [...client, 'load', '--input', archive])).toContain(IMAGE);
+      expect(call('docker', [...client, ...RUN])).toBe('hello\n1000\n');
+      const saved = `${lab.folder}/saved.tar`;
+      call('docker', [...client, 'save', '--output', saved, IMAGE]);
+      await lab.import('from-docker', `docker-archive:${saved}`);
+      expect(lab.layersOf('from-docker')).toEqual(lab.layersOf('busybox'));
+    });
+  });
+}
