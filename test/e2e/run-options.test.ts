@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { slotIds } from '../../src/task/slot.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 
-const { run, start, folder } = useTaskRunner();
+const { run, start, folder, setPolicy } = useTaskRunner();
 const MIB = 1024 * 1024;
 const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
@@ -265,6 +265,14 @@ describe('rights', () => {
     const options = entries.flatMap((entry) => ['--security-opt', entry]);
     const script = 'echo $(grep -E "^(NoNewPrivs|Seccomp):" /proc/self/status | cut -f2)';
     expect(await print(options, sh(script))).toBe(`${expected}\n`);
+  });
+
+  it('--bundle takes another template, where the policy has it', async () => {
+    setPolicy({ allow: { bundles: ['default', 'fuse'] } });
+    const script = 'stat -c "%a %t:%T" /dev/fuse; exec 3<>/dev/fuse && echo opened';
+    expect(await print(['--bundle', 'fuse'], sh(script))).toBe('666 a:e5\nopened\n');
+    expect((await run(['--bundle', 'default'], ['test', '-e', '/dev/fuse'])).status).toBe(1);
+    setPolicy(null);
   });
 
   it('--userns auto maps the ids of a slot, --userns host none', async () => {
