@@ -32,12 +32,26 @@ export function formatReport(reports, seconds) {
   );
   const failed = reports.filter(({ failure }) => failure !== undefined);
   const why = failed.map(({ name, failure }) => `\n${name}: ${failure}`);
-  const own = reports.reduce((sum, { built }) => sum + (built?.ownBytes ?? 0), 0);
-  const shared = new Map(reports.map(({ built }) => [built?.layers[0], built?.sharedBytes ?? 0]));
-  const bases = [...shared.values()].reduce((sum, bytes) => sum + bytes, 0);
-  const sizes = `own layers ${toMiB(own)}, shared layers ${toMiB(bases)}`;
+  const sizes = `layers ${toMiB(sumSizes(reports))}`;
   const counts = `${reports.length - failed.length} passed, ${failed.length} failed`;
   return ['', ...lines, ...why, '', `${counts}; ${sizes}; ${toSeconds(seconds)}`].join('\n');
+}
+
+/**
+ * Bytes of all layers, those of a base counted once.
+ * @param {readonly StackReport[]} reports
+ */
+function sumSizes(reports) {
+  const bases = new Map();
+  let own = 0;
+  for (const { built } of reports) {
+    if (built === undefined) continue;
+    const [base, ...above] = built.layers;
+    const isBase = above.length === 0;
+    bases.set(base, isBase ? built.ownBytes + built.sharedBytes : built.sharedBytes);
+    own += isBase ? 0 : built.ownBytes;
+  }
+  return [...bases.values()].reduce((sum, bytes) => sum + bytes, own);
 }
 
 /** @param {StackReport} report */

@@ -30,6 +30,8 @@ export interface BindMount {
   readonly source: string;
   readonly target: string;
   readonly readOnly: boolean;
+  /** Without what is mounted below the source. Default: with it. */
+  readonly alone?: boolean;
 }
 
 /** A node through which a device of the kernel is opened. */

@@ -26,12 +26,14 @@ export interface ContainerInput {
   readonly seccompProfile?: SeccompProfile;
   /** Host path of a static init program. Needed when `spec.init`. */
   readonly initBinary?: string;
+  /** Host path of a sysfs with nothing mounted below it, for a task of a user namespace on the host's network. */
+  readonly sysfs?: string;
   readonly host: { readonly architecture: string };
 }
 
 /** Builds the container's part of a configuration. Pure; a missing `seccompProfile` or `initBinary` is a defect of the caller. */
 export function buildContainerConfig(input: ContainerInput): OciContainerConfig {
-  const { template, spec, id, rootfs, ids, cgroupsPath, binds, initBinary } = input;
+  const { template, spec, id, rootfs, ids, cgroupsPath, binds, initBinary, sysfs } = input;
   const { ociVersion, mounts, linux } = template.config;
   if (spec.init && initBinary === undefined) throw missingInput('initBinary');
   const seccomp = seccompOf(input);
@@ -44,6 +46,7 @@ export function buildContainerConfig(input: ContainerInput): OciContainerConfig 
       binds,
       hasUserNamespace: ids !== null,
       ...(spec.init && initBinary !== undefined ? { initBinary } : {}),
+      ...(sysfs === undefined ? {} : { sysfs }),
     }),
     linux: {
       namespaces: linux.namespaces.filter(

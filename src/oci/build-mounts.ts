@@ -17,6 +17,8 @@ export interface MountsInput {
   readonly hasUserNamespace: boolean;
   /** Host path of a static init program, with `--init`. */
   readonly initBinary?: string;
+  /** Host path of a sysfs with nothing mounted below it. Default: the host's own, with all of that. */
+  readonly sysfs?: string;
 }
 
 export function buildMounts(base: readonly OciMount[], input: MountsInput): readonly OciMount[] {
@@ -32,13 +34,14 @@ export function buildMounts(base: readonly OciMount[], input: MountsInput): read
 }
 
 /** A user namespace may mount sysfs only with a network namespace of its own; else the host's is bound, all of it read-only. */
-function adaptSysfs(mount: OciMount, { spec, hasUserNamespace }: MountsInput): OciMount {
+function adaptSysfs(mount: OciMount, input: MountsInput): OciMount {
+  const { spec, hasUserNamespace, sysfs = '/sys' } = input;
   if (mount.type !== 'sysfs' || spec.network !== 'host' || !hasUserNamespace) return mount;
   const { destination } = mount;
   return {
     destination,
     type: 'bind',
-    source: '/sys',
+    source: sysfs,
     options: ['rbind', 'rprivate', 'nosuid', 'noexec', 'nodev', 'rro'],
   };
 }

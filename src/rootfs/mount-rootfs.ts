@@ -32,7 +32,9 @@ function mountOne(system: System, mount: Mount, options: MountOverlayOptions): v
 }
 
 function mountBind(system: System, mount: BindMount): void {
-  const clone = system.openRealTreeClone(mount.source);
+  const clone = mount.alone
+    ? system.openTreeClone(mount.source)
+    : system.openRealTreeClone(mount.source);
   try {
     const attributes =
       MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | (mount.readOnly ? MOUNT_ATTR.RDONLY : 0);

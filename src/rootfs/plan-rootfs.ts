@@ -18,6 +18,8 @@ export interface RootfsRequest extends RootfsPlaces {
   readonly binds: readonly BindMount[];
   /** Devices to be seen in `/dev`. */
   readonly devices?: readonly DeviceNode[];
+  /** Whether to prepare the host's sysfs for the runtime to bind; see {@link RootfsPlan.sysfs}. */
+  readonly sysfs?: boolean;
 }
 
 /** A bind that waits on the host, already restricted, for the runtime to bind into the container. */
@@ -33,17 +35,24 @@ export interface RootfsPlan {
   readonly binds: readonly PreparedBind[];
   /** The root filesystem, once mounted. */
   readonly rootfs: string;
+  /**
+   * The host's sysfs, read-only, without what is mounted below it: a program that found two trees of cgroups would take its limits
+   * from the wrong one, as Java 17 does.
+   */
+  readonly sysfs: string | undefined;
 }
 
 const rootfsTarget = (places: RootfsPlaces) => `${places.taskDir}/rootfs`;
 const codeTarget = (places: RootfsPlaces) => `${places.taskDir}/code`;
 const devicesTarget = (places: RootfsPlaces) => `${places.taskDir}/devices`;
+const sysfsTarget = (places: RootfsPlaces) => `${places.taskDir}/sys`;
 const bindTarget = (places: RootfsPlaces, index: number) => `${places.taskDir}/binds/${index}`;
 
 /** Every path of the host where a task may have a mount, whatever it asked for: what removal looks at. */
 export function mountTargetsOf(places: RootfsPlaces, bindCount: number): readonly string[] {
   const binds = Array.from({ length: bindCount }, (_, index) => bindTarget(places, index));
-  return [...binds.reverse(), devicesTarget(places), codeTarget(places), rootfsTarget(places)];
+  const others = [sysfsTarget, devicesTarget, codeTarget, rootfsTarget];
+  return [...binds.reverse(), ...others.map((target) => target(places))];
 }
 
 /**
@@ -76,10 +85,14 @@ export function planRootfs(request: RootfsRequest): RootfsPlan {
       binds.push({ source: `${target}/${name}`, target: `/dev/${name}`, readOnly: false });
     }
   }
+  const sysfs = request.sysfs ? sysfsTarget(request) : undefined;
+  if (sysfs !== undefined) {
+    mounts.push({ type: 'bind', source: '/sys', target: sysfs, readOnly: true, alone: true });
+  }
   for (const [index, bind] of request.binds.entries()) {
     const target = bindTarget(request, index);
     mounts.push({ ...bind, target });
     binds.push({ source: target, target: bind.target, readOnly: bind.readOnly });
   }
-  return { mounts, binds, rootfs };
+  return { mounts, binds, rootfs, sysfs };
 }

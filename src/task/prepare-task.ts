@@ -124,6 +124,7 @@ async function assembleRootfs(
     ...(inputs.code === undefined ? {} : { code: inputs.code }),
     binds: [...asked, ...inputs.binds],
     devices,
+    sysfs: ids !== null && spec.network === 'host',
   });
   const owner = ids === null ? null : { ids, userNamespaceFd: slot.userNamespaceFd };
   mountRootfs(system, rootfs, { owner });
@@ -166,6 +167,7 @@ function writeBundle(
     ids,
     cgroupsPath: places.cgroupsPath,
     binds: rootfs.binds,
+    ...(rootfs.sysfs === undefined ? {} : { sysfs: rootfs.sysfs }),
     user,
     command,
     env,

@@ -114,6 +114,8 @@ describe('options', () => {
       source: '/sys',
       options: ['rbind', 'rprivate', 'nosuid', 'noexec', 'nodev', 'rro'],
     });
+    const { mounts } = build({ network: 'host' }, { sysfs: '/run/t1/sys' });
+    expect(mounts.find(({ destination }) => destination === '/sys')?.source).toBe('/run/t1/sys');
   });
 
   test('mounts follow the template’s, shallow before deep', () => {

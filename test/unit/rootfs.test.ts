@@ -54,11 +54,25 @@ describe('planRootfs', () => {
     ]);
   });
 
+  it('prepares the host’s sysfs where it is asked for', () => {
+    const plan = planRootfs({ ...places, layers, binds: [], sysfs: true });
+    const target = `${places.taskDir}/sys`;
+    expect(plan.sysfs).toBe(target);
+    expect(plan.mounts[1]).toEqual({
+      type: 'bind',
+      source: '/sys',
+      target,
+      readOnly: true,
+      alone: true,
+    });
+    expect(planRootfs({ ...places, layers, binds: [] }).sysfs).toBeUndefined();
+  });
+
   it('uses no place that removal does not look at', () => {
     const bind = { type: 'bind', source: '/data', target: '/data', readOnly: false } as const;
     const code = { kind: 'file', path: '/code' } as const;
     const devices = [{ name: 'fuse', type: 'c', major: 10, minor: 229 } as const];
-    const plan = planRootfs({ ...places, layers, code, binds: [bind, bind], devices });
+    const plan = planRootfs({ ...places, layers, code, binds: [bind, bind], devices, sysfs: true });
     const looked = new Set(mountTargetsOf(places, 2));
     expect(plan.mounts.filter(({ target }) => !looked.has(target))).toEqual([]);
   });

@@ -1,4 +1,5 @@
 // Uses Java's standard library, TLS, character sets, time zones and the payload, and tells what it has; prints one line of JSON.
+import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -7,6 +8,7 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
+import java.security.cert.CertPathBuilderException;
 import java.security.cert.CertificateFactory;
 import java.time.Instant;
 import java.time.ZoneId;
@@ -15,7 +17,6 @@ import java.util.Arrays;
 import java.util.stream.Collectors;
 import java.util.zip.CRC32;
 import javax.net.ssl.SSLContext;
-import javax.net.ssl.SSLHandshakeException;
 import javax.net.ssl.TrustManagerFactory;
 
 class Main {
@@ -41,8 +42,11 @@ class Main {
         try {
             fetch(SSLContext.getDefault());
             return false;
-        } catch (SSLHandshakeException error) {
-            return true;
+        } catch (IOException error) {
+            for (Throwable cause = error; cause != null; cause = cause.getCause()) {
+                if (cause instanceof CertPathBuilderException) return true;
+            }
+            throw error;
         }
     }
 
