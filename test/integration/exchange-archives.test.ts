@@ -181,6 +181,11 @@ describe('an image from elsewhere', () => {
       `oci-archive:${lab.folder}/plain-${format}.tar`,
       `oci:${directory}:x`,
     );
+    const index = JSON.parse(readFileSync(`${directory}/index.json`, 'utf8'));
+    const manifest = readFileSync(
+      `${directory}/blobs/${index.manifests[0].digest.replace(':', '/')}`,
+    );
+    expect(manifest.toString().match(/tar\+\w+/g)).toEqual([`tar+${format}`, `tar+${format}`]);
     await lab.import(`packed-${format}`, `oci:${directory}:x`);
     expect(lab.layersOf(`packed-${format}`).map(treeOf)).toEqual(lab.layersOf('rich').map(treeOf));
   });
@@ -205,6 +210,14 @@ describe('an image from elsewhere', () => {
     await lab.import('twice', `oci:${directory}`);
     expect(lab.layersOf('twice')).toHaveLength(3);
     expect(await lab.run('twice', ['ls', '/between', '/twice'])).toMatchObject({ exitCode: 0 });
+  });
+
+  it('may come twice at once', async () => {
+    const reference = `oci-archive:${lab.folder}/busybox.tar`;
+    const both = await Promise.all([lab.import('both', reference), lab.import('both', reference)]);
+    expect(both.map(({ revision }) => revision).sort()).toEqual([1, 2]);
+    expect(await lab.run('both', ['true'])).toMatchObject({ exitCode: 0 });
+    expect(lab.state()).toMatchObject({ tmp: [], leases: [] });
   });
 
   it('becomes current only when its smoke command passes', async () => {
@@ -298,13 +311,15 @@ const malformed: Record<string, Unsound> = {
 };
 
 describe('an archive that is not sound', () => {
+  let sound: ReadonlyMap<string, Buffer>;
   beforeAll(async () => {
     await lab.export('busybox', 'sound.tar');
+    sound = entriesOf('sound.tar');
   });
 
   it.each(Object.keys(malformed))('is refused when it %s', async (what) => {
     const before = lab.state();
-    malformed[what]?.(entriesOf('sound.tar'));
+    malformed[what]?.(new Map(sound));
     for (const kind of ['oci-archive', 'docker-archive']) {
       const importing = lab.import('busybox', `${kind}:${lab.folder}/unsound.tar`);
       await expect(importing).rejects.toMatchObject({
@@ -339,7 +354,7 @@ describe('an archive that is not sound', () => {
   });
 
   it('is refused when its config is not what it is called', async () => {
-    const files = entriesOf('sound.tar');
+    const files = new Map(sound);
     const [{ Config }] = JSON.parse(files.get('manifest.json')?.toString() ?? '');
     files.set(Config, Buffer.concat([files.get(Config) ?? Buffer.alloc(0), Buffer.from(' ')]));
     write(toEntries(files));
