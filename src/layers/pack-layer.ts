@@ -3,7 +3,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { LAYER_LIMITS } from './archive-limits.ts';
-import { LAYER_POLICY, toInvalidArchive } from './archive-policy.ts';
+import { LAYER_POLICY, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
 import { encodeTarEntry, TAR_TRAILER } from './encode-tar-entry.ts';
 import { parseEntryPath, toOpaquePath, toWhiteoutPath } from './entry-path.ts';
 import { findProgram } from './find-program.ts';
@@ -42,7 +42,7 @@ const MARKER: TarEntry = {
 /**
  * The tar's bytes; equal folders give equal tars, whatever the version of the program that reads them. Names come in byte order,
  * hard links, attributes and file capabilities are kept, sockets and devices are left out.
- * Throws ERR_STACKSHIM_LAYER_INVALID for what no layer can say, ERR_STACKSHIM_SYSTEM when the folder cannot be read.
+ * Throws ERR_STACKSHIM_LAYER_INVALID for what no layer can say, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_SYSTEM when the folder cannot be read.
  */
 export async function* packLayer(
   folder: string,
@@ -114,11 +114,17 @@ function createPacking(options: PackLayerOptions): Packing {
   let ready: Buffer[] = [];
   let contentLeft = 0;
   let padding = 0;
+  let bytes = 0;
   const push = (entry: TarEntry) => {
     ready.push(...encodeTarEntry(entry));
   };
   const sink: EntrySink = {
     entry(entry) {
+      // A sparse file costs its writer nothing: refused by what it says, before its zeros are read.
+      bytes += entry.size;
+      if (bytes > LAYER_LIMITS.bytes) {
+        throw toArchiveTooLarge(LAYER_POLICY, 'bytes', LAYER_LIMITS.bytes);
+      }
       contentLeft = entry.size;
       padding = paddingOf(entry.size);
       for (const one of toLayerEntries(entry, options)) push(one);

@@ -100,6 +100,10 @@ describe('commit', () => {
       code: 'ERR_STACKSHIM_LAYER_INVALID',
       details: { entry: 'mine/file' },
     });
+    await keep('sparse', 'truncate -s 1000000000000 /huge');
+    await expect(commit('sparse', 'changed')).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_LAYER_TOO_LARGE',
+    });
     expect(lab.state()).toEqual(before);
   });
 
