@@ -18,6 +18,8 @@ const EXPECTED = {
   refused: true,
 };
 
+const MOST_LINES = 12;
+
 const LIMITS = { memoryBytes: 512 * 1024 ** 2, cpus: 1 };
 
 /** `python-3.13` is tested by test/stacks/python: the versions of a language share a program. */
@@ -48,10 +50,16 @@ export async function testStack(stack, { executable, env, tls }) {
   const given = Object.entries(variables).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
   const limits = ['--memory', '512m', '--cpus', String(LIMITS.cpus), '--timeout', '300s'];
   const run = ['run', ...limits, ...network, ...given, ...inputs];
-  const { stdout } = await runProgram(executable, [...run, stack, 'sh', '/task/run'], {
+  const ended = await runProgram(executable, [...run, stack, 'sh', '/task/run'], {
     env,
     output: 'capture',
+    anyStatus: true,
   });
+  const { status, stdout, stderr } = ended;
+  if (status !== 0) {
+    const tail = stderr.trim().split('\n').slice(-MOST_LINES).join('\n    ');
+    throw new StepFailure(`test ${stack}: exit status ${status}\n    ${tail}`, folder);
+  }
   const printed = parse(stack, stdout);
   const problems = judge(stack, printed, tls.token);
   if (problems.length > 0) {

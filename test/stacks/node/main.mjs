@@ -14,7 +14,7 @@ const { PAYLOAD_FILE = '', TEST_CA = '', TEST_URL = '' } = process.env;
  */
 function fetchText(options) {
   return new Promise((resolve, reject) => {
-    const request = get(TEST_URL, { timeout: 10_000, ...options }, (answer) => {
+    const request = get(TEST_URL, { timeout: 10_000, family: 4, ...options }, (answer) => {
       toText(answer).then(resolve, reject);
     });
     request.on('error', reject);
