@@ -55,7 +55,7 @@ function hasGone([images, layerFiles]: readonly [number, number], files: number)
   return lab.layerFiles().length <= layerFiles - files;
 }
 
-it('runs, imports, flips and collects at once', { timeout: 300_000 }, async () => {
+it('runs, imports, flips and collects at once', { timeout: 600_000 }, async () => {
   const [one, two] = ['one', 'two'];
   for (const name of [one, two]) await lab.add(name, `${name} 0`);
   const tar = `${lab.layout.root}/../base.tar`;
@@ -89,7 +89,7 @@ it('makes a task look again whose image went before its record came', async () =
   await expectTidy();
 });
 
-it('clears away after imports that are killed at any moment', { timeout: 300_000 }, async () => {
+it('clears away after imports that are killed at any moment', { timeout: 600_000 }, async () => {
   const tar = `${lab.layout.root}/../base.tar`;
   writeFileSync(tar, await base);
   const [root = '', run = ''] = places();
@@ -107,7 +107,7 @@ it('clears away after imports that are killed at any moment', { timeout: 300_000
   await expectTidy();
 });
 
-it('is killed at any moment, and finished by the next one', { timeout: 300_000 }, async () => {
+it('is killed at any moment, and finished by the next one', { timeout: 600_000 }, async () => {
   for (let round = 0; round < KILLS; round += 1) {
     await lab.add('stack', `kept ${round}`);
     for (let seed = 0; seed < 3; seed += 1) await lab.import(`unused ${round} ${seed}`);

@@ -1,6 +1,6 @@
 /** Stacks whose images share a lowest layer and have one of their own: for tests of what is shared, kept and collected. */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { dirname } from 'node:path';
 import type { Layout } from '../../src/core/layout.ts';
 import { importOciLayout } from '../../src/images/import-oci-layout.ts';
 import { withHeldStore } from '../../src/layers/store-lease.ts';
@@ -14,7 +14,8 @@ import { NOW, stackName } from './stack-store.ts';
 
 /** Imports an image of two layers: `base`, and one with a file `seed`. */
 export async function importSeeded(layout: Layout, base: Buffer, seed: string): Promise<Image> {
-  const directory = await mkdtemp(`${tmpdir()}/stackshim-seeded-`);
+  // Beside the root folder: should we be killed, it goes with the test's own folder.
+  const directory = await mkdtemp(`${dirname(layout.root)}/seeded-`);
   try {
     const own = makeTar([{ path: 'seed', content: seed }]);
     await writeSmallOciLayout(directory, {
