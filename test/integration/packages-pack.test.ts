@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { gzipSync } from 'node:zlib';
+import { create } from 'tar';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CODE_LIMITS } from '../../src/packages/code-policy.ts';
 import { packCode } from '../../src/packages/pack-code.ts';
@@ -121,6 +122,18 @@ describe('an archive', () => {
       expect(tree.get('app/main.js')?.content).toBe('run()');
     },
   );
+
+  it("as npm's tar makes it, which is what a queue's client in Node packs with", async () => {
+    mkdirSync(`${source}/lib`);
+    writeFileSync(`${source}/main.js`, 'run()', { mode: 0o755 });
+    writeFileSync(`${source}/lib/${'long-'.repeat(40)}name`, 'found');
+    const archive = `${lab.folder}/code.tgz`;
+    await create({ cwd: source, file: archive, gzip: true, portable: true }, ['.']);
+    await packCode(archive, destination);
+    const tree = lab.readImage(destination);
+    expect(tree.get(`lib/${'long-'.repeat(40)}name`)?.content).toBe('found');
+    expect(tree.get('main.js')).toMatchObject({ content: 'run()', uid: 0, gid: 0 });
+  });
 
   it('as GNU tar makes it', async () => {
     writeProgram();
