@@ -36,7 +36,7 @@ const ownersOfPackages: Readonly<Record<string, readonly string[]>> = {
   koffi: ['sys'],
   'bun:ffi': ['sys'],
   '#ffi': ['sys'],
-  tar: ['layers', 'packages'],
+  tar: [],
   yauzl: ['packages'],
   commander: ['cli'],
   execa: ['sys', 'layers', 'packages', 'runtime', 'task', 'images', 'cli'],
