@@ -1,7 +1,8 @@
-/** Kills what a task left running when its owner can no longer do so. */
+/** Kills what a task left running, and removes its cgroup. */
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
+import { listTreeProcesses } from '../cgroup/cgroup-tree.ts';
 import { isAlive, nsPidOf, readProcess } from '../sys/processes.ts';
 import { signalProcess } from './stop-task.ts';
 
@@ -32,6 +33,24 @@ export async function killAll(
     if (performance.now() > endsAt) {
       throw new Error(`kill processes of ${cgroupsPath}: ${left.join(', ')} did not end`);
     }
+    await delay(POLL_MS);
+  }
+}
+
+/**
+ * Removes a task's cgroup from every hierarchy. A runtime that was killed may have put a process into some of them only:
+ * what keeps a folder is killed. Rejects when something does not go.
+ */
+export async function removeCgroup(
+  { cgroups }: { readonly cgroups: CgroupDriver },
+  cgroupsPath: string,
+): Promise<void> {
+  const endsAt = performance.now() + GONE_WITHIN_MS;
+  for (;;) {
+    const left = cgroups.remove(cgroupsPath);
+    if (left.length === 0) return;
+    for (const pid of left.flatMap(listTreeProcesses)) signalProcess(pid, SIGKILL);
+    if (performance.now() > endsAt) throw new Error(`remove ${left.join(', ')}: still in use`);
     await delay(POLL_MS);
   }
 }

@@ -8,7 +8,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { removeRuntimeState, runtimeStateExists } from '../runtime/runtime-state.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import type { System } from '../sys/system.ts';
-import { killAll } from './kill-processes.ts';
+import { killAll, removeCgroup } from './kill-processes.ts';
 import { retireTaskDir } from './record.ts';
 import type { TaskPlaces } from './task-places.ts';
 
@@ -60,11 +60,11 @@ async function removeLast(places: TaskPlaces, leftovers: Set<string>): Promise<v
 }
 
 function undoSteps(context: RemovalContext, request: RemovalRequest): CleanupStack {
-  const { system, cgroups } = context;
+  const { system } = context;
   const { places, runtime, keep } = request;
   const undo = new CleanupStack();
   if (!keep) undo.defer(places.scratchDir, () => removeTree(places.scratchDir));
-  undo.defer(`cgroup ${places.cgroupsPath}`, () => void cgroups.remove(places.cgroupsPath));
+  undo.defer(`cgroup ${places.cgroupsPath}`, () => removeCgroup(context, places.cgroupsPath));
   undo.defer(runtimeState(places), () =>
     removeRuntimeState(runtime, containerOf(places), { logFile: places.logFile }),
   );

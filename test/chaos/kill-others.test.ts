@@ -1,11 +1,13 @@
 /** Death of everyone but the shim: the runtime, the task's pid 1, a process with many tasks, and reapers at work side by side. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { TaskId } from '../../src/core/ids.ts';
+import { taskCgroup } from '../../src/task/cgroup-parent.ts';
 import { realRunc, writeFakeRuntime } from '../support/fake-runtime.ts';
 import { runCli } from '../support/run-cli.ts';
 import { type StartedTask, useTaskRunner } from '../support/task-runner.ts';
@@ -61,6 +63,21 @@ describe('SIGKILL of the runtime in the middle of create', () => {
       removed: true,
       leftovers: [],
     });
+  });
+});
+
+describe('a runtime that dies half-way', () => {
+  it('may leave a process in one hierarchy of cgroups only: it goes all the same', async () => {
+    const group = `${taskCgroup(layout, 'half' as TaskId)}`;
+    // On a host with cgroup v2 alone there is one hierarchy.
+    const place = existsSync('/sys/fs/cgroup/memory') ? '/sys/fs/cgroup/memory' : '/sys/fs/cgroup';
+    const path = join(folder, 'half-way');
+    const stray = `mkdir -p ${place}${group}; setsid sleep 3600 & echo $! > ${place}${group}/cgroup.procs; exit 1`;
+    writeFakeRuntime(path, { real: realRunc(layout), beforeCreate: stray });
+    setPolicy({ allow: { runtimes: ['runc', path] } });
+    const { status, record } = await run(['--name', 'half', '--runtime', path], ['true']);
+    expect(status).toBe(125);
+    expect(record).toMatchObject({ verdict: 'setup_failed', removed: true, leftovers: [] });
   });
 });
 

@@ -179,10 +179,12 @@ describe('output_limited', () => {
 
   it('counts both streams together', async () => {
     const script = 'while :; do echo o; echo e >&2; done';
-    const { status, stdout, stderr, record } = await run(['--output-limit', '1000'], sh(script));
+    const { status, stdout } = await run(['--output-limit', '1000', '--json'], sh(script));
     expect(status).toBe(137);
-    expect(stdout.length + stderr.length).toBe(1000);
-    expect(record?.verdict).toBe('output_limited');
+    const { verdict, output } = JSON.parse(stdout);
+    expect(verdict).toBe('output_limited');
+    expect(output.stdout.length + output.stderr.length).toBe(1000);
+    expect(output.truncated).toBe(true);
   });
 
   it('lets a task end that reaches the limit and does not pass it', async () => {
