@@ -30,6 +30,7 @@ beforeAll(() => {
   write('src/index.ts', "export { face } from '#ffi';\n");
   write('src/sys/ffi/koffi.ts', "export const face: string = 'koffi';\n");
   write('src/sys/ffi/bun.ts', "export const face: string = 'bun';\n");
+  write('src/sys/pipe-io/node.ts', 'export {};\n');
   write('src/cli/main.ts', cli('one'));
 });
 
