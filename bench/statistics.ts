@@ -1,5 +1,10 @@
 /** Order statistics of samples, in the unit of the samples. */
 
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** By then namespaces, mounts and cgroups of the run before are gone from the kernel. */
+const REST_MS = 50;
+
 export interface Summary {
   readonly runs: number;
   readonly median: number;
@@ -14,26 +19,33 @@ export function summarize(samples: readonly number[]): Summary {
   return { runs: sorted.length, median: at(0.5), p95: at(0.95), min: at(0) };
 }
 
-/** Runs every side once per round, each round starting with another side, so that what else the machine does meets all alike. */
+/**
+ * Runs every side once per round, in an order drawn anew for each, and lets the machine rest before each run: the kernel tidies up after
+ * one run while the next begins, so a side that always followed the same other one would pay for that one.
+ */
 export async function interleave<Side extends string>(
   sides: Readonly<Record<Side, () => Promise<number>>>,
   options: { readonly rounds: number; readonly warmUp: number },
 ): Promise<Readonly<Record<Side, Summary>>> {
   const names = Object.keys(sides) as Side[];
-  const samples = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<
-    Side,
-    number[]
-  >;
+  const samples = new Map<Side, number[]>(names.map((name) => [name, []]));
   for (let round = -options.warmUp; round < options.rounds; round += 1) {
-    for (let turn = 0; turn < names.length; turn += 1) {
-      const name = names[(turn + round + options.warmUp) % names.length];
-      if (name === undefined) continue;
+    for (const name of shuffled(names)) {
+      await delay(REST_MS);
       const taken = await sides[name]();
-      if (round >= 0) samples[name].push(taken);
+      if (round >= 0) samples.get(name)?.push(taken);
     }
   }
-  return Object.fromEntries(names.map((name) => [name, summarize(samples[name])])) as Record<
-    Side,
-    Summary
-  >;
+  const summaries = names.map((name) => [name, summarize(samples.get(name) ?? [])]);
+  return Object.fromEntries(summaries) as Record<Side, Summary>;
+}
+
+/** Fisher and Yates' shuffle. */
+function shuffled<T>(items: readonly T[]): readonly T[] {
+  const order = [...items];
+  for (let last = order.length - 1; last > 0; last -= 1) {
+    const other = Math.floor(Math.random() * (last + 1));
+    [order[last], order[other]] = [order[other] as T, order[last] as T];
+  }
+  return order;
 }
