@@ -1,10 +1,6 @@
 /** The `stackshim` command: defines the commands, turns whatever goes wrong into a message and an exit status. */
 import { Command, CommanderError } from 'commander';
 import { toStackshimError } from '../core/errors.ts';
-import { defineExchangeCommands } from './define-exchange-commands.ts';
-import { defineStackCommands } from './define-stack-commands.ts';
-import { defineStorageCommands } from './define-storage-commands.ts';
-import { defineTaskCommands } from './define-task-commands.ts';
 import { SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
 import { reportError } from './report-error.ts';
 import { defineRun } from './run-command.ts';
@@ -18,13 +14,8 @@ const program = new Command('stackshim')
   .configureOutput({ outputError: () => undefined })
   .exitOverride();
 
-defineRun(program);
-defineStackCommands(program);
-defineExchangeCommands(program);
-defineTaskCommands(program);
-defineStorageCommands(program);
-
 const isRun = process.argv[2] === 'run';
+defineRun(program);
 
 // What nobody awaits must not end with the status of a task that failed.
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
@@ -32,6 +23,8 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 }
 
 try {
+  // Dozens of definitions that a task need not wait for.
+  if (!isRun) (await import('./define-other-commands.ts')).defineOtherCommands(program);
   await program.parseAsync();
 } catch (error) {
   process.exitCode = statusOf(error);
