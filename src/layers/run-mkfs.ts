@@ -4,6 +4,7 @@ import { statfs } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { messageOf, StackshimError } from '../core/errors.ts';
+import { keepComplaints, untilWritable } from './filter-streams.ts';
 
 export interface MkfsRun {
   /** Program and arguments. */
@@ -15,7 +16,6 @@ export interface MkfsRun {
   readonly signal?: AbortSignal | undefined;
 }
 
-const MAX_STDERR_BYTES = 16 * 1024;
 /** What a full disk may still have free: the kernel rounds, and others give back. */
 const DISK_SLACK_BYTES = 1024 * 1024;
 
@@ -75,19 +75,6 @@ async function feed(tar: AsyncIterable<Buffer>, stdin: Writable): Promise<Feedin
   }
 }
 
-function untilWritable(stdin: Writable): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = (): void => {
-      stdin.off('drain', settle);
-      stdin.off('close', settle);
-      resolve();
-    };
-    stdin.on('drain', settle);
-    stdin.on('close', settle);
-    if (stdin.destroyed) settle();
-  });
-}
-
 interface ChildEnd {
   readonly exitCode: number | null;
   readonly signal: string | null;
@@ -95,19 +82,13 @@ interface ChildEnd {
 }
 
 function waitForChild(child: ChildProcessByStdio<Writable, null, Readable>): Promise<ChildEnd> {
-  const pieces: Buffer[] = [];
-  let keptBytes = 0;
-  child.stderr.on('data', (chunk: Buffer) => {
-    const piece = chunk.subarray(0, MAX_STDERR_BYTES - keptBytes);
-    keptBytes += piece.length;
-    pieces.push(piece);
-  });
+  const complaints = keepComplaints(child.stderr);
   return new Promise((resolve) => {
     child.once('error', (error) => {
       resolve({ exitCode: null, signal: null, stderr: messageOf(error) });
     });
     child.once('close', (exitCode, signal) => {
-      resolve({ exitCode, signal, stderr: Buffer.concat(pieces).toString('utf8').trim() });
+      resolve({ exitCode, signal, stderr: complaints() });
     });
   });
 }

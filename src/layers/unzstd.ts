@@ -3,6 +3,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { type ArchivePolicy, toInvalidArchive } from './archive-policy.ts';
+import { keepComplaints, untilWritable } from './filter-streams.ts';
 import { findProgram } from './find-program.ts';
 
 /** A frame may ask for a window of this size at most; `zstd --ultra` makes frames up to it. */
@@ -10,7 +11,6 @@ const WINDOW_LIMIT = '128MiB';
 /** For whatever else the program would decompress, which its own limit does not count. */
 const ADDRESS_SPACE_BYTES = 1024 ** 3;
 const UNPRIVILEGED_ID = 65_534;
-const MAX_STDERR_BYTES = 4096;
 
 /**
  * The decompressed bytes. The program runs unprivileged with bounded memory; it is gone when the generator has ended,
@@ -79,28 +79,9 @@ async function feed(
   }
 }
 
-function untilWritable(stdin: Writable): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = (): void => {
-      stdin.off('drain', settle);
-      stdin.off('close', settle);
-      resolve();
-    };
-    stdin.on('drain', settle);
-    stdin.on('close', settle);
-    if (stdin.destroyed) settle();
-  });
-}
-
 /** Resolves to why the program failed, undefined when it did not; rejects when it could not be started. */
 function waitForChild(child: Child): Promise<string | undefined> {
-  const pieces: Buffer[] = [];
-  let keptBytes = 0;
-  child.stderr.on('data', (chunk: Buffer) => {
-    const piece = chunk.subarray(0, MAX_STDERR_BYTES - keptBytes);
-    keptBytes += piece.length;
-    pieces.push(piece);
-  });
+  const complaints = keepComplaints(child.stderr);
   return new Promise((resolve, reject) => {
     child.once('error', (error) => {
       const cause = { cause: error };
@@ -108,7 +89,7 @@ function waitForChild(child: Child): Promise<string | undefined> {
     });
     // Not `close`: a consumer that stopped early leaves the output unread.
     child.once('exit', (code, signal) => {
-      const said = Buffer.concat(pieces).toString('utf8').trim().slice(0, 300);
+      const said = complaints().slice(0, 300);
       resolve(code === 0 ? undefined : said || `ended by ${signal ?? `exit ${code}`}`);
     });
   });
