@@ -120,12 +120,10 @@ export function isOwnerAlive(owner: Owner): boolean {
   return owner.bootId === bootId() && isAlive(owner);
 }
 
-/** Pids of running processes that were started with `argument` among their arguments. Reads all of /proc: not for the task path. */
-export function findProcessesByArgument(argument: string): readonly number[] {
+/** Pids of running processes whose arguments, their names first, are like that. Reads all of /proc: not for the task path. */
+export function findProcesses(isLike: (args: readonly string[]) => boolean): readonly number[] {
   const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
-  return pids.filter((pid) => {
-    return readProcFile(pid, 'cmdline')?.split('\0').includes(argument) ?? false;
-  });
+  return pids.filter((pid) => isLike(readProcFile(pid, 'cmdline')?.split('\0') ?? []));
 }
 
 function statusField(pid: number, name: string): string | undefined {

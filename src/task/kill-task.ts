@@ -9,8 +9,8 @@ import { isOwnerAlive } from '../sys/processes.ts';
 import type { Installation } from './installation.ts';
 import { findInit } from './kill-processes.ts';
 import { readRecord } from './read-record.ts';
-import { removeAbandoned } from './reap.ts';
 import type { TaskRecord } from './record.ts';
+import { removeAbandoned } from './remove-abandoned.ts';
 import type { Removal } from './remove-task.ts';
 import { actsOn, signalProcess, terminateAll } from './stop-task.ts';
 import { type TaskPlaces, taskPlaces } from './task-places.ts';
@@ -54,13 +54,15 @@ export async function killTask(
 const hasOwner = (record: TaskRecord | null): boolean =>
   record !== null && !record.kept && isOwnerAlive(record.owner);
 
-function removeOwnerless(
+async function removeOwnerless(
   installation: Installation,
   places: TaskPlaces,
   record: TaskRecord | null,
 ): Promise<Removal> {
   const { runtime = UNKNOWN_RUNTIME, bindCount = 0 } = record ?? {};
-  return removeAbandoned(installation, places, { runtime, bindCount });
+  const reaped = await removeAbandoned(installation, [{ places, runtime, bindCount }]);
+  const leftovers = reaped.flatMap((task) => task.leftovers);
+  return { removed: leftovers.length === 0, leftovers };
 }
 
 /** Null: there is a task, but its record cannot be read. Its names follow from its id all the same. */

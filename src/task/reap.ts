@@ -1,25 +1,17 @@
 /** Removes what dead owners left behind: the only recovery there is, and safe to run at any time, by any number of processes. */
 import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
-import { constants } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorJson, errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { isTaskId, type TaskId } from '../core/ids.ts';
 import { scratchDir, tasksDir } from '../core/layout.ts';
 import { clearStaleTmp } from '../layers/stale-files.ts';
-import { readMounts } from '../sys/mountinfo.ts';
-import { bootId, findProcessesByArgument, isOwnerAlive } from '../sys/processes.ts';
+import { bootId, isOwnerAlive, type Owner, type ProcessIdentity } from '../sys/processes.ts';
 import { removeTree } from '../sys/remove-tree.ts';
+import type { Fd } from '../sys/system.ts';
 import type { Installation } from './installation.ts';
 import { listTaskIds, readRecord, taskFolderNames } from './read-record.ts';
 import { parseUnfinishedName, type TaskRecord } from './record.ts';
-import { type Removal, removeTask } from './remove-task.ts';
-import { signalProcess } from './stop-task.ts';
-import { type TaskPlaces, taskPlaces } from './task-places.ts';
-
-/** A task whose owner is dead, and what became of it. */
-export interface ReapedTask extends Removal {
-  readonly id: TaskId;
-}
+import { type AbandonedTask, type ReapedTask, removeAbandoned } from './remove-abandoned.ts';
+import { taskPlaces } from './task-places.ts';
 
 /** What {@link reapTasks} did. */
 export interface ReapReport {
@@ -29,8 +21,8 @@ export interface ReapReport {
   readonly corrupt: readonly ErrorJson[];
 }
 
-/** A runtime that does not end when killed is stuck in the kernel; what it makes is found by the checks that follow. */
-const RUNTIME_GONE_WITHIN_MS = 5_000;
+/** Tasks that are removed side by side: each has its folder's lock, and so one descriptor, meanwhile. */
+const TASKS_AT_ONCE = 64;
 
 /**
  * Reaps every task whose owner is dead. Tasks of living owners and kept tasks of this boot stay. Needs root.
@@ -38,22 +30,43 @@ const RUNTIME_GONE_WITHIN_MS = 5_000;
  */
 export async function reapTasks(installation: Installation): Promise<ReapReport> {
   const { layout } = installation;
-  const reaped: ReapedTask[] = [];
+  const report = await reapAmong(installation, listTaskIds(layout));
+  removeUnfinished(installation);
+  await removeOrphanedScratch(installation);
+  await clearStaleTmp(layout);
+  return report;
+}
+
+/** Reaps everything of one owner that is dead. The same as {@link reapTasks} for the tasks of others: nothing is done to them. */
+export async function reapTasksOf(installation: Installation, owner: Owner): Promise<ReapReport> {
+  const report = await reapAmong(installation, listTaskIds(installation.layout), owner);
+  removeUnfinished(installation, owner);
+  return report;
+}
+
+/** Reaps those of the tasks whose owner is dead, or whose owner is `owner` and dead. Ids that are no task's are passed over. */
+export async function reapAmong(
+  installation: Installation,
+  ids: readonly TaskId[],
+  owner?: Owner,
+): Promise<ReapReport> {
+  const { layout } = installation;
+  const abandoned: TaskId[] = [];
   const corrupt: ErrorJson[] = [];
-  for (const id of listTaskIds(layout)) {
+  for (const id of ids) {
     try {
       const record = readRecord(layout, id);
       if (record === undefined || !isAbandoned(record)) continue;
-      const removal = await reapTask(installation, record);
-      if (removal !== undefined) reaped.push({ id, ...removal });
+      if (owner === undefined || isSameOwner(record.owner, owner)) abandoned.push(id);
     } catch (error) {
       if (!(error instanceof StackshimError)) throw error;
       corrupt.push(error.toJSON());
     }
   }
-  removeUnfinished(installation);
-  await removeOrphanedScratch(installation);
-  await clearStaleTmp(layout);
+  const reaped: ReapedTask[] = [];
+  for (let from = 0; from < abandoned.length; from += TASKS_AT_ONCE) {
+    reaped.push(...(await reapTogether(installation, abandoned.slice(from, from + TASKS_AT_ONCE))));
+  }
   return { reaped, corrupt };
 }
 
@@ -62,14 +75,34 @@ function isAbandoned(record: TaskRecord): boolean {
   return !isOwnerAlive(record.owner);
 }
 
-/** Undefined when another process is removing the task at this moment, or has done so. */
-async function reapTask(
+const isSameOwner = (one: Owner, other: Owner) =>
+  one.pid === other.pid && one.startTime === other.startTime && one.bootId === other.bootId;
+
+interface ClaimedTask extends AbandonedTask {
+  readonly lock: Fd;
+}
+
+/** Without those that another process is removing at this moment, or has removed. */
+async function reapTogether(
   installation: Installation,
-  record: TaskRecord,
-): Promise<Removal | undefined> {
-  const { layout, system } = installation;
-  const places = taskPlaces(layout, record.id);
-  let lock: number;
+  ids: readonly TaskId[],
+): Promise<readonly ReapedTask[]> {
+  const claimed: ClaimedTask[] = [];
+  try {
+    for (const id of ids) {
+      const task = claim(installation, id);
+      if (task !== undefined) claimed.push(task);
+    }
+    return await removeAbandoned(installation, claimed);
+  } finally {
+    for (const { lock } of claimed) closeSync(lock);
+  }
+}
+
+/** Takes the lock of a task's folder. Undefined when another process has it, or when the folder is no abandoned task's any more. */
+function claim({ layout, system }: Installation, id: TaskId): ClaimedTask | undefined {
+  const places = taskPlaces(layout, id);
+  let lock: Fd;
   try {
     lock = openSync(places.taskDir, 'r');
   } catch (error) {
@@ -77,48 +110,25 @@ async function reapTask(
     throw error;
   }
   try {
-    if (!system.lockFile(lock, { wait: false })) return undefined;
-    return await removeAbandoned(installation, places, record);
-  } finally {
+    // Another may have removed the task before it was locked, and a new one have its name by now.
+    const record = system.lockFile(lock, { wait: false }) ? readRecord(layout, id) : undefined;
+    if (record !== undefined && isAbandoned(record)) return { ...record, places, lock };
     closeSync(lock);
-  }
-}
-
-/**
- * Removes a task that no living process answers for. The runtime may still be at work on it, as an orphan:
- * it is ended first, or it would make again what is being removed.
- */
-export async function removeAbandoned(
-  installation: Installation,
-  places: TaskPlaces,
-  record: Pick<TaskRecord, 'bindCount' | 'runtime'>,
-): Promise<Removal> {
-  const { system } = installation;
-  await endRuntime(places);
-  const below = [places.taskDir, places.scratchDir].map((path) => `${path}/`);
-  const mounts = readMounts().filter(({ mountPoint }) =>
-    below.some((prefix) => mountPoint.startsWith(prefix)),
-  );
-  for (const { mountPoint } of mounts.reverse()) system.detachMount(mountPoint);
-  return removeTask(installation, { ...record, places, keep: false });
-}
-
-/** Ends the runtime processes of a task: the bundle's path is in their arguments. */
-async function endRuntime(places: TaskPlaces): Promise<void> {
-  const endsAt = performance.now() + RUNTIME_GONE_WITHIN_MS;
-  for (;;) {
-    const left = findProcessesByArgument(places.bundle);
-    if (left.length === 0 || performance.now() > endsAt) return;
-    for (const pid of left) signalProcess(pid, constants.signals.SIGKILL);
-    await delay(5);
+    return undefined;
+  } catch (error) {
+    closeSync(lock);
+    // A record that was damaged meanwhile is for the next one to report.
+    if (error instanceof StackshimError) return undefined;
+    throw error;
   }
 }
 
 /** Task folders whose maker died before it could give them their name, or whose remover died before they were gone. */
-function removeUnfinished({ layout }: Installation): void {
+function removeUnfinished({ layout }: Installation, of?: ProcessIdentity): void {
   for (const name of taskFolderNames(layout)) {
     const owner = parseUnfinishedName(name);
     if (owner === undefined || isOwnerAlive({ ...owner, bootId: bootId() })) continue;
+    if (of !== undefined && (owner.pid !== of.pid || owner.startTime !== of.startTime)) continue;
     rmSync(`${tasksDir(layout)}/${name}`, { recursive: true, force: true });
   }
 }

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { findProcessesByArgument } from '../../src/sys/processes.ts';
+import { findProcesses } from '../../src/sys/processes.ts';
 import { useInstallation } from '../support/installation.ts';
 import { STACKSHIM } from '../support/run-cli.ts';
 
@@ -22,8 +22,9 @@ beforeEach(() => {
 afterEach(() => rmSync(code, { recursive: true }));
 
 it('leaves no mkfs.erofs behind', async () => {
-  const before = new Set(findProcessesByArgument('image.erofs'));
-  const packers = () => findProcessesByArgument('image.erofs').filter((pid) => !before.has(pid));
+  const before = new Set(findProcesses((args) => args.includes('image.erofs')));
+  const packers = () =>
+    findProcesses((args) => args.includes('image.erofs')).filter((pid) => !before.has(pid));
   const shim = spawn(STACKSHIM, ['run', '--name', 'packer', '--code', code, 'busybox', 'true'], {
     env: { ...process.env, ...installation.env },
     stdio: 'ignore',

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, taskScratchDir, tasksDir } from '../../src/core/layout.ts';
-import { findProcessesByArgument } from '../../src/sys/processes.ts';
+import { findProcesses } from '../../src/sys/processes.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -120,6 +120,6 @@ describe('run --remove async', () => {
     await waitUntil(() => !existsSync(folderOf('later')));
     expect(existsSync(scratchOf('later'))).toBe(false);
     // The process itself is still about to end.
-    await waitUntil(() => findProcessesByArgument('later').length === 0);
+    await waitUntil(() => findProcesses((args) => args.includes('later')).length === 0);
   });
 });

@@ -1,0 +1,68 @@
+/** Removes tasks that no living process answers for, many at once. */
+import { constants } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TaskId } from '../core/ids.ts';
+import { readMounts } from '../sys/mountinfo.ts';
+import { findProcesses } from '../sys/processes.ts';
+import type { Installation } from './installation.ts';
+import type { TaskRecord } from './record.ts';
+import { type Removal, removeTask } from './remove-task.ts';
+import { signalProcess } from './stop-task.ts';
+import type { TaskPlaces } from './task-places.ts';
+
+export interface AbandonedTask extends Pick<TaskRecord, 'bindCount' | 'runtime'> {
+  readonly places: TaskPlaces;
+}
+
+/** A task that nobody answered for, and what became of it. */
+export interface ReapedTask extends Removal {
+  readonly id: TaskId;
+}
+
+/** A runtime that does not end when killed is stuck in the kernel; what it makes is found by the checks that follow. */
+const RUNTIME_GONE_WITHIN_MS = 5_000;
+
+/**
+ * Removes the tasks side by side, and tells in their order how that went. Never rejects for what cannot be removed.
+ * A runtime may still be at work on a task, as an orphan: it is ended first, or it would make again what is being removed.
+ */
+export async function removeAbandoned(
+  installation: Installation,
+  tasks: readonly AbandonedTask[],
+): Promise<readonly ReapedTask[]> {
+  await endRuntimes(new Set(tasks.map(({ places }) => places.bundle)));
+  detachMounts(installation, tasks);
+  return await Promise.all(
+    tasks.map(async (task) => {
+      const removal = await removeTask(installation, { ...task, keep: false });
+      return { id: task.places.id, ...removal };
+    }),
+  );
+}
+
+/** Ends the runtimes that were called for these bundles: their argument behind `--bundle`. */
+async function endRuntimes(bundles: ReadonlySet<string>): Promise<void> {
+  const isRuntime = (args: readonly string[]) =>
+    bundles.has(args[args.indexOf('--bundle') + 1] ?? '');
+  const endsAt = performance.now() + RUNTIME_GONE_WITHIN_MS;
+  for (;;) {
+    const left = findProcesses(isRuntime);
+    if (left.length === 0 || performance.now() > endsAt) return;
+    for (const pid of left) signalProcess(pid, constants.signals.SIGKILL);
+    await delay(5);
+  }
+}
+
+/** Last first. */
+function detachMounts({ system }: Installation, tasks: readonly AbandonedTask[]): void {
+  const folders = new Set(tasks.flatMap(({ places }) => [places.taskDir, places.scratchDir]));
+  const depths = new Set([...folders].map((folder) => folder.split('/').length));
+  const isBelow = (mountPoint: string) => {
+    const parts = mountPoint.split('/');
+    return [...depths].some(
+      (depth) => parts.length > depth && folders.has(parts.slice(0, depth).join('/')),
+    );
+  };
+  const mounts = readMounts().filter(({ mountPoint }) => isBelow(mountPoint));
+  for (const { mountPoint } of mounts.reverse()) system.detachMount(mountPoint);
+}
