@@ -22,6 +22,7 @@ export const runcNeed = { program: 'runc', package: 'runc' };
 export const testNeeds = [
   runcNeed,
   { program: 'crun', package: 'crun' },
+  { program: 'runsc', package: 'runsc' },
   { program: 'busybox', package: 'busybox-static' },
   { file: '/usr/bin/tini-static', package: 'tini' },
   { program: 'skopeo', package: 'skopeo' },

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
@@ -286,11 +286,14 @@ describe('errors', () => {
     ],
     [
       'unavailable',
-      { stack: 'busybox', runtime: 'runsc' },
+      { stack: 'busybox', runtime: '/nowhere/runc' },
       { code: 'ERR_STACKSHIM_RUNTIME_NOT_FOUND', kind: 'unavailable' },
     ],
   ])('are typed: %s', async (_, input, expected) => {
+    const { policyFile } = installation.options;
+    writeFileSync(policyFile, JSON.stringify({ allow: { runtimes: ['runc', '/nowhere/runc'] } }));
     const error = await run(input as TaskInput).catch((thrown: unknown) => thrown);
+    rmSync(policyFile);
     expect(error).toBeInstanceOf(StackshimError);
     expect(error).toMatchObject(expected);
     const json = JSON.parse(JSON.stringify(error));
