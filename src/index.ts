@@ -12,6 +12,7 @@ export type { MountInput, TaskInput } from './spec/task-input.ts';
 export type { WindowSize } from './sys/system.ts';
 export type { StopCause } from './task/decide-verdict.ts';
 export type { TaskEvent, TaskListener } from './task/events.ts';
+export { type Guard, startGuard } from './task/guard.ts';
 export { type Installation, openInstallation } from './task/installation.ts';
 export { type KillOptions, killTask } from './task/kill-task.ts';
 export { type ListedTask, listTasks, type TaskList, type TaskState } from './task/list-tasks.ts';

@@ -18,7 +18,7 @@ export const buildNeeds = [
 /** @type {Need} the host's own OCI runtime: the fallback for the patched one */
 export const runcNeed = { program: 'runc', package: 'runc' };
 
-/** @type {readonly Need[]} what the test lanes take on top: other runtimes, a rootfs in one file, a registry, the judge of the Vagrantfile */
+/** @type {readonly Need[]} what the test lanes take on top: other runtimes, a rootfs in one file, a registry, the judges of the Vagrantfile and of the units */
 export const testNeeds = [
   runcNeed,
   { program: 'crun', package: 'crun' },
@@ -29,6 +29,7 @@ export const testNeeds = [
   { program: 'zstd', package: 'zstd' },
   { program: 'docker-registry', package: 'docker-registry' },
   { program: 'vagrant', package: 'vagrant' },
+  { program: 'systemd-analyze', package: 'systemd' },
 ];
 
 /** @type {readonly Need[]} what `npm run test:all` takes on top of that: who else must be able to read what is exported; 107 MB */

@@ -1,5 +1,5 @@
 /** `ps`, `kill`, `reap` and `doctor`, as commander takes them. What carries them out is loaded when it is called for. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { KillCommandOptions } from './end-tasks.ts';
 import type { ReapCommandOptions } from './reap-abandoned.ts';
 
@@ -31,6 +31,12 @@ export function defineTaskCommands(program: Command): void {
     .command('reap')
     .description('remove what tasks of dead owners left')
     .option(...JSON_FLAG)
+    .addOption(
+      new Option(
+        '--watch',
+        'go on until stopped, and reap each task when its owner dies',
+      ).conflicts('wait'),
+    )
     .option('--wait <id>', 'wait up to 30 s for the owner of this task to end, first')
     .action(async (options: ReapCommandOptions) => {
       const { reapAbandoned } = await import('./reap-abandoned.ts');

@@ -1,6 +1,6 @@
-/** `stackshim reap`: removes what dead owners left. */
+/** `stackshim reap`: removes what dead owners left, once or, with `--watch`, as soon as they have died. */
 import { parseTaskId } from '../core/ids.ts';
-import { openInstallation } from '../task/installation.ts';
+import { type Installation, openInstallation } from '../task/installation.ts';
 import { type ReapReport, reapTasks } from '../task/reap.ts';
 import { print, printJson } from './print.ts';
 import { reportError } from './report-error.ts';
@@ -10,6 +10,7 @@ import { waitForOwner } from './wait-for-owner.ts';
 
 export interface ReapCommandOptions {
   readonly json?: boolean;
+  readonly watch?: boolean;
   /** Id of a task whose owner is to be waited for. */
   readonly wait?: string;
 }
@@ -24,11 +25,42 @@ export async function reapAbandoned(options: ReapCommandOptions): Promise<number
   if (awaited !== undefined) {
     await waitForOwner(installation.layout, awaited, OWNER_ENDS_WITHIN_MS);
   }
+  if (options.watch) return await watchUntilStopped(installation, options);
   const report = await reapTasks(installation);
   if (options.json) await printJson(report);
   else await printReport(report);
   const isDone = report.corrupt.length === 0 && report.reaped.every(({ removed }) => removed);
   return isDone ? 0 : 1;
+}
+
+/** One report after another: a line of JSON each, or as without `--watch`. Damaged records are told of once. */
+async function watchUntilStopped(
+  installation: Installation,
+  { json }: ReapCommandOptions,
+): Promise<number> {
+  const [{ watchOwners }, { listenForStops }] = await Promise.all([
+    import('../task/watch-owners.ts'),
+    import('./stop-signals.ts'),
+  ]);
+  const stops = listenForStops();
+  const told = new Set<string>();
+  let printed = Promise.resolve();
+  const onReport = ({ reaped, corrupt }: ReapReport) => {
+    const news = corrupt.filter(({ message }) => !told.has(message));
+    for (const { message } of news) told.add(message);
+    const report = { reaped, corrupt: news };
+    if (reaped.length + news.length === 0) return;
+    printed = printed.then(() =>
+      json ? print(`${JSON.stringify(report)}\n`) : printReport(report),
+    );
+  };
+  try {
+    await watchOwners(installation, { signal: stops.signals.signal, onReport });
+    await printed;
+  } finally {
+    stops.close();
+  }
+  return 0;
 }
 
 async function printReport({ reaped, corrupt }: ReapReport): Promise<void> {

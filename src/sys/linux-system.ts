@@ -3,6 +3,7 @@ import { linuxDeviceNodes } from './device-nodes.ts';
 import { linuxMounts } from './linux-mounts.ts';
 import { linuxProcesses } from './linux-processes.ts';
 import { linuxStreams } from './linux-streams.ts';
+import { linuxWatches } from './linux-watches.ts';
 import type { System } from './system.ts';
 
 export const linuxSystem: System = {
@@ -10,4 +11,5 @@ export const linuxSystem: System = {
   ...linuxMounts,
   ...linuxProcesses,
   ...linuxStreams,
+  ...linuxWatches,
 };

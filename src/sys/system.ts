@@ -40,6 +40,11 @@ export interface System {
   /** Opens a path for reading with every link resolved beneath `rootFd`: openat2(2) with RESOLVE_IN_ROOT. */
   openInRoot(rootFd: Fd, path: string): Fd;
   /**
+   * A non-blocking descriptor that can be read from whenever an entry of the folder came, went or was renamed, or the folder itself
+   * went or was moved. What is read are the events of inotify(7).
+   */
+  watchFolder(path: string): Fd;
+  /**
    * Closes a descriptor that a method of this port has opened; one that is closed already is an error. What `node:fs` has opened it
    * must close as well: it keeps count in worker threads.
    */

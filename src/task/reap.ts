@@ -22,7 +22,7 @@ export interface ReapReport {
 }
 
 /** Tasks that are removed side by side: each has its folder's lock, and so one descriptor, meanwhile. */
-const TASKS_AT_ONCE = 64;
+const TASKS_AT_ONCE = 256;
 
 /**
  * Reaps every task whose owner is dead. Tasks of living owners and kept tasks of this boot stay. Needs root.
@@ -37,15 +37,21 @@ export async function reapTasks(installation: Installation): Promise<ReapReport>
   return report;
 }
 
-/** Reaps everything of one owner that is dead. The same as {@link reapTasks} for the tasks of others: nothing is done to them. */
-export async function reapTasksOf(installation: Installation, owner: Owner): Promise<ReapReport> {
-  const report = await reapAmong(installation, listTaskIds(installation.layout), owner);
+/**
+ * Reaps what one dead owner left, and nothing of others; with `ids` among these tasks alone. Nothing is done while it lives.
+ */
+export async function reapTasksOf(
+  installation: Installation,
+  owner: Owner,
+  ids: readonly TaskId[] = listTaskIds(installation.layout),
+): Promise<ReapReport> {
+  const report = await reapAmong(installation, ids, owner);
   removeUnfinished(installation, owner);
   return report;
 }
 
-/** Reaps those of the tasks whose owner is dead, or whose owner is `owner` and dead. Ids that are no task's are passed over. */
-export async function reapAmong(
+/** Reaps those of the tasks whose owner is dead, and is `owner` where one is given. Ids that are no task's are passed over. */
+async function reapAmong(
   installation: Installation,
   ids: readonly TaskId[],
   owner?: Owner,

@@ -58,3 +58,16 @@ it('both are part of the package', () => {
   );
   expect(files).toContain('systemd');
 });
+
+/** Settings that give a service mounts of its own: what it unmounts there stays mounted for everybody else (systemd.exec(5)). */
+const MAKES_MOUNTS =
+  /^(Protect(System|Home|KernelTunables|KernelModules|KernelLogs|ControlGroups|Proc)|Private(Tmp|Devices|Mounts|Users)|ProcSubset|MountFlags|(Read(Write|Only)|Inaccessible|Exec|NoExec)Paths|Bind(ReadOnly)?Paths|TemporaryFileSystem|Root(Directory|Image)|DynamicUser|PrivateNetwork|NetworkNamespacePath|ProtectHostname)$/;
+
+it('the reaping service goes on for ever, in the mounts of the machine', () => {
+  const unit = readUnit('stackshim-reap.service');
+  expect(Object.keys(unit)).toEqual(['Unit', 'Service', 'Install']);
+  expect(valuesOf(unit, 'Service', 'ExecStart')).toEqual(['/usr/local/bin/stackshim reap --watch']);
+  expect(valuesOf(unit, 'Service', 'Restart')).toEqual(['always']);
+  expect(valuesOf(unit, 'Service', 'EnvironmentFile')).toEqual(['-/etc/default/stackshim']);
+  expect(unit['Service']?.filter(([key]) => MAKES_MOUNTS.test(key))).toEqual([]);
+});

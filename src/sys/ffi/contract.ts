@@ -15,6 +15,8 @@ export const libcArity = {
   epoll_ctl: 4,
   epoll_wait: 4,
   flock: 2,
+  inotify_add_watch: 3,
+  inotify_init1: 1,
   ioctl: 3,
   listen: 2,
   mount: 5,

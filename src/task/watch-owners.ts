@@ -1,0 +1,257 @@
+/** Reaps the tasks of each owner as soon as that has died: inotify(7) tells of tasks, pidfds of their owners. */
+import { readSync, statSync } from 'node:fs';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { isTaskId, type TaskId } from '../core/ids.ts';
+import { tasksDir } from '../core/layout.ts';
+import { ensureDirectorySync } from '../sys/files.ts';
+import { bootId, isOwnerAlive, type Owner } from '../sys/processes.ts';
+import type { Fd } from '../sys/system.ts';
+import type { Installation } from './installation.ts';
+import { readRecord, taskFolderNames } from './read-record.ts';
+import { type ReapReport, reapTasks, reapTasksOf } from './reap.ts';
+import { parseUnfinishedName } from './record.ts';
+
+export interface WatchOwnersOptions {
+  /** Abort: what is being reaped is finished, then the promise resolves. */
+  readonly signal: AbortSignal;
+  /** Called whenever something was reaped, and with the same damaged record at each sweep. */
+  readonly onReport: (report: ReapReport) => void;
+}
+
+/** Most tasks begin and end between two looks, and cost nothing then. With what follows it leaves most of a second for removal. */
+const LOOK_INTERVAL_MS = 100;
+/** Finds what could not be removed before, and what no event told of. */
+const SWEEP_INTERVAL_MS = 60_000;
+const READY_AT_ONCE = 256;
+
+/**
+ * Resolves once `signal` has aborted; rejects when the tasks folder cannot be watched or read. Any number of processes may watch.
+ * Needs root, and one descriptor for each living owner. Makes the tasks folder where it is missing.
+ */
+export async function watchOwners(
+  installation: Installation,
+  options: WatchOwnersOptions,
+): Promise<void> {
+  const watching = new OwnerWatch(installation, options);
+  try {
+    await watching.run();
+  } finally {
+    await watching.close();
+  }
+}
+
+interface WatchedOwner {
+  readonly owner: Owner;
+  readonly pidfd: Fd;
+  /** Of its tasks that were there when they were last looked at. */
+  readonly ids: Set<TaskId>;
+}
+
+class OwnerWatch {
+  readonly #installation: Installation;
+  readonly #options: WatchOwnersOptions;
+  readonly #epoll: Fd;
+  readonly #owners = new Map<Fd, WatchedOwner>();
+  readonly #byTask = new Map<TaskId, WatchedOwner>();
+  readonly #byName = new Map<string, WatchedOwner>();
+  /** What is being reaped. */
+  readonly #reaping = new Set<Promise<void>>();
+  #folder: { readonly fd: Fd; readonly inode: number | undefined } | undefined;
+  /** Names in the tasks folder at the last look. */
+  #names: ReadonlySet<string> = new Set();
+  #fail: (error: unknown) => void = () => undefined;
+
+  constructor(installation: Installation, options: WatchOwnersOptions) {
+    this.#installation = installation;
+    this.#options = options;
+    this.#epoll = installation.system.createEpoll();
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#options;
+    const timers: NodeJS.Timeout[] = [];
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#fail = reject;
+        if (signal.aborted) return resolve();
+        signal.addEventListener('abort', () => resolve(), { once: true });
+        this.#sweep();
+        const every = (act: () => void, intervalMs: number) =>
+          timers.push(setInterval(() => this.#guarded(act), intervalMs));
+        every(() => this.#look(), LOOK_INTERVAL_MS);
+        every(() => this.#sweep(), SWEEP_INTERVAL_MS);
+      });
+    } finally {
+      timers.forEach(clearInterval);
+    }
+  }
+
+  /** Waits for what is being reaped. */
+  async close(): Promise<void> {
+    await Promise.all(this.#reaping);
+    const { system } = this.#installation;
+    if (this.#folder !== undefined) system.close(this.#folder.fd);
+    for (const pidfd of this.#owners.keys()) system.close(pidfd);
+    system.close(this.#epoll);
+  }
+
+  #guarded(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Everything, whatever was told of it. */
+  #sweep(): void {
+    this.#watchFolder();
+    this.#lookAtFolder();
+    this.#reap(() => reapTasks(this.#installation));
+  }
+
+  /** Someone may have removed the folder, and another process made it anew: it is that one that counts. */
+  #watchFolder(): void {
+    const { layout, system } = this.#installation;
+    const path = tasksDir(layout);
+    ensureDirectorySync(path, 0o711);
+    const inode = inodeOf(path);
+    if (this.#folder?.inode === inode) return;
+    if (this.#folder !== undefined) system.close(this.#folder.fd);
+    this.#folder = { fd: system.watchFolder(path), inode };
+    system.addToEpoll(this.#epoll, this.#folder.fd);
+  }
+
+  #look(): void {
+    const ready = this.#installation.system.pollEpoll(this.#epoll, READY_AT_ONCE);
+    if (this.#folder !== undefined && ready.includes(this.#folder.fd)) {
+      const changed = changedNames(this.#folder.fd);
+      this.#watchFolder();
+      this.#lookAtFolder(changed);
+    }
+    for (const fd of ready) this.#bury(fd);
+  }
+
+  /** The folder is compared with what it was: events may be lost. One of the `changed` names may be another task's by now. */
+  #lookAtFolder(changed: ReadonlySet<string> = new Set()): void {
+    const before = this.#names;
+    this.#names = new Set(taskFolderNames(this.#installation.layout));
+    for (const name of before) {
+      if (changed.has(name) || !this.#names.has(name)) this.#forget(name);
+    }
+    for (const name of this.#names) {
+      if (changed.has(name) || !before.has(name)) this.#lookAt(name);
+    }
+  }
+
+  #forget(name: string): void {
+    if (!isTaskId(name)) return;
+    this.#byTask.get(name)?.ids.delete(name);
+    this.#byTask.delete(name);
+  }
+
+  #lookAt(name: string): void {
+    const unfinished = parseUnfinishedName(name);
+    if (unfinished !== undefined && unfinished.pid !== process.pid) {
+      this.#watchOwner({ ...unfinished, bootId: bootId() });
+    }
+    if (!isTaskId(name)) return;
+    const owner = this.#ownerOf(name);
+    if (owner !== undefined) this.#watchOwner(owner, name);
+  }
+
+  #ownerOf(id: TaskId): Owner | undefined {
+    try {
+      const record = readRecord(this.#installation.layout, id);
+      return record === undefined || record.kept ? undefined : record.owner;
+    } catch (error) {
+      // A sweep reports it.
+      if (error instanceof StackshimError) return undefined;
+      throw error;
+    }
+  }
+
+  #watchOwner(owner: Owner, id?: TaskId): void {
+    const known = this.#byName.get(nameOf(owner)) ?? this.#open(owner);
+    if (known === undefined) {
+      this.#reap(() => reapTasksOf(this.#installation, owner, id === undefined ? [] : [id]));
+    } else if (id !== undefined) {
+      known.ids.add(id);
+      this.#byTask.set(id, known);
+    }
+  }
+
+  /** Undefined when it is dead already. */
+  #open(owner: Owner): WatchedOwner | undefined {
+    const { system } = this.#installation;
+    if (!isOwnerAlive(owner)) return undefined;
+    let pidfd: Fd;
+    try {
+      pidfd = system.openPidfd(owner.pid);
+    } catch (error) {
+      if (errnoCodeOf(error) === 'ESRCH') return undefined;
+      throw error;
+    }
+    // Alive after it was opened: the descriptor is of no other process.
+    if (!isOwnerAlive(owner)) {
+      system.close(pidfd);
+      return undefined;
+    }
+    system.addToEpoll(this.#epoll, pidfd);
+    const opened: WatchedOwner = { owner, pidfd, ids: new Set() };
+    this.#owners.set(pidfd, opened);
+    this.#byName.set(nameOf(owner), opened);
+    return opened;
+  }
+
+  #bury(pidfd: Fd): void {
+    const dead = this.#owners.get(pidfd);
+    if (dead === undefined) return;
+    this.#owners.delete(pidfd);
+    this.#byName.delete(nameOf(dead.owner));
+    for (const id of dead.ids) this.#byTask.delete(id);
+    this.#installation.system.close(pidfd);
+    this.#reap(() => reapTasksOf(this.#installation, dead.owner, [...dead.ids]));
+  }
+
+  #reap(act: () => Promise<ReapReport>): void {
+    const reaping = (async () => {
+      try {
+        const report = await act();
+        if (report.reaped.length + report.corrupt.length > 0) this.#options.onReport(report);
+      } catch (error) {
+        this.#fail(error);
+      }
+    })();
+    this.#reaping.add(reaping);
+    void reaping.then(() => this.#reaping.delete(reaping));
+  }
+}
+
+/** The names in all events that wait to be read. */
+function changedNames(fd: Fd): ReadonlySet<string> {
+  const names = new Set<string>();
+  const events = Buffer.alloc(65_536);
+  for (let length = readNow(fd, events); length > 0; length = readNow(fd, events)) {
+    for (let at = 0; at < length; ) {
+      // struct inotify_event: wd, mask, cookie, length of the name; then the name, padded with NUL.
+      const end = at + 16 + events.readUInt32LE(at + 12);
+      names.add(events.toString('utf8', at + 16, end).replace(/\0+$/, ''));
+      at = end;
+    }
+  }
+  return names;
+}
+
+/** 0: nothing waits to be read. */
+function readNow(fd: Fd, into: Buffer): number {
+  try {
+    return readSync(fd, into);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'EAGAIN') return 0;
+    throw error;
+  }
+}
+
+const inodeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.ino;
+const nameOf = ({ pid, startTime, bootId: boot }: Owner) => `${pid}-${startTime}-${boot}`;

@@ -1,0 +1,140 @@
+/** A guard removes the tasks of a library process that dies, however it does, and nothing while it lives. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, expect, it } from 'vitest';
+import { tasksDir } from '../../src/core/layout.ts';
+import { isAlive, type ProcessIdentity, readProcess } from '../../src/sys/processes.ts';
+import { openInstallation } from '../../src/task/installation.ts';
+import { reapTasks } from '../../src/task/reap.ts';
+import { useInstallation } from '../support/installation.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const { layout, options, env } = useInstallation();
+const script = fileURLToPath(new URL('../fixtures/run-guarded.mjs', import.meta.url));
+
+interface Guarded {
+  readonly owner: ChildProcess;
+  readonly guard: ProcessIdentity;
+  /** The next line that it prints. */
+  line(): Promise<string>;
+}
+
+let running: ChildProcess[] = [];
+
+afterEach(async () => {
+  for (const owner of running) {
+    owner.kill('SIGKILL');
+    if (owner.exitCode === null && owner.signalCode === null) await once(owner, 'exit');
+  }
+  running = [];
+  await reapTasks(openInstallation(options));
+});
+
+function startProgram(count: number, what: string) {
+  const owner = spawn(process.execPath, [script, String(count), what], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  running.push(owner);
+  const lines = createInterface({ input: owner.stdout })[Symbol.asyncIterator]();
+  const line = async () => String((await lines.next()).value);
+  return { owner, line };
+}
+
+async function startGuarded(count: number, what = ''): Promise<Guarded> {
+  const { owner, line } = startProgram(count, what);
+  const pid = Number(/^guard (\d+)$/.exec(await line())?.[1]);
+  const guard = readProcess(pid);
+  if (guard === undefined) throw new Error(`no guard ${pid}`);
+  return { owner, guard, line };
+}
+
+const taskFolders = () => readdirSync(tasksDir(layout));
+
+async function expectAllGone({ guard }: Guarded): Promise<void> {
+  await waitUntil(() => !isAlive(guard));
+  expect(taskFolders()).toEqual([]);
+  expect(await reapTasks(openInstallation(options))).toEqual({ reaped: [], corrupt: [] });
+}
+
+it.each(['SIGKILL', 'SIGSEGV', 'SIGTERM'] as const)(
+  'removes the tasks of a process that dies of %s',
+  async (signal) => {
+    const guarded = await startGuarded(8);
+    expect(await guarded.line()).toBe('all are running');
+    expect(taskFolders()).toHaveLength(8);
+    guarded.owner.kill(signal);
+    await once(guarded.owner, 'exit');
+    await expectAllGone(guarded);
+  },
+);
+
+it('removes the tasks of a process that exits while they run', async () => {
+  const guarded = await startGuarded(2, 'exit');
+  await once(guarded.owner, 'exit');
+  expect(guarded.owner.exitCode).toBe(7);
+  await expectAllGone(guarded);
+});
+
+it('leaves the tasks of others alone', async () => {
+  const other = startProgram(1, 'close');
+  await other.line();
+  expect(await other.line()).toBe('all are running');
+  const [id] = taskFolders();
+  const guarded = await startGuarded(2);
+  await guarded.line();
+  guarded.owner.kill('SIGKILL');
+  await waitUntil(() => !isAlive(guarded.guard));
+  expect(taskFolders()).toEqual([id]);
+});
+
+it('does not keep its process alive, and ends with it', async () => {
+  const guarded = await startGuarded(0);
+  await once(guarded.owner, 'exit');
+  expect(guarded.owner.exitCode).toBe(0);
+  await expectAllGone(guarded);
+});
+
+it('goes when it is dismissed', async () => {
+  const guarded = await startGuarded(1, 'close');
+  expect(await guarded.line()).toBe('all are running');
+  expect(isAlive(guarded.guard)).toBe(false);
+  guarded.owner.kill('SIGKILL');
+  await once(guarded.owner, 'exit');
+  expect(taskFolders()).toHaveLength(1);
+});
+
+it('has a session of its own, and outlives what asks a service to stop', async () => {
+  const guarded = await startGuarded(1);
+  await guarded.line();
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.kill(guarded.guard.pid, signal);
+  }
+  guarded.owner.kill('SIGKILL');
+  await expectAllGone(guarded);
+});
+
+it('tells its process when it was killed', async () => {
+  const guarded = await startGuarded(1, 'lose');
+  expect(await guarded.line()).toBe('all are running');
+  process.kill(guarded.guard.pid, 'SIGKILL');
+  expect(await guarded.line()).toBe('guard has ended');
+});
+
+it('stays when the thread that started it ends', async () => {
+  const guarded = await startGuarded(1, 'by a thread');
+  expect(await guarded.line()).toBe('all are running');
+  expect(isAlive(guarded.guard)).toBe(true);
+  expect(taskFolders()).toHaveLength(1);
+  guarded.owner.kill('SIGKILL');
+  await once(guarded.owner, 'exit');
+  await expectAllGone(guarded);
+});
+
+it('that cannot be started is a typed error', async () => {
+  const { line } = startProgram(1, 'no program');
+  expect(await line()).toBe('ERR_STACKSHIM_SYSTEM');
+});
