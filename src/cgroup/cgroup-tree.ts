@@ -25,7 +25,7 @@ function collectProcesses(directory: string, pids: Set<number>): void {
     throw error;
   }
   for (const line of text.split('\n')) if (line !== '') pids.add(Number(line));
-  for (const child of childrenOf(directory)) collectProcesses(child, pids);
+  for (const child of childNames(directory)) collectProcesses(`${directory}/${child}`, pids);
 }
 
 /** Removes a cgroup, and with `descend` those below it first. Returns the folders that would not go. */
@@ -37,7 +37,9 @@ export function removeTree(
   if (tryRemove(directory)) return [];
   if (!options.descend) return [directory];
   const leftovers: string[] = [];
-  for (const child of childrenOf(directory)) leftovers.push(...removeTree(child, options));
+  for (const child of childNames(directory)) {
+    leftovers.push(...removeTree(`${directory}/${child}`, options));
+  }
   if (!tryRemove(directory)) leftovers.push(directory);
   return leftovers;
 }
@@ -55,12 +57,11 @@ function tryRemove(directory: string): boolean {
   }
 }
 
-function childrenOf(directory: string): readonly string[] {
+/** Names of the cgroups directly below one. Empty when it does not exist. */
+export function childNames(directory: string): readonly string[] {
   try {
     const entries = readdirSync(directory, { withFileTypes: true });
-    return entries
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => `${directory}/${entry.name}`);
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   } catch (error) {
     if (isGone(error)) return [];
     throw error;

@@ -1,7 +1,7 @@
 /** The cgroup driver of the separate hierarchies. Files: Documentation/admin-guide/cgroup-v1 of the kernel. */
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import { CounterReader, parseCount, parseKeyed, scaleCount } from './cgroup-files.ts';
-import { existingDirectories, listTreeProcesses, removeTree } from './cgroup-tree.ts';
+import { childNames, existingDirectories, listTreeProcesses, removeTree } from './cgroup-tree.ts';
 import { cgroupDirectory, isSharedParent } from './cgroups-path.ts';
 
 /** One mounted hierarchy. */
@@ -29,27 +29,48 @@ export function cgroupV1(options: CgroupV1Options): CgroupDriver {
     hierarchies.find(({ controllers }) => controllers.includes(controller))?.mountPoint;
   const roots = {
     memory: rootOf('memory'),
+    cpu: rootOf('cpu'),
     cpuacct: rootOf('cpuacct'),
     pids: rootOf('pids'),
     blkio: rootOf('blkio'),
+    freezer: rootOf('freezer'),
   };
   // Every runtime puts a task's processes into each of these.
-  const processRoot = roots.pids ?? roots.memory ?? rootOf('freezer') ?? hierarchies[0]?.mountPoint;
+  const processRoot = roots.pids ?? roots.memory ?? roots.freezer ?? hierarchies[0]?.mountPoint;
+  const at = (controller: keyof typeof roots, cgroupsPath: string) => {
+    const root = roots[controller];
+    return root === undefined ? undefined : cgroupDirectory(root, cgroupsPath);
+  };
   return {
     version: 1,
     controllers: hierarchies.flatMap(({ controllers }) => controllers),
-    readUsage(cgroupsPath) {
-      const at = (root: string | undefined) =>
-        root === undefined ? undefined : cgroupDirectory(root, cgroupsPath);
-      return readUsage(reader, {
-        memory: at(roots.memory),
-        cpuacct: at(roots.cpuacct),
-        pids: at(roots.pids),
-        blkio: at(roots.blkio),
-      });
-    },
+    readUsage: (cgroupsPath) =>
+      readUsage(reader, {
+        memory: at('memory', cgroupsPath),
+        cpu: at('cpu', cgroupsPath),
+        cpuacct: at('cpuacct', cgroupsPath),
+        pids: at('pids', cgroupsPath),
+        blkio: at('blkio', cgroupsPath),
+      }),
+    readCpuMs: (cgroupsPath) =>
+      scaleCount(reader.readNumber(at('cpuacct', cgroupsPath), 'cpuacct.usage'), NS_PER_MS),
+    readOomKills: (cgroupsPath) => readOomKills(reader, at('memory', cgroupsPath)),
     listProcesses: (cgroupsPath) =>
       processRoot === undefined ? [] : listTreeProcesses(cgroupDirectory(processRoot, cgroupsPath)),
+    async killProcesses(cgroupsPath) {
+      if (processRoot === undefined) return;
+      const { killFrozen } = await import('./kill-group.ts');
+      const directory = cgroupDirectory(processRoot, cgroupsPath);
+      await killFrozen(at('freezer', cgroupsPath), directory);
+    },
+    async shareGroup(cgroupsPath, share) {
+      const { shareV1 } = await import('./share-group.ts');
+      const [cpu, memory, blkio] = (['cpu', 'memory', 'blkio'] as const).map((controller) =>
+        at(controller, cgroupsPath),
+      );
+      shareV1({ cpu, memory, blkio }, share);
+    },
+    children: (cgroupsPath) => [...new Set(directoriesOf(cgroupsPath).flatMap(childNames))],
     existing: (cgroupsPath) => existingDirectories(directoriesOf(cgroupsPath)),
     remove: (cgroupsPath) =>
       directoriesOf(cgroupsPath).flatMap((directory) =>
@@ -59,7 +80,7 @@ export function cgroupV1(options: CgroupV1Options): CgroupDriver {
 }
 
 type UsageDirectories = Readonly<
-  Record<'memory' | 'cpuacct' | 'pids' | 'blkio', string | undefined>
+  Record<'memory' | 'cpu' | 'cpuacct' | 'pids' | 'blkio', string | undefined>
 >;
 
 function readUsage(reader: CounterReader, directories: UsageDirectories): CgroupUsage {
@@ -68,12 +89,24 @@ function readUsage(reader: CounterReader, directories: UsageDirectories): Cgroup
     reader.read(directories.blkio, 'blkio.throttle.io_service_bytes');
   return {
     ...readCpu(reader, directories.cpuacct),
+    cpuThrottledMs: scaleCount(
+      parseKeyed(reader.read(directories.cpu, 'cpu.stat'), 'throttled_time'),
+      NS_PER_MS,
+    ),
     memoryPeakBytes: reader.readNumber(directories.memory, 'memory.max_usage_in_bytes'),
     pidsPeak: reader.readNumber(directories.pids, 'pids.peak'),
-    oomKills: parseKeyed(reader.read(directories.memory, 'memory.oom_control'), 'oom_kill'),
+    oomKills: readOomKills(reader, directories.memory),
+    oomGroupKills: null,
     ioReadBytes: sumDevices(io, 'Read'),
     ioWriteBytes: sumDevices(io, 'Write'),
+    cpuPressureMs: null,
+    memoryPressureMs: null,
+    ioPressureMs: null,
   };
+}
+
+function readOomKills(reader: CounterReader, directory: string | undefined): number | null {
+  return parseKeyed(reader.read(directory, 'memory.oom_control'), 'oom_kill');
 }
 
 function readCpu(

@@ -1,7 +1,8 @@
 /** The cgroup driver of the unified hierarchy. Files: Documentation/admin-guide/cgroup-v2.rst of the kernel. */
+import { dirname } from 'node:path';
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import { CounterReader, parseCount, parseKeyed, scaleCount } from './cgroup-files.ts';
-import { existingDirectories, listTreeProcesses, removeTree } from './cgroup-tree.ts';
+import { childNames, existingDirectories, listTreeProcesses, removeTree } from './cgroup-tree.ts';
 import { cgroupDirectory, isSharedParent } from './cgroups-path.ts';
 
 export interface CgroupV2Options {
@@ -10,17 +11,41 @@ export interface CgroupV2Options {
 }
 
 const US_PER_MS = 1000;
+/** Those that a tenant's share is set with, and that its tasks are limited with. */
+const HANDED_ON = ['cpu', 'memory', 'pids', 'io'];
 
 /** A driver of cgroup v2. Reads the list of controllers at once. */
 export function cgroupV2(options: CgroupV2Options): CgroupDriver {
   const reader = new CounterReader();
   const { root } = options;
   const listed = reader.read(root, 'cgroup.controllers')?.trim() ?? '';
+  const controllers = listed === '' ? [] : listed.split(' ');
   return {
     version: 2,
-    controllers: listed === '' ? [] : listed.split(' '),
+    controllers,
     readUsage: (cgroupsPath) => readUsage(reader, cgroupDirectory(root, cgroupsPath)),
+    readCpuMs(cgroupsPath) {
+      const stat = reader.read(cgroupDirectory(root, cgroupsPath), 'cpu.stat');
+      return scaleCount(parseKeyed(stat, 'usage_usec'), US_PER_MS);
+    },
+    readOomKills(cgroupsPath) {
+      const events = reader.read(cgroupDirectory(root, cgroupsPath), 'memory.events');
+      return parseKeyed(events, 'oom_kill');
+    },
     listProcesses: (cgroupsPath) => listTreeProcesses(cgroupDirectory(root, cgroupsPath)),
+    async killProcesses(cgroupsPath) {
+      const { killUnified } = await import('./kill-group.ts');
+      killUnified(cgroupDirectory(root, cgroupsPath));
+    },
+    async shareGroup(cgroupsPath, share) {
+      const { shareV2 } = await import('./share-group.ts');
+      const directory = cgroupDirectory(root, cgroupsPath);
+      shareV2(directory, share, {
+        parents: [root, dirname(directory)],
+        controllers: controllers.filter((name) => HANDED_ON.includes(name)),
+      });
+    },
+    children: (cgroupsPath) => childNames(cgroupDirectory(root, cgroupsPath)),
     existing: (cgroupsPath) => existingDirectories([cgroupDirectory(root, cgroupsPath)]),
     remove: (cgroupsPath) =>
       removeTree(cgroupDirectory(root, cgroupsPath), { descend: !isSharedParent(cgroupsPath) }),
@@ -30,16 +55,28 @@ export function cgroupV2(options: CgroupV2Options): CgroupDriver {
 function readUsage(reader: CounterReader, directory: string): CgroupUsage {
   const cpu = reader.read(directory, 'cpu.stat');
   const io = reader.read(directory, 'io.stat');
+  const events = reader.read(directory, 'memory.events');
   return {
     cpuUserMs: scaleCount(parseKeyed(cpu, 'user_usec'), US_PER_MS),
     cpuSystemMs: scaleCount(parseKeyed(cpu, 'system_usec'), US_PER_MS),
+    cpuThrottledMs: scaleCount(parseKeyed(cpu, 'throttled_usec'), US_PER_MS),
     memoryPeakBytes: reader.readNumber(directory, 'memory.peak'),
     pidsPeak: reader.readNumber(directory, 'pids.peak'),
     // It counts the victims of a group kill too.
-    oomKills: parseKeyed(reader.read(directory, 'memory.events'), 'oom_kill'),
+    oomKills: parseKeyed(events, 'oom_kill'),
+    oomGroupKills: parseKeyed(events, 'oom_group_kill'),
     ioReadBytes: sumDevices(io, 'rbytes'),
     ioWriteBytes: sumDevices(io, 'wbytes'),
+    cpuPressureMs: parsePressure(reader.read(directory, 'cpu.pressure')),
+    memoryPressureMs: parsePressure(reader.read(directory, 'memory.pressure')),
+    ioPressureMs: parsePressure(reader.read(directory, 'io.pressure')),
   };
+}
+
+/** The total of the line `some avg10=… total=MICROSECONDS` (psi.rst). */
+function parsePressure(text: string | null): number | null {
+  const total = /^some .*\btotal=(\d+)$/m.exec(text ?? '')?.[1];
+  return scaleCount(parseCount(total), US_PER_MS);
 }
 
 /** The sum of `key=N` over the lines `MAJOR:MINOR key=N …` of io.stat. */

@@ -53,6 +53,7 @@ const OPTIONS_FIRST = 'options stand before the stack: stackshim run [OPTIONS] S
 /** The ends that a task does not see coming. */
 const stopNotes: Readonly<Partial<Record<Verdict, string>>> = {
   timed_out: 'was stopped: its time was over (--timeout)',
+  cpu_time_exceeded: 'was killed: it used more processor time than it may (--cpu-time)',
   oom_killed: 'was killed: it ran out of memory (--memory)',
   output_limited: 'was killed: it wrote more than it may (--output-limit)',
 };

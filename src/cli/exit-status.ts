@@ -36,6 +36,7 @@ export function statusOfResult(result: TaskResult, stopSignal: NodeJS.Signals | 
     case 'signaled':
       return 128 + signalNumber(result.signal);
     case 'timed_out':
+    case 'cpu_time_exceeded':
       return TIMED_OUT;
     case 'oom_killed':
     case 'output_limited':

@@ -13,6 +13,14 @@ export interface RunOptions {
   readonly memory?: string;
   readonly cpus?: string;
   readonly pidsLimit?: string;
+  readonly cpuShares?: string;
+  readonly cpuTime?: string;
+  readonly oomGroup?: boolean;
+  readonly deviceReadBps?: readonly string[];
+  readonly deviceWriteBps?: readonly string[];
+  readonly deviceReadIops?: readonly string[];
+  readonly deviceWriteIops?: readonly string[];
+  readonly tenant?: string;
   readonly ulimit?: readonly string[];
   readonly workdir?: string;
   readonly user?: string;
@@ -26,6 +34,7 @@ export interface RunOptions {
   readonly capDrop?: readonly string[];
   readonly securityOpt?: readonly string[];
   readonly userns?: string;
+  readonly pid?: string;
   readonly init?: boolean;
   readonly label?: readonly string[];
   readonly interactive?: boolean;
@@ -57,6 +66,14 @@ const optionTable: readonly (readonly [flags: string, description: string])[] = 
   ['-m, --memory <size>', 'memory limit, swap included: 256m'],
   ['--cpus <number>', 'processors: 0.5'],
   ['--pids-limit <number>', 'most processes and threads at once'],
+  ['--cpu-shares <number>', 'weight beside other tasks when processors are short: 1024 is usual'],
+  ['--cpu-time <duration>', 'most processor time of all its processes: 30s'],
+  ['--oom-group', 'when one process is killed for memory, end the whole task'],
+  ['--device-read-bps <path:rate…>', 'most bytes read from a disk each second: /dev/sda:50m'],
+  ['--device-write-bps <path:rate…>', 'most bytes written to a disk each second'],
+  ['--device-read-iops <path:rate…>', 'most reads from a disk each second'],
+  ['--device-write-iops <path:rate…>', 'most writes to a disk each second'],
+  ['--tenant <name>', 'whose task it is; the policy says what a tenant may have'],
   ['--ulimit <type=soft:hard…>', 'a resource limit: nofile=1024:2048'],
   ['-w, --workdir <path>', 'working directory in the task'],
   ['-u, --user <user>', 'name|uid[:group|gid]'],
@@ -70,6 +87,7 @@ const optionTable: readonly (readonly [flags: string, description: string])[] = 
   ['--cap-drop <capability…>', 'drop a capability, or ALL'],
   ['--security-opt <option…>', 'seccomp=FILE, seccomp=unconfined, no-new-privileges=false'],
   ['--userns <mode>', 'auto (a range of ids of its own) or host'],
+  ['--pid <mode>', 'private, or host together with --userns host'],
   ['--init', 'run a small init program as pid 1'],
   ['--label <K=V…>', 'label the task; stackshim ps shows labels'],
   ['-i, --interactive', 'give the task this standard input'],

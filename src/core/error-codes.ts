@@ -112,8 +112,19 @@ export const errorCodes = {
   },
   ERR_STACKSHIM_SLOTS_EXHAUSTED: {
     kind: 'exhausted',
-    meaning: 'every slot of this machine is taken by a running task',
+    meaning: 'every slot that this machine has, or that the policy lets it use, is taken by a task',
     hint: 'wait for tasks to end, or run stackshim reap for what dead owners left',
+  },
+  ERR_STACKSHIM_TENANT_EXHAUSTED: {
+    kind: 'exhausted',
+    meaning:
+      'the tenant has as many tasks as the policy allows, or they use more than a cap that was lowered',
+    hint: 'wait for tasks of the tenant to end, or run stackshim reap for what dead owners left',
+  },
+  ERR_STACKSHIM_HOST_EXHAUSTED: {
+    kind: 'exhausted',
+    meaning: 'with the task the host would have less free than the policy reserves',
+    hint: 'wait for tasks to end, or ask for less memory',
   },
   ERR_STACKSHIM_RECORD_CORRUPT: {
     kind: 'internal',

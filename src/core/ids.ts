@@ -12,12 +12,15 @@ export type LayerId = Branded<'LayerId'>;
 export type ImageDigest = Branded<'ImageDigest'>;
 /** Name of a stack or a base: `python-3.13`. */
 export type StackName = Branded<'StackName'>;
+/** Whose task it is, as the caller says; also a cgroup's name and a path component. */
+export type TenantName = Branded<'TenantName'>;
 
 const TASK_ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
 const STACK_NAME = /^[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}$/;
 const HEX_256 = /^[0-9a-f]{64}$/;
 
 export const isTaskId = (text: string): text is TaskId => TASK_ID.test(text);
+export const isTenantName = (text: string): text is TenantName => TASK_ID.test(text);
 export const isStackName = (text: string): text is StackName => STACK_NAME.test(text);
 export const isLayerId = (text: string): text is LayerId => HEX_256.test(text);
 export const isImageDigest = (text: string): text is ImageDigest =>
@@ -30,6 +33,16 @@ export function parseTaskId(text: string): TaskId {
     'ERR_STACKSHIM_SPEC_INVALID',
     `task id ${JSON.stringify(text)}: not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit`,
     { details: { field: 'id' } },
+  );
+}
+
+/** Checks text from outside. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `tenant`. */
+export function parseTenantName(text: string): TenantName {
+  if (isTenantName(text)) return text;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `tenant ${JSON.stringify(text)}: not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit`,
+    { details: { field: 'tenant' } },
   );
 }
 

@@ -1,5 +1,5 @@
 /** Where everything lies on disk: pure path arithmetic over three folders. docs/on-disk-layout.md describes it. */
-import type { LayerId, StackName, TaskId } from './ids.ts';
+import type { LayerId, StackName, TaskId, TenantName } from './ids.ts';
 
 export interface Layout {
   /** Durable state: `/var/lib/stackshim` (STACKSHIM_ROOT). */
@@ -56,5 +56,8 @@ export const mountedLayersDir = (layout: Layout) => `${layout.run}/layers`;
 export const mountedLayerDir = (layout: Layout, id: LayerId) => `${layout.run}/layers/${id}`;
 export const tasksDir = (layout: Layout) => `${layout.run}/tasks`;
 export const taskDir = (layout: Pick<Layout, 'run'>, id: TaskId) => `${layout.run}/tasks/${id}`;
+export const tenantsDir = (layout: Pick<Layout, 'run'>) => `${layout.run}/tenants`;
+export const tenantDir = (layout: Pick<Layout, 'run'>, tenant: TenantName) =>
+  `${layout.run}/tenants/${tenant}`;
 export const runtimeStateDir = (layout: Layout) => `${layout.run}/runtime`;
 export const runtimeVersionsDir = (layout: Layout) => `${layout.run}/runtime-versions`;

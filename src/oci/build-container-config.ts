@@ -6,7 +6,7 @@ import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { resolveCapabilities } from './build-capabilities.ts';
 import { buildMounts, type TaskBind } from './build-mounts.ts';
-import { buildResources } from './build-resources.ts';
+import { buildResources, type DeviceThrottle } from './build-resources.ts';
 import { buildSeccomp } from './build-seccomp.ts';
 import type { BundleTemplate } from './bundle-template.ts';
 import type { OciContainerConfig, OciIdMapping, OciSeccomp } from './oci-config.ts';
@@ -29,11 +29,16 @@ export interface ContainerInput {
   /** Host path of a sysfs with nothing mounted below it, for a task of a user namespace on the host's network. */
   readonly sysfs?: string;
   readonly host: { readonly architecture: string };
+  /** The spec's limits on disks, each with its device. */
+  readonly throttles?: readonly DeviceThrottle[];
+  /** Needed with cpu shares and `oomGroup`. */
+  readonly cgroupVersion?: 1 | 2;
 }
 
 /** Builds the container's part of a configuration. Pure; a missing `seccompProfile` or `initBinary` is a defect of the caller. */
 export function buildContainerConfig(input: ContainerInput): OciContainerConfig {
   const { template, spec, id, rootfs, ids, cgroupsPath, binds, initBinary, sysfs } = input;
+  const { throttles = [], cgroupVersion } = input;
   const { ociVersion, mounts, linux } = template.config;
   if (spec.init && initBinary === undefined) throw missingInput('initBinary');
   const seccomp = seccompOf(input);
@@ -51,11 +56,18 @@ export function buildContainerConfig(input: ContainerInput): OciContainerConfig 
     linux: {
       namespaces: linux.namespaces.filter(
         ({ type }) =>
-          !(type === 'user' && ids === null) && !(type === 'network' && spec.network === 'host'),
+          !(type === 'user' && ids === null) &&
+          !(type === 'network' && spec.network === 'host') &&
+          !(type === 'pid' && spec.pid === 'host'),
       ),
       ...(ids === null ? {} : { uidMappings: toMappings(ids), gidMappings: toMappings(ids) }),
       cgroupsPath,
-      resources: buildResources(spec.limits, linux.resources.devices),
+      resources: buildResources({
+        spec,
+        devices: linux.resources.devices,
+        throttles,
+        ...(cgroupVersion === undefined ? {} : { cgroupVersion }),
+      }),
       ...(seccomp === undefined ? {} : { seccomp }),
       maskedPaths: linux.maskedPaths,
       readonlyPaths: linux.readonlyPaths,

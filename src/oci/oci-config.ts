@@ -60,8 +60,25 @@ export interface OciResources {
   readonly devices: readonly OciDeviceRule[];
   /** `swap` is memory and swap together: the same number means no swap. */
   readonly memory: { readonly limit: number; readonly swap: number };
-  readonly cpu: { readonly quota: number; readonly period: number };
+  readonly cpu: { readonly shares?: number; readonly quota: number; readonly period: number };
   readonly pids: { readonly limit: number };
+  readonly blockIO?: OciBlockIo;
+  /** Files of cgroup v2 and what to write into them. */
+  readonly unified?: Readonly<Record<string, string>>;
+}
+
+/** `rate` is bytes or operations each second. */
+export interface OciThrottle {
+  readonly major: number;
+  readonly minor: number;
+  readonly rate: number;
+}
+
+export interface OciBlockIo {
+  readonly throttleReadBpsDevice: readonly OciThrottle[];
+  readonly throttleWriteBpsDevice: readonly OciThrottle[];
+  readonly throttleReadIOPSDevice: readonly OciThrottle[];
+  readonly throttleWriteIOPSDevice: readonly OciThrottle[];
 }
 
 export interface OciSeccompArgument {

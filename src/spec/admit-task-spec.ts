@@ -1,9 +1,18 @@
 /** TaskSpec -> AdmittedTaskSpec: what the policy and the host let a task have. */
 
 import { deniedField } from './denied-field.ts';
+import { THROTTLE_FIELDS } from './parse-throttle.ts';
 import { requireAllowed, requireAllowedBindSource, requireAllowedBundle } from './permissions.ts';
 import type { Policy } from './policy.ts';
-import type { AdmittedTaskSpec, TaskLimits, TaskSpec, Ulimit } from './task-spec.ts';
+import type {
+  AdmittedLimits,
+  AdmittedTaskSpec,
+  TaskLimits,
+  TaskSpec,
+  TenantTerms,
+  Throttle,
+  Ulimit,
+} from './task-spec.ts';
 
 /** Facts about the machine that bound every task. */
 export interface HostLimits {
@@ -21,10 +30,26 @@ export interface HostLimits {
  * ({@link requireAllowedBundle}, {@link requireAllowedBindSource}). Throws ERR_STACKSHIM_SPEC_DENIED with `details` {field, asked, allowed}.
  */
 export function admitTaskSpec(spec: TaskSpec, policy: Policy, host: HostLimits): AdmittedTaskSpec {
-  const limits = admitLimits(spec.limits, policy, host);
+  const terms = termsOf(spec, policy);
+  const limits = admitLimits(spec.limits, { policy, host, terms });
   checkPermissions(spec, policy);
   if (!host.canRaiseLimits) checkUlimits(spec.ulimits, host);
-  return { ...spec, limits };
+  const { slots, reserves } = policy;
+  return {
+    ...spec,
+    limits,
+    throttles: admitThrottles(spec.throttles, policy),
+    admission: {
+      reserves,
+      ...(slots === undefined ? {} : { slots }),
+      ...(terms === undefined ? {} : { terms }),
+    },
+  };
+}
+
+function termsOf({ tenant }: TaskSpec, policy: Policy): TenantTerms | undefined {
+  if (tenant === undefined) return undefined;
+  return policy.tenants.get(tenant) ?? policy.tenantDefault;
 }
 
 /** Fields of {@link TaskLimits} beside the names users know them by. */
@@ -34,38 +59,55 @@ const LIMIT_FIELDS = [
   ['pids', 'pidsLimit'],
   ['timeoutMs', 'timeout'],
   ['outputBytes', 'outputLimit'],
+  ['cpuTimeMs', 'cpuTime'],
+  ['cpuShares', 'cpuShares'],
 ] as const;
 
-function admitLimits(asked: TaskLimits, policy: Policy, host: HostLimits): Required<TaskLimits> {
-  const hostMost: TaskLimits = { memoryBytes: host.memoryBytes, cpus: host.cpus };
+interface Bounds {
+  readonly policy: Policy;
+  readonly host: HostLimits;
+  readonly terms: TenantTerms | undefined;
+}
+
+function admitLimits(asked: TaskLimits, { policy, host, terms }: Bounds): AdmittedLimits {
+  const bounds: readonly (readonly [string, TaskLimits])[] = [
+    ["policy's maximum of", policy.maxima],
+    ["tenant's", terms ?? {}],
+    ["host's", { memoryBytes: host.memoryBytes, cpus: host.cpus }],
+  ];
   const admitted = { ...policy.defaults };
   for (const [key, field] of LIMIT_FIELDS) {
     const value = asked[key];
-    const most = policy.maxima[key];
-    const hosts = hostMost[key];
-    if (value === undefined) {
-      admitted[key] = Math.min(admitted[key], hosts ?? admitted[key]);
-      continue;
+    for (const [whose, most] of bounds) {
+      const allowed = most[key];
+      if (allowed === undefined) continue;
+      // What the policy gives by default is lowered; what the task asks for is granted or denied.
+      const given = admitted[key];
+      if (given !== undefined) admitted[key] = Math.min(given, allowed);
+      if (value === undefined || value <= allowed) continue;
+      throw deniedField({ field, asked: value, allowed, reason: `above the ${whose} ${allowed}` });
     }
-    if (most !== undefined && value > most) {
-      throw deniedField({
-        field,
-        asked: value,
-        allowed: most,
-        reason: `above the policy's maximum of ${most}`,
-      });
-    }
-    if (hosts !== undefined && value > hosts) {
-      throw deniedField({
-        field,
-        asked: value,
-        allowed: hosts,
-        reason: `above the host's ${hosts}`,
-      });
-    }
-    admitted[key] = value;
+    if (value !== undefined) admitted[key] = value;
   }
   return admitted;
+}
+
+/** The task's own, the policy's defaults where it has none, and the policy's maxima in any case: whoever sets them takes the least. */
+function admitThrottles(
+  asked: readonly Throttle[],
+  { throttles: { defaults, maxima } }: Policy,
+): readonly Throttle[] {
+  const sameIn = (list: readonly Throttle[], { kind, path }: Throttle) =>
+    list.find((other) => other.kind === kind && other.path === path);
+  for (const throttle of asked) {
+    const { kind, path, perSecond } = throttle;
+    const most = sameIn(maxima, throttle);
+    if (most === undefined || perSecond <= most.perSecond) continue;
+    const field = THROTTLE_FIELDS.find(([known]) => known === kind)?.[1] ?? kind;
+    const reason = `above the policy's maximum of ${most.perSecond}`;
+    throw deniedField({ field, asked: `${path}:${perSecond}`, allowed: most.perSecond, reason });
+  }
+  return [...asked, ...defaults.filter((one) => sameIn(asked, one) === undefined), ...maxima];
 }
 
 function checkPermissions(spec: TaskSpec, { allow }: Policy): void {
@@ -73,6 +115,7 @@ function checkPermissions(spec: TaskSpec, { allow }: Policy): void {
   requireAllowed(allow.runtimes, spec.runtime, { field: 'runtime', rule: 'allow.runtimes' });
   requireAllowed(allow.networks, spec.network, { field: 'network', rule: 'allow.networks' });
   requireAllowed(allow.userns, spec.userns, { field: 'userns', rule: 'allow.userns' });
+  requireAllowed(allow.pid, spec.pid, { field: 'pid', rule: 'allow.pid' });
   for (const { source } of spec.mounts) requireAllowedBindSource(allow, source);
   if (!allow.capAdd.includes('ALL')) {
     for (const capability of spec.capAdd) {

@@ -7,10 +7,17 @@ import { parseCapability } from './parse-capability.ts';
 import { parseDuration } from './parse-duration.ts';
 import { parseCount, parseCpus } from './parse-number.ts';
 import { parseAbsolutePath } from './parse-path.ts';
+import { parseTenants } from './parse-tenant.ts';
+import { parseThrottles } from './parse-throttle.ts';
 import { DEFAULT_POLICY, type Permissions, type Policy } from './policy.ts';
-import { type LimitsInput, type PermissionsInput, policySchema } from './policy-schema.ts';
+import {
+  type LimitsInput,
+  type PermissionsInput,
+  type PolicyInput,
+  policySchema,
+} from './policy-schema.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
-import type { TaskLimits } from './task-spec.ts';
+import type { AdmittedLimits, Reserves, TaskLimits } from './task-spec.ts';
 import { withoutUndefined } from './without-undefined.ts';
 
 /**
@@ -23,13 +30,20 @@ export function parsePolicy(input: unknown): Policy {
     const { field, problem } = describeIssue(parsed.error.issues[0], 'policy');
     throw invalidPolicy(`${field}: ${problem}`, { details: { field } });
   }
-  const { defaults = {}, maxima = {}, allow: allowed = {} } = parsed.data;
+  const { defaults = {}, maxima = {}, allow: allowed = {}, reserves = {}, slots } = parsed.data;
   try {
     const most = parseLimits(maxima, 'maxima');
     return {
       defaults: lowerTo(most, { ...DEFAULT_POLICY.defaults, ...parseLimits(defaults, 'defaults') }),
       maxima: most,
+      throttles: {
+        defaults: parseThrottles(defaults, 'defaults.'),
+        maxima: parseThrottles(maxima, 'maxima.'),
+      },
       allow: parsePermissions(allowed),
+      ...(slots === undefined ? {} : { slots: parseCount(slots, 'slots', SLOTS) }),
+      reserves: parseReserves(reserves),
+      ...parseTenants(parsed.data, DEFAULT_POLICY.tenantDefault),
     };
   } catch (error) {
     if (!(error instanceof StackshimError)) throw error;
@@ -37,12 +51,22 @@ export function parsePolicy(input: unknown): Policy {
   }
 }
 
+const SLOTS = { min: 0, max: SPEC_BOUNDS.liveTasksMax };
+
+function parseReserves({ memory, disk }: NonNullable<PolicyInput['reserves']>): Reserves {
+  return withoutUndefined({
+    memoryBytes: memory === undefined ? undefined : parseBytes(memory, 'reserves.memory'),
+    diskBytes: disk === undefined ? undefined : parseBytes(disk, 'reserves.disk'),
+  });
+}
+
 function invalidPolicy(problem: string, options: ErrorOptions): StackshimError {
   return new StackshimError('ERR_STACKSHIM_POLICY_INVALID', `policy ${problem}`, options);
 }
 
 function parseLimits(given: LimitsInput, section: string): TaskLimits {
-  const { memory, cpus, pids, timeout, output } = given;
+  const { memory, cpus, pids, timeout, output, cpuTime, cpuShares } = given;
+  const shares = { min: SPEC_BOUNDS.cpuSharesMin, max: SPEC_BOUNDS.cpuSharesMax };
   const count = { min: 1, max: SPEC_BOUNDS.pidsMax };
   const wall = { min: 1, max: SPEC_BOUNDS.timeoutMsMax };
   const bytes = { min: SPEC_BOUNDS.memoryBytesMin };
@@ -54,6 +78,10 @@ function parseLimits(given: LimitsInput, section: string): TaskLimits {
       timeout === undefined ? undefined : parseDuration(timeout, `${section}.timeout`, wall),
     outputBytes:
       output === undefined ? undefined : parseBytes(output, `${section}.output`, { min: 1 }),
+    cpuTimeMs:
+      cpuTime === undefined ? undefined : parseDuration(cpuTime, `${section}.cpuTime`, wall),
+    cpuShares:
+      cpuShares === undefined ? undefined : parseCount(cpuShares, `${section}.cpuShares`, shares),
   });
 }
 
@@ -67,6 +95,7 @@ function parsePermissions(given: PermissionsInput): Permissions {
       base.bindSources,
     networks: given.networks ?? base.networks,
     userns: given.userns ?? base.userns,
+    pid: given.pid ?? base.pid,
     capAdd:
       given.capAdd?.map((name, i) => parseCapability(name, `allow.capAdd[${i}]`)) ?? base.capAdd,
     seccomp: given.seccomp ?? base.seccomp,
@@ -74,13 +103,23 @@ function parsePermissions(given: PermissionsInput): Permissions {
   };
 }
 
-function lowerTo(maxima: TaskLimits, defaults: Required<TaskLimits>): Required<TaskLimits> {
+/** What a task has without cpu shares of its own. */
+const USUAL_SHARES = 1024;
+
+function lowerTo(maxima: TaskLimits, defaults: AdmittedLimits): AdmittedLimits {
   const lower = (value: number, most: number | undefined) => Math.min(value, most ?? value);
-  return {
+  // Without a default the maximum is one: a task that does not say must not have more than one that does.
+  const { cpuTimeMs = maxima.cpuTimeMs } = defaults;
+  const {
+    cpuShares = (maxima.cpuShares ?? USUAL_SHARES) < USUAL_SHARES ? USUAL_SHARES : undefined,
+  } = defaults;
+  return withoutUndefined({
     memoryBytes: lower(defaults.memoryBytes, maxima.memoryBytes),
     cpus: lower(defaults.cpus, maxima.cpus),
     pids: lower(defaults.pids, maxima.pids),
     timeoutMs: lower(defaults.timeoutMs, maxima.timeoutMs),
     outputBytes: lower(defaults.outputBytes, maxima.outputBytes),
-  };
+    cpuTimeMs: cpuTimeMs === undefined ? undefined : lower(cpuTimeMs, maxima.cpuTimeMs),
+    cpuShares: cpuShares === undefined ? undefined : lower(cpuShares, maxima.cpuShares),
+  });
 }

@@ -1,5 +1,5 @@
 /** unknown -> TaskSpec: where every task comes in, whether from the command line, the library, a file or a queue. */
-import { parseTaskId } from '../core/ids.ts';
+import { parseTaskId, parseTenantName } from '../core/ids.ts';
 import { invalidField } from './invalid-field.ts';
 import { parseBytes } from './parse-bytes.ts';
 import { parseCapability } from './parse-capability.ts';
@@ -11,6 +11,7 @@ import { parseCount, parseCpus } from './parse-number.ts';
 import { parseAbsolutePath, parsePath } from './parse-path.ts';
 import { parseSecurityOpts } from './parse-security-opt.ts';
 import { parseStackReference } from './parse-stack-reference.ts';
+import { parseThrottles } from './parse-throttle.ts';
 import { parseUlimit } from './parse-ulimit.ts';
 import { parseUser } from './parse-user.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
@@ -37,7 +38,10 @@ export function parseTaskSpec(input: unknown): TaskSpec {
     workdir: workdir === undefined ? undefined : parseAbsolutePath(workdir, 'workdir'),
     user: user === undefined ? undefined : parseUser(user, 'user'),
     hostname: hostname === undefined ? undefined : matching(hostname, HOSTNAME, 'hostname'),
+    tenant: given.tenant === undefined ? undefined : parseTenantName(given.tenant),
     limits: parseLimits(given),
+    throttles: parseThrottles(given),
+    oomGroup: given.oomGroup ?? false,
     ulimits: (given.ulimits ?? []).map((ulimit, i) => parseUlimit(ulimit, `ulimits[${i}]`)),
     ...parseMounts(given),
     readOnly: given.readOnly ?? false,
@@ -45,7 +49,7 @@ export function parseTaskSpec(input: unknown): TaskSpec {
     capAdd: (given.capAdd ?? []).map((name, i) => parseCapability(name, `capAdd[${i}]`)),
     capDrop: (given.capDrop ?? []).map((name, i) => parseCapability(name, `capDrop[${i}]`)),
     ...parseSecurityOpts(given.securityOpt ?? [], 'securityOpt'),
-    userns: oneOf(given.userns ?? 'auto', ['auto', 'host'], 'userns'),
+    ...parseNamespaces(given),
     init: given.init ?? false,
     labels: checked(given.labels ?? {}, checkLabels, 'labels'),
     tty: given.tty ?? false,
@@ -67,6 +71,16 @@ export function parseTaskSpec(input: unknown): TaskSpec {
   });
 }
 
+/** The kernel shows the host's processes to no user namespace but the host's: a /proc of theirs cannot be mounted in another. */
+function parseNamespaces(given: TaskInput): Pick<TaskSpec, 'pid' | 'userns'> {
+  const userns = oneOf(given.userns ?? 'auto', ['auto', 'host'], 'userns');
+  const pid = oneOf(given.pid ?? 'private', ['private', 'host'], 'pid');
+  if (pid === 'host' && userns !== 'host') {
+    throw invalidField('pid', 'host needs userns host as well', pid);
+  }
+  return { pid, userns };
+}
+
 function parseCommand(command: readonly string[]): readonly string[] {
   let total = 0;
   for (const [i, argument] of command.entries()) {
@@ -85,7 +99,8 @@ function parseCommand(command: readonly string[]): readonly string[] {
 }
 
 function parseLimits(given: TaskInput): TaskLimits {
-  const { memory, cpus, pidsLimit, timeout, outputLimit } = given;
+  const { memory, cpus, pidsLimit, timeout, outputLimit, cpuTime, cpuShares } = given;
+  const shares = { min: SPEC_BOUNDS.cpuSharesMin, max: SPEC_BOUNDS.cpuSharesMax };
   const count = { min: 1, max: SPEC_BOUNDS.pidsMax };
   const wall = { min: 1, max: SPEC_BOUNDS.timeoutMsMax };
   return withoutUndefined({
@@ -98,6 +113,8 @@ function parseLimits(given: TaskInput): TaskLimits {
     timeoutMs: timeout === undefined ? undefined : parseDuration(timeout, 'timeout', wall),
     outputBytes:
       outputLimit === undefined ? undefined : parseBytes(outputLimit, 'outputLimit', { min: 1 }),
+    cpuTimeMs: cpuTime === undefined ? undefined : parseDuration(cpuTime, 'cpuTime', wall),
+    cpuShares: cpuShares === undefined ? undefined : parseCount(cpuShares, 'cpuShares', shares),
   });
 }
 

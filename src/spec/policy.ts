@@ -1,5 +1,5 @@
 /** The operator's policy: defaults, maxima and permissions. docs/policy.md describes the file. */
-import type { TaskLimits } from './task-spec.ts';
+import type { AdmittedLimits, Reserves, TaskLimits, TenantTerms, Throttle } from './task-spec.ts';
 
 /** What a task may ask for. A list that names nothing allows nothing. */
 export interface Permissions {
@@ -11,6 +11,7 @@ export interface Permissions {
   readonly bindSources: readonly string[];
   readonly networks: readonly ('none' | 'host')[];
   readonly userns: readonly ('auto' | 'host')[];
+  readonly pid: readonly ('private' | 'host')[];
   /** Capabilities that may be added, with the `CAP_` prefix; `ALL` allows every one. */
   readonly capAdd: readonly string[];
   /** Which seccomp profiles: the bundle's own, a file of the caller's, none. */
@@ -21,10 +22,22 @@ export interface Permissions {
 
 export interface Policy {
   /** For what a task does not say. */
-  readonly defaults: Required<TaskLimits>;
+  readonly defaults: AdmittedLimits;
   /** A limit that is absent is bounded by the host alone. */
   readonly maxima: TaskLimits;
+  /** The same for disks. Those of `maxima` hold for every task. */
+  readonly throttles: {
+    readonly defaults: readonly Throttle[];
+    readonly maxima: readonly Throttle[];
+  };
   readonly allow: Permissions;
+  /** Most tasks of the machine at once; absent: as many as there are slots. */
+  readonly slots?: number;
+  readonly reserves: Reserves;
+  /** By name. */
+  readonly tenants: ReadonlyMap<string, TenantTerms>;
+  /** For those that `tenants` does not name. */
+  readonly tenantDefault: TenantTerms;
 }
 
 /** What holds without a policy file: bounded tasks, and a caller who is root on its own machine anyway. */
@@ -37,14 +50,19 @@ export const DEFAULT_POLICY: Policy = {
     outputBytes: 67_108_864,
   },
   maxima: {},
+  throttles: { defaults: [], maxima: [] },
   allow: {
     bundles: ['default'],
     runtimes: ['runc', 'crun', 'runsc'],
     bindSources: ['/'],
     networks: ['none', 'host'],
     userns: ['auto', 'host'],
+    pid: ['private'],
     capAdd: ['ALL'],
     seccomp: ['bundle', 'file', 'unconfined'],
     newPrivileges: true,
   },
+  reserves: {},
+  tenants: new Map(),
+  tenantDefault: { weight: 100 },
 };

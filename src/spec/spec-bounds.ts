@@ -29,5 +29,15 @@ export const SPEC_BOUNDS = {
   pidsMax: 4_194_304,
   timeoutMsMax: 30 * 24 * 3_600_000,
   stopTimeoutMsMax: 3_600_000,
+  /** cgroup-v1/cpu: kernel/sched/sched.h, MIN_SHARES and MAX_SHARES. */
+  cpuSharesMin: 2,
+  cpuSharesMax: 262_144,
+  /** Devices in each list of limits on disks. */
+  throttles: 16,
+  iopsMax: 100_000_000,
+  /** Of tenants: cgroup-v2.rst, cpu.weight. */
+  weightMax: 10_000,
+  /** Slots that a machine has. */
+  liveTasksMax: 4096,
   optionChars: 8192,
 } as const;

@@ -33,6 +33,20 @@ export interface TaskInput {
   readonly memory?: string | number | undefined;
   readonly cpus?: string | number | undefined;
   readonly pidsLimit?: string | number | undefined;
+  /** Weight beside other tasks, 2 to 262144; 1024 is usual. */
+  readonly cpuShares?: string | number | undefined;
+  /** Processor time of all processes: milliseconds, or text such as `30s`; passing it ends the task. */
+  readonly cpuTime?: string | number | undefined;
+  /** When one process is killed for memory, all are. */
+  readonly oomGroup?: boolean | undefined;
+  /** `PATH:RATE`, a whole disk of the host and bytes each second: `/dev/sda:50m`. */
+  readonly deviceReadBps?: readonly string[] | undefined;
+  readonly deviceWriteBps?: readonly string[] | undefined;
+  /** `PATH:RATE`, operations each second. */
+  readonly deviceReadIops?: readonly string[] | undefined;
+  readonly deviceWriteIops?: readonly string[] | undefined;
+  /** Whose task it is: what the policy says of this tenant holds for its tasks together. */
+  readonly tenant?: string | undefined;
   /** `nofile=1024:2048`. */
   readonly ulimits?: readonly string[] | undefined;
   /** Wall time: milliseconds, or text such as `60s`. */
@@ -60,6 +74,8 @@ export interface TaskInput {
   /** `seccomp=FILE`, `seccomp=unconfined`, `no-new-privileges=false`. */
   readonly securityOpt?: readonly string[] | undefined;
   readonly userns?: string | undefined;
+  /** `private`, or `host` together with `userns: 'host'`. */
+  readonly pid?: string | undefined;
   readonly init?: boolean | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly tty?: boolean | undefined;
@@ -114,6 +130,14 @@ const taskInput = z.strictObject({
   memory: option(quantity),
   cpus: option(quantity),
   pidsLimit: option(quantity),
+  cpuShares: option(quantity),
+  cpuTime: option(quantity),
+  oomGroup: option(flag),
+  deviceReadBps: option(listOf(text, BOUNDS.throttles)),
+  deviceWriteBps: option(listOf(text, BOUNDS.throttles)),
+  deviceReadIops: option(listOf(text, BOUNDS.throttles)),
+  deviceWriteIops: option(listOf(text, BOUNDS.throttles)),
+  tenant: option(text),
   ulimits: option(listOf(text, BOUNDS.ulimits)),
   timeout: option(quantity),
   stopTimeout: option(quantity),
@@ -131,6 +155,7 @@ const taskInput = z.strictObject({
   capDrop: option(listOf(text, BOUNDS.capabilities)),
   securityOpt: option(listOf(text, BOUNDS.securityOpts)),
   userns: option(text),
+  pid: option(text),
   init: option(flag),
   labels: option(map),
   tty: option(flag),

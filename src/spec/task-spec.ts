@@ -1,5 +1,5 @@
 /** A task as the pipeline sees it: parsed, every quantity in its base unit, nothing optional left to guess. */
-import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
+import type { ImageDigest, StackName, TaskId, TenantName } from '../core/ids.ts';
 
 /** `name`, `name@rev:N` or `name@sha256:…`. */
 export interface StackReference {
@@ -16,6 +16,24 @@ export interface TaskLimits {
   readonly timeoutMs?: number;
   /** Both streams together; passing it ends the task. */
   readonly outputBytes?: number;
+  /** Processor time of all processes together, from start to the kill. */
+  readonly cpuTimeMs?: number;
+  /** Beside other tasks of the same parent cgroup, 1024 when absent. */
+  readonly cpuShares?: number;
+}
+
+/** Limits as admitted: of those that a task always has, none is left out. */
+export type AdmittedLimits = TaskLimits & Required<Omit<TaskLimits, 'cpuTimeMs' | 'cpuShares'>>;
+
+export type ThrottleKind = 'readBps' | 'writeBps' | 'readIops' | 'writeIops';
+
+/** A limit on what a task moves to or from one disk. */
+export interface Throttle {
+  readonly kind: ThrottleKind;
+  /** A block device of the host. */
+  readonly path: string;
+  /** Bytes or operations. */
+  readonly perSecond: number;
 }
 
 export interface Ulimit {
@@ -55,7 +73,11 @@ export interface TaskSpec {
   /** `name|uid[:group|gid]`. */
   readonly user?: string;
   readonly hostname?: string;
+  readonly tenant?: TenantName;
   readonly limits: TaskLimits;
+  readonly throttles: readonly Throttle[];
+  /** True: when one process is killed for memory, all are. */
+  readonly oomGroup: boolean;
   readonly ulimits: readonly Ulimit[];
   readonly mounts: readonly BindRequest[];
   readonly tmpfs: readonly TmpfsRequest[];
@@ -69,6 +91,7 @@ export interface TaskSpec {
   readonly seccomp?: string;
   readonly noNewPrivileges: boolean;
   readonly userns: 'auto' | 'host';
+  readonly pid: 'private' | 'host';
   readonly init: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly tty: boolean;
@@ -91,5 +114,32 @@ export interface TaskSpec {
 
 /** A spec that the policy has let through: every limit is set. */
 export interface AdmittedTaskSpec extends TaskSpec {
-  readonly limits: Required<TaskLimits>;
+  readonly limits: AdmittedLimits;
+  readonly admission: Admission;
+}
+
+/** What must hold when the task is about to start, beside other tasks. */
+export interface Admission {
+  /** Most tasks of the machine at once; absent: as many as there are slots. */
+  readonly slots?: number;
+  readonly reserves: Reserves;
+  /** Present with a tenant. */
+  readonly terms?: TenantTerms;
+}
+
+/** What stays free for the host. */
+export interface Reserves {
+  readonly memoryBytes?: number;
+  /** On the filesystem of the root folder. */
+  readonly diskBytes?: number;
+}
+
+/** What the tasks of one tenant have together. */
+export interface TenantTerms {
+  /** Beside other tenants: 1 to 10000, 100 is usual. */
+  readonly weight: number;
+  readonly cpus?: number;
+  readonly memoryBytes?: number;
+  /** Most tasks at once. */
+  readonly maxTasks?: number;
 }

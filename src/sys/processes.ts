@@ -78,6 +78,15 @@ export function handlesSignal(pid: number, signal: number): boolean {
   return (masks & bit) !== 0n;
 }
 
+/** Sends a signal; a process that is gone already is fine. */
+export function signalProcess(pid: number, signal: number): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ESRCH') throw error;
+  }
+}
+
 /** rt_sigtimedwait(2). */
 const SIGWAIT = process.arch === 'arm64' ? '137' : '128';
 

@@ -1,5 +1,6 @@
 /** The cgroup below which every task of an installation lives. Two installations never share one. */
-import type { TaskId } from '../core/ids.ts';
+import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
+import { isTenantName, type TaskId, type TenantName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 
 /**
@@ -14,5 +15,22 @@ export function cgroupParent({ root }: Pick<Layout, 'root'>): string {
   return `/stackshim-${(hash >>> 0).toString(16).padStart(8, '0')}`;
 }
 
-export const taskCgroup = (layout: Pick<Layout, 'root'>, id: TaskId) =>
-  `${cgroupParent(layout)}/${id}`;
+/** Whose task it is, as its cgroup tells, for when its record does not. Undefined: nobody's, or it has no cgroup. */
+export function findTenant(
+  cgroups: CgroupDriver,
+  layout: Pick<Layout, 'root'>,
+  id: TaskId,
+): TenantName | undefined {
+  const groups = cgroups.children(cgroupParent(layout)).filter((name) => name.startsWith('_'));
+  return groups
+    .map((name) => name.slice(1))
+    .filter(isTenantName)
+    .find((tenant) => cgroups.existing(taskCgroup(layout, id, tenant)).length > 0);
+}
+
+/** Of all tasks of a tenant. No task's own is called so: a task id does not begin with `_`. */
+export const tenantCgroup = (layout: Pick<Layout, 'root'>, tenant: TenantName) =>
+  `${cgroupParent(layout)}/_${tenant}`;
+
+export const taskCgroup = (layout: Pick<Layout, 'root'>, id: TaskId, tenant?: TenantName) =>
+  `${tenant === undefined ? cgroupParent(layout) : tenantCgroup(layout, tenant)}/${id}`;

@@ -5,7 +5,12 @@ import type { ProcessExit } from '../sys/system.ts';
 import type { Verdict } from './result.ts';
 
 /** Why the shim ended a task: the first cause wins. */
-export type StopCause = 'timed_out' | 'output_limited' | 'cancelled';
+export type StopCause =
+  | 'timed_out'
+  | 'cpu_time_exceeded'
+  | 'output_limited'
+  | 'oom_killed'
+  | 'cancelled';
 
 export interface Ending {
   /** Null: the command never ran. */

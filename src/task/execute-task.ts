@@ -11,6 +11,9 @@ import { startTimer } from './deadline-timer.ts';
 import { signalName } from './decide-verdict.ts';
 import type { TaskListener } from './events.ts';
 import type { Installation } from './installation.ts';
+import type { TenantSeat } from './join-tenant.ts';
+import { killAll } from './kill-processes.ts';
+import type { LimitWatch } from './limit-watch.ts';
 import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
 import { containerOf, type PreparedTask, prepareTask } from './prepare-task.ts';
@@ -42,13 +45,19 @@ export interface Execution {
   readonly wallMs: number | null;
   /** What removal is to release last. */
   readonly slot: Slot | undefined;
+  /** With a tenant; likewise. */
+  readonly seat: TenantSeat | undefined;
 }
 
 export async function executeTask(plan: TaskPlan, context: ExecutionContext): Promise<Execution> {
   let slot: Slot | undefined;
+  let seat: TenantSeat | undefined;
   let streams: TaskStreams | undefined;
   const onSlot = (claimed: Slot) => {
     slot = claimed;
+  };
+  const onSeat = (joined: TenantSeat) => {
+    seat = joined;
   };
   const onStreams = (opened: TaskStreams) => {
     streams = opened;
@@ -61,12 +70,13 @@ export async function executeTask(plan: TaskPlan, context: ExecutionContext): Pr
       signal,
       terminal,
       onSlot,
+      onSeat,
       onStreams,
     });
     context.emit({ type: 'created', id: plan.places.id, pid: prepared.init.pid });
-    return { ...(await runPrepared(plan, prepared, context)), slot };
+    return { ...(await runPrepared(plan, prepared, context)), slot, seat };
   } catch (thrown) {
-    return { exit: null, error: toSetupError(thrown), usage: null, wallMs: null, slot };
+    return { exit: null, error: toSetupError(thrown), usage: null, wallMs: null, slot, seat };
   } finally {
     streams?.close();
   }
@@ -76,7 +86,7 @@ async function runPrepared(
   plan: TaskPlan,
   prepared: PreparedTask,
   context: ExecutionContext,
-): Promise<Omit<Execution, 'slot'>> {
+): Promise<Omit<Execution, 'slot' | 'seat'>> {
   const { installation, clock, stopper, output } = context;
   const { system, cgroups, exits } = installation;
   const { cgroupsPath, cancelFile, id } = plan.places;
@@ -88,7 +98,8 @@ async function runPrepared(
       executed = readProcess(pid)?.executed ?? true;
     });
     prepared.streams.connect(output, context.stdin);
-    stopper.attach({ pid, pidfd, cgroupsPath });
+    const sharedPids = plan.spec.pid === 'host';
+    stopper.attach({ pid, pidfd, cgroupsPath, sharedPids });
     if (existsSync(cancelFile)) stopper.kill('cancelled');
     // From here on the command may run: what it takes is its own, even while this process is not looking.
     clock.enter('run');
@@ -101,9 +112,14 @@ async function runPrepared(
     stopper.detach();
     clock.enter('account');
     if (existsSync(cancelFile)) stopper.note('cancelled');
+    // No pid namespace has ended with it: whatever else it left in its cgroup still runs.
+    if (sharedPids) await killLeft(installation, cgroupsPath);
+    // What it used counts, not how soon that was looked at.
+    const passed = started?.watch?.judge() ?? null;
+    if (passed !== null) stopper.note(passed);
     const usage = cgroups.readUsage(cgroupsPath);
     const error = await endOfOutput(output);
-    if (!started) return { exit: null, error, usage, wallMs: null };
+    if (started === undefined) return { exit: null, error, usage, wallMs: null };
     if (!executed && exit.exitCode !== 0 && stopper.cause === null) {
       const { exitCode } = exit;
       const { oomKills } = usage;
@@ -120,37 +136,72 @@ async function runPrepared(
   }
 }
 
+async function killLeft(installation: Installation, cgroupsPath: string): Promise<void> {
+  try {
+    await killAll(installation, cgroupsPath);
+  } catch {
+    // Removal tries again, and tells what is left.
+  }
+}
+
+/** Undefined when the kernel and timers enforce all limits of the task: nothing is loaded or read then. */
+async function openWatch(
+  { spec, places }: TaskPlan,
+  { cgroups, host }: Installation,
+): Promise<LimitWatch | undefined> {
+  const { limits, oomGroup } = spec;
+  if (limits.cpuTimeMs === undefined && !oomGroup) return undefined;
+  const { LimitWatch } = await import('./limit-watch.ts');
+  const { cpuTimeMs, cpus } = limits;
+  const { cgroupsPath } = places;
+  return new LimitWatch({ cgroups, cgroupsPath, cpuTimeMs, cpus, hostCpus: host.cpus, oomGroup });
+}
+
+interface StartOptions {
+  readonly context: ExecutionContext;
+  readonly exited: Promise<ProcessExit>;
+}
+
+interface StartedCommand {
+  readonly watch: LimitWatch | undefined;
+}
+
 /**
- * Lets the command run and arms its time limit. False when it is not to run any more: its init has been killed.
+ * Lets the command run and arms its time limits. Undefined when it is not to run any more: its init has been killed.
  * When the start fails the init is killed and waited for before the error is thrown.
  */
 async function startOrKill(
   plan: TaskPlan,
   { init }: PreparedTask,
-  {
-    context,
-    exited,
-  }: { readonly context: ExecutionContext; readonly exited: Promise<ProcessExit> },
-): Promise<boolean> {
+  { context, exited }: StartOptions,
+): Promise<StartedCommand | undefined> {
   const { stopper, emit } = context;
   const { places, spec, runtime } = plan;
-  if (stopper.cause !== null) return false;
+  if (stopper.cause !== null) return undefined;
+  let watch: LimitWatch | undefined;
   try {
+    watch = await openWatch(plan, context.installation);
     await startContainer(runtime, containerOf(plan), {
       init,
       logFile: places.logFile,
       signal: context.signal,
     });
   } catch (error) {
-    if (stopper.cause !== null) return false;
+    if (stopper.cause !== null) return undefined;
     stopper.killProcesses();
     await exited;
     throw error;
   }
   emit({ type: 'started', id: places.id });
   const cancelTimer = startTimer(spec.limits.timeoutMs, () => stopper.stop('timed_out'));
-  void exited.finally(cancelTimer).catch(() => undefined);
-  return true;
+  // At once: while it was given time to end it would use more of what it may not have.
+  watch?.start((cause) => stopper.kill(cause));
+  const disarm = () => {
+    cancelTimer();
+    watch?.stop();
+  };
+  void exited.finally(disarm).catch(() => undefined);
+  return { watch };
 }
 
 async function endOfOutput(output: OutputMeter): Promise<StackshimError | null> {

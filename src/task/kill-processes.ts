@@ -1,24 +1,45 @@
 /** Kills what a task left running, and removes its cgroup. */
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { listTreeProcesses } from '../cgroup/cgroup-tree.ts';
-import { isAlive, nsPidOf, readProcess } from '../sys/processes.ts';
-import { signalProcess } from './stop-task.ts';
+import { errnoCodeOf } from '../core/errors.ts';
+import { isAlive, nsPidOf, readProcess, signalProcess } from '../sys/processes.ts';
+import type { TaskPlaces } from './task-places.ts';
 
 const { SIGKILL } = constants.signals;
 /** Killed processes that have not gone by then are stuck in the kernel. */
 const GONE_WITHIN_MS = 20_000;
 const POLL_MS = 5;
 
-/** Pid 1 of a task as the host numbers it, undefined when none runs. */
-export function findInit(cgroups: CgroupDriver, cgroupsPath: string): number | undefined {
-  return cgroups.listProcesses(cgroupsPath).find((pid) => nsPidOf(pid) === 1);
+/**
+ * The first process of a task as the host numbers it, undefined when it does not run: pid 1, or, in the host's pid namespace, the
+ * one that the runtime made.
+ */
+export function findInit(
+  cgroups: CgroupDriver,
+  { cgroupsPath, pidFile }: Pick<TaskPlaces, 'cgroupsPath' | 'pidFile'>,
+): number | undefined {
+  const pids = cgroups.listProcesses(cgroupsPath);
+  const init = pids.find((pid) => nsPidOf(pid) === 1);
+  if (init !== undefined || pids.length === 0) return init;
+  const made = readPid(pidFile);
+  return pids.find((pid) => pid === made);
+}
+
+function readPid(file: string): number | undefined {
+  try {
+    return Number(readFileSync(file, 'utf8'));
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /**
- * Kills every process in the task's cgroup, pid 1 first: its namespace takes the others with it.
- * Resolves when none is left but zombies; rejects when some do not go.
+ * Kills every process in the task's cgroup. On v1 pid 1 alone where there is one: its namespace takes the others with it, at less cost
+ * than freezing them. Resolves when none is left but zombies; rejects when some do not go.
  */
 export async function killAll(
   { cgroups }: { readonly cgroups: CgroupDriver },
@@ -28,8 +49,9 @@ export async function killAll(
   for (;;) {
     const left = cgroups.listProcesses(cgroupsPath).filter(isRunning);
     if (left.length === 0) return;
-    const init = left.find((pid) => nsPidOf(pid) === 1);
-    for (const pid of init === undefined ? left : [init]) signalProcess(pid, SIGKILL);
+    const init = cgroups.version === 1 ? left.find((pid) => nsPidOf(pid) === 1) : undefined;
+    if (init !== undefined) signalProcess(init, SIGKILL);
+    else await cgroups.killProcesses(cgroupsPath);
     if (performance.now() > endsAt) {
       throw new Error(`kill processes of ${cgroupsPath}: ${left.join(', ')} did not end`);
     }

@@ -5,14 +5,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { isOwnerAlive } from '../sys/processes.ts';
+import { isOwnerAlive, signalProcess } from '../sys/processes.ts';
+import { findTenant } from './cgroup-parent.ts';
 import type { Installation } from './installation.ts';
 import { findInit } from './kill-processes.ts';
 import { readRecord } from './read-record.ts';
 import type { TaskRecord } from './record.ts';
-import { removeAbandoned } from './remove-abandoned.ts';
+import { removeAbandoned, removeTenants } from './remove-abandoned.ts';
 import type { Removal } from './remove-task.ts';
-import { actsOn, signalProcess, terminateAll } from './stop-task.ts';
+import { actsOn, terminateAll } from './stop-task.ts';
 import { type TaskPlaces, taskPlaces } from './task-places.ts';
 
 const { SIGKILL, SIGTERM } = constants.signals;
@@ -38,13 +39,15 @@ export async function killTask(
   id: TaskId,
   options: KillOptions,
 ): Promise<Removal> {
-  const places = taskPlaces(installation.layout, id);
   const record = readRecordOrNull(installation, id);
   if (record === undefined) {
     throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `kill task ${id}: no such task`, {
       details: { id },
     });
   }
+  const { cgroups, layout } = installation;
+  const tenant = record === null ? findTenant(cgroups, layout, id) : record.tenant;
+  const places = taskPlaces(layout, id, tenant);
   return hasOwner(record)
     ? await askOwner(installation, places, options)
     : await removeOwnerless(installation, places, record);
@@ -61,6 +64,7 @@ async function removeOwnerless(
 ): Promise<Removal> {
   const { runtime = UNKNOWN_RUNTIME, bindCount = 0 } = record ?? {};
   const reaped = await removeAbandoned(installation, [{ places, runtime, bindCount }]);
+  await removeTenants(installation);
   const leftovers = reaped.flatMap((task) => task.leftovers);
   return { removed: leftovers.length === 0, leftovers };
 }
@@ -94,7 +98,7 @@ async function askOwner(
     if (record === undefined) return { removed: true, leftovers: [] };
     if (!hasOwner(record)) return await removeOwnerless(installation, places, record);
     if (performance.now() > giveUpAt) return { removed: false, leftovers: [places.taskDir] };
-    const init = findInit(installation.cgroups, places.cgroupsPath);
+    const init = findInit(installation.cgroups, places);
     if (init !== undefined) {
       if (inVain === undefined) {
         inVain = !actsOn(init, SIGTERM);

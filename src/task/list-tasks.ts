@@ -1,7 +1,7 @@
 /** What runs on this installation, as its records tell. */
 import { statSync } from 'node:fs';
 import { type ErrorJson, StackshimError } from '../core/errors.ts';
-import type { StackName, TaskId } from '../core/ids.ts';
+import type { StackName, TaskId, TenantName } from '../core/ids.ts';
 import { isOwnerAlive } from '../sys/processes.ts';
 import type { Installation } from './installation.ts';
 import { findInit } from './kill-processes.ts';
@@ -21,6 +21,8 @@ export interface ListedTask {
   /** Host pid of the task's pid 1; null while it has none. */
   readonly pid: number | null;
   readonly ownerPid: number;
+  /** Null: the task has no tenant. */
+  readonly tenant: TenantName | null;
   readonly command: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   /** ISO 8601, UTC. */
@@ -52,11 +54,22 @@ export function listTasks(installation: Installation): TaskList {
 }
 
 function toListed(installation: Installation, record: TaskRecord): ListedTask {
-  const { id, stack, revision, command, labels, createdAt, owner } = record;
-  const places = taskPlaces(installation.layout, id);
-  const pid = findInit(installation.cgroups, places.cgroupsPath) ?? null;
+  const { id, stack, revision, command, labels, createdAt, owner, tenant } = record;
+  const places = taskPlaces(installation.layout, id, tenant);
+  const pid = findInit(installation.cgroups, places) ?? null;
   const state = stateOf(record, pid, places.pidFile);
-  return { id, stack, revision, state, pid, ownerPid: owner.pid, command, labels, createdAt };
+  return {
+    id,
+    stack,
+    revision,
+    state,
+    pid,
+    ownerPid: owner.pid,
+    tenant: tenant ?? null,
+    command,
+    labels,
+    createdAt,
+  };
 }
 
 function stateOf(record: TaskRecord, pid: number | null, pidFile: string): TaskState {

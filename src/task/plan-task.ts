@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { toTaskId } from '../core/ids.ts';
+import type { DeviceThrottle } from '../oci/build-resources.ts';
 import type { BundleTemplate } from '../oci/bundle-template.ts';
 import { loadTemplate } from '../oci/load-template.ts';
 import { resolveCommand } from '../oci/resolve-command.ts';
@@ -34,6 +35,7 @@ export interface TaskPlan {
   readonly seccompProfile?: SeccompProfile;
   /** Host path of the init program, with `spec.init`. */
   readonly initBinary?: string;
+  readonly throttles: readonly DeviceThrottle[];
   readonly places: TaskPlaces;
 }
 
@@ -57,6 +59,7 @@ export async function planTask(installation: Installation, input: unknown): Prom
   const places = taskPlaces(
     layout,
     spec.id ?? toTaskId(crypto.getRandomValues(new Uint8Array(13))),
+    spec.tenant,
   );
   const hostname = spec.hostname ?? places.id;
   return {
@@ -69,8 +72,18 @@ export async function planTask(installation: Installation, input: unknown): Prom
     ...(spec.init ? { initBinary: findInitBinary() } : {}),
     hostname,
     files: planTaskFiles(spec, hostname),
+    throttles: await planThrottles(installation, spec),
     places,
   };
+}
+
+async function planThrottles(
+  installation: Installation,
+  { throttles }: AdmittedTaskSpec,
+): Promise<readonly DeviceThrottle[]> {
+  if (throttles.length === 0) return [];
+  const { resolveThrottles } = await import('./resolve-throttles.ts');
+  return resolveThrottles(throttles, installation.cgroups);
 }
 
 function findInitBinary(): string {

@@ -14,7 +14,9 @@ import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import { createContainer } from '../runtime/create-container.ts';
 import type { CreatedContainer } from '../runtime/runtime.ts';
+import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import type { Installation } from './installation.ts';
+import type { TenantSeat } from './join-tenant.ts';
 import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
 import { resolveTaskUser } from './resolve-task-user.ts';
@@ -35,6 +37,8 @@ export interface PrepareContext {
   readonly signal: AbortSignal;
   /** Called with the slot as soon as it is claimed: the caller releases it, whatever happens next. */
   readonly onSlot: (slot: Slot) => void;
+  /** Called once the task counts as one of its tenant's: likewise. */
+  readonly onSeat: (seat: TenantSeat) => void;
   /** Called with the streams as soon as they are open: the caller closes them, whatever happens next. */
   readonly onStreams: (streams: TaskStreams) => void;
   /** With a terminal: the one it is to follow. */
@@ -46,7 +50,9 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
   const { installation, clock, signal } = context;
   const { system, layout } = installation;
   clock.enter('assemble');
-  const slot = await claimSlot(system, layout, plan.places.id);
+  await claimRoom(plan, context);
+  const { slots } = plan.spec.admission;
+  const slot = await claimSlot(system, layout, { task: plan.places.id, slots });
   context.onSlot(slot);
   const rootfs = await assembleRootfs(plan, slot, context);
   try {
@@ -73,6 +79,22 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
     // The container has its own copies by now: a mount that stays attached makes every later start slower.
     detachRootfs(system, rootfs);
   }
+}
+
+/** What must hold beside other tasks, where the policy or the task says so. */
+async function claimRoom(
+  { spec, places }: TaskPlan,
+  { installation, onSeat }: PrepareContext,
+): Promise<void> {
+  const { tenant, admission } = spec;
+  const { terms, reserves } = admission;
+  if (reserves.memoryBytes !== undefined || reserves.diskBytes !== undefined) {
+    const { requireReserves } = await import('./require-reserves.ts');
+    requireReserves(installation.layout.root, spec);
+  }
+  if (tenant === undefined || terms === undefined) return;
+  const { joinTenant } = await import('./join-tenant.ts');
+  onSeat(await joinTenant(installation, { tenant, terms, task: places.id }));
 }
 
 /** Asynchronous only so that it can fail beside the runtime. */
@@ -131,6 +153,10 @@ async function assembleRootfs(
   return rootfs;
 }
 
+/** Cgroups are looked for only when they must be known: mostly that can be done beside the runtime. */
+const needsCgroupVersion = ({ limits, oomGroup }: AdmittedTaskSpec) =>
+  oomGroup || limits.cpuShares !== undefined;
+
 /** Writes `config.json`; returns the host ids of the user that the command runs as. */
 function writeBundle(
   plan: TaskPlan,
@@ -138,6 +164,7 @@ function writeBundle(
   { rootfs, installation }: { readonly rootfs: RootfsPlan; readonly installation: Installation },
 ): StreamOwner {
   const { spec, pinned, places, template, hostname, command, seccompProfile, initBinary } = plan;
+  const { throttles } = plan;
   const { config: image } = pinned.image;
   const ids = idsOf(plan, slot);
   const hasCode = spec.code !== undefined;
@@ -173,6 +200,8 @@ function writeBundle(
     env,
     cwd: resolveWorkdir({ workdir: spec.workdir, hasCode, image }),
     host: installation.host,
+    throttles,
+    ...(needsCgroupVersion(spec) ? { cgroupVersion: installation.cgroups.version } : {}),
     ...(seccompProfile === undefined ? {} : { seccompProfile }),
     ...(initBinary === undefined ? {} : { initBinary }),
   });

@@ -7,8 +7,10 @@ import {
   isImageDigest,
   isStackName,
   isTaskId,
+  isTenantName,
   type StackName,
   type TaskId,
+  type TenantName,
 } from '../core/ids.ts';
 import { type Layout, tasksDir } from '../core/layout.ts';
 import { RECORD_VERSION, type TaskRecord } from './record.ts';
@@ -26,6 +28,9 @@ const recordSchema = z.strictObject({
   stack: z.custom<StackName>((value) => typeof value === 'string' && isStackName(value)),
   revision: whole,
   image: z.custom<ImageDigest>((value) => typeof value === 'string' && isImageDigest(value)),
+  tenant: z.exactOptional(
+    z.custom<TenantName>((value) => typeof value === 'string' && isTenantName(value)),
+  ),
   runtime: z.strictObject({
     kind: z.enum(['runc', 'crun', 'runsc', 'other']),
     path: z.string().check(z.startsWith('/')),

@@ -2,7 +2,7 @@
 import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { type ErrorJson, errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { isTaskId, type TaskId } from '../core/ids.ts';
-import { scratchDir, tasksDir } from '../core/layout.ts';
+import { scratchDir, taskDir, tasksDir } from '../core/layout.ts';
 import { clearStaleTmp } from '../layers/stale-files.ts';
 import { bootId, isOwnerAlive, type Owner, type ProcessIdentity } from '../sys/processes.ts';
 import { removeTree } from '../sys/remove-tree.ts';
@@ -10,7 +10,12 @@ import type { Fd } from '../sys/system.ts';
 import type { Installation } from './installation.ts';
 import { listTaskIds, readRecord, taskFolderNames } from './read-record.ts';
 import { parseUnfinishedName, type TaskRecord } from './record.ts';
-import { type AbandonedTask, type ReapedTask, removeAbandoned } from './remove-abandoned.ts';
+import {
+  type AbandonedTask,
+  type ReapedTask,
+  removeAbandoned,
+  removeTenants,
+} from './remove-abandoned.ts';
 import { taskPlaces } from './task-places.ts';
 
 /** What {@link reapTasks} did. */
@@ -34,6 +39,7 @@ export async function reapTasks(installation: Installation): Promise<ReapReport>
   removeUnfinished(installation);
   await removeOrphanedScratch(installation);
   await clearStaleTmp(layout);
+  await removeTenants(installation);
   return report;
 }
 
@@ -47,6 +53,7 @@ export async function reapTasksOf(
 ): Promise<ReapReport> {
   const report = await reapAmong(installation, ids, owner);
   removeUnfinished(installation, owner);
+  await removeTenants(installation);
   return report;
 }
 
@@ -107,10 +114,9 @@ async function reapTogether(
 
 /** Takes the lock of a task's folder. Undefined when another process has it, or when the folder is no abandoned task's any more. */
 function claim({ layout, system }: Installation, id: TaskId): ClaimedTask | undefined {
-  const places = taskPlaces(layout, id);
   let lock: Fd;
   try {
-    lock = openSync(places.taskDir, 'r');
+    lock = openSync(taskDir(layout, id), 'r');
   } catch (error) {
     if (errnoCodeOf(error) === 'ENOENT') return undefined;
     throw error;
@@ -118,7 +124,9 @@ function claim({ layout, system }: Installation, id: TaskId): ClaimedTask | unde
   try {
     // Another may have removed the task before it was locked, and a new one have its name by now.
     const record = system.lockFile(lock, { wait: false }) ? readRecord(layout, id) : undefined;
-    if (record !== undefined && isAbandoned(record)) return { ...record, places, lock };
+    if (record !== undefined && isAbandoned(record)) {
+      return { ...record, places: taskPlaces(layout, id, record.tenant), lock };
+    }
     closeSync(lock);
     return undefined;
   } catch (error) {

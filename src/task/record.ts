@@ -2,7 +2,7 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
-import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
+import type { ImageDigest, StackName, TaskId, TenantName } from '../core/ids.ts';
 import { type Layout, tasksDir } from '../core/layout.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
@@ -19,6 +19,8 @@ export interface TaskRecord {
   readonly revision: number;
   /** Keeps the image from collection. */
   readonly image: ImageDigest;
+  /** Whose cgroup the task's own lies in. */
+  readonly tenant?: TenantName;
   readonly runtime: Runtime;
   /** How many binds the task's root filesystem has: each is one place to look for a mount. */
   readonly bindCount: number;

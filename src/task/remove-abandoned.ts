@@ -1,13 +1,14 @@
 /** Removes tasks that no living process answers for, many at once. */
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TaskId } from '../core/ids.ts';
+import { tenantsDir } from '../core/layout.ts';
 import { readMounts } from '../sys/mountinfo.ts';
-import { findProcesses } from '../sys/processes.ts';
+import { findProcesses, signalProcess } from '../sys/processes.ts';
 import type { Installation } from './installation.ts';
 import type { TaskRecord } from './record.ts';
 import { type Removal, removeTask } from './remove-task.ts';
-import { signalProcess } from './stop-task.ts';
 import type { TaskPlaces } from './task-places.ts';
 
 export interface AbandonedTask extends Pick<TaskRecord, 'bindCount' | 'runtime'> {
@@ -38,6 +39,13 @@ export async function removeAbandoned(
       return { id: task.places.id, ...removal };
     }),
   );
+}
+
+/** Removes what the last tasks of tenants left, whose owners could not do it. */
+export async function removeTenants(installation: Installation): Promise<void> {
+  if (!existsSync(tenantsDir(installation.layout))) return;
+  const { removeIdleTenants } = await import('./join-tenant.ts');
+  removeIdleTenants(installation);
 }
 
 /** Ends the runtimes that were called for these bundles: their argument behind `--bundle`. */

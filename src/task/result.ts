@@ -8,6 +8,7 @@ export type Verdict =
   | 'failed'
   | 'signaled'
   | 'timed_out'
+  | 'cpu_time_exceeded'
   | 'oom_killed'
   | 'output_limited'
   | 'cancelled'
@@ -32,11 +33,19 @@ export interface Usage {
   readonly wallMs: number | null;
   readonly cpuUserMs: number | null;
   readonly cpuSystemMs: number | null;
+  /** Time in which the cpu limit held processes back that could have run. */
+  readonly cpuThrottledMs: number | null;
   readonly memoryPeakBytes: number | null;
   readonly pidsPeak: number | null;
   readonly oomKills: number | null;
+  /** How often the kernel killed the whole task for memory; null on cgroup v1. */
+  readonly oomGroupKills: number | null;
   readonly ioReadBytes: number | null;
   readonly ioWriteBytes: number | null;
+  /** Time in which at least one process waited for the resource; null on cgroup v1. */
+  readonly cpuPressureMs: number | null;
+  readonly memoryPressureMs: number | null;
+  readonly ioPressureMs: number | null;
 }
 
 /** What the task wrote. */

@@ -54,11 +54,16 @@ export interface RunTaskOptions extends LayoutOptions {
 const NO_USAGE = {
   cpuUserMs: null,
   cpuSystemMs: null,
+  cpuThrottledMs: null,
   memoryPeakBytes: null,
   pidsPeak: null,
   oomKills: null,
+  oomGroupKills: null,
   ioReadBytes: null,
   ioWriteBytes: null,
+  cpuPressureMs: null,
+  memoryPressureMs: null,
+  ioPressureMs: null,
 };
 
 /** A task that has ended, and what is still to be done about it. */
@@ -187,6 +192,7 @@ function toRecord(plan: TaskPlan, now: Date): TaskRecord {
     stack: pinned.stack,
     revision: pinned.revision,
     image: pinned.image.digest,
+    ...(spec.tenant === undefined ? {} : { tenant: spec.tenant }),
     runtime,
     bindCount: spec.mounts.length + files.length,
     command,
@@ -288,7 +294,10 @@ async function removeEnded(
   if (spec.keep) replaceRecord(places, { ...record, kept: true });
   const removal = await removeTask(installation, { places, bindCount, runtime, keep: spec.keep });
   // While something of the task is left it may use the slot's ids: then the slot goes when the task is reaped.
-  if (removal.removed || spec.keep) execution.slot?.release();
+  if (removal.removed || spec.keep) {
+    execution.slot?.release();
+    execution.seat?.leave();
+  }
   emit({ type: 'removed', id: places.id, ...removal });
   return removal;
 }

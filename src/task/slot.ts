@@ -1,25 +1,13 @@
-/**
- * Slots: what a task borrows for its life. No two running tasks of the machine, whatever their installation, share one:
- * a slot's lock file is locked by its holder, and names the task for as long as that may have something running.
- */
-import {
-  closeSync,
-  constants,
-  existsSync,
-  ftruncateSync,
-  lstatSync,
-  openSync,
-  readFileSync,
-  writeSync,
-} from 'node:fs';
+/** Slots: what a task borrows for its life. No two running tasks of the machine, whatever their installation, share one. */
+import { closeSync, lstatSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
-import { isTaskId, type TaskId } from '../core/ids.ts';
-import { type Layout, taskDir } from '../core/layout.ts';
+import type { TaskId } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
 import type { IdRange } from '../core/mount.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
-import { bootId } from '../sys/processes.ts';
 import type { Fd, System } from '../sys/system.ts';
 import { openPinnedUserNamespace, pinUserNamespace } from '../sys/user-namespace.ts';
+import { claimNumber, type HeldNumber } from './numbered-locks.ts';
 
 /** Above what systemd (up to 1879048191) and subuid files use. */
 const FIRST_ID = 1_879_048_192;
@@ -35,41 +23,39 @@ export interface Slot {
   release(): void;
 }
 
-/** Whom a slot's file names. */
-interface SlotHolder {
-  readonly bootId: string;
-  readonly run: string;
+export interface SlotRequest {
   readonly task: TaskId;
+  /** How many slots the policy lets this machine use; absent: all there are. */
+  readonly slots?: number | undefined;
 }
-
-/** Slots of this process: probing their locks would only waste system calls. */
-const heldHere = new Set<number>();
 
 export const slotIds = (index: number): IdRange => ({
   base: FIRST_ID + index * IDS_PER_SLOT,
   size: IDS_PER_SLOT,
 });
 
-/** Claims the lowest free slot for a task. Rejects with ERR_STACKSHIM_SLOTS_EXHAUSTED, ERR_STACKSHIM_HOST_UNSUPPORTED. */
-export async function claimSlot(system: System, layout: Layout, task: TaskId): Promise<Slot> {
+/** Claims a free slot for a task, one of the lowest. Rejects with ERR_STACKSHIM_SLOTS_EXHAUSTED, ERR_STACKSHIM_HOST_UNSUPPORTED. */
+export async function claimSlot(
+  system: System,
+  layout: Layout,
+  { task, slots = SLOT_COUNT }: SlotRequest,
+): Promise<Slot> {
   ensureSlotsFolder(layout);
-  for (let index = 0; index < SLOT_COUNT; index += 1) {
-    if (heldHere.has(index)) continue;
-    const lock = tryLock(system, layout, index);
-    if (lock === undefined) continue;
-    heldHere.add(index);
-    try {
-      writeHolder(lock, { bootId: bootId(), run: layout.run, task });
-      return await openSlot(system, layout, index, lock);
-    } catch (error) {
-      freeLock(index, lock);
-      throw error;
-    }
+  const count = Math.min(slots, SLOT_COUNT);
+  const held = claimNumber(system, { folder: layout.slots, count, run: layout.run, task });
+  if (held === undefined) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_SLOTS_EXHAUSTED',
+      `claim slot: all ${count} are taken`,
+      { details: { slots: count } },
+    );
   }
-  throw new StackshimError(
-    'ERR_STACKSHIM_SLOTS_EXHAUSTED',
-    `claim slot: all ${SLOT_COUNT} are taken`,
-  );
+  try {
+    return await openSlot(system, layout, held);
+  } catch (error) {
+    held.release();
+    throw error;
+  }
 }
 
 /** Its parent is open to every user of the host: one who was there first could name us namespaces and hold locks. */
@@ -85,55 +71,20 @@ function ensureSlotsFolder({ slots }: Layout): void {
   );
 }
 
-const lockFile = (layout: Layout, index: number) => `${layout.slots}/${index}`;
 const pinFile = (layout: Layout, index: number) => `${layout.slots}/${index}.userns`;
 
-function openLockFile(layout: Layout, index: number): Fd {
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
-  return openSync(lockFile(layout, index), flags, 0o600);
-}
-
-function tryLock(system: System, layout: Layout, index: number): Fd | undefined {
-  const fd = openLockFile(layout, index);
-  if (system.lockFile(fd, { wait: false }) && !isAbandoned(readHolder(fd))) return fd;
-  closeSync(fd);
-  return undefined;
-}
-
-/** The lock is free but the task it names was not removed yet: its processes may live on with these ids. */
-function isAbandoned(holder: SlotHolder | undefined): boolean {
-  if (holder === undefined || holder.bootId !== bootId()) return false;
-  return existsSync(taskDir(holder, holder.task));
-}
-
-function readHolder(fd: Fd): SlotHolder | undefined {
-  const [boot, task, run] = readFileSync(fd, 'utf8').split('\n');
-  if (boot === undefined || task === undefined || run === undefined) return undefined;
-  return isTaskId(task) ? { bootId: boot, task, run } : undefined;
-}
-
-function writeHolder(fd: Fd, holder: SlotHolder): void {
-  ftruncateSync(fd, 0);
-  writeSync(fd, `${holder.bootId}\n${holder.task}\n${holder.run}\n`, 0);
-}
-
-async function openSlot(system: System, layout: Layout, index: number, lock: Fd): Promise<Slot> {
+async function openSlot(system: System, layout: Layout, held: HeldNumber): Promise<Slot> {
+  const index = held.number;
   const ids = slotIds(index);
   const pin = pinFile(layout, index);
   const userNamespaceFd =
     openPinnedUserNamespace(pin) ?? (await pinUserNamespace(system, pin, ids));
-  let held = true;
+  let isOpen = true;
   const release = () => {
-    if (!held) return;
-    held = false;
+    if (!isOpen) return;
+    isOpen = false;
     closeSync(userNamespaceFd);
-    ftruncateSync(lock, 0);
-    freeLock(index, lock);
+    held.release();
   };
   return { index, ids, userNamespaceFd, release };
-}
-
-function freeLock(index: number, lock: Fd): void {
-  heldHere.delete(index);
-  closeSync(lock);
 }

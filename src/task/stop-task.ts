@@ -1,11 +1,14 @@
-/** Ends a task: TERM to every process, then KILL to pid 1, whose pid namespace takes all the others with it. */
+/**
+ * Ends a task: TERM to every process, then KILL to pid 1, whose pid namespace takes all the others with it. A task in the host's
+ * pid namespace has no pid 1: there KILL is for its whole cgroup.
+ */
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
-import { errnoCodeOf } from '../core/errors.ts';
-import { handlesSignal, readProcess } from '../sys/processes.ts';
+import { handlesSignal, nsPidOf, readProcess, signalProcess } from '../sys/processes.ts';
 import type { Fd } from '../sys/system.ts';
 import type { StopCause } from './decide-verdict.ts';
 import type { Installation } from './installation.ts';
+import { killAll } from './kill-processes.ts';
 
 const { SIGTERM, SIGKILL } = constants.signals;
 
@@ -14,6 +17,8 @@ export interface TaskProcesses {
   readonly pid: number;
   readonly pidfd: Fd;
   readonly cgroupsPath: string;
+  /** True in the host's pid namespace. */
+  readonly sharedPids: boolean;
 }
 
 export interface TaskStopperOptions {
@@ -84,8 +89,12 @@ export class TaskStopper {
 
   /** KILL at once, without a cause: the task is given up for another reason. */
   killProcesses(): void {
-    if (this.#task !== undefined)
-      this.#options.installation.system.signalPidfd(this.#task.pidfd, SIGKILL);
+    if (this.#task === undefined) return;
+    const { pidfd, sharedPids, cgroupsPath } = this.#task;
+    const { installation } = this.#options;
+    if (!sharedPids) installation.system.signalPidfd(pidfd, SIGKILL);
+    // What does not end is found, and told, when the task is removed.
+    else void killAll(installation, cgroupsPath).catch(() => undefined);
   }
 
   #terminate(task: TaskProcesses): void {
@@ -97,23 +106,15 @@ export class TaskStopper {
 }
 
 /**
- * Whether waiting for a pid 1 to act on a signal makes sense: the kernel drops one that it has no handler for, and
- * while it has not become its command yet the handlers are the runtime's, which mean nothing.
+ * Whether waiting for a task's first process to act on a signal makes sense: for a pid 1 the kernel drops one that it has no handler
+ * for, and while it has not become its command yet the handlers are the runtime's, which mean nothing.
  */
 export function actsOn(pid: number, signal: number): boolean {
-  return readProcess(pid)?.executed === true && handlesSignal(pid, signal);
+  if (readProcess(pid)?.executed !== true) return false;
+  return nsPidOf(pid) !== 1 || handlesSignal(pid, signal);
 }
 
 /** Sends TERM to every process of a cgroup. */
 export function terminateAll(cgroups: CgroupDriver, cgroupsPath: string): void {
   for (const pid of cgroups.listProcesses(cgroupsPath)) signalProcess(pid, SIGTERM);
-}
-
-/** Sends a signal; a process that is gone already is fine. */
-export function signalProcess(pid: number, signal: number): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ESRCH') throw error;
-  }
 }

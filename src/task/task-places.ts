@@ -1,5 +1,5 @@
-/** Everything a task may make, as names derived from its id alone: what its record stands for. Pure. */
-import type { TaskId } from '../core/ids.ts';
+/** Everything a task may make, as names derived from its id and its tenant: what its record stands for. Pure. */
+import type { TaskId, TenantName } from '../core/ids.ts';
 import { type Layout, runtimeStateDir, taskDir, taskScratchDir } from '../core/layout.ts';
 import { taskCgroup } from './cgroup-parent.ts';
 
@@ -25,7 +25,7 @@ export interface TaskPlaces {
   readonly stateRoot: string;
 }
 
-export function taskPlaces(layout: Layout, id: TaskId): TaskPlaces {
+export function taskPlaces(layout: Layout, id: TaskId, tenant?: TenantName): TaskPlaces {
   const dir = taskDir(layout, id);
   const scratch = taskScratchDir(layout, id);
   return {
@@ -40,7 +40,7 @@ export function taskPlaces(layout: Layout, id: TaskId): TaskPlaces {
     scratchDir: scratch,
     inputsDir: `${scratch}/inputs`,
     codeFile: `${scratch}/code.erofs`,
-    cgroupsPath: taskCgroup(layout, id),
+    cgroupsPath: taskCgroup(layout, id, tenant),
     stateRoot: runtimeStateDir(layout),
   };
 }

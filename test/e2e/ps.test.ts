@@ -39,6 +39,7 @@ describe('a running task', () => {
       state: 'running',
       pid: expect.any(Number),
       ownerPid: task.child.pid,
+      tenant: null,
       command: WAITING,
       labels: { job: '7', b: 'c' },
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.+Z$/),

@@ -34,7 +34,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const claim = () => claimSlot(linuxSystem, layout, parseTaskId('one'));
+const claim = () => claimSlot(linuxSystem, layout, { task: parseTaskId('one') });
 
 describe('a slot', () => {
   it('comes from a folder that is made where there is none', async () => {

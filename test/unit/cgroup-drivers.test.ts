@@ -1,5 +1,5 @@
 /** Both cgroup drivers on folders that hold the kernel's files as text. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -28,7 +28,14 @@ describe('cgroup v2', () => {
     writeFiles(root + path, {
       'memory.peak': '9216000\n',
       'memory.events': 'low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 1\n',
-      'cpu.stat': 'usage_usec 28500\nuser_usec 20500\nsystem_usec 8000\nnr_periods 1\n',
+      'cpu.stat':
+        'usage_usec 28500\nuser_usec 20500\nsystem_usec 8000\nnr_periods 4\nnr_throttled 2\nthrottled_usec 3500\n',
+      'cpu.pressure':
+        'some avg10=1.53 avg60=0.87 avg300=0.20 total=41500\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=9000\n',
+      'memory.pressure':
+        'some avg10=0.00 avg60=0.00 avg300=0.00 total=250\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=200\n',
+      'io.pressure':
+        'some avg10=0.00 avg60=0.00 avg300=0.00 total=0\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n',
       'pids.peak': '3\n',
       'io.stat':
         '8:0 rbytes=4096 wbytes=10 rios=1 wios=1 dbytes=0 dios=0\n8:16 rbytes=1 wbytes=2\n',
@@ -39,12 +46,19 @@ describe('cgroup v2', () => {
     expect(driver.readUsage(path)).toEqual({
       cpuUserMs: 20.5,
       cpuSystemMs: 8,
+      cpuThrottledMs: 3.5,
       memoryPeakBytes: 9216000,
       pidsPeak: 3,
       oomKills: 2,
+      oomGroupKills: 1,
       ioReadBytes: 4097,
       ioWriteBytes: 12,
+      cpuPressureMs: 41.5,
+      memoryPressureMs: 0.25,
+      ioPressureMs: 0,
     });
+    expect(driver.readCpuMs(path)).toBe(28.5);
+    expect(driver.readOomKills(path)).toBe(2);
   });
 
   test('a counter without a file is null, never 0', () => {
@@ -54,10 +68,17 @@ describe('cgroup v2', () => {
     expect(driver.controllers).toEqual([]);
     expect(driver.readUsage(path)).toEqual({
       ...none,
+      cpuThrottledMs: null,
       oomKills: null,
+      oomGroupKills: null,
       ioReadBytes: null,
       ioWriteBytes: null,
+      cpuPressureMs: null,
+      memoryPressureMs: null,
+      ioPressureMs: null,
     });
+    expect(driver.readOomKills(path)).toBeNull();
+    expect(driver.readCpuMs('/stackshim-test/absent')).toBeNull();
     expect(driver.readUsage('/stackshim-test/absent')).toMatchObject(none);
   });
 
@@ -91,26 +112,37 @@ describe('cgroup v1', () => {
       'memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 2\n',
     });
     writeFiles(`${root}/cpuacct${path}`, {
+      'cpuacct.usage': '28500000\n',
       'cpuacct.usage_user': '20500000\n',
       'cpuacct.usage_sys': '8000000\n',
+    });
+    writeFiles(`${root}/cpu${path}`, {
+      'cpu.stat': 'nr_periods 4\nnr_throttled 2\nthrottled_time 3500000\n',
     });
     writeFiles(`${root}/pids${path}`, { 'pids.peak': '3\n' });
     writeFiles(`${root}/blkio${path}`, {
       'blkio.throttle.io_service_bytes_recursive':
         '8:0 Read 4096\n8:0 Write 10\n8:0 Sync 4106\n8:0 Total 4106\n8:16 Read 1\n8:16 Write 2\nTotal 4109\n',
     });
-    const driver = driverOf(['memory', 'cpuacct', 'pids', 'blkio']);
+    const driver = driverOf(['memory', 'cpu', 'cpuacct', 'pids', 'blkio']);
     expect(driver.version).toBe(1);
-    expect(driver.controllers).toEqual(['memory', 'cpuacct', 'pids', 'blkio']);
+    expect(driver.controllers).toEqual(['memory', 'cpu', 'cpuacct', 'pids', 'blkio']);
     expect(driver.readUsage(path)).toEqual({
       cpuUserMs: 20.5,
       cpuSystemMs: 8,
+      cpuThrottledMs: 3.5,
       memoryPeakBytes: 9216000,
       pidsPeak: 3,
       oomKills: 2,
+      oomGroupKills: null,
       ioReadBytes: 4097,
       ioWriteBytes: 12,
+      cpuPressureMs: null,
+      memoryPressureMs: null,
+      ioPressureMs: null,
     });
+    expect(driver.readCpuMs(path)).toBe(28.5);
+    expect(driver.readOomKills(path)).toBe(2);
   });
 
   test('falls back to coarser files', () => {
@@ -128,6 +160,65 @@ describe('cgroup v1', () => {
     expect(driverOf(['memory']).listProcesses(path)).toEqual([11]);
     expect(driverOf([]).listProcesses(path)).toEqual([]);
   });
+});
+
+describe("a tenant's cgroup", () => {
+  const group = '/stackshim-test/_acme';
+  const share = { weight: 200, cpus: 1.5, memoryBytes: 1_048_576 };
+  const none = { weight: 100, cpus: null, memoryBytes: null };
+  const read = (file: string) => readFileSync(`${root}/${file}`, 'utf8');
+
+  test('v1: shares, quota, memory and swap, weight of disks', async () => {
+    const driver = cgroupV1({
+      hierarchies: ['cpu', 'memory', 'blkio'].map((name) => ({
+        mountPoint: `${root}/${name}`,
+        controllers: [name],
+      })),
+    });
+    writeFiles(`${root}/memory${group}`, {
+      'memory.limit_in_bytes': '',
+      'memory.memsw.limit_in_bytes': '',
+    });
+    writeFiles(`${root}/blkio${group}`, { 'blkio.bfq.weight': '100' });
+    await driver.shareGroup(group, share);
+    expect(read(`cpu${group}/cpu.shares`)).toBe('2048');
+    expect(read(`cpu${group}/cpu.cfs_quota_us`)).toBe('150000');
+    expect(read(`memory${group}/memory.limit_in_bytes`)).toBe('1048576');
+    expect(read(`memory${group}/memory.memsw.limit_in_bytes`)).toBe('1048576');
+    expect(read(`blkio${group}/blkio.bfq.weight`)).toBe('200');
+    await driver.shareGroup(group, { ...none, weight: 10_000 });
+    expect(read(`blkio${group}/blkio.bfq.weight`)).toBe('1000');
+    await driver.shareGroup(group, none);
+    expect(read(`cpu${group}/cpu.shares`)).toBe('1024');
+    expect(read(`cpu${group}/cpu.cfs_quota_us`)).toBe('-1');
+    expect(read(`memory${group}/memory.limit_in_bytes`)).toBe('-1');
+  });
+
+  test('v2: the controllers are handed on, and the same in its terms', async () => {
+    writeFiles(root, { 'cgroup.controllers': 'cpuset cpu io memory pids\n' });
+    writeFiles(root + group, { 'io.weight': '', 'memory.swap.max': '' });
+    const driver = cgroupV2({ root });
+    await driver.shareGroup(group, share);
+    for (const parent of ['.', 'stackshim-test']) {
+      expect(read(`${parent}/cgroup.subtree_control`)).toBe('+pids');
+    }
+    expect(read(`${group}/cpu.weight`)).toBe('200');
+    expect(read(`${group}/cpu.max`)).toBe('150000 100000');
+    expect(read(`${group}/memory.max`)).toBe('1048576');
+    expect(read(`${group}/memory.swap.max`)).toBe('0');
+    expect(read(`${group}/io.weight`)).toBe('200');
+    await driver.shareGroup(group, none);
+    expect(read(`${group}/cpu.max`)).toBe('max 100000');
+    expect(read(`${group}/memory.max`)).toBe('max');
+    expect(driver.children('/stackshim-test')).toEqual(['_acme']);
+    expect(driver.children('/stackshim-absent')).toEqual([]);
+  });
+});
+
+test('v2 kills a cgroup through its own file', async () => {
+  writeFiles(root + path, { 'cgroup.kill': '' });
+  await cgroupV2({ root }).killProcesses(path);
+  expect(readFileSync(`${root}${path}/cgroup.kill`, 'utf8')).toBe('1');
 });
 
 describe('which cgroups may be touched', () => {
@@ -155,9 +246,16 @@ describe('which cgroups may be touched', () => {
   ])('refuses %j in every call', (bad) => {
     const driver = cgroupV2({ root });
     const refused = expect.objectContaining({ code: 'ERR_STACKSHIM_INTERNAL' });
-    for (const call of ['readUsage', 'listProcesses', 'existing', 'remove'] as const) {
-      expect(() => driver[call](bad)).toThrow(refused);
-    }
+    const calls = [
+      'readUsage',
+      'readCpuMs',
+      'readOomKills',
+      'listProcesses',
+      'children',
+      'existing',
+      'remove',
+    ] as const;
+    for (const call of calls) expect(() => driver[call](bad)).toThrow(refused);
   });
 });
 

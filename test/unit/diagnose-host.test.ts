@@ -77,7 +77,12 @@ describe('cgroup controllers', () => {
     readUsage: () => {
       throw new Error('not asked for');
     },
+    readCpuMs: () => null,
+    readOomKills: () => null,
     listProcesses: () => [],
+    killProcesses: () => Promise.resolve(),
+    shareGroup: () => Promise.resolve(),
+    children: () => [],
     existing: () => [],
     remove: () => [],
   });

@@ -103,6 +103,42 @@ describe('options', () => {
     expect(build({ cpus: 2.5 }).linux.resources.cpu.quota).toBe(250_000);
   });
 
+  test('cpu shares and group kills, in the terms of each cgroup version', () => {
+    const task = { cpuShares: 512, oomGroup: true };
+    const v1 = build(task, { cgroupVersion: 1 }).linux.resources;
+    expect(v1.cpu).toMatchObject({ shares: 512 });
+    expect(v1).not.toHaveProperty('unified');
+    const v2 = build(task, { cgroupVersion: 2 }).linux.resources;
+    expect(v2.cpu).not.toHaveProperty('shares');
+    expect(v2.unified).toEqual({ 'memory.oom.group': '1', 'cpu.weight': '50' });
+    const weights = [2, 10, 1024, 262_144].map(
+      (cpuShares) =>
+        build({ cpuShares }, { cgroupVersion: 2 }).linux.resources.unified?.['cpu.weight'],
+    );
+    expect(weights).toEqual(['1', '1', '100', '10000']);
+    expect(() => build(task)).toThrow(expect.objectContaining({ code: 'ERR_STACKSHIM_INTERNAL' }));
+    for (const version of [1, 2] as const) {
+      const plain = build({}, { cgroupVersion: version }).linux.resources;
+      expect(plain).not.toHaveProperty('unified');
+      expect(plain).not.toHaveProperty('blockIO');
+      expect(plain.cpu).not.toHaveProperty('shares');
+    }
+  });
+
+  test('limits on disks, by kind', () => {
+    const disk = { major: 8, minor: 16 };
+    const throttles = [
+      { kind: 'readBps', ...disk, perSecond: 5 },
+      { kind: 'writeIops', ...disk, perSecond: 6 },
+    ] as const;
+    expect(build({}, { throttles }).linux.resources.blockIO).toEqual({
+      throttleReadBpsDevice: [{ ...disk, rate: 5 }],
+      throttleWriteBpsDevice: [],
+      throttleReadIOPSDevice: [],
+      throttleWriteIOPSDevice: [{ ...disk, rate: 6 }],
+    });
+  });
+
   test('host namespaces', () => {
     expect(types({ network: 'host' })).not.toContain('network');
     expect(types({ userns: 'host' })).not.toContain('user');
@@ -189,10 +225,12 @@ describe('options', () => {
   test('limits of the process, clamped to the host’s', () => {
     expect(build({}).process.rlimits).toEqual([
       { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
+      { type: 'RLIMIT_MSGQUEUE', soft: 819_200, hard: 819_200 },
       { type: 'RLIMIT_NOFILE', soft: 1024, hard: 20_000 },
     ]);
     expect(build({ ulimits: ['nofile=30000', 'nproc=5:-1'] }).process.rlimits).toEqual([
       { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
+      { type: 'RLIMIT_MSGQUEUE', soft: 819_200, hard: 819_200 },
       { type: 'RLIMIT_NOFILE', soft: 20_000, hard: 20_000 },
       { type: 'RLIMIT_NPROC', soft: 5, hard: Number.POSITIVE_INFINITY },
     ]);

@@ -52,12 +52,53 @@ describe('limits', () => {
     expect(() => admit({ cpus: 2.5 })).toThrow(denied('cpus', 2.5, 2));
   });
 
+  test('a tenant’s cap bounds each of its tasks', () => {
+    const policy = { tenants: { acme: { memory: '64m', cpus: 0.5, maxTasks: 3, weight: 7 } } };
+    const { limits, admission } = admit({ tenant: 'acme' }, policy);
+    expect(limits).toMatchObject({ memoryBytes: 67_108_864, cpus: 0.5 });
+    expect(admission.terms).toEqual({ memoryBytes: 67_108_864, cpus: 0.5, maxTasks: 3, weight: 7 });
+    expect(() => admit({ tenant: 'acme', memory: '65m' }, policy)).toThrow(
+      denied('memory', 68_157_440, 67_108_864),
+    );
+    expect(admit({ tenant: 'other' }, policy).admission.terms).toEqual({ weight: 100 });
+    expect(admit({ tenant: 'other' }, policy).limits.memoryBytes).toBe(536_870_912);
+    expect(admit({}, policy).admission).toEqual({ reserves: {} });
+    expect(admit({}, { slots: 5, reserves: { disk: 1 } }).admission).toEqual({
+      slots: 5,
+      reserves: { diskBytes: 1 },
+    });
+  });
+
+  test('limits on disks: the maxima always, the defaults where the task has none, more than a maximum never', () => {
+    const policy = {
+      defaults: { deviceReadBps: ['/dev/a:10', '/dev/b:10'] },
+      maxima: { deviceReadBps: ['/dev/a:20'] },
+    };
+    const readBps = (path: string, perSecond: number) => ({ kind: 'readBps', path, perSecond });
+    expect(admit({}, policy).throttles).toEqual([
+      readBps('/dev/a', 10),
+      readBps('/dev/b', 10),
+      readBps('/dev/a', 20),
+    ]);
+    expect(admit({ deviceReadBps: ['/dev/a:20'] }, policy).throttles).toEqual([
+      readBps('/dev/a', 20),
+      readBps('/dev/b', 10),
+      readBps('/dev/a', 20),
+    ]);
+    expect(() => admit({ deviceReadBps: ['/dev/a:21'] }, policy)).toThrow(
+      denied('deviceReadBps', '/dev/a:21', 20),
+    );
+    expect(admit({ deviceWriteBps: ['/dev/a:21'] }, policy).throttles).toHaveLength(4);
+  });
+
   test.each([
     ['memory', { memory: '65m' }, { memory: '64m' }, [68_157_440, 67_108_864]],
     ['cpus', { cpus: 1.5 }, { cpus: 1 }, [1.5, 1]],
     ['pidsLimit', { pidsLimit: 65 }, { pids: 64 }, [65, 64]],
     ['timeout', { timeout: '11m' }, { timeout: '10m' }, [660_000, 600_000]],
     ['outputLimit', { outputLimit: '2k' }, { output: '1k' }, [2048, 1024]],
+    ['cpuTime', { cpuTime: '31s' }, { cpuTime: '30s' }, [31_000, 30_000]],
+    ['cpuShares', { cpuShares: 1025 }, { cpuShares: 1024 }, [1025, 1024]],
   ])('%s above the policy’s maximum is denied', (field, input, maxima, [asked, allowed]) => {
     expect(() => admit(input, { maxima })).toThrow(denied(field, asked, allowed));
   });
@@ -101,6 +142,7 @@ describe('permissions', () => {
     ['bundle', { bundle: 'default' }, { bundles: [] }, ['default', []]],
     ['network', { network: 'host' }, { networks: ['none'] }, ['host', ['none']]],
     ['userns', { userns: 'host' }, { userns: ['auto'] }, ['host', ['auto']]],
+    ['pid', { pid: 'host', userns: 'host' }, {}, ['host', ['private']]],
     ['mounts', { volumes: ['/srvx:/x'] }, { bindSources: ['/srv'] }, ['/srvx', ['/srv']]],
     ['mounts', { volumes: ['/srv/../etc:/x'] }, { bindSources: ['/srv'] }, ['/etc', ['/srv']]],
     ['mounts', { volumes: ['/srv:/x'] }, { bindSources: [] }, ['/srv', []]],

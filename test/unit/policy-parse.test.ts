@@ -29,6 +29,7 @@ describe('parsePolicy', () => {
         bindSources: ['/srv/data/', '/mnt'],
         networks: ['none'],
         userns: ['auto'],
+        pid: ['host'],
         capAdd: ['net_raw'],
         seccomp: ['bundle'],
         newPrivileges: false,
@@ -55,10 +56,15 @@ describe('parsePolicy', () => {
         bindSources: ['/srv/data', '/mnt'],
         networks: ['none'],
         userns: ['auto'],
+        pid: ['host'],
         capAdd: ['CAP_NET_RAW'],
         seccomp: ['bundle'],
         newPrivileges: false,
       },
+      throttles: { defaults: [], maxima: [] },
+      reserves: {},
+      tenants: new Map(),
+      tenantDefault: { weight: 100 },
     });
   });
 
@@ -72,10 +78,62 @@ describe('parsePolicy', () => {
     });
   });
 
+  test('a maximum of what has no default is one', () => {
+    expect(parsePolicy({ maxima: { cpuTime: '30s', cpuShares: 100 } }).defaults).toEqual({
+      ...DEFAULT_POLICY.defaults,
+      cpuTimeMs: 30_000,
+      cpuShares: 100,
+    });
+    const high = parsePolicy({ maxima: { cpuShares: 2048 } });
+    expect(high.defaults).not.toHaveProperty('cpuShares');
+    expect(
+      parsePolicy({ defaults: { cpuShares: 4000 }, maxima: { cpuShares: 2048 } }),
+    ).toMatchObject({ defaults: { cpuShares: 2048 } });
+  });
+
+  test("a tenant's own terms stand over those of all", () => {
+    const { tenants, tenantDefault } = parsePolicy({
+      tenantDefault: { maxTasks: 2, memory: '1g' },
+      tenants: { acme: { weight: 300, maxTasks: 0 }, lone: { cpus: '1.5', memory: '8m' } },
+    });
+    const common = { weight: 100, maxTasks: 2, memoryBytes: 1_073_741_824 };
+    expect(tenantDefault).toEqual(common);
+    expect(tenants.get('acme')).toEqual({ ...common, weight: 300, maxTasks: 0 });
+    expect(tenants.get('lone')).toEqual({ ...common, cpus: 1.5, memoryBytes: 8_388_608 });
+    expect(DEFAULT_POLICY.tenantDefault).toEqual({ weight: 100 });
+  });
+
+  test('limits on disks, slots and reserves', () => {
+    const policy = parsePolicy({
+      defaults: { deviceReadBps: ['/dev/sda:1m'] },
+      maxima: { deviceWriteIops: ['/dev/sda:9'] },
+      slots: '20',
+      reserves: { memory: '1g', disk: '10g' },
+    });
+    expect(policy.throttles).toEqual({
+      defaults: [{ kind: 'readBps', path: '/dev/sda', perSecond: 1_048_576 }],
+      maxima: [{ kind: 'writeIops', path: '/dev/sda', perSecond: 9 }],
+    });
+    expect(policy.slots).toBe(20);
+    expect(policy.reserves).toEqual({ memoryBytes: 1_073_741_824, diskBytes: 10_737_418_240 });
+  });
+
   test.each<[string, unknown]>([
     ['policy', null],
     ['policy', []],
-    ['tenants', { tenants: {} }],
+    ['tenants.acme.weight', { tenants: { acme: { weight: 0 } } }],
+    ['tenants.acme.colour', { tenants: { acme: { colour: 'red' } } }],
+    ['tenants._x', { tenants: { _x: {} } }],
+    ['tenants', { tenants: [] }],
+    ['tenantDefault.maxTasks', { tenantDefault: { maxTasks: -1 } }],
+    ['tenantDefault.memory', { tenantDefault: { memory: '1m' } }],
+    ['slots', { slots: 4097 }],
+    ['reserves.memory', { reserves: { memory: 'much' } }],
+    ['reserves.cpus', { reserves: { cpus: 1 } }],
+    ['defaults.cpuShares', { defaults: { cpuShares: 1 } }],
+    ['maxima.cpuTime', { maxima: { cpuTime: 0 } }],
+    ['maxima.deviceReadBps[0]', { maxima: { deviceReadBps: ['/dev/sda'] } }],
+    ['allow.pid[0]', { allow: { pid: ['container'] } }],
     ['defaults.disk', { defaults: { disk: '1g' } }],
     ['defaults.memory', { defaults: { memory: '1m' } }],
     ['maxima.timeout', { maxima: { timeout: -1 } }],

@@ -84,14 +84,17 @@ describe('docs/task-spec.md', () => {
 
 describe('docs/policy.md', () => {
   test('has a row for every field, and none that does not exist', () => {
-    const shape = policySchema().shape;
-    const fields = Object.entries(shape).flatMap(([section, schema]) =>
+    const { defaults, maxima, allow, reserves, tenantDefault } = policySchema().shape;
+    const sections = { defaults, maxima, allow, reserves, tenantDefault };
+    const fields = Object.entries(sections).flatMap(([section, schema]) =>
       Object.keys(schema._zod.def.innerType.shape).map((key) => `${section}.${key}`),
     );
-    const rows = [...policy.matchAll(/`((?:defaults|maxima|allow)\.\w+)`/g)].map(
-      ([, field]) => field,
-    );
+    const named = /`((?:defaults|maxima|allow|reserves|tenantDefault)\.\w+)`/g;
+    const rows = [...policy.matchAll(named)].map(([, field]) => field);
     expect([...new Set(rows)].sort()).toEqual(fields.sort());
+    const others = Object.keys(policySchema().shape).filter((key) => !(key in sections));
+    for (const field of others) expect(policy).toContain(`| \`${field}\` |`);
+    expect(others).toEqual(['slots', 'tenants']);
   });
 
   test('its example is valid, and the defaults are those of the code', () => {

@@ -1,0 +1,67 @@
+/** Kills every process of a cgroup, with what that cgroup version offers against those that fork meanwhile. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errnoCodeOf } from '../core/errors.ts';
+import { signalProcess } from '../sys/processes.ts';
+import { listTreeProcesses } from './cgroup-tree.ts';
+
+const { SIGKILL } = constants.signals;
+/** A process that hangs in the kernel does not freeze: it is signalled all the same. */
+const FROZEN_WITHIN_MS = 1_000;
+const POLL_MS = 1;
+
+/** `cgroup.kill` of v2 (kernel 5.14): at once, with everything below. Without the file each process is signalled. */
+export function killUnified(directory: string): void {
+  if (writeIfThere(`${directory}/cgroup.kill`, '1')) return;
+  signalAll(directory);
+}
+
+/**
+ * v1: frozen, nothing can fork; killed, everything dies as it is thawed. Thaws in any case: a group that a caller who died had left
+ * frozen goes on to die, too.
+ */
+export async function killFrozen(freezer: string | undefined, directory: string): Promise<void> {
+  const state = freezer === undefined ? undefined : `${freezer}/freezer.state`;
+  if (freezer === undefined || state === undefined || !writeIfThere(state, 'FROZEN')) {
+    signalAll(directory);
+    return;
+  }
+  try {
+    const endsAt = performance.now() + FROZEN_WITHIN_MS;
+    while (readState(state) === 'FREEZING' && performance.now() < endsAt) await delay(POLL_MS);
+    signalAll(freezer);
+    signalAll(directory);
+  } finally {
+    writeIfThere(state, 'THAWED');
+  }
+}
+
+function signalAll(directory: string): void {
+  for (const pid of listTreeProcesses(directory)) signalProcess(pid, SIGKILL);
+}
+
+function readState(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
+/** False when there is no such file: the cgroup is gone, or the kernel does not have it. */
+function writeIfThere(file: string, text: string): boolean {
+  try {
+    writeFileSync(file, text, { flag: 'r+' });
+    return true;
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  }
+}
+
+function isGone(error: unknown): boolean {
+  const code = errnoCodeOf(error);
+  return code === 'ENOENT' || code === 'ENODEV';
+}

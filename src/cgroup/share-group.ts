@@ -1,0 +1,90 @@
+/** Sets what the tasks of one tenant have together, in the terms of each cgroup version. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { errnoCodeOf } from '../core/errors.ts';
+import type { CgroupShare } from './cgroup-driver.ts';
+
+const CPU_PERIOD_US = 100_000;
+/** The kernel takes no smaller quota: cgroup-v2.rst, cpu.max. */
+const CPU_QUOTA_MIN_US = 1000;
+/** What v1 calls the usual weight, and v2's own. */
+const USUAL_SHARES = 1024;
+const USUAL_WEIGHT = 100;
+const SHARES_MIN = 2;
+/** Of the BFQ scheduler: block/bfq-iosched.h. */
+const BFQ_WEIGHT_MAX = 1000;
+
+const quotaOf = (cpus: number) => Math.max(CPU_QUOTA_MIN_US, Math.round(cpus * CPU_PERIOD_US));
+
+/** The tenant's folders in the hierarchies of v1 that take part; one that is undefined has no such controller. */
+export interface ShareDirectories {
+  readonly cpu: string | undefined;
+  readonly memory: string | undefined;
+  readonly blkio: string | undefined;
+}
+
+export function shareV1({ cpu, memory, blkio }: ShareDirectories, share: CgroupShare): void {
+  const { weight, cpus, memoryBytes } = share;
+  for (const directory of [cpu, memory, blkio]) {
+    if (directory !== undefined) mkdirSync(directory, { recursive: true });
+  }
+  if (cpu !== undefined) {
+    const shares = Math.max(SHARES_MIN, Math.round((weight / USUAL_WEIGHT) * USUAL_SHARES));
+    writeFileSync(`${cpu}/cpu.shares`, String(shares));
+    writeFileSync(`${cpu}/cpu.cfs_period_us`, String(CPU_PERIOD_US));
+    writeFileSync(`${cpu}/cpu.cfs_quota_us`, String(cpus === null ? -1 : quotaOf(cpus)));
+  }
+  if (memory !== undefined) limitMemoryV1(memory, memoryBytes ?? -1);
+  if (blkio !== undefined) weighIo(blkio, 'blkio.weight', 'blkio.bfq.weight', weight);
+}
+
+/** Memory never exceeds memory and swap together, so the order depends on whether the cap grows or shrinks. */
+function limitMemoryV1(directory: string, bytes: number): void {
+  const files = ['memory.limit_in_bytes', 'memory.memsw.limit_in_bytes']
+    .map((name) => `${directory}/${name}`)
+    .filter((file) => existsSync(file));
+  const write = (file: string) => writeFileSync(file, String(bytes));
+  try {
+    files.forEach(write);
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'EINVAL') throw error;
+    files.reverse().forEach(write);
+  }
+}
+
+/** @param parents The folders above the tenant's, outermost first: each must hand the controllers on. */
+export function shareV2(
+  directory: string,
+  share: CgroupShare,
+  { parents, controllers }: ControllersHandedOn,
+): void {
+  const { weight, cpus, memoryBytes } = share;
+  mkdirSync(directory, { recursive: true });
+  for (const parent of parents) {
+    for (const name of controllers) writeFileSync(`${parent}/cgroup.subtree_control`, `+${name}`);
+  }
+  if (controllers.includes('cpu')) {
+    writeFileSync(`${directory}/cpu.weight`, String(weight));
+    const quota = cpus === null ? 'max' : String(quotaOf(cpus));
+    writeFileSync(`${directory}/cpu.max`, `${quota} ${CPU_PERIOD_US}`);
+  }
+  if (controllers.includes('memory')) {
+    writeFileSync(`${directory}/memory.max`, memoryBytes === null ? 'max' : String(memoryBytes));
+    // Tasks have no swap of their own to begin with.
+    const swap = `${directory}/memory.swap.max`;
+    if (existsSync(swap)) writeFileSync(swap, memoryBytes === null ? 'max' : '0');
+  }
+  if (controllers.includes('io')) weighIo(directory, 'io.weight', 'io.bfq.weight', weight);
+}
+
+export interface ControllersHandedOn {
+  readonly parents: readonly string[];
+  readonly controllers: readonly string[];
+}
+
+/** Whichever of the two the kernel has; with neither, disks are shared without weights. */
+function weighIo(directory: string, plain: string, bfq: string, weight: number): void {
+  const [file, most] = existsSync(`${directory}/${plain}`)
+    ? [`${directory}/${plain}`, Number.POSITIVE_INFINITY]
+    : [`${directory}/${bfq}`, BFQ_WEIGHT_MAX];
+  if (existsSync(file)) writeFileSync(file, String(Math.min(weight, most)));
+}

@@ -1,0 +1,171 @@
+/**
+ * Tenants: whose tasks share one cgroup with a weight and a cap, and are so many at most. A tenant is a folder below the run folder
+ * while it has tasks: each holds the shared lock of `lock`, and with a maximum one number of the folder's. Loaded only for tasks that
+ * have a tenant.
+ */
+import { closeSync, constants, fstatSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { isTenantName, type TaskId, type TenantName } from '../core/ids.ts';
+import { tenantDir, tenantsDir } from '../core/layout.ts';
+import type { TenantTerms } from '../spec/task-spec.ts';
+import { ensureDirectorySync } from '../sys/files.ts';
+import type { Fd } from '../sys/system.ts';
+import { tenantCgroup } from './cgroup-parent.ts';
+import type { Installation } from './installation.ts';
+import { claimNumber, type HeldNumber, isHeld } from './numbered-locks.ts';
+
+type TenantHost = Pick<Installation, 'system' | 'layout' | 'cgroups'>;
+
+export interface JoinRequest {
+  readonly tenant: TenantName;
+  readonly terms: TenantTerms;
+  readonly task: TaskId;
+}
+
+/** A task's membership. */
+export interface TenantSeat {
+  /** Nothing of the task is left: it counts no more, and the last one takes the tenant's cgroup with it. A second call does nothing. */
+  leave(): void;
+}
+
+const isNumber = (name: string) => /^\d+$/.test(name);
+
+/**
+ * Makes the tenant's cgroup with what the policy gives it now, and counts the task in.
+ * Rejects with ERR_STACKSHIM_TENANT_EXHAUSTED when the tenant has its maximum of tasks, or uses more than a cap that was lowered.
+ */
+export async function joinTenant(host: TenantHost, request: JoinRequest): Promise<TenantSeat> {
+  const { tenant, terms } = request;
+  const lock = lockTenant(host, tenant);
+  let number: HeldNumber | undefined;
+  const leave = () => {
+    number?.release();
+    closeSync(lock);
+    removeIfIdle(host, tenant);
+  };
+  try {
+    number = claimPlace(host, request);
+    await setShare(host, tenant, terms);
+  } catch (error) {
+    leave();
+    throw error;
+  }
+  let isIn = true;
+  return {
+    leave() {
+      if (!isIn) return;
+      isIn = false;
+      leave();
+    },
+  };
+}
+
+/** Removes what tenants without tasks left, as dead owners do. */
+export function removeIdleTenants(host: TenantHost): void {
+  for (const name of namesIn(tenantsDir(host.layout))) {
+    if (isTenantName(name)) removeIfIdle(host, name);
+  }
+}
+
+function claimPlace(
+  { system, layout }: TenantHost,
+  { tenant, terms, task }: JoinRequest,
+): HeldNumber | undefined {
+  const { maxTasks } = terms;
+  if (maxTasks === undefined) return undefined;
+  const folder = tenantDir(layout, tenant);
+  const number = claimNumber(system, { folder, count: maxTasks, run: layout.run, task });
+  if (number !== undefined) return number;
+  throw new StackshimError(
+    'ERR_STACKSHIM_TENANT_EXHAUSTED',
+    `start task of ${tenant}: it has ${maxTasks} already, the most that the policy allows`,
+    { details: { tenant, maxTasks } },
+  );
+}
+
+/** Written anew for each task: the policy may have changed, or the cgroup have been made by a runtime. */
+async function setShare(
+  { cgroups, layout }: TenantHost,
+  tenant: TenantName,
+  { weight, cpus, memoryBytes }: TenantTerms,
+): Promise<void> {
+  try {
+    await cgroups.shareGroup(tenantCgroup(layout, tenant), {
+      weight,
+      cpus: cpus ?? null,
+      memoryBytes: memoryBytes ?? null,
+    });
+  } catch (error) {
+    const code = errnoCodeOf(error);
+    // What v1 says of a cap below what is in use (memory), or below what a task of the group was given (cpu).
+    if (code !== 'EBUSY' && code !== 'EINVAL') throw error;
+    throw new StackshimError(
+      'ERR_STACKSHIM_TENANT_EXHAUSTED',
+      `start task of ${tenant}: its running tasks have more than the policy gives it now`,
+      { cause: error, details: { tenant } },
+    );
+  }
+}
+
+/** Holds the tenant's shared lock, on the file that is there: the last task of a moment ago may have taken the one we opened. */
+function lockTenant({ system, layout }: TenantHost, tenant: TenantName): Fd {
+  const folder = tenantDir(layout, tenant);
+  const file = `${folder}/lock`;
+  for (;;) {
+    ensureDirectorySync(folder, 0o700);
+    const fd = tryOpen(file);
+    if (fd === undefined) continue;
+    // Alone, it is only held for the moment of a removal.
+    system.lockFile(fd, { wait: true, shared: true });
+    if (isAt(file, fd)) return fd;
+    closeSync(fd);
+  }
+}
+
+function tryOpen(file: string): Fd | undefined {
+  try {
+    return openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function isAt(file: string, fd: Fd): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
+}
+
+/** Takes the cgroup and the folder of a tenant that nobody is in. Tasks of dead owners count until they are reaped. */
+function removeIfIdle({ system, layout, cgroups }: TenantHost, tenant: TenantName): void {
+  const folder = tenantDir(layout, tenant);
+  const file = `${folder}/lock`;
+  const lock = openExisting(file);
+  if (lock === undefined) return;
+  try {
+    if (!system.lockFile(lock, { wait: false }) || !isAt(file, lock)) return;
+    const numbers = namesIn(folder).filter(isNumber);
+    if (numbers.some((number) => isHeld(system, `${folder}/${number}`))) return;
+    if (cgroups.remove(tenantCgroup(layout, tenant)).length > 0) return;
+    rmSync(folder, { recursive: true, force: true });
+  } finally {
+    closeSync(lock);
+  }
+}
+
+function openExisting(file: string): Fd | undefined {
+  try {
+    return openSync(file, constants.O_RDWR | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,91 @@
+/** Looks at a running task's cgroup for limits that the kernel does not enforce by itself. Loaded only for tasks that have one. */
+import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
+import { StackshimError } from '../core/errors.ts';
+
+export type WatchedCause = 'cpu_time_exceeded' | 'oom_killed';
+
+export interface LimitWatchOptions {
+  readonly cgroups: Pick<CgroupDriver, 'readCpuMs' | 'readOomKills'>;
+  readonly cgroupsPath: string;
+  /** Undefined: processor time is not limited. */
+  readonly cpuTimeMs: number | undefined;
+  /** What the task may use of processors: with the host's, it tells how soon its time can be over. */
+  readonly cpus: number;
+  readonly hostCpus: number;
+  /** Whether one kill for memory is to end the whole task. */
+  readonly oomGroup: boolean;
+}
+
+/** The period of the cpu limit: within one the task may use its share of it at full speed. */
+const CPU_PERIOD_MS = 100;
+const SOONEST_MS = 5;
+const LATEST_MS = 60_000;
+const OOM_POLL_MS = 20;
+
+export class LimitWatch {
+  readonly #options: LimitWatchOptions;
+  /** What the runtime used before the command ran: not the task's. */
+  readonly #usedBeforeMs: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  /**
+   * Reads what was used so far, so open it right before the command is let go. Throws ERR_STACKSHIM_HOST_UNSUPPORTED where the
+   * cgroup does not tell: a limit that nobody could hold is refused.
+   */
+  constructor(options: LimitWatchOptions) {
+    this.#options = options;
+    const { cgroups, cgroupsPath, cpuTimeMs, oomGroup } = options;
+    const used = cpuTimeMs === undefined ? 0 : cgroups.readCpuMs(cgroupsPath);
+    if (used === null) throw unreadable('its processor time');
+    if (oomGroup && cgroups.readOomKills(cgroupsPath) === null) {
+      throw unreadable('its kills for memory');
+    }
+    this.#usedBeforeMs = used;
+  }
+
+  /** Calls `passed` at most once, as soon as a look finds that a limit was passed. */
+  start(passed: (cause: WatchedCause) => void): void {
+    const look = () => {
+      const cause = this.judge();
+      if (cause !== null) passed(cause);
+      else this.#timer = setTimeout(look, this.#pauseMs());
+    };
+    this.#timer = setTimeout(look, this.#pauseMs());
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** Which limit has been passed until now; null: none. */
+  judge(): WatchedCause | null {
+    const { cgroups, cgroupsPath, oomGroup } = this.#options;
+    if (this.#leftMs() < 0) return 'cpu_time_exceeded';
+    const killed = oomGroup && (cgroups.readOomKills(cgroupsPath) ?? 0) > 0;
+    return killed ? 'oom_killed' : null;
+  }
+
+  #leftMs(): number {
+    const { cgroups, cgroupsPath, cpuTimeMs } = this.#options;
+    if (cpuTimeMs === undefined) return Number.POSITIVE_INFINITY;
+    const used = cgroups.readCpuMs(cgroupsPath) ?? this.#usedBeforeMs;
+    return cpuTimeMs - (used - this.#usedBeforeMs);
+  }
+
+  /** Until the limit can be reached at the earliest. */
+  #pauseMs(): number {
+    const { cpus, hostCpus, oomGroup } = this.#options;
+    const left = this.#leftMs();
+    const earliest = Math.max(left / hostCpus, left / cpus - CPU_PERIOD_MS);
+    const latest = oomGroup ? OOM_POLL_MS : LATEST_MS;
+    return Math.min(latest, Math.max(SOONEST_MS, earliest));
+  }
+}
+
+function unreadable(what: string): StackshimError {
+  return new StackshimError(
+    'ERR_STACKSHIM_HOST_UNSUPPORTED',
+    `watch task: its cgroup does not tell ${what}`,
+    { hint: 'run the task without this limit, or with another runtime' },
+  );
+}

@@ -1,0 +1,130 @@
+/**
+ * Numbers that tasks hold, one lock file each. The holder has the file locked, and its text names the task for as long as that may
+ * have something running: the lock of a shim that died is free, its number is not before the task is removed.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from 'node:fs';
+import { isTaskId, type TaskId } from '../core/ids.ts';
+import { taskDir } from '../core/layout.ts';
+import { bootId } from '../sys/processes.ts';
+import type { Fd, System } from '../sys/system.ts';
+
+/** Whom a number's file names. */
+interface NumberHolder {
+  readonly bootId: string;
+  readonly run: string;
+  readonly task: TaskId;
+}
+
+export interface HeldNumber {
+  readonly number: number;
+  /** Gives it back. A second call does nothing. */
+  release(): void;
+}
+
+export interface NumberRequest {
+  /** Exists, and nobody but us may write to it. */
+  readonly folder: string;
+  /** Numbers are 0 to `count` - 1. */
+  readonly count: number;
+  readonly run: string;
+  readonly task: TaskId;
+}
+
+/** So many of the lowest are tried in turn: with few tasks, low numbers are used again and again. */
+const TRIED_IN_TURN = 16;
+/** Of each larger range so many are tried at random before the next larger one. */
+const TRIED_AT_RANDOM = 8;
+const GROWTH = 4;
+
+/** Numbers of this process, by folder: probing their locks would only waste system calls. */
+const heldHere = new Map<string, Set<number>>();
+
+/**
+ * Claims a free number, a low one where that is quickly found; undefined when none is free. Nobody waits and nobody is told in what
+ * order to come: however many are held, a claim takes some dozens of tries, unless hardly any is free.
+ */
+export function claimNumber(system: System, request: NumberRequest): HeldNumber | undefined {
+  const { folder, count } = request;
+  const held = heldHere.get(folder) ?? new Set();
+  for (const number of candidates(count)) {
+    if (held.has(number)) continue;
+    const lock = tryLock(system, `${folder}/${number}`);
+    if (lock === undefined) continue;
+    try {
+      writeHolder(lock, { bootId: bootId(), run: request.run, task: request.task });
+    } catch (error) {
+      closeSync(lock);
+      throw error;
+    }
+    held.add(number);
+    heldHere.set(folder, held);
+    return { number, release: releaser(folder, number, lock) };
+  }
+  return undefined;
+}
+
+/** Whether a task holds the number of this file, be its owner alive or dead. */
+export function isHeld(system: System, file: string): boolean {
+  const lock = tryLock(system, file);
+  if (lock === undefined) return true;
+  closeSync(lock);
+  return false;
+}
+
+/** Every number below `count`, some of them more than once. */
+function* candidates(count: number): Generator<number> {
+  const inTurn = Math.min(TRIED_IN_TURN, count);
+  for (let number = 0; number < inTurn; number += 1) yield number;
+  for (let range = TRIED_IN_TURN * GROWTH; range < count * GROWTH; range *= GROWTH) {
+    const below = Math.min(range, count);
+    for (let tries = 0; tries < TRIED_AT_RANDOM; tries += 1) {
+      yield Math.floor(Math.random() * below);
+    }
+  }
+  for (let number = inTurn; number < count; number += 1) yield number;
+}
+
+function tryLock(system: System, file: string): Fd | undefined {
+  const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  if (system.lockFile(fd, { wait: false }) && !isAbandoned(readHolder(fd))) return fd;
+  closeSync(fd);
+  return undefined;
+}
+
+/** The lock is free but the task it names was not removed yet: its processes may live on. */
+function isAbandoned(holder: NumberHolder | undefined): boolean {
+  if (holder === undefined || holder.bootId !== bootId()) return false;
+  return existsSync(taskDir(holder, holder.task));
+}
+
+function readHolder(fd: Fd): NumberHolder | undefined {
+  const [boot, task, run] = readFileSync(fd, 'utf8').split('\n');
+  if (boot === undefined || task === undefined || run === undefined) return undefined;
+  return isTaskId(task) ? { bootId: boot, task, run } : undefined;
+}
+
+function writeHolder(fd: Fd, holder: NumberHolder): void {
+  ftruncateSync(fd, 0);
+  writeSync(fd, `${holder.bootId}\n${holder.task}\n${holder.run}\n`, 0);
+}
+
+function releaser(folder: string, number: number, lock: Fd): () => void {
+  let isOurs = true;
+  return () => {
+    if (!isOurs) return;
+    isOurs = false;
+    ftruncateSync(lock, 0);
+    const held = heldHere.get(folder);
+    held?.delete(number);
+    if (held?.size === 0) heldHere.delete(folder);
+    closeSync(lock);
+  };
+}

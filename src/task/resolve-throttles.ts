@@ -1,0 +1,67 @@
+/** Limits on disks: from paths to the devices that the kernel knows, each once. Loaded only for tasks that have any. */
+import { existsSync, statSync } from 'node:fs';
+import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
+import { messageOf, StackshimError } from '../core/errors.ts';
+import type { DeviceThrottle } from '../oci/build-resources.ts';
+import { THROTTLE_FIELDS } from '../spec/parse-throttle.ts';
+import type { Throttle } from '../spec/task-spec.ts';
+
+/**
+ * Of several limits of one kind on one device, by whatever path, the least holds. Throws ERR_STACKSHIM_HOST_UNSUPPORTED where
+ * cgroups cannot limit disks, ERR_STACKSHIM_INPUT_NOT_FOUND and ERR_STACKSHIM_SPEC_INVALID for a path that is no whole disk.
+ */
+export function resolveThrottles(
+  throttles: readonly Throttle[],
+  { controllers, version }: Pick<CgroupDriver, 'controllers' | 'version'>,
+): readonly DeviceThrottle[] {
+  const needed = version === 1 ? 'blkio' : 'io';
+  if (!controllers.includes(needed)) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_HOST_UNSUPPORTED',
+      `limit disks: this host has no cgroup controller ${needed}`,
+    );
+  }
+  const found = new Map<string, DeviceThrottle>();
+  for (const throttle of throttles) {
+    const { kind, perSecond } = throttle;
+    const device = findDisk(throttle);
+    const key = `${kind} ${device.major}:${device.minor}`;
+    const least = Math.min(perSecond, found.get(key)?.perSecond ?? perSecond);
+    found.set(key, { kind, ...device, perSecond: least });
+  }
+  return [...found.values()];
+}
+
+function findDisk({ kind, path }: Throttle): { readonly major: number; readonly minor: number } {
+  const field = THROTTLE_FIELDS.find(([known]) => known === kind)?.[1] ?? kind;
+  const stats = statOf(path, field);
+  const { major, minor } = toNumbers(stats.rdev);
+  if (stats.isBlockDevice() && !existsSync(`/sys/dev/block/${major}:${minor}/partition`)) {
+    return { major, minor };
+  }
+  const problem = stats.isBlockDevice() ? 'a partition; name its disk' : 'not a block device';
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `${field}: ${path}: ${problem}`, {
+    details: { field, value: path },
+  });
+}
+
+function statOf(path: string, field: string) {
+  try {
+    return statSync(path);
+  } catch (error) {
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${messageOf(error)}`, {
+      cause: error,
+      details: { field, path },
+    });
+  }
+}
+
+/** How the kernel packs them: makedev(3). */
+function toNumbers(rdev: number): { readonly major: number; readonly minor: number } {
+  const low = rdev % 2 ** 32;
+  const high = Math.floor(rdev / 2 ** 32);
+  return {
+    major: ((low >>> 8) & 0xfff) | (high & 0xffff_f000),
+    minor: (low & 0xff) | ((low >>> 12) & 0xffff_ff00),
+  };
+}

@@ -1,0 +1,273 @@
+/** Every limit of a task reached for real, beside those of run-verdicts.test.ts. Requires: root; a kernel with the controllers of `stackshim doctor`. */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
+import { readMounts } from '../../src/sys/mountinfo.ts';
+import { cgroupParent } from '../../src/task/cgroup-parent.ts';
+import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { makeCallingProgram, makeCrashingProgram } from '../support/tiny-elf.ts';
+
+const { installation, run, start, setPolicy, folder } = useTaskRunner();
+const { layout } = installation;
+const cgroups = openCgroupDriver();
+const MIB = 1024 * 1024;
+const EPERM = 1;
+
+const sh = (script: string): readonly string[] => ['sh', '-c', script];
+const SPIN = 'while :; do :; done';
+
+/** A file of a task's cgroup: its name on v1 in the hierarchy of `controller`, or on v2. */
+function readCgroupFile(id: string, names: { controller: string; v1: string; v2: string }): string {
+  const { controller, v1, v2 } = names;
+  const mounts = hierarchiesOf(readMounts());
+  const hierarchy = mounts.find(({ controllers }) => controllers.includes(controller));
+  const [root, file] = cgroups.version === 2 ? ['/sys/fs/cgroup', v2] : [hierarchy?.mountPoint, v1];
+  return readFileSync(`${root}${cgroupParent(layout)}/${id}/${file}`, 'utf8').trim();
+}
+
+function makeProgram(name: string, program: Buffer): readonly string[] {
+  const code = join(folder, name);
+  mkdirSync(code, { recursive: true });
+  writeFileSync(join(code, name), program);
+  chmodSync(join(code, name), 0o755);
+  return ['--code', code];
+}
+
+describe('processor time', () => {
+  it('ends a task that passes it, at once', async () => {
+    const options = ['--cpu-time', '300ms', '--stop-timeout', '1h'];
+    const { status, stderr, record } = await run(options, sh(`trap "" TERM; ${SPIN}`));
+    expect(status).toBe(124);
+    expect(stderr).toContain('more processor time than it may');
+    expect(record).toMatchObject({
+      ...CLEAN,
+      verdict: 'cpu_time_exceeded',
+      exitCode: null,
+      signal: 'SIGKILL',
+      retryable: false,
+    });
+    const { cpuUserMs, cpuSystemMs } = record?.usage ?? {};
+    expect((cpuUserMs ?? 0) + (cpuSystemMs ?? 0)).toBeGreaterThan(300);
+  });
+
+  it('counts all processes together', async () => {
+    const forks = `for i in 1 2 3 4; do (${SPIN}) & done; wait`;
+    const { status, record } = await run(['--cpu-time', '400ms', '--cpus', '2'], sh(forks));
+    expect(status).toBe(124);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'cpu_time_exceeded' });
+  });
+
+  it('judges a task by what it used, though it had ended before that was seen', async () => {
+    const busy = 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done';
+    const { status, record } = await run(['--cpu-time', '1ms'], sh(busy));
+    expect(status).toBe(124);
+    expect(record?.verdict).toBe('cpu_time_exceeded');
+  });
+
+  it('does not count time that a task sleeps, nor that the runtime took to start it', async () => {
+    const { status, record } = await run(['--cpu-time', '200ms'], ['sleep', '0.5']);
+    expect(status).toBe(0);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
+  });
+});
+
+describe('memory', () => {
+  const hog = 'dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null';
+  const fill = (file: string) => `dd if=/dev/zero of=${file} bs=1M count=48 2>/dev/null`;
+
+  it('ends the whole task for one process, with a group kill', async () => {
+    const options = ['-m', '24m', '--oom-group'];
+    const { status, stderr, record } = await run(options, sh(`${hog}; sleep 600`));
+    expect(status).toBe(137);
+    expect(stderr).toContain('ran out of memory');
+    expect(record).toMatchObject({
+      ...CLEAN,
+      verdict: 'oom_killed',
+      exitCode: null,
+      signal: 'SIGKILL',
+    });
+    expect(record?.usage.oomKills).toBeGreaterThanOrEqual(1);
+    expect(record?.usage.oomGroupKills).toBe(cgroups.version === 2 ? 1 : null);
+  });
+
+  it('does so for a task that had ended before that was seen', async () => {
+    const { status, record } = await run(['-m', '24m', '--oom-group'], sh(`${hog}; exit 0`));
+    expect(status).toBe(137);
+    expect(record?.verdict).toBe('oom_killed');
+  });
+
+  it('leaves a task alone that keeps to its limit', async () => {
+    const { status, record } = await run(['-m', '64m', '--oom-group'], ['true']);
+    expect(status).toBe(0);
+    expect(record).toMatchObject({ verdict: 'succeeded', usage: { oomKills: 0 } });
+  });
+
+  it.each([
+    ['/dev/shm', [], '/dev/shm/x'],
+    ['a tmpfs', ['--tmpfs', '/scratch:size=256m'], '/scratch/x'],
+  ])('counts what lies in %s', async (_, options, file) => {
+    const within = await run(['-m', '128m', ...options], sh(`${fill(file)} && sleep 0.01`));
+    expect(within.status).toBe(0);
+    expect(within.record?.usage.memoryPeakBytes).toBeGreaterThanOrEqual(48 * MIB);
+    const beyond = await run(['-m', '32m', ...options], sh(fill(file)));
+    expect(beyond.status).toBe(137);
+    expect(beyond.record).toMatchObject({ ...CLEAN, verdict: 'oom_killed' });
+  });
+
+  it('bounds /dev/shm itself', async () => {
+    const script = 'dd if=/dev/zero of=/dev/shm/x bs=1M count=65 2>&1 | grep -o "No space left.*"';
+    const { stdout } = await run(['-m', '256m'], sh(script));
+    expect(stdout).toBe('No space left on device\n');
+  });
+});
+
+describe('processes and open files', () => {
+  it('has a limit on processes that a fork bomb cannot pass', async () => {
+    const bomb = 'bomb() { bomb | bomb & }; bomb; sleep 0.5';
+    const { record } = await run(['--pids-limit', '20', '--timeout', '10s'], sh(bomb));
+    expect(record).toMatchObject(CLEAN);
+    expect(record?.usage.pidsPeak ?? 20).toBeLessThanOrEqual(20);
+  });
+
+  it('has a limit on open files', async () => {
+    const limits = 'grep -E "open files|core file|msgqueue" /proc/self/limits';
+    const { stdout } = await run([], sh(limits));
+    const rows = stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split(/ {2,}/).slice(0, 3));
+    expect(rows).toContainEqual(['Max core file size', '0', '0']);
+    expect(rows).toContainEqual(['Max msgqueue size', '819200', '819200']);
+    const files = rows.find(([name]) => name === 'Max open files');
+    expect(Number(files?.[1])).toBe(1024);
+    expect(Number(files?.[2])).toBeLessThanOrEqual(65_536);
+  });
+});
+
+describe('core files', () => {
+  it('are not written', async () => {
+    const options = makeProgram('crash', makeCrashingProgram());
+    const script = 'cd /tmp; /task/crash; echo $?; find / -xdev -name "core*" -type f -newer /task';
+    const { stdout } = await run(options, sh(script));
+    expect(stdout).toBe('132\n');
+  });
+});
+
+describe('message queues', () => {
+  it('are few, and the task cannot have more', async () => {
+    const script = [
+      'for i in $(seq 300); do touch /dev/mqueue/q$i 2>/dev/null || break; done',
+      'ls /dev/mqueue | wc -l',
+      'ulimit -a >/dev/null',
+      '(echo 9999 > /proc/sys/fs/mqueue/queues_max) 2>/dev/null || echo read-only',
+      'cat /proc/sys/fs/mqueue/queues_max',
+    ].join('\n');
+    const { stdout } = await run([], sh(script));
+    const [made, refused, most] = stdout.trim().split('\n');
+    expect(Number(made)).toBeGreaterThan(0);
+    expect(Number(made)).toBeLessThan(20);
+    expect([refused, most]).toEqual(['read-only', '256']);
+  });
+});
+
+describe('keyrings', () => {
+  it.each([
+    ['add_key', [248, 217]],
+    ['request_key', [249, 218]],
+    ['keyctl', [250, 219]],
+  ] as const)('%s is shut', async (name, [x64, arm64]) => {
+    const program = makeCallingProgram(process.arch === 'arm64' ? arm64 : x64);
+    const { status } = await run(makeProgram(name, program), [`/task/${name}`]);
+    expect(status).toBe(EPERM);
+  });
+});
+
+describe('cpu shares', () => {
+  it('are the weight of the task', async () => {
+    const weight = { controller: 'cpu', v1: 'cpu.shares', v2: 'cpu.weight' };
+    for (const [name, options] of [
+      ['plain', []],
+      ['light', ['--cpu-shares', '256']],
+    ] as const) {
+      const task = start(['--name', name, ...options], sh('echo ready; exec sleep 600'));
+      await task.printed('ready');
+      const expected = {
+        plain: cgroups.version === 2 ? '100' : '1024',
+        light: cgroups.version === 2 ? '25' : '256',
+      };
+      expect(readCgroupFile(name, weight)).toBe(expected[name]);
+      task.child.kill('SIGTERM');
+      expect((await task.ended).record).toMatchObject(CLEAN);
+    }
+  });
+});
+
+describe('disks', () => {
+  /** A disk of our own with a file on it: nobody else's reads and writes are slowed down. */
+  function withDisk<T>(use: (disk: string) => Promise<T>): Promise<T> {
+    const image = join(folder, 'disk.img');
+    const fd = openSync(image, 'w');
+    writeSync(fd, Buffer.alloc(1), 0, 1, 16 * MIB - 1);
+    closeSync(fd);
+    const loop = execFileSync('losetup', ['--find', '--show', image], { encoding: 'utf8' }).trim();
+    return use(loop).finally(() => {
+      execFileSync('losetup', ['--detach', loop]);
+      rmSync(image);
+    });
+  }
+
+  const throttle = {
+    controller: 'blkio',
+    v1: 'blkio.throttle.read_bps_device',
+    v2: 'io.max',
+  };
+  const numbersOf = (loop: string) =>
+    execFileSync('lsblk', ['--noheadings', '--output', 'MAJ:MIN', loop], {
+      encoding: 'utf8',
+    }).trim();
+
+  it('are limited in what is read, the least of the policy’s and the task’s limits', async () => {
+    await withDisk(async (loop) => {
+      setPolicy({ maxima: { deviceReadBps: [`${loop}:4m`] } });
+      const numbers = numbersOf(loop);
+      for (const [name, options, bytes] of [
+        ['policy', [], 4 * MIB],
+        ['own', ['--device-read-bps', `${loop}:1m`], MIB],
+      ] as const) {
+        const task = start(['--name', name, ...options], sh('echo ready; exec sleep 600'));
+        await task.printed('ready');
+        const [device, limit] = readCgroupFile(name, throttle).split('\n')[0]?.split(' ') ?? [];
+        expect({ device, limit: limit?.replace('rbps=', '') }).toEqual({
+          device: numbers,
+          limit: String(bytes),
+        });
+        task.child.kill('SIGTERM');
+        expect((await task.ended).record).toMatchObject(CLEAN);
+      }
+      const more = await run(['--device-read-bps', `${loop}:5m`], ['true']);
+      expect(more).toMatchObject({ status: 125, record: undefined });
+      expect(more.stderr).toContain('ERR_STACKSHIM_SPEC_DENIED');
+      setPolicy(null);
+    });
+  });
+
+  it.each([
+    ['/dev/null', 'ERR_STACKSHIM_SPEC_INVALID'],
+    ['/dev/no-such-disk', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+  ])('are not limited by way of %s', async (path, code) => {
+    const { status, stderr } = await run(['--device-write-iops', `${path}:5`], ['true']);
+    expect(status).toBe(125);
+    expect(stderr).toContain(code);
+  });
+});

@@ -1,0 +1,198 @@
+/**
+ * A tenant has no more tasks at once than the policy allows and no more than its cap, whoever starts them and whoever dies; its cgroup
+ * comes with the first task and goes with the last, however these meet. Requires: root, cgroups.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
+import { parseTaskId, parseTenantName } from '../../src/core/ids.ts';
+import { type Layout, tenantDir } from '../../src/core/layout.ts';
+import type { TenantTerms } from '../../src/spec/task-spec.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { bootId } from '../../src/sys/processes.ts';
+import {
+  cgroupParent,
+  findTenant,
+  taskCgroup,
+  tenantCgroup,
+} from '../../src/task/cgroup-parent.ts';
+import { joinTenant, removeIdleTenants } from '../../src/task/join-tenant.ts';
+import { claimNumber } from '../../src/task/numbered-locks.ts';
+
+const cgroups = openCgroupDriver();
+const acme = parseTenantName('acme');
+const exhausted = expect.objectContaining({
+  code: 'ERR_STACKSHIM_TENANT_EXHAUSTED',
+  kind: 'exhausted',
+});
+
+let folder: string;
+let layout: Layout;
+
+beforeEach(() => {
+  folder = mkdtempSync(`${tmpdir()}/stackshim-tenants-`);
+  layout = {
+    root: `${folder}/lib`,
+    run: `${folder}/run`,
+    policyFile: `${folder}/policy`,
+    slots: `${folder}/slots`,
+  };
+});
+
+afterEach(() => {
+  expect(cgroups.existing(tenantCgroup(layout, acme))).toEqual([]);
+  cgroups.remove(cgroupParent(layout));
+  expect(cgroups.existing(cgroupParent(layout))).toEqual([]);
+  rmSync(folder, { recursive: true });
+});
+
+const host = () => ({ system: linuxSystem, layout, cgroups });
+const join = (terms: Partial<TenantTerms> = {}, task = 'one') =>
+  joinTenant(host(), {
+    tenant: acme,
+    terms: { weight: 100, ...terms },
+    task: parseTaskId(task),
+  });
+const groupExists = () => cgroups.existing(tenantCgroup(layout, acme)).length > 0;
+
+/** A number that names a task of an owner that is dead. */
+function leaveNumber(number: number, task: string, boot = bootId()): void {
+  mkdirSync(tenantDir(layout, acme), { recursive: true });
+  mkdirSync(`${layout.run}/tasks/${task}`, { recursive: true });
+  writeFileSync(`${tenantDir(layout, acme)}/lock`, '');
+  writeFileSync(`${tenantDir(layout, acme)}/${number}`, `${boot}\n${task}\n${layout.run}\n`);
+}
+
+describe('the cgroup of a tenant', () => {
+  it('comes with the first task and goes with the last', async () => {
+    const [one, two] = [await join(), await join()];
+    expect(groupExists()).toBe(true);
+    one.leave();
+    one.leave();
+    expect(groupExists()).toBe(true);
+    two.leave();
+    expect(groupExists()).toBe(false);
+    expect(existsSync(tenantDir(layout, acme))).toBe(false);
+  });
+
+  it('is not taken from a task that comes while the last one goes', async () => {
+    for (let round = 0; round < 50; round += 1) {
+      const last = await join();
+      const coming = join();
+      last.leave();
+      const next = await coming;
+      expect(groupExists()).toBe(true);
+      next.leave();
+    }
+    expect(groupExists()).toBe(false);
+  });
+
+  it('stays while another process has a task of the tenant', async () => {
+    const ours = await join();
+    const lock = `${tenantDir(layout, acme)}/lock`;
+    const other = spawn('flock', ['--shared', lock, 'sh', '-c', 'echo ready; read -r _'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    await once(other.stdout, 'data');
+    ours.leave();
+    expect(groupExists()).toBe(true);
+    removeIdleTenants(host());
+    expect(groupExists()).toBe(true);
+    other.stdin.end();
+    await once(other, 'exit');
+    removeIdleTenants(host());
+    expect(groupExists()).toBe(false);
+    expect(existsSync(tenantDir(layout, acme))).toBe(false);
+  });
+
+  it('stays while a task of a dead owner is in it', async () => {
+    const task = parseTaskId('left');
+    const seat = await join();
+    const inside = taskCgroup(layout, task, acme);
+    await cgroups.shareGroup(inside, { weight: 100, cpus: null, memoryBytes: null });
+    seat.leave();
+    expect(groupExists()).toBe(true);
+    expect(findTenant(cgroups, layout, task)).toBe(acme);
+    expect(findTenant(cgroups, layout, parseTaskId('other'))).toBeUndefined();
+    expect(cgroups.remove(inside)).toEqual([]);
+    removeIdleTenants(host());
+    expect(groupExists()).toBe(false);
+  });
+
+  it('is of the tenant alone: no task’s id leads there', () => {
+    expect(() => parseTaskId('_acme')).toThrow();
+    expect(() => parseTenantName('_acme')).toThrow();
+    expect(() => parseTenantName('a/b')).toThrow();
+    expect(() => parseTenantName('..')).toThrow();
+  });
+});
+
+describe('the maximum of tasks', () => {
+  it('is held, and a task that ends makes room', async () => {
+    const seats = await Promise.all([join({ maxTasks: 2 }), join({ maxTasks: 2 })]);
+    await expect(join({ maxTasks: 2 })).rejects.toEqual(exhausted);
+    expect(groupExists()).toBe(true);
+    seats[0]?.leave();
+    const again = await join({ maxTasks: 2 });
+    for (const seat of [...seats, again]) seat.leave();
+  });
+
+  it('of 0 refuses every task, and leaves nothing', async () => {
+    await expect(join({ maxTasks: 0 })).rejects.toEqual(exhausted);
+    expect(existsSync(tenantDir(layout, acme))).toBe(false);
+  });
+
+  it('counts a task whose owner died until it is removed', async () => {
+    leaveNumber(0, 'left');
+    await expect(join({ maxTasks: 1 })).rejects.toEqual(exhausted);
+    removeIdleTenants(host());
+    await expect(join({ maxTasks: 1 })).rejects.toEqual(exhausted);
+    rmSync(`${layout.run}/tasks/left`, { recursive: true });
+    const seat = await join({ maxTasks: 1 });
+    seat.leave();
+  });
+
+  it('counts nobody of an earlier boot', async () => {
+    leaveNumber(0, 'left', 'another-boot');
+    const seat = await join({ maxTasks: 1 });
+    seat.leave();
+    expect(existsSync(tenantDir(layout, acme))).toBe(false);
+  });
+});
+
+describe('numbers', () => {
+  const claim = (count: number) =>
+    claimNumber(linuxSystem, {
+      folder: `${folder}/numbers`,
+      count,
+      run: layout.run,
+      task: parseTaskId('one'),
+    });
+
+  it.each([1, 16, 17, 64, 65, 700])('all of %i can be held at once, each once', (count) => {
+    mkdirSync(`${folder}/numbers`);
+    const held = Array.from({ length: count }, () => claim(count));
+    const numbers = held.map((one) => one?.number).sort((a = 0, b = 0) => a - b);
+    expect(numbers).toEqual(Array.from({ length: count }, (_, number) => number));
+    expect(claim(count)).toBeUndefined();
+    held[count - 1]?.release();
+    expect(claim(count)?.number).toBe(held[count - 1]?.number);
+    for (const one of held) one?.release();
+    expect(readdirSync(`${folder}/numbers`)).toHaveLength(count);
+  });
+
+  it('are low while few are held', () => {
+    mkdirSync(`${folder}/numbers`);
+    const held = Array.from({ length: 16 }, () => claim(4096));
+    expect(held.map((one) => one?.number)).toEqual(Array.from({ length: 16 }, (_, i) => i));
+    const more = Array.from({ length: 20 }, () => claim(4096));
+    for (const one of more) expect(one?.number).toBeLessThan(256);
+    for (const one of [...held, ...more]) one?.release();
+    const lowest = claim(4096);
+    expect(lowest?.number).toBe(0);
+    lowest?.release();
+  });
+});
