@@ -2,12 +2,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { CgroupShare } from '../../src/cgroup/cgroup-driver.ts';
 import { cgroupV1 } from '../../src/cgroup/cgroup-v1.ts';
 import { cgroupV2 } from '../../src/cgroup/cgroup-v2.ts';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const MIB = 1024 * 1024;
 
 const hierarchies = hierarchiesOf(readMounts());
 const cgroup2 = readMounts().find(({ filesystem }) => filesystem === 'cgroup2')?.mountPoint;
@@ -109,11 +113,106 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     expect((usage.cpuUserMs ?? 0) + (usage.cpuSystemMs ?? 0)).toBeGreaterThan(0);
   });
 
-  test('an absent cgroup has no processes', () => {
+  test('what is told of processor time grows with what is used', async () => {
+    const before = driver.readCpuMs(path);
+    await startWithin(path, 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done');
+    if (child !== undefined) await once(child, 'exit');
+    expect(driver.readCpuMs(path)).toBeGreaterThan(before ?? 0);
+  });
+
+  test('kills every process, however fast they fork', async () => {
+    // Bounded, so that a test that fails does not take the machine along.
+    const storm =
+      'storm() { [ $1 -gt 400 ] || storm $(($1 + 1)) & [ $1 -gt 400 ] || storm $(($1 + 1)) & sleep 600; }; storm 394; wait';
+    await startWithin(path, storm);
+    await waitUntil(() => driver.listProcesses(path).length > 50);
+    await driver.killProcesses(path);
+    await expect.poll(() => driver.listProcesses(path), { timeout: 10_000 }).toEqual([]);
+    await endChild();
+    // Whatever was frozen must be able to go on.
+    const pid = await startWithin(path, 'sleep 600');
+    expect(driver.listProcesses(path)).toContain(pid);
+    for (const left of driver.listProcesses(path)) process.kill(left, 'SIGKILL');
+    await endChild();
+    await expect.poll(() => driver.listProcesses(path)).toEqual([]);
+  });
+
+  test('thaws and kills what somebody left frozen', async () => {
+    const freezer = freezerOf(roots);
+    await startWithin(path, 'trap "" TERM; sleep 600');
+    const { file, frozen } = freezer;
+    writeFileSync(`${freezer.root}${path}/${file}`, frozen);
+    await driver.killProcesses(path);
+    await expect.poll(() => driver.listProcesses(path), { timeout: 10_000 }).toEqual([]);
+    await endChild();
+    if (file === 'cgroup.freeze') writeFileSync(`${freezer.root}${path}/${file}`, '0');
+  });
+
+  test('an absent cgroup has no processes, nor any to be killed', async () => {
     expect(driver.remove(path)).toEqual([]);
     expect(driver.listProcesses(path)).toEqual([]);
+    await driver.killProcesses(path);
+    expect(driver.existing(path)).toEqual([]);
+  });
+
+  test('shares a group among the tasks below it, and again with other terms', async () => {
+    const group = `${parent}/_acme`;
+    const below = `${group}/task`;
+    for (const share of [
+      { weight: 250, cpus: 1.5, memoryBytes: 64 * MIB },
+      { weight: 100, cpus: 0.5, memoryBytes: 128 * MIB },
+      { weight: 1, cpus: null, memoryBytes: null },
+    ]) {
+      await driver.shareGroup(group, share);
+      expect(driver.children(parent)).toContain('_acme');
+      for (const { controller, file, text } of expectedShares(driver.version, share)) {
+        if (!driver.controllers.includes(controller)) continue;
+        const root = rootOf(driver.version, controller);
+        expect(readFileSync(`${root}${group}/${file}`, 'utf8').trim()).toBe(text);
+      }
+    }
+    for (const root of roots) mkdirSync(root + below, { recursive: true });
+    expect(driver.remove(group)).toEqual(roots.map((root) => root + group));
+    expect(driver.remove(below)).toEqual([]);
+    expect(driver.remove(group)).toEqual([]);
+    expect(driver.existing(group)).toEqual([]);
   });
 });
+
+/** How a group is frozen, in the hierarchy that can. */
+function freezerOf(roots: readonly string[]) {
+  const v1 = hierarchies.find(({ controllers }) => controllers.includes('freezer'))?.mountPoint;
+  return v1 !== undefined && roots.includes(v1)
+    ? { root: v1, file: 'freezer.state', frozen: 'FROZEN' }
+    : { root: roots[0] ?? '', file: 'cgroup.freeze', frozen: '1' };
+}
+
+const rootOf = (version: 1 | 2, controller: string) =>
+  version === 2
+    ? cgroup2
+    : hierarchies.find(({ controllers }) => controllers.includes(controller))?.mountPoint;
+
+/** What a share becomes in the kernel's files. */
+function expectedShares(version: 1 | 2, { weight, cpus, memoryBytes }: CgroupShare) {
+  const quota = cpus === null ? undefined : String(cpus * 100_000);
+  if (version === 2) {
+    return [
+      { controller: 'cpu', file: 'cpu.weight', text: String(weight) },
+      { controller: 'cpu', file: 'cpu.max', text: `${quota ?? 'max'} 100000` },
+      { controller: 'memory', file: 'memory.max', text: String(memoryBytes ?? 'max') },
+    ];
+  }
+  const unlimited = '9223372036854771712';
+  return [
+    { controller: 'cpu', file: 'cpu.shares', text: String(Math.round(weight * 10.24)) },
+    { controller: 'cpu', file: 'cpu.cfs_quota_us', text: quota ?? '-1' },
+    {
+      controller: 'memory',
+      file: 'memory.limit_in_bytes',
+      text: memoryBytes === null ? unlimited : String(memoryBytes),
+    },
+  ];
+}
 
 const v1 = candidates.find(({ name }) => name === 'v1');
 const memoryRoot = hierarchies.find(({ controllers }) => controllers.includes('memory'));
