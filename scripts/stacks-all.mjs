@@ -1,6 +1,7 @@
 /**
  * npm run stacks:all [-- [--root DIR] [--twice] NAME…]: builds every base and stack of overlay/, tests each, and ends with a table.
- * One that fails fails alone. While one is tested the next is built. Without --root the store is an empty one that goes away again.
+ * One that fails fails alone. Two are built at a time, bases first, while those that are built are tested one by one.
+ * Without --root the store is an empty one that goes away again.
  */
 import { mkdir } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
@@ -22,6 +23,9 @@ import { startTlsServer } from './steps/tls-server.mjs';
 /** @typedef {import('./steps/stacks-report.mjs').StackReport} StackReport */
 /** @typedef {import('./steps/stack-folders.mjs').StackFolder} StackFolder */
 /** @typedef {{executable: string, env: Record<string, string>, tls: import('./steps/tls-server.mjs').TlsServer}} Tools */
+
+/** More would wait for each other: src/images/take-builder-home.ts. */
+const BUILDS_AT_A_TIME = 2;
 
 await runScript(async () => {
   const { values, positionals } = parseArgs({
@@ -56,36 +60,63 @@ await runScript(async () => {
  * @returns {Promise<readonly StackReport[]>}
  */
 async function buildAndTest(stacks, tools, twice) {
-  /** @type {StackReport[]} */
-  const reports = [];
-  let testing = Promise.resolve();
-  for (const [index, stack] of stacks.entries()) {
-    if (isStopping()) break;
-    console.error(`==> ${index + 1} of ${stacks.length}: ${stack.name}`);
+  const all = stacks.map((stack, index) => {
     /** @type {StackReport} */
     const report = { name: stack.name };
-    reports.push(report);
-    await record(report, async () => {
-      if (needsStackFiles(stack.path)) await fetchStackFiles(stack.path);
-      report.built = await buildStack(stack, tools);
-    });
-    if (report.built === undefined) continue;
-    const { built } = report;
-    note(
-      `revision ${built.revision}, ${built.unchanged ? 'unchanged' : 'built'} in ${built.seconds.toFixed(1)} s`,
-    );
-    await testing;
-    testing = record(report, async () => {
-      await testOne(stack, report, tools);
-    });
-    if (!twice) continue;
-    await testing;
-    await record(report, async () => {
-      report.differences = await findDifferences(stack, built, tools);
-    });
+    return { stack, index, report };
+  });
+  let testing = Promise.resolve();
+  for (const bases of [true, false]) {
+    const waiting = all.filter(({ stack }) => (stack.base === undefined) === bases);
+    const work = async () => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        if (isStopping()) return;
+        const { stack, index, report } = next;
+        console.error(`==> ${index + 1} of ${stacks.length}: ${stack.name}`);
+        await buildOne(stack, report, tools);
+        if (report.built === undefined) continue;
+        const test = () => record(report, () => testOne(stack, report, tools));
+        testing = testing.then(test);
+        // Asked for at the end, later than it may come.
+        testing.catch(() => undefined);
+        if (twice) await buildAgain(stack, report, tools);
+      }
+    };
+    await Promise.all(Array.from({ length: BUILDS_AT_A_TIME }, work));
   }
   await testing;
-  return reports;
+  // The others were not begun before a signal came.
+  return all
+    .map(({ report }) => report)
+    .filter(({ built, failure }) => built !== undefined || failure !== undefined);
+}
+
+/**
+ * @param {StackFolder} stack
+ * @param {StackReport} report
+ * @param {Tools} tools
+ */
+async function buildOne(stack, report, tools) {
+  await record(report, async () => {
+    if (needsStackFiles(stack.path)) await fetchStackFiles(stack.path);
+    const built = await buildStack(stack, tools);
+    report.built = built;
+    const how = built.unchanged ? 'unchanged' : 'built';
+    note(`${stack.name}: revision ${built.revision}, ${how} in ${built.seconds.toFixed(1)} s`);
+  });
+}
+
+/**
+ * @param {StackFolder} stack
+ * @param {StackReport} report
+ * @param {Tools} tools
+ */
+async function buildAgain(stack, report, tools) {
+  const { built } = report;
+  if (built === undefined) return;
+  await record(report, async () => {
+    report.differences = await findDifferences(stack, built, tools);
+  });
 }
 
 /**

@@ -4,7 +4,8 @@ import { formatBytes } from './format-quantities.ts';
 import { shorten, toPrintable } from './format-table.ts';
 
 export interface BuildProgressView {
-  onProgress(progress: BuildProgress): void;
+  /** `label`: whose progress it is, where that of several comes. */
+  onProgress(progress: BuildProgress, label?: string): void;
   /** Takes the line that is written over away; a second call does nothing. */
   close(): void;
 }
@@ -27,10 +28,12 @@ export function openBuildProgress(stream: ProgressStream): BuildProgressView {
 
 function openLogView(stream: ProgressStream): BuildProgressView {
   return {
-    onProgress(progress) {
-      if (progress.kind === 'step') stream.write(`- ${progress.text}\n`);
-      else if (progress.kind === 'line') stream.write(`${INDENT}${toPrintable(progress.text)}\n`);
-      else if (isDone(progress)) stream.write(`${INDENT}${describeLayer(progress)}\n`);
+    onProgress(progress, label) {
+      const begin = toBegin(label);
+      if (progress.kind === 'step') stream.write(`- ${begin}${progress.text}\n`);
+      else if (progress.kind === 'line') {
+        stream.write(`${INDENT}${begin}${toPrintable(progress.text)}\n`);
+      } else if (isDone(progress)) stream.write(`${INDENT}${begin}${describeLayer(progress)}\n`);
     },
     close: () => undefined,
   };
@@ -49,19 +52,24 @@ function openTerminalView(stream: ProgressStream): BuildProgressView {
     open = true;
   };
   return {
-    onProgress(progress) {
-      if (progress.kind === 'line') return overwrite(progress.text);
+    onProgress(progress, label) {
+      const begin = toBegin(label);
+      if (progress.kind === 'line') return overwrite(`${begin}${progress.text}`);
       if (progress.kind === 'layer' && !isDone(progress)) {
-        return overwrite(`${toBar(progress)} ${describeLayer(progress)}`);
+        return overwrite(`${begin}${toBar(progress)} ${describeLayer(progress)}`);
       }
       close();
       stream.write(
-        progress.kind === 'step' ? `- ${progress.text}\n` : `${INDENT}${describeLayer(progress)}\n`,
+        progress.kind === 'step'
+          ? `- ${begin}${progress.text}\n`
+          : `${INDENT}${begin}${describeLayer(progress)}\n`,
       );
     },
     close,
   };
 }
+
+const toBegin = (label: string | undefined) => (label === undefined ? '' : `${label}: `);
 
 type LayerProgress = Extract<BuildProgress, { kind: 'layer' }>;
 

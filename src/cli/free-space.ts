@@ -42,14 +42,14 @@ function parseKept(text: string | undefined): number | undefined {
   );
 }
 
-function format({ dryRun, revisions, images, layers, files, freedBytes, builder }: Collection) {
+function format({ dryRun, revisions, images, layers, files, bases, freedBytes }: Collection) {
   const gone = [
     ...revisions.map(({ stack, revision }) => `revision ${stack}@rev:${revision}\n`),
     ...images.map((digest) => `image ${digest}\n`),
     ...layers.map(({ id, sizeBytes }) => `layer ${id} ${formatBytes(sizeBytes)}\n`),
+    ...bases.map((path) => `base ${path}\n`),
     ...files.map((path) => `file ${path}\n`),
   ];
-  const busy = builder === 'busy' ? '; a build is going on: its storage stays as it is' : '';
   const verb = dryRun ? 'would free' : 'freed';
-  return `${gone.join('')}${verb} ${formatBytes(freedBytes)}${busy}\n`;
+  return `${gone.join('')}${verb} ${formatBytes(freedBytes)}\n`;
 }

@@ -38,7 +38,7 @@ export async function updateNamed(
       system: linuxSystem,
       runSmoke: runSmokeTask,
       signal: stops.signals.signal,
-      onProgress: view.onProgress,
+      onProgress: (stack, progress) => view.onProgress(progress, stack),
       onStack(stack, number, count) {
         view.close();
         process.stderr.write(`[${number}/${count}] ${stack}\n`);

@@ -1,4 +1,4 @@
-/** `base.json`: that a folder makes a base, and which Debian release it is made of. docs/stacks.md describes its fields. */
+/** `base.json`: which Debian release a base is made of. docs/stacks.md describes its fields. */
 import * as z from 'zod/mini';
 import { messageOf, StackshimError } from '../core/errors.ts';
 
@@ -20,11 +20,10 @@ const debianSchema = z.strictObject({
 
 const baseSchema = z.strictObject({
   version: z.literal(1),
-  /** Given: `rootfs.tar` is made of it and lies beside the Dockerfile. Absent: the Dockerfile needs none. */
-  debian: z.optional(debianSchema),
+  /** `rootfs.tar` is made of it, and lies beside the Dockerfile. */
+  debian: debianSchema,
 });
 
-/** What makes an image a base: the builder keeps it under `localhost/<name>`, for stacks to stand on. */
 export type BaseDefinition = z.infer<typeof baseSchema>;
 export type DebianDefinition = z.infer<typeof debianSchema>;
 

@@ -3,20 +3,22 @@ import { readFile, rename } from 'node:fs/promises';
 import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
+import { pinInStore } from '../layers/store-lease.ts';
 import { type Image, type PinnedImage, STACK_LABELS } from '../stacks/image.ts';
+import { readImage } from '../stacks/image-files.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import { type HostFacts, readHostFacts } from '../sys/host-facts.ts';
+import { type BaseCopy, ensureBaseCopy } from './base-copy.ts';
 import { copyBuildContext, OLDEST_EPOCH } from './build-context.ts';
 import { buildRootfs } from './build-rootfs.ts';
 import { type Builder, runBuildah } from './builder.ts';
+import { writeImageStores } from './builder-home.ts';
 import { BUILT_TAG, exportBuiltImage } from './export-built-image.ts';
 import { importOciLayout } from './import-oci-layout.ts';
 import type { StackDirectory } from './stack-directory.ts';
 
 export interface BuiltImage {
   readonly image: Image;
-  /** The builder's own id of it. */
-  readonly builderId: string;
   /** What it was built on. */
   readonly base: PinnedImage | undefined;
 }
@@ -25,45 +27,64 @@ export interface BuiltImage {
 const MOST_OPEN_FILES = 65_536;
 const MOST_PROCESSES = 65_536;
 
-/** The name under which the builder keeps a base: what stacks say after `FROM`. */
-export const toBuilderName = (base: StackName) => `localhost/${base}`;
-
-/** The current image of what a stack stands on. Throws ERR_STACKSHIM_STACK_NOT_FOUND with how to build it. */
-export function resolveBase(layout: Layout, source: StackDirectory): PinnedImage | undefined {
-  const { base } = source;
-  if (base === undefined) return undefined;
-  try {
-    return resolveStack(layout, { name: base });
-  } catch (error) {
-    if (!(error instanceof StackshimError) || error.code !== 'ERR_STACKSHIM_STACK_NOT_FOUND')
-      throw error;
-    throw toBaseMissing(source, base, error);
-  }
+/** The current image of each stack that the Dockerfile names. Throws ERR_STACKSHIM_STACK_NOT_FOUND with how to build one. */
+export function resolveStacks(layout: Layout, source: StackDirectory): readonly PinnedImage[] {
+  return source.stacks.all.map((name) => {
+    try {
+      return resolveStack(layout, { name });
+    } catch (error) {
+      const isMissing =
+        error instanceof StackshimError && error.code === 'ERR_STACKSHIM_STACK_NOT_FOUND';
+      throw isMissing ? toBaseMissing(source, name, error) : error;
+    }
+  });
 }
 
-/** Builds and imports. The image also stays in the builder's storage, untagged. */
+/** Builds and imports. The caller holds a lease. */
 export async function buildImage(
   layout: Layout,
   builder: Builder,
   source: StackDirectory,
 ): Promise<BuiltImage> {
-  const pinned = resolveBase(layout, source);
-  const base = pinned?.image;
-  if (source.base !== undefined) await requireBuilderImage(builder, source, source.base);
+  const stacks = resolveStacks(layout, source);
+  const copies = await copyBases(layout, builder, stacks);
+  const pinned = stacks.find(({ stack }) => stack === source.stacks.base);
+  const base = copies.find((_, index) => stacks[index] === pinned)?.image;
+  const home = await writeImageStores(
+    builder.home,
+    copies.map(({ store }) => store),
+  );
   // A second earlier: the kernel's file times lag behind the clock a little.
   const startedAt = Math.floor(Date.now() / 1000) - 1;
-  const { builderId, epoch } = await runBuild(builder, source, base);
+  const { builderId, epoch } = await runBuild({ ...builder, home }, source, base);
   builder.report({ kind: 'step', step: 'export', text: `export ${source.name}` });
-  const directory = await exportBuiltImage(builder, { image: builderId, base, startedAt, epoch });
+  const exporting = { image: builderId, base, startedAt, epoch };
+  const directory = await exportBuiltImage({ ...builder, home }, exporting);
   builder.report({ kind: 'step', step: 'import', text: `import ${source.name}` });
   const image = await importOciLayout(layout, {
+    system: builder.system,
     directory,
     tag: BUILT_TAG,
     onProgress: builder.report,
     ...(base === undefined ? {} : { base }),
     ...(builder.signal === undefined ? {} : { signal: builder.signal }),
   });
-  return { image, builderId, base: pinned };
+  return { image, base: pinned };
+}
+
+async function copyBases(
+  layout: Layout,
+  builder: Builder,
+  stacks: readonly PinnedImage[],
+): Promise<readonly BaseCopy[]> {
+  const copies: BaseCopy[] = [];
+  for (const { image, ...rest } of stacks) {
+    // The pin comes before the look.
+    for (const name of [image.digest, ...image.layers]) await pinInStore(layout, name);
+    const stored = readImage(layout, image.digest);
+    copies.push(await ensureBaseCopy(layout, builder, { ...rest, image: stored }));
+  }
+  return copies;
 }
 
 async function runBuild(
@@ -104,31 +125,10 @@ function toUlimit(name: string, resource: keyof HostFacts['hardLimits'], most: n
   return `${name}=${value}:${value}`;
 }
 
-async function requireBuilderImage(
-  builder: Builder,
-  source: StackDirectory,
-  base: StackName,
-): Promise<void> {
-  try {
-    await runBuildah(builder, 'clean', [
-      'inspect',
-      '--type',
-      'image',
-      '--format',
-      '{{.FromImageID}}',
-      toBuilderName(base),
-    ]);
-  } catch (error) {
-    if (!(error instanceof StackshimError) || error.code !== 'ERR_STACKSHIM_BUILD_FAILED')
-      throw error;
-    throw toBaseMissing(source, base, error);
-  }
-}
-
 function toBaseMissing(source: StackDirectory, base: StackName, cause: unknown): StackshimError {
   return new StackshimError(
     'ERR_STACKSHIM_STACK_NOT_FOUND',
-    `build ${source.name}: its base ${base} has not been built here`,
+    `build ${source.name}: there is no stack ${base} to build on`,
     {
       hint: `build it first: stackshim stack build overlay/base/${base}`,
       details: { stack: source.name, base },

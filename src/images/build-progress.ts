@@ -1,8 +1,8 @@
 /** What builds and imports tell while they work, and the one way they tell it. */
 
 export type BuildStep =
-  | 'clean'
   | 'rootfs'
+  | 'base'
   | 'build'
   | 'fetch'
   | 'export'

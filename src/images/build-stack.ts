@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
-import { readSoundRecord } from '../layers/layer-record.ts';
 import { withHeldStore } from '../layers/store-lease.ts';
+import { readVerifiedRecord } from '../layers/verify-layer.ts';
 import { flipStacks } from '../stacks/flip-stacks.ts';
 import type { Image, PinnedImage } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
@@ -17,13 +17,14 @@ import {
 import type { System } from '../sys/system.ts';
 import type { TaskResult } from '../task/result.ts';
 import { abortable } from './build-aborted.ts';
-import { buildImage, resolveBase, toBuilderName } from './build-image.ts';
-import { type BuildStep, type ProgressListener, toReporter } from './build-progress.ts';
-import { type Builder, runBuildah } from './builder.ts';
-import { prepareBuilderHome, removeBuilderWork } from './builder-home.ts';
-import { takeBuilderLock } from './builder-lock.ts';
+import { buildImage, resolveStacks } from './build-image.ts';
+import { type ProgressListener, toReporter } from './build-progress.ts';
+import type { Builder } from './builder.ts';
+import { prepareBuilderHome } from './builder-home.ts';
 import { parseSmokeCommand, runSmoke, type SmokeRunner } from './smoke.ts';
+import { withBuildLock } from './stack-build-lock.ts';
 import { readStackDirectory, type StackDirectory } from './stack-directory.ts';
+import { type HeldHome, leaveBuilderHome, takeBuilderHome } from './take-builder-home.ts';
 
 export interface BuildStackOptions {
   readonly system: System;
@@ -37,7 +38,7 @@ export interface BuildStackOptions {
   readonly ifDifferent?: boolean;
   readonly onProgress?: ProgressListener;
   readonly signal?: AbortSignal;
-  /** How long to wait for another build to end. Default 10 minutes. */
+  /** How long to wait while as many builds run as may run at a time. Default 10 minutes. */
   readonly lockWaitMs?: number;
   /** Time of the new revision. Default: the machine's clock, when it is made. */
   readonly clock?: () => Date;
@@ -62,7 +63,8 @@ const DEFAULT_SMOKE_TIMEOUT_MS = 120_000;
 /**
  * Builds the folder and makes the result the current revision of the stack that is called like the folder.
  * Until the last step nothing that was there before changes; failing or killed, it leaves the stack as it was, and the
- * next build clears away what this one left. One build at a time for each root folder; others wait.
+ * next build clears away what this one left. Two builds of a root folder run at a time; others wait. A second build of
+ * the same stack does not: ERR_STACKSHIM_STACK_BUSY.
  *
  * Throws ERR_STACKSHIM_BUILD_FAILED (`details.output` has the builder's last lines), ERR_STACKSHIM_SMOKE_FAILED
  * (`details` has the command's output), ERR_STACKSHIM_STACK_NOT_FOUND (the base is not built), ERR_STACKSHIM_STACK_BUSY,
@@ -77,28 +79,35 @@ export async function buildStack(
   return await abortable(`build ${directory}`, options.signal, async () => {
     const source = await readStackDirectory(directory);
     const { system, signal, lockWaitMs } = options;
-    const lock = await takeBuilderLock(layout, system, {
-      ...(lockWaitMs === undefined ? {} : { waitMs: lockWaitMs }),
-      ...(signal === undefined ? {} : { signal }),
-    });
-    try {
-      const inputHash = hashInputs(layout, source);
-      const unchanged = options.ifChanged ? findUnchanged(layout, source, inputHash) : undefined;
-      if (unchanged !== undefined) return unchanged;
-      const report = toReporter(options.onProgress);
-      report({ kind: 'step', step: 'clean', text: 'clear what an earlier build left' });
-      const home = await prepareBuilderHome(layout, options.env ?? process.env);
-      const builder: Builder = { system, lock, home, report, signal };
+    const build = async (): Promise<BuildResult> => {
+      const home = await takeBuilderHome(layout, system, {
+        ...(lockWaitMs === undefined ? {} : { waitMs: lockWaitMs }),
+        ...(signal === undefined ? {} : { signal }),
+      });
       try {
-        const build = { source, inputHash, options };
-        return await withHeldStore(layout, system, () => buildLocked(layout, builder, build));
+        return await buildInHome(layout, home, { source, options });
       } finally {
-        await removeBuilderWork(home);
+        await leaveBuilderHome(home);
       }
-    } finally {
-      lock.release();
-    }
+    };
+    return await withBuildLock(layout, build, { system, stack: source.name });
   });
+}
+
+async function buildInHome(
+  layout: Layout,
+  held: HeldHome,
+  { source, options }: Omit<Build, 'inputHash'>,
+): Promise<BuildResult> {
+  const { system, signal } = options;
+  const inputHash = hashInputs(layout, source);
+  const unchanged = options.ifChanged ? await findUnchanged(layout, source, inputHash) : undefined;
+  if (unchanged !== undefined) return unchanged;
+  const report = toReporter(options.onProgress);
+  const home = await prepareBuilderHome(layout, held, options.env ?? process.env);
+  const builder: Builder = { system, lock: held.lock, home, report, signal };
+  const build = { source, inputHash, options };
+  return await withHeldStore(layout, system, () => buildHeld(layout, builder, build));
 }
 
 interface Build {
@@ -107,15 +116,11 @@ interface Build {
   readonly options: BuildStackOptions;
 }
 
-async function buildLocked(layout: Layout, builder: Builder, build: Build): Promise<BuildResult> {
+async function buildHeld(layout: Layout, builder: Builder, build: Build): Promise<BuildResult> {
   const { source, inputHash, options } = build;
-  await clearStorage(builder);
-  const { image, builderId, base } = await buildImage(layout, builder, source);
+  const { image, base } = await buildImage(layout, builder, source);
   const same = options.ifDifferent ? findSame(layout, source, image) : undefined;
-  if (same !== undefined) {
-    await pruneStorage(builder, 'clean');
-    return same;
-  }
+  if (same !== undefined) return same;
   const command = parseSmokeCommand(image);
   const now = options.clock ?? (() => new Date());
   const revision = await addRevision(layout, builder.system, {
@@ -126,11 +131,6 @@ async function buildLocked(layout: Layout, builder: Builder, build: Build): Prom
   });
   try {
     const smoke = await smokeRevision(builder, revision, { command, options });
-    if (source.definition !== undefined) {
-      await runBuildah(builder, 'flip', ['tag', builderId, toBuilderName(source.name)]);
-    }
-    // Not by its id: that of a stack which adds nothing to its base is the base's.
-    await pruneStorage(builder, 'flip');
     builder.report({
       kind: 'step',
       step: 'flip',
@@ -162,34 +162,23 @@ async function smokeRevision(
   });
 }
 
-/** Working containers and untagged images of builds that did not end well. */
-async function clearStorage(builder: Builder): Promise<void> {
-  await runBuildah(builder, 'clean', ['rm', '--all']);
-  await pruneStorage(builder, 'clean');
-}
-
-/** Removes the images that have no name: bases have one. */
-async function pruneStorage(builder: Builder, step: BuildStep): Promise<void> {
-  await runBuildah(builder, step, ['rmi', '--prune', '--force']);
-}
-
 function hashInputs(layout: Layout, source: StackDirectory): string {
-  const base = resolveBase(layout, source)?.image.digest ?? null;
+  const images = resolveStacks(layout, source).map(({ image }) => image.digest);
   return createHash('sha256')
-    .update(JSON.stringify([BUILDER_FORMAT, source.filesHash, base]))
+    .update(JSON.stringify([BUILDER_FORMAT, source.filesHash, images]))
     .digest('hex');
 }
 
-function findUnchanged(
+async function findUnchanged(
   layout: Layout,
   source: StackDirectory,
   inputHash: string,
-): BuildResult | undefined {
+): Promise<BuildResult | undefined> {
   const current = findCurrent(layout, source.name);
   if (current === undefined) return undefined;
   const { entry, image } = current;
   const same = entry.source.kind === 'build' && entry.source.inputHash === inputHash;
-  return same && isWhole(layout, image) ? toResult('unchanged', entry, null) : undefined;
+  return same && (await isWhole(layout, image)) ? toResult('unchanged', entry, null) : undefined;
 }
 
 function findCurrent(
@@ -220,8 +209,12 @@ function findSame(layout: Layout, source: StackDirectory, built: Image): BuildRe
 const toBaseReference = (base: PinnedImage | undefined) =>
   base === undefined ? {} : { base: { stack: base.stack, revision: base.revision } };
 
-const isWhole = (layout: Layout, image: Image) =>
-  image.layers.every((id) => readSoundRecord(layout, id) !== undefined);
+async function isWhole(layout: Layout, image: Image): Promise<boolean> {
+  for (const id of image.layers) {
+    if ((await readVerifiedRecord(layout, id)) === undefined) return false;
+  }
+  return true;
+}
 
 const toResult = (
   status: BuildResult['status'],

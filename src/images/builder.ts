@@ -1,4 +1,4 @@
-/** What a build is carried out with: the lock, the home, and where its output goes. */
+/** What a build is carried out with: the home's lock, the home, and where its output goes. */
 import type { FileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
 import type { BuildStep, ProgressListener } from './build-progress.ts';

@@ -20,9 +20,11 @@ import type { Revision } from '../stacks/revisions.ts';
 import { withStacksLock } from '../stacks/stacks-lock.ts';
 import { type StoreSurvey, surveyStore } from '../stacks/survey-store.ts';
 import { measureTree } from '../sys/measure-tree.ts';
+import { removeTree } from '../sys/remove-tree.ts';
 import type { Installation } from '../task/installation.ts';
 import { readTaskImages } from '../task/task-images.ts';
-import { type BuilderCollection, collectBuilder } from './collect-builder.ts';
+import { findUnneededCopies, setCopiesAside } from './collect-base-copies.ts';
+import { clearDeadHomes, findDeadHomes } from './take-builder-home.ts';
 
 export interface CollectOptions {
   /** How many of a stack's newest revisions stay, besides the current one. Default: all. */
@@ -38,8 +40,9 @@ export interface Collection {
   readonly layers: readonly StoredLayer[];
   /** What processes died over: paths below the root folder. */
   readonly files: readonly string[];
-  readonly builder: BuilderCollection;
-  /** Bytes of the layers and files. */
+  /** Folders of the builder's copies of images that no stack has as its current one: paths below the root folder. */
+  readonly bases: readonly string[];
+  /** Bytes of the layers, files and bases. */
   readonly freedBytes: number;
   /** Why things stayed that may be garbage: damage that hides what is needed, a disk too full to write down what goes. */
   readonly obstacles: readonly ErrorJson[];
@@ -47,9 +50,10 @@ export interface Collection {
 
 /**
  * Marks what is needed and removes the rest: old revisions (with `keepRevisions`) and those that never became current,
- * images that no revision, task record or lease names, the layers that only those had, mounts of such layers, what dead
- * processes left half written, and what the builder keeps for bases that are gone. A second call finds nothing to do;
- * killed half way, the next call goes on. Tasks are never made to wait; imports and builds for as long as it unlinks.
+ * images that no revision, task record or lease names, the layers that only those
+ * had, mounts of such layers, what dead processes left half written, and the builder's copies of bases that are not current
+ * any more. A second call finds nothing to do; killed half way, the next call goes on. Tasks are never made to wait; imports
+ * and builds for as long as it unlinks.
  * Where damage hides what is needed, whatever it may need stays. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_SYSTEM.
  */
 export async function collectGarbage(
@@ -58,20 +62,34 @@ export async function collectGarbage(
 ): Promise<Collection> {
   const { layout, system } = installation;
   const { dryRun = false } = options;
-  const stale = findStaleFiles(layout);
-  const sizes = await Promise.all(stale.map(measureTree));
-  if (!dryRun) await clearStaleTmp(layout);
-  const swept = await whileNothingIsPinned(layout, system, (pinned) =>
+  const stale = [...findStaleFiles(layout), ...findDeadHomes(layout, system)];
+  const staleBytes = await measureAll(stale);
+  if (!dryRun) {
+    await clearStaleTmp(layout);
+    await clearDeadHomes(layout, system);
+  }
+  const { aside, ...swept } = await whileNothingIsPinned(layout, system, (pinned) =>
     sweep(installation, pinned, options),
   );
-  if (!dryRun) clearStaleVersions(runtimeVersionsDir(layout));
-  const builder = await collectBuilder(layout, system, { dryRun });
-  const freed = [...swept.layers.map(({ sizeBytes }) => sizeBytes), ...sizes];
-  const freedBytes = freed.reduce((sum, bytes) => sum + bytes, 0);
-  return { dryRun, ...swept, files: stale, builder, freedBytes };
+  const asideBytes = await measureAll(aside);
+  if (!dryRun) {
+    for (const folder of aside) await removeTree(folder);
+    clearStaleVersions(runtimeVersionsDir(layout));
+  }
+  const layerBytes = swept.layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return { dryRun, ...swept, files: stale, freedBytes: layerBytes + staleBytes + asideBytes };
 }
 
-type Swept = Pick<Collection, 'revisions' | 'images' | 'layers' | 'obstacles'>;
+async function measureAll(paths: readonly string[]): Promise<number> {
+  const sizes = await Promise.all(paths.map(measureTree));
+  return sizes.reduce((sum, bytes) => sum + bytes, 0);
+}
+
+interface Swept
+  extends Pick<Collection, 'revisions' | 'images' | 'layers' | 'bases' | 'obstacles'> {
+  /** Where the bases lie now. */
+  readonly aside: readonly string[];
+}
 
 /** Nothing can be pinned meanwhile; tasks may begin at any moment. */
 async function sweep(
@@ -101,13 +119,15 @@ async function sweep(
   const revisions = gone.map(({ stack, revision }) => ({ stack, revision }));
   const told = [...obstacles, ...refusals].map((error) => error.toJSON());
   const result = { revisions, obstacles: told };
-  if (obstacles.length > 0) return { ...result, images: [], layers: [] };
+  if (obstacles.length > 0) return { ...result, images: [], layers: [], bases: [], aside: [] };
+  const bases = findUnneededCopies(layout, survey, pinned);
+  const aside = dryRun ? bases : await setCopiesAside(layout, bases);
   const unneeded = listStoredImages(layout).filter((image) => !isNeeded(image));
   const images = dryRun
     ? unneeded
     : await collectImages(layout, unneeded, () => isNamedByTask(layout));
   const layers = await sweepLayers(installation, toNeededLayers(survey, images, pinned), dryRun);
-  return { ...result, images, layers };
+  return { ...result, images, layers, bases, aside };
 }
 
 interface RemovedRevisions {

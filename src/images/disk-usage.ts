@@ -27,7 +27,7 @@ export interface DiskUsage {
   readonly stacks: readonly StackUsage[];
   readonly layers: { readonly count: number; readonly bytes: number };
   readonly images: { readonly count: number; readonly bytes: number };
-  /** The builder's storage: the bases, unpacked. */
+  /** What the builder keeps: the bases that stacks were built on, unpacked. */
   readonly builderBytes: number;
   /** Writable layers of tasks. */
   readonly scratchBytes: number;

@@ -2,16 +2,19 @@
 import type { LayerId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { importLayer } from '../layers/import-layer.ts';
-import { findLayerByDiffId, type LayerRecord, readSoundRecord } from '../layers/layer-record.ts';
+import { findLayerByDiffId, type LayerRecord } from '../layers/layer-record.ts';
 import { pinInStore } from '../layers/store-lease.ts';
+import { readVerifiedRecord } from '../layers/verify-layer.ts';
 import { type Image, STACK_LABELS } from '../stacks/image.ts';
 import { writeImage } from '../stacks/image-files.ts';
+import type { System } from '../sys/system.ts';
 import { abortable } from './build-aborted.ts';
 import { type ProgressListener, toReporter } from './build-progress.ts';
 import { openLayoutRoot, toInvalid } from './oci-blobs.ts';
 import { type OciImage, type OciLayer, readOciLayout } from './read-oci-layout.ts';
 
 export interface ImportImageOptions {
+  readonly system: System;
   /** An image that this one is known to stand on: its layers are taken as they are stored. */
   readonly base?: Image;
   readonly onProgress?: ProgressListener;
@@ -25,7 +28,7 @@ export interface ImportOciLayoutOptions extends ImportImageOptions {
 }
 
 /**
- * Stores the image and every layer it needs; a second import of the same image reads no layer again.
+ * Stores the image and every layer it needs. A layer that is stored is held against its digest, and made again where it is damaged.
  * Interrupted, it leaves whole layers that nothing refers to yet. No stack changes. Whoever goes on to make a revision of the
  * image holds a lease on the store (`holdStore`) from before this call; what is found and stored is pinned in it.
  *
@@ -94,18 +97,23 @@ async function importLayers(
     };
     const id = known.get(layer.diffId);
     const found = id ?? (await findLayerByDiffId(layout, layer.diffId, mtimeCeiling))?.id;
-    const stored = found === undefined ? undefined : await pinStored(layout, found);
+    const stored = found === undefined ? undefined : await pinStored(layout, found, options.signal);
     if (stored !== undefined) tell(layer.size, true);
-    const importing = { source, layer, mtimeCeiling, signal: options.signal, tell };
+    const { system, signal } = options;
+    const importing = { system, source, layer, mtimeCeiling, signal, tell };
     records.push(stored ?? (await importOne(layout, importing)));
   }
   return records;
 }
 
-/** The layer if it is still there once it is pinned. */
-async function pinStored(layout: Layout, id: LayerId): Promise<LayerRecord | undefined> {
+/** The layer if it is still there, and sound, once it is pinned. Reading it costs less than making it. */
+async function pinStored(
+  layout: Layout,
+  id: LayerId,
+  signal: AbortSignal | undefined,
+): Promise<LayerRecord | undefined> {
   await pinInStore(layout, id);
-  return readSoundRecord(layout, id);
+  return await readVerifiedRecord(layout, id, { signal });
 }
 
 function toKnownLayers(base: Image | undefined): ReadonlyMap<string, LayerId> {
@@ -117,6 +125,7 @@ function toKnownLayers(base: Image | undefined): ReadonlyMap<string, LayerId> {
 }
 
 interface LayerToImport {
+  readonly system: System;
   readonly source: OciImage;
   readonly layer: OciLayer;
   readonly mtimeCeiling: number | undefined;
@@ -126,7 +135,7 @@ interface LayerToImport {
 
 async function importOne(
   layout: Layout,
-  { source, layer, mtimeCeiling, signal, tell }: LayerToImport,
+  { system, source, layer, mtimeCeiling, signal, tell }: LayerToImport,
 ): Promise<LayerRecord> {
   const blob = await source.openLayer(layer);
   let readBytes = 0;
@@ -140,6 +149,7 @@ async function importOne(
   try {
     const imported = await importLayer(metered(), {
       layout,
+      system,
       compression: layer.compression,
       expectedDiffId: layer.diffId,
       expectedDigest: layer.digest,

@@ -19,22 +19,27 @@ export interface PlannedUpdate {
   readonly stack: StackName;
   /** Null: it was not built here. */
   readonly directory: string | null;
+  /** Those of one level do not stand on each other. */
+  readonly level: number;
 }
 
 /** Bases before what stands on them. Throws ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID. */
 export function planUpdate(layout: Layout, selection: UpdateSelection): PlannedUpdate[] {
   const { names, from } = selection;
   for (const name of names ?? []) resolveStack(layout, { name });
-  if (from !== undefined) return [{ stack: checkFrom(names), directory: from }];
+  if (from !== undefined) return [{ stack: checkFrom(names), directory: from, level: 1 }];
   const stacks = readSoundStacks(layout);
   const chosen = names === undefined ? undefined : new Set(names);
   if (chosen !== undefined && selection.dependents) addDependents(chosen, stacks);
   const known = new Map(stacks.map((stack) => [stack.revision.stack, stack]));
   const wanted = chosen ?? new Set(allNames(layout));
   return [...wanted]
-    .map((stack) => ({ stack, depth: toDepth(stack, known), entry: known.get(stack) }))
-    .sort((a, b) => a.depth - b.depth || (a.stack < b.stack ? -1 : 1))
-    .map(({ stack, entry }) => ({ stack, directory: toDirectory(entry) }));
+    .map((stack) => ({
+      stack,
+      directory: toDirectory(known.get(stack)),
+      level: toLevel(stack, known),
+    }))
+    .sort((a, b) => a.level - b.level || (a.stack < b.stack ? -1 : 1));
 }
 
 const allNames = (layout: Layout) =>
@@ -63,8 +68,8 @@ function addDependents(chosen: Set<StackName>, stacks: readonly CurrentStack[]):
   }
 }
 
-/** How many stacks lie below one. Records that name each other in a ring end the count. */
-function toDepth(name: StackName, known: ReadonlyMap<StackName, CurrentStack>): number {
+/** One more than there are stacks below it. Records that name each other in a ring end the count. */
+function toLevel(name: StackName, known: ReadonlyMap<StackName, CurrentStack>): number {
   const seen = new Set<StackName>();
   const all = [...known.values()];
   for (let at: StackName | undefined = name; at !== undefined && !seen.has(at); ) {

@@ -7,15 +7,16 @@ import { pipeline } from 'node:stream/promises';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import { isStackName, type StackName } from '../core/ids.ts';
 import { type BaseDefinition, parseBaseDefinition } from './base-definition.ts';
+import { type DockerfileStacks, parseDockerfile } from './parse-dockerfile.ts';
 
 export interface StackDirectory {
   /** Absolute, links resolved. */
   readonly path: string;
   /** The folder's own name. */
   readonly name: StackName;
-  /** What `FROM localhost/NAME` names; undefined where the image stands on nothing stored here. */
-  readonly base: StackName | undefined;
-  /** Present when the folder makes a base: it has a `base.json`. */
+  /** The stacks that its Dockerfile names. */
+  readonly stacks: DockerfileStacks;
+  /** Of its `base.json`: what its `rootfs.tar` is made of. */
   readonly definition: BaseDefinition | undefined;
   /** The folder `shared` beside it, offered to the Dockerfile as `COPY --from=shared`; undefined when there is none. */
   readonly shared: string | undefined;
@@ -55,19 +56,11 @@ export async function readStackDirectory(directory: string): Promise<StackDirect
   return {
     path,
     name,
-    base: parseBase(dockerfile),
+    stacks: parseDockerfile(dockerfile),
     definition: definition === undefined ? undefined : parseBaseDefinition(definition, path),
     shared,
     filesHash: await hashFolders(shared === undefined ? [path] : [path, shared]),
   };
-}
-
-/** The stack that the last `FROM` of a Dockerfile stands on, when it is one of this machine's: `localhost/NAME`. */
-export function parseBase(dockerfile: string): StackName | undefined {
-  const froms = [...dockerfile.matchAll(/^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S+)/gim)];
-  const image = froms.at(-1)?.[1] ?? '';
-  const name = /^localhost\/([^:@/]+)(?::latest)?$/.exec(image)?.[1];
-  return name !== undefined && isStackName(name) ? name : undefined;
 }
 
 async function resolveDirectory(directory: string): Promise<string> {

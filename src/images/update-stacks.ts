@@ -1,4 +1,4 @@
-/** Builds stacks again from the folders they were built from, one after another; what fails stops nothing else. */
+/** Builds stacks again from the folders they were built from, two at a time, bases first; what fails stops nothing else. */
 import { type ErrorJson, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -6,18 +6,21 @@ import { findBehind, readSoundStacks } from '../stacks/current-stacks.ts';
 import { readCurrentGeneration, revisionIn } from '../stacks/generations.ts';
 import { removeOldRevisions } from '../stacks/remove-revisions.ts';
 import { toAborted } from './build-aborted.ts';
+import type { BuildProgress } from './build-progress.ts';
 import { type BuildStackOptions, buildStack } from './build-stack.ts';
 import { type PlannedUpdate, planUpdate, type UpdateSelection } from './plan-update.ts';
 import { readStackDirectory } from './stack-directory.ts';
-import { withUpdateLock } from './update-lock.ts';
+import { BUILDS_AT_A_TIME } from './take-builder-home.ts';
 
 export interface UpdateStacksOptions
-  extends Omit<BuildStackOptions, 'ifChanged' | 'ifDifferent'>,
+  extends Omit<BuildStackOptions, 'ifChanged' | 'ifDifferent' | 'onProgress'>,
     UpdateSelection {
   /** After an update that did not fail, how many of the stack's newest revisions stay. Default: all. */
   readonly keep?: number;
   /** Called before each stack. */
   readonly onStack?: (stack: StackName, number: number, count: number) => void;
+  /** What goes on with a stack; that of another may come in between. */
+  readonly onProgress?: (stack: StackName, progress: BuildProgress) => void;
 }
 
 /**
@@ -38,7 +41,7 @@ export interface StackUpdate {
 }
 
 export interface UpdateReport {
-  /** In the order in which they were built. */
+  /** In the order in which they were begun. */
   readonly updates: readonly StackUpdate[];
   /** Stacks that do not stand on the current revision of their base, of all there are. */
   readonly behind: readonly { readonly stack: StackName; readonly base: StackName }[];
@@ -54,9 +57,16 @@ export async function updateStacks(
 ): Promise<UpdateReport> {
   const planned = planUpdate(layout, options);
   const updates: StackUpdate[] = [];
-  for (const [index, plan] of planned.entries()) {
-    options.onStack?.(plan.stack, index + 1, planned.length);
-    updates.push(await updateOne(layout, plan, options));
+  const waiting = planned.map((plan, index) => ({ plan, index }));
+  for (const level of new Set(planned.map((plan) => plan.level))) {
+    const work = async (): Promise<void> => {
+      while (waiting[0]?.plan.level === level) {
+        const [{ plan, index }] = waiting.splice(0, 1) as [(typeof waiting)[number]];
+        options.onStack?.(plan.stack, index + 1, planned.length);
+        updates[index] = await updateOne(layout, plan, options);
+      }
+    };
+    await Promise.all(Array.from({ length: BUILDS_AT_A_TIME }, work));
   }
   const stacks = readSoundStacks(layout);
   const behind = stacks.flatMap((stack) => {
@@ -86,10 +96,7 @@ async function updateOne(
   });
   if (plan.directory === null && options.names === undefined) return update('skipped');
   try {
-    const status = await withUpdateLock(layout, () => rebuild(layout, plan, options), {
-      system: options.system,
-      stack,
-    });
+    const status = await rebuild(layout, plan, options);
     const { keep, system } = options;
     const removedRevisions =
       keep === undefined ? [] : await removeOldRevisions(layout, system, { stack, keep });
@@ -127,7 +134,12 @@ async function rebuild(
       },
     );
   }
-  const { status } = await buildStack(layout, directory, { ...options, ifDifferent: true });
+  const { onProgress, ...rest } = options;
+  const { status } = await buildStack(layout, directory, {
+    ...rest,
+    ifDifferent: true,
+    ...(onProgress === undefined ? {} : { onProgress: (progress) => onProgress(stack, progress) }),
+  });
   return status === 'built' ? 'updated' : 'unchanged';
 }
 

@@ -8,6 +8,7 @@ import { StackshimError } from '../core/errors.ts';
 import { isLayerId, type LayerId } from '../core/ids.ts';
 import { type Layout, layerFile, layersDir, tmpDir } from '../core/layout.ts';
 import { ensureDirectory, syncDirectory } from '../sys/files.ts';
+import type { System } from '../sys/system.ts';
 import type { CleanedArchive } from './archive-cleaner.ts';
 import { type ArchiveLimits, LAYER_LIMITS } from './archive-limits.ts';
 import { LAYER_POLICY } from './archive-policy.ts';
@@ -15,13 +16,16 @@ import { buildErofs } from './build-erofs.ts';
 import { cleanTar } from './clean-tar.ts';
 import { findProgram } from './find-program.ts';
 import { guardDisk } from './guard-disk.ts';
-import { type LayerRecord, readSoundRecord, writeLayerRecord } from './layer-record.ts';
+import { type LayerRecord, writeLayerRecord } from './layer-record.ts';
+import { remountLayer } from './mount-layer.ts';
 import type { ArchiveDigests, Compression } from './read-archive.ts';
 import { temporaryPath } from './stale-files.ts';
 import { pinInStore } from './store-lease.ts';
+import { readVerifiedRecord } from './verify-layer.ts';
 
 export interface ImportLayerOptions {
   readonly layout: Layout;
+  readonly system: System;
   readonly compression: Compression;
   /** `sha256:<hex>` of the tar. */
   readonly expectedDiffId?: string | undefined;
@@ -41,13 +45,14 @@ export interface LayerImport {
   readonly record: LayerRecord;
   /** `sha256:<hex>` of the blob as it came. */
   readonly digest: string;
-  /** The layer was stored already; its file stayed as it was. */
+  /** The layer was stored already, and its file is sound: it stayed as it was. */
   readonly existed: boolean;
 }
 
 /**
  * Stores the layer; when the promise resolves it survives a power cut. The same tar gives the same layer.
- * The layer's file comes before its record: one without a record is rubbish that the next import of it replaces.
+ * The layer's file comes before its record: one without a record is rubbish that the next import of it replaces. So is one whose content
+ * is not what its name says.
  * What it stores or finds is pinned in the leases of this process (`holdStore`).
  * On failure nothing is left. A {@link Readable} is destroyed in any case.
  * Throws ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL,
@@ -57,7 +62,7 @@ export async function importLayer(
   input: AsyncIterable<Uint8Array>,
   options: ImportLayerOptions,
 ): Promise<LayerImport> {
-  const { layout } = options;
+  const { layout, system, signal } = options;
   const built = temporaryPath(layout, '.erofs');
   try {
     return await guardDisk('import a layer', async () => {
@@ -66,7 +71,7 @@ export async function importLayer(
       const report = await buildLayer(input, built, options);
       const { id, sizeBytes } = await sealFile(built);
       await pinInStore(layout, id);
-      const existing = readSoundRecord(layout, id);
+      const existing = await readVerifiedRecord(layout, id, { signal });
       if (existing !== undefined) {
         // Whether the root is opaque stands in no file of the layer: another tar of the same files may say otherwise.
         const record = { ...existing, opaqueRoot: report.opaqueRoot };
@@ -76,6 +81,7 @@ export async function importLayer(
       await rename(built, layerFile(layout, id));
       await syncDirectory(layersDir(layout));
       await writeLayerRecord(layout, record);
+      remountLayer(system, layout, id);
       return { record, digest: report.digest, existed: false };
     });
   } finally {

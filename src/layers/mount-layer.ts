@@ -25,6 +25,21 @@ export function mountLayer(system: System, layout: Layout, id: LayerId): string 
   return target;
 }
 
+/**
+ * Has tasks that begin from now on see the stored file, where it took the place of a damaged one that is mounted. Blocks.
+ * The new mount lies on top of the old one, so that nobody ever finds the folder empty; running tasks keep what they cloned.
+ */
+export function remountLayer(system: System, layout: Layout, id: LayerId): void {
+  const target = mountedLayerDir(layout, id);
+  if (!isMounted(target)) return;
+  const lock = takeFileLock(system, `${target}.lock`, { wait: true });
+  try {
+    attachLayer(system, layerFile(layout, id), target);
+  } finally {
+    lock?.release();
+  }
+}
+
 function isMounted(target: string): boolean {
   try {
     return statfsSync(target).type === EROFS_MAGIC;

@@ -5,7 +5,12 @@ import { open } from 'node:fs/promises';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import type { LayerId } from '../core/ids.ts';
 import { type Layout, layerFile } from '../core/layout.ts';
-import { readLayerRecord, toCorruptLayer } from './layer-record.ts';
+import {
+  type LayerRecord,
+  readLayerRecord,
+  readSoundRecord,
+  toCorruptLayer,
+} from './layer-record.ts';
 
 const CHUNK_BYTES = 1 << 20;
 
@@ -42,6 +47,21 @@ export async function findLayerDamage(
       error,
     );
   }
+}
+
+/**
+ * The layer's record when its file is what its name says, read from end to end: for who would store it anew otherwise. Undefined where
+ * it is missing or damaged. Throws what an aborted `signal` gives as its reason.
+ */
+export async function readVerifiedRecord(
+  layout: Layout,
+  id: LayerId,
+  options: VerifyLayerOptions = {},
+): Promise<LayerRecord | undefined> {
+  // Most that are missing need no reading.
+  if (readSoundRecord(layout, id) === undefined) return undefined;
+  const damage = await findLayerDamage(layout, id, options);
+  return damage === undefined ? readSoundRecord(layout, id) : undefined;
 }
 
 async function hashFile(

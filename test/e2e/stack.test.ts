@@ -39,7 +39,6 @@ describe('stack build', () => {
     expect(stdout).toMatch(/^sound@rev:1 sha256:[0-9a-f]{64} built\n$/);
     const steps = stderr.split('\n').filter((line) => line.startsWith('- '));
     expect(steps).toEqual([
-      '- clear what an earlier build left',
       '- build sound',
       '- export sound',
       '- import sound',

@@ -9,8 +9,10 @@ import { listHeldLayers, loadStacks } from '../../src/images/exchange/load-stack
 import { type SaveStacksOptions, saveStacks } from '../../src/images/exchange/save-stacks.ts';
 import { readCurrentTarget } from '../../src/stacks/generations.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
+import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { runTask } from '../../src/task/run-task.ts';
+import { damageLayer } from '../support/damage-layer.ts';
 import { disposeInstallation } from '../support/dispose-installation.ts';
 import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
 import { linkPatchedRunc } from '../support/patched-runc.ts';
@@ -245,4 +247,22 @@ describe('a file that is not what it must be', () => {
     await expect(load(change(file))).rejects.toMatchObject({ code: 'ERR_STACKSHIM_SAVE_INVALID' });
     expect(state()).toMatchObject({ current: undefined, tmp: [] });
   });
+});
+
+it('a layer that was damaged here is taken from the file, and missed where the file has it not', async () => {
+  const { file } = await save(['busybox']);
+  await load(file);
+  const { image } = resolveStack(receiver, { name: toStack('busybox') });
+  const [layer] = image.layers;
+  if (layer === undefined) throw new Error('an image of one layer');
+  damageLayer(receiver, layer);
+  const partial = await save(['busybox'], { have: new Set(image.layers) });
+  await expect(load(partial.file)).rejects.toMatchObject({
+    code: 'ERR_STACKSHIM_SAVE_INVALID',
+    details: { missing: [layer] },
+  });
+  expect(await load(file)).toMatchObject({ stacks: [{ status: 'unchanged' }], layers: [layer] });
+  expect((await verifyStore(receiver)).damage).toEqual([]);
+  const result = await runTask({ stack: 'busybox', command: ['true'] }, { root, run, policyFile });
+  expect(result).toMatchObject({ verdict: 'succeeded' });
 });

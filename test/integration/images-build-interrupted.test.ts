@@ -4,10 +4,11 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { layersDir } from '../../src/core/layout.ts';
-import { buildStack } from '../../src/images/build-stack.ts';
+import { type BuildResult, buildStack } from '../../src/images/build-stack.ts';
 import { readCurrentGeneration } from '../../src/stacks/generations.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
+import type { TaskResult } from '../../src/task/result.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
 import { startFixture, waitForLine } from '../support/bun-fixture.ts';
 import { installBusyboxStack } from '../support/busybox-stack.ts';
@@ -41,6 +42,87 @@ describe('a build that was killed', () => {
     expect(again.status).toBe('built');
     expect(again.revision).toBeGreaterThan(before?.stacks[stackName('victim')] ?? 0);
     expect(lab.hasWork()).toBe(false);
+  });
+});
+
+describe('two builds at a time', () => {
+  const built = (name: string) => [...BUSYBOX_IMAGE, `RUN echo ${name} > /name`, SMOKE];
+  const homes = () => readdirSync(`${lab.layout.root}/build`).filter((name) => /^\d$/.test(name));
+
+  /** A build that stays at its smoke command until it is let go. */
+  async function holdAtSmoke(name: string) {
+    let release: (result: TaskResult) => void = () => undefined;
+    let building: Promise<BuildResult> | undefined;
+    await new Promise<void>((resolve, reject) => {
+      building = lab.build(lab.writeStack(name, built(name)), {
+        runSmoke() {
+          resolve();
+          return new Promise((end) => {
+            release = end;
+          });
+        },
+      });
+      building.catch(reject);
+    });
+    const letGo = async () => {
+      release(await lab.run('free-1', ['true']));
+      return await building;
+    };
+    return { letGo };
+  }
+
+  it('one ends while the other goes on; a third waits, and one of the same stack is refused', async () => {
+    await lab.build(lab.writeStack('free-1', built('free-1')));
+    const held = await holdAtSmoke('held-1');
+    const other = await lab.build(lab.writeStack('free-1', built('other')));
+    expect(other).toMatchObject({ status: 'built', revision: 2 });
+    expect(homes()).toEqual(['0']);
+    const again = lab.build(lab.writeStack('held-1', built('again')));
+    await expect(again).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_STACK_BUSY',
+      details: { stack: 'held-1' },
+    });
+    const second = await holdAtSmoke('held-2');
+    expect(homes()).toEqual(['0', '1']);
+    const third = lab.build(lab.writeStack('free-1', built('third')), { lockWaitMs: 50 });
+    await expect(third).rejects.toMatchObject({ code: 'ERR_STACKSHIM_STACK_BUSY' });
+    const results = await Promise.all([held.letGo(), second.letGo()]);
+    expect(results.map((result) => [result?.stack, result?.revision])).toEqual([
+      ['held-1', 1],
+      ['held-2', 1],
+    ]);
+    expect(readCurrentGeneration(lab.layout)?.stacks).toMatchObject({ 'held-1': 1, 'held-2': 1 });
+    expect(homes()).toEqual([]);
+  });
+
+  it('the death of one changes nothing for the other, and the next build clears it away', async () => {
+    const slow = [...BUSYBOX_IMAGE, 'RUN echo waiting; sleep 1000', SMOKE];
+    const child = startFixture(buildFixture, [lab.layout.root, lab.writeStack('victim-2', slow)]);
+    await waitForLine(child, 'line build waiting');
+    const held = await holdAtSmoke('held-3');
+    expect(homes()).toEqual(['0', '1']);
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    // It takes the dead one's place as soon as the last of its processes is gone.
+    const next = await lab.build(lab.writeStack('free-1', built('next')));
+    expect(next).toMatchObject({ status: 'built' });
+    expect(homes()).toEqual(['1']);
+    expect(await held.letGo()).toMatchObject({ status: 'built', stack: 'held-3' });
+    expect(homes()).toEqual([]);
+    expect(readCurrentGeneration(lab.layout)?.stacks).not.toHaveProperty('victim-2');
+  });
+
+  it('a home that nobody takes is cleared as well', async () => {
+    const held = await holdAtSmoke('held-4');
+    const slow = [...BUSYBOX_IMAGE, 'RUN echo waiting; sleep 1000', SMOKE];
+    const child = startFixture(buildFixture, [lab.layout.root, lab.writeStack('victim-3', slow)]);
+    await waitForLine(child, 'line build waiting');
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    await held.letGo();
+    expect(homes()).toEqual(['1']);
+    await lab.build(lab.writeStack('free-1', built('last')));
+    expect(homes()).toEqual([]);
   });
 });
 

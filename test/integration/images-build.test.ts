@@ -1,13 +1,14 @@
 /** Stacks built for real: buildah, import, a smoke task, and the flip, which comes last. */
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { layersDir, locksDir } from '../../src/core/layout.ts';
+import { layersDir } from '../../src/core/layout.ts';
 import type { BuildProgress } from '../../src/images/build-progress.ts';
 import { runBuilder } from '../../src/images/run-builder.ts';
+import { leaveBuilderHome, takeBuilderHome } from '../../src/images/take-builder-home.ts';
 import { readCurrentGeneration } from '../../src/stacks/generations.ts';
 import { showStack } from '../../src/stacks/list-stacks.ts';
+import { rollbackStack } from '../../src/stacks/rollback.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { takeFileLock } from '../../src/sys/lock.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
 import { stackName } from '../support/stack-store.ts';
 
@@ -35,7 +36,7 @@ describe('buildStack', () => {
     });
     expect(current()).toMatchObject({ sound: 1 });
     const steps = told.flatMap((one) => (one.kind === 'step' ? [one.step] : []));
-    expect(steps).toEqual(['clean', 'build', 'export', 'import', 'smoke', 'flip']);
+    expect(steps).toEqual(['build', 'export', 'import', 'smoke', 'flip']);
     expect(told).toContainEqual({ kind: 'line', step: 'build', text: 'hello' });
     expect(lab.hasWork()).toBe(false);
     expect(await showStack(lab.layout, stackName('sound'))).toMatchObject({
@@ -73,7 +74,7 @@ describe('buildStack', () => {
   });
 
   it('stores a base once, however many stacks stand on it', async () => {
-    const base = lab.writeStack('tiny-1', SOUND, { 'base.json': '{"version":1}' });
+    const base = lab.writeStack('tiny-1', SOUND);
     await lab.build(base);
     const [baseLayer] = (await showStack(lab.layout, stackName('tiny-1'))).layers;
     const before = layerFiles();
@@ -93,7 +94,7 @@ describe('buildStack', () => {
   });
 
   it('keeps the base of a stack that adds nothing to it', async () => {
-    await lab.build(lab.writeStack('tiny-3', SOUND, { 'base.json': '{"version":1}' }));
+    await lab.build(lab.writeStack('tiny-3', SOUND));
     const lines = ['FROM localhost/tiny-3'];
     for (const revision of [1, 2]) {
       const result = await lab.build(lab.writeStack('on-tiny-d', lines));
@@ -102,14 +103,12 @@ describe('buildStack', () => {
   });
 
   it('builds again on a base that changed, by ifChanged too', async () => {
-    const base = lab.writeStack('tiny-2', SOUND, { 'base.json': '{"version":1}' });
+    const base = lab.writeStack('tiny-2', SOUND);
     await lab.build(base);
     const stack = lab.writeStack('on-tiny-c', ['FROM localhost/tiny-2', 'RUN cp /made /seen']);
     await lab.build(stack);
     expect(await lab.build(stack, { ifChanged: true })).toMatchObject({ status: 'unchanged' });
-    await lab.build(
-      lab.writeStack('tiny-2', [...SOUND, 'RUN echo 2 > /made'], { 'base.json': '{"version":1}' }),
-    );
+    await lab.build(lab.writeStack('tiny-2', [...SOUND, 'RUN echo 2 > /made']));
     expect(await lab.build(stack, { ifChanged: true })).toMatchObject({
       status: 'built',
       revision: 2,
@@ -124,12 +123,34 @@ describe('buildStack', () => {
     expect((await lab.run('sharing', ['cat', '/greeting'])).output.stdout).toBe('from beside\n');
   });
 
-  it('lets builds of one root folder wait for each other', async () => {
-    const results = await Promise.all(
-      ['at-once-a', 'at-once-b'].map((name) => lab.build(lab.writeStack(name, SOUND))),
+  it('takes files of other stacks, and stages that stand on them', async () => {
+    await lab.build(lab.writeStack('donor-1', [...SOUND, 'RUN echo donated > /gift']));
+    const lines = [
+      'FROM localhost/donor-1 AS made',
+      'RUN cat /gift /gift > /gifts',
+      ...['FROM localhost/tiny-1', 'COPY --from=made /gifts /gifts'],
+      'COPY --from=localhost/donor-1 /gift /gift',
+    ];
+    const directory = lab.writeStack('taking', lines);
+    await lab.build(directory);
+    expect((await lab.run('taking', ['cat', '/gifts', '/gift', '/made'])).output.stdout).toBe(
+      'donated\ndonated\ndonated\n1\n',
     );
-    expect(results.map(({ status }) => status)).toEqual(['built', 'built']);
-    expect(current()).toMatchObject({ 'at-once-a': 1, 'at-once-b': 1 });
+    expect(await showStack(lab.layout, stackName('taking'))).toMatchObject({
+      source: { base: { stack: 'tiny-1', revision: 1 } },
+    });
+    await lab.build(lab.writeStack('donor-1', [...SOUND, 'RUN echo more > /gift']));
+    expect(await lab.build(directory, { ifChanged: true })).toMatchObject({ revision: 2 });
+  });
+
+  it('builds on the revision that a rollback made current', async () => {
+    await lab.build(lab.writeStack('tiny-4', [...SOUND, 'RUN echo first > /which']));
+    await lab.build(lab.writeStack('tiny-4', [...SOUND, 'RUN echo second > /which']));
+    const stack = lab.writeStack('on-tiny-e', ['FROM localhost/tiny-4', 'RUN cp /which /seen']);
+    await lab.build(stack);
+    await rollbackStack(lab.layout, linuxSystem, { stack: stackName('tiny-4'), now: new Date() });
+    expect(await lab.build(stack, { ifChanged: true })).toMatchObject({ revision: 2 });
+    expect((await lab.run('on-tiny-e', ['cat', '/seen'])).output.stdout).toBe('first\n');
   });
 });
 
@@ -234,21 +255,22 @@ describe('a build that fails', () => {
     expect(lab.hasWork()).toBe(false);
   });
 
-  it('because another build does not end', async () => {
-    const lock = takeFileLock(linuxSystem, `${locksDir(lab.layout)}/build`, { wait: false });
+  it('because as many builds as may run do not end', async () => {
+    const take = () => takeBuilderHome(lab.layout, linuxSystem, { waitMs: 0 });
+    const taken = [await take(), await take()];
+    await expect(take()).rejects.toMatchObject({ code: 'ERR_STACKSHIM_STACK_BUSY' });
     const building = lab.build(lab.writeStack('never', SOUND), { lockWaitMs: 50 });
     await expect(building).rejects.toMatchObject({ code: 'ERR_STACKSHIM_STACK_BUSY' });
-    lock?.release();
+    for (const home of taken) await leaveBuilderHome(home);
   });
 
   it('because a program is not installed', async () => {
-    const lock = takeFileLock(linuxSystem, `${locksDir(lab.layout)}/build`, { wait: false });
-    if (lock === undefined) throw new Error('the lock is taken');
-    const running = runBuilder(['no-such-builder'], { system: linuxSystem, lock, env: {} });
-    await expect(running).rejects.toMatchObject({
+    const home = await takeBuilderHome(lab.layout, linuxSystem, { waitMs: 0 });
+    const options = { system: linuxSystem, lock: home.lock, env: {} };
+    await expect(runBuilder(['no-such-builder'], options)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_TOOL_MISSING',
       details: { program: 'no-such-builder' },
     });
-    lock.release();
+    await leaveBuilderHome(home);
   });
 });

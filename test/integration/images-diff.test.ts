@@ -39,7 +39,11 @@ async function addImage(...layers: readonly (readonly SmallTarEntry[])[]): Promi
   try {
     const tars = await Promise.all(layers.map((entries) => makeTar(entries)));
     await writeSmallOciLayout(made, { layers: tars });
-    const { digest } = await importOciLayout(layout, { directory: made, tag: 'latest' });
+    const { digest } = await importOciLayout(layout, {
+      system: linuxSystem,
+      directory: made,
+      tag: 'latest',
+    });
     const { revision } = await addRevision(layout, linuxSystem, {
       stack,
       image: digest,

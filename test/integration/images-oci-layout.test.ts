@@ -7,6 +7,7 @@ import { importOciLayout } from '../../src/images/import-oci-layout.ts';
 import { readLayerRecord } from '../../src/layers/layer-record.ts';
 import { readImage } from '../../src/stacks/image-files.ts';
 import { readHostFacts } from '../../src/sys/host-facts.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { LOWER, UPPER, useOciLab } from '../support/oci-lab.ts';
 import {
   INDEX_TYPE,
@@ -84,7 +85,9 @@ describe('importOciLayout', () => {
     await writeSmallOciLayout(lab.source, { layers: [LOWER, UPPER] });
     const image = await lab.take();
     const elsewhere = layoutAt(`${lab.folder}/elsewhere`);
-    expect(await importOciLayout(elsewhere, { directory: lab.source })).toEqual(image);
+    expect(
+      await importOciLayout(elsewhere, { system: linuxSystem, directory: lab.source }),
+    ).toEqual(image);
   });
 
   it('takes gzip layers and docker media types', async () => {

@@ -37,7 +37,6 @@ const BASE = [...BUSYBOX_IMAGE, SMOKE];
 const writeBase = (text: string) =>
   lab.writeStack('base-1', [...BASE, 'COPY version /version'], {
     version: text,
-    'base.json': '{"version":1}',
   });
 const writeTop = (text: string) =>
   lab.writeStack('atop-1', ['FROM localhost/base-1', SMOKE, 'COPY tool /tool'], { tool: text });
@@ -73,7 +72,7 @@ it('follows a base and what stands on it through their lives', async () => {
   expect((await lab.run('atop-1', ['cat', '/version'])).output.stdout).toBe('2');
 
   // A base that fails stops nothing, and changes nothing.
-  lab.writeStack('base-1', [...BASE, 'RUN ["/bin/false"]'], { 'base.json': '{"version":1}' });
+  lab.writeStack('base-1', [...BASE, 'RUN ["/bin/false"]']);
   writeTop('3');
   expect(await outcomes({ keep: 1 })).toEqual([
     'base-1 failed 2 2 ERR_STACKSHIM_BUILD_FAILED',
@@ -105,8 +104,8 @@ it('follows a base and what stands on it through their lives', async () => {
     'base-1 failed 2 2 ERR_STACKSHIM_SPEC_INVALID',
   ]);
 
-  // What another update holds is busy at once.
-  const lock = takeFileLock(linuxSystem, `${locksDir(lab.layout)}/update.atop-1`, { wait: false });
+  // What another build holds is busy at once.
+  const lock = takeFileLock(linuxSystem, `${locksDir(lab.layout)}/build.atop-1`, { wait: false });
   expect(await outcomes(from)).toEqual(['atop-1 failed 4 4 ERR_STACKSHIM_STACK_BUSY']);
   lock?.release();
 

@@ -166,6 +166,7 @@ describe('a failed import leaves nothing', () => {
     }
     const importing = importLayer(endless(), {
       layout: lab.layout,
+      system: linuxSystem,
       compression: 'none',
       signal: controller.signal,
     });
@@ -180,7 +181,7 @@ describe('a failed import leaves nothing', () => {
       },
     });
     await expect(
-      importLayer(input, { layout: lab.layout, compression: 'none' }),
+      importLayer(input, { layout: lab.layout, system: linuxSystem, compression: 'none' }),
     ).rejects.toMatchObject({ code: 'ERR_STACKSHIM_SYSTEM', cause: { code: 'EIO' } });
     expect(input.destroyed).toBe(true);
     expect(stored()).toEqual([]);

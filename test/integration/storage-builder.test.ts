@@ -1,16 +1,17 @@
-/** Collection of what the builder keeps: bases that are gone, and never while a build is going on. */
+/** Collection of what builders keep and leave: copies of bases, folders of dead builds. */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { takeBuilderLock } from '../../src/images/builder-lock.ts';
 import { collectGarbage } from '../../src/images/collect-garbage.ts';
-import { removeStacks } from '../../src/images/remove-stacks.ts';
+import { leaveBuilderHome, takeBuilderHome } from '../../src/images/take-builder-home.ts';
+import { holdStore } from '../../src/layers/store-lease.ts';
+import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { openInstallation } from '../../src/task/installation.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
 import { startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { NOW, stackName } from '../support/stack-store.ts';
+import { stackName } from '../support/stack-store.ts';
 
 const collector = new URL('../fixtures/collect-garbage.ts', import.meta.url);
 const lab = useBuildLab();
@@ -21,36 +22,56 @@ const collect = () => {
   return collectGarbage(openInstallation({ root, run, policyFile }));
 };
 
-/** Names of the images in the builder's storage. */
-function storedNames(): readonly string[] {
-  const file = `${lab.layout.root}/build/storage/overlay-images/images.json`;
-  const images: readonly { names?: readonly string[] }[] = JSON.parse(readFileSync(file, 'utf8'));
-  return images.flatMap(({ names }) => names ?? ['-']).sort();
-}
+/** Copies of bases, and homes of builds. */
+const kept = () =>
+  readdirSync(`${lab.layout.root}/build`, { recursive: true, withFileTypes: true })
+    .filter(({ parentPath }) => /\/build(\/bases)?$/.test(parentPath))
+    .map(({ name }) => name)
+    .filter((name) => name !== 'bases')
+    .sort();
 
-it('removes a base that is gone, and keeps the others', async () => {
+const isCopyOf = (stack: string) => expect.stringMatching(new RegExp(`^${stack}\\.[0-9a-f]{64}$`));
+
+it('keeps copies of current bases that something was built on, and removes the others', async () => {
   for (const name of ['base-one', 'base-two']) {
-    const files = { 'base.json': '{"version":1}' };
-    await lab.build(
-      lab.writeStack(name, [...BUSYBOX_IMAGE, `RUN echo ${name} > /name`, SMOKE], files),
-    );
+    await lab.build(lab.writeStack(name, [...BUSYBOX_IMAGE, `RUN echo ${name} > /name`, SMOKE]));
+    await lab.build(lab.writeStack(`on-${name}`, [`FROM localhost/${name}`, 'RUN echo > /on']));
   }
-  const both = ['localhost/base-one:latest', 'localhost/base-two:latest'];
-  expect(await collect()).toMatchObject({ builder: 'collected', layers: [] });
-  expect(storedNames()).toEqual(both);
-  await removeStacks(lab.layout, linuxSystem, { names: [stackName('base-one')], now: NOW });
+  const both = [isCopyOf('base-one'), isCopyOf('base-two')];
+  expect(kept()).toEqual(both);
+  expect(await collect()).toMatchObject({ bases: [], files: [], layers: [], freedBytes: 0 });
+  expect(kept()).toEqual(both);
 
-  const building = await takeBuilderLock(lab.layout, linuxSystem, { waitMs: 0 });
-  const collection = await collect();
-  expect(collection).toMatchObject({ builder: 'busy', images: [expect.any(String)] });
-  expect(storedNames()).toEqual(both);
-  building.release();
+  // What a build is about to stand on stays, though it is not current any more.
+  const { image } = resolveStack(lab.layout, { name: stackName('base-one') });
+  const lease = await holdStore(lab.layout, linuxSystem);
+  await lease.pin(image.digest);
+  await lab.build(lab.writeStack('base-one', [...BUSYBOX_IMAGE, 'RUN echo 2 > /name', SMOKE]));
+  expect(await collect()).toMatchObject({ bases: [] });
+  lease.release();
 
-  expect(await collect()).toMatchObject({ builder: 'collected' });
-  expect(storedNames()).toEqual(both.slice(1));
+  const path = `${lab.layout.root}/build/bases/base-one.${image.digest.slice('sha256:'.length)}`;
+  const { root, run, policyFile } = lab.layout;
+  const installation = openInstallation({ root, run, policyFile });
+  const planned = await collectGarbage(installation, { dryRun: true });
+  expect(planned).toMatchObject({ bases: [path] });
+  expect(kept()).toEqual(both);
+  expect(await collect()).toEqual({ ...planned, dryRun: false });
+  expect(kept()).toEqual(both.slice(1));
+
   const onIt = ['FROM localhost/base-two', 'RUN echo 3 > /3', SMOKE];
   expect(await lab.build(lab.writeStack('on-it', onIt))).toMatchObject({ status: 'built' });
   expect(lab.hasWork()).toBe(false);
+});
+
+it('removes the folder of a dead build, and none of a living one', async () => {
+  const living = await takeBuilderHome(lab.layout, linuxSystem, { waitMs: 0 });
+  for (const home of ['0', '1'])
+    mkdirSync(`${lab.layout.root}/build/${home}/work`, { recursive: true });
+  expect(await collect()).toMatchObject({ files: [`${lab.layout.root}/build/1`] });
+  expect(kept()).toEqual(['0', isCopyOf('base-two')]);
+  await leaveBuilderHome(living);
+  expect(kept()).toEqual([isCopyOf('base-two')]);
 });
 
 it('leaves alone what is being built', async () => {

@@ -34,7 +34,7 @@ export interface BuildLab {
   ): string;
   build(directory: string, options?: Partial<BuildStackOptions>): Promise<BuildResult>;
   run(stack: string, command: readonly string[]): Promise<TaskResult>;
-  /** Whether a build has left its working folder. */
+  /** Whether a build has left its folder. */
   hasWork(): boolean;
 }
 
@@ -90,6 +90,6 @@ export function useBuildLab(): BuildLab {
     build: (directory, given = {}) =>
       buildStack(layout, directory, { system: linuxSystem, runSmoke, ...given }),
     run: (stack, command) => runTask({ stack, command }, options),
-    hasWork: () => existsSync(`${root}/build/work`),
+    hasWork: () => ['0', '1'].some((home) => existsSync(`${root}/build/${home}`)),
   };
 }

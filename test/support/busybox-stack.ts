@@ -38,7 +38,11 @@ export async function installBusyboxStack(layout: Layout, name = 'busybox'): Pro
         [STACK_LABELS.smoke]: '["/bin/true"]',
       },
     });
-    const image = await importOciLayout(layout, { directory: made, tag: 'latest' });
+    const image = await importOciLayout(layout, {
+      system: linuxSystem,
+      directory: made,
+      tag: 'latest',
+    });
     const { revision } = await addRevision(layout, linuxSystem, {
       stack: name,
       image: image.digest,

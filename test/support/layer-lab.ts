@@ -50,7 +50,12 @@ export function openLayerLab(): LayerLab {
     folder,
     layout,
     import: (tar, options) =>
-      importLayer(Readable.from([tar]), { layout, compression: 'none', ...options }),
+      importLayer(Readable.from([tar]), {
+        layout,
+        system: linuxSystem,
+        compression: 'none',
+        ...options,
+      }),
     mount: ({ record }) => mountLayer(linuxSystem, layout, record.id),
     readImage,
     read: ({ record }) => readImage(layerFile(layout, record.id)),

@@ -9,6 +9,7 @@ import {
   importOciLayout,
 } from '../../src/images/import-oci-layout.ts';
 import type { Image } from '../../src/stacks/image.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { makeTar } from './small-tar.ts';
 import { layoutAt } from './stack-store.ts';
 
@@ -56,7 +57,12 @@ export function useOciLab(): OciLab {
       return layout();
     },
     take: (options = {}) =>
-      importOciLayout(layout(), { directory: source(), tag: 'latest', ...options }),
+      importOciLayout(layout(), {
+        system: linuxSystem,
+        directory: source(),
+        tag: 'latest',
+        ...options,
+      }),
     list(name) {
       const path = `${layout().root}/${name}`;
       return existsSync(path) ? readdirSync(path) : [];

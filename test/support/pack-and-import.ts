@@ -4,6 +4,7 @@ import { createReadStream, readdirSync, readFileSync } from 'node:fs';
 import { layoutFrom } from '../../src/core/layout.ts';
 import { importLayer } from '../../src/layers/import-layer.ts';
 import { packCode } from '../../src/packages/pack-code.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
 
 export interface EngineOutcome {
   /** Of each source a pair: packed as code, imported as a gzip layer. An error is its code. */
@@ -25,7 +26,7 @@ export async function packAndImport(
       return { ...report, sha256: createHash('sha256').update(readFileSync(image)).digest('hex') };
     });
     const imported = await orCode(async () => {
-      const options = { layout, compression: 'gzip' as const };
+      const options = { layout, system: linuxSystem, compression: 'gzip' as const };
       return (await importLayer(createReadStream(source), options)).record;
     });
     results.push([packed, imported]);

@@ -22,7 +22,7 @@ export async function importSeeded(layout: Layout, base: Buffer, seed: string): 
       layers: [base, own],
       labels: { [STACK_LABELS.description]: seed },
     });
-    return await importOciLayout(layout, { directory, tag: 'latest' });
+    return await importOciLayout(layout, { system: linuxSystem, directory, tag: 'latest' });
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseBaseDefinition } from '../../src/images/base-definition.ts';
 import { parseMirrors, parseReleaseDate, toSources } from '../../src/images/build-rootfs.ts';
+import { parseDockerfile } from '../../src/images/parse-dockerfile.ts';
 import { parseSmokeCommand } from '../../src/images/smoke.ts';
-import { parseBase } from '../../src/images/stack-directory.ts';
 import { toNearNames } from '../../src/stacks/near-names.ts';
 import { imageOf } from '../support/stack-store.ts';
 
@@ -14,7 +14,7 @@ const withSmoke = (smoke?: string) => {
   return { ...image, config: { ...image.config, labels } };
 };
 
-describe('parseBase', () => {
+describe('parseDockerfile', () => {
   it.each([
     ['FROM localhost/debian-13', 'debian-13'],
     ['# a comment\nARG x=1\nFROM localhost/debian-13:latest AS y\nRUN true', 'debian-13'],
@@ -33,7 +33,22 @@ describe('parseBase', () => {
     ['RUN echo FROM localhost/debian-13', undefined],
     ['', undefined],
   ])('%j stands on %s', (dockerfile, base) => {
-    expect(parseBase(dockerfile)).toBe(base);
+    expect(parseDockerfile(dockerfile).base).toBe(base);
+  });
+
+  it.each([
+    ['FROM localhost/a\nFROM localhost/b\nFROM localhost/a', ['a', 'b'], 'a'],
+    ['FROM localhost/a AS Made\nRUN true\nFROM made', ['a'], 'a'],
+    ['FROM localhost/a\nCOPY --chmod=755 --from=localhost/b /x /x', ['a', 'b'], 'a'],
+    [
+      'FROM localhost/a\nRUN --mount=type=bind,from=localhost/c:latest,target=/c true',
+      ['a', 'c'],
+      'a',
+    ],
+    ['FROM scratch\nCOPY --from=shared x /x', [], undefined],
+    ['# FROM localhost/a\nFROM scratch', [], undefined],
+  ])('%j names %j', (dockerfile, all, base) => {
+    expect(parseDockerfile(dockerfile)).toEqual({ all, base });
   });
 });
 
@@ -75,13 +90,13 @@ describe('parseBaseDefinition', () => {
   const debian = { suite: 'trixie', include: ['netbase'], dpkg: ['path-exclude=/usr/share/man/*'] };
   const parse = (value: unknown) => parseBaseDefinition(JSON.stringify(value), '/overlay/base/x');
 
-  it('takes a Debian release, or none', () => {
+  it('takes a Debian release', () => {
     expect(parse({ version: 1, debian })).toEqual({ version: 1, debian });
-    expect(parse({ version: 1 })).toEqual({ version: 1 });
   });
 
   it.each([
     [{ debian }],
+    [{ version: 1 }],
     [{ version: 2, debian }],
     [{ version: 1, debian: { ...debian, suite: '--hook=x' } }],
     [{ version: 1, debian: { ...debian, suite: 'a b' } }],

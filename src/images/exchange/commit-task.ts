@@ -9,6 +9,7 @@ import { packLayer } from '../../layers/pack-layer.ts';
 import { holdStore, type StoreLease } from '../../layers/store-lease.ts';
 import { type Image, STACK_LABELS } from '../../stacks/image.ts';
 import { readImage, writeImage } from '../../stacks/image-files.ts';
+import type { System } from '../../sys/system.ts';
 import { readRecord } from '../../task/read-record.ts';
 import type { TaskRecord } from '../../task/record.ts';
 import { taskPlaces } from '../../task/task-places.ts';
@@ -41,15 +42,15 @@ export async function commitTask(
   layout: Layout,
   options: CommitTaskOptions,
 ): Promise<PublishedStack> {
-  const { task, stack, smoke, signal } = options;
+  const { system, task, stack, smoke, signal } = options;
   return await abortable(`commit task ${task}`, signal, async () => {
     const record = requireKept(layout, task);
-    const lease = await holdStore(layout, options.system);
+    const lease = await holdStore(layout, system);
     try {
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'import', text: `commit task ${task}` });
       const now = options.clock?.() ?? new Date();
-      const image = await storeImage(layout, lease, { record, report, signal, now });
+      const image = await storeImage(layout, lease, { system, record, report, signal, now });
       const source = { kind: 'import', reference: `task:${task}` } as const;
       const publication = { stack, image, source, ...(smoke === undefined ? {} : { smoke }) };
       const publishing = { ...options, report, reason: `commit ${stack}` };
@@ -76,6 +77,7 @@ function requireKept(layout: Layout, task: TaskId): TaskRecord {
 }
 
 interface Committing {
+  readonly system: System;
   readonly record: TaskRecord;
   readonly report: ProgressListener;
   readonly signal: AbortSignal | undefined;
@@ -101,7 +103,7 @@ async function storeImage(
 
 async function storeUpper(
   layout: Layout,
-  { record, report, signal }: Committing,
+  { system, record, report, signal }: Committing,
 ): Promise<LayerRecord> {
   const upper = `${taskPlaces(layout, record.id).scratchDir}/rootfs/upper`;
   // The task's root user owns the folder: the first id of its slot, 0 where it shared the host's user namespace.
@@ -109,6 +111,7 @@ async function storeUpper(
   const tar = packLayer(upper, { idBase, idCount: IDS_PER_TASK, signal });
   const imported = await importLayer(tar, {
     layout,
+    system,
     compression: 'none',
     ...(signal === undefined ? {} : { signal }),
   });

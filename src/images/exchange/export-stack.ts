@@ -4,19 +4,14 @@ import { dirname } from 'node:path';
 import type { ImageDigest, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { guardDisk } from '../../layers/guard-disk.ts';
-import { readLayerRecord } from '../../layers/layer-record.ts';
-import { mountLayer } from '../../layers/mount-layer.ts';
-import { packLayer } from '../../layers/pack-layer.ts';
 import { holdStore } from '../../layers/store-lease.ts';
 import { parseStackReference } from '../../spec/parse-stack-reference.ts';
-import type { Image, PinnedImage } from '../../stacks/image.ts';
 import { resolveStack } from '../../stacks/resolve-stack.ts';
 import { randomName, syncDirectory } from '../../sys/files.ts';
 import { abortable } from '../build-aborted.ts';
-import { type ProgressListener, toReporter } from '../build-progress.ts';
-import { type ArchiveWriter, createArchiveWriter, type WrittenBlob } from './archive-writer.ts';
-import { toDigest, toOciConfig } from './oci-config.ts';
+import { toReporter } from '../build-progress.ts';
 import type { ExchangeOptions } from './publish-image.ts';
+import { writeImageArchive } from './write-image-archive.ts';
 
 export interface ExportStackOptions extends ExchangeOptions {
   /** `name`, `name@rev:N` or `name@sha256:…`. */
@@ -34,13 +29,6 @@ export interface ExportedStack {
   readonly digest: ImageDigest;
 }
 
-const TYPES = {
-  index: 'application/vnd.oci.image.index.v1+json',
-  manifest: 'application/vnd.oci.image.manifest.v1+json',
-  config: 'application/vnd.oci.image.config.v1+json',
-  layer: 'application/vnd.oci.image.layer.v1.tar',
-} as const;
-
 /**
  * Writes the archive; on failure there is none, and an older one stays. The same revision gives the same bytes.
  * Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_LAYER_CORRUPT
@@ -54,11 +42,19 @@ export async function exportStack(
   return await abortable(`export ${options.stack}`, signal, async () => {
     const lease = await holdStore(layout, system);
     try {
-      const pinned = resolveStack(layout, parseStackReference(options.stack, 'stack'));
-      for (const id of pinned.image.layers) await lease.pin(id);
-      return await guardDisk(`write ${file}`, () =>
-        writeWhole(file, (handle) => writeArchive(layout, handle, { ...options, pinned })),
+      const { stack, revision, image } = resolveStack(
+        layout,
+        parseStackReference(options.stack, 'stack'),
       );
+      for (const id of image.layers) await lease.pin(id);
+      const report = toReporter(options.onProgress);
+      report({ kind: 'step', step: 'export', text: `export ${stack} revision ${revision}` });
+      const reference = `localhost/${stack}:rev-${revision}`;
+      const content = { image, reference, system, report, signal };
+      const { digest } = await guardDisk(`write ${file}`, () =>
+        writeWhole(file, (handle) => writeImageArchive(layout, handle, content)),
+      );
+      return { stack, revision, reference, digest };
     } finally {
       lease.release();
     }
@@ -84,86 +80,4 @@ export async function writeWhole<T>(
   } finally {
     await file.close();
   }
-}
-
-type Exporting = ExportStackOptions & { readonly pinned: PinnedImage };
-
-async function writeArchive(
-  layout: Layout,
-  file: FileHandle,
-  options: Exporting,
-): Promise<ExportedStack> {
-  const { stack, revision, image } = options.pinned;
-  const report = toReporter(options.onProgress);
-  report({ kind: 'step', step: 'export', text: `export ${stack} revision ${revision}` });
-  const writer = createArchiveWriter(file);
-  const layers = await writeLayers(layout, writer, image, { ...options, report });
-  const configText = toOciConfig(
-    image,
-    layers.map(({ digest }) => digest),
-  );
-  const config = await addDocument(writer, configText);
-  const described = layers.map((layer) => ({ mediaType: TYPES.layer, ...layer }));
-  const manifestText = JSON.stringify({
-    schemaVersion: 2,
-    mediaType: TYPES.manifest,
-    config: { mediaType: TYPES.config, ...config },
-    layers: described,
-  });
-  const manifest = await addDocument(writer, manifestText);
-  const reference = `localhost/${stack}:rev-${revision}`;
-  await writeIndexes(writer, { reference, config, layers, manifest });
-  await writer.end();
-  return { stack, revision, reference, digest: toDigest(manifestText) as ImageDigest };
-}
-
-async function writeLayers(
-  layout: Layout,
-  writer: ArchiveWriter,
-  image: Image,
-  { system, signal, report }: Exporting & { readonly report: ProgressListener },
-): Promise<WrittenBlob[]> {
-  const layers: WrittenBlob[] = [];
-  for (const [index, id] of image.layers.entries()) {
-    const { sizeBytes } = readLayerRecord(layout, id);
-    // An opaque root needs no word: an image's lowest layer has nothing below, and no other has one.
-    const folder = mountLayer(system, layout, id);
-    const blob = await writer.addBlob(packLayer(folder, { signal }));
-    layers.push(blob);
-    const position = { layer: index + 1, layers: image.layers.length };
-    const size = { doneBytes: sizeBytes, totalBytes: sizeBytes };
-    report({ kind: 'layer', ...position, ...size, reused: false });
-  }
-  return layers;
-}
-
-const addDocument = (writer: ArchiveWriter, text: string): Promise<WrittenBlob> =>
-  writer.addBlob(toChunks(Buffer.from(text)));
-
-// biome-ignore lint/suspicious/useAwait: what a blob is read from is asynchronous elsewhere
-async function* toChunks(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield bytes;
-}
-
-interface ArchiveContents {
-  readonly reference: string;
-  readonly config: WrittenBlob;
-  readonly layers: readonly WrittenBlob[];
-  readonly manifest: WrittenBlob;
-}
-
-/** Podman and skopeo read `index.json`, whose name of the image must be a full one; docker reads `manifest.json`. */
-async function writeIndexes(writer: ArchiveWriter, contents: ArchiveContents): Promise<void> {
-  const { reference, config, layers, manifest } = contents;
-  const annotations = {
-    'org.opencontainers.image.ref.name': reference,
-    'io.containerd.image.name': reference,
-  };
-  const manifests = [{ mediaType: TYPES.manifest, ...manifest, annotations }];
-  const index = { schemaVersion: 2, mediaType: TYPES.index, manifests };
-  const toPath = ({ digest }: WrittenBlob) => digest.replace(':', '/').replace(/^/, 'blobs/');
-  const docker = [{ Config: toPath(config), RepoTags: [reference], Layers: layers.map(toPath) }];
-  await writer.addFile('oci-layout', JSON.stringify({ imageLayoutVersion: '1.0.0' }));
-  await writer.addFile('index.json', JSON.stringify(index));
-  await writer.addFile('manifest.json', JSON.stringify(docker));
 }

@@ -73,8 +73,9 @@ async function importReference(
 ): Promise<Image> {
   const take = (source: OciImage) => {
     options.report({ kind: 'step', step: 'import', text: `import ${options.reference}` });
-    const { report, signal } = options;
+    const { system, report, signal } = options;
     return importImage(layout, source, {
+      system,
       onProgress: report,
       ...(signal === undefined ? {} : { signal }),
     });

@@ -3,12 +3,15 @@ import { StackshimError } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { listLayerIds, readSoundRecord } from '../../layers/layer-record.ts';
+import { remountLayer } from '../../layers/mount-layer.ts';
 import { receiveLayer } from '../../layers/receive-layer.ts';
 import { holdStore, type StoreLease } from '../../layers/store-lease.ts';
+import { readVerifiedRecord } from '../../layers/verify-layer.ts';
 import type { Image } from '../../stacks/image.ts';
 import { readImage, writeImage } from '../../stacks/image-files.ts';
 import { resolveStack } from '../../stacks/resolve-stack.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
+import type { System } from '../../sys/system.ts';
 import { abortable } from '../build-aborted.ts';
 import { type ProgressListener, toReporter } from '../build-progress.ts';
 import type { PublishedStack } from './import-stack.ts';
@@ -44,7 +47,7 @@ export interface LoadedStacks {
 
 /**
  * Loads every stack of the file and makes all of them current at once, each after its smoke command passed.
- * Nothing but the index is read before a trusted key is found to have signed it. Layers that are here already are passed over;
+ * Nothing but the index is read before a trusted key is found to have signed it. Layers that are here already, and sound, are passed over;
  * each one that was received and verified stays, so that a second call after a break goes on where the first one ended.
  *
  * Throws ERR_STACKSHIM_SAVE_UNTRUSTED, ERR_STACKSHIM_SAVE_INVALID, ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_DISK_FULL,
@@ -61,15 +64,12 @@ export async function loadStacks(
     try {
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'import', text: `load ${options.name}` });
-      const images = await chooseImages(layout, lease, index);
-      const received = await receiveLayers(layout, {
-        reader,
-        index,
-        images,
-        report,
-        signal: options.signal,
-      });
-      requireLayers(layout, images);
+      const held = await findHeld(layout, lease, { index, signal: options.signal });
+      const images = chooseImages(layout, index, held);
+      const { system, signal } = options;
+      const loading = { reader, index, images, held, system, report, signal };
+      const received = await receiveLayers(layout, loading);
+      requireLayers(images, new Set([...held, ...received]));
       for (const image of images) await writeImage(layout, image);
       const stacks = await publishAll(layout, index, { ...options, report });
       return { stacks, layers: received };
@@ -102,21 +102,38 @@ async function readIndex(layout: Layout, reader: SavedReader): Promise<SavedInde
   );
 }
 
-/** The images to store. One that is whole here stays as it is: another machine may have made other layers of it. */
-async function chooseImages(
+/** Which layers of the index, and of its images as they are stored here, are here and sound. Pins them all, before it looks. */
+async function findHeld(
   layout: Layout,
   lease: StoreLease,
-  index: SavedIndex,
-): Promise<readonly Image[]> {
-  const wanted: Image[] = [];
-  for (const { version: _, ...image } of index.images) {
+  { index, signal }: { readonly index: SavedIndex; readonly signal: AbortSignal | undefined },
+): Promise<ReadonlySet<LayerId>> {
+  const ids = new Set<LayerId>();
+  for (const image of index.images) {
     await lease.pin(image.digest);
     const stored = readImageOrNothing(layout, image);
-    for (const id of new Set([...(stored?.layers ?? []), ...image.layers])) await lease.pin(id);
-    const isWhole = stored?.layers.every((id) => readSoundRecord(layout, id) !== undefined);
-    if (isWhole !== true) wanted.push(image);
+    for (const id of [...(stored?.layers ?? []), ...image.layers]) ids.add(id);
   }
-  return wanted;
+  const held = new Set<LayerId>();
+  for (const id of ids) {
+    await lease.pin(id);
+    if ((await readVerifiedRecord(layout, id, { signal })) !== undefined) held.add(id);
+  }
+  return held;
+}
+
+/** The images to store. One that is whole here stays as it is: another machine may have made other layers of it. */
+function chooseImages(
+  layout: Layout,
+  index: SavedIndex,
+  held: ReadonlySet<LayerId>,
+): readonly Image[] {
+  return index.images
+    .map(({ version: _, ...image }) => image)
+    .filter((image) => {
+      const stored = readImageOrNothing(layout, image);
+      return stored?.layers.every((id) => held.has(id)) !== true;
+    });
 }
 
 function readImageOrNothing(layout: Layout, { digest }: Image): Image | undefined {
@@ -132,12 +149,15 @@ interface Receiving {
   readonly reader: SavedReader;
   readonly index: SavedIndex;
   readonly images: readonly Image[];
+  /** What is here. */
+  readonly held: ReadonlySet<LayerId>;
+  readonly system: System;
   readonly report: ProgressListener;
   readonly signal: AbortSignal | undefined;
 }
 
 async function receiveLayers(layout: Layout, receiving: Receiving): Promise<readonly LayerId[]> {
-  const { reader, index, images, report, signal } = receiving;
+  const { reader, index, images, held, system, report, signal } = receiving;
   const needed = new Set(images.flatMap(({ layers }) => layers));
   const received: LayerId[] = [];
   for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
@@ -150,8 +170,7 @@ async function receiveLayers(layout: Layout, receiving: Receiving): Promise<read
       throw toInvalidSave(`layer ${record.id} has ${size} bytes instead of ${record.sizeBytes}`);
     }
     const place = { layer: at + 1, layers: index.layers.length, totalBytes: size };
-    const isHere = readSoundRecord(layout, record.id) !== undefined;
-    if (!needed.has(record.id) || isHere) {
+    if (!needed.has(record.id) || held.has(record.id)) {
       report({ kind: 'layer', ...place, doneBytes: size, reused: true });
       continue;
     }
@@ -162,6 +181,7 @@ async function receiveLayers(layout: Layout, receiving: Receiving): Promise<read
         report({ kind: 'layer', ...place, doneBytes, reused: false }),
       ),
     );
+    remountLayer(system, layout, record.id);
     received.push(record.id);
   }
   return received;
@@ -181,9 +201,9 @@ async function* tellBytes(
   }
 }
 
-function requireLayers(layout: Layout, images: readonly Image[]): void {
+function requireLayers(images: readonly Image[], here: ReadonlySet<LayerId>): void {
   const ids = new Set(images.flatMap(({ layers }) => layers));
-  const missing = [...ids].filter((id) => readSoundRecord(layout, id) === undefined);
+  const missing = [...ids].filter((id) => !here.has(id));
   if (missing.length === 0) return;
   throw new StackshimError(
     'ERR_STACKSHIM_SAVE_INVALID',

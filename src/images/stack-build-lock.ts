@@ -1,4 +1,4 @@
-/** The locks `locks/update.<name>`: one update of a stack at a time. */
+/** The locks `locks/build.<stack>`: one build of a stack at a time. */
 import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
@@ -7,20 +7,20 @@ import { ensureDirectory } from '../sys/files.ts';
 import { takeFileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
 
-/** Runs `work` as the only update of the stack. Never waits: throws ERR_STACKSHIM_STACK_BUSY when another is under way. */
-export async function withUpdateLock<T>(
+/** Runs `work` as the only build of the stack. Never waits: throws ERR_STACKSHIM_STACK_BUSY when another is under way. */
+export async function withBuildLock<T>(
   layout: Layout,
   work: () => Promise<T>,
   options: { readonly system: System; readonly stack: StackName },
 ): Promise<T> {
   const { system, stack } = options;
   await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o755));
-  const path = `${locksDir(layout)}/update.${stack}`;
+  const path = `${locksDir(layout)}/build.${stack}`;
   const lock = takeFileLock(system, path, { wait: false });
   if (lock === undefined) {
     throw new StackshimError(
       'ERR_STACKSHIM_STACK_BUSY',
-      `update ${stack}: another update of it is running`,
+      `build ${stack}: another build of it is running`,
       { details: { stack, path } },
     );
   }
