@@ -42,9 +42,19 @@ function parseKept(text: string | undefined): number | undefined {
   );
 }
 
-function format({ dryRun, revisions, images, layers, files, bases, freedBytes }: Collection) {
+function format({
+  dryRun,
+  revisions,
+  generations,
+  images,
+  layers,
+  files,
+  bases,
+  freedBytes,
+}: Collection) {
   const gone = [
     ...revisions.map(({ stack, revision }) => `revision ${stack}@rev:${revision}\n`),
+    ...generations.map((number) => `generation ${number}\n`),
     ...images.map((digest) => `image ${digest}\n`),
     ...layers.map(({ id, sizeBytes }) => `layer ${id} ${formatBytes(sizeBytes)}\n`),
     ...bases.map((path) => `base ${path}\n`),

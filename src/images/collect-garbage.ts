@@ -11,10 +11,12 @@ import {
 import { clearStaleTmp, findStaleFiles } from '../layers/stale-files.ts';
 import { whileNothingIsPinned } from '../layers/store-lease.ts';
 import { clearStaleVersions } from '../runtime/runtime-version.ts';
+import { chooseGenerations } from '../stacks/choose-generations.ts';
 import { chooseRevisions } from '../stacks/choose-revisions.ts';
 import { collectImages, restoreImages } from '../stacks/collect-images.ts';
 import { imageFile } from '../stacks/image-files.ts';
 import { listStoredImages } from '../stacks/list-stored.ts';
+import { removeGenerations } from '../stacks/remove-generations.ts';
 import { unlinkRevisions } from '../stacks/remove-revisions.ts';
 import type { Revision } from '../stacks/revisions.ts';
 import { withStacksLock } from '../stacks/stacks-lock.ts';
@@ -22,6 +24,7 @@ import { type StoreSurvey, surveyStore } from '../stacks/survey-store.ts';
 import { measureTree } from '../sys/measure-tree.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import type { Installation } from '../task/installation.ts';
+import { findRunFolders } from '../task/run-folders.ts';
 import { readTaskImages } from '../task/task-images.ts';
 import { findUnneededCopies, setCopiesAside } from './collect-base-copies.ts';
 import { clearDeadHomes, findDeadHomes } from './take-builder-home.ts';
@@ -36,6 +39,8 @@ export interface CollectOptions {
 export interface Collection {
   readonly dryRun: boolean;
   readonly revisions: readonly { readonly stack: StackName; readonly revision: number }[];
+  /** Numbers of the generations that no rollback can lead to any more. */
+  readonly generations: readonly number[];
   readonly images: readonly ImageDigest[];
   readonly layers: readonly StoredLayer[];
   /** What processes died over: paths below the root folder. */
@@ -50,7 +55,7 @@ export interface Collection {
 
 /**
  * Marks what is needed and removes the rest: old revisions (with `keepRevisions`) and those that never became current,
- * images that no revision, task record or lease names, the layers that only those
+ * generations that nothing can go back to, images that no revision, task record or lease names, the layers that only those
  * had, mounts of such layers, what dead processes left half written, and the builder's copies of bases that are not current
  * any more. A second call finds nothing to do; killed half way, the next call goes on. Tasks are never made to wait; imports
  * and builds for as long as it unlinks.
@@ -86,7 +91,10 @@ async function measureAll(paths: readonly string[]): Promise<number> {
 }
 
 interface Swept
-  extends Pick<Collection, 'revisions' | 'images' | 'layers' | 'bases' | 'obstacles'> {
+  extends Pick<
+    Collection,
+    'revisions' | 'generations' | 'images' | 'layers' | 'bases' | 'obstacles'
+  > {
   /** Where the bases lie now. */
   readonly aside: readonly string[];
 }
@@ -102,12 +110,15 @@ async function sweep(
   if (!dryRun) restoreImages(layout);
   const tasks = readTaskImages(layout);
   const isInUse = (image: ImageDigest) => pinned.has(image) || tasks.images.has(image);
-  const { survey, gone, refusals } = await withStacksLock(
+  const { survey, generations, gone, refusals } = await withStacksLock(
     layout,
     async () => {
       const found = surveyStore(layout);
       const chosen = chooseRevisions(found, { keep: keepRevisions, isInUse });
-      return { survey: found, ...(await removeRevisions(layout, chosen, dryRun)) };
+      const removed = await removeRevisions(layout, chosen, dryRun);
+      const unreachable = findUnreachable(found, removed.gone);
+      if (!dryRun) await removeGenerations(layout, unreachable);
+      return { survey: found, generations: unreachable, ...removed };
     },
     { system },
   );
@@ -118,7 +129,7 @@ async function sweep(
   const obstacles = [...findObstacles(layout, survey, tasks.images), ...tasks.errors];
   const revisions = gone.map(({ stack, revision }) => ({ stack, revision }));
   const told = [...obstacles, ...refusals].map((error) => error.toJSON());
-  const result = { revisions, obstacles: told };
+  const result = { revisions, generations, obstacles: told };
   if (obstacles.length > 0) return { ...result, images: [], layers: [], bases: [], aside: [] };
   const bases = findUnneededCopies(layout, survey, pinned);
   const aside = dryRun ? bases : await setCopiesAside(layout, bases);
@@ -128,6 +139,14 @@ async function sweep(
     : await collectImages(layout, unneeded, () => isNamedByTask(layout));
   const layers = await sweepLayers(installation, toNeededLayers(survey, images, pinned), dryRun);
   return { ...result, images, layers, bases, aside };
+}
+
+/** None while damage hides what they told. */
+function findUnreachable(survey: StoreSurvey, gone: readonly Revision[]): readonly number[] {
+  if (survey.damage.some(({ kind }) => kind !== 'image' && kind !== 'layer')) return [];
+  const revisions = survey.revisions.filter((one) => !gone.includes(one));
+  const { generation: current, history: generations } = survey;
+  return chooseGenerations({ current, generations, revisions });
 }
 
 interface RemovedRevisions {
@@ -213,7 +232,8 @@ async function sweepLayers(
 ): Promise<readonly StoredLayer[]> {
   const layers = findUnneededLayers(layout, isNeeded);
   if (dryRun) return layers;
+  const folders = findRunFolders(layout);
   await removeLayers(layout, layers);
-  detachUnneededLayers(system, layout, isNeeded);
+  for (const folder of folders) detachUnneededLayers(system, folder, isNeeded);
   return layers;
 }

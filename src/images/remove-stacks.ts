@@ -10,6 +10,7 @@ import { resolveStack } from '../stacks/resolve-stack.ts';
 import { readRevisionNumbers } from '../stacks/revisions.ts';
 import type { System } from '../sys/system.ts';
 import { listTaskIds, readRecord } from '../task/read-record.ts';
+import { findRunFolders } from '../task/run-folders.ts';
 
 export interface RemoveStacksOptions {
   readonly names: readonly StackName[];
@@ -61,8 +62,11 @@ function requireKnown(layout: Layout, name: StackName): void {
 }
 
 function requireNoTasks(layout: Layout, names: readonly StackName[]): void {
+  const folders = findRunFolders(layout);
   for (const name of names) {
-    const tasks = listTaskIds(layout).filter((id) => readRecord(layout, id)?.stack === name);
+    const tasks = folders.flatMap((folder) =>
+      listTaskIds(folder).filter((id) => readRecord(folder, id)?.stack === name),
+    );
     if (tasks.length === 0) continue;
     throw new StackshimError(
       'ERR_STACKSHIM_STACK_IN_USE',

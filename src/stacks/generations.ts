@@ -45,15 +45,18 @@ export function readGenerationAt(layout: Layout, target: string): Generation {
       what: 'link',
     });
   }
-  return readGeneration(layout, Number(digits));
+  const generation = readGeneration(layout, Number(digits));
+  if (generation !== undefined) return generation;
+  const named = { ...kind, what: 'generation file' };
+  throw toCorrupt(generationFile(layout, Number(digits)), 'missing', named);
 }
 
-/** A stored generation. Throws ERR_STACKSHIM_STACK_CORRUPT when it is missing or damaged. */
-export function readGeneration(layout: Layout, number: number): Generation {
+/** A stored generation; undefined when there is none of this number. Throws ERR_STACKSHIM_STACK_CORRUPT when it is damaged. */
+export function readGeneration(layout: Layout, number: number): Generation | undefined {
   const path = generationFile(layout, number);
   const named = { ...kind, what: 'generation file' };
   const stored = readStoredJson(path, { ...named, schema: generationFileSchema });
-  if (stored === undefined) throw toCorrupt(path, 'missing', named);
+  if (stored === undefined) return undefined;
   if (stored.number !== number) throw toCorrupt(path, `holds number ${stored.number}`, named);
   const { version: _, ...generation } = stored;
   return generation;
@@ -65,7 +68,7 @@ export function readCurrentGeneration(layout: Layout): Generation | undefined {
   return target === undefined ? undefined : readGenerationAt(layout, target);
 }
 
-/** Numbers of the stored generations, ascending. One that never became current may be among them. */
+/** Numbers of the stored generations, ascending. One that never became current may be among them; collection removes old ones. */
 export const readGenerationNumbers = (layout: Layout): number[] =>
   readNumbers(generationsDir(layout));
 

@@ -8,7 +8,6 @@ import {
   type Generation,
   readCurrentGeneration,
   readGeneration,
-  readGenerationNumbers,
   revisionIn,
 } from './generations.ts';
 import { resolveStack } from './resolve-stack.ts';
@@ -126,14 +125,13 @@ function findTarget(
   to: number | undefined,
 ): Generation {
   const number = to ?? current?.previous;
-  if (number !== undefined && readGenerationNumbers(layout).includes(number)) {
-    return readGeneration(layout, number);
-  }
+  const target = number === undefined ? undefined : readGeneration(layout, number);
+  if (target !== undefined) return target;
   throw new StackshimError(
     'ERR_STACKSHIM_STACK_NOT_FOUND',
     number === undefined
       ? 'roll back release: there is no earlier generation'
-      : `roll back release: no generation ${number}`,
+      : `roll back release: no generation ${number} is stored`,
     {
       hint: 'stackshim stack release ls lists the generations',
       details: { generation: number ?? null },

@@ -60,7 +60,7 @@ function readTimes(layout: Layout, name: StackName): Map<number, string> {
 function readGenerations(layout: Layout, most: number): Generation[] {
   return readGenerationNumbers(layout)
     .slice(-most)
-    .map((number) => readGeneration(layout, number));
+    .flatMap((number) => readGeneration(layout, number) ?? []);
 }
 
 export interface ReleaseEntry {

@@ -33,7 +33,10 @@ export interface Damage {
 
 export interface StoreSurvey {
   readonly generation: Generation | undefined;
+  /** How many there are. */
   readonly generations: number;
+  /** Those that can be read, the current one included, ascending. */
+  readonly history: readonly Generation[];
   /** The newest revision of each stack that any readable generation names. */
   readonly newestNamed: ReadonlyMap<StackName, number>;
   readonly revisions: readonly Revision[];
@@ -55,19 +58,18 @@ export function surveyStore(layout: Layout): StoreSurvey {
   };
   const link = currentLink(layout);
   const generation = attempt(() => readCurrentGeneration(layout), note('current', link));
-  const newestNamed = new Map<StackName, number>();
   const numbers = readNumbers(generationsDir(layout));
-  for (const number of numbers) {
-    if (number === generation?.number) continue;
+  const history = numbers.flatMap((number) => {
+    if (number === generation?.number) return generation;
     const path = `${generationsDir(layout)}/${number}.json`;
     // What the broken link leads to was noted with it.
-    if (damage.some((one) => one.path === path)) continue;
-    noteNewest(
-      newestNamed,
-      attempt(() => readGeneration(layout, number), note('generation', path)),
-    );
-  }
-  noteNewest(newestNamed, generation);
+    if (damage.some((one) => one.path === path)) return [];
+    // One that has gone since was collected.
+    return attempt(() => readGeneration(layout, number), note('generation', path)) ?? [];
+  });
+  const newestNamed = findNewestNamed(
+    generation === undefined ? history : [...history, generation],
+  );
   const revisions = surveyRevisions(layout, generation, note);
   const imageUsers = new Map<ImageDigest, AffectedRevision[]>();
   for (const { image, stack, revision } of revisions) {
@@ -84,15 +86,17 @@ export function surveyStore(layout: Layout): StoreSurvey {
     for (const id of new Set(image.layers)) append(layerUsers, id, users);
   }
   const generations = numbers.length;
-  const read = { generation, generations, newestNamed, revisions };
+  const read = { generation, generations, history, newestNamed, revisions };
   return { ...read, images, imageUsers, layerUsers, damage };
 }
 
-function noteNewest(newest: Map<StackName, number>, generation: Generation | undefined): void {
-  for (const [name, number] of Object.entries(generation?.stacks ?? {})) {
+function findNewestNamed(history: readonly Generation[]): ReadonlyMap<StackName, number> {
+  const newest = new Map<StackName, number>();
+  for (const [name, number] of history.flatMap(({ stacks }) => Object.entries(stacks))) {
     const stack = name as StackName;
     newest.set(stack, Math.max(number, newest.get(stack) ?? 0));
   }
+  return newest;
 }
 
 type Note = (

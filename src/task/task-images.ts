@@ -3,6 +3,7 @@ import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { listTaskIds, readRecord } from './read-record.ts';
+import { findRunFolders } from './run-folders.ts';
 
 export interface TaskImages {
   /** Of every task: living, kept, or waiting to be reaped. */
@@ -11,17 +12,19 @@ export interface TaskImages {
   readonly errors: readonly StackshimError[];
 }
 
-/** Reads every task's record, and blocks while it does. */
+/** Reads every task's record, in every run folder of the root folder (`findRunFolders`), and blocks while it does. */
 export function readTaskImages(layout: Layout): TaskImages {
   const images = new Set<ImageDigest>();
   const errors: StackshimError[] = [];
-  for (const id of listTaskIds(layout)) {
-    try {
-      const record = readRecord(layout, id);
-      if (record !== undefined) images.add(record.image);
-    } catch (error) {
-      if (!(error instanceof StackshimError)) throw error;
-      errors.push(error);
+  for (const folder of findRunFolders(layout)) {
+    for (const id of listTaskIds(folder)) {
+      try {
+        const record = readRecord(folder, id);
+        if (record !== undefined) images.add(record.image);
+      } catch (error) {
+        if (!(error instanceof StackshimError)) throw error;
+        errors.push(error);
+      }
     }
   }
   return { images, errors };

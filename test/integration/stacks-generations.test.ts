@@ -188,7 +188,7 @@ describe('flipStacks', () => {
       stacks: { a: 2, b: 2, c: 1 },
     });
     expect(readCurrentGeneration(store.layout)).toEqual(generation);
-    expect(readGeneration(store.layout, before).stacks).toEqual({ a: 1, b: 1, c: 1 });
+    expect(readGeneration(store.layout, before)?.stacks).toEqual({ a: 1, b: 1, c: 1 });
   });
 
   it('removes a stack, and refuses to remove one that is not there', async () => {

@@ -38,11 +38,9 @@ import {
 } from '../../src/stacks/revisions.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { ownIdentity } from '../../src/sys/processes.ts';
-import { createRecord, RECORD_VERSION } from '../../src/task/record.ts';
 import { readTaskImages } from '../../src/task/task-images.ts';
-import { taskPlaces } from '../../src/task/task-places.ts';
 import { startFixture, waitForLine } from '../support/bun-fixture.ts';
+import { keepTask } from '../support/keep-task.ts';
 import { NOW, stackName } from '../support/stack-store.ts';
 import { useStorageLab } from '../support/storage-lab.ts';
 
@@ -53,7 +51,16 @@ const holdStoreFixture = new URL('../fixtures/hold-store.ts', import.meta.url);
 const collect = (options: Parameters<typeof collectGarbage>[1] = {}): Promise<Collection> =>
   collectGarbage(lab.installation, options);
 
-const NOTHING = { revisions: [], images: [], layers: [], files: [], freedBytes: 0, obstacles: [] };
+const NOTHING = {
+  generations: [],
+  bases: [],
+  revisions: [],
+  images: [],
+  layers: [],
+  files: [],
+  freedBytes: 0,
+  obstacles: [],
+};
 
 /** The layer that only this revision has. */
 function ownLayer(revision: Pick<Revision, 'image'>): LayerId {
@@ -65,29 +72,11 @@ function ownLayer(revision: Pick<Revision, 'image'>): LayerId {
 const isStored = (id: LayerId) =>
   existsSync(layerFile(lab.layout, id)) || existsSync(layerRecordFile(lab.layout, id));
 
-/** A task that has ended and was kept. */
-function keepTask(id: string, { stack, revision, image }: Revision): void {
-  createRecord(lab.layout, taskPlaces(lab.layout, parseTaskId(id)), {
-    version: RECORD_VERSION,
-    id: parseTaskId(id),
-    owner: ownIdentity(),
-    stack,
-    revision,
-    image,
-    runtime: { kind: 'runc', path: '/usr/sbin/runc', version: '1.3.3' },
-    bindCount: 0,
-    command: ['true'],
-    labels: {},
-    createdAt: NOW.toISOString(),
-    kept: true,
-  });
-}
-
 describe('revisions', () => {
   it('all stay unless a number is given', async () => {
     await lab.add(PYTHON, 'one');
     await lab.add(PYTHON, 'two');
-    expect(await collect()).toEqual({ dryRun: false, builder: 'none', ...NOTHING });
+    expect(await collect()).toEqual({ dryRun: false, ...NOTHING });
     expect(readRevisionNumbers(lab.layout, PYTHON)).toEqual([1, 2]);
     expect(lab.layerFiles()).toHaveLength(6);
   });
@@ -168,7 +157,7 @@ describe('an image that a task has', () => {
   it('stays with its layers until the task is gone', async () => {
     const one = await lab.add(PYTHON, 'one');
     await lab.add(PYTHON, 'two');
-    keepTask('kept', one);
+    keepTask(lab.layout, 'kept', one);
     const layer = ownLayer(one);
     expect(await collect({ keepRevisions: 0 })).toMatchObject({ images: [], layers: [] });
     rmSync(taskDir(lab.layout, parseTaskId('kept')), { recursive: true });
@@ -182,7 +171,7 @@ describe('a task that begins while its image is collected', () => {
     const gone = await collectImages(lab.layout, [one.image], () => {
       // What the task would see: then it looks again for what its stack's name means.
       expect(isImageStored(lab.layout, one.image)).toBe(false);
-      keepTask('late', one);
+      keepTask(lab.layout, 'late', one);
       const { images } = readTaskImages(lab.layout);
       return (image) => images.has(image);
     });
@@ -302,7 +291,7 @@ describe('while it cannot be known what is needed', () => {
       'the image of a task is gone',
       'ERR_STACKSHIM_IMAGE_CORRUPT',
       async () => {
-        keepTask('kept', {
+        keepTask(lab.layout, 'kept', {
           ...(await lab.add(PYTHON, 'x')),
           image: `sha256:${'0'.repeat(64)}` as never,
         });

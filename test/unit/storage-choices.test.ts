@@ -1,8 +1,10 @@
-/** Which revisions a collection takes, and how a temporary file's name tells whose it is. */
+/** Which revisions and generations a collection takes, and how a temporary file's name tells whose it is. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
+import { chooseGenerations } from '../../src/stacks/choose-generations.ts';
 import { chooseRevisions } from '../../src/stacks/choose-revisions.ts';
+import type { Generation } from '../../src/stacks/generations.ts';
 import type { Damage, StoreSurvey } from '../../src/stacks/survey-store.ts';
 import { isAbandonedName, ownerOfName, toOwnedName } from '../../src/sys/owned-name.ts';
 import { ownIdentity } from '../../src/sys/processes.ts';
@@ -26,6 +28,7 @@ function surveyOf({ numbers, current, newestNamed, damage = [] }: Given): StoreS
   return {
     generation,
     generations: generation === undefined ? 0 : 1,
+    history: generation === undefined ? [] : [generation],
     newestNamed: new Map(newestNamed === undefined ? [] : [[NAME, newestNamed]]),
     revisions: numbers.map((revision) => ({
       stack: NAME,
@@ -93,6 +96,71 @@ describe('chooseRevisions', () => {
         );
       }),
     );
+  });
+});
+
+describe('chooseGenerations', () => {
+  type Stacks = Readonly<Record<string, number>>;
+
+  function chooseOf(
+    maps: readonly Stacks[],
+    stored: Readonly<Record<string, readonly number[]>>,
+    current = maps.length,
+  ): readonly number[] {
+    const generations = maps.map(
+      (stacks, index): Generation => ({
+        number: index + 1,
+        createdAt: NOW.toISOString(),
+        reason: '',
+        stacks,
+      }),
+    );
+    const revisions = Object.entries(stored).flatMap(([name, numbers]) =>
+      numbers.map((revision) => ({ stack: stackName(name), revision })),
+    );
+    return chooseGenerations({ current: generations[current - 1], generations, revisions });
+  }
+  const upTo = (last: number, first = 1) =>
+    Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  /** Twenty updates of a, then ten of b. */
+  const updates: readonly Stacks[] = [
+    ...upTo(20).map((a) => ({ a })),
+    ...upTo(10).map((b) => ({ a: 20, b })),
+  ];
+
+  it('takes none that a rollback can lead to', () => {
+    expect(chooseOf(updates, { a: upTo(20), b: upTo(10) })).toEqual([]);
+    // Back and forth among what is stored.
+    expect(chooseOf([{ a: 1 }, { a: 2 }, { a: 1 }, { a: 2 }], { a: [1, 2] })).toEqual([]);
+  });
+
+  it('takes those of which a revision is gone, but for the ten before the current one', () => {
+    expect(chooseOf(updates, { a: upTo(20, 18), b: upTo(10, 8) })).toEqual([...upTo(17)]);
+    expect(
+      chooseOf([...updates, ...upTo(20, 11).map((b) => ({ a: 20, b }))], { a: [20], b: [20] }),
+    ).toEqual([...upTo(19), ...upTo(29, 21)]);
+  });
+
+  it('leaves the newest that tells that a stored revision was current', () => {
+    const maps = [...upTo(30).map((a) => ({ a, b: 1 })), ...upTo(20, 2).map((b) => ({ a: 30, b }))];
+    // Revision 5 of a is stored, and nothing else tells that it was current.
+    expect(chooseOf(maps, { a: [5, 30], b: [19, 20] })).toEqual([...upTo(4), ...upTo(38, 6)]);
+  });
+
+  it('counts stacks that were removed since as no obstacle', () => {
+    const maps = [{ gone: 1, a: 1 }, ...upTo(15).map((a) => ({ a }))];
+    expect(chooseOf(maps, { a: upTo(15) })).toEqual([]);
+    expect(chooseOf(maps, { a: upTo(15, 2) })).toEqual([1, 2]);
+  });
+
+  it('leaves no more than a thousand to go back to', () => {
+    const maps = upTo(1500).map((number) => ({ a: (number % 2) + 1 }));
+    expect(chooseOf(maps, { a: [1, 2] })).toEqual(upTo(499));
+  });
+
+  it('takes none where none is current, and none above the current one', () => {
+    expect(chooseOf(updates, {}, 0)).toEqual([]);
+    expect(chooseOf(updates, {}, 12)).toEqual([1]);
   });
 });
 

@@ -1,0 +1,82 @@
+/** What `collectGarbage` looks at beside revisions: generations, and tasks of other run folders. */
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parseTaskId } from '../../src/core/ids.ts';
+import { mountedLayerDir, taskDir } from '../../src/core/layout.ts';
+import { type Collection, collectGarbage } from '../../src/images/collect-garbage.ts';
+import { removeStacks } from '../../src/images/remove-stacks.ts';
+import { mountLayer } from '../../src/layers/mount-layer.ts';
+import { readGenerationNumbers } from '../../src/stacks/generations.ts';
+import { readImage } from '../../src/stacks/image-files.ts';
+import { rollbackRelease } from '../../src/stacks/release.ts';
+import { rollbackStack } from '../../src/stacks/rollback.ts';
+import { readStackHistory } from '../../src/stacks/stack-history.ts';
+import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { keepTask } from '../support/keep-task.ts';
+import { NOW, stackName } from '../support/stack-store.ts';
+import { useStorageLab } from '../support/storage-lab.ts';
+
+const lab = useStorageLab();
+const PYTHON = stackName('python-3.13');
+
+const collect = (options: Parameters<typeof collectGarbage>[1] = {}): Promise<Collection> =>
+  collectGarbage(lab.installation, options);
+
+describe('generations', () => {
+  const rollBack = () => rollbackStack(lab.layout, linuxSystem, { stack: PYTHON, now: NOW });
+
+  it('go when no rollback can lead to them, and rollbacks go on as before', async () => {
+    const seeds = Array.from({ length: 14 }, (_, index) => `seed ${index}`);
+    for (const seed of seeds) await lab.add(PYTHON, seed);
+    expect(await collect()).toMatchObject({ revisions: [], generations: [] });
+
+    const planned = await collect({ keepRevisions: 2, dryRun: true });
+    expect(planned.generations).toEqual([1, 2, 3]);
+    expect(await collect({ keepRevisions: 2 })).toEqual({ ...planned, dryRun: false });
+    expect(readGenerationNumbers(lab.layout)).toEqual([4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
+    expect((await verifyStore(lab.layout)).damage).toEqual([]);
+    expect(readStackHistory(lab.layout, PYTHON)).toMatchObject([
+      { revision: 14, state: 'current' },
+      { revision: 13, state: 'earlier' },
+    ]);
+    expect(await rollBack()).toMatchObject({ from: 14, to: 13 });
+    await expect(rollBack()).rejects.toMatchObject({ code: 'ERR_STACKSHIM_STACK_NOT_FOUND' });
+    const gone = rollbackRelease(lab.layout, linuxSystem, { to: 3, now: NOW });
+    await expect(gone).rejects.toMatchObject({ code: 'ERR_STACKSHIM_STACK_NOT_FOUND' });
+
+    // A number means one map for ever.
+    expect((await lab.add(PYTHON, 'next')).revision).toBe(15);
+    expect(readGenerationNumbers(lab.layout).at(-1)).toBe(16);
+  });
+});
+
+describe('a task of another run folder', () => {
+  it('keeps its image and its stack, as its layers are mounted there', async () => {
+    const one = await lab.add(PYTHON, 'one');
+    await lab.add(PYTHON, 'two');
+    const elsewhere = { ...lab.layout, run: `${lab.layout.run}/else where` };
+    mkdirSync(elsewhere.run);
+    const { layers } = readImage(lab.layout, one.image);
+    for (const id of layers) mountLayer(linuxSystem, elsewhere, id);
+    keepTask(elsewhere, 'kept', one);
+    expect(await collect({ keepRevisions: 0 })).toMatchObject({ images: [], layers: [] });
+    const removing = removeStacks(lab.layout, linuxSystem, { names: [PYTHON], now: NOW });
+    await expect(removing).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_STACK_IN_USE',
+      details: { tasks: ['kept'] },
+    });
+
+    rmSync(taskDir(elsewhere, parseTaskId('kept')), { recursive: true });
+    const [shared, layer] = layers;
+    if (shared === undefined || layer === undefined) throw new Error('an image of two layers');
+    expect(await collect({ keepRevisions: 0 })).toMatchObject({
+      images: [one.image],
+      layers: [{ id: layer }],
+    });
+    expect(existsSync(mountedLayerDir(elsewhere, layer))).toBe(false);
+    // The layer that the other image needs as well stays mounted.
+    expect(existsSync(`${mountedLayerDir(elsewhere, shared)}/base`)).toBe(true);
+    linuxSystem.detachMount(mountedLayerDir(elsewhere, shared));
+  });
+});
