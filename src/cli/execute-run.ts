@@ -23,7 +23,7 @@ export async function executeRun(
   const stops = listenForStops();
   const terminal = await openTerminal(options);
   try {
-    const { result } = await runTaskAndLeave(input, {
+    const { result, abandon } = await runTaskAndLeave(input, {
       ...stops.signals,
       ...sinks.streams,
       onEvent: sinks.onEvent,
@@ -33,7 +33,10 @@ export async function executeRun(
     terminal?.restore();
     await sinks.finish(result);
     reportFailure(result, { command, options });
-    if (options.remove === 'async') startReaper(result.id);
+    if (options.remove === 'async' && options.keep !== true) {
+      startReaper(result.id);
+      abandon();
+    }
     process.exitCode = statusOfResult(result, stops.received());
   } finally {
     terminal?.restore();
@@ -56,6 +59,7 @@ const stopNotes: Readonly<Partial<Record<Verdict, string>>> = {
   cpu_time_exceeded: 'was killed: it used more processor time than it may (--cpu-time)',
   oom_killed: 'was killed: it ran out of memory (--memory)',
   output_limited: 'was killed: it wrote more than it may (--output-limit)',
+  disk_full: 'failed: its disk space was full (--disk)',
 };
 
 async function openTerminal(options: RunOptions) {

@@ -32,9 +32,9 @@ export function statusOfResult(result: TaskResult, stopSignal: NodeJS.Signals | 
   switch (result.verdict) {
     case 'succeeded':
     case 'failed':
-      return result.exitCode ?? SHIM_FAILED;
     case 'signaled':
-      return 128 + signalNumber(result.signal);
+    case 'disk_full':
+      return statusOfExit(result);
     case 'timed_out':
     case 'cpu_time_exceeded':
       return TIMED_OUT;
@@ -46,6 +46,10 @@ export function statusOfResult(result: TaskResult, stopSignal: NodeJS.Signals | 
     case 'setup_failed':
       return statusOfSetupFailure(result);
   }
+}
+
+function statusOfExit({ exitCode, signal }: TaskResult): number {
+  return signal === null ? (exitCode ?? SHIM_FAILED) : 128 + signalNumber(signal);
 }
 
 function statusOfSetupFailure({ error }: TaskResult): number {

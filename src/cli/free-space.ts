@@ -42,16 +42,9 @@ function parseKept(text: string | undefined): number | undefined {
   );
 }
 
-function format({
-  dryRun,
-  revisions,
-  generations,
-  images,
-  layers,
-  files,
-  bases,
-  freedBytes,
-}: Collection) {
+function format(collection: Collection) {
+  const { dryRun, revisions, generations, images, layers, files, bases, volumes, freedBytes } =
+    collection;
   const gone = [
     ...revisions.map(({ stack, revision }) => `revision ${stack}@rev:${revision}\n`),
     ...generations.map((number) => `generation ${number}\n`),
@@ -59,6 +52,7 @@ function format({
     ...layers.map(({ id, sizeBytes }) => `layer ${id} ${formatBytes(sizeBytes)}\n`),
     ...bases.map((path) => `base ${path}\n`),
     ...files.map((path) => `file ${path}\n`),
+    ...(volumes > 0 ? [`volumes ${volumes}\n`] : []),
   ];
   const verb = dryRun ? 'would free' : 'freed';
   return `${gone.join('')}${verb} ${formatBytes(freedBytes)}\n`;

@@ -21,6 +21,7 @@ export interface RunOptions {
   readonly deviceReadIops?: readonly string[];
   readonly deviceWriteIops?: readonly string[];
   readonly tenant?: string;
+  readonly disk?: string;
   readonly ulimit?: readonly string[];
   readonly workdir?: string;
   readonly user?: string;
@@ -74,6 +75,7 @@ const optionTable: readonly (readonly [flags: string, description: string])[] = 
   ['--device-read-iops <path:rate…>', 'most reads from a disk each second'],
   ['--device-write-iops <path:rate…>', 'most writes to a disk each second'],
   ['--tenant <name>', 'whose task it is; the policy says what a tenant may have'],
+  ['--disk <size>', 'most the task may write to its root filesystem and /task: 512m'],
   ['--ulimit <type=soft:hard…>', 'a resource limit: nofile=1024:2048'],
   ['-w, --workdir <path>', 'working directory in the task'],
   ['-u, --user <user>', 'name|uid[:group|gid]'],

@@ -63,6 +63,11 @@ export const errorCodes = {
     meaning: 'the disk under the root or run folder is full',
     hint: 'free disk space, then try again',
   },
+  ERR_STACKSHIM_DISK_LIMIT: {
+    kind: 'invalid',
+    meaning: "the task's code, payload and config do not fit into its disk limit",
+    hint: 'give the task more with --disk',
+  },
   ERR_STACKSHIM_SYSTEM: {
     kind: 'internal',
     meaning: 'a system call failed in a way that has no code of its own',

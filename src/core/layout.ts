@@ -50,10 +50,17 @@ export const runtimesDir = (layout: Layout) => `${layout.root}/runtimes`;
 export const trustedKeysDir = (layout: Layout) => `${layout.root}/trusted-keys`;
 export const scratchDir = (layout: Layout) => `${layout.root}/scratch`;
 export const taskScratchDir = (layout: Layout, id: TaskId) => `${layout.root}/scratch/${id}`;
+/** Of a name that is no task's. */
+export const VOLUME_PREFIX = '.volume-';
+/** Beside the folder where the volume is mounted. */
+export const taskVolumeFile = (layout: Layout, id: TaskId) =>
+  `${layout.root}/scratch/${VOLUME_PREFIX}${id}`;
+export const volumesDir = (layout: Layout) => `${layout.root}/volumes`;
 
 // under the run folder
 export const mountedLayersDir = (layout: Layout) => `${layout.run}/layers`;
 export const mountedLayerDir = (layout: Layout, id: LayerId) => `${layout.run}/layers/${id}`;
+export const mountedVolumesDir = (layout: Layout) => `${layout.run}/volumes`;
 export const tasksDir = (layout: Layout) => `${layout.run}/tasks`;
 export const taskDir = (layout: Pick<Layout, 'run'>, id: TaskId) => `${layout.run}/tasks/${id}`;
 export const tenantsDir = (layout: Pick<Layout, 'run'>) => `${layout.run}/tenants`;

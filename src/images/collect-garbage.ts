@@ -23,6 +23,7 @@ import { withStacksLock } from '../stacks/stacks-lock.ts';
 import { type StoreSurvey, surveyStore } from '../stacks/survey-store.ts';
 import { measureTree } from '../sys/measure-tree.ts';
 import { removeTree } from '../sys/remove-tree.ts';
+import { listIdleVolumes, removeIdleVolume } from '../task/disk/idle-volumes.ts';
 import type { Installation } from '../task/installation.ts';
 import { findRunFolders } from '../task/run-folders.ts';
 import { readTaskImages } from '../task/task-images.ts';
@@ -47,7 +48,9 @@ export interface Collection {
   readonly files: readonly string[];
   /** Folders of the builder's copies of images that no stack has as its current one: paths below the root folder. */
   readonly bases: readonly string[];
-  /** Bytes of the layers, files and bases. */
+  /** How many scratch volumes waited for tasks. */
+  readonly volumes: number;
+  /** Bytes of the layers, files, bases and volumes. */
   readonly freedBytes: number;
   /** Why things stayed that may be garbage: damage that hides what is needed, a disk too full to write down what goes. */
   readonly obstacles: readonly ErrorJson[];
@@ -56,8 +59,8 @@ export interface Collection {
 /**
  * Marks what is needed and removes the rest: old revisions (with `keepRevisions`) and those that never became current,
  * generations that nothing can go back to, images that no revision, task record or lease names, the layers that only those
- * had, mounts of such layers, what dead processes left half written, and the builder's copies of bases that are not current
- * any more. A second call finds nothing to do; killed half way, the next call goes on. Tasks are never made to wait; imports
+ * had, mounts of such layers, what dead processes left half written, scratch volumes that wait for tasks, and the builder's
+ * copies of bases that are not current any more. A second call finds nothing to do; killed half way, the next call goes on. Tasks are never made to wait; imports
  * and builds for as long as it unlinks.
  * Where damage hides what is needed, whatever it may need stays. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_SYSTEM.
  */
@@ -73,6 +76,8 @@ export async function collectGarbage(
     await clearStaleTmp(layout);
     await clearDeadHomes(layout, system);
   }
+  const volumes = listIdleVolumes(layout);
+  if (!dryRun) for (const volume of volumes) removeIdleVolume(system, volume);
   const { aside, ...swept } = await whileNothingIsPinned(layout, system, (pinned) =>
     sweep(installation, pinned, options),
   );
@@ -81,13 +86,14 @@ export async function collectGarbage(
     for (const folder of aside) await removeTree(folder);
     clearStaleVersions(runtimeVersionsDir(layout));
   }
-  const layerBytes = swept.layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  return { dryRun, ...swept, files: stale, freedBytes: layerBytes + staleBytes + asideBytes };
+  const sized = [...swept.layers, ...volumes];
+  const freedBytes = sized.reduce((sum, one) => sum + one.sizeBytes, staleBytes + asideBytes);
+  return { dryRun, ...swept, files: stale, volumes: volumes.length, freedBytes };
 }
 
 async function measureAll(paths: readonly string[]): Promise<number> {
   const sizes = await Promise.all(paths.map(measureTree));
-  return sizes.reduce((sum, bytes) => sum + bytes, 0);
+  return sizes.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 interface Swept

@@ -1,7 +1,7 @@
 /** What the installation takes on disk, and for what. */
 import { statfs } from 'node:fs/promises';
 import type { LayerId, StackName } from '../core/ids.ts';
-import { buildDir, imagesDir, scratchDir, tmpDir } from '../core/layout.ts';
+import { buildDir, imagesDir, scratchDir, tmpDir, volumesDir } from '../core/layout.ts';
 import { findUnneededLayers } from '../layers/collect-layers.ts';
 import { revisionIn } from '../stacks/generations.ts';
 import { type StoreSurvey, surveyStore } from '../stacks/survey-store.ts';
@@ -29,7 +29,7 @@ export interface DiskUsage {
   readonly images: { readonly count: number; readonly bytes: number };
   /** What the builder keeps: the bases that stacks were built on, unpacked. */
   readonly builderBytes: number;
-  /** Writable layers of tasks. */
+  /** Writable layers of tasks, and volumes that wait for tasks. */
   readonly scratchBytes: number;
   readonly tmpBytes: number;
   /** What `collectGarbage` would free now. */
@@ -46,20 +46,21 @@ export async function measureDiskUsage(installation: Installation): Promise<Disk
   const survey = surveyStore(layout);
   const stored = findUnneededLayers(layout, () => false);
   const sizes = new Map<string, number>(stored.map(({ id, sizeBytes }) => [id, sizeBytes]));
-  const [imageBytes, builderBytes, scratchBytes, tmpBytes, { bavail, bsize }] = await Promise.all([
+  const [images, builder, scratch, idle, tmp, { bavail, bsize }] = await Promise.all([
     measureTree(imagesDir(layout)),
     measureTree(buildDir(layout)),
     measureTree(scratchDir(layout)),
+    measureTree(volumesDir(layout)),
     measureTree(tmpDir(layout)),
     statfs(layout.root),
   ]);
   return {
     stacks: toStackUsages(survey, sizes),
     layers: { count: stored.length, bytes: sum(sizes.values()) },
-    images: { count: survey.images.size, bytes: imageBytes },
-    builderBytes,
-    scratchBytes,
-    tmpBytes,
+    images: { count: survey.images.size, bytes: images.bytes },
+    builderBytes: builder.bytes,
+    scratchBytes: scratch.bytes + idle.bytes,
+    tmpBytes: tmp.bytes,
     reclaimableBytes: freedBytes,
     freeBytes: bavail * bsize,
   };

@@ -61,6 +61,7 @@ const LIMIT_FIELDS = [
   ['outputBytes', 'outputLimit'],
   ['cpuTimeMs', 'cpuTime'],
   ['cpuShares', 'cpuShares'],
+  ['diskBytes', 'disk'],
 ] as const;
 
 interface Bounds {

@@ -4,6 +4,7 @@ import { type ErrorOptions, StackshimError } from '../core/errors.ts';
 import { describeIssue } from './describe-issue.ts';
 import { parseBytes } from './parse-bytes.ts';
 import { parseCapability } from './parse-capability.ts';
+import { parseDisk } from './parse-disk.ts';
 import { parseDuration } from './parse-duration.ts';
 import { parseCount, parseCpus } from './parse-number.ts';
 import { parseAbsolutePath } from './parse-path.ts';
@@ -44,6 +45,7 @@ export function parsePolicy(input: unknown): Policy {
       ...(slots === undefined ? {} : { slots: parseCount(slots, 'slots', SLOTS) }),
       reserves: parseReserves(reserves),
       ...parseTenants(parsed.data, DEFAULT_POLICY.tenantDefault),
+      disk: { ...DEFAULT_POLICY.disk, ...withoutUndefined(parsed.data.disk ?? {}) },
     };
   } catch (error) {
     if (!(error instanceof StackshimError)) throw error;
@@ -65,7 +67,7 @@ function invalidPolicy(problem: string, options: ErrorOptions): StackshimError {
 }
 
 function parseLimits(given: LimitsInput, section: string): TaskLimits {
-  const { memory, cpus, pids, timeout, output, cpuTime, cpuShares } = given;
+  const { memory, cpus, pids, timeout, output, cpuTime, cpuShares, disk } = given;
   const shares = { min: SPEC_BOUNDS.cpuSharesMin, max: SPEC_BOUNDS.cpuSharesMax };
   const count = { min: 1, max: SPEC_BOUNDS.pidsMax };
   const wall = { min: 1, max: SPEC_BOUNDS.timeoutMsMax };
@@ -82,6 +84,7 @@ function parseLimits(given: LimitsInput, section: string): TaskLimits {
       cpuTime === undefined ? undefined : parseDuration(cpuTime, `${section}.cpuTime`, wall),
     cpuShares:
       cpuShares === undefined ? undefined : parseCount(cpuShares, `${section}.cpuShares`, shares),
+    diskBytes: disk === undefined ? undefined : parseDisk(disk, `${section}.disk`),
   });
 }
 
@@ -119,6 +122,7 @@ function lowerTo(maxima: TaskLimits, defaults: AdmittedLimits): AdmittedLimits {
     pids: lower(defaults.pids, maxima.pids),
     timeoutMs: lower(defaults.timeoutMs, maxima.timeoutMs),
     outputBytes: lower(defaults.outputBytes, maxima.outputBytes),
+    diskBytes: lower(defaults.diskBytes, maxima.diskBytes),
     cpuTimeMs: cpuTimeMs === undefined ? undefined : lower(cpuTimeMs, maxima.cpuTimeMs),
     cpuShares: cpuShares === undefined ? undefined : lower(cpuShares, maxima.cpuShares),
   });

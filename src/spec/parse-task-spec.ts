@@ -3,6 +3,7 @@ import { parseTaskId, parseTenantName } from '../core/ids.ts';
 import { invalidField } from './invalid-field.ts';
 import { parseBytes } from './parse-bytes.ts';
 import { parseCapability } from './parse-capability.ts';
+import { parseDisk } from './parse-disk.ts';
 import { parseDuration } from './parse-duration.ts';
 import { checkEnv } from './parse-env.ts';
 import { checkLabels } from './parse-labels.ts';
@@ -99,7 +100,7 @@ function parseCommand(command: readonly string[]): readonly string[] {
 }
 
 function parseLimits(given: TaskInput): TaskLimits {
-  const { memory, cpus, pidsLimit, timeout, outputLimit, cpuTime, cpuShares } = given;
+  const { memory, cpus, pidsLimit, timeout, outputLimit, cpuTime, cpuShares, disk } = given;
   const shares = { min: SPEC_BOUNDS.cpuSharesMin, max: SPEC_BOUNDS.cpuSharesMax };
   const count = { min: 1, max: SPEC_BOUNDS.pidsMax };
   const wall = { min: 1, max: SPEC_BOUNDS.timeoutMsMax };
@@ -115,6 +116,7 @@ function parseLimits(given: TaskInput): TaskLimits {
       outputLimit === undefined ? undefined : parseBytes(outputLimit, 'outputLimit', { min: 1 }),
     cpuTimeMs: cpuTime === undefined ? undefined : parseDuration(cpuTime, 'cpuTime', wall),
     cpuShares: cpuShares === undefined ? undefined : parseCount(cpuShares, 'cpuShares', shares),
+    diskBytes: disk === undefined ? undefined : parseDisk(disk, 'disk'),
   });
 }
 

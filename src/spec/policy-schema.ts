@@ -1,5 +1,6 @@
 /** The shape of a policy file. */
 import * as z from 'zod/mini';
+import { DISK_MECHANISMS } from './policy.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 
 function buildPolicySchema() {
@@ -21,6 +22,7 @@ function buildPolicySchema() {
     deviceWriteBps: throttles,
     deviceReadIops: throttles,
     deviceWriteIops: throttles,
+    disk: quantity,
   });
   const tenant = z.strictObject({
     weight: quantity,
@@ -40,6 +42,7 @@ function buildPolicySchema() {
     seccomp: choices(['bundle', 'file', 'unconfined']),
     newPrivileges: z.optional(z.boolean()),
   });
+  const disk = z.strictObject({ mechanism: z.optional(z.enum(DISK_MECHANISMS)) });
   return z.strictObject({
     defaults: z.optional(limits),
     maxima: z.optional(limits),
@@ -48,6 +51,7 @@ function buildPolicySchema() {
     reserves: z.optional(reserves),
     tenants: z.optional(z.record(z.string(), tenant)),
     tenantDefault: z.optional(tenant),
+    disk: z.optional(disk),
   });
 }
 

@@ -20,6 +20,9 @@ export interface Permissions {
   readonly newPrivileges: boolean;
 }
 
+/** `auto`: a quota of the root folder's filesystem where it keeps them, else a scratch volume. */
+export const DISK_MECHANISMS = ['auto', 'volume', 'sampling'] as const;
+
 export interface Policy {
   /** For what a task does not say. */
   readonly defaults: AdmittedLimits;
@@ -38,6 +41,10 @@ export interface Policy {
   readonly tenants: ReadonlyMap<string, TenantTerms>;
   /** For those that `tenants` does not name. */
   readonly tenantDefault: TenantTerms;
+  readonly disk: {
+    /** What holds a task to its disk limit. */
+    readonly mechanism: (typeof DISK_MECHANISMS)[number];
+  };
 }
 
 /** What holds without a policy file: bounded tasks, and a caller who is root on its own machine anyway. */
@@ -48,6 +55,7 @@ export const DEFAULT_POLICY: Policy = {
     pids: 256,
     timeoutMs: 3_600_000,
     outputBytes: 67_108_864,
+    diskBytes: 1_073_741_824,
   },
   maxima: {},
   throttles: { defaults: [], maxima: [] },
@@ -65,4 +73,5 @@ export const DEFAULT_POLICY: Policy = {
   reserves: {},
   tenants: new Map(),
   tenantDefault: { weight: 100 },
+  disk: { mechanism: 'auto' },
 };

@@ -23,6 +23,9 @@ export const SPEC_BOUNDS = {
   payloadBytes: 16_777_216,
   captureBytesMax: 67_108_864,
   memoryBytesMin: 4_194_304,
+  diskBytesMin: 1_048_576,
+  /** 8 TiB. */
+  diskBytesMax: 8_796_093_022_208,
   cpusMin: 0.01,
   cpusMax: 8192,
   /** The kernel's largest pid_max, proc_sys_kernel(5). */

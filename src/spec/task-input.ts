@@ -53,6 +53,8 @@ export interface TaskInput {
   readonly timeout?: string | number | undefined;
   /** Between TERM and KILL: milliseconds, or text such as `10s`. */
   readonly stopTimeout?: string | number | undefined;
+  /** Bytes that its root filesystem and `/task` may take, what it is given to read included. */
+  readonly disk?: string | number | undefined;
   /** Bytes of both streams together; passing it ends the task. */
   readonly outputLimit?: string | number | undefined;
   /** Bytes of each stream that a capture keeps. */
@@ -142,6 +144,7 @@ const taskInput = z.strictObject({
   timeout: option(quantity),
   stopTimeout: option(quantity),
   outputLimit: option(quantity),
+  disk: option(quantity),
   captureBytes: option(quantity),
   workdir: option(text),
   user: option(text),

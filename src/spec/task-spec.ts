@@ -16,6 +16,8 @@ export interface TaskLimits {
   readonly timeoutMs?: number;
   /** Both streams together; passing it ends the task. */
   readonly outputBytes?: number;
+  /** All that the task writes to its root filesystem and `/task`. */
+  readonly diskBytes?: number;
   /** Processor time of all processes together, from start to the kill. */
   readonly cpuTimeMs?: number;
   /** Beside other tasks of the same parent cgroup, 1024 when absent. */

@@ -1,5 +1,5 @@
 /** Files that are whole or absent: written under a temporary name, then renamed. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { toOwnedName } from './owned-name.ts';
@@ -55,6 +55,15 @@ export async function ensureDirectory(path: string, mode: number): Promise<void>
 /** The same, at once: for the task path, where a thread-pool trip costs more than the call. */
 export function ensureDirectorySync(path: string, mode: number): void {
   mkdirSync(path, { recursive: true, mode });
+}
+
+/** The folder itself, or the nearest one above it that exists: where it would be made. */
+export function nearestExisting(path: string): string {
+  let folder = path;
+  while (folder !== dirname(folder) && statSync(folder, { throwIfNoEntry: false }) === undefined) {
+    folder = dirname(folder);
+  }
+  return folder;
 }
 
 /** 16 random hex digits. */

@@ -2,49 +2,62 @@
 import type { Stats } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
+import type { DiskAmount } from './system.ts';
 
 /** stat(2) counts blocks of this size, whatever the filesystem's. */
 const BLOCK_BYTES = 512;
 
+export interface TreeSize extends DiskAmount {
+  /** False: part of the tree is deeper than a path can name, and was not counted. */
+  readonly isComplete: boolean;
+}
+
 /**
- * Bytes that `path` and all below it take on disk; a file with several names counts once. What goes away meanwhile counts
- * as not there: 0 for a path that does not exist.
+ * What `path` and all below it take on their filesystem; a file with several names counts once, what is mounted below not
+ * at all. What goes away meanwhile counts as not there: nothing for a path that does not exist.
  */
-export async function measureTree(path: string): Promise<number> {
+export async function measureTree(path: string): Promise<TreeSize> {
   const seen = new Set<string>();
   let bytes = 0;
+  let inodes = 0;
+  let isComplete = true;
   for await (const stat of walk(path)) {
+    if (stat === 'too deep') {
+      isComplete = false;
+      continue;
+    }
     const key = `${stat.dev}:${stat.ino}`;
     if (stat.nlink > 1 && !stat.isDirectory()) {
       if (seen.has(key)) continue;
       seen.add(key);
     }
     bytes += stat.blocks * BLOCK_BYTES;
+    inodes += 1;
   }
-  return bytes;
+  return { bytes, inodes, isComplete };
 }
 
-async function* walk(path: string): AsyncGenerator<Stats> {
+async function* walk(path: string, device?: number): AsyncGenerator<Stats | 'too deep'> {
   const stat = await unlessGone(lstat(path));
   if (stat === undefined) return;
+  if (stat !== 'too deep' && stat.dev !== (device ?? stat.dev)) return;
   yield stat;
-  if (!stat.isDirectory()) return;
+  if (stat === 'too deep' || !stat.isDirectory()) return;
   const folder = await unlessGone(opendir(path));
   if (folder === undefined) return;
-  for await (const entry of folder) {
-    if (entry.isDirectory()) yield* walk(`${path}/${entry.name}`);
-    else {
-      const inside = await unlessGone(lstat(`${path}/${entry.name}`));
-      if (inside !== undefined) yield inside;
-    }
+  if (folder === 'too deep') {
+    yield folder;
+    return;
   }
+  for await (const entry of folder) yield* walk(`${path}/${entry.name}`, stat.dev);
 }
 
-async function unlessGone<T>(asked: Promise<T>): Promise<T | undefined> {
+async function unlessGone<T>(asked: Promise<T>): Promise<T | 'too deep' | undefined> {
   try {
     return await asked;
   } catch (error) {
     if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    if (errnoCodeOf(error) === 'ENAMETOOLONG') return 'too deep';
     throw error;
   }
 }

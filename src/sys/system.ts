@@ -50,6 +50,19 @@ export interface System {
    */
   close(fd: Fd): void;
 
+  // disk space: loop(4), quotactl_fd(2)
+  /** Attaches an open file to a free loop device, which is free again when nobody has it open or mounted any more. */
+  attachLoopDevice(fileFd: Fd): LoopDevice;
+  /** Has the ext4 filesystem of an open folder forget what it has not written yet, and refuse everything from here on. */
+  shutDownFilesystem(folderFd: Fd): void;
+  /** Whether the filesystem of an open folder holds projects to their limits. False where it knows no projects. */
+  enforcesProjectQuota(folderFd: Fd): boolean;
+  /** Puts an open, empty folder, and whatever will be made in it, into a project. */
+  setProject(folderFd: Fd, project: number): void;
+  /** Sets what a project may take on the filesystem of an open folder; 0: no limit. */
+  limitProject(folderFd: Fd, project: number, limit: DiskAmount): void;
+  readProjectUsage(folderFd: Fd, project: number): DiskAmount;
+
   // processes
   /** Makes orphaned descendants ours to wait for: prctl(PR_SET_CHILD_SUBREAPER). */
   becomeSubreaper(): void;
@@ -83,6 +96,19 @@ export interface LockOptions {
   readonly wait: boolean;
   /** Default: exclusive. */
   readonly shared?: boolean;
+}
+
+/** An open loop device; its receiver closes `fd` with `node:fs`. */
+export interface LoopDevice {
+  readonly fd: Fd;
+  /** `/dev/loop3`. */
+  readonly path: string;
+}
+
+export interface DiskAmount {
+  readonly bytes: number;
+  /** Files, folders, links: whatever has an inode. */
+  readonly inodes: number;
 }
 
 /** Which device of the kernel a node stands for: character or block device, and its number. */

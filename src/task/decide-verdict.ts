@@ -10,6 +10,7 @@ export type StopCause =
   | 'cpu_time_exceeded'
   | 'output_limited'
   | 'oom_killed'
+  | 'disk_full'
   | 'cancelled';
 
 export interface Ending {
@@ -17,13 +18,16 @@ export interface Ending {
   readonly exit: ProcessExit | null;
   readonly stopCause: StopCause | null;
   readonly oomKills: number | null;
+  /** Whether its disk space was full at any time that it was looked at. */
+  readonly diskWasFull: boolean;
 }
 
-export function decideVerdict({ exit, stopCause, oomKills }: Ending): Verdict {
+export function decideVerdict({ exit, stopCause, oomKills, diskWasFull }: Ending): Verdict {
   if (stopCause !== null) return stopCause;
   if (exit === null) return 'setup_failed';
   if (exit.exitCode === 0) return 'succeeded';
   if (oomKills !== null && oomKills > 0) return 'oom_killed';
+  if (diskWasFull) return 'disk_full';
   return exit.signal === null ? 'failed' : 'signaled';
 }
 

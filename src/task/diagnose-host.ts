@@ -10,6 +10,7 @@ import { type MountEntry, readMounts } from '../sys/mountinfo.ts';
 import type { System } from '../sys/system.ts';
 import { type Check, failed, optional, required, warned } from './diagnose/check.ts';
 import { checkControllers, checkSwapLimit } from './diagnose/check-cgroups.ts';
+import { checkDiskLimit, diskLimitUntried } from './diagnose/check-disk-limit.ts';
 import {
   checkFilesystem,
   checkHardLimits,
@@ -20,7 +21,7 @@ import {
 } from './diagnose/check-kernel.ts';
 import { checkRuntime, checkTools } from './diagnose/check-programs.ts';
 import { checkStacks } from './diagnose/check-stacks.ts';
-import { checkDiskLimit, checkFreeSpace, checkPolicy } from './diagnose/check-storage.ts';
+import { checkFreeSpace, checkPolicy } from './diagnose/check-storage.ts';
 import { probeMounts } from './diagnose/probe-mounts.ts';
 
 export type { Check } from './diagnose/check.ts';
@@ -46,7 +47,7 @@ export async function diagnoseHost(
     ...(await checkPrograms(layout, mounts)),
     ...(await checkMounts(system, layout)),
     checkFreeSpace(layout),
-    checkDiskLimit(layout),
+    await checkDisk(system, layout),
     checkPolicy(layout),
     await checkStacks(layout, new Date()),
   ];
@@ -97,6 +98,10 @@ async function checkMounts(system: System, layout: Layout): Promise<readonly Che
   if (readHostFacts().isRoot) return await probeMounts(system, layout);
   const message = 'not tried: only root can mount layers';
   return [warned(optional('mounts'), message, 'run stackshim doctor as root')];
+}
+
+async function checkDisk(system: System, layout: Layout): Promise<Check> {
+  return readHostFacts().isRoot ? await checkDiskLimit(system, layout) : diskLimitUntried();
 }
 
 function readOptional(path: string): string | undefined {

@@ -1,14 +1,17 @@
 /** One task from its record to its end: prepare, start, wait, account. Never rejects; removal is the caller's next step. */
-import { existsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { CgroupUsage } from '../cgroup/cgroup-driver.ts';
-import { errnoCodeOf, type StackshimError, toStackshimError } from '../core/errors.ts';
+import { errnoCodeOf, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
+import type { Layout } from '../core/layout.ts';
 import { toStartFailure } from '../runtime/runtime-failure.ts';
 import { startContainer } from '../runtime/start-container.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { ProcessExit } from '../sys/system.ts';
 import { startTimer } from './deadline-timer.ts';
 import { signalName } from './decide-verdict.ts';
+import { type DiskReport, DiskWatch } from './disk/disk-watch.ts';
+import type { TaskDisk } from './disk/task-disk.ts';
 import type { TaskListener } from './events.ts';
 import type { Installation } from './installation.ts';
 import type { TenantSeat } from './join-tenant.ts';
@@ -22,6 +25,9 @@ import type { TaskStopper } from './stop-task.ts';
 import type { OutputMeter } from './task-output.ts';
 import type { TaskStreams } from './task-streams.ts';
 import type { TaskTerminal } from './terminal-streams.ts';
+
+/** A disk with so much room did not keep a task from being set up. */
+const ROOM_BYTES = 64 * 1024 * 1024;
 
 export interface ExecutionContext {
   readonly installation: Installation;
@@ -43,6 +49,10 @@ export interface Execution {
   /** Null: there was no cgroup to read. */
   readonly usage: CgroupUsage | null;
   readonly wallMs: number | null;
+  /** Null: the command never ran. */
+  readonly diskReport: DiskReport | null;
+  /** What removal is to remove; undefined: there is none, or only the beginnings of one. */
+  readonly disk: TaskDisk | undefined;
   /** What removal is to release last. */
   readonly slot: Slot | undefined;
   /** With a tenant; likewise. */
@@ -52,12 +62,16 @@ export interface Execution {
 export async function executeTask(plan: TaskPlan, context: ExecutionContext): Promise<Execution> {
   let slot: Slot | undefined;
   let seat: TenantSeat | undefined;
+  let disk: TaskDisk | undefined;
   let streams: TaskStreams | undefined;
   const onSlot = (claimed: Slot) => {
     slot = claimed;
   };
   const onSeat = (joined: TenantSeat) => {
     seat = joined;
+  };
+  const onDisk = (opened: TaskDisk) => {
+    disk = opened;
   };
   const onStreams = (opened: TaskStreams) => {
     streams = opened;
@@ -71,12 +85,15 @@ export async function executeTask(plan: TaskPlan, context: ExecutionContext): Pr
       terminal,
       onSlot,
       onSeat,
+      onDisk,
       onStreams,
     });
     context.emit({ type: 'created', id: plan.places.id, pid: prepared.init.pid });
-    return { ...(await runPrepared(plan, prepared, context)), slot, seat };
+    return { ...(await runPrepared(plan, prepared, context)), slot, seat, disk };
   } catch (thrown) {
-    return { exit: null, error: toSetupError(thrown), usage: null, wallMs: null, slot, seat };
+    const error = toSetupError(thrown, context.installation.layout);
+    const unused = { exit: null, usage: null, wallMs: null, diskReport: null };
+    return { ...unused, error, slot, seat, disk };
   } finally {
     streams?.close();
   }
@@ -86,7 +103,7 @@ async function runPrepared(
   plan: TaskPlan,
   prepared: PreparedTask,
   context: ExecutionContext,
-): Promise<Omit<Execution, 'slot' | 'seat'>> {
+): Promise<Omit<Execution, 'slot' | 'seat' | 'disk'>> {
   const { installation, clock, stopper, output } = context;
   const { system, cgroups, exits } = installation;
   const { cgroupsPath, cancelFile, id } = plan.places;
@@ -105,6 +122,11 @@ async function runPrepared(
     clock.enter('run');
     const startedAt = performance.now();
     const started = await startOrKill(plan, prepared, { context, exited });
+    const diskWatch = new DiskWatch(prepared.disk, {
+      hostFolder: installation.layout.root,
+      onFull: () => onDiskFull(prepared.disk, stopper),
+    });
+    if (started !== undefined) diskWatch.start();
     // Not before its `started` event, however soon it has written something.
     output.release();
     const exit = await exited;
@@ -118,18 +140,19 @@ async function runPrepared(
     const passed = started?.watch?.judge() ?? null;
     if (passed !== null) stopper.note(passed);
     const usage = cgroups.readUsage(cgroupsPath);
+    const diskReport = started === undefined ? null : await diskWatch.finish();
     const error = await endOfOutput(output);
-    if (started === undefined) return { exit: null, error, usage, wallMs: null };
+    if (started === undefined) return { exit: null, error, usage, wallMs: null, diskReport };
     if (!executed && exit.exitCode !== 0 && stopper.cause === null) {
       const { exitCode } = exit;
       const { oomKills } = usage;
       const stderr = output.stderrHead;
       const failure = toStartFailure(plan.runtime, { exitCode, stderr, oomKills });
-      return { exit: null, error: failure, usage, wallMs: null };
+      return { exit: null, error: failure, usage, wallMs: null, diskReport: null };
     }
     const signal = exit.signal === null ? null : signalName(exit.signal);
     context.emit({ type: 'exited', id, exitCode: exit.exitCode, signal });
-    return { exit, error, usage, wallMs };
+    return { exit, error: error ?? toHostFull(exit, diskReport), usage, wallMs, diskReport };
   } finally {
     stopper.detach();
     system.close(pidfd);
@@ -204,6 +227,19 @@ async function startOrKill(
   return { watch };
 }
 
+/** A limit that nothing else enforces is enforced here. */
+function onDiskFull({ mechanism }: TaskDisk, stopper: TaskStopper): void {
+  if (mechanism !== 'sampling') return;
+  stopper.note('disk_full');
+  stopper.killProcesses();
+}
+
+/** A task that failed while the host's disk was full may well succeed where there is room. */
+function toHostFull(exit: ProcessExit, report: DiskReport | null): StackshimError | null {
+  if (exit.exitCode === 0 || report?.wasHostFull !== true) return null;
+  return new StackshimError('ERR_STACKSHIM_DISK_FULL', "run task: the host's disk was full");
+}
+
 async function endOfOutput(output: OutputMeter): Promise<StackshimError | null> {
   try {
     await output.ended();
@@ -214,9 +250,16 @@ async function endOfOutput(output: OutputMeter): Promise<StackshimError | null> 
 }
 
 /** What went wrong before the command ran, as one error. */
-function toSetupError(thrown: unknown): StackshimError {
+function toSetupError(thrown: unknown, { root }: Layout): StackshimError {
   const code = errnoCodeOf(thrown);
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+  if (isFull || (thrown instanceof StackshimError && thrown.code === 'ERR_STACKSHIM_DISK_FULL')) {
+    const { bavail, bsize } = statfsSync(root);
+    // With room on the host it is the task's own space that was too small.
+    if (bavail * bsize >= ROOM_BYTES) {
+      const message = `set up task: ${messageOf(thrown)}`;
+      return new StackshimError('ERR_STACKSHIM_DISK_LIMIT', message, { cause: thrown });
+    }
     return toStackshimError(thrown, 'ERR_STACKSHIM_DISK_FULL', 'set up task');
   }
   const known = code === undefined ? 'ERR_STACKSHIM_INTERNAL' : 'ERR_STACKSHIM_SYSTEM';

@@ -1,7 +1,16 @@
 /** From outside data to a plan: parsed, admitted, resolved. Nothing has happened yet, so everything that is wrong is thrown. */
-import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readFileSync,
+  realpathSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { toTaskId } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
 import type { DeviceThrottle } from '../oci/build-resources.ts';
 import type { BundleTemplate } from '../oci/bundle-template.ts';
 import { loadTemplate } from '../oci/load-template.ts';
@@ -10,6 +19,7 @@ import { INIT_CANDIDATES } from '../oci/task-paths.ts';
 import { resolveRuntime } from '../runtime/resolve-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
+import { deniedField } from '../spec/denied-field.ts';
 import { parseTaskSpec } from '../spec/parse-task-spec.ts';
 import { requireAllowedBindSource, requireAllowedBundle } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
@@ -18,6 +28,9 @@ import { parseSeccompProfile, type SeccompProfile } from '../spec/seccomp-profil
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { type PinnedImage, STACK_LABELS } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
+import { nearestExisting } from '../sys/files.ts';
+import type { DiskAmount } from '../sys/system.ts';
+import { toDiskLimit } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
 import { planTaskFiles, type TaskFile } from './task-inputs.ts';
 import { type TaskPlaces, taskPlaces } from './task-places.ts';
@@ -36,7 +49,15 @@ export interface TaskPlan {
   /** Host path of the init program, with `spec.init`. */
   readonly initBinary?: string;
   readonly throttles: readonly DeviceThrottle[];
+  readonly disk: DiskPlan;
   readonly places: TaskPlaces;
+}
+
+export interface DiskPlan {
+  readonly mechanism: Policy['disk']['mechanism'];
+  readonly limit: DiskAmount;
+  /** Whether the limit is what a task gets that names none. */
+  readonly isUsual: boolean;
 }
 
 /** A seccomp profile is text written by people; a larger file is not one. */
@@ -51,6 +72,7 @@ export async function planTask(installation: Installation, input: unknown): Prom
   }
   const policy = readPolicy(layout.policyFile);
   const spec = withRealSources(admitTaskSpec(parsed, policy, host), policy);
+  if (parsed.limits.diskBytes !== undefined) requireFreeSpace(layout, parsed.limits.diskBytes);
   requireInputs(spec);
   const pinned = resolveStack(layout, spec.stack);
   const { config } = pinned.image;
@@ -73,6 +95,7 @@ export async function planTask(installation: Installation, input: unknown): Prom
     hostname,
     files: planTaskFiles(spec, hostname),
     throttles: await planThrottles(installation, spec),
+    disk: planDisk(spec, policy),
     places,
   };
 }
@@ -84,6 +107,21 @@ async function planThrottles(
   if (throttles.length === 0) return [];
   const { resolveThrottles } = await import('./resolve-throttles.ts');
   return resolveThrottles(throttles, installation.cgroups);
+}
+
+const planDisk = ({ limits }: AdmittedTaskSpec, { defaults, disk }: Policy): DiskPlan => ({
+  mechanism: disk.mechanism,
+  limit: toDiskLimit(limits.diskBytes),
+  isUsual: limits.diskBytes === defaults.diskBytes,
+});
+
+/** A limit that could not be used up is a mistake of the caller's. What is usual may be more than is free: most tasks use little. */
+function requireFreeSpace({ root }: Layout, asked: number): void {
+  const { bavail, bsize } = statfsSync(nearestExisting(root));
+  const allowed = bavail * bsize;
+  if (asked <= allowed) return;
+  const reason = `above the ${allowed} bytes that are free below ${root}`;
+  throw deniedField({ field: 'disk', asked, allowed, reason });
 }
 
 function findInitBinary(): string {

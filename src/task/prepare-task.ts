@@ -15,6 +15,7 @@ import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import { createContainer } from '../runtime/create-container.ts';
 import type { CreatedContainer } from '../runtime/runtime.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
+import { chooseMechanism, openTaskDisk, type TaskDisk } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
 import type { TenantSeat } from './join-tenant.ts';
 import type { PhaseClock } from './phase-clock.ts';
@@ -28,6 +29,7 @@ import { openTerminalStreams, type TaskTerminal } from './terminal-streams.ts';
 export interface PreparedTask {
   readonly init: CreatedContainer;
   readonly streams: TaskStreams;
+  readonly disk: TaskDisk;
 }
 
 export interface PrepareContext {
@@ -39,6 +41,8 @@ export interface PrepareContext {
   readonly onSlot: (slot: Slot) => void;
   /** Called once the task counts as one of its tenant's: likewise. */
   readonly onSeat: (seat: TenantSeat) => void;
+  /** Called with the disk space as soon as it is there: the caller removes it, whatever happens next. */
+  readonly onDisk: (disk: TaskDisk) => void;
   /** Called with the streams as soon as they are open: the caller closes them, whatever happens next. */
   readonly onStreams: (streams: TaskStreams) => void;
   /** With a terminal: the one it is to follow. */
@@ -54,6 +58,8 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
   const { slots } = plan.spec.admission;
   const slot = await claimSlot(system, layout, { task: plan.places.id, slots });
   context.onSlot(slot);
+  const disk = await openDisk(plan, slot, installation);
+  context.onDisk(disk);
   const rootfs = await assembleRootfs(plan, slot, context);
   try {
     clock.enter('configure');
@@ -74,10 +80,11 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
     // Opened while the runtime works, so that nobody waits for it.
     const [init] = await Promise.all([created, openCgroups(installation)]);
     streams.handOver();
-    return { init, streams };
+    return { init, streams, disk };
   } finally {
     // The container has its own copies by now: a mount that stays attached makes every later start slower.
     detachRootfs(system, rootfs);
+    disk.detach();
   }
 }
 
@@ -95,6 +102,14 @@ async function claimRoom(
   if (tenant === undefined || terms === undefined) return;
   const { joinTenant } = await import('./join-tenant.ts');
   onSeat(await joinTenant(installation, { tenant, terms, task: places.id }));
+}
+
+async function openDisk(plan: TaskPlan, slot: Slot, installation: Installation): Promise<TaskDisk> {
+  const { places, spec, disk } = plan;
+  const { system, layout } = installation;
+  const mechanism =
+    disk.mechanism === 'auto' ? chooseMechanism(system, layout, spec.userns) : disk.mechanism;
+  return await openTaskDisk(installation, { ...disk, mechanism, places, slot });
 }
 
 /** Asynchronous only so that it can fail beside the runtime. */

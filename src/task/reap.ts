@@ -2,11 +2,12 @@
 import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { type ErrorJson, errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { isTaskId, type TaskId } from '../core/ids.ts';
-import { scratchDir, taskDir, tasksDir } from '../core/layout.ts';
+import { scratchDir, taskDir, tasksDir, VOLUME_PREFIX } from '../core/layout.ts';
 import { clearStaleTmp } from '../layers/stale-files.ts';
 import { bootId, isOwnerAlive, type Owner, type ProcessIdentity } from '../sys/processes.ts';
-import { removeTree } from '../sys/remove-tree.ts';
 import type { Fd } from '../sys/system.ts';
+import { sweepIdleVolumes } from './disk/idle-volumes.ts';
+import { removeScratch } from './disk/remove-scratch.ts';
 import type { Installation } from './installation.ts';
 import { listTaskIds, readRecord, taskFolderNames } from './read-record.ts';
 import { parseUnfinishedName, type TaskRecord } from './record.ts';
@@ -16,6 +17,7 @@ import {
   removeAbandoned,
   removeTenants,
 } from './remove-abandoned.ts';
+import { findRunFolders } from './run-folders.ts';
 import { taskPlaces } from './task-places.ts';
 
 /** What {@link reapTasks} did. */
@@ -147,14 +149,14 @@ function removeUnfinished({ layout }: Installation, of?: ProcessIdentity): void 
   }
 }
 
-/** A writable layer without a task: its record went with the run folder, at a reboot. */
-async function removeOrphanedScratch({ layout }: Installation): Promise<void> {
+/** Writable layers and volumes without a task: its record went with the run folder, at a reboot. */
+async function removeOrphanedScratch({ layout, system }: Installation): Promise<void> {
   // In this order: a task makes its folder before its scratch folder.
-  const found = scratchNames(scratchDir(layout));
-  const tasks = new Set(taskFolderNames(layout));
-  for (const name of found) {
-    if (isTaskId(name) && !tasks.has(name)) await removeTree(`${scratchDir(layout)}/${name}`);
-  }
+  const found = scratchNames(scratchDir(layout)).map((name) => name.replace(VOLUME_PREFIX, ''));
+  const tasks = new Set(findRunFolders(layout).flatMap(taskFolderNames));
+  const orphans = new Set(found.filter(isTaskId).filter((id) => !tasks.has(id)));
+  for (const id of orphans) await removeScratch(system, taskPlaces(layout, id), undefined);
+  sweepIdleVolumes(system, layout);
 }
 
 function scratchNames(path: string): readonly string[] {

@@ -6,6 +6,7 @@ import type { TaskId } from '../core/ids.ts';
 import { tenantsDir } from '../core/layout.ts';
 import { readMounts } from '../sys/mountinfo.ts';
 import { findProcesses, signalProcess } from '../sys/processes.ts';
+import { readLoopDevices } from './disk/loop-devices.ts';
 import type { Installation } from './installation.ts';
 import type { TaskRecord } from './record.ts';
 import { type Removal, removeTask } from './remove-task.ts';
@@ -33,9 +34,11 @@ export async function removeAbandoned(
 ): Promise<readonly ReapedTask[]> {
   await endRuntimes(new Set(tasks.map(({ places }) => places.bundle)));
   detachMounts(installation, tasks);
+  const loops = readLoopDevices();
   return await Promise.all(
     tasks.map(async (task) => {
-      const removal = await removeTask(installation, { ...task, keep: false });
+      const loopDevice = loops.get(task.places.volumeFile);
+      const removal = await removeTask(installation, { ...task, keep: false, loopDevice });
       return { id: task.places.id, ...removal };
     }),
   );

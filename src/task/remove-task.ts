@@ -8,6 +8,8 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { removeRuntimeState, runtimeStateExists } from '../runtime/runtime-state.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import type { System } from '../sys/system.ts';
+import { removeScratch } from './disk/remove-scratch.ts';
+import type { TaskDisk } from './disk/task-disk.ts';
 import { killAll, removeCgroup } from './kill-processes.ts';
 import { retireTaskDir } from './record.ts';
 import type { TaskPlaces } from './task-places.ts';
@@ -18,6 +20,10 @@ export interface RemovalRequest {
   readonly runtime: Runtime;
   /** `--keep`: the writable layer and the record stay. */
   readonly keep: boolean;
+  /** For who has it open; others remove it by its names. */
+  readonly disk?: TaskDisk | undefined;
+  /** Else: the loop device that has the volume's file. */
+  readonly loopDevice?: string | undefined;
 }
 
 /** How the removal of a task went. */
@@ -61,9 +67,12 @@ async function removeLast(places: TaskPlaces, leftovers: Set<string>): Promise<v
 
 function undoSteps(context: RemovalContext, request: RemovalRequest): CleanupStack {
   const { system } = context;
-  const { places, runtime, keep } = request;
+  const { places, runtime, keep, disk, loopDevice } = request;
   const undo = new CleanupStack();
-  if (!keep) undo.defer(places.scratchDir, () => removeTree(places.scratchDir));
+  undo.defer(places.scratchDir, () => {
+    if (keep) return disk?.keep();
+    return disk === undefined ? removeScratch(system, places, loopDevice) : disk.remove();
+  });
   undo.defer(`cgroup ${places.cgroupsPath}`, () => removeCgroup(context, places.cgroupsPath));
   undo.defer(runtimeState(places), () =>
     removeRuntimeState(runtime, containerOf(places), { logFile: places.logFile }),
@@ -86,11 +95,11 @@ function detachAll(system: System, target: string): void {
 /** All but the task's folder, which the caller looks after. */
 function findLeftovers(
   { cgroups }: RemovalContext,
-  { places, runtime }: RemovalRequest,
+  { places, runtime, keep }: RemovalRequest,
 ): readonly string[] {
   return [
     ...cgroups.existing(places.cgroupsPath),
     ...(runtimeStateExists(runtime, containerOf(places)) ? [runtimeState(places)] : []),
-    ...(existsSync(places.scratchDir) ? [places.scratchDir] : []),
+    ...(keep ? [] : [places.scratchDir, places.volumeFile].filter((path) => existsSync(path))),
   ];
 }

@@ -11,6 +11,7 @@ export type Verdict =
   | 'cpu_time_exceeded'
   | 'oom_killed'
   | 'output_limited'
+  | 'disk_full'
   | 'cancelled'
   | 'setup_failed';
 
@@ -46,6 +47,9 @@ export interface Usage {
   readonly cpuPressureMs: number | null;
   readonly memoryPressureMs: number | null;
   readonly ioPressureMs: number | null;
+  /** The most that its disk space held when looked at, what it was given to read included. */
+  readonly diskPeakBytes: number | null;
+  readonly diskPeakInodes: number | null;
 }
 
 /** What the task wrote. */

@@ -1,5 +1,6 @@
 /** `runTask`: one task from a spec to its result record. The library's main entry. */
 import { setMaxListeners } from 'node:events';
+import { existsSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { LayoutOptions } from '../core/layout.ts';
@@ -71,6 +72,8 @@ export interface EndedTask {
   readonly result: TaskResult;
   /** Removes what the task left; with `remove: 'async'` this is still to be called. Never rejects. */
   readonly remove: () => Promise<Removal>;
+  /** Instead of `remove`, for a process that ends now and leaves removal to another. */
+  readonly abandon: () => void;
 }
 
 /**
@@ -173,14 +176,15 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   disarm();
   const ended = toResult(context, { execution, stopper, output });
   const remove = () => removeEnded(context, execution, emit);
-  if (spec.remove === 'async') {
+  // Who is to find what the task left must not find that it is still being kept.
+  if (spec.remove === 'async' && !spec.keep) {
     emit({ type: 'finished', id, result: ended });
-    return { result: ended, remove };
+    return { result: ended, remove, abandon: () => execution.disk?.abandon() };
   }
   const removal = await remove();
   const result = { ...ended, phasesMs: clock.times(), ...removal };
   emit({ type: 'finished', id, result });
-  return { result, remove: () => Promise.resolve(removal) };
+  return { result, remove: () => Promise.resolve(removal), abandon: () => undefined };
 }
 
 function toRecord(plan: TaskPlan, now: Date): TaskRecord {
@@ -258,9 +262,14 @@ function toResult(
 ): TaskResult {
   const { execution, stopper, output } = ended;
   const { pinned, places } = plan;
-  const { exit, usage, wallMs } = execution;
+  const { exit, usage, wallMs, diskReport } = execution;
   const { cause: stopCause } = stopper;
-  const verdict = decideVerdict({ exit, stopCause, oomKills: usage?.oomKills ?? null });
+  const verdict = decideVerdict({
+    exit,
+    stopCause,
+    oomKills: usage?.oomKills ?? null,
+    diskWasFull: diskReport !== null && (diskReport.wasFull || diskReport.wasHostFull),
+  });
   // What went wrong with a task that was stopped meanwhile follows from the stop.
   const error = stopCause === null ? execution.error : null;
   return {
@@ -276,10 +285,17 @@ function toResult(
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
     phasesMs: clock.times(),
-    usage: { wallMs: wallMs === null ? null : Math.round(wallMs), ...(usage ?? NO_USAGE) },
+    usage: {
+      wallMs: wallMs === null ? null : Math.round(wallMs),
+      ...(usage ?? NO_USAGE),
+      diskPeakBytes: diskReport?.peakBytes ?? null,
+      diskPeakInodes: diskReport?.peakInodes ?? null,
+    },
     output: output.summary(),
     removed: false,
-    leftovers: [places.taskDir, places.scratchDir],
+    leftovers: [places.taskDir, places.scratchDir, places.volumeFile].filter((path) =>
+      existsSync(path),
+    ),
   };
 }
 
@@ -292,7 +308,9 @@ async function removeEnded(
   const { places, runtime, spec } = plan;
   const { bindCount } = record;
   if (spec.keep) replaceRecord(places, { ...record, kept: true });
-  const removal = await removeTask(installation, { places, bindCount, runtime, keep: spec.keep });
+  const { keep } = spec;
+  const { disk } = execution;
+  const removal = await removeTask(installation, { places, bindCount, runtime, keep, disk });
   // While something of the task is left it may use the slot's ids: then the slot goes when the task is reaped.
   if (removal.removed || spec.keep) {
     execution.slot?.release();

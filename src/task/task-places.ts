@@ -1,6 +1,13 @@
 /** Everything a task may make, as names derived from its id and its tenant: what its record stands for. Pure. */
 import type { TaskId, TenantName } from '../core/ids.ts';
-import { type Layout, runtimeStateDir, taskDir, taskScratchDir } from '../core/layout.ts';
+import {
+  type Layout,
+  mountedVolumesDir,
+  runtimeStateDir,
+  taskDir,
+  taskScratchDir,
+  taskVolumeFile,
+} from '../core/layout.ts';
 import { taskCgroup } from './cgroup-parent.ts';
 
 export interface TaskPlaces {
@@ -15,8 +22,12 @@ export interface TaskPlaces {
   readonly logFile: string;
   readonly pidFile: string;
   readonly consoleSocket: string;
-  /** Below the root folder: writable uppers, and the three that follow. */
+  /** Below the root folder: writable uppers, and the two that follow it. A scratch volume is mounted here while the task is prepared. */
   readonly scratchDir: string;
+  /** The scratch volume's file. */
+  readonly volumeFile: string;
+  /** Where the volume is mounted once the task has ended, for the next one that wants such a volume. */
+  readonly idleVolumeDir: string;
   /** Payload and config, for the task to read. */
   readonly inputsDir: string;
   readonly codeFile: string;
@@ -38,6 +49,8 @@ export function taskPlaces(layout: Layout, id: TaskId, tenant?: TenantName): Tas
     pidFile: `${dir}/pid`,
     consoleSocket: `${dir}/tty`,
     scratchDir: scratch,
+    volumeFile: taskVolumeFile(layout, id),
+    idleVolumeDir: `${mountedVolumesDir(layout)}/${id}`,
     inputsDir: `${scratch}/inputs`,
     codeFile: `${scratch}/code.erofs`,
     cgroupsPath: taskCgroup(layout, id, tenant),

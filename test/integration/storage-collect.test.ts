@@ -58,6 +58,7 @@ const NOTHING = {
   images: [],
   layers: [],
   files: [],
+  volumes: 0,
   freedBytes: 0,
   obstacles: [],
 };

@@ -1,6 +1,7 @@
 /** What the doctor thinks of hosts that this machine is not. */
 import { describe, expect, test } from 'vitest';
 import type { CgroupDriver } from '../../src/cgroup/cgroup-driver.ts';
+import { nearestExisting } from '../../src/sys/files.ts';
 import type { HostFacts } from '../../src/sys/host-facts.ts';
 import { required } from '../../src/task/diagnose/check.ts';
 import { checkControllers } from '../../src/task/diagnose/check-cgroups.ts';
@@ -14,7 +15,7 @@ import {
 } from '../../src/task/diagnose/check-kernel.ts';
 import { checkTools, judgeRuntime } from '../../src/task/diagnose/check-programs.ts';
 import { judgeStacks } from '../../src/task/diagnose/check-stacks.ts';
-import { judgeFreeSpace, nearestExisting } from '../../src/task/diagnose/check-storage.ts';
+import { judgeFreeSpace } from '../../src/task/diagnose/check-storage.ts';
 import { stackName } from '../support/stack-store.ts';
 
 const facts: HostFacts = {

@@ -31,6 +31,7 @@ describe('limits', () => {
       pids: 256,
       timeoutMs: 3_600_000,
       outputBytes: 67_108_864,
+      diskBytes: 1_073_741_824,
     });
     expect(admit({ memory: '64m' }, { defaults: { memory: '1g', pids: 8 } }).limits).toMatchObject({
       memoryBytes: 67_108_864,
@@ -96,6 +97,7 @@ describe('limits', () => {
     ['cpus', { cpus: 1.5 }, { cpus: 1 }, [1.5, 1]],
     ['pidsLimit', { pidsLimit: 65 }, { pids: 64 }, [65, 64]],
     ['timeout', { timeout: '11m' }, { timeout: '10m' }, [660_000, 600_000]],
+    ['disk', { disk: '3m' }, { disk: '2m' }, [3_145_728, 2_097_152]],
     ['outputLimit', { outputLimit: '2k' }, { output: '1k' }, [2048, 1024]],
     ['cpuTime', { cpuTime: '31s' }, { cpuTime: '30s' }, [31_000, 30_000]],
     ['cpuShares', { cpuShares: 1025 }, { cpuShares: 1024 }, [1025, 1024]],

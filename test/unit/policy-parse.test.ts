@@ -21,8 +21,8 @@ describe('parsePolicy', () => {
 
   test('every field', () => {
     const policy = parsePolicy({
-      defaults: { memory: '256m', cpus: 0.5, pids: 64, timeout: '10m', output: '1m' },
-      maxima: { memory: '1g', cpus: '2', pids: 1024, timeout: '1h', output: '64m' },
+      defaults: { memory: '256m', cpus: 0.5, pids: 64, timeout: '10m', output: '1m', disk: '4m' },
+      maxima: { memory: '1g', cpus: '2', pids: 1024, timeout: '1h', output: '64m', disk: '1t' },
       allow: {
         bundles: [],
         runtimes: ['/opt/runc'],
@@ -34,6 +34,7 @@ describe('parsePolicy', () => {
         seccomp: ['bundle'],
         newPrivileges: false,
       },
+      disk: { mechanism: 'sampling' },
     });
     expect(policy).toEqual({
       defaults: {
@@ -42,6 +43,7 @@ describe('parsePolicy', () => {
         pids: 64,
         timeoutMs: 600_000,
         outputBytes: 1_048_576,
+        diskBytes: 4_194_304,
       },
       maxima: {
         memoryBytes: 1_073_741_824,
@@ -49,6 +51,7 @@ describe('parsePolicy', () => {
         pids: 1024,
         timeoutMs: 3_600_000,
         outputBytes: 67_108_864,
+        diskBytes: 1_099_511_627_776,
       },
       allow: {
         bundles: [],
@@ -65,6 +68,7 @@ describe('parsePolicy', () => {
       reserves: {},
       tenants: new Map(),
       tenantDefault: { weight: 100 },
+      disk: { mechanism: 'sampling' },
     });
   });
 
@@ -134,7 +138,8 @@ describe('parsePolicy', () => {
     ['maxima.cpuTime', { maxima: { cpuTime: 0 } }],
     ['maxima.deviceReadBps[0]', { maxima: { deviceReadBps: ['/dev/sda'] } }],
     ['allow.pid[0]', { allow: { pid: ['container'] } }],
-    ['defaults.disk', { defaults: { disk: '1g' } }],
+    ['defaults.disk', { defaults: { disk: '1k' } }],
+    ['disk.mechanism', { disk: { mechanism: 'quota' } }],
     ['defaults.memory', { defaults: { memory: '1m' } }],
     ['maxima.timeout', { maxima: { timeout: -1 } }],
     ['maxima.pids', { maxima: { pids: 1.5 } }],

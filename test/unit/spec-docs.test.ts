@@ -47,6 +47,8 @@ describe('docs/task-spec.md', () => {
       captureBytesMax: 64 * 1024 ** 2,
       memoryBytesMin: 4 * 1024 ** 2,
       cpusMin: 0.01,
+      diskBytesMin: 1024 ** 2,
+      diskBytesMax: 8 * 1024 ** 4,
       timeoutMsMax: 30 * 86_400_000,
       stopTimeoutMsMax: 3_600_000,
     });
@@ -84,12 +86,12 @@ describe('docs/task-spec.md', () => {
 
 describe('docs/policy.md', () => {
   test('has a row for every field, and none that does not exist', () => {
-    const { defaults, maxima, allow, reserves, tenantDefault } = policySchema().shape;
-    const sections = { defaults, maxima, allow, reserves, tenantDefault };
+    const { defaults, maxima, allow, reserves, tenantDefault, disk } = policySchema().shape;
+    const sections = { defaults, maxima, allow, reserves, tenantDefault, disk };
     const fields = Object.entries(sections).flatMap(([section, schema]) =>
       Object.keys(schema._zod.def.innerType.shape).map((key) => `${section}.${key}`),
     );
-    const named = /`((?:defaults|maxima|allow|reserves|tenantDefault)\.\w+)`/g;
+    const named = /`((?:defaults|maxima|allow|reserves|tenantDefault|disk)\.\w+)`/g;
     const rows = [...policy.matchAll(named)].map(([, field]) => field);
     expect([...new Set(rows)].sort()).toEqual(fields.sort());
     const others = Object.keys(policySchema().shape).filter((key) => !(key in sections));
@@ -106,6 +108,7 @@ describe('docs/policy.md', () => {
       pids: 256,
       timeoutMs: 3_600_000,
       outputBytes: 64 * 1024 ** 2,
+      diskBytes: 1024 ** 3,
     });
   });
 });

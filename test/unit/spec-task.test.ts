@@ -64,6 +64,7 @@ describe('parseTaskSpec', () => {
       timeout: '1m30s',
       stopTimeout: 0,
       outputLimit: '64k',
+      disk: '8m',
       captureBytes: 0,
       workdir: '/srv/../srv/app/',
       user: 'nobody:nogroup',
@@ -104,6 +105,7 @@ describe('parseTaskSpec', () => {
         outputBytes: 65_536,
         cpuTimeMs: 30_000,
         cpuShares: 512,
+        diskBytes: 8_388_608,
       },
       tenant: 'acme',
       throttles: [

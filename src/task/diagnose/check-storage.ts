@@ -1,23 +1,14 @@
 /** Whether there is room for tasks, and whether the operator's policy can be read. */
 import { statfsSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { StackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { readPolicy } from '../../spec/read-policy.ts';
-import { type Check, failed, optional, passed, required, warned } from './check.ts';
+import { nearestExisting } from '../../sys/files.ts';
+import { type Check, failed, passed, required, warned } from './check.ts';
 
 const MIB = 1024 * 1024;
 const ENOUGH_BYTES = 2048 * MIB;
 const LEAST_BYTES = 100 * MIB;
-
-/** The folder itself, or the nearest one above it that exists: where it would be made. */
-export function nearestExisting(path: string): string {
-  let folder = path;
-  while (folder !== dirname(folder) && statSync(folder, { throwIfNoEntry: false }) === undefined) {
-    folder = dirname(folder);
-  }
-  return folder;
-}
 
 export function checkFreeSpace(layout: Layout): Check {
   const { bavail, bsize } = statfsSync(nearestExisting(layout.root));
@@ -31,15 +22,6 @@ export function judgeFreeSpace(folder: string, freeBytes: number): Check {
   const hint = 'free disk space';
   if (freeBytes < LEAST_BYTES) return failed(subject, message, hint);
   return freeBytes < ENOUGH_BYTES ? warned(subject, message, hint) : passed(subject, message);
-}
-
-/** Tasks write into a folder of the root folder's filesystem. */
-export function checkDiskLimit(layout: Layout): Check {
-  return warned(
-    optional('disk limit'),
-    'what a task writes is not limited',
-    `keep ${layout.root} on a filesystem of its own, so that a task cannot fill another one`,
-  );
 }
 
 export function checkPolicy(layout: Layout): Check {

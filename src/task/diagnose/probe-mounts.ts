@@ -6,12 +6,12 @@ import { messageOf } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { openLayerFile } from '../../layers/open-layer-file.ts';
 import { mountOverlay } from '../../rootfs/mount-overlay.ts';
+import { nearestExisting } from '../../sys/files.ts';
 import { needsLoopDevice } from '../../sys/linux-mounts.ts';
 import { type Fd, type System, SystemError } from '../../sys/system.ts';
 import { pinUserNamespace } from '../../sys/user-namespace.ts';
 import { slotIds } from '../slot.ts';
 import { type Check, failed, passed, required } from './check.ts';
-import { nearestExisting } from './check-storage.ts';
 
 /** An EROFS image of one empty folder: 4 KiB, deflated. Made by `mkfs.erofs` 1.8.6 with a zero UUID. */
 const EMPTY_LAYER =

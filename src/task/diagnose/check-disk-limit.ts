@@ -1,0 +1,73 @@
+/** Finds what would hold tasks to their disk limit here, and tries it. */
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { messageOf, StackshimError } from '../../core/errors.ts';
+import type { Layout } from '../../core/layout.ts';
+import { DEFAULT_POLICY, type Policy } from '../../spec/policy.ts';
+import { readPolicy } from '../../spec/read-policy.ts';
+import { nearestExisting } from '../../sys/files.ts';
+import type { System } from '../../sys/system.ts';
+import { makeVolume } from '../disk/make-volume.ts';
+import { toDiskLimit } from '../disk/task-disk.ts';
+import { type Check, failed, optional, passed, required, warned } from './check.ts';
+
+const subject = required('disk limit');
+const OWN_FILESYSTEM = 'keep the root folder on a filesystem of its own';
+
+/** Needs root. Leaves nothing behind, and never rejects: what fails is the finding. */
+export async function checkDiskLimit(system: System, layout: Layout): Promise<Check> {
+  const { disk, defaults } = readPolicyOrDefault(layout);
+  if (disk.mechanism === 'sampling') {
+    const message =
+      'tasks are ended when they are seen above their limit; what they write meanwhile is not bounded';
+    return warned(subject, message, `${OWN_FILESYSTEM}, or set disk.mechanism to auto`);
+  }
+  const root = nearestExisting(layout.root);
+  if (disk.mechanism === 'auto' && enforcesQuota(system, root)) {
+    return passed(
+      subject,
+      'a project quota of the filesystem for each task, at no cost that can be measured',
+    );
+  }
+  const folder = mkdtempSync(`${root}/.stackshim-doctor-`);
+  try {
+    const began = performance.now();
+    system.close(await makeVolume(system, `${folder}/volume`, toDiskLimit(defaults.diskBytes)));
+    const ms = Math.ceil(performance.now() - began);
+    return passed(
+      subject,
+      `a scratch volume on a loop device for each task: ${ms} ms to make one, about 1 ms to take one that waits`,
+    );
+  } catch (error) {
+    const hint = error instanceof StackshimError ? error.hint : 'load the modules loop and ext4';
+    return failed(subject, `no scratch volume can be made: ${messageOf(error)}`, hint);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Who is not root may not try. */
+export const diskLimitUntried = (): Check =>
+  warned(
+    optional(subject.name),
+    'not tried: only root can mount volumes',
+    'run stackshim doctor as root',
+  );
+
+/** A policy that cannot be read is a finding of its own. */
+function readPolicyOrDefault(layout: Layout): Policy {
+  try {
+    return readPolicy(layout.policyFile);
+  } catch (error) {
+    if (error instanceof StackshimError) return DEFAULT_POLICY;
+    throw error;
+  }
+}
+
+function enforcesQuota(system: System, root: string): boolean {
+  const folder = openSync(root, 'r');
+  try {
+    return system.enforcesProjectQuota(folder);
+  } finally {
+    closeSync(folder);
+  }
+}

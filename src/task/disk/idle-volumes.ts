@@ -1,0 +1,211 @@
+/**
+ * Scratch volumes that wait for a task: emptied, mounted, each with its file in the root folder's `volumes/` and its mount in the
+ * run folder's. The file's name is the claim: whoever renames or unlinks it has the volume. A mount without a file is nobody's.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
+import { errnoCodeOf } from '../../core/errors.ts';
+import { isTaskId, type TaskId } from '../../core/ids.ts';
+import { type Layout, mountedVolumesDir, taskDir, volumesDir } from '../../core/layout.ts';
+import { ensureDirectorySync } from '../../sys/files.ts';
+import type { Fd, System } from '../../sys/system.ts';
+import type { TaskPlaces } from '../task-places.ts';
+import { isFreshVolume } from './volume-state.ts';
+
+/** Each is a mount of the host's, and an open filesystem: enough for the tasks that end and begin at one time. */
+const MOST_IDLE = 32;
+/** An emptied volume is fresh by then. */
+const FRESH_WITHIN_MS = 60_000;
+/** stat(2) counts blocks of this size. */
+const STAT_BLOCK_BYTES = 512;
+
+export interface IdleVolume {
+  readonly file: string;
+  readonly mount: string;
+  /** The limit that the volume was made for. */
+  readonly limitBytes: number;
+  /** What its file takes. */
+  readonly sizeBytes: number;
+}
+
+type Places = Pick<TaskPlaces, 'id' | 'volumeFile' | 'idleVolumeDir'>;
+
+const fileOf = (layout: Layout, id: TaskId, limitBytes: number) =>
+  `${volumesDir(layout)}/${limitBytes}-${id}`;
+
+/** Every volume that waits. One that is claimed meanwhile is left out. */
+export function listIdleVolumes(layout: Layout): readonly IdleVolume[] {
+  return listNames(layout).flatMap(({ name, id, limitBytes }) => {
+    const file = `${volumesDir(layout)}/${name}`;
+    const stat = statSync(file, { throwIfNoEntry: false });
+    if (stat === undefined) return [];
+    const mount = `${mountedVolumesDir(layout)}/${id}`;
+    return [{ file, mount, limitBytes, sizeBytes: stat.blocks * STAT_BLOCK_BYTES }];
+  });
+}
+
+/**
+ * Takes a volume that was made for this limit: its file becomes the task's. Returns the volume as a detached mount;
+ * undefined when none waits.
+ */
+export function claimIdleVolume(
+  system: System,
+  layout: Layout,
+  { places, limitBytes }: { readonly places: Places; readonly limitBytes: number },
+): Fd | undefined {
+  for (const { name, id } of listNames(layout).filter((one) => one.limitBytes === limitBytes)) {
+    const mount = `${mountedVolumesDir(layout)}/${id}`;
+    const volume = openMounted(system, mount);
+    if (volume === undefined) continue;
+    if (!tryRename(`${volumesDir(layout)}/${name}`, places.volumeFile)) {
+      system.close(volume);
+      continue;
+    }
+    detachIdle(system, mount);
+    return volume;
+  }
+  return undefined;
+}
+
+/**
+ * Gives a task's emptied volume to whoever comes next. `volume` is the detached mount of it, which the caller closes either way.
+ * False when enough wait already.
+ */
+export function keepIdleVolume(
+  system: System,
+  layout: Layout,
+  {
+    places,
+    limitBytes,
+    volume,
+  }: { readonly places: Places; readonly limitBytes: number; readonly volume: Fd },
+): boolean {
+  if (listNames(layout).length >= MOST_IDLE) return false;
+  const { id, volumeFile, idleVolumeDir } = places;
+  for (const folder of [volumesDir, mountedVolumesDir]) ensureDirectorySync(folder(layout), 0o700);
+  const file = fileOf(layout, id, limitBytes);
+  // An earlier task of this name may have left one.
+  if (statSync(file, { throwIfNoEntry: false }) !== undefined) return false;
+  try {
+    mkdirSync(idleVolumeDir, { mode: 0o700 });
+  } catch (error) {
+    if (errnoCodeOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+  // The mount first: with its file the volume is offered.
+  system.attachMount(volume, idleVolumeDir);
+  try {
+    renameSync(volumeFile, file);
+  } catch (error) {
+    detachIdle(system, idleVolumeDir);
+    throw error;
+  }
+  return true;
+}
+
+/** Ends a volume that waits; false when a task has claimed it meanwhile. */
+export function removeIdleVolume(system: System, { file, mount }: IdleVolume): boolean {
+  try {
+    unlinkSync(file);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+  detachIdle(system, mount);
+  return true;
+}
+
+/**
+ * Removes what dead processes and earlier boots left: mounts that have neither a file nor a task that could be giving it one,
+ * and files without a mount.
+ */
+export function sweepIdleVolumes(system: System, layout: Layout): void {
+  const mounted = namesIn(mountedVolumesDir(layout)).filter(isTaskId);
+  const orphans = mounted.filter((id) => !existsSync(taskDir(layout, id)));
+  // Last: a task gives its volume a name, then it is gone.
+  const offered = new Set(listNames(layout).map(({ id }) => id));
+  for (const id of orphans) {
+    if (!offered.has(id)) detachIdle(system, `${mountedVolumesDir(layout)}/${id}`);
+  }
+  for (const volume of listIdleVolumes(layout)) {
+    if (!isMounted(volume.mount) || isForgotten(volume)) removeIdleVolume(system, volume);
+  }
+}
+
+/** Takes the mount, if there is one, and its folder. */
+export function detachIdle(system: System, mount: string): void {
+  while (system.detachMount(mount));
+  try {
+    rmdirSync(mount);
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+/** A detached clone of the volume that is mounted there; undefined when there is none, or none that is fresh. */
+function openMounted(system: System, mount: string): Fd | undefined {
+  if (!isMounted(mount)) return undefined;
+  let clone: Fd;
+  try {
+    clone = system.openTreeClone(mount);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  const root = `/proc/self/fd/${clone}`;
+  // It may have gone between the look and the clone, which then shows the folder below it.
+  const isVolume = statSync(root).dev !== statSync(parentOf(mount)).dev;
+  // The kernel takes its time to let go of the last task's files.
+  if (isVolume && isFreshVolume(root)) return clone;
+  system.close(clone);
+  return undefined;
+}
+
+/** Something has held on to a file in it for too long for it to be used again. */
+function isForgotten({ file, mount }: IdleVolume): boolean {
+  const changedAt = statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? Date.now();
+  return Date.now() - changedAt > FRESH_WITHIN_MS && !isFreshVolume(mount);
+}
+
+const parentOf = (path: string) => path.slice(0, path.lastIndexOf('/'));
+
+function isMounted(mount: string): boolean {
+  const stat = statSync(mount, { throwIfNoEntry: false });
+  if (stat === undefined) return false;
+
+  return stat.dev !== statSync(parentOf(mount)).dev;
+}
+
+function tryRename(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function listNames(layout: Layout) {
+  return namesIn(volumesDir(layout)).flatMap((name) => {
+    const [, bytes, id] = /^(\d{1,16})-(.+)$/.exec(name) ?? [];
+    if (bytes === undefined || id === undefined || !isTaskId(id)) return [];
+    return [{ name, id, limitBytes: Number(bytes) }];
+  });
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}

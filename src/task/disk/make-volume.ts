@@ -1,0 +1,78 @@
+/** Makes a scratch volume: a sparse file, formatted, on a loop device, as a detached mount. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, ftruncateSync, openSync } from 'node:fs';
+import { errnoCodeOf, messageOf, StackshimError } from '../../core/errors.ts';
+import { findProgram } from '../../layers/find-program.ts';
+import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
+import { planVolume } from './plan-volume.ts';
+
+/** What mkfs says on standard error is for people: an error's detail. */
+const SAID_BYTES = 4096;
+
+/**
+ * The file must not exist; on failure it is left for the caller to remove. The loop device goes with the last user of the mount.
+ * Rejects with ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_HOST_UNSUPPORTED (no loop device), ERR_STACKSHIM_DISK_FULL.
+ */
+export async function makeVolume(system: System, file: string, limit: DiskAmount): Promise<Fd> {
+  const { fileBytes, mkfsArgs } = planVolume(limit);
+  const fd = openSync(file, 'wx+', 0o600);
+  try {
+    ftruncateSync(fd, fileBytes);
+    await format(file, mkfsArgs);
+    return mountFile(system, fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function format(file: string, args: readonly string[]): Promise<void> {
+  const mkfs = findProgram('mkfs.ext4', { package: 'e2fsprogs', path: process.env['PATH'] });
+  const child = spawn(mkfs, [...args, '--', file], {
+    // The host's own mke2fs.conf must not add features.
+    env: { LC_ALL: 'C', MKE2FS_CONFIG: '/dev/null' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(0, SAID_BYTES);
+  });
+  const [code, signal] = await once(child, 'close');
+  if (code === 0) return;
+  throw new StackshimError('ERR_STACKSHIM_SYSTEM', `format ${file}: mkfs.ext4 failed`, {
+    details: { file, code, signal, stderr: said },
+  });
+}
+
+function mountFile(system: System, fd: Fd): Fd {
+  const device = attachLoop(system, fd);
+  try {
+    const context = system.fsOpen('ext4');
+    try {
+      system.fsConfigString(context, 'source', device.path);
+      // A tampered or failing filesystem must not be written any further.
+      system.fsConfigString(context, 'errors', 'remount-ro');
+      system.fsConfigFlag(context, 'noinit_itable');
+      system.fsConfigString(context, 'barrier', '0');
+      system.fsConfigCreate(context);
+      return system.fsMount(context, MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC);
+    } finally {
+      system.close(context);
+    }
+  } finally {
+    closeSync(device.fd);
+  }
+}
+
+function attachLoop(system: System, fd: Fd) {
+  try {
+    return system.attachLoopDevice(fd);
+  } catch (error) {
+    if (errnoCodeOf(error) === undefined) throw error;
+    const message = `limit disk space: no loop device: ${messageOf(error)}`;
+    throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message, {
+      cause: error,
+      hint: 'load the module loop (modprobe loop), or set disk.mechanism to sampling in the policy',
+    });
+  }
+}

@@ -1,0 +1,64 @@
+/** Disk space held to its limit by a quota: the scratch folder is a project, which has an id of the task's slot. */
+import { closeSync, openSync } from 'node:fs';
+import { StackshimError } from '../../core/errors.ts';
+import type { IdRange } from '../../core/mount.ts';
+import { removeTree } from '../../sys/remove-tree.ts';
+import type { Fd, System } from '../../sys/system.ts';
+import type { TaskDisk, TaskDiskRequest } from './task-disk.ts';
+
+/** What is less than this cannot take a write of any size. */
+const NOTHING_BYTES = 65_536;
+const NO_LIMIT = { bytes: 0, inodes: 0 };
+
+/** No two slots of the machine share an id. Those that a kept task, or one of before a reboot, still has files in are passed over. */
+function findUnused(system: System, folder: Fd, { base, size }: IdRange): number {
+  for (let project = base; project < base + size; project += 1) {
+    if (system.readProjectUsage(folder, project).inodes === 0) return project;
+  }
+  throw new StackshimError('ERR_STACKSHIM_DISK_FULL', 'limit disk space: no project is unused', {
+    hint: 'stackshim reap, then end kept tasks (stackshim ps)',
+  });
+}
+
+/** Precondition: the scratch folder is there, and empty. */
+export function openProjectDisk(system: System, request: TaskDiskRequest): TaskDisk {
+  const { limit, places, slot } = request;
+  const folder = openSync(places.scratchDir, 'r');
+  let project: number;
+  try {
+    project = findUnused(system, folder, slot.ids);
+    system.limitProject(folder, project, limit);
+    system.setProject(folder, project);
+  } catch (error) {
+    closeSync(folder);
+    throw error;
+  }
+  let isOpen = true;
+  const close = () => {
+    if (isOpen) closeSync(folder);
+    isOpen = false;
+  };
+  return {
+    mechanism: 'quota',
+    limit,
+    detach: () => undefined,
+    measure() {
+      const used = system.readProjectUsage(folder, project);
+      const isFull =
+        used.bytes > limit.bytes - Math.min(NOTHING_BYTES, limit.bytes / 16) ||
+        used.inodes >= limit.inodes;
+      return { ...used, isFull };
+    },
+    keep() {
+      if (!isOpen) return;
+      system.limitProject(folder, project, NO_LIMIT);
+      close();
+    },
+    abandon: close,
+    async remove() {
+      if (isOpen) system.limitProject(folder, project, NO_LIMIT);
+      close();
+      await removeTree(places.scratchDir);
+    },
+  };
+}

@@ -1,0 +1,27 @@
+/** Disk space that is bounded by nothing but being looked at: for hosts with neither quotas nor loop devices. */
+import { errnoCodeOf } from '../../core/errors.ts';
+import { measureTree } from '../../sys/measure-tree.ts';
+import { removeTree } from '../../sys/remove-tree.ts';
+import type { TaskDisk, TaskDiskRequest } from './task-disk.ts';
+
+export function openSampledDisk({ limit, places }: TaskDiskRequest): TaskDisk {
+  const nothing = () => undefined;
+  return {
+    mechanism: 'sampling',
+    limit,
+    detach: nothing,
+    async measure() {
+      try {
+        const used = await measureTree(places.scratchDir);
+        return { ...used, isFull: used.bytes > limit.bytes || used.inodes > limit.inodes };
+      } catch (error) {
+        // Deeper than can be looked into: whoever makes such a tree may be hiding what is in it.
+        if (errnoCodeOf(error) !== 'ENAMETOOLONG') throw error;
+        return { ...limit, isFull: true };
+      }
+    },
+    keep: nothing,
+    abandon: nothing,
+    remove: () => removeTree(places.scratchDir),
+  };
+}

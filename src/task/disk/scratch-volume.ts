@@ -1,0 +1,147 @@
+/** Disk space held to its limit by being a filesystem of its own: an ext4 file on a loop device, used again once it is empty. */
+import { chmodSync, close, closeSync, openSync, readdirSync, statSync, unlinkSync } from 'node:fs';
+import { errnoCodeOf } from '../../core/errors.ts';
+import type { Layout } from '../../core/layout.ts';
+import { removeTree } from '../../sys/remove-tree.ts';
+import type { DiskAmount, Fd, System } from '../../sys/system.ts';
+import type { Installation } from '../installation.ts';
+import { claimIdleVolume, keepIdleVolume } from './idle-volumes.ts';
+import { loopDeviceFreed } from './loop-devices.ts';
+import { removeScratchFiles } from './remove-scratch.ts';
+import type { DiskSample, TaskDisk, TaskDiskRequest } from './task-disk.ts';
+import { isSoundVolume, loopDeviceOf, measureVolume } from './volume-state.ts';
+
+/** To empty a volume of so few files, which take so little, is faster than to make a new one. */
+const FEW_INODES = 64;
+const FEW_FILE_BYTES = 32 * 1024 * 1024;
+/** From here on forgetting is faster than writing, and worth the line that it puts into the kernel's log. */
+const MUCH_BYTES = 64 * 1024 * 1024;
+const STAT_BLOCK_BYTES = 512;
+const LOST_AND_FOUND = 'lost+found';
+
+export async function openScratchVolume(
+  { system, layout }: Pick<Installation, 'system' | 'layout'>,
+  request: TaskDiskRequest,
+): Promise<TaskDisk> {
+  const { places, limit, isUsual } = request;
+  const claim = { places, limitBytes: limit.bytes };
+  const mounted =
+    (isUsual ? claimIdleVolume(system, layout, claim) : undefined) ??
+    (await (await import('./make-volume.ts')).makeVolume(system, places.volumeFile, limit));
+  let held: Fd;
+  try {
+    system.attachMount(mounted, places.scratchDir);
+    held = system.openTreeClone(places.scratchDir);
+  } finally {
+    system.close(mounted);
+  }
+  chmodSync(places.scratchDir, 0o700);
+  return new ScratchVolume({ system, layout, held, request });
+}
+
+interface VolumeParts {
+  readonly system: System;
+  readonly layout: Layout;
+  /** A detached mount of the volume: what keeps it when nothing is attached. */
+  readonly held: Fd;
+  readonly request: TaskDiskRequest;
+}
+
+class ScratchVolume implements TaskDisk {
+  readonly mechanism = 'volume';
+  readonly limit: DiskAmount;
+  readonly #parts: VolumeParts;
+  readonly #root: string;
+  #isHeld = true;
+
+  constructor(parts: VolumeParts) {
+    this.#parts = parts;
+    this.limit = parts.request.limit;
+    this.#root = `/proc/self/fd/${parts.held}`;
+  }
+
+  detach(): void {
+    const { system, request } = this.#parts;
+    while (system.detachMount(request.places.scratchDir));
+  }
+
+  measure(): DiskSample {
+    return measureVolume(this.#root);
+  }
+
+  keep(): void {
+    if (!this.#isHeld) return;
+    const { system, held, request } = this.#parts;
+    system.attachMount(held, request.places.scratchDir);
+    this.#release();
+  }
+
+  abandon(): void {
+    if (!this.#isHeld) return;
+    const folder = openSync(this.#root, 'r');
+    try {
+      this.#forgetIfMuch(folder);
+    } finally {
+      closeSync(folder);
+      this.#release();
+    }
+  }
+
+  async remove(): Promise<void> {
+    const { request } = this.#parts;
+    this.detach();
+    if (this.#isHeld && !(await this.#reuse())) await this.#destroy();
+    await removeScratchFiles(request.places);
+  }
+
+  /** False: not emptied, or not wanted. */
+  async #reuse(): Promise<boolean> {
+    const { system, layout, held, request } = this.#parts;
+    const { places, limit, isUsual } = request;
+    if (!isUsual || !this.#isNearlyEmpty()) return false;
+    try {
+      for (const name of readdirSync(this.#root)) {
+        if (name !== LOST_AND_FOUND) await removeTree(`${this.#root}/${name}`);
+      }
+      if (!isSoundVolume(this.#root)) return false;
+      if (!keepIdleVolume(system, layout, { places, limitBytes: limit.bytes, volume: held })) {
+        return false;
+      }
+    } catch (error) {
+      // A filesystem with an error is read-only from then on. Whatever it was: it is not used again.
+      if (errnoCodeOf(error) === undefined) throw error;
+      return false;
+    }
+    this.#release();
+    return true;
+  }
+
+  #isNearlyEmpty(): boolean {
+    const { request } = this.#parts;
+    const { blocks } = statSync(request.places.volumeFile);
+    return this.measure().inodes <= FEW_INODES && blocks * STAT_BLOCK_BYTES <= FEW_FILE_BYTES;
+  }
+
+  /** Closing waits until all is written: on another thread. */
+  async #destroy(): Promise<void> {
+    const { places } = this.#parts.request;
+    unlinkSync(places.volumeFile);
+    const device = loopDeviceOf(this.#root);
+    const folder = openSync(this.#root, 'r');
+    this.#forgetIfMuch(folder);
+    this.#release();
+    await new Promise<void>((resolve, reject) => {
+      close(folder, (error) => (error ? reject(error) : resolve()));
+    });
+    await loopDeviceFreed(device, places.volumeFile);
+  }
+
+  #forgetIfMuch(folder: Fd): void {
+    if (this.measure().bytes >= MUCH_BYTES) this.#parts.system.shutDownFilesystem(folder);
+  }
+
+  #release(): void {
+    this.#isHeld = false;
+    this.#parts.system.close(this.#parts.held);
+  }
+}

@@ -1,0 +1,92 @@
+/** Where a task's writable layers lie, and what holds them to the task's disk limit. */
+import { closeSync, openSync } from 'node:fs';
+import type { Layout } from '../../core/layout.ts';
+import { ensureDirectorySync } from '../../sys/files.ts';
+import type { DiskAmount, System } from '../../sys/system.ts';
+import type { Installation } from '../installation.ts';
+import type { Slot } from '../slot.ts';
+import type { TaskPlaces } from '../task-places.ts';
+
+/** `quota`: a project of the root folder's filesystem. `volume`: a filesystem of its own. `sampling`: nothing but the samples. */
+export type DiskMechanism = 'quota' | 'volume' | 'sampling';
+
+/** What was seen of a task's disk space at one moment. */
+export interface DiskSample extends DiskAmount {
+  /** No more fits in, or more is in than the limit allows. */
+  readonly isFull: boolean;
+}
+
+/** The space is there, at the task's scratch folder, from the moment it is opened until it is removed. */
+export interface TaskDisk {
+  readonly mechanism: DiskMechanism;
+  readonly limit: DiskAmount;
+  /** Takes what is mounted out of the host's namespace, once the container has it. */
+  detach(): void;
+  measure(): DiskSample | Promise<DiskSample>;
+  /** Leaves the ended task's files in the scratch folder (`--keep`). */
+  keep(): void;
+  /** Nothing that was not written to the disk yet needs to be: the process is about to leave removal to another. */
+  abandon(): void;
+  /** Removes the ended task's files, and checks. A second call does nothing. */
+  remove(): Promise<void>;
+}
+
+export interface TaskDiskRequest {
+  readonly mechanism: DiskMechanism;
+  readonly limit: DiskAmount;
+  /** Whether such a limit is the usual one here: its volume is worth keeping for the next task. */
+  readonly isUsual: boolean;
+  readonly places: TaskPlaces;
+  readonly slot: Slot;
+}
+
+/** Bytes for each inode that a task may have, as many as a typical small file takes with its share of folders. */
+const BYTES_PER_INODE = 8192;
+const LEAST_INODES = 1024;
+
+/** A limit in bytes, with what it means for inodes. */
+export const toDiskLimit = (bytes: number): DiskAmount => ({
+  bytes,
+  inodes: Math.max(LEAST_INODES, Math.floor(bytes / BYTES_PER_INODE)),
+});
+
+/**
+ * Makes the task's disk space. What fails half way is removed by the names in `places`.
+ * Rejects with ERR_STACKSHIM_HOST_UNSUPPORTED, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL.
+ */
+export async function openTaskDisk(
+  installation: Pick<Installation, 'system' | 'layout'>,
+  request: TaskDiskRequest,
+): Promise<TaskDisk> {
+  ensureDirectorySync(request.places.scratchDir, 0o700);
+  switch (request.mechanism) {
+    case 'volume': {
+      const { openScratchVolume } = await import('./scratch-volume.ts');
+      return await openScratchVolume(installation, request);
+    }
+    case 'quota': {
+      const { openProjectDisk } = await import('./project-disk.ts');
+      return openProjectDisk(installation.system, request);
+    }
+    case 'sampling': {
+      const { openSampledDisk } = await import('./sampled-disk.ts');
+      return openSampledDisk(request);
+    }
+  }
+}
+
+/** Which mechanism a task gets when the policy leaves the choice. */
+export function chooseMechanism(
+  system: System,
+  { root }: Layout,
+  userns: 'auto' | 'host',
+): DiskMechanism {
+  // Root of the host's user namespace could take its files out of their project.
+  if (userns === 'host') return 'volume';
+  const folder = openSync(root, 'r');
+  try {
+    return system.enforcesProjectQuota(folder) ? 'quota' : 'volume';
+  } finally {
+    closeSync(folder);
+  }
+}

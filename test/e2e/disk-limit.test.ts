@@ -1,0 +1,162 @@
+/** `--disk`: what a task may write, held by a scratch volume; and by nothing but samples where the policy says so. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { describeDiskCases } from '../support/disk-cases.ts';
+import { runCli } from '../support/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+
+const runner = useTaskRunner();
+const { run, start, installation, setPolicy } = runner;
+const { layout, env } = installation;
+const sh = (script: string): readonly string[] => ['sh', '-c', script];
+
+const idle = () => readdirSync(`${layout.root}/volumes`);
+const inodesOfIdle = () => idle().map((name) => statSync(`${layout.root}/volumes/${name}`).ino);
+const mountsBelow = (folder: string) =>
+  readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((point) => point.startsWith(folder));
+
+describe('a scratch volume', () => {
+  describeDiskCases(runner);
+
+  it('is used again by the next task, which finds nothing of the last one', async () => {
+    await run([], sh('echo secret > /mine; mkdir -p /a/b; echo secret > /a/b/c'));
+    const before = inodesOfIdle();
+    expect(before.length).toBeGreaterThan(0);
+    const script = 'ls / /a 2>&1 | grep -c -e mine -e "^a$"; df -k / | tail -1';
+    const { stdout } = await run([], sh(script));
+    const [found, usage = ''] = stdout.trim().split('\n');
+    expect(found).toBe('0');
+    // Half a megabyte at most: what the overlay itself keeps.
+    expect(Number(usage.trim().split(/\s+/)[2])).toBeLessThan(512);
+    expect(before.some((inode) => inodesOfIdle().includes(inode))).toBe(true);
+  });
+
+  it('that was written full goes, and so does one of an unusual size', async () => {
+    const before = inodesOfIdle();
+    await run(['--disk', '64m'], ['true']);
+    await run([], sh('dd if=/dev/zero of=/x bs=1M count=100 2>/dev/null'));
+    expect(inodesOfIdle().filter((inode) => !before.includes(inode))).toEqual([]);
+    expect(loopsBelow(layout.root).every((file) => file.includes('/volumes/'))).toBe(true);
+  });
+
+  it('is mounted nowhere on the host while the task runs', async () => {
+    const task = start(['--name', 'running'], sh('echo up; sleep 600'));
+    await task.printed('up');
+    expect(mountsBelow(`${layout.root}/scratch`)).toEqual([]);
+    expect(existsSync(`${layout.root}/scratch/.volume-running`)).toBe(true);
+    const killed = await runCli(['kill', 'running'], { env });
+    expect(killed.status).toBe(0);
+    expect((await task.ended).record).toMatchObject({ ...CLEAN, verdict: 'cancelled' });
+  });
+
+  it('of a kept task is mounted for who wants to look, until the task is removed', async () => {
+    await run(['--name', 'kept', '--keep', '--disk', '32m'], sh('echo here > /made'));
+    const made = `${layout.root}/scratch/kept/rootfs/upper/made`;
+    expect(readFileSync(made, 'utf8')).toBe('here\n');
+    expect((await runCli(['kill', 'kept'], { env })).status).toBe(0);
+    expect(mountsBelow(`${layout.root}/scratch`)).toEqual([]);
+    expect(loopsBelow(`${layout.root}/scratch`)).toEqual([]);
+  });
+
+  it('is bounded for root of the host, too', async () => {
+    const { record } = await run(['--userns', 'host', '--disk', '8m'], sh('cat /dev/zero > /x'));
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'disk_full', exitCode: 1 });
+  });
+
+  it('that waits is freed by gc', async () => {
+    await run([], ['true']);
+    expect(idle().length).toBeGreaterThan(0);
+    const { stdout } = await runCli(['gc', '--json'], { env });
+    expect(JSON.parse(stdout).volumes).toBeGreaterThan(0);
+    expect(idle()).toEqual([]);
+    expect(mountsBelow(layout.run).filter((point) => point.includes('/volumes/'))).toEqual([]);
+  });
+});
+
+describe('a limit that cannot be', () => {
+  it.each([
+    ['1k', 'ERR_STACKSHIM_SPEC_INVALID'],
+    ['9t', 'ERR_STACKSHIM_SPEC_INVALID'],
+    ['8t', 'ERR_STACKSHIM_SPEC_DENIED'],
+  ])('%s is refused', async (size, code) => {
+    const { status, stderr, record } = await run(['--disk', size], ['true']);
+    expect({ status, record }).toEqual({ status: 125, record: undefined });
+    expect(stderr).toContain(code);
+  });
+
+  it('above the policy is denied, and the policy has the default', async () => {
+    setPolicy({ defaults: { disk: '2m' }, maxima: { disk: '4m' } });
+    try {
+      expect((await run(['--disk', '5m'], ['true'])).stderr).toContain('SPEC_DENIED');
+      const { record } = await run([], sh('cat /dev/zero > /x'));
+      expect(record?.verdict).toBe('disk_full');
+      expect(record?.usage.diskPeakBytes).toBeLessThan(3 * 1024 * 1024);
+    } finally {
+      setPolicy(null);
+    }
+  });
+});
+
+describe('a host without', () => {
+  /** In a mount namespace of its own, where something else stands in place of a file. */
+  const without = (path: string) => [
+    'unshare',
+    '-m',
+    'sh',
+    '-c',
+    `mount --bind /dev/null ${path} && exec "$@"`,
+    'sh',
+  ];
+
+  it.each([
+    ['loop devices', '/dev/loop-control', 'ERR_STACKSHIM_HOST_UNSUPPORTED'],
+    [
+      'mkfs.ext4',
+      execFileSync('which', ['mkfs.ext4'], { encoding: 'utf8' }).trim(),
+      'ERR_STACKSHIM_TOOL_MISSING',
+    ],
+  ])('%s does not run the task, and says what to do', async (_, path, code) => {
+    const options = { through: without(path) };
+    const { status, record } = await run(['--disk', '3m'], ['true'], options);
+    expect(status).toBe(125);
+    expect(record).toMatchObject({
+      ...CLEAN,
+      verdict: 'setup_failed',
+      retryable: true,
+      error: { code },
+    });
+    setPolicy({ disk: { mechanism: 'sampling' } });
+    try {
+      expect((await run(['--disk', '3m'], ['true'], options)).status).toBe(0);
+    } finally {
+      setPolicy(null);
+    }
+  });
+});
+
+describe('sampling alone', () => {
+  it('ends a task that is seen above its limit', async () => {
+    setPolicy({ disk: { mechanism: 'sampling' } });
+    try {
+      const script = 'dd if=/dev/zero of=/x bs=1M count=20 2>/dev/null; echo on; sleep 600';
+      const { status, record } = await run(['--disk', '8m'], sh(script));
+      expect(status).toBe(137);
+      expect(record).toMatchObject({ ...CLEAN, verdict: 'disk_full', signal: 'SIGKILL' });
+      expect(record?.usage.diskPeakBytes).toBeGreaterThan(8 * 1024 * 1024);
+      const fine = await run(['--disk', '8m'], sh('echo x > /x'));
+      expect(fine.record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
+    } finally {
+      setPolicy(null);
+    }
+  });
+});
+
+/** Files below a folder that loop devices have, unlinked ones included. */
+function loopsBelow(folder: string): readonly string[] {
+  const list = execFileSync('losetup', ['-l', '-n', '-O', 'BACK-FILE'], { encoding: 'utf8' });
+  return list.split('\n').filter((line) => line.trim().startsWith(folder));
+}
