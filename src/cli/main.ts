@@ -15,7 +15,7 @@ const program = new Command('stackshim')
   .exitOverride();
 
 const isRun = process.argv[2] === 'run';
-defineRun(program);
+defineRun(program, isRun ? process.argv.slice(3) : undefined);
 
 // What nobody awaits must not end with the status of a task that failed.
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
@@ -26,6 +26,8 @@ try {
   // Dozens of definitions that a task need not wait for.
   if (!isRun) (await import('./define-other-commands.ts')).defineOtherCommands(program);
   await program.parseAsync();
+  // All is written: to wait until the engine finds nothing left to do takes longer.
+  if (isRun) process.exit();
 } catch (error) {
   process.exitCode = statusOf(error);
 }

@@ -6,7 +6,8 @@ const MORE = `
 The exit status is the command's own; 124 timed out, 125 stackshim failed, 126 not executable, 127 not found,
 137 out of memory or output limit, 130/143 cancelled. Options stand before STACK; what follows it is the command.`;
 
-export function defineRun(program: Command): void {
+/** `args`: what follows `run` on the command line; undefined when another command was called. */
+export function defineRun(program: Command, args: readonly string[] | undefined): void {
   const command = program
     .command('run')
     .description('run a command in a stack')
@@ -18,5 +19,5 @@ export function defineRun(program: Command): void {
       const { executeRun } = await import('./execute-run.ts');
       await executeRun(stack, rest, options);
     });
-  defineRunOptions(command);
+  defineRunOptions(command, args);
 }

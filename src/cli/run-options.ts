@@ -111,13 +111,33 @@ const optionTable: readonly (readonly [flags: string, description: string])[] = 
   ['--events <file>', 'write events as they happen, one JSON object a line'],
 ];
 
-export function defineRunOptions(command: Command): void {
-  for (const [flags, description] of optionTable) {
+/** Defines the options that `args` may hold; without them, all. */
+export function defineRunOptions(command: Command, args: readonly string[] | undefined): void {
+  for (const [flags, description] of args === undefined ? optionTable : optionsIn(args)) {
     const option = new Option(flags.replace('…', ''), description);
     if (flags.includes('…')) option.argParser(several);
     command.addOption(option);
   }
 }
+
+/**
+ * The options that `args` names, or all of them where something else looks like one: a call for help, say. To define all takes as long
+ * as to find out everything about a stack, and most tasks give few.
+ */
+function optionsIn(args: readonly string[]): typeof optionTable {
+  const end = args.indexOf('--');
+  const given = (end === -1 ? args : args.slice(0, end))
+    .filter((arg) => arg.startsWith('-'))
+    .map((arg) => arg.split('=', 1)[0] ?? arg);
+  const named = optionTable.filter(([flags]) =>
+    namesOf(flags).some((name) => given.includes(name)),
+  );
+  const known = new Set(named.flatMap(([flags]) => namesOf(flags)));
+  return given.every((name) => known.has(name)) ? named : optionTable;
+}
+
+/** `-m, --memory <size>` → `-m`, `--memory`. */
+const namesOf = (flags: string) => flags.split(/,? /).filter((part) => part.startsWith('-'));
 
 /** Reads the env files; everything else is passed on as given, for the one parser to judge. */
 export function toTaskInput(

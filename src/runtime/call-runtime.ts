@@ -1,13 +1,14 @@
-/** Runs an OCI runtime's command line once and waits for it, never for longer than told. */
-import { type ChildProcess, spawn } from 'node:child_process';
+/** Runs an OCI runtime's command line once, never for longer than told. */
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+import { startProgram } from '../sys/start-program.ts';
 import type { Fd } from '../sys/system.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface CallOptions {
   /** `create container t1`: begins the message of an error. */
   readonly operation: string;
-  readonly stdio: readonly [Fd | 'ignore', Fd | 'ignore', Fd | 'ignore'];
+  /** Its descriptors 0, 1, 2 and so on. */
+  readonly stdio: readonly (Fd | 'ignore')[];
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -17,55 +18,38 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 const environment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 
 /**
- * Runs the runtime and resolves to its exit code, null when a signal ended it. Rejects with ERR_STACKSHIM_RUNTIME_NOT_FOUND
- * or ERR_STACKSHIM_RUNTIME_FAILED when it cannot be run, when `timeoutMs` has passed and when `signal` aborts
- * (`details.reason`: `timeout`, `aborted`); it has been killed by then.
+ * Starts the runtime, before it returns, and resolves to its exit code, null when a signal ended it. Rejects with
+ * ERR_STACKSHIM_RUNTIME_NOT_FOUND or ERR_STACKSHIM_RUNTIME_FAILED when it cannot be run, when `timeoutMs` has passed and when
+ * `signal` aborts (`details.reason`: `timeout`, `aborted`); it has been killed by then.
  */
-export function callRuntime(
+export async function callRuntime(
   runtime: Runtime,
   args: readonly string[],
   options: CallOptions,
 ): Promise<number | null> {
-  return new Promise((resolve, reject) => {
-    if (options.signal?.aborted) {
-      reject(unfinished(runtime, options, 'aborted'));
-      return;
-    }
-    const child = spawn(runtime.path, args, {
-      cwd: '/',
-      env: environment,
-      stdio: [...options.stdio],
-      // A session of its own: an interrupt at the terminal must not end a half-made container, and a wrapper's children can be killed with it.
-      detached: true,
-    });
-    let givenUp: StackshimError | undefined;
-    const giveUp = (reason: 'timeout' | 'aborted') => {
-      givenUp ??= unfinished(runtime, options, reason);
-      killGroup(child);
-    };
-    const onAbort = () => giveUp('aborted');
-    const timer = setTimeout(giveUp, options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 'timeout' as const);
-    options.signal?.addEventListener('abort', onAbort, { once: true });
-    const settle = (finish: () => void) => {
-      clearTimeout(timer);
-      options.signal?.removeEventListener('abort', onAbort);
-      finish();
-    };
-    child.once('error', (error) => settle(() => reject(notRun(runtime, options, error))));
-    // Not `close`: the container's init inherits the descriptors and keeps them open.
-    child.once('exit', (exitCode) =>
-      settle(() => (givenUp === undefined ? resolve(exitCode) : reject(givenUp))),
-    );
-  });
-}
-
-function killGroup(child: ChildProcess): void {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const { signal, stdio, timeoutMs } = options;
+  if (signal?.aborted) throw unfinished(runtime, options, 'aborted');
+  const program = startProgram(runtime.path, args, { env: environment, stdio });
+  let givenUp: StackshimError | undefined;
+  const giveUp = (reason: 'timeout' | 'aborted') => {
+    givenUp ??= unfinished(runtime, options, reason);
+    // A wrapper's children too.
+    program.killAll();
+  };
+  const onAbort = () => giveUp('aborted');
+  const timer = setTimeout(giveUp, timeoutMs ?? DEFAULT_TIMEOUT_MS, 'timeout' as const);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  let exitCode: number | null;
   try {
-    process.kill(-child.pid, 'SIGKILL');
+    exitCode = await program.exited;
   } catch (error) {
-    if (errnoCodeOf(error) !== 'ESRCH') throw error;
+    throw notRun(runtime, options, error);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
   }
+  if (givenUp !== undefined) throw givenUp;
+  return exitCode;
 }
 
 function unfinished(
@@ -83,7 +67,7 @@ function unfinished(
   );
 }
 
-function notRun(runtime: Runtime, { operation }: CallOptions, cause: Error): StackshimError {
+function notRun(runtime: Runtime, { operation }: CallOptions, cause: unknown): StackshimError {
   const isMissing = errnoCodeOf(cause) === 'ENOENT';
   return new StackshimError(
     isMissing ? 'ERR_STACKSHIM_RUNTIME_NOT_FOUND' : 'ERR_STACKSHIM_RUNTIME_FAILED',

@@ -1,31 +1,137 @@
 /** Has the runtime create a container whose init waits to be started. */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
+import { fillPipe } from '../sys/fill-pipe.ts';
 import { readProcess } from '../sys/processes.ts';
+import type { Fd, System } from '../sys/system.ts';
 import { callRuntime } from './call-runtime.ts';
 import type { CreateContainerOptions, CreatedContainer, Runtime } from './runtime.ts';
 import { toRuntimeFailure } from './runtime-failure.ts';
 
+/** A container that is being created. */
+export interface ContainerCreation {
+  /**
+   * Writes the bundle's `config.json` and resolves once the container's init waits. On rejection the runtime may have left its state
+   * folder, cgroup and processes: the caller removes them as it does after a task. Its own words go to the third descriptor as well
+   * as to the log: after a failure that stream is not the task's. Rejects with ERR_STACKSHIM_COMMAND_NOT_FOUND,
+   * _COMMAND_NOT_EXECUTABLE, _SPEC_INVALID, _TASK_CONFLICT or _RUNTIME_FAILED (`details.log`: the end of its log).
+   */
+  finish(config: string): Promise<CreatedContainer>;
+  /** For a container whose configuration could not be made: the runtime has done nothing, and is gone when this resolves. */
+  abandon(): Promise<void>;
+}
+
 /**
- * Creates a container from its bundle. On rejection the runtime may have left its state folder, cgroup and processes: the caller
- * removes them as it does after a task. Its own words go to the third descriptor as well as to the log: after a failure that stream
- * is not the task's. Rejects with ERR_STACKSHIM_COMMAND_NOT_FOUND, _COMMAND_NOT_EXECUTABLE, _SPEC_INVALID, _TASK_CONFLICT or
- * _RUNTIME_FAILED (`details.log`: the end of its log).
+ * Begins to create a container in a bundle that is made here. runc is started at once: while a program of its size loads, the
+ * caller makes the root filesystem and the configuration. It reads that from a pipe, so it ends by itself when the caller dies. Other
+ * runtimes read their configuration more than once: they are started when it is there.
  */
-export async function createContainer(
+export function beginContainer(
+  system: System,
   runtime: Runtime,
   options: CreateContainerOptions,
-): Promise<CreatedContainer> {
-  const { id, logFile } = options;
-  const operation = `create container ${id}`;
-  const args = ['--root', options.stateRoot, '--log', logFile, '--log-format', 'json'];
+): ContainerCreation {
+  mkdirSync(options.bundle, { mode: 0o700 });
+  return runtime.kind === 'runc'
+    ? beginAtOnce(system, runtime, options)
+    : {
+        finish(config) {
+          writeConfig(options, config);
+          return createContainer(runtime, options, callCreate(runtime, options));
+        },
+        abandon: () => Promise.resolve(),
+      };
+}
+
+/** The number of the descriptor after the three standard ones. */
+const CONFIG_FD = 3;
+
+function beginAtOnce(
+  system: System,
+  runtime: Runtime,
+  options: CreateContainerOptions,
+): ContainerCreation {
+  const abandoned = new AbortController();
+  const { signal } = options;
+  const stop = () => abandoned.abort();
+  signal?.addEventListener('abort', stop, { once: true });
+  if (signal?.aborted) stop();
+  const [readEnd, writeEnd] = system.createPipe();
+  let called: Promise<number | null>;
+  try {
+    symlinkSync(`/proc/self/fd/${CONFIG_FD}`, configFile(options));
+    called = callCreate(runtime, { ...options, signal: abandoned.signal }, [readEnd]);
+  } catch (error) {
+    system.close(writeEnd);
+    throw error;
+  } finally {
+    system.close(readEnd);
+  }
+  const ended = called
+    .finally(() => signal?.removeEventListener('abort', stop))
+    .catch(() => undefined);
+  let open = true;
+  const closePipe = () => {
+    if (open) system.close(writeEnd);
+    open = false;
+  };
+  return {
+    async finish(config) {
+      try {
+        await fillPipe(writeEnd, config);
+      } finally {
+        closePipe();
+      }
+      writeConfig(options, config);
+      return await createContainer(runtime, options, called);
+    },
+    async abandon() {
+      closePipe();
+      stop();
+      await ended;
+    },
+  };
+}
+
+const configFile = ({ bundle }: CreateContainerOptions) => `${bundle}/config.json`;
+
+/** In one step: a runtime that has not opened its configuration yet reads the same from here. */
+function writeConfig(options: CreateContainerOptions, config: string): void {
+  const file = configFile(options);
+  writeFileSync(`${file}.new`, config, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
+
+function callCreate(
+  runtime: Runtime,
+  options: CreateContainerOptions,
+  moreFds: readonly Fd[] = [],
+): Promise<number | null> {
+  const { id, stdio, timeoutMs, signal } = options;
+  const args = ['--root', options.stateRoot, '--log', options.logFile, '--log-format', 'json'];
   args.push('create', '--bundle', options.bundle, '--pid-file', options.pidFile);
   if (options.consoleSocket !== undefined) args.push('--console-socket', options.consoleSocket);
   args.push(id);
-  const { stdio, timeoutMs, signal } = options;
-  const exitCode = await callRuntime(runtime, args, { operation, stdio, timeoutMs, signal });
+  return callRuntime(runtime, args, {
+    operation: operationOf(options),
+    stdio: [...stdio, ...moreFds],
+    timeoutMs,
+    signal,
+  });
+}
+
+const operationOf = ({ id }: CreateContainerOptions) => `create container ${id}`;
+
+async function createContainer(
+  runtime: Runtime,
+  options: CreateContainerOptions,
+  called: Promise<number | null>,
+): Promise<CreatedContainer> {
+  const operation = operationOf(options);
+  const { logFile, pidFile } = options;
+  const exitCode = await called;
   if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
-  const init = readProcess(readPidFile(options.pidFile, operation));
+  const init = readProcess(readPidFile(pidFile, operation));
   if (init === undefined) {
     throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', `${operation}: its init is gone`);
   }

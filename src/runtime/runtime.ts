@@ -29,7 +29,7 @@ export interface RuntimeCallOptions {
 }
 
 export interface CreateContainerOptions extends ContainerReference, RuntimeCallOptions {
-  /** Folder that holds `config.json`. */
+  /** Folder to be made for `config.json`; must not exist. */
   readonly bundle: string;
   readonly pidFile: string;
   /** Descriptors that become the task's stdin, stdout and stderr; the caller closes its copies. With a console they are the runtime's own. */

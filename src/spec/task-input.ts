@@ -97,13 +97,16 @@ export interface TaskInput {
   readonly remove?: string | undefined;
 }
 
+// Few schemas, each used for many fields: to make one takes the executable longer than to use it.
 const text = z.string().check(z.maxLength(BOUNDS.optionChars));
 const quantity = z.union([text, z.number()]);
-const flag = z.boolean();
 const listOf = <T extends z.ZodMiniType>(item: T, max: number) =>
-  z.array(item).check(z.maxLength(max));
-const map = z.record(z.string(), z.string());
-const option = z.optional;
+  z.optional(z.array(item).check(z.maxLength(max)));
+const optionalText = z.optional(text);
+const optionalWhole = z.optional(z.string());
+const optionalQuantity = z.optional(quantity);
+const optionalFlag = z.optional(z.boolean());
+const optionalMap = z.optional(z.record(z.string(), z.string()));
 
 const mount = z.union([
   text,
@@ -112,65 +115,65 @@ const mount = z.union([
       type: z.literal('bind'),
       source: text,
       target: text,
-      readonly: option(flag),
+      readonly: optionalFlag,
     }),
     z.strictObject({
       type: z.literal('tmpfs'),
       target: text,
-      size: option(quantity),
-      mode: option(text),
-      exec: option(flag),
+      size: optionalQuantity,
+      mode: optionalText,
+      exec: optionalFlag,
     }),
   ]),
 ]);
 
 const taskInput = z.strictObject({
   stack: text,
-  command: option(listOf(z.string(), BOUNDS.commandElements)),
-  id: option(text),
-  env: option(map),
-  memory: option(quantity),
-  cpus: option(quantity),
-  pidsLimit: option(quantity),
-  cpuShares: option(quantity),
-  cpuTime: option(quantity),
-  oomGroup: option(flag),
-  deviceReadBps: option(listOf(text, BOUNDS.throttles)),
-  deviceWriteBps: option(listOf(text, BOUNDS.throttles)),
-  deviceReadIops: option(listOf(text, BOUNDS.throttles)),
-  deviceWriteIops: option(listOf(text, BOUNDS.throttles)),
-  tenant: option(text),
-  ulimits: option(listOf(text, BOUNDS.ulimits)),
-  timeout: option(quantity),
-  stopTimeout: option(quantity),
-  outputLimit: option(quantity),
-  disk: option(quantity),
-  captureBytes: option(quantity),
-  workdir: option(text),
-  user: option(text),
-  hostname: option(text),
-  mounts: option(listOf(mount, BOUNDS.mounts)),
-  volumes: option(listOf(text, BOUNDS.mounts)),
-  tmpfs: option(listOf(text, BOUNDS.tmpfs)),
-  readOnly: option(flag),
-  network: option(text),
-  capAdd: option(listOf(text, BOUNDS.capabilities)),
-  capDrop: option(listOf(text, BOUNDS.capabilities)),
-  securityOpt: option(listOf(text, BOUNDS.securityOpts)),
-  userns: option(text),
-  pid: option(text),
-  init: option(flag),
-  labels: option(map),
-  tty: option(flag),
-  interactive: option(flag),
-  runtime: option(text),
-  bundle: option(text),
-  code: option(text),
-  payload: option(z.string()),
-  payloadFile: option(text),
-  configFile: option(text),
-  keep: option(flag),
-  remove: option(text),
+  command: listOf(z.string(), BOUNDS.commandElements),
+  id: optionalText,
+  env: optionalMap,
+  memory: optionalQuantity,
+  cpus: optionalQuantity,
+  pidsLimit: optionalQuantity,
+  cpuShares: optionalQuantity,
+  cpuTime: optionalQuantity,
+  oomGroup: optionalFlag,
+  deviceReadBps: listOf(text, BOUNDS.throttles),
+  deviceWriteBps: listOf(text, BOUNDS.throttles),
+  deviceReadIops: listOf(text, BOUNDS.throttles),
+  deviceWriteIops: listOf(text, BOUNDS.throttles),
+  tenant: optionalText,
+  ulimits: listOf(text, BOUNDS.ulimits),
+  timeout: optionalQuantity,
+  stopTimeout: optionalQuantity,
+  outputLimit: optionalQuantity,
+  disk: optionalQuantity,
+  captureBytes: optionalQuantity,
+  workdir: optionalText,
+  user: optionalText,
+  hostname: optionalText,
+  mounts: listOf(mount, BOUNDS.mounts),
+  volumes: listOf(text, BOUNDS.mounts),
+  tmpfs: listOf(text, BOUNDS.tmpfs),
+  readOnly: optionalFlag,
+  network: optionalText,
+  capAdd: listOf(text, BOUNDS.capabilities),
+  capDrop: listOf(text, BOUNDS.capabilities),
+  securityOpt: listOf(text, BOUNDS.securityOpts),
+  userns: optionalText,
+  pid: optionalText,
+  init: optionalFlag,
+  labels: optionalMap,
+  tty: optionalFlag,
+  interactive: optionalFlag,
+  runtime: optionalText,
+  bundle: optionalText,
+  code: optionalText,
+  payload: optionalWhole,
+  payloadFile: optionalText,
+  configFile: optionalText,
+  keep: optionalFlag,
+  remove: optionalText,
 } satisfies Record<keyof TaskInput, z.ZodMiniType>);
 
 /** Every field a task may have. */

@@ -2,7 +2,6 @@
  * From a plan to a created container whose init waits to be started: slot, mounts, config, runtime.
  * It undoes nothing: everything it may have made is named by the task's record, and removed by `removeTask`.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import type { BindMount, LayerSource } from '../core/mount.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
@@ -12,8 +11,8 @@ import { toConfigJson } from '../oci/config-json.ts';
 import { resolveWorkdir } from '../oci/resolve-command.ts';
 import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
-import { createContainer } from '../runtime/create-container.ts';
-import type { CreatedContainer } from '../runtime/runtime.ts';
+import { beginContainer } from '../runtime/create-container.ts';
+import type { CreateContainerOptions, CreatedContainer } from '../runtime/runtime.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { chooseMechanism, openTaskDisk, type TaskDisk } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
@@ -51,40 +50,37 @@ export interface PrepareContext {
 
 /** Rejects with the error of the stage that failed. */
 export async function prepareTask(plan: TaskPlan, context: PrepareContext): Promise<PreparedTask> {
-  const { installation, clock, signal } = context;
-  const { system, layout } = installation;
+  const { installation, clock } = context;
+  const { system } = installation;
   clock.enter('assemble');
   await claimRoom(plan, context);
-  const { slots } = plan.spec.admission;
-  const slot = await claimSlot(system, layout, { task: plan.places.id, slots });
-  context.onSlot(slot);
-  const disk = await openDisk(plan, slot, installation);
-  context.onDisk(disk);
-  const rootfs = await assembleRootfs(plan, slot, context);
+  const streams = openStreams(plan, context);
+  context.onStreams(streams);
+  const creation = beginContainer(system, plan.runtime, toCreateOptions(plan, streams, context));
+  let disk: TaskDisk | undefined;
+  let rootfs: RootfsPlan | undefined;
   try {
+    const { slots } = plan.spec.admission;
+    const slot = await claimSlot(system, installation.layout, { task: plan.places.id, slots });
+    context.onSlot(slot);
+    disk = await openDisk(plan, slot, installation);
+    context.onDisk(disk);
+    rootfs = await assembleRootfs(plan, slot, context);
     clock.enter('configure');
-    const owner = writeBundle(plan, slot, { rootfs, installation });
+    const { config, owner } = configure(plan, slot, { rootfs, installation });
+    streams.give(owner);
     clock.enter('start');
-    const streams = openStreams(plan, owner, context);
-    context.onStreams(streams);
-    const { bundle, logFile, pidFile } = plan.places;
-    const created = createContainer(plan.runtime, {
-      ...containerOf(plan),
-      bundle,
-      logFile,
-      pidFile,
-      stdio: streams.childEnds,
-      ...(streams.consoleSocket === undefined ? {} : { consoleSocket: streams.consoleSocket }),
-      signal,
-    });
-    // Opened while the runtime works, so that nobody waits for it.
-    const [init] = await Promise.all([created, openCgroups(installation)]);
+    // Cgroups are looked for while the runtime works, so that nobody waits for it.
+    const [init] = await Promise.all([creation.finish(config), openCgroups(installation)]);
     streams.handOver();
     return { init, streams, disk };
+  } catch (error) {
+    await creation.abandon();
+    throw error;
   } finally {
     // The container has its own copies by now: a mount that stays attached makes every later start slower.
-    detachRootfs(system, rootfs);
-    disk.detach();
+    if (rootfs !== undefined) detachRootfs(system, rootfs);
+    disk?.detach();
   }
 }
 
@@ -112,6 +108,23 @@ async function openDisk(plan: TaskPlan, slot: Slot, installation: Installation):
   return await openTaskDisk(installation, { ...disk, mechanism, places, slot });
 }
 
+function toCreateOptions(
+  plan: TaskPlan,
+  { childEnds, consoleSocket }: TaskStreams,
+  { signal }: PrepareContext,
+): CreateContainerOptions {
+  const { bundle, logFile, pidFile } = plan.places;
+  return {
+    ...containerOf(plan),
+    bundle,
+    logFile,
+    pidFile,
+    stdio: childEnds,
+    ...(consoleSocket === undefined ? {} : { consoleSocket }),
+    signal,
+  };
+}
+
 /** Asynchronous only so that it can fail beside the runtime. */
 const openCgroups = (installation: Installation) =>
   Promise.resolve().then(() => installation.cgroups);
@@ -123,13 +136,12 @@ export const containerOf = ({ places }: TaskPlan) => ({
 
 function openStreams(
   { spec, places }: TaskPlan,
-  owner: StreamOwner,
   { installation, terminal }: PrepareContext,
 ): TaskStreams {
   const { system } = installation;
   return spec.tty
     ? openTerminalStreams(system, { socket: places.consoleSocket, terminal })
-    : openPipeStreams(system, { interactive: spec.interactive, owner });
+    : openPipeStreams(system, { interactive: spec.interactive });
 }
 
 /** Null with `--userns host`. */
@@ -172,12 +184,12 @@ async function assembleRootfs(
 const needsCgroupVersion = ({ limits, oomGroup }: AdmittedTaskSpec) =>
   oomGroup || limits.cpuShares !== undefined;
 
-/** Writes `config.json`; returns the host ids of the user that the command runs as. */
-function writeBundle(
+/** The text of `config.json`, and the host ids of the user that the command runs as. */
+function configure(
   plan: TaskPlan,
   slot: Slot,
   { rootfs, installation }: { readonly rootfs: RootfsPlan; readonly installation: Installation },
-): StreamOwner {
+): { readonly config: string; readonly owner: StreamOwner } {
   const { spec, pinned, places, template, hostname, command, seccompProfile, initBinary } = plan;
   const { throttles } = plan;
   const { config: image } = pinned.image;
@@ -220,8 +232,7 @@ function writeBundle(
     ...(seccompProfile === undefined ? {} : { seccompProfile }),
     ...(initBinary === undefined ? {} : { initBinary }),
   });
-  mkdirSync(places.bundle, { mode: 0o700 });
-  writeFileSync(`${places.bundle}/config.json`, toConfigJson(config), { mode: 0o600 });
   const base = ids?.base ?? 0;
-  return { uid: base + user.uid, gid: base + user.gid };
+  const owner = { uid: base + user.uid, gid: base + user.gid };
+  return { config: toConfigJson(config), owner };
 }

@@ -10,6 +10,8 @@ export interface TaskStreams {
   readonly childEnds: readonly [Fd | 'ignore', Fd | 'ignore', Fd | 'ignore'];
   /** With a terminal: where the runtime sends its master. */
   readonly consoleSocket?: string;
+  /** To be called before the container is created: the task's user could not open `/dev/stderr` of somebody else's pipe. */
+  give(owner: StreamOwner): void;
   /** The container is created: gives up what only the runtime needed. */
   handOver(): void;
   /** Begins to read into `output` and to write from `stdin`. */
@@ -24,17 +26,14 @@ export interface StreamOwner {
   readonly gid: number;
 }
 
-/** Pipes. They belong to the task's user, or the task could not open `/dev/stderr`. */
 export function openPipeStreams(
   system: System,
-  options: { readonly interactive: boolean; readonly owner: StreamOwner },
+  options: { readonly interactive: boolean },
 ): TaskStreams {
   const open = new Set<Fd>();
   const pipe = () => {
     const ends = system.createPipe();
     for (const fd of ends) open.add(fd);
-    // Both ends are one inode.
-    fchownSync(ends[1], options.owner.uid, options.owner.gid);
     return ends;
   };
   const close = (fd: Fd) => {
@@ -47,11 +46,16 @@ export function openPipeStreams(
     open.delete(fd);
     return fd;
   };
+  const passedOn = [input?.[0], childStdout, childStderr].filter((fd) => fd !== undefined);
   let stop: (() => void) | undefined;
   return {
     childEnds: [input?.[0] ?? 'ignore', childStdout, childStderr],
+    give(owner) {
+      // Both ends of a pipe are one inode.
+      for (const fd of passedOn) fchownSync(fd, owner.uid, owner.gid);
+    },
     handOver() {
-      for (const fd of [input?.[0], childStdout, childStderr]) if (fd !== undefined) close(fd);
+      for (const fd of passedOn) close(fd);
     },
     connect(output, stdin) {
       output.read('stdout', take(stdout));

@@ -31,6 +31,8 @@ export function openTerminalStreams(
   return {
     childEnds: ['ignore', 'ignore', 'ignore'],
     consoleSocket: socket,
+    // The runtime makes the terminal, for the task's user.
+    give: () => undefined,
     handOver() {
       // The runtime has sent the master before it ended: it waits in the socket.
       if (listener !== undefined) fd = system.receiveFd(listener);

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -25,6 +26,7 @@ import { linkPatchedRunc } from '../support/patched-runc.ts';
 import { expectRefusal } from '../support/refusal.ts';
 import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
 import { useTaskRunner } from '../support/task-runner.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const { installation } = useTaskRunner();
 
@@ -272,6 +274,12 @@ describe('a full disk', () => {
     await onDisk(copy.layout.run, ['-t', 'tmpfs', '-o', 'size=64k,mode=711', 'none'], async () => {
       const task = startCli(['run', '--runtime', path, 'busybox', 'echo', 'ran'], copy);
       await gate.reached();
+      // The runtime is at work before its configuration is whole.
+      const tasks = join(copy.layout.run, 'tasks');
+      const isConfigured = (id: string) =>
+        lstatSync(join(tasks, id, 'bundle/config.json'), { throwIfNoEntry: false })?.isFile() ===
+        true;
+      await waitUntil(() => readdirSync(tasks).every(isConfigured));
       fill(copy.layout.run);
       await gate.open();
       const result = await task.ended;

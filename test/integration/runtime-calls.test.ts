@@ -1,14 +1,15 @@
 /** Finding a runtime and calling it, with small programs that stand in for one, and on the engine of the executable. */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Layout } from '../../src/core/layout.ts';
-import { createContainer } from '../../src/runtime/create-container.ts';
+import { beginContainer } from '../../src/runtime/create-container.ts';
 import { resolveRuntime } from '../../src/runtime/resolve-runtime.ts';
-import type { CreateContainerOptions, Runtime } from '../../src/runtime/runtime.ts';
+import type { CreateContainerOptions, Runtime, RuntimeKind } from '../../src/runtime/runtime.ts';
 import { removeRuntimeState, runtimeStateExists } from '../../src/runtime/runtime-state.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readProcess } from '../../src/sys/processes.ts';
 import { makeFolder, RuntimeLab, writeScript } from '../support/runtime-lab.ts';
 
@@ -22,7 +23,7 @@ beforeEach(() => {
   create = {
     id: 't1',
     stateRoot: `${folder}/state`,
-    bundle: folder,
+    bundle: `${folder}/bundle`,
     logFile: `${folder}/log`,
     pidFile: `${folder}/pid`,
     stdio: ['ignore', 'ignore', 'ignore'],
@@ -30,10 +31,20 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-function fakeRuntime(script: string): Runtime {
+function fakeRuntime(script: string, kind: RuntimeKind = 'other'): Runtime {
   const path = `${folder}/fake`;
   writeScript(path, `#!/bin/sh\n${script}\n`);
-  return { kind: 'other', path, version: '1' };
+  return { kind, path, version: '1' };
+}
+
+/** Bun, which the executable is made with. */
+function enginePath(): string {
+  const engine = `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : process.arch}/bin/bun`;
+  return new URL(`../../node_modules/${engine}`, import.meta.url).pathname;
+}
+
+function createContainer(runtime: Runtime, options: CreateContainerOptions, config = '{}') {
+  return beginContainer(linuxSystem, runtime, options).finish(config);
 }
 
 /** A runtime that counts how often it was asked for its version. */
@@ -132,13 +143,67 @@ describe('resolveRuntime', () => {
   });
 });
 
-describe('createContainer with a runtime that misbehaves', () => {
+/** A shell line that reads the configuration of the bundle as a runtime does. */
+const readConfig = () => `cat ${folder}/bundle/config.json`;
+
+describe('the configuration of a container', () => {
+  test('is waited for by runc, which is at work before it is there', async () => {
+    const script = `touch ${folder}/started; ${readConfig()} > ${folder}/seen; exit 1`;
+    const creation = beginContainer(linuxSystem, fakeRuntime(script, 'runc'), create);
+    await expect.poll(() => readdirSync(folder)).toContain('started');
+    await expect(creation.finish('{"a":1}')).rejects.toMatchObject({ details: { exitCode: 1 } });
+    expect(readFileSync(`${folder}/seen`, 'utf8')).toBe('{"a":1}');
+    // What is left in the bundle is a plain file.
+    expect(lstatSync(`${folder}/bundle/config.json`).isFile()).toBe(true);
+    expect(readFileSync(`${folder}/bundle/config.json`, 'utf8')).toBe('{"a":1}');
+  });
+
+  test.each(['runc', 'other'] as const)('may be larger than a pipe: %s', async (kind) => {
+    const runtime = fakeRuntime(`${readConfig()} > ${folder}/seen; exit 1`, kind);
+    const config = JSON.stringify('x'.repeat(3_000_000));
+    await expect(createContainer(runtime, create, config)).rejects.toMatchObject({
+      details: { exitCode: 1 },
+    });
+    expect(readFileSync(`${folder}/seen`, 'utf8') === config).toBe(true);
+  });
+
+  test('larger than a pipe, for a runc that ends without reading it', async () => {
+    const config = JSON.stringify('x'.repeat(3_000_000));
+    await expect(
+      createContainer(fakeRuntime('exit 4', 'runc'), create, config),
+    ).rejects.toMatchObject({ details: { exitCode: 4 } });
+  });
+
+  test('that never comes: runc is gone when the creation is abandoned', async () => {
+    const script = `echo $$ > ${folder}/child; ${readConfig()}; touch ${folder}/went-on`;
+    const creation = beginContainer(linuxSystem, fakeRuntime(script, 'runc'), create);
+    await expect.poll(() => readdirSync(folder)).toContain('child');
+    await creation.abandon();
+    const pid = Number(readFileSync(`${folder}/child`, 'utf8'));
+    expect(readProcess(pid)).toBeUndefined();
+  });
+
+  test('that never comes because its writer was killed: runc reads an end, and ends', async () => {
+    const script = `echo $$ > ${folder}/child; ${readConfig()}; touch ${folder}/read-to-the-end`;
+    const runtime = fakeRuntime(script, 'runc');
+    const fixture = new URL('../fixtures/begin-container.ts', import.meta.url).pathname;
+    const args = [fixture, JSON.stringify(runtime), JSON.stringify(create), `${folder}/child`];
+    await expect(promisify(execFile)(enginePath(), args)).rejects.toMatchObject({
+      signal: 'SIGKILL',
+    });
+    await expect.poll(() => readdirSync(folder)).toContain('read-to-the-end');
+  });
+});
+
+describe.each(['runc', 'other'] as const)('%s that misbehaves', (kind) => {
+  const fake = (script: string) => fakeRuntime(script, kind);
+
   /** True for a zombie too: whoever inherited it may take its time. */
   const isGone = (pidFile: string) => () =>
     (readProcess(Number(readFileSync(pidFile, 'utf8')))?.state ?? 'Z') === 'Z';
 
   test('gives up after the time allowed, and kills the runtime’s children too', async () => {
-    const runtime = fakeRuntime(`sleep 600 & echo $! > ${folder}/child; wait`);
+    const runtime = fake(`sleep 600 & echo $! > ${folder}/child; wait`);
     await expect(createContainer(runtime, { ...create, timeoutMs: 200 })).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_RUNTIME_FAILED',
       details: { reason: 'timeout' },
@@ -147,7 +212,7 @@ describe('createContainer with a runtime that misbehaves', () => {
   });
 
   test('gives up when aborted', async () => {
-    const runtime = fakeRuntime(`echo $$ > ${folder}/child; exec sleep 600`);
+    const runtime = fake(`echo $$ > ${folder}/child; exec sleep 600`);
     const abort = new AbortController();
     const pending = createContainer(runtime, { ...create, signal: abort.signal });
     pending.catch(() => abort.signal);
@@ -161,7 +226,7 @@ describe('createContainer with a runtime that misbehaves', () => {
   });
 
   test('starts nothing when aborted before', async () => {
-    const runtime = fakeRuntime(`touch ${folder}/ran`);
+    const runtime = fake(`touch ${folder}/ran`);
     const signal = AbortSignal.abort();
     await expect(createContainer(runtime, { ...create, signal })).rejects.toMatchObject({
       details: { reason: 'aborted' },
@@ -170,23 +235,26 @@ describe('createContainer with a runtime that misbehaves', () => {
   });
 
   test.each(['', 'x', '0', '1', '-5', '99999999999'])('refuses %j as a pid', async (text) => {
-    const runtime = fakeRuntime(`printf %s '${text}' > ${folder}/pid`);
+    const runtime = fake(`printf %s '${text}' > ${folder}/pid`);
     await expect(createContainer(runtime, create)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_RUNTIME_FAILED',
     });
   });
 
   test('a runtime that writes no pid file, logs nothing, or is gone', async () => {
-    await expect(createContainer(fakeRuntime('exit 0'), create)).rejects.toMatchObject({
+    await expect(createContainer(fake('exit 0'), create)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_RUNTIME_FAILED',
       message: expect.stringContaining('pid file'),
     });
-    await expect(createContainer(fakeRuntime('exit 3'), create)).rejects.toMatchObject({
+    const again = { ...create, bundle: `${folder}/second` };
+    await expect(createContainer(fake('exit 3'), again)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_RUNTIME_FAILED',
       details: { exitCode: 3, log: '' },
     });
-    const gone = { ...fakeRuntime('exit 0'), path: `${folder}/gone` };
-    await expect(createContainer(gone, create)).rejects.toMatchObject({
+    const gone = { ...fake('exit 0'), path: `${folder}/gone` };
+    await expect(
+      createContainer(gone, { ...create, bundle: `${folder}/third` }),
+    ).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_RUNTIME_NOT_FOUND',
     });
   });
@@ -194,7 +262,7 @@ describe('createContainer with a runtime that misbehaves', () => {
   test('gives the runtime nothing of the caller’s environment', async () => {
     process.env['STACKSHIM_SECRET'] = 'secret';
     try {
-      const runtime = fakeRuntime(`env > ${folder}/env; pwd > ${folder}/pwd; exit 1`);
+      const runtime = fake(`env > ${folder}/env; pwd > ${folder}/pwd; exit 1`);
       await expect(createContainer(runtime, create)).rejects.toMatchObject({
         code: 'ERR_STACKSHIM_RUNTIME_FAILED',
       });
@@ -239,13 +307,11 @@ test('the same code drives a container on the executable’s engine', async () =
   const runtime = await resolveRuntime('runc', { layout });
   const id = 't-bun';
   try {
-    const bundle = lab.writeBundle(id, ['sleep', '600']);
-    const options = { ...create, ...lab.reference(id), bundle };
-    const engine = `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : process.arch}/bin/bun`;
-    const bun = new URL(`../../node_modules/${engine}`, import.meta.url).pathname;
+    const config = lab.config(id, ['sleep', '600']);
+    const options = { ...create, ...lab.reference(id), bundle: lab.bundle(id) };
     const script = new URL('../fixtures/drive-container.ts', import.meta.url).pathname;
-    const argument = JSON.stringify({ path: runtime.path, layout, create: options });
-    const { stdout } = await promisify(execFile)(bun, [script, argument]);
+    const argument = JSON.stringify({ path: runtime.path, layout, create: options, config });
+    const { stdout } = await promisify(execFile)(enginePath(), [script, argument]);
     const { init, version } = JSON.parse(stdout);
     expect(version).toBe(runtime.version);
     // The program that ran it has ended: this process, a subreaper, has inherited the init.

@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
-import { createContainer } from '../../src/runtime/create-container.ts';
+import { beginContainer } from '../../src/runtime/create-container.ts';
 import type { CreatedContainer, Runtime, RuntimeKind } from '../../src/runtime/runtime.ts';
 import { removeRuntimeState } from '../../src/runtime/runtime-state.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
@@ -149,14 +149,14 @@ export class RuntimeLab {
     return `${this.folder}/${id}.log`;
   }
 
-  writeBundle(id: string, args: readonly string[], cwd?: string): string {
-    const bundle = `${this.folder}/${id}`;
-    mkdirSync(bundle, { recursive: true });
+  bundle(id: string): string {
+    return `${this.folder}/${id}`;
+  }
+
+  config(id: string, args: readonly string[], cwd?: string): string {
     const cgroupsPath = `${this.cgroupParent}/${id}`;
     const options = { rootfs: this.rootfs, cgroupsPath, args };
-    const config = toConfig(cwd === undefined ? options : { ...options, cwd });
-    writeFileSync(`${bundle}/config.json`, JSON.stringify(config));
-    return bundle;
+    return JSON.stringify(toConfig(cwd === undefined ? options : { ...options, cwd }));
   }
 
   /** Answers for a container that another program created. */
@@ -171,17 +171,19 @@ export class RuntimeLab {
     command: { readonly args: readonly string[]; readonly cwd?: string },
   ): Promise<Container> {
     this.#ids.add(id);
-    const bundle = this.writeBundle(id, command.args, command.cwd);
+    // Of a container of that id before it.
+    rmSync(this.bundle(id), { recursive: true, force: true });
     const [stdout, stderr] = [`${this.folder}/${id}.out`, `${this.folder}/${id}.err`];
     const [out, err] = [openSync(stdout, 'w'), openSync(stderr, 'w')];
     try {
-      const init = await createContainer(runtime, {
+      const creation = beginContainer(linuxSystem, runtime, {
         ...this.reference(id),
-        bundle,
+        bundle: this.bundle(id),
         logFile: this.logFile(id),
         pidFile: `${this.folder}/${id}.pid`,
         stdio: ['ignore', out, err],
       });
+      const init = await creation.finish(this.config(id, command.args, command.cwd));
       const pidfd = linuxSystem.openPidfd(init.pid);
       this.#pidfds.set(id, pidfd);
       return {

@@ -1,0 +1,2 @@
+/** Starting programs, in whichever engine this is. */
+export { startProgram } from '#programs';
