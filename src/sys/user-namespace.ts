@@ -1,4 +1,4 @@
-/** User namespaces that only carry an id mapping, for idmapped mounts: made once per boot, pinned by a bind mount. */
+/** User namespaces that only carry an id mapping, for idmapped mounts. A bind mount pins one until the next boot. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, openSync, statfsSync, writeFileSync } from 'node:fs';
@@ -22,12 +22,15 @@ export function openPinnedUserNamespace(path: string): Fd | undefined {
 }
 
 /**
- * Makes a user namespace that maps ids 0…size-1 to `range` and pins it at `path` (a plain file, made when missing).
- * Precondition: the caller holds the lock of what the path belongs to. Takes 5-10 ms.
+ * Makes a user namespace that maps ids 0…size-1 to `range`, and with `pin` keeps it under that path (a plain file, made when missing)
+ * until the next boot. Precondition: the caller holds the lock of what the path belongs to. Takes 5-10 ms.
  * The namespace is for idmapped mounts only: a process that joined it would share keyrings with every other one.
  */
-export async function pinUserNamespace(system: System, path: string, range: IdRange): Promise<Fd> {
-  closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
+export async function createUserNamespace(
+  system: System,
+  range: IdRange,
+  pin?: string,
+): Promise<Fd> {
   // The child holds the namespace until its stdin closes, at the latest when this process dies.
   const holder = spawn(
     '/usr/bin/unshare',
@@ -49,10 +52,16 @@ export async function pinUserNamespace(system: System, path: string, range: IdRa
     const map = `0 ${range.base} ${range.size}\n`;
     writeFileSync(`/proc/${holder.pid}/uid_map`, map);
     writeFileSync(`/proc/${holder.pid}/gid_map`, map);
-    system.bindMount(`/proc/${holder.pid}/ns/user`, path);
+    const namespace = `/proc/${holder.pid}/ns/user`;
+    if (pin !== undefined) pinNamespace(system, namespace, pin);
+    return openSync(namespace, constants.O_RDONLY);
   } finally {
     holder.stdin.end();
     await ended;
   }
-  return openSync(path, constants.O_RDONLY);
+}
+
+function pinNamespace(system: System, namespace: string, path: string): void {
+  closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
+  system.bindMount(namespace, path);
 }

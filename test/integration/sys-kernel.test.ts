@@ -19,7 +19,7 @@ import { ExitWatcher } from '../../src/sys/exit-watcher.ts';
 import { linuxSystem as system } from '../../src/sys/linux-system.ts';
 import { takeFileLock } from '../../src/sys/lock.ts';
 import { drainPipe } from '../../src/sys/pipes.ts';
-import { openPinnedUserNamespace, pinUserNamespace } from '../../src/sys/user-namespace.ts';
+import { createUserNamespace, openPinnedUserNamespace } from '../../src/sys/user-namespace.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -91,7 +91,7 @@ describe('user namespaces', () => {
   it('pins a mapping that outlives the process that made it', async () => {
     const path = join(folder, 'userns');
     expect(openPinnedUserNamespace(path)).toBeUndefined();
-    const fd = await pinUserNamespace(system, path, { base: 1_879_048_192, size: 65_536 });
+    const fd = await createUserNamespace(system, { base: 1_879_048_192, size: 65_536 }, path);
     system.close(fd);
     const again = openPinnedUserNamespace(path);
     expect(again).toBeTypeOf('number');

@@ -8,6 +8,8 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -65,6 +67,20 @@ describe('a slot', () => {
     const free = await claim();
     expect(free.index).toBe(0);
     free.release();
+  });
+
+  it('past the first 256 leaves no mount on the host', async () => {
+    mkdirSync(layout.slots, { mode: 0o711 });
+    mkdirSync(`${layout.run}/tasks/two`, { recursive: true });
+    for (let index = 0; index < 256; index += 1) {
+      writeFileSync(`${layout.slots}/${index}`, `${bootId()}\ntwo\n${layout.run}\n`);
+    }
+    const slot = await claim();
+    expect(slot).toMatchObject({ index: 256, ids: slotIds(256) });
+    expect(readlinkSync(`/proc/self/fd/${slot.userNamespaceFd}`)).toMatch(/^user:\[\d+\]$/);
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(layout.slots);
+    slot.release();
+    rmSync(`${layout.run}/tasks/two`, { recursive: true });
   });
 
   it('is free again after a reboot', async () => {

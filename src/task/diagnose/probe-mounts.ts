@@ -9,7 +9,7 @@ import { mountOverlay } from '../../rootfs/mount-overlay.ts';
 import { nearestExisting } from '../../sys/files.ts';
 import { needsLoopDevice } from '../../sys/linux-mounts.ts';
 import { type Fd, type System, SystemError } from '../../sys/system.ts';
-import { pinUserNamespace } from '../../sys/user-namespace.ts';
+import { createUserNamespace } from '../../sys/user-namespace.ts';
 import { slotIds } from '../slot.ts';
 import { type Check, failed, passed, required } from './check.ts';
 
@@ -69,7 +69,7 @@ async function probe({ system, undo, checks }: Probe, layout: Layout): Promise<v
 
   const pin = `${folder}/userns`;
   undo.defer(`unmount ${pin}`, () => void system.detachMount(pin));
-  const userNamespaceFd = await pinUserNamespace(system, pin, slotIds(0));
+  const userNamespaceFd = await createUserNamespace(system, slotIds(0), pin);
   undo.defer('close the user namespace', () => closeSync(userNamespaceFd));
   if (layer !== undefined) system.idmapMount(layer, userNamespaceFd);
   const how =
