@@ -76,7 +76,8 @@ describe('a slot', () => {
       writeFileSync(`${layout.slots}/${index}`, `${bootId()}\ntwo\n${layout.run}\n`);
     }
     const slot = await claim();
-    expect(slot).toMatchObject({ index: 256, ids: slotIds(256) });
+    expect(slot.index).toBeGreaterThanOrEqual(256);
+    expect(slot.ids).toEqual(slotIds(slot.index));
     expect(readlinkSync(`/proc/self/fd/${slot.userNamespaceFd}`)).toMatch(/^user:\[\d+\]$/);
     expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(layout.slots);
     slot.release();
