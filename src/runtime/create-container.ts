@@ -6,6 +6,7 @@ import { readProcess } from '../sys/processes.ts';
 import type { Fd, System } from '../sys/system.ts';
 import { callRuntime } from './call-runtime.ts';
 import type { CreateContainerOptions, CreatedContainer, Runtime } from './runtime.ts';
+import { runtimeArguments } from './runtime-arguments.ts';
 import { toRuntimeFailure } from './runtime-failure.ts';
 
 /** A container that is being created. */
@@ -108,7 +109,7 @@ function callCreate(
   moreFds: readonly Fd[] = [],
 ): Promise<number | null> {
   const { id, stdio, timeoutMs, signal } = options;
-  const args = ['--root', options.stateRoot, '--log', options.logFile, '--log-format', 'json'];
+  const args = runtimeArguments(runtime, options);
   args.push('create', '--bundle', options.bundle, '--pid-file', options.pidFile);
   if (options.consoleSocket !== undefined) args.push('--console-socket', options.consoleSocket);
   args.push(id);

@@ -2,7 +2,9 @@
 import { readdirSync, rmdirSync, rmSync, statSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { callRuntime } from './call-runtime.ts';
+import { removeRunscFiles, runscFiles } from './runsc-files.ts';
 import type { ContainerReference, Runtime, RuntimeCallOptions } from './runtime.ts';
+import { runtimeArguments } from './runtime-arguments.ts';
 import { toRuntimeFailure } from './runtime-failure.ts';
 
 const CONTAINER_ID = /^[A-Za-z0-9_][A-Za-z0-9_.+-]*$/;
@@ -24,22 +26,24 @@ export function runtimeStateExists(runtime: Runtime, container: ContainerReferen
 
 /**
  * Makes the runtime forget a container; a second call does nothing. Precondition: its init is dead; its cgroup is not touched.
- * For runc and crun the folder is all there is (measured: `delete` starts a program for that, 5 ms). Others are asked to delete it themselves,
- * and reject with ERR_STACKSHIM_RUNTIME_FAILED when they do not.
+ * For runc and crun the folder is all there is (measured: `delete` starts a program for that, 5 ms), for runsc a few files (its own `delete`
+ * waits until its dead children were waited for: up to 1.7 s). Others are asked to delete it themselves, and reject with
+ * ERR_STACKSHIM_RUNTIME_FAILED when they do not.
  */
 export async function removeRuntimeState(
   runtime: Runtime,
   container: ContainerReference,
   options: RuntimeCallOptions,
 ): Promise<void> {
-  if (runtime.kind === 'runc' || runtime.kind === 'crun') {
+  if (runtime.kind !== 'other') {
     removeDirectory(runtimeStateDirectory(container));
+    if (runtime.kind === 'runsc') removeRunscFiles(container);
     return;
   }
   if (!runtimeStateExists(runtime, container)) return;
   const { logFile, timeoutMs, signal } = options;
   const operation = `delete container ${container.id}`;
-  const args = ['--root', container.stateRoot, '--log', logFile, '--log-format', 'json'];
+  const args = runtimeArguments(runtime, { ...container, logFile });
   args.push('delete', '--force', container.id);
   const stdio = ['ignore', 'ignore', 'ignore'] as const;
   const exitCode = await callRuntime(runtime, args, { operation, stdio, timeoutMs, signal });
@@ -57,15 +61,5 @@ function removeDirectory(directory: string): void {
     rmdirSync(directory);
   } catch (error) {
     if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  }
-}
-
-/** runsc names its files `<id>_sandbox:<id>.state`, not a folder. */
-function runscFiles({ id, stateRoot }: ContainerReference): readonly string[] {
-  try {
-    return readdirSync(stateRoot).filter((name) => name.startsWith(`${id}_sandbox:`));
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
   }
 }

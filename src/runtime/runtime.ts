@@ -35,6 +35,8 @@ export interface CreateContainerOptions extends ContainerReference, RuntimeCallO
   /** Descriptors that become the task's stdin, stdout and stderr; the caller closes its copies. With a console they are the runtime's own. */
   readonly stdio: readonly [Fd | 'ignore', Fd | 'ignore', Fd | 'ignore'];
   readonly consoleSocket?: string;
+  /** The container has the host's network namespace. Default: false. */
+  readonly hostNetwork?: boolean;
 }
 
 /** A container whose init waits to be started: the host's pid of that init, and when it began. */

@@ -10,12 +10,15 @@ import type {
   Runtime,
   RuntimeCallOptions,
 } from './runtime.ts';
+import { runtimeArguments } from './runtime-arguments.ts';
 import { toRuntimeFailure } from './runtime-failure.ts';
 import { runtimeStateDirectory } from './runtime-state.ts';
 
 export interface StartContainerOptions extends RuntimeCallOptions {
   /** What `createContainer` resolved to. */
   readonly init: CreatedContainer;
+  /** As it was created. */
+  readonly hostNetwork?: boolean;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -41,7 +44,8 @@ export async function startContainer(
   }
   const { logFile, timeoutMs, signal } = options;
   const operation = `start container ${container.id}`;
-  const args = ['--root', container.stateRoot, '--log', logFile, '--log-format', 'json'];
+  const { hostNetwork = false } = options;
+  const args = runtimeArguments(runtime, { ...container, logFile, hostNetwork });
   args.push('start', container.id);
   const stdio = ['ignore', 'ignore', 'ignore'] as const;
   const exitCode = await callRuntime(runtime, args, { operation, stdio, timeoutMs, signal });

@@ -20,6 +20,7 @@ import type { LimitWatch } from './limit-watch.ts';
 import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
 import { containerOf, type PreparedTask, prepareTask } from './prepare-task.ts';
+import { sandboxOf, watchSandbox } from './sandbox.ts';
 import type { Slot } from './slot.ts';
 import type { TaskStopper } from './stop-task.ts';
 import type { OutputMeter } from './task-output.ts';
@@ -116,7 +117,9 @@ async function runPrepared(
     });
     prepared.streams.connect(output, context.stdin);
     const sharedPids = plan.spec.pid === 'host';
-    stopper.attach({ pid, pidfd, cgroupsPath, sharedPids });
+    const sandbox = sandboxOf(plan.places, plan.runtime);
+    const seenFrom = sandbox && watchSandbox(sandbox);
+    stopper.attach({ pid, pidfd, cgroupsPath, sharedPids, sandbox });
     if (existsSync(cancelFile)) stopper.kill('cancelled');
     // From here on the command may run: what it takes is its own, even while this process is not looking.
     clock.enter('run');
@@ -129,7 +132,8 @@ async function runPrepared(
     if (started !== undefined) diskWatch.start();
     // Not before its `started` event, however soon it has written something.
     output.release();
-    const exit = await exited;
+    const ended = await exited;
+    const exit = (await seenFrom?.(ended)) ?? ended;
     const wallMs = performance.now() - startedAt;
     stopper.detach();
     clock.enter('account');
@@ -195,7 +199,7 @@ interface StartedCommand {
  */
 async function startOrKill(
   plan: TaskPlan,
-  { init }: PreparedTask,
+  { init, commandIsThere }: PreparedTask,
   { context, exited }: StartOptions,
 ): Promise<StartedCommand | undefined> {
   const { stopper, emit } = context;
@@ -207,13 +211,16 @@ async function startOrKill(
     await startContainer(runtime, containerOf(plan), {
       init,
       logFile: places.logFile,
+      hostNetwork: spec.network === 'host',
       signal: context.signal,
     });
   } catch (error) {
     if (stopper.cause !== null) return undefined;
     stopper.killProcesses();
     await exited;
-    throw error;
+    if (!commandIsThere) throw error;
+    const { toExecutionError } = await import('./inspect-command.ts');
+    throw toExecutionError(error);
   }
   emit({ type: 'started', id: places.id });
   const cancelTimer = startTimer(spec.limits.timeoutMs, () => stopper.stop('timed_out'));

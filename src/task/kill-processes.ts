@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { listTreeProcesses } from '../cgroup/cgroup-tree.ts';
 import { errnoCodeOf } from '../core/errors.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { isAlive, nsPidOf, readProcess, signalProcess } from '../sys/processes.ts';
 import type { TaskPlaces } from './task-places.ts';
 
@@ -14,15 +15,16 @@ const GONE_WITHIN_MS = 20_000;
 const POLL_MS = 5;
 
 /**
- * The first process of a task as the host numbers it, undefined when it does not run: pid 1, or, in the host's pid namespace, the
- * one that the runtime made.
+ * The first process of a task as the host numbers it, undefined when it does not run: pid 1, or, in the host's pid namespace and
+ * with gVisor, whose sandbox is the pid 1 of no namespace, the one that the runtime made.
  */
 export function findInit(
   cgroups: CgroupDriver,
   { cgroupsPath, pidFile }: Pick<TaskPlaces, 'cgroupsPath' | 'pidFile'>,
+  runtime: Runtime | undefined,
 ): number | undefined {
   const pids = cgroups.listProcesses(cgroupsPath);
-  const init = pids.find((pid) => nsPidOf(pid) === 1);
+  const init = runtime?.kind === 'runsc' ? undefined : pids.find((pid) => nsPidOf(pid) === 1);
   if (init !== undefined || pids.length === 0) return init;
   const made = readPid(pidFile);
   return pids.find((pid) => pid === made);

@@ -13,12 +13,13 @@ import { readRecord } from './read-record.ts';
 import type { TaskRecord } from './record.ts';
 import { removeAbandoned, removeTenants } from './remove-abandoned.ts';
 import type { Removal } from './remove-task.ts';
-import { actsOn, terminateAll } from './stop-task.ts';
+import { sandboxOf } from './sandbox.ts';
+import { terminateTask } from './stop-task.ts';
 import { type TaskPlaces, taskPlaces } from './task-places.ts';
 
-const { SIGKILL, SIGTERM } = constants.signals;
-/** For a task whose record does not tell: its state is where runc and crun keep it. */
-const UNKNOWN_RUNTIME: Runtime = { kind: 'runc', path: '/usr/sbin/runc', version: '' };
+const { SIGKILL } = constants.signals;
+/** For a task whose record does not tell: with runsc, state is looked for where any of the three keeps it. */
+const UNKNOWN_RUNTIME: Runtime = { kind: 'runsc', path: '/usr/bin/runsc', version: '' };
 const POLL_MS = 10;
 /** After KILL, the owner needs moments to remove the task. */
 const OWNER_REMOVES_WITHIN_MS = 30_000;
@@ -98,12 +99,13 @@ async function askOwner(
     if (record === undefined) return { removed: true, leftovers: [] };
     if (!hasOwner(record)) return await removeOwnerless(installation, places, record);
     if (performance.now() > giveUpAt) return { removed: false, leftovers: [places.taskDir] };
-    const init = findInit(installation.cgroups, places);
+    const init = findInit(installation.cgroups, places, record?.runtime);
     if (init !== undefined) {
-      if (inVain === undefined) {
-        inVain = !actsOn(init, SIGTERM);
-        terminateAll(installation.cgroups, places.cgroupsPath);
-      }
+      inVain ??= !terminateTask(installation.cgroups, {
+        pid: init,
+        cgroupsPath: places.cgroupsPath,
+        sandbox: sandboxOf(places, record?.runtime),
+      });
       if (inVain || performance.now() > killAt) signalProcess(init, SIGKILL);
     }
     await delay(POLL_MS);

@@ -56,7 +56,7 @@ export function listTasks(installation: Installation): TaskList {
 function toListed(installation: Installation, record: TaskRecord): ListedTask {
   const { id, stack, revision, command, labels, createdAt, owner, tenant } = record;
   const places = taskPlaces(installation.layout, id, tenant);
-  const pid = findInit(installation.cgroups, places) ?? null;
+  const pid = findInit(installation.cgroups, places, record.runtime) ?? null;
   const state = stateOf(record, pid, places.pidFile);
   return {
     id,

@@ -14,7 +14,9 @@ import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import { beginContainer } from '../runtime/create-container.ts';
 import type { CreateContainerOptions, CreatedContainer } from '../runtime/runtime.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
+import type { System } from '../sys/system.ts';
 import { chooseMechanism, openTaskDisk, type TaskDisk } from './disk/task-disk.ts';
+import type { CommandPlace } from './inspect-command.ts';
 import type { Installation } from './installation.ts';
 import type { TenantSeat } from './join-tenant.ts';
 import type { PhaseClock } from './phase-clock.ts';
@@ -29,6 +31,8 @@ export interface PreparedTask {
   readonly init: CreatedContainer;
   readonly streams: TaskStreams;
   readonly disk: TaskDisk;
+  /** With a runtime that cannot tell: a file stands where the command is looked for. */
+  readonly commandIsThere: boolean;
 }
 
 export interface PrepareContext {
@@ -67,13 +71,15 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
     context.onDisk(disk);
     rootfs = await assembleRootfs(plan, slot, context);
     clock.enter('configure');
-    const { config, owner } = configure(plan, slot, { rootfs, installation });
+    const { config, owner, place } = configure(plan, slot, { rootfs, installation });
+    const commandIsThere =
+      plan.runtime.kind === 'runsc' && (await inspectInRoot(system, rootfs, place));
     streams.give(owner);
     clock.enter('start');
     // Cgroups are looked for while the runtime works, so that nobody waits for it.
     const [init] = await Promise.all([creation.finish(config), openCgroups(installation)]);
     streams.handOver();
-    return { init, streams, disk };
+    return { init, streams, disk, commandIsThere };
   } catch (error) {
     await creation.abandon();
     throw error;
@@ -121,8 +127,15 @@ function toCreateOptions(
     pidFile,
     stdio: childEnds,
     ...(consoleSocket === undefined ? {} : { consoleSocket }),
+    hostNetwork: plan.spec.network === 'host',
     signal,
   };
+}
+
+/** Loaded by those tasks alone that need it. */
+async function inspectInRoot(system: System, rootfs: RootfsPlan, place: CommandPlace) {
+  const { inspectCommand } = await import('./inspect-command.ts');
+  return inspectCommand(system, rootfs, place);
 }
 
 /** Asynchronous only so that it can fail beside the runtime. */
@@ -184,12 +197,12 @@ async function assembleRootfs(
 const needsCgroupVersion = ({ limits, oomGroup }: AdmittedTaskSpec) =>
   oomGroup || limits.cpuShares !== undefined;
 
-/** The text of `config.json`, and the host ids of the user that the command runs as. */
+/** The text of `config.json`, the host ids of the user that the command runs as, and where the command is looked for. */
 function configure(
   plan: TaskPlan,
   slot: Slot,
   { rootfs, installation }: { readonly rootfs: RootfsPlan; readonly installation: Installation },
-): { readonly config: string; readonly owner: StreamOwner } {
+): { readonly config: string; readonly owner: StreamOwner; readonly place: CommandPlace } {
   const { spec, pinned, places, template, hostname, command, seccompProfile, initBinary } = plan;
   const { throttles } = plan;
   const { config: image } = pinned.image;
@@ -213,6 +226,7 @@ function configure(
     tty: spec.tty,
     ...(home === undefined ? {} : { home }),
   });
+  const cwd = resolveWorkdir({ workdir: spec.workdir, hasCode, image });
   const config = buildConfig({
     template,
     spec,
@@ -225,7 +239,7 @@ function configure(
     user,
     command,
     env,
-    cwd: resolveWorkdir({ workdir: spec.workdir, hasCode, image }),
+    cwd,
     host: installation.host,
     throttles,
     ...(needsCgroupVersion(spec) ? { cgroupVersion: installation.cgroups.version } : {}),
@@ -234,5 +248,5 @@ function configure(
   });
   const base = ids?.base ?? 0;
   const owner = { uid: base + user.uid, gid: base + user.gid };
-  return { config: toConfigJson(config), owner };
+  return { config: toConfigJson(config), owner, place: { command, env, cwd } };
 }

@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
+import type { ContainerReference } from '../runtime/runtime.ts';
 import { handlesSignal, nsPidOf, readProcess, signalProcess } from '../sys/processes.ts';
 import type { Fd } from '../sys/system.ts';
 import type { StopCause } from './decide-verdict.ts';
@@ -19,6 +20,8 @@ export interface TaskProcesses {
   readonly cgroupsPath: string;
   /** True in the host's pid namespace. */
   readonly sharedPids: boolean;
+  /** In a gVisor sandbox: `pid` is the sandbox, which hands signals to the task's processes. */
+  readonly sandbox?: ContainerReference | undefined;
 }
 
 export interface TaskStopperOptions {
@@ -98,23 +101,35 @@ export class TaskStopper {
   }
 
   #terminate(task: TaskProcesses): void {
-    const ends = actsOn(task.pid, SIGTERM);
-    terminateAll(this.#options.installation.cgroups, task.cgroupsPath);
-    if (!ends) this.killProcesses();
+    if (!terminateTask(this.#options.installation.cgroups, task)) this.killProcesses();
     else this.#killTimer = setTimeout(() => this.killProcesses(), this.#options.graceMs);
   }
+}
+
+/**
+ * Sends TERM to every process of a task; false when waiting for it to end makes no sense.
+ * What runs in a sandbox cannot be asked for its handlers: there it always does.
+ */
+export function terminateTask(
+  cgroups: CgroupDriver,
+  { pid, cgroupsPath, sandbox }: Pick<TaskProcesses, 'pid' | 'cgroupsPath' | 'sandbox'>,
+): boolean {
+  if (sandbox !== undefined) {
+    void import('../runtime/gvisor-sandbox.ts').then((gvisor) =>
+      gvisor.signalSandbox(sandbox, SIGTERM),
+    );
+    return true;
+  }
+  const ends = actsOn(pid, SIGTERM);
+  for (const each of cgroups.listProcesses(cgroupsPath)) signalProcess(each, SIGTERM);
+  return ends;
 }
 
 /**
  * Whether waiting for a task's first process to act on a signal makes sense: for a pid 1 the kernel drops one that it has no handler
  * for, and while it has not become its command yet the handlers are the runtime's, which mean nothing.
  */
-export function actsOn(pid: number, signal: number): boolean {
+function actsOn(pid: number, signal: number): boolean {
   if (readProcess(pid)?.executed !== true) return false;
   return nsPidOf(pid) !== 1 || handlesSignal(pid, signal);
-}
-
-/** Sends TERM to every process of a cgroup. */
-export function terminateAll(cgroups: CgroupDriver, cgroupsPath: string): void {
-  for (const pid of cgroups.listProcesses(cgroupsPath)) signalProcess(pid, SIGTERM);
 }

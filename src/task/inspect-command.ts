@@ -1,0 +1,86 @@
+/**
+ * Looks for a task's command and working directory in its root filesystem. runc and crun do so themselves and say what is wrong;
+ * runsc has one text for a program that is missing and one whose interpreter is, and none for a working directory that is a file.
+ */
+
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
+import { posix } from 'node:path';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import type { RootfsPlan } from '../rootfs/plan-rootfs.ts';
+import type { System } from '../sys/system.ts';
+
+export interface CommandPlace {
+  readonly command: readonly string[];
+  /** `K=V` entries. */
+  readonly env: readonly string[];
+  readonly cwd: string;
+}
+
+/**
+ * Whether a file stands where the command is looked for. The root filesystem and its binds must be mounted still.
+ * Throws ERR_STACKSHIM_SPEC_INVALID for a working directory that is none and cannot be made.
+ */
+export function inspectCommand(
+  system: System,
+  rootfs: Pick<RootfsPlan, 'rootfs' | 'binds'>,
+  place: CommandPlace,
+): boolean {
+  const cwd = kindAt(system, rootfs, place.cwd);
+  if (cwd === 'file' || cwd === 'blocked') {
+    throw new StackshimError(
+      'ERR_STACKSHIM_SPEC_INVALID',
+      `working directory ${place.cwd}: not a directory`,
+      { details: { field: 'workdir', value: place.cwd } },
+    );
+  }
+  return candidates(place).some((path) => kindAt(system, rootfs, path) === 'file');
+}
+
+/** For a command that is there: an error that calls it missing means what it needs to run. Others come back as they are. */
+export function toExecutionError(error: unknown): unknown {
+  const isMissing =
+    error instanceof StackshimError && error.code === 'ERR_STACKSHIM_COMMAND_NOT_FOUND';
+  if (!isMissing) return error;
+  const { message, details, cause } = error;
+  return new StackshimError('ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE', message, { details, cause });
+}
+
+function candidates({ command, env, cwd }: CommandPlace): readonly string[] {
+  const [name = ''] = command;
+  if (name.includes('/')) return [posix.resolve(cwd, name)];
+  const path = env.find((entry) => entry.startsWith('PATH='))?.slice('PATH='.length) ?? '';
+  return path.split(':').map((folder) => posix.resolve(cwd, folder, name));
+}
+
+/** `blocked`: a file stands in the way of the path. */
+type Kind = 'directory' | 'file' | 'blocked' | 'missing';
+
+/** The bind that covers the path decides, else the root filesystem. */
+function kindAt(
+  system: System,
+  { rootfs, binds }: Pick<RootfsPlan, 'rootfs' | 'binds'>,
+  path: string,
+): Kind {
+  const bind = binds.findLast(({ target }) => path === target || path.startsWith(`${target}/`));
+  if (path === bind?.target) return statSync(bind.source).isDirectory() ? 'directory' : 'file';
+  const root = openSync(bind?.source ?? rootfs, 'r');
+  try {
+    return kindBeneath(system, root, path.slice(bind?.target.length ?? 0));
+  } finally {
+    closeSync(root);
+  }
+}
+
+function kindBeneath(system: System, root: number, path: string): Kind {
+  let fd: number;
+  try {
+    fd = system.openInRoot(root, path);
+  } catch (error) {
+    return errnoCodeOf(error) === 'ENOTDIR' ? 'blocked' : 'missing';
+  }
+  try {
+    return fstatSync(fd).isDirectory() ? 'directory' : 'file';
+  } finally {
+    system.close(fd);
+  }
+}

@@ -1,0 +1,146 @@
+/** What is exchanged with runsc besides its command line: its files, and the sandbox's own word on how a task ended. */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parseWaitStatus, signalSandbox, waitInSandbox } from '../../src/runtime/gvisor-sandbox.ts';
+import { parseControlSocket, runscFiles } from '../../src/runtime/runsc-files.ts';
+import type { Runtime } from '../../src/runtime/runtime.ts';
+import { runtimeArguments } from '../../src/runtime/runtime-arguments.ts';
+import { removeRuntimeState, runtimeStateExists } from '../../src/runtime/runtime-state.ts';
+
+const runsc: Runtime = { kind: 'runsc', path: '/usr/bin/runsc', version: '20240729.0' };
+let folder: string;
+let container: { readonly id: string; readonly stateRoot: string };
+let server: Server | undefined;
+
+beforeEach(() => {
+  folder = mkdtempSync(`${tmpdir()}/stackshim-runsc-`);
+  container = { id: 't1', stateRoot: folder };
+});
+afterEach(() => {
+  server?.close();
+  server = undefined;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const socketPath = () => `${folder}/runsc-t1.sock`;
+const statePath = () => `${folder}/t1_sandbox:t1.state`;
+const writeState = (path = socketPath()) =>
+  writeFileSync(statePath(), JSON.stringify({ id: 't1', sandbox: { controlSocketPath: path } }));
+
+/** A sandbox that answers each call with the next of the answers, then hangs up. */
+async function serve(answers: readonly string[]): Promise<readonly string[]> {
+  writeState();
+  const calls: string[] = [];
+  const left = [...answers];
+  server = createServer((socket) => {
+    socket.on('data', (chunk) => {
+      calls.push(chunk.toString());
+      const answer = left.shift();
+      if (answer === undefined) socket.destroy();
+      else socket.write(answer);
+    });
+  });
+  await new Promise<void>((resolve) => server?.listen(socketPath(), resolve));
+  return calls;
+}
+
+describe('how a task ended', () => {
+  test.each([
+    [0, { exitCode: 0, signal: null }],
+    [137 << 8, { exitCode: 137, signal: null }],
+    [9, { exitCode: null, signal: 9 }],
+    [4 | 0x80, { exitCode: null, signal: 4 }],
+    [0x7f, undefined],
+    [-1, undefined],
+    [1.5, undefined],
+    ['0', undefined],
+  ])('a wait status of %j', (status, exit) => {
+    expect(parseWaitStatus(status)).toEqual(exit);
+  });
+
+  test('is asked for until the container is started', async () => {
+    const notYet = '{"success":false,"err":"not started","result":null}';
+    const calls = await serve([notYet, notYet, '{"success":true,"err":"","result":768}']);
+    expect(await waitInSandbox(container)).toEqual({ exitCode: 3, signal: null });
+    expect(calls).toEqual(Array(3).fill('{"method":"containerManager.Wait","arg":"t1"}'));
+  });
+
+  test.each([
+    ['there is no state', () => Promise.resolve([])],
+    [
+      'nobody listens',
+      () => {
+        writeState();
+        return Promise.resolve([]);
+      },
+    ],
+    ['the sandbox hangs up', () => serve([])],
+    ['it never ends its answer', () => serve([`{"x":"${'a'.repeat(70_000)}`])],
+  ])('is not known when %s', async (_, prepare) => {
+    await prepare();
+    expect(await waitInSandbox(container)).toBeUndefined();
+  });
+});
+
+test('a signal goes to every process of the container', async () => {
+  const calls = await serve(['{"success":true,"err":"","result":null}']);
+  await signalSandbox(container, 15);
+  expect(calls.map((call) => JSON.parse(call))).toEqual([
+    { method: 'containerManager.Signal', arg: { CID: 't1', Signo: 15, PID: 0, Mode: 1 } },
+  ]);
+});
+
+describe('the files of a container', () => {
+  test('are removed with the socket, and only its own', async () => {
+    const others = ['t10_sandbox:t10.state', 'runsc-t10.sock'];
+    for (const name of [...others, 'runsc-t1.sock', 't1_sandbox:t1.lock']) {
+      writeFileSync(`${folder}/${name}`, '');
+    }
+    writeState();
+    expect(runtimeStateExists(runsc, container)).toBe(true);
+    const options = { logFile: `${folder}/log` };
+    await removeRuntimeState(runsc, container, options);
+    await removeRuntimeState(runsc, container, options);
+    expect(runtimeStateExists(runsc, container)).toBe(false);
+    expect(readdirSync(folder).sort()).toEqual(others.sort());
+    expect(runscFiles({ ...container, stateRoot: `${folder}/none` })).toEqual([]);
+  });
+
+  test('include a socket that did not fit below a long state folder', async () => {
+    const elsewhere = `${folder}/elsewhere`;
+    mkdirSync(elsewhere);
+    writeFileSync(`${elsewhere}/runsc-t1.sock`, '');
+    writeState(`${elsewhere}/runsc-t1.sock`);
+    await removeRuntimeState(runsc, container, { logFile: `${folder}/log` });
+    expect(existsSync(`${elsewhere}/runsc-t1.sock`)).toBe(false);
+  });
+
+  test.each([
+    '',
+    '{}',
+    '{"sandbox":null}',
+    '{"sandbox":{"controlSocketPath":5}}',
+    '{"sandbox":{"controlSocketPath":"runsc-t1.sock"}}',
+    '{"sandbox":{"controlSocketPath":"/etc/passwd"}}',
+    '{"sandbox":{"controlSocketPath":"/run/runsc-t2.sock"}}',
+  ])('name no socket in %j', (text) => {
+    expect(parseControlSocket(text, 't1')).toBeUndefined();
+  });
+});
+
+test('runsc is told what runc reads from the configuration alone', () => {
+  const options = { id: 't1', stateRoot: '/s', logFile: '/l' };
+  const common = ['--root', '/s', '--log', '/l', '--log-format', 'json'];
+  expect(runtimeArguments({ ...runsc, kind: 'runc' }, { ...options, hostNetwork: true })).toEqual(
+    common,
+  );
+  const own = ['--overlay2=none', '--oci-seccomp'];
+  expect(runtimeArguments(runsc, options)).toEqual([...common, '--network=none', ...own]);
+  expect(runtimeArguments(runsc, { ...options, hostNetwork: true })).toEqual([
+    ...common,
+    '--network=host',
+    ...own,
+  ]);
+});
