@@ -1,6 +1,7 @@
 /** Lists, looks for and removes one cgroup's folders. */
 import { readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
+import { parseCount } from './cgroup-files.ts';
 
 /** Those of the folders that exist. */
 export function existingDirectories(directories: readonly string[]): readonly string[] {
@@ -24,7 +25,11 @@ function collectProcesses(directory: string, pids: Set<number>): void {
     if (isGone(error)) return;
     throw error;
   }
-  for (const line of text.split('\n')) if (line !== '') pids.add(Number(line));
+  for (const line of text.split('\n')) {
+    const pid = parseCount(line);
+    // The kernel shows a process of another pid namespace as 0: to signal that would mean ourselves.
+    if (pid !== null && pid > 0) pids.add(pid);
+  }
   for (const child of childNames(directory)) collectProcesses(`${directory}/${child}`, pids);
 }
 

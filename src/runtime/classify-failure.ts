@@ -19,6 +19,9 @@ const MISSING =
   'no such file or directory|not a directory|too many levels of symbolic links|file name too long';
 
 const runc = (rest: string) => new RegExp(`${RUNC}${rest}$`, 's');
+/** Up to the first word that names anything: what follows may be a tenant's, and two wildcards around it would take cubic time. */
+const runsc = (rest: string) =>
+  new RegExp(`^starting container: (?:starting [a-z ]{1,40}: )*${rest}$`, 's');
 const workdirHint = {
   hint: 'check that the working directory is a folder that the user may enter',
 };
@@ -56,16 +59,15 @@ const patterns: readonly FailurePattern[] = [
   },
   // The same, by runsc when it starts the container.
   {
-    pattern: /^starting container: .*error finding executable ".*" in PATH .*: [a-z ]+$/s,
+    pattern: runsc('error finding executable ".*: [a-z ]+'),
     code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
   },
   {
-    pattern:
-      /^starting container: .*creating process: failed to load .*: no such file or directory$/s,
+    pattern: runsc(`creating process: failed to load .*: (?:${MISSING})`),
     code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
   },
   {
-    pattern: /^starting container: .*creating process: failed to load .*: [a-z ]+$/s,
+    pattern: runsc('creating process: failed to load .*: [a-z ]+'),
     code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
   },
   // The execve(2) itself, on the init's stderr after the start.

@@ -130,6 +130,9 @@ function isRemembered(value: unknown): value is Remembered {
   return (
     hasFields(fingerprint, ['device', 'inode', 'size', 'mtimeMs']) &&
     hasFields(runtime, ['kind', 'path', 'version']) &&
+    typeof runtime.path === 'string' &&
+    runtime.path.startsWith('/') &&
+    !runtime.path.includes('\0') &&
     typeof runtime.version === 'string' &&
     /^\d/.test(runtime.version) &&
     (runtime.kind === 'other' ||

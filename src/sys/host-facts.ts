@@ -86,7 +86,8 @@ export function parseLimits(text: string): HostFacts['hardLimits'] {
     const name = limitNames[line.slice(0, LABEL_WIDTH).trimEnd()];
     const hard = line.slice(LABEL_WIDTH).trimStart().split(/ +/, 2)[1];
     if (name === undefined || hard === undefined) continue;
-    limits[name] = hard === 'unlimited' ? Infinity : Number(hard);
+    if (hard === 'unlimited') limits[name] = Infinity;
+    else if (/^\d+$/.test(hard)) limits[name] = Number(hard);
   }
   return limits;
 }

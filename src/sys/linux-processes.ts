@@ -17,6 +17,7 @@ const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const O_CLOEXEC = 0x8_0000;
+const O_NONBLOCK = 0x800;
 const RESOLVE_NO_MAGICLINKS = 0x2;
 const RESOLVE_IN_ROOT = 0x10;
 /** struct epoll_event is packed on x86-64 alone. */
@@ -54,7 +55,8 @@ export const linuxProcesses: ProcessCalls = {
   openInRoot(rootFd, path) {
     // struct open_how: flags, mode, resolve.
     const how = Buffer.alloc(24);
-    how.writeBigUInt64LE(BigInt(O_CLOEXEC), 0);
+    // Whoever made the tree may have put a named pipe there: opening it must not wait for a writer.
+    how.writeBigUInt64LE(BigInt(O_CLOEXEC | O_NONBLOCK), 0);
     how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
     return invoke(
       { name: 'openat2', subject: path },

@@ -37,7 +37,7 @@ export interface System {
   makeDeviceNode(path: string, device: DeviceNumber): void;
   /** Takes an exclusive flock, or one that others may share. Returns false when another open file holds it and `wait` is false. */
   lockFile(fd: Fd, options: LockOptions): boolean;
-  /** Opens a path for reading with every link resolved beneath `rootFd`: openat2(2) with RESOLVE_IN_ROOT. */
+  /** Opens a path for reading with every link resolved beneath `rootFd`: openat2(2) with RESOLVE_IN_ROOT. Never waits. */
   openInRoot(rootFd: Fd, path: string): Fd;
   /**
    * A non-blocking descriptor that can be read from whenever an entry of the folder came, went or was renamed, or the folder itself

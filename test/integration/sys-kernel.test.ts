@@ -1,5 +1,5 @@
 /** The kernel port against the real kernel, on Node's FFI. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
@@ -173,6 +173,15 @@ describe('files', () => {
     expect(() => system.openInRoot(root, '/etc/passwd')).toThrow(
       expect.objectContaining({ code: 'ENOENT' }),
     );
+    system.close(root);
+  });
+
+  it('does not wait for a writer of a named pipe', () => {
+    execFileSync('mkfifo', [join(folder, 'pipe')]);
+    const root = openSync(folder, 'r');
+    const fd = system.openInRoot(root, 'pipe');
+    expect(readFileSync(fd, 'utf8')).toBe('');
+    system.close(fd);
     system.close(root);
   });
 });

@@ -95,6 +95,11 @@ describe('cgroup v2', () => {
     expect(cgroupV2({ root }).listProcesses(path)).toEqual([11, 12, 13]);
     expect(cgroupV2({ root }).listProcesses('/stackshim-test/absent')).toEqual([]);
   });
+
+  test('lists nothing that is no pid of this namespace', () => {
+    writeFiles(root + path, { 'cgroup.procs': '0\n11\n-1\nx\n 12\n' });
+    expect(cgroupV2({ root }).listProcesses(path)).toEqual([11]);
+  });
 });
 
 describe('cgroup v1', () => {

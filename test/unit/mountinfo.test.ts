@@ -158,6 +158,7 @@ describe('host facts', () => {
       'Max cpu time              unlimited            unlimited            seconds   ',
       'Max open files            20000                40000                files     ',
       'Max nice priority         0                    0                    ',
+      'Max pending signals       many                 many                 signals   ',
     ].join('\n');
     expect(parseLimits(text)).toEqual({
       RLIMIT_CPU: Infinity,

@@ -294,6 +294,9 @@ test('templates by name', () => {
       }),
     );
   }
+  // An image's label names it, too, and may be of any length.
+  const error = catchError(() => loadTemplate('x'.repeat(60_000)));
+  expect(error?.message.length).toBeLessThan(500);
 });
 
 describe('the bundle template fuse', () => {
@@ -340,3 +343,12 @@ describe('the bundle template fuse', () => {
     expect(loadTemplate('default').warning).toBeUndefined();
   });
 });
+
+function catchError(run: () => unknown): Error | undefined {
+  try {
+    run();
+  } catch (error) {
+    return error instanceof Error ? error : undefined;
+  }
+  return undefined;
+}

@@ -1,5 +1,5 @@
 /** Texts and logs that runc 1.1.15, runc 1.3.6, crun 1.21 and runsc 20240729 really wrote, and what they are taken for. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -9,7 +9,7 @@ import { isOlderThan } from '../../src/runtime/compare-versions.ts';
 import { knownHoles } from '../../src/runtime/known-holes.ts';
 import { toRuntimeFailure, toStartFailure } from '../../src/runtime/runtime-failure.ts';
 import { lastLogMessage, readLogTail } from '../../src/runtime/runtime-log.ts';
-import { parseVersionOutput } from '../../src/runtime/runtime-version.ts';
+import { clearStaleVersions, parseVersionOutput } from '../../src/runtime/runtime-version.ts';
 
 const runc11 = 'runc create failed: unable to start container process: ';
 const runc13 = `${runc11}error during container init: `;
@@ -33,6 +33,7 @@ describe('classifyFailure', () => {
     'cannot open `/bin/sh/foo`: Not a directory',
     'starting container: starting root container: starting sandbox: error finding executable "nope" in PATH [/usr/bin /bin]: no such file or directory',
     'starting container: starting root container: starting sandbox: creating process: failed to load /nope: no such file or directory',
+    'starting container: starting root container: starting sandbox: creating process: failed to load /etc/passwd/x: not a directory',
     // A name that imitates another class, or spans lines.
     `${runc13}exec: "x\\": permission denied": executable file not found in $PATH`,
     `${runc13}exec: "a\nb": executable file not found in $PATH`,
@@ -194,6 +195,18 @@ describe('versions', () => {
       );
     },
   );
+
+  test('drops kept versions that are damaged', () => {
+    const directory = mkdtempSync(`${tmpdir()}/stackshim-versions-`);
+    const fingerprint = { device: 1, inode: 2, size: 3, mtimeMs: 4 };
+    for (const [index, path] of [null, 5, 'relative', '/nul\0', '/gone'].entries()) {
+      const runtime = { kind: 'runc', path, version: '1.3.6' };
+      writeFileSync(`${directory}/1-${index}.json`, JSON.stringify({ fingerprint, runtime }));
+    }
+    clearStaleVersions(directory);
+    expect(readdirSync(directory)).toEqual([]);
+    rmSync(directory, { recursive: true });
+  });
 
   test('orders versions', () => {
     expect(isOlderThan('1.1.15+ds1', '1.2.8')).toBe(true);
