@@ -26,9 +26,9 @@ export class CounterReader {
   }
 }
 
-/** A count of decimal digits as a number; null for anything else (`max`, an absent one). */
+/** A count of decimal digits, of 64 bits at most, as a number; null for anything else (`max`, an absent one). */
 export function parseCount(text: string | undefined): number | null {
-  return text !== undefined && /^\d+$/.test(text) ? Number(text) : null;
+  return text !== undefined && /^\d{1,20}$/.test(text) ? Number(text) : null;
 }
 
 /** The number behind `key` in a file of `key value` lines; null when there is none. */

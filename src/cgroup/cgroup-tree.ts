@@ -3,6 +3,9 @@ import { readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { parseCount } from './cgroup-files.ts';
 
+/** The kernel's PID_MAX_LIMIT. */
+const MAX_PID = 4_194_304;
+
 /** Those of the folders that exist. */
 export function existingDirectories(directories: readonly string[]): readonly string[] {
   return directories.filter(
@@ -28,7 +31,7 @@ function collectProcesses(directory: string, pids: Set<number>): void {
   for (const line of text.split('\n')) {
     const pid = parseCount(line);
     // The kernel shows a process of another pid namespace as 0: to signal that would mean ourselves.
-    if (pid !== null && pid > 0) pids.add(pid);
+    if (pid !== null && pid > 0 && pid <= MAX_PID) pids.add(pid);
   }
   for (const child of childNames(directory)) collectProcesses(`${directory}/${child}`, pids);
 }

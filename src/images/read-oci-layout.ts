@@ -45,6 +45,9 @@ export interface OciImage {
 
 const REF_NAME = 'org.opencontainers.image.ref.name';
 const DEEPEST_INDEX = 3;
+/** Errors quote an image's own words, which may be many and long. */
+const MOST_SHOWN = 50;
+const MAX_SHOWN_CHARS = 200;
 
 /**
  * Reads the image called `tag` from a layout; without a tag the layout must hold one image only.
@@ -96,7 +99,9 @@ function pickTagged(
   throw toInvalid(`read OCI layout ${directory}: ${matching.length} ${named}, not 1`, {
     details: {
       directory,
-      tags: manifests.map((one) => one.annotations?.[REF_NAME] ?? null).slice(0, 50),
+      tags: manifests.slice(0, MOST_SHOWN).map(({ annotations }) => {
+        return annotations?.[REF_NAME]?.slice(0, MAX_SHOWN_CHARS) ?? null;
+      }),
     },
   });
 }
@@ -125,8 +130,9 @@ export function pickPlatform(
     throw toInvalid(`read index ${digest}: no image for linux/${architecture}`, {
       details: {
         platforms: index.manifests
+          .slice(0, MOST_SHOWN)
           .map(({ platform }) => `${platform?.os}/${platform?.architecture}`)
-          .slice(0, 50),
+          .map((text) => text.slice(0, MAX_SHOWN_CHARS)),
       },
     });
   }
@@ -161,4 +167,4 @@ export function toImageConfig({ config }: OciImageConfig): ImageConfig {
   };
 }
 
-const quote = (text: string) => JSON.stringify(text.slice(0, 200));
+const quote = (text: string) => JSON.stringify(text.slice(0, MAX_SHOWN_CHARS));

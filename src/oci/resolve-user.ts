@@ -6,6 +6,7 @@ import type { TaskUser } from './build-process.ts';
 const MAX_ID = 2_147_483_647;
 const MAX_TEXT = 1_048_576;
 const MAX_GROUPS = 256;
+const MAX_SHOWN_CHARS = 200;
 
 export interface ResolvedUser extends TaskUser {
   /** The home folder by passwd; absent when the user is not in it. */
@@ -98,8 +99,10 @@ function toId(text: string): number | undefined {
 }
 
 function invalidUser(problem: string, user?: string): StackshimError {
-  const shown = user === undefined ? '' : ` ${JSON.stringify(user)}`;
+  // An image may name a user of any length.
+  const value = user?.slice(0, MAX_SHOWN_CHARS);
+  const shown = value === undefined ? '' : ` ${JSON.stringify(value)}`;
   return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `user${shown}: ${problem}`, {
-    details: { field: 'user', ...(user === undefined ? {} : { value: user }) },
+    details: { field: 'user', ...(value === undefined ? {} : { value }) },
   });
 }

@@ -163,10 +163,20 @@ export function clearStaleVersions(directory: string): void {
   for (const name of versionFiles(directory)) {
     const file = `${directory}/${name}`;
     const { path } = readKept(file)?.runtime ?? {};
-    const stats = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false });
+    const stats = path === undefined ? undefined : statKept(path);
     const isFresh = path !== undefined && stats !== undefined;
     if (isFresh && readCache(file, path, fingerprintOf(stats)) !== undefined) continue;
     rmSync(file, { force: true });
+  }
+}
+
+/** Undefined when there is none, whatever stands in its way. */
+function statKept(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch (error) {
+    if (errnoCodeOf(error) === undefined) throw error;
+    return undefined;
   }
 }
 

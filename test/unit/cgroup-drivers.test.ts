@@ -97,7 +97,7 @@ describe('cgroup v2', () => {
   });
 
   test('lists nothing that is no pid of this namespace', () => {
-    writeFiles(root + path, { 'cgroup.procs': '0\n11\n-1\nx\n 12\n' });
+    writeFiles(root + path, { 'cgroup.procs': '0\n11\n-1\nx\n 12\n99999999999999999999\n' });
     expect(cgroupV2({ root }).listProcesses(path)).toEqual([11]);
   });
 });

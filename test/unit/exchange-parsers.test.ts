@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
@@ -10,6 +11,7 @@ import {
   parseRegistryName,
 } from '../../src/images/exchange/image-reference.ts';
 import { indexArchive } from '../../src/images/exchange/index-archive.ts';
+import { readDockerArchive } from '../../src/images/exchange/read-docker-archive.ts';
 import { parseSavedIndex } from '../../src/images/exchange/saved-index.ts';
 import { createSavedReader } from '../../src/images/exchange/saved-reader.ts';
 import { shiftCapability } from '../../src/layers/shift-capability.ts';
@@ -142,6 +144,27 @@ describe('indexArchive', () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+it('quotes the beginnings of an archive’s tags', async () => {
+  const tag = 'x'.repeat(20_000);
+  const entry = { Config: 'c.json', RepoTags: Array(60).fill(tag), Layers: ['l'] };
+  const manifest = Buffer.from(JSON.stringify([entry, entry]));
+  const archive = {
+    name: 'a',
+    paths: new Set(['manifest.json']),
+    openFile: () =>
+      Promise.resolve({
+        size: manifest.length,
+        chunks: () => Readable.from([manifest]),
+        close: () => Promise.resolve(),
+      }),
+    close: () => Promise.resolve(),
+  };
+  await expect(readDockerArchive(archive, 'other')).rejects.toMatchObject({
+    code: 'ERR_STACKSHIM_IMAGE_INVALID',
+    details: { tags: Array(50).fill('x'.repeat(200)) },
   });
 });
 

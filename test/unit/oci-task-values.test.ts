@@ -149,6 +149,16 @@ describe('resolveUser', () => {
     expect(resolveUser('alice', passwd, many).additionalGids).toHaveLength(256);
   });
 
+  test('an error quotes the beginning of a long name', () => {
+    const value = 'x'.repeat(200);
+    expect(() => resolveUser('x'.repeat(60_000), '', '')).toThrow(
+      expect.objectContaining({
+        message: `user "${value}": the image has no user of this name`,
+        details: { field: 'user', value },
+      }),
+    );
+  });
+
   test('whatever the files hold, ids are ids', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.string(), (user, passwdText, groupText) => {

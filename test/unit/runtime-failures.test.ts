@@ -199,7 +199,15 @@ describe('versions', () => {
   test('drops kept versions that are damaged', () => {
     const directory = mkdtempSync(`${tmpdir()}/stackshim-versions-`);
     const fingerprint = { device: 1, inode: 2, size: 3, mtimeMs: 4 };
-    for (const [index, path] of [null, 5, 'relative', '/nul\0', '/gone'].entries()) {
+    for (const [index, path] of [
+      null,
+      5,
+      'relative',
+      '/nul\0',
+      '/gone',
+      '/etc/passwd/x',
+      `/${'n'.repeat(300)}`,
+    ].entries()) {
       const runtime = { kind: 'runc', path, version: '1.3.6' };
       writeFileSync(`${directory}/1-${index}.json`, JSON.stringify({ fingerprint, runtime }));
     }

@@ -15,6 +15,9 @@ import { type OpenArchive, toCompression } from './open-archive.ts';
 
 const MOST_IMAGES = 1024;
 const MOST_LAYERS = 256;
+/** Errors quote an archive's own words, which may be many and long. */
+const MOST_SHOWN = 50;
+const MAX_SHOWN_CHARS = 200;
 const path = z.string().check(z.minLength(1), z.maxLength(255));
 
 const manifestSchema = z
@@ -66,9 +69,15 @@ function pickTagged(entries: readonly Entry[], tag: string | undefined): Entry {
     tag === undefined ? entries : entries.filter(({ RepoTags }) => RepoTags?.includes(tag));
   const [first, second] = matching;
   if (first !== undefined && second === undefined) return first;
-  const named = tag === undefined ? 'images' : `images tagged ${JSON.stringify(tag.slice(0, 200))}`;
+  const named =
+    tag === undefined ? 'images' : `images tagged ${JSON.stringify(tag.slice(0, MAX_SHOWN_CHARS))}`;
   throw toInvalid(`read manifest.json: ${matching.length} ${named}, not 1`, {
-    details: { tags: entries.flatMap(({ RepoTags }) => RepoTags ?? []).slice(0, 50) },
+    details: {
+      tags: entries
+        .flatMap(({ RepoTags }) => RepoTags ?? [])
+        .slice(0, MOST_SHOWN)
+        .map((one) => one.slice(0, MAX_SHOWN_CHARS)),
+    },
   });
 }
 
