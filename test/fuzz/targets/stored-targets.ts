@@ -1,0 +1,209 @@
+/** What stackshim has written itself, and finds again in files that anything may have happened to. */
+import { isImageDigest, isLayerId, isStackName, isTaskId } from '../../../src/core/ids.ts';
+import { layerRecordFile, layoutFrom, tasksDir } from '../../../src/core/layout.ts';
+import { readLayerRecord } from '../../../src/layers/layer-record.ts';
+import { clearStaleVersions } from '../../../src/runtime/runtime-version.ts';
+import {
+  generationFile,
+  readGeneration,
+  readGenerationAt,
+} from '../../../src/stacks/generations.ts';
+import { imageFile, readImage } from '../../../src/stacks/image-files.ts';
+import { parseRelease } from '../../../src/stacks/release.ts';
+import { readLastRemoved } from '../../../src/stacks/removed-numbers.ts';
+import { readRevision, revisionFile } from '../../../src/stacks/revisions.ts';
+import { ownerOfName } from '../../../src/sys/owned-name.ts';
+import { readRecord } from '../../../src/task/read-record.ts';
+import { parseUnfinishedName } from '../../../src/task/record.ts';
+import type { FuzzFiles } from '../../support/fuzz-files.ts';
+import type { FuzzTarget } from '../../support/fuzz-target.ts';
+
+const hex = 'ab'.repeat(32);
+const digest = `sha256:${hex}`;
+const now = '2026-01-01T00:00:00.000Z';
+
+export const storedSamples = {
+  record: {
+    version: 1,
+    id: 't1',
+    owner: { pid: 100, startTime: 5000, bootId: '5f0c5e2c-0000-4000-8000-000000000000' },
+    stack: 'busybox',
+    revision: 1,
+    image: digest,
+    runtime: { kind: 'runc', path: '/usr/sbin/runc', version: '1.3.6' },
+    bindCount: 2,
+    command: ['sh', '-c', 'true'],
+    labels: { job: '42' },
+    createdAt: now,
+    kept: false,
+  },
+  image: {
+    version: 1,
+    digest,
+    layers: [hex],
+    diffIds: [digest],
+    config: {
+      env: ['PATH=/bin'],
+      entrypoint: [],
+      cmd: ['sh'],
+      workingDir: '/',
+      user: '',
+      labels: { 'io.stackshim.smoke': '["true"]' },
+    },
+    architecture: 'amd64',
+  },
+  revision: {
+    version: 1,
+    stack: 'busybox',
+    revision: 3,
+    image: digest,
+    createdAt: now,
+    source: {
+      kind: 'build',
+      directory: '/srv/busybox',
+      inputHash: hex,
+      base: { stack: 'debian-13', revision: 2 },
+    },
+  },
+  generation: {
+    version: 1,
+    number: 7,
+    createdAt: now,
+    reason: 'build busybox',
+    previous: 6,
+    stacks: { busybox: 3, 'debian-13': 2 },
+  },
+  layer: {
+    version: 1,
+    id: hex,
+    sizeBytes: 4096,
+    diffId: digest,
+    mtimeCeiling: 1_700_000_000,
+    opaqueRoot: false,
+    entries: 12,
+    droppedDevices: 0,
+    compression: 'lz4',
+    createdBy: 'mkfs.erofs 1.8.6',
+  },
+} as const;
+
+/** Names that the type knows to be right. */
+function checked<T extends string>(text: string, is: (text: string) => text is T): T {
+  if (!is(text)) throw new Error(`${text} is none`);
+  return text;
+}
+
+export function storedTargets(files: FuzzFiles): readonly FuzzTarget[] {
+  const layout = layoutFrom(
+    { root: `${files.folder}/root`, run: `${files.folder}/run`, policyFile: '/none' },
+    {},
+  );
+  const put = (path: string, bytes: Buffer) =>
+    files.write(path.slice(files.folder.length + 1), bytes);
+  const [stack, task] = [checked('busybox', isStackName), checked('t1', isTaskId)];
+  const [image, layer] = [checked(digest, isImageDigest), checked(hex, isLayerId)];
+  const { record, revision, generation } = storedSamples;
+  return [
+    {
+      name: 'records',
+      form: 'document',
+      weight: 2,
+      samples: [record, { ...record, kept: true, runtime: { ...record.runtime, kind: 'runsc' } }],
+      words: Object.keys(record),
+      run(bytes) {
+        put(`${tasksDir(layout)}/${task}/record.json`, bytes);
+        return readRecord(layout, task);
+      },
+    },
+    {
+      name: 'image files',
+      form: 'document',
+      weight: 2,
+      samples: [storedSamples.image],
+      words: Object.keys(storedSamples.image),
+      run(bytes) {
+        put(imageFile(layout, image), bytes);
+        return readImage(layout, image);
+      },
+    },
+    {
+      name: 'revision files',
+      form: 'document',
+      samples: [revision, { ...revision, source: { kind: 'import', reference: 'oci:/srv/a' } }],
+      words: Object.keys(revision),
+      run(bytes) {
+        put(revisionFile(layout, stack, 3), bytes);
+        return readRevision(layout, stack, 3);
+      },
+    },
+    {
+      name: 'generation files',
+      form: 'document',
+      samples: [generation],
+      words: Object.keys(generation),
+      run(bytes) {
+        put(generationFile(layout, 7), bytes);
+        return readGeneration(layout, 7);
+      },
+    },
+    {
+      name: 'targets of current',
+      form: 'text',
+      samples: ['generations/7.json'],
+      words: ['generations/', '.json', '../'],
+      run(text) {
+        put(generationFile(layout, 7), Buffer.from(JSON.stringify(generation)));
+        return readGenerationAt(layout, text);
+      },
+    },
+    {
+      name: 'files of removed numbers',
+      form: 'document',
+      weight: 0.5,
+      samples: [{ version: 1, last: 4 }],
+      run(bytes) {
+        put(`${layout.root}/stacks/${stack}/removed.json`, bytes);
+        return readLastRemoved(layout, stack);
+      },
+    },
+    {
+      name: 'layer records',
+      form: 'document',
+      samples: [storedSamples.layer, { ...storedSamples.layer, mtimeCeiling: null }],
+      words: Object.keys(storedSamples.layer),
+      run(bytes) {
+        put(layerRecordFile(layout, layer), bytes);
+        return readLayerRecord(layout, layer);
+      },
+    },
+    {
+      name: 'kept versions of runtimes',
+      form: 'document',
+      samples: [
+        {
+          fingerprint: { device: 1, inode: 2, size: 3, mtimeMs: 4.5 },
+          runtime: { kind: 'runc', path: '/usr/sbin/runc', version: '1.3.6' },
+        },
+      ],
+      words: ['runsc', 'other', 'fingerprint'],
+      run(bytes) {
+        put(`${files.folder}/versions/1-2.json`, bytes);
+        clearStaleVersions(`${files.folder}/versions`);
+      },
+    },
+    {
+      name: 'releases',
+      form: 'document',
+      samples: [{ stacks: { busybox: 3, 'python-3.13': digest } }],
+      words: ['stacks', 'busybox'],
+      run: (bytes) => parseRelease(bytes.toString('utf8'), 'release.json'),
+    },
+    {
+      name: 'names of unfinished files',
+      form: 'text',
+      weight: 0.5,
+      samples: ['.new-100-5000-t1', '100-5000-0123456789abcdef', 'a.100-5000-0123456789abcdef.tar'],
+      run: (text) => [parseUnfinishedName(text), ownerOfName(text)],
+    },
+  ];
+}
