@@ -72,13 +72,22 @@ const tasks = [
     configFile: '/etc/config.json',
     keep: false,
     remove: 'async',
+    tenant: 'acme',
+    cpuTime: '30s',
+    cpuShares: 512,
+    deviceWriteBps: ['/dev/sda:1m'],
+    pid: 'private',
+    oomGroup: true,
   },
 ];
 
 const policies = [
   {},
   {
-    defaults: { memory: '512m', cpus: 1, pids: 256, timeout: '1h', output: '64m' },
+    defaults: {
+      ...{ memory: '512m', cpus: 1, pids: 256, timeout: '1h', output: '64m', cpuTime: '30m' },
+      ...{ cpuShares: 512, deviceReadBps: ['/dev/sda:10m'], deviceWriteIops: ['/dev/sda:100'] },
+    },
     maxima: { memory: '4g', cpus: '4', pids: 4096, timeout: '24h', output: '1g' },
     allow: {
       bundles: ['default'],
@@ -89,7 +98,12 @@ const policies = [
       capAdd: ['NET_RAW'],
       seccomp: ['bundle', 'file'],
       newPrivileges: false,
+      pid: ['private'],
     },
+    slots: 64,
+    reserves: { memory: '1g', disk: '5g' },
+    tenants: { acme: { weight: 2, cpus: 1.5, memory: '2g', maxTasks: 8 } },
+    tenantDefault: { weight: 1 },
   },
 ];
 

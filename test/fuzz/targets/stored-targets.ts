@@ -30,6 +30,7 @@ export const storedSamples = {
     stack: 'busybox',
     revision: 1,
     image: digest,
+    tenant: 'acme',
     runtime: { kind: 'runc', path: '/usr/sbin/runc', version: '1.3.6' },
     bindCount: 2,
     command: ['sh', '-c', 'true'],
