@@ -14,9 +14,9 @@ import { parseSavedIndex } from '../../../src/images/exchange/saved-index.ts';
 import { createSavedReader } from '../../../src/images/exchange/saved-reader.ts';
 import { signIndex, verifyIndex } from '../../../src/images/exchange/sign-index.ts';
 import { type OciLayoutRoot, toInvalid } from '../../../src/images/oci-blobs.ts';
+import { parseDockerfile } from '../../../src/images/parse-dockerfile.ts';
 import { readOciLayout } from '../../../src/images/read-oci-layout.ts';
 import { parseSmokeCommand } from '../../../src/images/smoke.ts';
-import { parseBase } from '../../../src/images/stack-directory.ts';
 import { resolveUser } from '../../../src/oci/resolve-user.ts';
 import { type Image, STACK_LABELS } from '../../../src/stacks/image.ts';
 import { readHostFacts } from '../../../src/sys/host-facts.ts';
@@ -273,11 +273,11 @@ const withinImages: readonly FuzzTarget[] = [
     name: 'Dockerfiles and lists of mirrors',
     form: 'text',
     samples: [
-      'FROM --platform=linux/amd64 localhost/debian-13:latest AS a\nRUN true\nFROM localhost/b\n',
+      'FROM --platform=linux/amd64 localhost/debian-13:latest AS a\nCOPY --from=localhost/c a b\nFROM localhost/b\n',
       'Debian|Debian|http://deb.example/debian\nDebian|Debian-Security|https://s.example/x\n',
     ],
-    words: ['FROM', 'localhost/', '--platform=', '|', '\n', ' '],
-    run: (text) => [parseBase(text), parseMirrors(text)],
+    words: ['FROM', 'localhost/', '--platform=', '--from=', ' AS ', '|', '\n', ' '],
+    run: (text) => [parseDockerfile(text), parseMirrors(text)],
   },
 ];
 
