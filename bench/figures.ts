@@ -1,6 +1,8 @@
 /** From measurements to the table: each figure beside what it should be. */
 import type { DiskFigures } from './disk.ts';
 import type { Imports } from './import.ts';
+import type { IsolationCost } from './isolation-cost.ts';
+import type { ReapedOrphans } from './reap-orphans.ts';
 import type { SleepingTasks } from './sleeping-tasks.ts';
 import type { StackFlips } from './stack-flips.ts';
 import type { StartTimes } from './start-times.ts';
@@ -8,7 +10,9 @@ import type { StartTimes } from './start-times.ts';
 export interface Measured {
   readonly stack: string;
   readonly startTimes: StartTimes;
+  readonly isolation: IsolationCost;
   readonly sleeping: SleepingTasks;
+  readonly reaped: ReapedOrphans;
   readonly flips: StackFlips;
   readonly disk: DiskFigures;
   readonly imports: Imports;
@@ -27,7 +31,9 @@ const ms = (value: number) => `${value.toFixed(1)} ms`;
 export function toFigures({
   stack,
   startTimes,
+  isolation,
   sleeping,
+  reaped,
   flips,
   disk,
   imports,
@@ -47,6 +53,7 @@ export function toFigures({
     },
     told('executable: stackshim run', ms(executable.median)),
     { name: '  over bare runc', value: `+ ${ms(extra)}`, target: '<= + 20 ms', met: extra <= 20 },
+    ...toIsolationFigures(isolation),
     told(
       `${sleeping.tasks} sleeping tasks: mounts in the host's namespace`,
       `${sleeping.mountsBefore} -> ${sleeping.mountsWhile}`,
@@ -60,9 +67,46 @@ export function toFigures({
       target: 'true',
       met: sleeping.allRemoved,
     },
+    ...toReapFigures(reaped),
     ...toFlipFigures(flips),
     ...toDiskFigures(disk),
     ...toImportFigures(imports),
+  ];
+}
+
+function toIsolationFigures({ isolated, open }: IsolationCost): readonly Figure[] {
+  const cost = isolated.median - open.median;
+  const ratio = isolated.median / open.median;
+  return [
+    {
+      name: 'all isolation, over the same task without',
+      value: `+ ${ms(cost)}`,
+      target: '<= + 6 ms',
+      met: cost <= 6,
+    },
+    { name: '', value: `x ${ratio.toFixed(2)}`, target: '<= x 1.25', met: ratio <= 1.25 },
+  ];
+}
+
+function toReapFigures({
+  orphans,
+  removed,
+  noneLeft,
+  ms: taken,
+}: ReapedOrphans): readonly Figure[] {
+  return [
+    {
+      name: `reap of ${orphans} tasks of a killed worker`,
+      value: `${(taken / 1000).toFixed(1)} s`,
+      target: '< 5 s',
+      met: taken < 5000,
+    },
+    {
+      name: '  found and removed',
+      value: String(removed),
+      target: String(orphans),
+      met: removed === orphans && noneLeft,
+    },
   ];
 }
 

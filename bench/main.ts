@@ -1,4 +1,4 @@
-/** Runs every benchmark on the installation's python-3.13 and prints one table; `--stack`, `--runs` and `--tasks` change that. */
+/** Runs every benchmark on the installation's python-3.13 and prints one table; `--stack`, `--runs`, `--tasks` and `--orphans` change that. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, release } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -6,6 +6,8 @@ import { measureDisk } from './disk.ts';
 import { printFigures, toFigures } from './figures.ts';
 import { measureImports } from './import.ts';
 import { findInstalled } from './installed.ts';
+import { measureIsolationCost } from './isolation-cost.ts';
+import { measureReap } from './reap-orphans.ts';
 import { measureSleepingTasks } from './sleeping-tasks.ts';
 import { measureStackFlips } from './stack-flips.ts';
 import { measureStartTimes } from './start-times.ts';
@@ -15,6 +17,7 @@ const { values } = parseArgs({
     stack: { type: 'string', default: 'python-3.13' },
     runs: { type: 'string', default: '40' },
     tasks: { type: 'string', default: '200' },
+    orphans: { type: 'string', default: '500' },
   },
 });
 
@@ -27,11 +30,23 @@ const host = {
   runtime: installed.runc,
 };
 const startTimes = await measureStartTimes(installed, Number(values.runs));
+const isolation = await measureIsolationCost(installed, Number(values.runs));
 const sleeping = await measureSleepingTasks(installed, Number(values.tasks));
+const reaped = await measureReap(installed, Number(values.orphans));
 const flips = await measureStackFlips(installed, Number(values.runs));
 const disk = await measureDisk(installed);
 const imports = await measureImports(installed);
-const measured = { stack: values.stack, host, startTimes, sleeping, flips, disk, imports };
+const measured = {
+  stack: values.stack,
+  host,
+  startTimes,
+  isolation,
+  sleeping,
+  reaped,
+  flips,
+  disk,
+  imports,
+};
 const results = new URL('../../bench/results/', import.meta.url);
 mkdirSync(results, { recursive: true });
 writeFileSync(new URL('latest.json', results), `${JSON.stringify(measured, null, 2)}\n`);

@@ -12,6 +12,7 @@ import { type Check, failed, optional, required, warned } from './diagnose/check
 import { checkControllers, checkSwapLimit } from './diagnose/check-cgroups.ts';
 import { checkDiskLimit, diskLimitUntried } from './diagnose/check-disk-limit.ts';
 import {
+  checkCorePattern,
   checkFilesystem,
   checkHardLimits,
   checkKernelVersion,
@@ -66,6 +67,7 @@ function checkKernel(): readonly Check[] {
     checkUserNamespaces(readOptional('/proc/sys/user/max_user_namespaces')),
     checkSeccomp(readOptional('/proc/sys/kernel/seccomp/actions_avail')),
     checkHardLimits(facts),
+    checkCorePattern(readOptional('/proc/sys/kernel/core_pattern')),
   ];
 }
 

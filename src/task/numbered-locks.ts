@@ -38,11 +38,16 @@ export interface NumberRequest {
   readonly task: TaskId;
 }
 
-/** So many of the lowest are tried in turn: with few tasks, low numbers are used again and again. */
+/** So many of the lowest that this process does not hold are tried in turn: low numbers are used again and again. */
 const TRIED_IN_TURN = 16;
-/** Of each larger range so many are tried at random before the next larger one. */
-const TRIED_AT_RANDOM = 8;
-const GROWTH = 4;
+/**
+ * Of each larger range so many are tried at random before the next one, twice as large: with 1,000 held a claim takes some fifty tries,
+ * and numbers stay low (those of low slots come with a namespace that is pinned already).
+ */
+const TRIED_AT_RANDOM = 6;
+/** Of all numbers, before each is tried in turn. */
+const TRIED_OF_ALL = 48;
+const GROWTH = 2;
 
 /** Numbers of this process, by folder: probing their locks would only waste system calls. */
 const heldHere = new Map<string, Set<number>>();
@@ -54,8 +59,7 @@ const heldHere = new Map<string, Set<number>>();
 export function claimNumber(system: System, request: NumberRequest): HeldNumber | undefined {
   const { folder, count } = request;
   const held = heldHere.get(folder) ?? new Set();
-  for (const number of candidates(count)) {
-    if (held.has(number)) continue;
+  for (const number of candidates(count, held)) {
     const lock = tryLock(system, `${folder}/${number}`);
     if (lock === undefined) continue;
     try {
@@ -79,17 +83,23 @@ export function isHeld(system: System, file: string): boolean {
   return false;
 }
 
-/** Every number below `count`, some of them more than once. */
-function* candidates(count: number): Generator<number> {
-  const inTurn = Math.min(TRIED_IN_TURN, count);
-  for (let number = 0; number < inTurn; number += 1) yield number;
-  for (let range = TRIED_IN_TURN * GROWTH; range < count * GROWTH; range *= GROWTH) {
+/** Every number below `count` that is not among `skipped`, some of them more than once. */
+function* candidates(count: number, skipped: ReadonlySet<number>): Generator<number> {
+  let next = 0;
+  for (let tries = 0; tries < TRIED_IN_TURN && next < count; next += 1) {
+    if (skipped.has(next)) continue;
+    yield next;
+    tries += 1;
+  }
+  for (let range = next * GROWTH; range < count * GROWTH; range *= GROWTH) {
     const below = Math.min(range, count);
-    for (let tries = 0; tries < TRIED_AT_RANDOM; tries += 1) {
-      yield Math.floor(Math.random() * below);
+    const most = below < count ? TRIED_AT_RANDOM : TRIED_OF_ALL;
+    for (let tries = 0; tries < most; tries += 1) {
+      const number = Math.floor(Math.random() * below);
+      if (!skipped.has(number)) yield number;
     }
   }
-  for (let number = inTurn; number < count; number += 1) yield number;
+  for (; next < count; next += 1) if (!skipped.has(next)) yield next;
 }
 
 function tryLock(system: System, file: string): Fd | undefined {

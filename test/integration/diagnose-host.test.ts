@@ -40,6 +40,7 @@ test('this machine can run tasks, and the doctor leaves nothing behind', async (
     'user namespaces',
     'seccomp',
     'hard limits',
+    'core files',
     'cgroup controllers',
     'swap limit',
     'runtime runc',

@@ -6,6 +6,7 @@ import type { HostFacts } from '../../src/sys/host-facts.ts';
 import { required } from '../../src/task/diagnose/check.ts';
 import { checkControllers } from '../../src/task/diagnose/check-cgroups.ts';
 import {
+  checkCorePattern,
   checkFilesystem,
   checkHardLimits,
   checkKernelVersion,
@@ -69,6 +70,14 @@ test('hard limits only warn', () => {
   expect(checkHardLimits(kept)).toMatchObject({ status: 'warn', required: false });
   const few = { ...facts, hardLimits: { RLIMIT_NOFILE: 1024 } };
   expect(checkHardLimits(few)).toMatchObject({ status: 'warn', required: false });
+});
+
+test('a core pattern that starts a program is a warning', () => {
+  expect(checkCorePattern('core\n').status).toBe('ok');
+  expect(checkCorePattern(undefined).status).toBe('ok');
+  const piped = checkCorePattern('|/usr/lib/systemd/systemd-coredump %P %u\n');
+  expect(piped).toMatchObject({ status: 'warn', required: false });
+  expect(piped.message).toContain('/usr/lib/systemd/systemd-coredump on');
 });
 
 describe('cgroup controllers', () => {

@@ -84,3 +84,16 @@ export function checkHardLimits(facts: HostFacts): Check {
     'grant CAP_SYS_RESOURCE, or raise the hard limits of whoever starts stackshim',
   );
 }
+
+/** Whether a crash in a task makes the host run something: the kernel asks nobody's limits before it pipes a core. Pure. */
+export function checkCorePattern(pattern: string | undefined): Check {
+  const subject = optional('core files');
+  const program = pattern?.startsWith('|') ? pattern.slice(1).trim().split(' ', 1)[0] : undefined;
+  return program === undefined
+    ? passed(subject, 'a task that crashes leaves no core file')
+    : warned(
+        subject,
+        `a crash in a task starts ${program} on the host, as root (kernel.core_pattern)`,
+        'set kernel.core_pattern to a file name where that program is not wanted for tasks',
+      );
+}

@@ -1,0 +1,43 @@
+/** What isolation costs: a task with all of it, beside the same one without, in turn. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { type RunTaskOptions, runTask, type TaskInput } from 'stackshim';
+import type { Installed } from './installed.ts';
+import { interleave, type Summary } from './statistics.ts';
+
+export interface IsolationCost {
+  /** User namespace, seccomp, disk space of its own: what every task has by default. */
+  readonly isolated: Summary;
+  /** The host's user namespace, every system call, the host's disk. It claims a slot all the same. */
+  readonly open: Summary;
+}
+
+export async function measureIsolationCost(
+  installed: Installed,
+  rounds: number,
+): Promise<IsolationCost> {
+  const task = { stack: installed.stack, command: ['/bin/true'] };
+  const bare = { ...task, userns: 'host', securityOpt: ['seccomp=unconfined'] };
+  const folder = mkdtempSync(`${tmpdir()}/stackshim-bench-`);
+  const policyFile = `${folder}/policy.json`;
+  writeFileSync(policyFile, JSON.stringify({ disk: { mechanism: 'sampling' } }), { mode: 0o644 });
+  try {
+    return await interleave(
+      {
+        isolated: () => timeTask(task, installed.options),
+        open: () => timeTask(bare, { ...installed.options, policyFile }),
+      },
+      { rounds, warmUp: 5 },
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function timeTask(task: TaskInput, options: RunTaskOptions): Promise<number> {
+  const startedAt = performance.now();
+  const result = await runTask(task, options);
+  const taken = performance.now() - startedAt;
+  if (result.verdict !== 'succeeded' || !result.removed) throw new Error(JSON.stringify(result));
+  return taken;
+}
