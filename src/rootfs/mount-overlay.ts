@@ -14,11 +14,25 @@ export interface RootfsOwner {
   readonly userNamespaceFd: Fd;
 }
 
+interface Scratch {
+  readonly upper: string;
+  readonly work: string;
+}
+
+/** How an overlay is told its lowers; which of them a kernel takes is tried once, then remembered. */
+export type LowersMode =
+  /** As mounts that are attached nowhere: about Linux 6.15. */
+  | 'detached'
+  /** Attached while the overlay is made, one option each: Linux 6.5. */
+  | 'attached'
+  /** Attached as well, all in the one option string of mount(2): before that. */
+  | 'joined';
+
 export interface MountOverlayOptions {
   /** Null: the task shares the host's user namespace, nothing is mapped. */
   readonly owner: RootfsOwner | null;
-  /** Whether overlayfs takes lowers that are attached nowhere (about Linux 6.15). Default: tried once, then remembered. */
-  readonly detachedLowers?: boolean;
+  /** Default: the best that this kernel takes. */
+  readonly lowers?: LowersMode;
 }
 
 /**
@@ -32,8 +46,18 @@ const FIXED_OPTIONS = {
   xino: 'off',
 } as const;
 
+/** Names an error that the kernel's own log explains. */
+const EXPLAINED = 'mount overlay';
+
+const OLDER_KERNEL = new Set(['EINVAL', 'EBADF', 'EOPNOTSUPP']);
+
+/** Of mount(2). */
+const MS_NODEV = 4;
+
+const modes: readonly LowersMode[] = ['detached', 'attached', 'joined'];
+
 /** Learnt from the first overlay of this process. */
-let kernelTakesDetachedLowers: boolean | undefined;
+let kernelTakes: LowersMode | undefined;
 
 /** Mounts the overlay at its target (made when missing). Nothing else stays attached, whether it succeeds or throws. */
 export function mountOverlay(
@@ -41,45 +65,62 @@ export function mountOverlay(
   mount: OverlayMount,
   options: MountOverlayOptions,
 ): void {
-  const known = options.detachedLowers ?? kernelTakesDetachedLowers;
+  const known = options.lowers ?? kernelTakes;
   if (known !== undefined) {
-    assembleOverlay(system, mount, { ...options, detachedLowers: known });
+    assembleOverlay(system, mount, { ...options, lowers: known });
     return;
   }
-  try {
-    assembleOverlay(system, mount, { ...options, detachedLowers: true });
-    kernelTakesDetachedLowers = true;
-  } catch (error) {
-    if (!(error instanceof SystemError && error.code === 'EINVAL')) throw error;
-    assembleOverlay(system, mount, { ...options, detachedLowers: false });
-    kernelTakesDetachedLowers = false;
+  for (const lowers of modes) {
+    try {
+      assembleOverlay(system, mount, { ...options, lowers });
+      kernelTakes = lowers;
+      return;
+    } catch (error) {
+      if (!isRefusedMode(error, lowers)) throw error;
+    }
   }
+}
+
+/**
+ * Whether an older kernel would say so of a {@link LowersMode} that it does not know, and the next one is worth trying.
+ * EOPNOTSUPP and EBADF are for the descriptor itself. A kernel that knows one option each says in its log what else it dislikes.
+ */
+export function isRefusedMode(error: unknown, lowers: LowersMode): boolean {
+  if (!(error instanceof SystemError) || lowers === 'joined') return false;
+  if (lowers === 'attached' && error.syscall === EXPLAINED) return false;
+  return OLDER_KERNEL.has(error.code);
 }
 
 function assembleOverlay(
   system: System,
   mount: OverlayMount,
-  options: Required<MountOverlayOptions>,
+  { owner, lowers: mode }: Required<MountOverlayOptions>,
 ): void {
-  const { upper, work } = makeScratch(mount, options.owner);
+  const scratch = makeScratch(mount, owner);
   ensureDirectorySync(mount.target, 0o755);
   const opened: Fd[] = [];
   const attached: string[] = [];
   try {
-    const context = keep(opened, system.fsOpen('overlay'));
+    const context = mode === 'joined' ? undefined : keep(opened, system.fsOpen('overlay'));
+    const lowers: Fd[] = [];
     for (const [index, layer] of [...mount.layers].reverse().entries()) {
       const place = `${mount.scratch}/lower-${index}`;
-      const lower = keep(opened, openLower(system, layer, { place, owner: options.owner }));
-      if (options.detachedLowers) {
-        system.fsConfigFd(context, 'lowerdir+', lower);
-      } else {
+      const lower = keep(opened, openLower(system, layer, { place, owner }));
+      lowers.push(lower);
+      if (mode !== 'detached') {
         ensureDirectorySync(place, 0o700);
         system.attachMount(lower, place);
         attached.push(place);
-        system.fsConfigString(context, 'lowerdir+', place);
       }
+      if (context === undefined) continue;
+      if (mode === 'detached') system.fsConfigFd(context, 'lowerdir+', lower);
+      else system.fsConfigString(context, 'lowerdir+', place);
     }
-    configureOverlay(system, context, { upper, work });
+    if (context === undefined) {
+      mountJoined(system, mount.target, { ...scratch, lowers });
+      return;
+    }
+    configureOverlay(system, context, scratch);
     const made = keep(opened, system.fsMount(context, MOUNT_ATTR.NODEV));
     system.attachMount(made, mount.target);
   } finally {
@@ -88,11 +129,27 @@ function assembleOverlay(
   }
 }
 
-function configureOverlay(
+/** The lowers go by their descriptors: their paths would soon fill the page that all options must fit into. */
+function mountJoined(
   system: System,
-  context: Fd,
-  { upper, work }: { readonly upper: string; readonly work: string },
+  target: string,
+  { upper, work, lowers }: Scratch & { readonly lowers: readonly Fd[] },
 ): void {
+  const named = {
+    lowerdir: lowers.map((fd) => `/proc/self/fd/${fd}`).join(':'),
+    upperdir: escapeOption(upper),
+    workdir: escapeOption(work),
+    ...FIXED_OPTIONS,
+  };
+  const options = [...Object.entries(named).map(([key, value]) => `${key}=${value}`), 'volatile'];
+  system.mountByString('overlay', target, { flags: MS_NODEV, options: options.join(',') });
+}
+
+function escapeOption(path: string): string {
+  return path.replaceAll(/[\\,]/g, String.raw`\$&`);
+}
+
+function configureOverlay(system: System, context: Fd, { upper, work }: Scratch): void {
   system.fsConfigString(context, 'upperdir', upper);
   system.fsConfigString(context, 'workdir', work);
   for (const [key, value] of Object.entries(FIXED_OPTIONS)) {
@@ -145,7 +202,7 @@ function openThroughLoop(system: System, file: string, place: string): Fd {
 }
 
 /** The upper's root is the task's root directory: it belongs to the task's root user. */
-function makeScratch(mount: OverlayMount, owner: RootfsOwner | null) {
+function makeScratch(mount: OverlayMount, owner: RootfsOwner | null): Scratch {
   const upper = `${mount.scratch}/upper`;
   const work = `${mount.scratch}/work`;
   ensureDirectorySync(upper, 0o755);
@@ -160,6 +217,7 @@ function createOrExplain(system: System, context: Fd): void {
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const log = system.fsContextLog(context);
-    throw new SystemError('mount overlay', error.errno, error.code, log === '' ? undefined : log);
+    if (log === '') throw error;
+    throw new SystemError(EXPLAINED, error.errno, error.code, log);
   }
 }

@@ -43,6 +43,7 @@ type MountCalls = Pick<
   | 'fsMount'
   | 'attachMount'
   | 'bindMount'
+  | 'mountByString'
   | 'detachMount'
 >;
 
@@ -195,6 +196,10 @@ export const linuxMounts: MountCalls = {
       MS_BIND,
       0,
     );
+  },
+  mountByString(filesystem, target, { flags, options }) {
+    const as = { name: 'mount', subject: `${filesystem} on ${target}` };
+    invoke(as, 'mount', filesystem, target, filesystem, flags, options);
   },
   detachMount(target) {
     // EINVAL: not a mount point. ENOENT: not even a path.

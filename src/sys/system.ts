@@ -29,6 +29,12 @@ export interface System {
   fsMount(contextFd: Fd, attributes: number): Fd;
   attachMount(mountFd: Fd, target: string): void;
   bindMount(source: string, target: string): void;
+  /** Mounts a filesystem by the old call, whose options are one string of at most a page: mount(2) with MS_* flags. */
+  mountByString(
+    filesystem: string,
+    target: string,
+    mount: { readonly flags: number; readonly options: string },
+  ): void;
   /** Detaches the topmost mount at `target`. Returns false when nothing is mounted there. */
   detachMount(target: string): boolean;
 

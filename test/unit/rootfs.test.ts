@@ -22,7 +22,7 @@ const layers = [
   { kind: 'mounted', path: '/layers/stack' },
 ] as const;
 /** Root of the test cannot give files away, so nothing is mapped; what maps is asserted by the integration tests. */
-const options = { owner: null, detachedLowers: true } as const;
+const options = { owner: null, lowers: 'detached' } as const;
 
 describe('planRootfs', () => {
   it('puts the code at /task and every bind at a place of its own', () => {
@@ -110,7 +110,7 @@ describe('mountOverlay', () => {
 
   it('attaches the layers only while the overlay is made, where the kernel asks for it', () => {
     const { system, calls, open } = recordSystem();
-    mountOverlay(system, overlay(), { ...options, detachedLowers: false });
+    mountOverlay(system, overlay(), { ...options, lowers: 'attached' });
     const places = calls.filter((line) => /^(attachMount|detachMount)/.test(line));
     const scratch = `${overlay().scratch}/lower`;
     expect(places).toEqual([
@@ -123,11 +123,26 @@ describe('mountOverlay', () => {
     expect(open.size).toBe(0);
   });
 
-  it('closes everything when the kernel refuses, and keeps the reason', () => {
+  it('names the attached layers by their descriptors, in one string, for the old mount call', () => {
+    const { system, calls, open } = recordSystem();
+    const scratch = `${places.scratchDir}/a,b`;
+    mountOverlay(system, { ...overlay(), scratch }, { ...options, lowers: 'joined' });
+    const mounts = calls.filter((line) => line.startsWith('mountByString'));
+    const written = scratch.replace(',', '\\\\,');
+    const named = `lowerdir=/proc/self/fd/10:/proc/self/fd/11,upperdir=${written}/upper,workdir=${written}/work`;
+    const fixed = 'metacopy=off,redirect_dir=nofollow,index=off,xino=off,volatile';
+    expect(mounts).toEqual([
+      `mountByString overlay ${overlay().target} {"flags":4,"options":"${named},${fixed}"}`,
+    ]);
+    expect(calls.filter((line) => line.startsWith('detachMount'))).toHaveLength(2);
+    expect(open.size).toBe(0);
+  });
+
+  it('closes everything when the kernel refuses, and keeps its error', () => {
     const { system, open, failOn } = recordSystem();
     failOn('fsConfigCreate', '', new SystemError('fsconfig', 22, 'EINVAL'));
     expect(() => mountOverlay(system, overlay(), options)).toThrow(
-      expect.objectContaining({ syscall: 'mount overlay', code: 'EINVAL' }),
+      expect.objectContaining({ syscall: 'fsconfig', code: 'EINVAL' }),
     );
     expect(open.size).toBe(0);
   });

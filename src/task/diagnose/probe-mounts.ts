@@ -5,10 +5,10 @@ import { CleanupStack } from '../../core/cleanup-stack.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { openLayerFile } from '../../layers/open-layer-file.ts';
-import { mountOverlay } from '../../rootfs/mount-overlay.ts';
+import { isRefusedMode, type LowersMode, mountOverlay } from '../../rootfs/mount-overlay.ts';
 import { nearestExisting } from '../../sys/files.ts';
 import { needsLoopDevice } from '../../sys/linux-mounts.ts';
-import { type Fd, type System, SystemError } from '../../sys/system.ts';
+import type { Fd, System } from '../../sys/system.ts';
 import { createUserNamespace } from '../../sys/user-namespace.ts';
 import { slotIds } from '../slot.ts';
 import { type Check, failed, passed, required } from './check.ts';
@@ -24,6 +24,12 @@ const subjects = {
   idmap: required('idmapped layers'),
   overlay: required('overlay of layers'),
 };
+
+const ways: readonly (readonly [LowersMode, string])[] = [
+  ['detached', 'made from layers that are attached nowhere'],
+  ['attached', 'made from layers that are attached for a moment'],
+  ['joined', 'made from layers that are attached for a moment, by the old mount call'],
+];
 
 /**
  * Mounts an empty layer, maps its ids and puts an overlay on it, below the root folder (or the nearest folder above that exists).
@@ -79,17 +85,16 @@ async function probe({ system, undo, checks }: Probe, layout: Layout): Promise<v
   const target = `${folder}/rootfs`;
   undo.defer(`unmount ${target}`, () => void system.detachMount(target));
   const owner = { ids: slotIds(0), userNamespaceFd };
-  const mount = (scratch: string, detachedLowers: boolean) => {
-    const layers = [{ kind: 'file', path: file }] as const;
-    mountOverlay(system, { type: 'overlay', target, layers, scratch }, { owner, detachedLowers });
-  };
-  try {
-    mount(`${folder}/first`, true);
-    checks.push(passed(subjects.overlay, 'made from layers that are attached nowhere'));
-  } catch (error) {
-    if (!(error instanceof SystemError && error.code === 'EINVAL')) throw error;
-    mount(`${folder}/second`, false);
-    checks.push(passed(subjects.overlay, 'made from layers that are attached for a moment'));
+  const layers = [{ kind: 'file', path: file }] as const;
+  for (const [lowers, finding] of ways) {
+    const scratch = `${folder}/${lowers}`;
+    try {
+      mountOverlay(system, { type: 'overlay', target, layers, scratch }, { owner, lowers });
+      checks.push(passed(subjects.overlay, finding));
+      return;
+    } catch (error) {
+      if (!isRefusedMode(error, lowers)) throw error;
+    }
   }
 }
 
