@@ -1,6 +1,7 @@
 /** One vitest project per test lane of scripts/lanes.json; a privileged lane runs one file at a time. */
 import { readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
+import { scaled } from './test/support/time-scale.ts';
 
 interface Lane {
   readonly name: string;
@@ -22,8 +23,8 @@ function toProject(lane: Lane, order: number) {
       include: [`test/${lane.name}/**/*.test.ts`],
       fileParallelism: !lane.privileged,
       sequence: { groupOrder: order },
-      testTimeout: lane.privileged ? 60_000 : 10_000,
-      hookTimeout: lane.privileged ? 120_000 : 10_000,
+      testTimeout: scaled(lane.privileged ? 60_000 : 10_000),
+      hookTimeout: scaled(lane.privileged ? 120_000 : 10_000),
     },
   };
 }
@@ -33,6 +34,7 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     environment: 'node',
+    expect: { poll: { timeout: scaled(1000) } },
     pool: 'forks',
     projects: lanes.map(toProject),
   },

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { scaled } from '../support/time-scale.ts';
 import { buildZip } from '../support/zip-builder.ts';
 
 const { installation, run, start, folder } = useTaskRunner();
@@ -286,12 +287,12 @@ describe('--keep and --remove', () => {
     expect({ status, stderr }).toEqual({ status: 4, stderr: '' });
     expect(record).toMatchObject({ verdict: 'failed', removed: false });
     await expect
-      .poll(() => existsSync(join(layout.run, 'tasks/later')), { timeout: 20_000 })
+      .poll(() => existsSync(join(layout.run, 'tasks/later')), { timeout: scaled(20_000) })
       .toBe(false);
     expect(existsSync(join(layout.root, 'scratch/later'))).toBe(false);
     const reapers = () =>
       execFileSync('ps', ['-eo', 'args']).toString().includes('reap --wait later');
-    await expect.poll(reapers, { timeout: 20_000 }).toBe(false);
+    await expect.poll(reapers, { timeout: scaled(20_000) }).toBe(false);
   });
 });
 

@@ -10,6 +10,7 @@ import { killTask } from '../../src/task/kill-task.ts';
 import { runTask } from '../../src/task/run-task.ts';
 import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
 import { readTree } from '../support/read-tree.ts';
+import { scaled } from '../support/time-scale.ts';
 
 const lab = useExchangeLab();
 const kept: string[] = [];
@@ -116,7 +117,9 @@ describe('commit', () => {
     const running = runTask(spec, { ...options, signal: stop.signal });
     kept.push('running');
     await expect
-      .poll(() => commit('running', 'changed').catch(({ code }) => code), { timeout: 20_000 })
+      .poll(() => commit('running', 'changed').catch(({ code }) => code), {
+        timeout: scaled(20_000),
+      })
       .toBe('ERR_STACKSHIM_TASK_NOT_KEPT');
     stop.abort();
     await running;

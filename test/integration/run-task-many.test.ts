@@ -9,6 +9,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { runTask } from '../../src/index.ts';
 import { slotIds } from '../../src/task/slot.ts';
 import { useInstallation } from '../support/installation.ts';
+import { scaled } from '../support/time-scale.ts';
 import { watchOutput } from '../support/watch-output.ts';
 
 const installation = useInstallation();
@@ -16,7 +17,9 @@ const folder = mkdtempSync('/var/tmp/stackshim-many-');
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('many tasks at once', () => {
-  it('runs 200 in one process, each with an id range and an exit code of its own', async () => {
+  it('runs 200 in one process, each with an id range and an exit code of its own', {
+    timeout: scaled(180_000),
+  }, async () => {
     const gate = join(folder, 'gate');
     mkdirSync(gate);
     execFileSync('mkfifo', ['-m', '666', join(gate, 'fifo')]);
@@ -48,7 +51,7 @@ describe('many tasks at once', () => {
     expect(Math.min(...maps.map((map) => Number(map?.split(' ')[1])))).toBeGreaterThanOrEqual(
       slotIds(0).base,
     );
-  }, 180_000);
+  });
 
   it('works from a worker thread, beside the main thread', async () => {
     const script = fileURLToPath(new URL('../fixtures/run-in-worker.mjs', import.meta.url));

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { afterAll, expect, it } from 'vitest';
 import { type RunTaskOptions, runTask, type TaskInput } from '../../src/index.ts';
 import { useInstallation } from '../support/installation.ts';
+import { scaled } from '../support/time-scale.ts';
 
 const installation = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-mixed-');
@@ -139,7 +140,7 @@ function kindOf(i: number): Kind {
   return kind;
 }
 
-it(`of ${TASKS} tasks`, async () => {
+it(`of ${TASKS} tasks`, { timeout: scaled(600_000) }, async () => {
   mkdirSync(join(folder, 'code'));
   writeFileSync(join(folder, 'code/main.sh'), '#!/bin/sh\npwd\n', { mode: 0o755 });
   const counts = new Map<string, number>();
@@ -172,4 +173,4 @@ it(`of ${TASKS} tasks`, async () => {
   for (const path of ['lib/scratch', 'run/tasks', 'run/runtime']) {
     expect(readdirSync(join(installation.layout.root, '..', path))).toEqual([]);
   }
-}, 600_000);
+});

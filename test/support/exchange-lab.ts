@@ -16,6 +16,7 @@ import { linuxSystem } from '../../src/sys/linux-system.ts';
 import type { TaskResult } from '../../src/task/result.ts';
 import { runTask } from '../../src/task/run-task.ts';
 import { type TestInstallation, useInstallation } from './installation.ts';
+import { scaled } from './time-scale.ts';
 
 /** Stored images, layers, revisions and generations: what the tests make on purpose. */
 export const STORED = /^file \S+\/lib\/(images|layers|stacks|generations)\//;
@@ -69,7 +70,7 @@ export function useExchangeLab(): ExchangeLab {
     export: (stack, fileName) =>
       exportStack(layout, { system: linuxSystem, stack, file: `${folder}/${fileName}` }),
     run: (stack, command) =>
-      runTask({ stack, command: [...command], timeout: 30_000 }, installation.options),
+      runTask({ stack, command: [...command], timeout: scaled(30_000) }, installation.options),
     layersOf: (name) => resolveStack(layout, { name: toStack(name) }).image.layers,
     state: () => ({
       current: readCurrentTarget(layout),

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { expect } from 'vitest';
+import { scaled } from './time-scale.ts';
 
 /** The default capacity of a pipe: sixteen pages, pipe(7). A write that fits into the last page is merged into it. */
 const PAGE_BYTES = 4096;
@@ -29,7 +30,10 @@ export function holdEvents(path: string, roomBytes: number): HeldEvents {
     path,
     held: (pid) =>
       expect
-        .poll(() => readFileSync(`/proc/${pid}/wchan`, 'utf8'), { timeout: 20_000, interval: 2 })
+        .poll(() => readFileSync(`/proc/${pid}/wchan`, 'utf8'), {
+          timeout: scaled(20_000),
+          interval: 2,
+        })
         .toMatch(/pipe_write/),
     release() {
       const all = Buffer.alloc(PAGE_BYTES * PAGES);

@@ -1,8 +1,9 @@
 /** Waits for a condition that nothing tells of. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { scaled } from './time-scale.ts';
 
 const PAUSE_MS = 5;
-const GIVE_UP_MS = 20_000;
+const GIVE_UP_MS = scaled(20_000);
 
 /** Resolves to the first value of `look` that is not undefined, false or null. Rejects after 20 s. */
 export async function waitUntil<T>(look: () => T | undefined | false | null): Promise<T> {

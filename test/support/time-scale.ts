@@ -1,0 +1,8 @@
+/** How much longer than on a machine of its own things may take: in a test VM whose processor is a program, many times. */
+
+const scale = Number(process.env['STACKSHIM_TEST_TIME_SCALE'] ?? 1);
+
+/** A time limit of a test, in the same unit as `limit`. */
+export function scaled(limit: number): number {
+  return limit * scale;
+}
