@@ -26,12 +26,14 @@ export const isLayerId = (text: string): text is LayerId => HEX_256.test(text);
 export const isImageDigest = (text: string): text is ImageDigest =>
   text.startsWith('sha256:') && HEX_256.test(text.slice(7));
 
+const quote = (text: string) => JSON.stringify(text.slice(0, 200));
+
 /** Checks text from outside. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `id`. */
 export function parseTaskId(text: string): TaskId {
   if (isTaskId(text)) return text;
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
-    `task id ${JSON.stringify(text)}: not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit`,
+    `task id ${quote(text)}: not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit`,
     { details: { field: 'id' } },
   );
 }
@@ -41,7 +43,7 @@ export function parseTenantName(text: string): TenantName {
   if (isTenantName(text)) return text;
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
-    `tenant ${JSON.stringify(text)}: not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit`,
+    `tenant ${quote(text)}: not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit`,
     { details: { field: 'tenant' } },
   );
 }

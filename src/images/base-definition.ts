@@ -1,5 +1,7 @@
 /** `base.json`: which Debian release a base is made of. docs/stacks.md describes its fields. */
+
 import * as z from 'zod/mini';
+import { checkSafely } from '../core/check-safely.ts';
 import { messageOf, StackshimError } from '../core/errors.ts';
 
 const word = /^[a-z0-9][a-z0-9.+-]*$/;
@@ -35,10 +37,13 @@ export function parseBaseDefinition(text: string, directory: string): BaseDefini
   } catch (error) {
     throw toInvalid(directory, `not JSON: ${messageOf(error)}`, error);
   }
-  const parsed = baseSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw toInvalid(directory, `${issue?.path.join('.')}: ${issue?.message}`);
+  const parsed = checkSafely(() => baseSchema.safeParse(value));
+  if (parsed?.success) return parsed.data;
+  const issue = parsed?.error.issues[0];
+  throw toInvalid(
+    directory,
+    `${issue?.path.join('.') ?? 'file'}: ${issue?.message ?? 'not valid'}`,
+  );
 }
 
 function toInvalid(directory: string, reason: string, cause?: unknown): StackshimError {

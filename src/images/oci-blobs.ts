@@ -1,8 +1,10 @@
 /** Files of an OCI layout, in a folder or in an archive: blobs are found by digest only and checked against digest and size. */
+
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, realpath } from 'node:fs/promises';
 import type * as z from 'zod/mini';
+import { checkSafely } from '../core/check-safely.ts';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import type { Descriptor } from './oci-schemas.ts';
 
@@ -131,10 +133,11 @@ export function parseDocument<T>(bytes: Uint8Array, schema: z.ZodMiniType<T>, su
   } catch (error) {
     throw toInvalid(`read ${subject}: not JSON: ${messageOf(error)}`, { cause: error });
   }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw toInvalid(`read ${subject}: ${issue?.path.join('.')}: ${issue?.message}`);
+  const parsed = checkSafely(() => schema.safeParse(value));
+  if (parsed?.success) return parsed.data;
+  const issue = parsed?.error.issues[0];
+  const field = issue?.path.join('.') ?? 'document';
+  throw toInvalid(`read ${subject}: ${field}: ${issue?.message ?? 'not valid'}`);
 }
 
 const toTooLarge = (subject: string, size: number) =>

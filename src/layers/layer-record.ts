@@ -1,7 +1,9 @@
 /** The file `layers/<hex>.json`: what is known of a stored layer beside its content. docs/on-disk-layout.md describes it. */
+
 import { readFileSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import * as z from 'zod/mini';
+import { checkSafely } from '../core/check-safely.ts';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import { isLayerId, type LayerId } from '../core/ids.ts';
 import { type Layout, layerRecordFile, layersDir } from '../core/layout.ts';
@@ -44,9 +46,9 @@ export function readLayerRecord(layout: Layout, id: LayerId): LayerRecord {
   } catch (error) {
     throw toCorruptLayer(path, 'not JSON', error);
   }
-  const parsed = layerRecordSchema.safeParse(value);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
+  const parsed = checkSafely(() => layerRecordSchema.safeParse(value));
+  if (!parsed?.success) {
+    const issue = parsed?.error.issues[0];
     throw toCorruptLayer(path, `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`);
   }
   if (parsed.data.id !== id) throw toCorruptLayer(path, `tells of layer ${parsed.data.id}`);

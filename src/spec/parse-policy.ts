@@ -1,5 +1,7 @@
 /** unknown -> Policy. */
+
 import * as z from 'zod/mini';
+import { checkSafely } from '../core/check-safely.ts';
 import { type ErrorOptions, StackshimError } from '../core/errors.ts';
 import { describeIssue } from './describe-issue.ts';
 import { parseBytes } from './parse-bytes.ts';
@@ -26,9 +28,9 @@ import { withoutUndefined } from './without-undefined.ts';
  * A default above its maximum is lowered to it. Throws ERR_STACKSHIM_POLICY_INVALID with `details.field`.
  */
 export function parsePolicy(input: unknown): Policy {
-  const parsed = z.safeParse(policySchema(), input, { jitless: true });
-  if (!parsed.success) {
-    const { field, problem } = describeIssue(parsed.error.issues[0], 'policy');
+  const parsed = checkSafely(() => z.safeParse(policySchema(), input, { jitless: true }));
+  if (!parsed?.success) {
+    const { field, problem } = describeIssue(parsed?.error.issues[0], 'policy');
     throw invalidPolicy(`${field}: ${problem}`, { details: { field } });
   }
   const { defaults = {}, maxima = {}, allow: allowed = {}, reserves = {}, slots } = parsed.data;

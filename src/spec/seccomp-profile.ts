@@ -1,5 +1,7 @@
 /** Seccomp profiles as files hold them: the OCI form, and docker's with its conditions. */
+
 import * as z from 'zod/mini';
+import { checkSafely } from '../core/check-safely.ts';
 import { describeIssue } from './describe-issue.ts';
 import { invalidField } from './invalid-field.ts';
 
@@ -91,9 +93,9 @@ function buildProfileSchema() {
  * Throws ERR_STACKSHIM_SPEC_INVALID for the field `securityOpt`.
  */
 export function parseSeccompProfile(input: unknown): SeccompProfile {
-  const parsed = z.safeParse(buildProfileSchema(), input, { jitless: true });
-  if (!parsed.success) {
-    const { field, problem } = describeIssue(parsed.error.issues[0], 'profile');
+  const parsed = checkSafely(() => z.safeParse(buildProfileSchema(), input, { jitless: true }));
+  if (!parsed?.success) {
+    const { field, problem } = describeIssue(parsed?.error.issues[0], 'profile');
     throw invalidField('securityOpt', `seccomp profile: ${field}: ${problem}`);
   }
   const { defaultAction, defaultErrnoRet, syscalls = [] } = parsed.data;

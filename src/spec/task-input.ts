@@ -1,5 +1,7 @@
 /** The shape of a task as users write it, in JSON or TypeScript: names as the command line's options, in camelCase. */
+
 import * as z from 'zod/mini';
+import { checkSafely } from '../core/check-safely.ts';
 import { describeIssue } from './describe-issue.ts';
 import { invalidField } from './invalid-field.ts';
 import { SPEC_BOUNDS as BOUNDS } from './spec-bounds.ts';
@@ -181,9 +183,9 @@ export const TASK_INPUT_FIELDS: readonly string[] = Object.keys(taskInput.shape)
 
 /** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first field at fault. */
 export function parseTaskInput(input: unknown): TaskInput {
-  const parsed = z.safeParse(taskInput, input, { jitless: true });
-  if (!parsed.success) {
-    const { field, problem } = describeIssue(parsed.error.issues[0], 'task');
+  const parsed = checkSafely(() => z.safeParse(taskInput, input, { jitless: true }));
+  if (!parsed?.success) {
+    const { field, problem } = describeIssue(parsed?.error.issues[0], 'task');
     throw invalidField(field, problem);
   }
   refuseLostKeys(input, parsed.data, 'env');

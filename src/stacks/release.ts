@@ -1,4 +1,5 @@
 /** Releases: a set of stacks moved at once, in one generation, and moved back as a set. */
+import { checkSafely } from '../core/check-safely.ts';
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -33,9 +34,9 @@ export function parseRelease(text: string, file: string): Release {
   } catch (error) {
     throw toInvalid(file, 'not JSON', error);
   }
-  const parsed = releaseSchema().safeParse(value);
-  if (parsed.success) return toRelease(parsed.data.stacks);
-  const issue = parsed.error.issues[0];
+  const parsed = checkSafely(() => releaseSchema().safeParse(value));
+  if (parsed?.success) return toRelease(parsed.data.stacks);
+  const issue = parsed?.error.issues[0];
   throw toInvalid(file, `${issue?.path.join('.') || 'file'}: ${issue?.message ?? 'not valid'}`);
 }
 

@@ -1,6 +1,8 @@
 /** Reads one of the small JSON files under the root folder: bounded, checked, undefined when absent. */
+
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import type * as z from 'zod/mini';
+import { checkSafely } from '../core/check-safely.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 
@@ -30,9 +32,9 @@ export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): 
   } catch (error) {
     throw toCorrupt(path, 'not JSON', { ...options, cause: error });
   }
-  const parsed = options.schema().safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
+  const parsed = checkSafely(() => options.schema().safeParse(value));
+  if (parsed?.success) return parsed.data;
+  const issue = parsed?.error.issues[0];
   const field = issue === undefined || issue.path.length === 0 ? 'file' : issue.path.join('.');
   throw toCorrupt(path, `${field}: ${issue?.message ?? 'not valid'}`, options);
 }

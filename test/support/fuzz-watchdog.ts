@@ -33,13 +33,15 @@ export function startWatchdog(): Watchdog {
   const shared = new SharedArrayBuffer(8 + NAME_BYTES);
   const counter = new Int32Array(shared, 0, 2);
   const nameBytes = Buffer.from(shared, 8);
+  let known = '';
   const worker = new Worker(program, { eval: true, workerData: { shared, after: STUCK_AFTER_S } });
   worker.unref();
   return {
     begin(name, index) {
-      if (index === 0) {
+      if (name !== known) {
         nameBytes.fill(0);
         nameBytes.write(name.slice(0, NAME_BYTES - 1));
+        known = name;
       }
       Atomics.store(counter, 1, index);
       Atomics.add(counter, 0, 1);

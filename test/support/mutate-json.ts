@@ -3,6 +3,7 @@ import type { Random } from './fuzz-random.ts';
 import { type MutationSource, mutateBytes } from './mutate-bytes.ts';
 
 const MOST_CHANGES = 3;
+const MOST_NODES = 20_000;
 const DEPTH = 500;
 /** A key that JSON.parse makes an own property, and that plain assignment would not. */
 const withProto = (value: unknown): unknown =>
@@ -30,6 +31,7 @@ const VALUES: readonly (() => unknown)[] = [
   () => ({ '': '' }),
   () => withProto({ polluted: true }),
   () => ({ constructor: { prototype: {} }, toString: 1, length: 3 }),
+  () => ({ length: { toString: 1 } }),
   () => Array(3000).fill('a'),
   () => Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`k${i}`, 'v'])),
   nested,
@@ -51,6 +53,9 @@ export function mutateJson(sample: unknown, source: MutationSource): unknown {
 
 function change(root: { value: unknown }, source: MutationSource): void {
   const { random } = source;
+  // What is copied many times over, three times, has no end.
+  const nodes = countNodes(root, MOST_NODES);
+  if (nodes >= MOST_NODES) return;
   const spots = listSpots(root);
   const { holder, key } = random.pick(spots);
   const at = holder as Record<string, unknown>;
@@ -74,7 +79,8 @@ function change(root: { value: unknown }, source: MutationSource): void {
       else at[key] = [value];
       return;
     case 4:
-      if (Array.isArray(holder)) holder.push(...Array(1 + random.below(300)).fill(value));
+      if (Array.isArray(holder))
+        holder.push(...Array(1 + random.below(Math.min(300, MOST_NODES / nodes))).fill(value));
       else at[`${key}2`] = value;
       return;
     case 5:
@@ -122,6 +128,17 @@ function listSpots(root: { value: unknown }): readonly Spot[] {
   };
   visit(root, 0);
   return spots;
+}
+
+/** Values in a tree, each as often as it stands there; counts no further than `most`. */
+function countNodes(value: unknown, most: number): number {
+  if (!isObject(value)) return 1;
+  let nodes = 1;
+  for (const child of Object.values(value)) {
+    if (nodes >= most) return most;
+    nodes += countNodes(child, most - nodes);
+  }
+  return nodes;
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

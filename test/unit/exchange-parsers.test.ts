@@ -198,6 +198,17 @@ describe('parseSavedIndex', () => {
   };
   const parse = (value: unknown) => parseSavedIndex(Buffer.from(JSON.stringify(value)));
 
+  it('refuses a list whose length cannot be compared', () => {
+    const index = {
+      version: 1,
+      createdAt: '2026-01-01T00:00:00Z',
+      stacks: { length: { toString: 1 } },
+    };
+    expect(() => parseSavedIndex(Buffer.from(JSON.stringify(index)))).toThrow(
+      expect.objectContaining({ code: 'ERR_STACKSHIM_SAVE_INVALID' }),
+    );
+  });
+
   it('takes a sound one', () => {
     expect(parse(sound)).toEqual(sound);
   });

@@ -232,6 +232,9 @@ describe('parseTaskSpec', () => {
     ['payload', { stack: 's', payload: 'x'.repeat(16_777_217) }],
     ['configFile', { stack: 's', configFile: '' }],
     ['remove', { stack: 's', remove: 'later' }],
+    // A list of that name is bounded, and this has a length that cannot be compared.
+    ['task', { stack: 's', command: { length: { toString: 1 } } }],
+    ['id', { stack: 's', id: 'x'.repeat(60_000) }],
   ])('refuses %s', (field, input) => {
     expect(() => parseTaskSpec(input)).toThrow(fails(field));
   });

@@ -1,5 +1,7 @@
 /** The first entry of a file of saved stacks: what the file holds. docs/on-disk-layout.md describes the file. */
+
 import * as z from 'zod/mini';
+import { checkSafely } from '../../core/check-safely.ts';
 import { StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../../core/ids.ts';
 import { layerRecordSchema } from '../../layers/layer-record.ts';
@@ -44,10 +46,12 @@ export function parseSavedIndex(bytes: Uint8Array): SavedIndex {
   } catch (error) {
     throw toInvalidSave('its index is not JSON', { cause: error });
   }
-  const parsed = indexSchema.safeParse(value);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw toInvalidSave(`index: ${issue?.path.join('.')}: ${issue?.message}`);
+  const parsed = checkSafely(() => indexSchema.safeParse(value));
+  if (!parsed?.success) {
+    const issue = parsed?.error.issues[0];
+    throw toInvalidSave(
+      `index: ${issue?.path.join('.') ?? 'file'}: ${issue?.message ?? 'not valid'}`,
+    );
   }
   checkReferences(parsed.data);
   return parsed.data;

@@ -256,7 +256,6 @@ const withinImages: readonly FuzzTarget[] = [
     name: 'definitions of bases',
     form: 'document',
     samples: [
-      { version: 1 },
       {
         version: 1,
         debian: {
