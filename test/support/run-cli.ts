@@ -34,8 +34,7 @@ export interface StartedCli {
 
 /** Starts the executable and leaves the rest to the caller. */
 export function startCli(args: readonly string[], options: CliOptions): StartedCli {
-  const all = withRuntimeUnderTest(args);
-  const [program = STACKSHIM, ...rest] = [...(options.through ?? []), STACKSHIM, ...all];
+  const [program = STACKSHIM, ...rest] = [...(options.through ?? []), STACKSHIM, ...args];
   const child = spawn(program, rest, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
@@ -75,12 +74,4 @@ export function startCli(args: readonly string[], options: CliOptions): StartedC
 /** Runs the executable to its end. */
 export function runCli(args: readonly string[], options: CliOptions): Promise<CliResult> {
   return startCli(args, options).ended;
-}
-
-/** The gvisor lane runs what other lanes run, on another runtime: tasks whose test asks for none get that one. */
-function withRuntimeUnderTest(args: readonly string[]): readonly string[] {
-  const runtime = process.env['STACKSHIM_TEST_RUNTIME'];
-  const [command = '', ...rest] = args;
-  if (runtime === undefined || command !== 'run' || args.includes('--runtime')) return args;
-  return ['run', '--runtime', runtime, ...rest];
 }
