@@ -1,4 +1,4 @@
-/** One interface over cgroup v1 and v2. A `cgroupsPath` is absolute below each hierarchy's root: `/stackshim-<hash>[/_<tenant>]/<task id>`. */
+/** One interface over cgroup v1 and v2. A `cgroupsPath` is absolute below each hierarchy's root: `/stackshim-<hash>[/tenant-<name>]/task-<id>`. */
 
 /** What the kernel counted for a task. Null: this cgroup version or kernel does not tell. */
 export interface CgroupUsage {

@@ -2,7 +2,7 @@
 import { StackshimError } from '../core/errors.ts';
 
 const CGROUPS_PATH = /^\/stackshim-[A-Za-z0-9_.-]+(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9_.-]+)*$/;
-const SHARED_PARENT = /^\/[^/]+(?:\/_[^/]+)?$/;
+const SHARED_PARENT = /^\/[^/]+(?:\/tenant-[^/]+)?$/;
 
 /** The folder of a cgroup in one hierarchy. Throws ERR_STACKSHIM_INTERNAL for a path that is not ours: no caller builds one. */
 export function cgroupDirectory(hierarchyRoot: string, cgroupsPath: string): string {
@@ -15,7 +15,7 @@ export function cgroupDirectory(hierarchyRoot: string, cgroupsPath: string): str
   return hierarchyRoot + cgroupsPath;
 }
 
-/** Whether a path names a parent that tasks share: an installation's, or a tenant's, whose name begins with `_` as no task's does. */
+/** Whether a path names a parent that tasks share: an installation's, or a tenant's. */
 export function isSharedParent(cgroupsPath: string): boolean {
   return SHARED_PARENT.test(cgroupsPath);
 }

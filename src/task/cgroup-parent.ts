@@ -3,6 +3,8 @@ import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { isTenantName, type TaskId, type TenantName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 
+const TENANT_PREFIX = 'tenant-';
+
 /**
  * `/stackshim-<8 hex digits of the root folder's FNV-1a>`. It stays, empty, between tasks.
  * A hash of this kind is enough: an operator chooses the roots, and the executable need not load a crypto library for it.
@@ -21,16 +23,20 @@ export function findTenant(
   layout: Pick<Layout, 'root'>,
   id: TaskId,
 ): TenantName | undefined {
-  const groups = cgroups.children(cgroupParent(layout)).filter((name) => name.startsWith('_'));
-  return groups
-    .map((name) => name.slice(1))
+  return cgroups
+    .children(cgroupParent(layout))
+    .filter((name) => name.startsWith(TENANT_PREFIX))
+    .map((name) => name.slice(TENANT_PREFIX.length))
     .filter(isTenantName)
     .find((tenant) => cgroups.existing(taskCgroup(layout, id, tenant)).length > 0);
 }
 
-/** Of all tasks of a tenant. No task's own is called so: a task id does not begin with `_`. */
+/**
+ * Of all tasks of a tenant. The words before the names keep tenants and tasks apart, and both from the kernel's own files, which have
+ * no `-`: a task may well be called `tasks` or `cgroup.procs`.
+ */
 export const tenantCgroup = (layout: Pick<Layout, 'root'>, tenant: TenantName) =>
-  `${cgroupParent(layout)}/_${tenant}`;
+  `${cgroupParent(layout)}/${TENANT_PREFIX}${tenant}`;
 
 export const taskCgroup = (layout: Pick<Layout, 'root'>, id: TaskId, tenant?: TenantName) =>
-  `${tenant === undefined ? cgroupParent(layout) : tenantCgroup(layout, tenant)}/${id}`;
+  `${tenant === undefined ? cgroupParent(layout) : tenantCgroup(layout, tenant)}/task-${id}`;

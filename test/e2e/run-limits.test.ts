@@ -33,7 +33,7 @@ function readCgroupFile(id: string, names: { controller: string; v1: string; v2:
   const mounts = hierarchiesOf(readMounts());
   const hierarchy = mounts.find(({ controllers }) => controllers.includes(controller));
   const [root, file] = cgroups.version === 2 ? ['/sys/fs/cgroup', v2] : [hierarchy?.mountPoint, v1];
-  return readFileSync(`${root}${cgroupParent(layout)}/${id}/${file}`, 'utf8').trim();
+  return readFileSync(`${root}${cgroupParent(layout)}/task-${id}/${file}`, 'utf8').trim();
 }
 
 function makeProgram(name: string, program: Buffer): readonly string[] {

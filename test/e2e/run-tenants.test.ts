@@ -7,6 +7,7 @@ import { readMounts } from '../../src/sys/mountinfo.ts';
 import { tenantCgroup } from '../../src/task/cgroup-parent.ts';
 import { runCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const { installation, run, start, setPolicy } = useTaskRunner();
 const { env, layout } = installation;
@@ -130,6 +131,32 @@ describe('a tenant', () => {
   });
 });
 
+describe('two tenants', () => {
+  it('share processors by weight, however many tasks and processes each has', async () => {
+    setPolicy({ tenants: { much: { weight: 800 }, little: { weight: 100 } } });
+    const spin = 'echo ready; for i in 1 2 3 4; do (while :; do :; done) & done; wait';
+    const tasks = ['much', 'little', 'little'].map((tenant, i) =>
+      start(['--name', `${tenant}-${i}`, '--tenant', tenant, '--cpus', '2'], ['sh', '-c', spin]),
+    );
+    try {
+      await Promise.all(tasks.map((task) => task.printed('ready')));
+      const used = () =>
+        ['much', 'little'].map((tenant) => cgroups.readCpuMs(groupOf(tenant)) ?? 0);
+      const [muchBefore = 0, littleBefore = 0] = used();
+      const { much, little } = await waitUntil(() => {
+        const [muchNow = 0, littleNow = 0] = used();
+        const since = { much: muchNow - muchBefore, little: littleNow - littleBefore };
+        return since.much + since.little > 400 ? since : undefined;
+      });
+      // 8 in theory; with equal shares it would be 0.5, as there are twice as many tasks on the other side.
+      expect(much / little).toBeGreaterThan(2);
+    } finally {
+      for (const task of tasks) task.child.kill('SIGTERM');
+      for (const task of tasks) expect((await task.ended).record).toMatchObject(CLEAN);
+    }
+  });
+});
+
 describe('the machine', () => {
   it('has no slot where the policy lets it use none', async () => {
     setPolicy({ slots: 0 });
@@ -162,4 +189,16 @@ describe('the machine', () => {
     setPolicy({ reserves: { memory: '1m', disk: '1m' } });
     expect((await run(['-m', '16m'], ['true'])).status).toBe(0);
   });
+});
+
+describe('a task', () => {
+  // Files that the kernel has in every cgroup, or in one of some controller.
+  it.each(['tasks', 'cgroup.procs', 'memory.limit_in_bytes', 'cpu.max'])(
+    'may be called %s',
+    async (id) => {
+      const { status, record } = await run(['--name', id, '--tenant', id], ['true']);
+      expect(status).toBe(0);
+      expect(record).toMatchObject({ ...CLEAN, id, verdict: 'succeeded' });
+    },
+  );
 });

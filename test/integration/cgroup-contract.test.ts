@@ -156,7 +156,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
   });
 
   test('shares a group among the tasks below it, and again with other terms', async () => {
-    const group = `${parent}/_acme`;
+    const group = `${parent}/tenant-acme`;
     const below = `${group}/task`;
     for (const share of [
       { weight: 250, cpus: 1.5, memoryBytes: 64 * MIB },
@@ -164,7 +164,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
       { weight: 1, cpus: null, memoryBytes: null },
     ]) {
       await driver.shareGroup(group, share);
-      expect(driver.children(parent)).toContain('_acme');
+      expect(driver.children(parent)).toContain('tenant-acme');
       for (const { controller, file, text } of expectedShares(driver.version, share)) {
         if (!driver.controllers.includes(controller)) continue;
         const root = rootOf(driver.version, controller);

@@ -123,7 +123,10 @@ describe('the cgroup of a tenant', () => {
   });
 
   it('is of the tenant alone: no task’s id leads there', () => {
-    expect(() => parseTaskId('_acme')).toThrow();
+    const names = ['tenant-acme', 'acme', 'task-acme'].map((id) =>
+      taskCgroup(layout, parseTaskId(id)),
+    );
+    expect(names).not.toContain(tenantCgroup(layout, acme));
     expect(() => parseTenantName('_acme')).toThrow();
     expect(() => parseTenantName('a/b')).toThrow();
     expect(() => parseTenantName('..')).toThrow();

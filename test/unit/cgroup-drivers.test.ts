@@ -168,7 +168,7 @@ describe('cgroup v1', () => {
 });
 
 describe("a tenant's cgroup", () => {
-  const group = '/stackshim-test/_acme';
+  const group = '/stackshim-test/tenant-acme';
   const share = { weight: 200, cpus: 1.5, memoryBytes: 1_048_576 };
   const none = { weight: 100, cpus: null, memoryBytes: null };
   const read = (file: string) => readFileSync(`${root}/${file}`, 'utf8');
@@ -215,7 +215,7 @@ describe("a tenant's cgroup", () => {
     await driver.shareGroup(group, none);
     expect(read(`${group}/cpu.max`)).toBe('max 100000');
     expect(read(`${group}/memory.max`)).toBe('max');
-    expect(driver.children('/stackshim-test')).toEqual(['_acme']);
+    expect(driver.children('/stackshim-test')).toEqual(['tenant-acme']);
     expect(driver.children('/stackshim-absent')).toEqual([]);
   });
 });
