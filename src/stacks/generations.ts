@@ -4,8 +4,8 @@ import { errnoCodeOf, messageOf } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import { currentLink, generationsDir, type Layout } from '../core/layout.ts';
 import { readNumbers } from './numbered-files.ts';
+import { checkGenerationFile, type StoredVersion } from './stored-formats.ts';
 import { readStoredJson, toCorrupt } from './stored-json.ts';
-import { generationFileSchema } from './stored-schemas.ts';
 
 export interface Generation {
   readonly number: number;
@@ -55,7 +55,10 @@ export function readGenerationAt(layout: Layout, target: string): Generation {
 export function readGeneration(layout: Layout, number: number): Generation | undefined {
   const path = generationFile(layout, number);
   const named = { ...kind, what: 'generation file' };
-  const stored = readStoredJson(path, { ...named, schema: generationFileSchema });
+  const stored = readStoredJson<Generation & StoredVersion>(path, {
+    ...named,
+    check: checkGenerationFile,
+  });
   if (stored === undefined) return undefined;
   if (stored.number !== number) throw toCorrupt(path, `holds number ${stored.number}`, named);
   const { version: _, ...generation } = stored;

@@ -5,8 +5,8 @@ import { imagesDir, type Layout } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { Image } from './image.ts';
+import { checkImageFile, FORMAT_VERSION, type StoredVersion } from './stored-formats.ts';
 import { readStoredJson, toCorrupt } from './stored-json.ts';
-import { FORMAT_VERSION, imageFileSchema } from './stored-schemas.ts';
 
 export const imageFile = (layout: Layout, digest: ImageDigest) =>
   `${imagesDir(layout)}/${digest.slice('sha256:'.length)}.json`;
@@ -34,7 +34,7 @@ export async function writeImage(layout: Layout, image: Image): Promise<void> {
 export function readImage(layout: Layout, digest: ImageDigest): Image {
   if (!isImageDigest(digest)) throw toCorrupt(imagesDir(layout), 'not an image digest', kind);
   const path = imageFile(layout, digest);
-  const stored = readStoredJson(path, { ...kind, schema: imageFileSchema });
+  const stored = readStoredJson<Image & StoredVersion>(path, { ...kind, check: checkImageFile });
   if (stored === undefined) throw toCorrupt(path, 'missing', kind);
   if (stored.digest !== digest) throw toCorrupt(path, `holds ${stored.digest}`, kind);
   const { version: _, ...image } = stored;

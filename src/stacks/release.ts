@@ -1,5 +1,4 @@
 /** Releases: a set of stacks moved at once, in one generation, and moved back as a set. */
-import { checkSafely } from '../core/check-safely.ts';
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -11,10 +10,11 @@ import {
   readGeneration,
   revisionIn,
 } from './generations.ts';
+import { WHOLE } from './plain-checks.ts';
 import { resolveStack } from './resolve-stack.ts';
 import { readRevision, requireRevision } from './revisions.ts';
 import { requireProven, type StackMove } from './rollback.ts';
-import { releaseSchema } from './stored-schemas.ts';
+import { checkReleaseFile, type ReleaseFile } from './stored-formats.ts';
 
 /** What a set of stacks is to be: a revision's number, or the digest of its image. */
 export type Release = ReadonlyMap<StackName, number | ImageDigest>;
@@ -34,10 +34,9 @@ export function parseRelease(text: string, file: string): Release {
   } catch (error) {
     throw toInvalid(file, 'not JSON', error);
   }
-  const parsed = checkSafely(() => releaseSchema().safeParse(value));
-  if (parsed?.success) return toRelease(parsed.data.stacks);
-  const issue = parsed?.error.issues[0];
-  throw toInvalid(file, `${issue?.path.join('.') || 'file'}: ${issue?.message ?? 'not valid'}`);
+  const fault = checkReleaseFile(value, WHOLE);
+  if (fault !== undefined) throw toInvalid(file, fault);
+  return toRelease((value as ReleaseFile).stacks);
 }
 
 const toRelease = (stacks: Readonly<Record<StackName, number | ImageDigest>>): Release =>

@@ -13,8 +13,13 @@ import { readImage } from './image-files.ts';
 import { nextNumber, readNumbers } from './numbered-files.ts';
 import { readLastRemoved } from './removed-numbers.ts';
 import { withStacksLock } from './stacks-lock.ts';
+import {
+  checkRevisionFile,
+  FORMAT_VERSION,
+  type RevisionSource,
+  type StoredVersion,
+} from './stored-formats.ts';
 import { readStoredJson, toCorrupt } from './stored-json.ts';
-import { FORMAT_VERSION, type RevisionSource, revisionFileSchema } from './stored-schemas.ts';
 
 export interface Revision {
   readonly stack: StackName;
@@ -38,7 +43,10 @@ export function readRevision(
   revision: number,
 ): Revision | undefined {
   const path = revisionFile(layout, name, revision);
-  const stored = readStoredJson(path, { ...kind, schema: revisionFileSchema });
+  const stored = readStoredJson<Revision & StoredVersion>(path, {
+    ...kind,
+    check: checkRevisionFile,
+  });
   if (stored === undefined) return undefined;
   if (stored.stack !== name || stored.revision !== revision) {
     throw toCorrupt(path, `holds ${stored.stack} revision ${stored.revision}`, kind);

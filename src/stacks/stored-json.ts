@@ -1,15 +1,14 @@
 /** Reads one of the small JSON files under the root folder: bounded, checked, undefined when absent. */
 
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import type * as z from 'zod/mini';
-import { checkSafely } from '../core/check-safely.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+import { type Check, WHOLE } from './plain-checks.ts';
 
-export interface StoredJsonOptions<T> {
-  /** Built at the first use: most commands read no stored file. */
-  readonly schema: () => z.ZodMiniType<T>;
-  /** What a file that cannot be read or is not of the schema fails with. */
+export interface StoredJsonOptions {
+  /** Whether the content is a `T`. */
+  readonly check: Check;
+  /** What a file that cannot be read or does not pass the check fails with. */
   readonly code: ErrorCode;
   /** `revision file`: names the file's kind in messages. */
   readonly what: string;
@@ -18,7 +17,7 @@ export interface StoredJsonOptions<T> {
 const MAX_BYTES = 8 * 1024 * 1024;
 
 /** The file's checked content; undefined when there is no such file. Blocks: these files are small and on the task path. */
-export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): T | undefined {
+export function readStoredJson<T>(path: string, options: StoredJsonOptions): T | undefined {
   let text: string | undefined;
   try {
     text = readBounded(path);
@@ -32,11 +31,9 @@ export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): 
   } catch (error) {
     throw toCorrupt(path, 'not JSON', { ...options, cause: error });
   }
-  const parsed = checkSafely(() => options.schema().safeParse(value));
-  if (parsed?.success) return parsed.data;
-  const issue = parsed?.error.issues[0];
-  const field = issue === undefined || issue.path.length === 0 ? 'file' : issue.path.join('.');
-  throw toCorrupt(path, `${field}: ${issue?.message ?? 'not valid'}`, options);
+  const fault = options.check(value, WHOLE);
+  if (fault !== undefined) throw toCorrupt(path, fault, options);
+  return value as T;
 }
 
 /** The error for a stored file that is not what it must be. */

@@ -4,7 +4,7 @@ import type { Layout } from '../../core/layout.ts';
 import { flipStacks } from '../../stacks/flip-stacks.ts';
 import { type Image, STACK_LABELS } from '../../stacks/image.ts';
 import { addRevision, type Revision, removeRevision } from '../../stacks/revisions.ts';
-import type { RevisionSource } from '../../stacks/stored-schemas.ts';
+import type { RevisionSource } from '../../stacks/stored-formats.ts';
 import type { System } from '../../sys/system.ts';
 import type { ProgressListener } from '../build-progress.ts';
 import { parseSmokeCommand, runSmoke, type SmokeRunner } from '../smoke.ts';

@@ -5,7 +5,7 @@ import { checkSafely } from '../../core/check-safely.ts';
 import { StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../../core/ids.ts';
 import { layerRecordSchema } from '../../layers/layer-record.ts';
-import { imageFileSchema } from '../../stacks/stored-schemas.ts';
+import { isStoredImage, type StoredImage } from '../../stacks/stored-formats.ts';
 
 export const INDEX_PATH = 'stackshim.json';
 export const SIGNATURE_PATH = 'stackshim.sig';
@@ -31,7 +31,9 @@ const indexSchema = z.strictObject({
       }),
     )
     .check(z.minLength(1), z.maxLength(MOST_STACKS)),
-  images: z.array(imageFileSchema()).check(z.maxLength(MOST_STACKS)),
+  images: z
+    .array(z.custom<StoredImage>(isStoredImage, { error: 'not an image' }))
+    .check(z.maxLength(MOST_STACKS)),
   /** Of every layer of every image, whether or not the file holds it; each file follows in this order. */
   layers: z.array(layerRecordSchema).check(z.maxLength(MOST_LAYERS)),
 });
