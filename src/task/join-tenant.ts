@@ -4,6 +4,7 @@
  * have a tenant.
  */
 import { closeSync, constants, fstatSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { isTenantName, type TaskId, type TenantName } from '../core/ids.ts';
 import { tenantDir, tenantsDir } from '../core/layout.ts';
@@ -20,6 +21,8 @@ export interface JoinRequest {
   readonly tenant: TenantName;
   readonly terms: TenantTerms;
   readonly task: TaskId;
+  /** Gives up waiting. */
+  readonly signal?: AbortSignal;
 }
 
 /** A task's membership. */
@@ -27,6 +30,10 @@ export interface TenantSeat {
   /** Nothing of the task is left: it counts no more, and the last one takes the tenant's cgroup with it. A second call does nothing. */
   leave(): void;
 }
+
+/** Somebody who removes the tenant holds its lock alone: for a moment, unless that process was stopped in it. */
+const REMOVED_WITHIN_MS = 10_000;
+const POLL_MS = 1;
 
 const isNumber = (name: string) => /^\d+$/.test(name);
 
@@ -36,7 +43,7 @@ const isNumber = (name: string) => /^\d+$/.test(name);
  */
 export async function joinTenant(host: TenantHost, request: JoinRequest): Promise<TenantSeat> {
   const { tenant, terms } = request;
-  const lock = lockTenant(host, tenant);
+  const lock = await lockTenant(host, tenant, request.signal);
   let number: HeldNumber | undefined;
   const leave = () => {
     number?.release();
@@ -108,17 +115,24 @@ async function setShare(
 }
 
 /** Holds the tenant's shared lock, on the file that is there: the last task of a moment ago may have taken the one we opened. */
-function lockTenant({ system, layout }: TenantHost, tenant: TenantName): Fd {
+async function lockTenant(
+  { system, layout }: TenantHost,
+  tenant: TenantName,
+  signal: AbortSignal | undefined,
+): Promise<Fd> {
   const folder = tenantDir(layout, tenant);
   const file = `${folder}/lock`;
+  const endsAt = performance.now() + REMOVED_WITHIN_MS;
   for (;;) {
     ensureDirectorySync(folder, 0o700);
     const fd = tryOpen(file);
     if (fd === undefined) continue;
-    // Alone, it is only held for the moment of a removal.
-    system.lockFile(fd, { wait: true, shared: true });
-    if (isAt(file, fd)) return fd;
+    if (system.lockFile(fd, { wait: false, shared: true }) && isAt(file, fd)) return fd;
     closeSync(fd);
+    if (performance.now() > endsAt) {
+      throw new StackshimError('ERR_STACKSHIM_SYSTEM', `lock ${file}: somebody else holds it`);
+    }
+    await delay(POLL_MS, undefined, signal === undefined ? {} : { signal });
   }
 }
 

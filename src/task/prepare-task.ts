@@ -93,7 +93,7 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
 /** What must hold beside other tasks, where the policy or the task says so. */
 async function claimRoom(
   { spec, places }: TaskPlan,
-  { installation, onSeat }: PrepareContext,
+  { installation, onSeat, signal }: PrepareContext,
 ): Promise<void> {
   const { tenant, admission } = spec;
   const { terms, reserves } = admission;
@@ -103,7 +103,7 @@ async function claimRoom(
   }
   if (tenant === undefined || terms === undefined) return;
   const { joinTenant } = await import('./join-tenant.ts');
-  onSeat(await joinTenant(installation, { tenant, terms, task: places.id }));
+  onSeat(await joinTenant(installation, { tenant, terms, task: places.id, signal }));
 }
 
 async function openDisk(plan: TaskPlan, slot: Slot, installation: Installation): Promise<TaskDisk> {

@@ -108,6 +108,29 @@ describe('the cgroup of a tenant', () => {
     expect(existsSync(tenantDir(layout, acme))).toBe(false);
   });
 
+  it('is waited for while somebody removes it, and no longer than the task is wanted', async () => {
+    mkdirSync(tenantDir(layout, acme), { recursive: true });
+    const lock = `${tenantDir(layout, acme)}/lock`;
+    const other = spawn('flock', ['--exclusive', lock, 'sh', '-c', 'echo ready; read -r _'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    await once(other.stdout, 'data');
+    const cancel = new AbortController();
+    const unwanted = joinTenant(host(), {
+      tenant: acme,
+      terms: { weight: 100 },
+      task: parseTaskId('one'),
+      signal: cancel.signal,
+    });
+    cancel.abort();
+    await expect(unwanted).rejects.toMatchObject({ name: 'AbortError' });
+    const coming = join();
+    other.stdin.end();
+    (await coming).leave();
+    await once(other, 'exit');
+    expect(groupExists()).toBe(false);
+  });
+
   it('stays while a task of a dead owner is in it', async () => {
     const task = parseTaskId('left');
     const seat = await join();
