@@ -33,13 +33,15 @@ export async function updateNamed(
   requireRoot('update stacks');
   const stops = listenForStops();
   const view = openBuildProgress(process.stderr);
+  let isAlone = true;
   try {
     const report = await updateStacks(layoutFrom({}, process.env), {
       system: linuxSystem,
       runSmoke: runSmokeTask,
       signal: stops.signals.signal,
-      onProgress: (stack, progress) => view.onProgress(progress, stack),
+      onProgress: (stack, progress) => view.onProgress(progress, isAlone ? undefined : stack),
       onStack(stack, number, count) {
+        isAlone = count === 1;
         view.close();
         process.stderr.write(`[${number}/${count}] ${stack}\n`);
       },

@@ -39,8 +39,8 @@ export const errorCodes = {
   },
   ERR_STACKSHIM_INPUT_NOT_FOUND: {
     kind: 'not_found',
-    meaning: 'a file or directory that the task was to be given does not exist or cannot be read',
-    hint: 'check the path and that this user may read it',
+    meaning: 'a file or directory that was named does not exist, or cannot be read or written',
+    hint: 'check the path and what this user may do there',
   },
   // host
   ERR_STACKSHIM_NOT_ROOT: {

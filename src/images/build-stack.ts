@@ -163,7 +163,8 @@ async function smokeRevision(
 }
 
 function hashInputs(layout: Layout, source: StackDirectory): string {
-  const images = resolveStacks(layout, source).map(({ image }) => image.digest);
+  // Not their digests: a base that was built again from the same packages has another, though nothing changed.
+  const images = resolveStacks(layout, source).map(({ image }) => toContent(image));
   return createHash('sha256')
     .update(JSON.stringify([BUILDER_FORMAT, source.filesHash, images]))
     .digest('hex');
@@ -199,12 +200,12 @@ function findCurrent(
 function findSame(layout: Layout, source: StackDirectory, built: Image): BuildResult | undefined {
   const current = findCurrent(layout, source.name);
   if (current === undefined) return undefined;
-  const told = ({ layers, config, architecture }: Image) =>
-    JSON.stringify([layers, config, architecture]);
-  return told(current.image) === told(built)
-    ? toResult('unchanged', current.entry, null)
-    : undefined;
+  const [before, now] = [current.image, built].map((image) => JSON.stringify(toContent(image)));
+  return before === now ? toResult('unchanged', current.entry, null) : undefined;
 }
+
+/** What an image says and holds, whenever it was made. */
+const toContent = ({ layers, config, architecture }: Image) => [layers, config, architecture];
 
 const toBaseReference = (base: PinnedImage | undefined) =>
   base === undefined ? {} : { base: { stack: base.stack, revision: base.revision } };

@@ -29,13 +29,17 @@ export interface OciLayoutRoot {
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** Opens a layout's folder. Throws ERR_STACKSHIM_IMAGE_INVALID when there is none. */
+/** Opens a layout's folder. Throws ERR_STACKSHIM_INPUT_NOT_FOUND when there is none. */
 export async function openLayoutRoot(directory: string): Promise<OciLayoutRoot> {
   try {
     const real = await realpath(directory);
     return { name: directory, openFile: (path) => openBeneath(real, path) };
   } catch (error) {
-    throw toInvalid(`open OCI layout ${directory}: ${messageOf(error)}`, { cause: error });
+    throw new StackshimError(
+      'ERR_STACKSHIM_INPUT_NOT_FOUND',
+      `open OCI layout ${directory}: ${messageOf(error)}`,
+      { cause: error, details: { path: directory } },
+    );
   }
 }
 

@@ -63,7 +63,10 @@ export function requireRevision(layout: Layout, name: StackName, revision: numbe
   throw new StackshimError(
     'ERR_STACKSHIM_STACK_NOT_FOUND',
     `find stack ${name}: no revision ${revision}`,
-    { details: { stack: name, revision, revisions: kept.slice(-20) } },
+    {
+      hint: `stackshim stack history ${name} lists the revisions`,
+      details: { stack: name, revision, revisions: kept.slice(-20) },
+    },
   );
 }
 

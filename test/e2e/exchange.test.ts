@@ -55,6 +55,7 @@ describe('an archive', () => {
     [['stack', 'import', 'carried', 'x:y'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
     [['stack', 'import', 'NO', 'oci:x'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
     [['stack', 'import', 'a', 'oci-archive:/no/such'], 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    [['stack', 'import', 'a', 'oci:/no/such'], 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     [['stack', 'import', 'a', 'oci-archive:/etc/hostname'], 2, 'ERR_STACKSHIM_IMAGE_INVALID'],
     [
       ['stack', 'import', 'a', 'docker://h/a', '--tls-verify', 'maybe'],
@@ -62,6 +63,7 @@ describe('an archive', () => {
       'ERR_STACKSHIM_SPEC_INVALID',
     ],
     [['stack', 'export', 'nothing', '/dev/shm/x.tar'], 3, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
+    [['stack', 'export', 'busybox', '/no/such/x.tar'], 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     [['stack', 'push', 'busybox', 'oci:x'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
     [['stack', 'commit', 'nobody', 'a'], 3, 'ERR_STACKSHIM_TASK_NOT_FOUND'],
     [['save', '/dev/shm/x', 'busybox', '--key', '/no/such'], 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],

@@ -107,6 +107,7 @@ describe('buildStack', () => {
     await lab.build(base);
     const stack = lab.writeStack('on-tiny-c', ['FROM localhost/tiny-2', 'RUN cp /made /seen']);
     await lab.build(stack);
+    expect(await lab.build(base)).toMatchObject({ revision: 2 });
     expect(await lab.build(stack, { ifChanged: true })).toMatchObject({ status: 'unchanged' });
     await lab.build(lab.writeStack('tiny-2', [...SOUND, 'RUN echo 2 > /made']));
     expect(await lab.build(stack, { ifChanged: true })).toMatchObject({

@@ -12,6 +12,7 @@ import {
 } from '../../src/images/exchange/image-reference.ts';
 import { indexArchive } from '../../src/images/exchange/index-archive.ts';
 import { readDockerArchive } from '../../src/images/exchange/read-docker-archive.ts';
+import { toPlain } from '../../src/images/exchange/run-skopeo.ts';
 import { parseSavedIndex } from '../../src/images/exchange/saved-index.ts';
 import { createSavedReader } from '../../src/images/exchange/saved-reader.ts';
 import { shiftCapability } from '../../src/layers/shift-capability.ts';
@@ -284,5 +285,19 @@ describe('shiftCapability', () => {
     ['that is none', Buffer.from('x')],
   ])('leaves a value %s as it is', (_, value) => {
     expect(shiftCapability(value, 1_879_048_192)).toEqual(value);
+  });
+});
+
+describe('what skopeo says', () => {
+  it.each([
+    [
+      String.raw`run skopeo: exit 1: time="2026-02-03T04:05:06Z" level=fatal msg="pinging \"h\": refused"`,
+      'run skopeo: exit 1: pinging "h": refused',
+    ],
+    ['time="x" level=fatal msg="cut o', 'time="x" level=fatal msg="cut o'],
+    [String.raw`time="x" level=info msg="\x00"`, String.raw`time="x" level=info msg="\x00"`],
+    ['Copying blob sha256:12', 'Copying blob sha256:12'],
+  ])('%j is told as %j', (said, told) => {
+    expect(toPlain(said)).toBe(told);
   });
 });

@@ -1,6 +1,7 @@
 /** A stack as one file for everybody: an OCI archive that also holds docker's `manifest.json`. */
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { guardDisk } from '../../layers/guard-disk.ts';
@@ -31,7 +32,7 @@ export interface ExportedStack {
 
 /**
  * Writes the archive; on failure there is none, and an older one stays. The same revision gives the same bytes.
- * Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_LAYER_CORRUPT
+ * Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_LAYER_CORRUPT
  * and as `resolveStack`.
  */
 export async function exportStack(
@@ -61,13 +62,27 @@ export async function exportStack(
   });
 }
 
-/** Fills a file beside `path` and puts it in its place. */
+/** The caller named no folder, or none for files. */
+const NO_PLACE = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS', 'ENAMETOOLONG']);
+
+/** Fills a file beside `path` and puts it in its place. Throws ERR_STACKSHIM_INPUT_NOT_FOUND where none can be made. */
 export async function writeWhole<T>(
   path: string,
   fill: (file: FileHandle) => Promise<T>,
 ): Promise<T> {
   const temporary = `${path}.${randomName()}.tmp`;
-  const file = await open(temporary, 'wx', 0o644);
+  const file = await open(temporary, 'wx', 0o644).catch((error: unknown) => {
+    if (!NO_PLACE.has(errnoCodeOf(error) ?? '')) throw error;
+    throw new StackshimError(
+      'ERR_STACKSHIM_INPUT_NOT_FOUND',
+      `write ${path}: ${errnoCodeOf(error)}`,
+      {
+        hint: `its folder must exist, and files be allowed there`,
+        cause: error,
+        details: { path },
+      },
+    );
+  });
   try {
     const result = await fill(file);
     await file.sync();

@@ -39,14 +39,14 @@ export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promis
     await runBuilder(['skopeo', ...globalOptions(), ...args], {
       system,
       env: toEnv(work),
-      onLine: (text) => report({ kind: 'line', step, text }),
+      onLine: (text) => report({ kind: 'line', step, text: toPlain(text) }),
       ...(fileBytesLimit === undefined ? {} : { fileBytesLimit }),
       ...(signal === undefined ? {} : { signal }),
     });
   } catch (error) {
     const failed = error instanceof StackshimError && error.code === 'ERR_STACKSHIM_BUILD_FAILED';
     if (!failed) throw error;
-    throw new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', error.message, {
+    throw new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', toPlain(error.message), {
       details: error.details,
     });
   }
@@ -88,6 +88,19 @@ export function registryFlags(
   return [`--${side}tls-verify=${tlsVerify}`, ...auth];
 }
 
+/** What it says, without the fields of a log: `time="…" level=fatal msg="…"`. */
+export function toPlain(text: string): string {
+  const quoted = /time="[^"]*" level=\w+ msg=("(?:[^"\\]|\\.)*")/;
+  return text.replace(quoted, (line, message: string) => {
+    try {
+      return String(JSON.parse(message));
+    } catch {
+      // Cut off, or quoted as JSON does not.
+      return line;
+    }
+  });
+}
+
 function globalOptions(): readonly string[] {
   const platform = ['--override-os', 'linux', '--override-arch', readHostFacts().architecture];
   // Where the operator has said which signatures an image needs, that holds here too.
@@ -106,7 +119,7 @@ function toEnv(work: string): Record<string, string> {
 function toFailed(reference: string, error: unknown): StackshimError {
   const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : '';
   const output = said.trim().split('\n').slice(-20);
-  const last = (output.at(-1) || messageOf(error)).slice(0, 1000);
+  const last = toPlain(output.at(-1) || messageOf(error)).slice(0, 1000);
   return new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', `inspect ${reference}: ${last}`, {
     details: { reference, output },
   });
