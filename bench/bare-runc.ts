@@ -5,7 +5,6 @@
 import { type SpawnOptions, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { runTask } from 'stackshim';
 import { type Installed, imageLayers } from './installed.ts';
 
@@ -77,7 +76,6 @@ async function captureConfig(
       onEvent(event) {
         if (event.type !== 'created') return;
         copyFileSync(`${installed.run}/tasks/${event.id}/bundle/config.json`, target);
-        copyFileSync(`${installed.root}/scratch/${event.id}/inputs/hosts`, hostsFileBeside(target));
       },
     },
   );
@@ -85,15 +83,14 @@ async function captureConfig(
   return JSON.parse(readFileSync(target, 'utf8'));
 }
 
-const hostsFileBeside = (config: string) => `${dirname(config)}/hosts`;
-
-/** The task's files went with the task: its one bind, the hosts file, is of the copy. */
+/** The task's files went with the task: its one bind, the hosts file, is of another one. */
 function keepBinds(config: Config, folder: string): void {
   const binds = config.mounts.filter(({ options }) => options.includes('rbind'));
   const [hosts] = binds;
   if (hosts === undefined || binds.length > 1)
     throw new Error('expected one bind, of the hosts file');
   hosts.source = `${folder}/hosts`;
+  writeFileSync(hosts.source, '127.0.0.1 localhost\n');
 }
 
 /** The same layers, mapped to the same ids, below a writable layer of its own. */
