@@ -1,5 +1,6 @@
 /** One vitest project per test lane of scripts/lanes.json; a privileged lane runs one file at a time. */
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { scaled } from './test/support/time-scale.ts';
 
@@ -15,12 +16,27 @@ const lanes: readonly Lane[] = JSON.parse(
 /** The `source` condition of package.json `imports` picks the TypeScript files instead of dist/. */
 const conditions = ['source', 'node', 'import', 'default'];
 
+/** Files that only `npm run test:all` has time for. */
+const leftOut = process.env['STACKSHIM_TEST_FULL'] === '1' ? [] : ['**/*.full.test.ts'];
+
+/** In the gvisor lane the suites of another lane get their `it` from where its exceptions are left out. */
+const gvisorPlugin = {
+  name: 'stackshim-gvisor',
+  enforce: 'pre' as const,
+  resolveId: (source: string, importer: string | undefined) =>
+    source === 'vitest' && importer?.includes('/test/e2e/')
+      ? fileURLToPath(new URL('test/support/gvisor-vitest.ts', import.meta.url))
+      : undefined,
+};
+
 function toProject(lane: Lane, order: number) {
   return {
     extends: true as const,
+    plugins: lane.name === 'gvisor' ? [gvisorPlugin] : [],
     test: {
       name: lane.name,
       include: [`test/${lane.name}/**/*.test.ts`],
+      exclude: leftOut,
       fileParallelism: !lane.privileged,
       sequence: { groupOrder: order },
       testTimeout: scaled(lane.privileged ? 60_000 : 10_000),
