@@ -55,7 +55,9 @@ export const VOLUME_PREFIX = '.volume-';
 /** Beside the folder where the volume is mounted. */
 export const taskVolumeFile = (layout: Layout, id: TaskId) =>
   `${layout.root}/scratch/${VOLUME_PREFIX}${id}`;
-export const volumesDir = (layout: Layout) => `${layout.root}/volumes`;
+/** A scratch volume that waits for a task. `id` had it last. */
+export const idleVolumeFile = (layout: Layout, id: TaskId, limitBytes: number) =>
+  `${layout.root}/scratch/.idle-${limitBytes}-${id}`;
 
 // under the run folder
 export const mountedLayersDir = (layout: Layout) => `${layout.run}/layers`;

@@ -1,7 +1,7 @@
 /** What the installation takes on disk, and for what. */
 import { statfs } from 'node:fs/promises';
 import type { LayerId, StackName } from '../core/ids.ts';
-import { buildDir, imagesDir, scratchDir, tmpDir, volumesDir } from '../core/layout.ts';
+import { buildDir, imagesDir, scratchDir, tmpDir } from '../core/layout.ts';
 import { findUnneededLayers } from '../layers/collect-layers.ts';
 import { revisionIn } from '../stacks/generations.ts';
 import { type StoreSurvey, surveyStore } from '../stacks/survey-store.ts';
@@ -46,11 +46,10 @@ export async function measureDiskUsage(installation: Installation): Promise<Disk
   const survey = surveyStore(layout);
   const stored = findUnneededLayers(layout, () => false);
   const sizes = new Map<string, number>(stored.map(({ id, sizeBytes }) => [id, sizeBytes]));
-  const [images, builder, scratch, idle, tmp, { bavail, bsize }] = await Promise.all([
+  const [images, builder, scratch, tmp, { bavail, bsize }] = await Promise.all([
     measureTree(imagesDir(layout)),
     measureTree(buildDir(layout)),
     measureTree(scratchDir(layout)),
-    measureTree(volumesDir(layout)),
     measureTree(tmpDir(layout)),
     statfs(layout.root),
   ]);
@@ -59,7 +58,7 @@ export async function measureDiskUsage(installation: Installation): Promise<Disk
     layers: { count: stored.length, bytes: sum(sizes.values()) },
     images: { count: survey.images.size, bytes: images.bytes },
     builderBytes: builder.bytes,
-    scratchBytes: scratch.bytes + idle.bytes,
+    scratchBytes: scratch.bytes,
     tmpBytes: tmp.bytes,
     reclaimableBytes: freedBytes,
     freeBytes: bavail * bsize,

@@ -1,9 +1,9 @@
 /** One task from its record to its end: prepare, start, wait, account. Never rejects; removal is the caller's next step. */
-import { existsSync, statfsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { CgroupUsage } from '../cgroup/cgroup-driver.ts';
-import { errnoCodeOf, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
-import type { Layout } from '../core/layout.ts';
+import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { scratchDir } from '../core/layout.ts';
 import { toStartFailure } from '../runtime/runtime-failure.ts';
 import { startContainer } from '../runtime/start-container.ts';
 import { readProcess } from '../sys/processes.ts';
@@ -21,14 +21,12 @@ import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
 import { containerOf, type PreparedTask, prepareTask } from './prepare-task.ts';
 import { sandboxOf, watchSandbox } from './sandbox.ts';
+import { toSetupError } from './setup-error.ts';
 import type { Slot } from './slot.ts';
 import type { TaskStopper } from './stop-task.ts';
 import type { OutputMeter } from './task-output.ts';
 import type { TaskStreams } from './task-streams.ts';
 import type { TaskTerminal } from './terminal-streams.ts';
-
-/** A disk with so much room did not keep a task from being set up. */
-const ROOM_BYTES = 64 * 1024 * 1024;
 
 export interface ExecutionContext {
   readonly installation: Installation;
@@ -92,7 +90,7 @@ export async function executeTask(plan: TaskPlan, context: ExecutionContext): Pr
     context.emit({ type: 'created', id: plan.places.id, pid: prepared.init.pid });
     return { ...(await runPrepared(plan, prepared, context)), slot, seat, disk };
   } catch (thrown) {
-    const error = toSetupError(thrown, context.installation.layout);
+    const error = toSetupError(thrown, plan.places);
     const unused = { exit: null, usage: null, wallMs: null, diskReport: null };
     return { ...unused, error, slot, seat, disk };
   } finally {
@@ -126,7 +124,7 @@ async function runPrepared(
     const startedAt = performance.now();
     const started = await startOrKill(plan, prepared, { context, exited });
     const diskWatch = new DiskWatch(prepared.disk, {
-      hostFolder: installation.layout.root,
+      hostFolder: scratchDir(installation.layout),
       onFull: () => onDiskFull(prepared.disk, stopper),
     });
     if (started !== undefined) diskWatch.start();
@@ -254,21 +252,4 @@ async function endOfOutput(output: OutputMeter): Promise<StackshimError | null> 
   } catch (error) {
     return toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', "read the task's output");
   }
-}
-
-/** What went wrong before the command ran, as one error. */
-function toSetupError(thrown: unknown, { root }: Layout): StackshimError {
-  const code = errnoCodeOf(thrown);
-  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
-  if (isFull || (thrown instanceof StackshimError && thrown.code === 'ERR_STACKSHIM_DISK_FULL')) {
-    const { bavail, bsize } = statfsSync(root);
-    // With room on the host it is the task's own space that was too small.
-    if (bavail * bsize >= ROOM_BYTES) {
-      const message = `set up task: ${messageOf(thrown)}`;
-      return new StackshimError('ERR_STACKSHIM_DISK_LIMIT', message, { cause: thrown });
-    }
-    return toStackshimError(thrown, 'ERR_STACKSHIM_DISK_FULL', 'set up task');
-  }
-  const known = code === undefined ? 'ERR_STACKSHIM_INTERNAL' : 'ERR_STACKSHIM_SYSTEM';
-  return toStackshimError(thrown, known, 'set up task');
 }

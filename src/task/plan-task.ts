@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { toTaskId } from '../core/ids.ts';
-import type { Layout } from '../core/layout.ts';
+import { type Layout, scratchDir } from '../core/layout.ts';
 import type { DeviceThrottle } from '../oci/build-resources.ts';
 import type { BundleTemplate } from '../oci/bundle-template.ts';
 import { loadTemplate } from '../oci/load-template.ts';
@@ -116,11 +116,12 @@ const planDisk = ({ limits }: AdmittedTaskSpec, { defaults, disk }: Policy): Dis
 });
 
 /** A limit that could not be used up is a mistake of the caller's. What is usual may be more than is free: most tasks use little. */
-function requireFreeSpace({ root }: Layout, asked: number): void {
-  const { bavail, bsize } = statfsSync(nearestExisting(root));
+function requireFreeSpace(layout: Layout, asked: number): void {
+  const folder = scratchDir(layout);
+  const { bavail, bsize } = statfsSync(nearestExisting(folder));
   const allowed = bavail * bsize;
   if (asked <= allowed) return;
-  const reason = `above the ${allowed} bytes that are free below ${root}`;
+  const reason = `above the ${allowed} bytes that are free for ${folder}`;
   throw deniedField({ field: 'disk', asked, allowed, reason });
 }
 

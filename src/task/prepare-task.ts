@@ -15,7 +15,8 @@ import { beginContainer } from '../runtime/create-container.ts';
 import type { CreateContainerOptions, CreatedContainer } from '../runtime/runtime.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import type { System } from '../sys/system.ts';
-import { chooseMechanism, openTaskDisk, type TaskDisk } from './disk/task-disk.ts';
+import { requireStored } from './disk/require-stored.ts';
+import { openTaskDisk, type TaskDisk } from './disk/task-disk.ts';
 import type { CommandPlace } from './inspect-command.ts';
 import type { Installation } from './installation.ts';
 import type { TenantSeat } from './join-tenant.ts';
@@ -64,12 +65,14 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
   let disk: TaskDisk | undefined;
   let rootfs: RootfsPlan | undefined;
   try {
-    const { slots } = plan.spec.admission;
-    const slot = await claimSlot(system, installation.layout, { task: plan.places.id, slots });
+    const { places, spec } = plan;
+    const { slots } = spec.admission;
+    const slot = await claimSlot(system, installation.layout, { task: places.id, slots });
     context.onSlot(slot);
-    disk = await openDisk(plan, slot, installation);
+    const { userns } = spec;
+    disk = await openTaskDisk(installation, { ...plan.disk, places, slot, userns });
     context.onDisk(disk);
-    rootfs = await assembleRootfs(plan, slot, context);
+    rootfs = await assembleRootfs(plan, slot, { ...context, disk });
     clock.enter('configure');
     const { config, owner, place } = configure(plan, slot, { rootfs, installation });
     const commandIsThere =
@@ -104,14 +107,6 @@ async function claimRoom(
   if (tenant === undefined || terms === undefined) return;
   const { joinTenant } = await import('./join-tenant.ts');
   onSeat(await joinTenant(installation, { tenant, terms, task: places.id, signal }));
-}
-
-async function openDisk(plan: TaskPlan, slot: Slot, installation: Installation): Promise<TaskDisk> {
-  const { places, spec, disk } = plan;
-  const { system, layout } = installation;
-  const mechanism =
-    disk.mechanism === 'auto' ? chooseMechanism(system, layout, spec.userns) : disk.mechanism;
-  return await openTaskDisk(installation, { ...disk, mechanism, places, slot });
 }
 
 function toCreateOptions(
@@ -163,7 +158,7 @@ const idsOf = (plan: TaskPlan, slot: Slot) => (plan.spec.userns === 'host' ? nul
 async function assembleRootfs(
   plan: TaskPlan,
   slot: Slot,
-  { installation, signal }: PrepareContext,
+  { installation, signal, disk }: PrepareContext & { readonly disk: TaskDisk },
 ): Promise<RootfsPlan> {
   const { system, layout } = installation;
   const { spec, pinned, places, files } = plan;
@@ -172,6 +167,7 @@ async function assembleRootfs(
     (id): LayerSource => ({ kind: 'mounted', path: mountLayer(system, layout, id) }),
   );
   const inputs = await writeTaskInputs(spec.code, files, { places, ids, signal });
+  if (inputs.code !== undefined) requireStored(layout, places, (await disk.measure()).bytes);
   const asked = spec.mounts.map((mount): BindMount => ({ type: 'bind', ...mount }));
   const devices = plan.template.devices.map(({ path, type, major, minor }) => ({
     name: posix.basename(path),

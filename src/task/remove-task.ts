@@ -100,6 +100,7 @@ function findLeftovers(
   return [
     ...cgroups.existing(places.cgroupsPath),
     ...(runtimeStateExists(runtime, containerOf(places)) ? [runtimeState(places)] : []),
-    ...(keep ? [] : [places.scratchDir, places.volumeFile].filter((path) => existsSync(path))),
+    ...(existsSync(places.scratchDir) ? [places.scratchDir] : []),
+    ...(!keep && existsSync(places.volumeFile) ? [places.volumeFile] : []),
   ];
 }

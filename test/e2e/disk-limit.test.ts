@@ -11,8 +11,9 @@ const { run, start, installation, setPolicy } = runner;
 const { layout, env } = installation;
 const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
-const idle = () => readdirSync(`${layout.root}/volumes`);
-const inodesOfIdle = () => idle().map((name) => statSync(`${layout.root}/volumes/${name}`).ino);
+const scratch = `${layout.root}/scratch`;
+const idle = () => readdirSync(scratch).filter((name) => name.startsWith('.idle-'));
+const inodesOfIdle = () => idle().map((name) => statSync(`${scratch}/${name}`).ino);
 const mountsBelow = (folder: string) =>
   readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
@@ -40,7 +41,7 @@ describe('a scratch volume', () => {
     await run(['--disk', '64m'], ['true']);
     await run([], sh('dd if=/dev/zero of=/x bs=1M count=100 2>/dev/null'));
     expect(inodesOfIdle().filter((inode) => !before.includes(inode))).toEqual([]);
-    expect(loopsBelow(layout.root).every((file) => file.includes('/volumes/'))).toBe(true);
+    expect(loopsBelow(layout.root).every((file) => file.includes('/.idle-'))).toBe(true);
   });
 
   it('is mounted nowhere on the host while the task runs', async () => {
@@ -59,7 +60,7 @@ describe('a scratch volume', () => {
     expect(readFileSync(made, 'utf8')).toBe('here\n');
     expect((await runCli(['kill', 'kept'], { env })).status).toBe(0);
     expect(mountsBelow(`${layout.root}/scratch`)).toEqual([]);
-    expect(loopsBelow(`${layout.root}/scratch`)).toEqual([]);
+    expect(loopsBelow(`${layout.root}/scratch/.volume-`)).toEqual([]);
   });
 
   it('is bounded for root of the host, too', async () => {

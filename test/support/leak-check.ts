@@ -23,10 +23,10 @@ const staysByDesign: readonly RegExp[] = [
   /^mount \S+\/layers\/[0-9a-f]{64} \(erofs /,
   /^mount \S+\/volumes\/[^/ ]+ \(ext4 /,
   /^file \S+\/volumes\/[^/]+\/?$/,
+  /^file \S+\/scratch\/\.idle-[^/]+$/,
   /^mount \/run\/lock\/stackshim\/\d+\.userns \(nsfs /,
   /^file \S+\/layers\/[0-9a-f]{64}(\/|\.lock)?$/,
-  /^file \S+\/(layers|tasks|tenants|runtime|runtime-versions|locks|leases|tmp|scratch|build)\/$/,
-  /^file \S+\/(layers|tasks|runtime|runtime-versions|locks|leases|tmp|scratch|volumes|build)\/$/,
+  /^file \S+\/(layers|tasks|tenants|runtime|runtime-versions|locks|leases|tmp|scratch|volumes|build)\/$/,
   /^file \S+\/runtime-versions\/[^/]+$/,
   // crun's own, of compiled seccomp profiles: one for each profile that was ever used.
   /^file \S+\/runtime\/\.cache\/(seccomp\/.*)?$/,

@@ -1,7 +1,7 @@
 /** Finds what would hold tasks to their disk limit here, and tries it. */
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { messageOf, StackshimError } from '../../core/errors.ts';
-import type { Layout } from '../../core/layout.ts';
+import { type Layout, scratchDir } from '../../core/layout.ts';
 import { DEFAULT_POLICY, type Policy } from '../../spec/policy.ts';
 import { readPolicy } from '../../spec/read-policy.ts';
 import { nearestExisting } from '../../sys/files.ts';
@@ -21,7 +21,7 @@ export async function checkDiskLimit(system: System, layout: Layout): Promise<Ch
       'tasks are ended when they are seen above their limit; what they write meanwhile is not bounded';
     return warned(subject, message, `${OWN_FILESYSTEM}, or set disk.mechanism to auto`);
   }
-  const root = nearestExisting(layout.root);
+  const root = nearestExisting(scratchDir(layout));
   if (disk.mechanism === 'auto' && enforcesQuota(system, root)) {
     return passed(
       subject,

@@ -1,6 +1,6 @@
 /**
- * Scratch volumes that wait for a task: emptied, mounted, each with its file in the root folder's `volumes/` and its mount in the
- * run folder's. The file's name is the claim: whoever renames or unlinks it has the volume. A mount without a file is nobody's.
+ * Scratch volumes that wait for a task: emptied, mounted, each with its file in the scratch folder and its mount in the run
+ * folder's `volumes/`. The file's name is the claim: whoever renames or unlinks it has the volume. A mount without a file is nobody's.
  */
 import {
   existsSync,
@@ -12,19 +12,23 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
-import { isTaskId, type TaskId } from '../../core/ids.ts';
-import { type Layout, mountedVolumesDir, taskDir, volumesDir } from '../../core/layout.ts';
+import { isTaskId } from '../../core/ids.ts';
+import {
+  idleVolumeFile,
+  type Layout,
+  mountedVolumesDir,
+  scratchDir,
+  taskDir,
+} from '../../core/layout.ts';
 import { ensureDirectorySync } from '../../sys/files.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../task-places.ts';
-import { isFreshVolume } from './volume-state.ts';
+import { isFreshVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
 /** Each is a mount of the host's, and an open filesystem: enough for the tasks that end and begin at one time. */
 const MOST_IDLE = 32;
 /** An emptied volume is fresh by then. */
 const FRESH_WITHIN_MS = 60_000;
-/** stat(2) counts blocks of this size. */
-const STAT_BLOCK_BYTES = 512;
 
 export interface IdleVolume {
   readonly file: string;
@@ -37,13 +41,10 @@ export interface IdleVolume {
 
 type Places = Pick<TaskPlaces, 'id' | 'volumeFile' | 'idleVolumeDir'>;
 
-const fileOf = (layout: Layout, id: TaskId, limitBytes: number) =>
-  `${volumesDir(layout)}/${limitBytes}-${id}`;
-
 /** Every volume that waits. One that is claimed meanwhile is left out. */
 export function listIdleVolumes(layout: Layout): readonly IdleVolume[] {
-  return listNames(layout).flatMap(({ name, id, limitBytes }) => {
-    const file = `${volumesDir(layout)}/${name}`;
+  return listOffers(layout).flatMap(({ id, limitBytes }) => {
+    const file = idleVolumeFile(layout, id, limitBytes);
     const stat = statSync(file, { throwIfNoEntry: false });
     if (stat === undefined) return [];
     const mount = `${mountedVolumesDir(layout)}/${id}`;
@@ -60,11 +61,11 @@ export function claimIdleVolume(
   layout: Layout,
   { places, limitBytes }: { readonly places: Places; readonly limitBytes: number },
 ): Fd | undefined {
-  for (const { name, id } of listNames(layout).filter((one) => one.limitBytes === limitBytes)) {
+  for (const { id } of listOffers(layout).filter((one) => one.limitBytes === limitBytes)) {
     const mount = `${mountedVolumesDir(layout)}/${id}`;
     const volume = openMounted(system, mount);
     if (volume === undefined) continue;
-    if (!tryRename(`${volumesDir(layout)}/${name}`, places.volumeFile)) {
+    if (!tryRename(idleVolumeFile(layout, id, limitBytes), places.volumeFile)) {
       system.close(volume);
       continue;
     }
@@ -87,10 +88,10 @@ export function keepIdleVolume(
     volume,
   }: { readonly places: Places; readonly limitBytes: number; readonly volume: Fd },
 ): boolean {
-  if (listNames(layout).length >= MOST_IDLE) return false;
+  if (listOffers(layout).length >= MOST_IDLE) return false;
   const { id, volumeFile, idleVolumeDir } = places;
-  for (const folder of [volumesDir, mountedVolumesDir]) ensureDirectorySync(folder(layout), 0o700);
-  const file = fileOf(layout, id, limitBytes);
+  ensureDirectorySync(mountedVolumesDir(layout), 0o700);
+  const file = idleVolumeFile(layout, id, limitBytes);
   // An earlier task of this name may have left one.
   if (statSync(file, { throwIfNoEntry: false }) !== undefined) return false;
   try {
@@ -130,7 +131,7 @@ export function sweepIdleVolumes(system: System, layout: Layout): void {
   const mounted = namesIn(mountedVolumesDir(layout)).filter(isTaskId);
   const orphans = mounted.filter((id) => !existsSync(taskDir(layout, id)));
   // Last: a task gives its volume a name, then it is gone.
-  const offered = new Set(listNames(layout).map(({ id }) => id));
+  const offered = new Set(listOffers(layout).map(({ id }) => id));
   for (const id of orphans) {
     if (!offered.has(id)) detachIdle(system, `${mountedVolumesDir(layout)}/${id}`);
   }
@@ -193,11 +194,12 @@ function tryRename(from: string, to: string): boolean {
   }
 }
 
-function listNames(layout: Layout) {
-  return namesIn(volumesDir(layout)).flatMap((name) => {
-    const [, bytes, id] = /^(\d{1,16})-(.+)$/.exec(name) ?? [];
+/** As their files' names say. */
+function listOffers(layout: Layout) {
+  return namesIn(scratchDir(layout)).flatMap((name) => {
+    const [, bytes, id] = /^\.idle-(\d{1,16})-(.+)$/.exec(name) ?? [];
     if (bytes === undefined || id === undefined || !isTaskId(id)) return [];
-    return [{ name, id, limitBytes: Number(bytes) }];
+    return [{ id, limitBytes: Number(bytes) }];
   });
 }
 

@@ -1,22 +1,21 @@
 /** Disk space held to its limit by being a filesystem of its own: an ext4 file on a loop device, used again once it is empty. */
-import { chmodSync, close, closeSync, openSync, readdirSync, statSync, unlinkSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { DiskAmount, Fd, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import { claimIdleVolume, keepIdleVolume } from './idle-volumes.ts';
-import { loopDeviceFreed } from './loop-devices.ts';
-import { removeScratchFiles } from './remove-scratch.ts';
+import { freeLoopDevice } from './loop-devices.ts';
+import { closeLast, removeScratchFiles } from './remove-scratch.ts';
 import type { DiskSample, TaskDisk, TaskDiskRequest } from './task-disk.ts';
-import { isSoundVolume, loopDeviceOf, measureVolume } from './volume-state.ts';
+import { isSoundVolume, loopDeviceOf, measureVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
 /** To empty a volume of so few files, which take so little, is faster than to make a new one. */
 const FEW_INODES = 64;
 const FEW_FILE_BYTES = 32 * 1024 * 1024;
 /** From here on forgetting is faster than writing, and worth the line that it puts into the kernel's log. */
 const MUCH_BYTES = 64 * 1024 * 1024;
-const STAT_BLOCK_BYTES = 512;
 const LOST_AND_FOUND = 'lost+found';
 
 export async function openScratchVolume(
@@ -122,18 +121,22 @@ class ScratchVolume implements TaskDisk {
     return this.measure().inodes <= FEW_INODES && blocks * STAT_BLOCK_BYTES <= FEW_FILE_BYTES;
   }
 
-  /** Closing waits until all is written: on another thread. */
+  /** The file first: what is left when something fails has no name any more. */
   async #destroy(): Promise<void> {
-    const { places } = this.#parts.request;
-    unlinkSync(places.volumeFile);
+    const { volumeFile } = this.#parts.request.places;
     const device = loopDeviceOf(this.#root);
-    const folder = openSync(this.#root, 'r');
-    this.#forgetIfMuch(folder);
-    this.#release();
-    await new Promise<void>((resolve, reject) => {
-      close(folder, (error) => (error ? reject(error) : resolve()));
-    });
-    await loopDeviceFreed(device, places.volumeFile);
+    const file = openSync(volumeFile, 'r+');
+    try {
+      unlinkSync(volumeFile);
+      const folder = openSync(this.#root, 'r');
+      this.#forgetIfMuch(folder);
+      this.#release();
+      // Waits until all is written.
+      await closeLast(folder);
+      await freeLoopDevice(device, volumeFile, file);
+    } finally {
+      await closeLast(file);
+    }
   }
 
   #forgetIfMuch(folder: Fd): void {

@@ -1,6 +1,6 @@
 /** Where a task's writable layers lie, and what holds them to the task's disk limit. */
 import { closeSync, openSync } from 'node:fs';
-import type { Layout } from '../../core/layout.ts';
+import type { Policy } from '../../spec/policy.ts';
 import { ensureDirectorySync } from '../../sys/files.ts';
 import type { DiskAmount, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
@@ -32,12 +32,13 @@ export interface TaskDisk {
 }
 
 export interface TaskDiskRequest {
-  readonly mechanism: DiskMechanism;
+  readonly mechanism: Policy['disk']['mechanism'];
   readonly limit: DiskAmount;
   /** Whether such a limit is the usual one here: its volume is worth keeping for the next task. */
   readonly isUsual: boolean;
   readonly places: TaskPlaces;
   readonly slot: Slot;
+  readonly userns: 'auto' | 'host';
 }
 
 /** Bytes for each inode that a task may have, as many as a typical small file takes with its share of folders. */
@@ -59,7 +60,7 @@ export async function openTaskDisk(
   request: TaskDiskRequest,
 ): Promise<TaskDisk> {
   ensureDirectorySync(request.places.scratchDir, 0o700);
-  switch (request.mechanism) {
+  switch (resolveMechanism(installation.system, request)) {
     case 'volume': {
       const { openScratchVolume } = await import('./scratch-volume.ts');
       return await openScratchVolume(installation, request);
@@ -75,15 +76,15 @@ export async function openTaskDisk(
   }
 }
 
-/** Which mechanism a task gets when the policy leaves the choice. */
-export function chooseMechanism(
+/** The scratch folder is there by now. */
+function resolveMechanism(
   system: System,
-  { root }: Layout,
-  userns: 'auto' | 'host',
+  { mechanism, userns, places }: TaskDiskRequest,
 ): DiskMechanism {
+  if (mechanism !== 'auto') return mechanism;
   // Root of the host's user namespace could take its files out of their project.
   if (userns === 'host') return 'volume';
-  const folder = openSync(root, 'r');
+  const folder = openSync(places.scratchDir, 'r');
   try {
     return system.enforcesProjectQuota(folder) ? 'quota' : 'volume';
   } finally {

@@ -7,6 +7,9 @@ const FRESH = { inodes: 11, blocks: 5 } as const;
 /** Less than this cannot take a write of any size. */
 const NOTHING_BLOCKS = 16;
 
+/** stat(2) counts blocks of this size. */
+export const STAT_BLOCK_BYTES = 512;
+
 /** `path` leads to the volume's root. */
 export function measureVolume(path: string): DiskSample {
   const { blocks, bfree, bavail, bsize, files, ffree } = statfsSync(path);

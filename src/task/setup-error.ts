@@ -1,0 +1,44 @@
+/** What went wrong before a task's command ran, as one error. */
+import { statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { errnoCodeOf, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
+import { nearestExisting } from '../sys/files.ts';
+import type { TaskPlaces } from './task-places.ts';
+
+/** A disk with so much room did not keep a task from being set up. */
+const ROOM_BYTES = 64 * 1024 * 1024;
+
+export function toSetupError(thrown: unknown, places: TaskPlaces): StackshimError {
+  const code = errnoCodeOf(thrown);
+  if (isFull(thrown) && isBelow(thrown, places.scratchDir) && hasRoom(places)) {
+    const message = `set up task: ${messageOf(thrown)}`;
+    return new StackshimError('ERR_STACKSHIM_DISK_LIMIT', message, { cause: thrown });
+  }
+  // What a volume's file finds no room for is an I/O error of the volume.
+  if (isFull(thrown) || (code === 'EIO' && !hasRoom(places))) {
+    return toStackshimError(thrown, 'ERR_STACKSHIM_DISK_FULL', 'set up task');
+  }
+  const known = code === undefined ? 'ERR_STACKSHIM_INTERNAL' : 'ERR_STACKSHIM_SYSTEM';
+  return toStackshimError(thrown, known, 'set up task');
+}
+
+function isFull(thrown: unknown): boolean {
+  const code = thrown instanceof StackshimError ? thrown.code : errnoCodeOf(thrown);
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'ERR_STACKSHIM_DISK_FULL';
+}
+
+/** Whether the error names something in the folder: what could not be written, or where. */
+function isBelow(thrown: unknown, folder: string): boolean {
+  if (!(thrown instanceof Error)) return false;
+  const { path, dest } = thrown as NodeJS.ErrnoException & { readonly dest?: string };
+  const where = thrown instanceof StackshimError ? thrown.details['folder'] : undefined;
+  return [path, dest, where].some(
+    (one) => typeof one === 'string' && `${one}/`.startsWith(`${folder}/`),
+  );
+}
+
+/** On the disk that all tasks share. */
+function hasRoom({ scratchDir }: TaskPlaces): boolean {
+  const { bavail, bsize } = statfsSync(nearestExisting(dirname(scratchDir)));
+  return bavail * bsize >= ROOM_BYTES;
+}
