@@ -9,7 +9,11 @@ import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { layout } = installation;
 const sh = (script: string): readonly string[] => ['sh', '-c', script];
-const runtimes = runtimesUnderTest(folder);
+/** gVisor by its name, as the set-up installs it; test/gvisor runs whole suites on it. */
+const runtimes = [
+  ...runtimesUnderTest(folder),
+  { name: 'gVisor', kind: 'runsc', path: 'runsc' } as const,
+];
 
 /** Paths need the operator's leave. */
 function allow(...paths: string[]): void {
@@ -54,7 +58,9 @@ describe.each(runtimes)('--runtime $path ($name)', ({ path }) => {
 });
 
 it('found more than one runtime to test', () => {
-  expect(runtimes.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['runc', 'crun']));
+  expect(runtimes.map(({ kind }) => kind)).toEqual(
+    expect.arrayContaining(['runc', 'crun', 'runsc']),
+  );
 });
 
 describe('a runtime that cannot be used', () => {

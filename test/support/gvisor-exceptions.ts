@@ -16,6 +16,8 @@ const ONE_PROCESS =
   'on the host the task is one sandbox: the kernel ends all of it for want of memory';
 const PID_1 =
   'TERM ends a pid 1 without a handler there, and whether it has one cannot be seen from outside';
+const TTY = 'a terminal has no name in gVisor, and there is no /dev/tty';
+const HOST = 'looks for its processes on the host';
 const STARTED = 'runsc looks for the command when it starts the container, not when it creates it';
 
 export const GVISOR_EXCEPTIONS: readonly GvisorException[] = [
@@ -76,7 +78,15 @@ export const GVISOR_EXCEPTIONS: readonly GvisorException[] = [
     reason: KERNEL,
   },
   { file: 'run-inputs', test: 'tells of a stop, and of a task that never ran', reason: STARTED },
-  { file: 'terminal', test: '-t alone gives the task one of the usual size', reason: KERNEL },
+  { file: 'terminal', test: '-t alone gives the task one of the usual size', reason: TTY },
+  { file: 'terminal', test: 'is followed without -i', reason: TTY },
+  { file: 'terminal', test: 'come from the user that the task runs as', reason: TTY },
+  {
+    file: 'terminal',
+    test: 'reach the task as they are: Ctrl-C interrupts its foreground process alone',
+    reason: HOST,
+  },
+  { file: 'terminal', test: 'stop and continue jobs of the task with Ctrl-Z', reason: HOST },
   {
     file: 'ps',
     test: 'is listed with what it is and who answers for it',

@@ -1,0 +1,24 @@
+/** Keys reach a task in gVisor as they do elsewhere: an interrupt its foreground processes, and nothing of ours. */
+import '../support/on-gvisor.ts';
+import { expect, it } from 'vitest';
+import { STACKSHIM } from '../support/run-cli.ts';
+import { useTaskRunner } from '../support/task-runner.ts';
+import { openTerminalSession } from '../support/terminal-session.ts';
+
+const { installation } = useTaskRunner();
+
+it('Ctrl-C interrupts the foreground process; what handles it goes on', async () => {
+  const script = `trap "echo caught" INT; echo ready; sleep 3600; echo after; read word; echo "$word"; exit 7`;
+  const session = openTerminalSession(
+    `${STACKSHIM} run -it busybox sh -c '${script}'; echo status=$?`,
+    installation.env,
+  );
+  await session.shown(/ready/);
+  session.type('\u0003');
+  await session.shown(/caught\r+\n/);
+  await session.shown(/after/);
+  session.type('typed\r');
+  const { match } = await session.shown(/status=(\d+)/);
+  expect(match[1]).toBe('7');
+  await session.ended;
+});
