@@ -22,6 +22,8 @@ export interface StartContainerOptions extends RuntimeCallOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+/** So long no look at the init may succeed. */
+const BLIND_MS = 5_000;
 /** The init answers within a few tenths of a millisecond, less than the shortest timer. */
 const SPIN_MS = 2;
 const FIRST_PAUSE_MS = 1;
@@ -64,10 +66,14 @@ async function releaseInit(
   const fd = openFifo(fifo, container);
   try {
     await readReply(fd, container, options);
-    // What runc takes as the sign that the container runs.
-    unlinkSync(fifo);
   } finally {
     closeSync(fd);
+  }
+  try {
+    // What runc takes as the sign that the container runs.
+    unlinkSync(fifo);
+  } catch {
+    // The command runs for all that; the file goes with its folder.
   }
 }
 
@@ -86,13 +92,21 @@ async function readReply(
   options: StartContainerOptions,
 ): Promise<void> {
   const endsAt = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  let blindSince: number | undefined;
   const spinUntil = performance.now() + SPIN_MS;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-    if (hasReply(fd)) return;
-    if (!isAlive(options.init)) {
-      // It may have answered and ended between the two looks.
+    try {
       if (hasReply(fd)) return;
-      throw failed(container, 'its init died before the start');
+      const isDead = !isAlive(options.init);
+      // It may have answered and ended between the two looks.
+      if (isDead && hasReply(fd)) return;
+      if (isDead) throw failed(container, 'its init died before the start');
+      blindSince = undefined;
+    } catch (error) {
+      if (error instanceof StackshimError) throw error;
+      // The init goes on once the FIFO is open: that a look fails, for want of a descriptor say, is no reason to end it at once.
+      blindSince ??= performance.now();
+      if (performance.now() - blindSince > BLIND_MS) throw error;
     }
     if (options.signal?.aborted) throw failed(container, 'aborted');
     if (performance.now() > endsAt) throw failed(container, 'its init did not answer in time');

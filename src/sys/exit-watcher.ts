@@ -2,19 +2,25 @@
  * Exits of children that this process did not start itself (the task's init, inherited as subreaper), by pidfd.
  * It waits only on descriptors it was given, so it never takes a child of another library.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { isMainThread } from 'node:worker_threads';
-import type { Fd, ProcessExit, System } from './system.ts';
+import { type Fd, type ProcessExit, type System, SystemError } from './system.ts';
 
 interface Waiter {
   readonly beforeReap: () => void;
   readonly resolve: (exit: ProcessExit) => void;
   readonly reject: (error: unknown) => void;
+  /** When the first of the looks that failed in a row was. */
+  failingSince: number | undefined;
 }
 
 /** Reaping one process may take 0.4 ms: more of them in one turn would stall the event loop. */
 const EXITS_PER_TURN = 16;
 /** Catches an exit whose SIGCHLD was merged into an earlier one; also keeps the event loop alive meanwhile. */
 const SWEEP_INTERVAL_MS = 500;
+/** So long looks may fail, for want of descriptors say, before an exit counts as lost. */
+const LOST_AFTER_MS = 5_000;
+const RETRY_MS = 100;
 /** Bounds how long a pool thread outlives the last task. */
 const POOL_WAIT_MS = 250;
 
@@ -31,14 +37,16 @@ export class ExitWatcher {
 
   /**
    * Resolves when the process behind `pidfd` has ended, and reaps it. The caller keeps the descriptor and closes it.
-   * `beforeReap` is called while it is a zombie: the last moment at which /proc tells of it.
+   * `beforeReap` is called while it is a zombie: the last moment at which /proc tells of it. Throws when the descriptor cannot be
+   * watched; rejects when the exit cannot be read, as that of a process which is no child of this one.
    */
   wait(pidfd: Fd, beforeReap: () => void = () => undefined): Promise<ProcessExit> {
+    const epoll = this.#epoll ?? this.#system.createEpoll();
+    this.#epoll = epoll;
+    this.#system.addToEpoll(epoll, pidfd);
     return new Promise((resolve, reject) => {
-      this.#epoll ??= this.#system.createEpoll();
-      this.#system.addToEpoll(this.#epoll, pidfd);
-      this.#waiters.set(pidfd, { beforeReap, resolve, reject });
-      if (this.#waiters.size === 1) this.#listen(this.#epoll);
+      this.#waiters.set(pidfd, { beforeReap, resolve, reject, failingSince: undefined });
+      if (this.#waiters.size === 1) this.#listen(epoll);
       // It may have ended before it was watched.
       setImmediate(() => this.#sweep());
     });
@@ -57,19 +65,25 @@ export class ExitWatcher {
   async #waitOnPool(epoll: Fd, waitEpoll: NonNullable<System['waitEpoll']>): Promise<void> {
     try {
       while (this.#waiters.size > 0) {
-        for (const pidfd of await waitEpoll(epoll, EXITS_PER_TURN, POOL_WAIT_MS)) this.#reap(pidfd);
+        const ready = await waitEpoll(epoll, EXITS_PER_TURN, POOL_WAIT_MS);
+        for (const pidfd of ready) this.#reap(pidfd);
+        // What could not be read is ready again at once.
+        if (ready.some((pidfd) => this.#waiters.has(pidfd))) await delay(RETRY_MS);
       }
     } catch (error) {
-      for (const [pidfd, waiter] of this.#waiters) {
-        this.#forget(pidfd);
-        waiter.reject(error);
-      }
+      for (const [pidfd, waiter] of this.#waiters) this.#giveUp(pidfd, waiter, error);
     }
   }
 
   #sweep(): void {
     if (this.#epoll === undefined || this.#waiters.size === 0) return;
-    const ready = this.#system.pollEpoll(this.#epoll, EXITS_PER_TURN);
+    let ready: readonly Fd[];
+    try {
+      ready = this.#system.pollEpoll(this.#epoll, EXITS_PER_TURN);
+    } catch (error) {
+      for (const [pidfd, waiter] of this.#waiters) this.#failed(pidfd, waiter, error);
+      return;
+    }
     for (const pidfd of ready) this.#reap(pidfd);
     if (ready.length === EXITS_PER_TURN) setImmediate(() => this.#sweep());
   }
@@ -80,21 +94,39 @@ export class ExitWatcher {
     try {
       waiter.beforeReap();
       const exit = this.#system.waitPidfd(pidfd);
+      waiter.failingSince = undefined;
       if (exit === undefined) return;
       this.#forget(pidfd);
       waiter.resolve(exit);
     } catch (error) {
-      this.#forget(pidfd);
-      waiter.reject(error);
+      const isNoChild = error instanceof SystemError && error.code === 'ECHILD';
+      if (isNoChild) this.#giveUp(pidfd, waiter, error);
+      else this.#failed(pidfd, waiter, error);
     }
+  }
+
+  /** The next sweep tries again, for a while. */
+  #failed(pidfd: Fd, waiter: Waiter, error: unknown): void {
+    waiter.failingSince ??= performance.now();
+    if (performance.now() - waiter.failingSince > LOST_AFTER_MS) this.#giveUp(pidfd, waiter, error);
+  }
+
+  #giveUp(pidfd: Fd, waiter: Waiter, error: unknown): void {
+    this.#forget(pidfd);
+    waiter.reject(error);
   }
 
   #forget(pidfd: Fd): void {
     this.#waiters.delete(pidfd);
-    if (this.#epoll !== undefined) this.#system.removeFromEpoll(this.#epoll, pidfd);
-    if (this.#waiters.size > 0) return;
-    process.off('SIGCHLD', this.#onSigchld);
-    clearInterval(this.#interval);
-    this.#interval = undefined;
+    if (this.#waiters.size === 0) {
+      process.off('SIGCHLD', this.#onSigchld);
+      clearInterval(this.#interval);
+      this.#interval = undefined;
+    }
+    try {
+      if (this.#epoll !== undefined) this.#system.removeFromEpoll(this.#epoll, pidfd);
+    } catch {
+      // It leaves the set by itself when the caller closes it.
+    }
   }
 }

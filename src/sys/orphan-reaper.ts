@@ -23,7 +23,12 @@ export function startOrphanReaper(system: System): void {
   let seen: ReadonlySet<string> = new Set();
   let dueAt = performance.now() + LOOK_INTERVAL_MS;
   const look = () => {
-    seen = reapSeen(system, seen);
+    try {
+      seen = reapSeen(system, seen);
+    } catch {
+      // For want of descriptors, say: it is no reason to end the process, and in a second it looks again.
+      seen = new Set();
+    }
   };
   const onTime = () => {
     const now = performance.now();

@@ -16,7 +16,12 @@ export function openPinnedUserNamespace(path: string): Fd | undefined {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
-  if (statfsSync(path).type === NSFS_MAGIC) return fd;
+  try {
+    if (statfsSync(path).type === NSFS_MAGIC) return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
   closeSync(fd);
   return undefined;
 }

@@ -1,7 +1,7 @@
 /** One task from its record to its end: prepare, start, wait, account. Never rejects; removal is the caller's next step. */
 import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import type { CgroupUsage } from '../cgroup/cgroup-driver.ts';
+import type { CgroupDriver, CgroupUsage } from '../cgroup/cgroup-driver.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { scratchDir } from '../core/layout.ts';
 import { toStartFailure } from '../runtime/runtime-failure.ts';
@@ -43,9 +43,9 @@ export interface ExecutionContext {
 export interface Execution {
   /** Null: the command never ran. */
   readonly exit: ProcessExit | null;
-  /** Why the command never ran, or why its output could not be read to the end. */
+  /** Why the command never ran, or what of its end could not be learnt: its exit, its usage or all of its output. */
   readonly error: StackshimError | null;
-  /** Null: there was no cgroup to read. */
+  /** Null: there was no cgroup to read, or it could not be read. */
   readonly usage: CgroupUsage | null;
   readonly wallMs: number | null;
   /** Null: the command never ran. */
@@ -113,6 +113,8 @@ async function runPrepared(
     const exited = exits.wait(pidfd, () => {
       executed = readProcess(pid)?.executed ?? true;
     });
+    // Whoever awaits it below hears of it.
+    exited.catch(() => undefined);
     prepared.streams.connect(output, context.stdin);
     const sharedPids = plan.spec.pid === 'host';
     const sandbox = sandboxOf(plan.places, plan.runtime);
@@ -122,15 +124,15 @@ async function runPrepared(
     // From here on the command may run: what it takes is its own, even while this process is not looking.
     clock.enter('run');
     const startedAt = performance.now();
-    const started = await startOrKill(plan, prepared, { context, exited });
+    const start = await startOrKill(plan, prepared, { context, exited });
     const diskWatch = new DiskWatch(prepared.disk, {
       hostFolder: scratchDir(installation.layout),
       onFull: () => onDiskFull(prepared.disk, stopper),
     });
-    if (started !== undefined) diskWatch.start();
+    if (start.started) diskWatch.start();
     // Not before its `started` event, however soon it has written something.
     output.release();
-    const ended = await exited;
+    const { exit: ended, error: exitError } = await exitOf(exited, stopper);
     const exit = (await seenFrom?.(ended)) ?? ended;
     const wallMs = performance.now() - startedAt;
     stopper.detach();
@@ -139,15 +141,20 @@ async function runPrepared(
     // No pid namespace has ended with it: whatever else it left in its cgroup still runs.
     if (sharedPids) await killLeft(installation, cgroupsPath);
     // What it used counts, not how soon that was looked at.
-    const passed = started?.watch?.judge() ?? null;
-    if (passed !== null) stopper.note(passed);
-    const usage = cgroups.readUsage(cgroupsPath);
-    const diskReport = started === undefined ? null : await diskWatch.finish();
-    const error = await endOfOutput(output);
-    if (started === undefined) return { exit: null, error, usage, wallMs: null, diskReport };
+    const { usage, error: usageError } = readUsage(cgroups, cgroupsPath, () => {
+      const passed = start.watch?.judge() ?? null;
+      if (passed !== null) stopper.note(passed);
+    });
+    const { diskReport, error: diskError } = await diskReportOf(start.started, diskWatch);
+    const outputError = await endOfOutput(output);
+    const error = start.error ?? exitError ?? outputError ?? usageError ?? diskError;
+    // A start that failed half-way may have let the command run.
+    if (!start.started && (start.error === null || !executed)) {
+      return { exit: null, error, usage, wallMs: null, diskReport };
+    }
     if (!executed && exit.exitCode !== 0 && stopper.cause === null) {
       const { exitCode } = exit;
-      const { oomKills } = usage;
+      const oomKills = usage?.oomKills ?? null;
       const stderr = output.stderrHead;
       const failure = toStartFailure(plan.runtime, { exitCode, stderr, oomKills });
       return { exit: null, error: failure, usage, wallMs: null, diskReport: null };
@@ -187,22 +194,22 @@ interface StartOptions {
   readonly exited: Promise<ProcessExit>;
 }
 
-interface StartedCommand {
-  readonly watch: LimitWatch | undefined;
+interface Start {
+  readonly started: boolean;
+  /** Why it failed. */
+  readonly error: StackshimError | null;
+  readonly watch?: LimitWatch | undefined;
 }
 
-/**
- * Lets the command run and arms its time limits. Undefined when it is not to run any more: its init has been killed.
- * When the start fails the init is killed and waited for before the error is thrown.
- */
+/** Lets the command run and arms its time limits. When it is not to run any more, or the start fails, its init has been killed. */
 async function startOrKill(
   plan: TaskPlan,
   { init, commandIsThere }: PreparedTask,
   { context, exited }: StartOptions,
-): Promise<StartedCommand | undefined> {
+): Promise<Start> {
   const { stopper, emit } = context;
   const { places, spec, runtime } = plan;
-  if (stopper.cause !== null) return undefined;
+  if (stopper.cause !== null) return { started: false, error: null };
   let watch: LimitWatch | undefined;
   try {
     watch = await openWatch(plan, context.installation);
@@ -213,12 +220,10 @@ async function startOrKill(
       signal: context.signal,
     });
   } catch (error) {
-    if (stopper.cause !== null) return undefined;
+    if (stopper.cause !== null) return { started: false, error: null };
     stopper.killProcesses();
-    await exited;
-    if (!commandIsThere) throw error;
-    const { toExecutionError } = await import('./inspect-command.ts');
-    throw toExecutionError(error);
+    const failure = commandIsThere ? await toExecutionFailure(error) : error;
+    return { started: false, error: toSetupError(failure, places) };
   }
   emit({ type: 'started', id: places.id });
   const cancelTimer = startTimer(spec.limits.timeoutMs, () => stopper.stop('timed_out'));
@@ -229,7 +234,60 @@ async function startOrKill(
     watch?.stop();
   };
   void exited.finally(disarm).catch(() => undefined);
-  return { watch };
+  return { started: true, error: null, watch };
+}
+
+async function toExecutionFailure(error: unknown): Promise<unknown> {
+  const { toExecutionError } = await import('./inspect-command.ts');
+  return toExecutionError(error);
+}
+
+/** Of a command that ran, and whose exit was not to be learnt. */
+const UNKNOWN_EXIT: ProcessExit = { exitCode: null, signal: null };
+
+interface Ended {
+  readonly exit: ProcessExit;
+  readonly error: StackshimError | null;
+}
+
+async function exitOf(exited: Promise<ProcessExit>, stopper: TaskStopper): Promise<Ended> {
+  try {
+    return { exit: await exited, error: null };
+  } catch (error) {
+    // Nobody can tell any more when it ends by itself.
+    stopper.killProcesses();
+    const lost = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'wait for the task to end');
+    return { exit: UNKNOWN_EXIT, error: lost };
+  }
+}
+
+/** `judge` looks at the same counters first. */
+function readUsage(
+  cgroups: CgroupDriver,
+  cgroupsPath: string,
+  judge: () => void,
+): { readonly usage: CgroupUsage | null; readonly error: StackshimError | null } {
+  try {
+    judge();
+    return { usage: cgroups.readUsage(cgroupsPath), error: null };
+  } catch (error) {
+    const unread = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', "read the task's usage");
+    return { usage: null, error: unread };
+  }
+}
+
+interface DiskEnd {
+  readonly diskReport: DiskReport | null;
+  readonly error: StackshimError | null;
+}
+
+async function diskReportOf(started: boolean, watch: DiskWatch): Promise<DiskEnd> {
+  try {
+    return { diskReport: started ? await watch.finish() : null, error: null };
+  } catch (error) {
+    const unread = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', "measure the task's disk");
+    return { diskReport: null, error: unread };
+  }
 }
 
 /** A limit that nothing else enforces is enforced here. */

@@ -3,7 +3,7 @@ import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
-import { errnoCodeOf } from '../core/errors.ts';
+import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
 import { type Layout, type LayoutOptions, layoutFrom } from '../core/layout.ts';
 import { ExitWatcher } from '../sys/exit-watcher.ts';
 import { type HostFacts, readHostFacts } from '../sys/host-facts.ts';
@@ -51,7 +51,9 @@ function realFolder(path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+    if (errnoCodeOf(error) !== 'ENOENT') {
+      throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `find folder ${path}`);
+    }
     const whole = resolve(path);
     return join(realFolder(dirname(whole)), basename(whole));
   }

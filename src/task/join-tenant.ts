@@ -29,6 +29,8 @@ export interface JoinRequest {
 export interface TenantSeat {
   /** Nothing of the task is left: it counts no more, and the last one takes the tenant's cgroup with it. A second call does nothing. */
   leave(): void;
+  /** In place of `leave`, while something of the task is left: gives up only what this process has open. It counts until that is reaped. */
+  abandon(): void;
 }
 
 /** Somebody who removes the tenant holds its lock alone: for a moment, unless that process was stopped in it. */
@@ -58,12 +60,16 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
     throw error;
   }
   let isIn = true;
+  const once = (end: () => void) => () => {
+    if (isIn) end();
+    isIn = false;
+  };
   return {
-    leave() {
-      if (!isIn) return;
-      isIn = false;
-      leave();
-    },
+    leave: once(leave),
+    abandon: once(() => {
+      number?.abandon();
+      closeSync(lock);
+    }),
   };
 }
 

@@ -56,7 +56,7 @@ export async function killTask(
 
 /** Whether someone else is going to remove the task at its end. */
 const hasOwner = (record: TaskRecord | null): boolean =>
-  record !== null && !record.kept && isOwnerAlive(record.owner);
+  record !== null && !record.kept && !record.disowned && isOwnerAlive(record.owner);
 
 async function removeOwnerless(
   installation: Installation,

@@ -46,7 +46,7 @@ export class LimitWatch {
   /** Calls `passed` at most once, as soon as a look finds that a limit was passed. */
   start(passed: (cause: WatchedCause) => void): void {
     const look = () => {
-      const cause = this.judge();
+      const cause = orNull(() => this.judge());
       if (cause !== null) passed(cause);
       else this.#timer = setTimeout(look, this.#pauseMs());
     };
@@ -75,10 +75,19 @@ export class LimitWatch {
   /** Until the limit can be reached at the earliest. */
   #pauseMs(): number {
     const { cpus, hostCpus, oomGroup } = this.#options;
-    const left = this.#leftMs();
+    const left = orNull(() => this.#leftMs()) ?? 0;
     const earliest = Math.max(left / hostCpus, left / cpus - CPU_PERIOD_MS);
     const latest = oomGroup ? OOM_POLL_MS : LATEST_MS;
     return Math.min(latest, Math.max(SOONEST_MS, earliest));
+  }
+}
+
+/** Null when a look fails, for want of descriptors say: nobody waits for this one, and the next comes soon. */
+function orNull<T>(look: () => T): T | null {
+  try {
+    return look();
+  } catch {
+    return null;
   }
 }
 

@@ -9,7 +9,7 @@ import { listTaskIds, readRecord } from './read-record.ts';
 import type { TaskRecord } from './record.ts';
 import { taskPlaces } from './task-places.ts';
 
-/** What a task is doing. `orphaned`: its owner is dead, `stackshim reap` removes it. `kept`: it ended and its writable layer stays. */
+/** What a task is doing. `orphaned`: its owner is dead or could not remove it, `stackshim reap` does. `kept`: it ended and its writable layer stays. */
 export type TaskState = 'starting' | 'running' | 'removing' | 'kept' | 'orphaned';
 
 /** One task, as its record and its processes tell. */
@@ -74,7 +74,7 @@ function toListed(installation: Installation, record: TaskRecord): ListedTask {
 
 function stateOf(record: TaskRecord, pid: number | null, pidFile: string): TaskState {
   if (record.kept) return 'kept';
-  if (!isOwnerAlive(record.owner)) return 'orphaned';
+  if (record.disowned || !isOwnerAlive(record.owner)) return 'orphaned';
   if (pid !== null) return 'running';
   return statSync(pidFile, { throwIfNoEntry: false }) === undefined ? 'starting' : 'removing';
 }

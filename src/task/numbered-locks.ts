@@ -27,6 +27,8 @@ export interface HeldNumber {
   readonly number: number;
   /** Gives it back. A second call does nothing. */
   release(): void;
+  /** In place of `release`, while something of the task is left: gives up only what this process has open. It is free once that is removed. */
+  abandon(): void;
 }
 
 export interface NumberRequest {
@@ -70,7 +72,7 @@ export function claimNumber(system: System, request: NumberRequest): HeldNumber 
     }
     held.add(number);
     heldHere.set(folder, held);
-    return { number, release: releaser(folder, number, lock) };
+    return { number, ...endings(folder, number, lock) };
   }
   return undefined;
 }
@@ -104,7 +106,12 @@ function* candidates(count: number, skipped: ReadonlySet<number>): Generator<num
 
 function tryLock(system: System, file: string): Fd | undefined {
   const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
-  if (system.lockFile(fd, { wait: false }) && !isAbandoned(readHolder(fd))) return fd;
+  try {
+    if (system.lockFile(fd, { wait: false }) && !isAbandoned(readHolder(fd))) return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
   closeSync(fd);
   return undefined;
 }
@@ -126,15 +133,27 @@ function writeHolder(fd: Fd, holder: NumberHolder): void {
   writeSync(fd, `${holder.bootId}\n${holder.task}\n${holder.run}\n`, 0);
 }
 
-function releaser(folder: string, number: number, lock: Fd): () => void {
+function endings(
+  folder: string,
+  number: number,
+  lock: Fd,
+): Pick<HeldNumber, 'release' | 'abandon'> {
   let isOurs = true;
-  return () => {
+  const abandon = () => {
     if (!isOurs) return;
     isOurs = false;
-    ftruncateSync(lock, 0);
     const held = heldHere.get(folder);
     held?.delete(number);
     if (held?.size === 0) heldHere.delete(folder);
     closeSync(lock);
   };
+  const release = () => {
+    try {
+      if (isOurs) ftruncateSync(lock, 0);
+    } catch {
+      // It is free all the same once the task that its file names is gone.
+    }
+    abandon();
+  };
+  return { release, abandon };
 }

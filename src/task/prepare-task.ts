@@ -3,6 +3,7 @@
  * It undoes nothing: everything it may have made is named by the task's record, and removed by `removeTask`.
  */
 import { posix } from 'node:path';
+import { StackshimError } from '../core/errors.ts';
 import type { BindMount, LayerSource } from '../core/mount.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
 import { buildConfig } from '../oci/build-config.ts';
@@ -14,6 +15,7 @@ import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import { beginContainer } from '../runtime/create-container.ts';
 import type { CreateContainerOptions, CreatedContainer } from '../runtime/runtime.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
+import { readProcess } from '../sys/processes.ts';
 import type { System } from '../sys/system.ts';
 import { requireStored } from './disk/require-stored.ts';
 import { openTaskDisk, type TaskDisk } from './disk/task-disk.ts';
@@ -81,6 +83,7 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
     clock.enter('start');
     // Cgroups are looked for while the runtime works, so that nobody waits for it.
     const [init] = await Promise.all([creation.finish(config), openCgroups(installation)]);
+    requireOwnInit(installation, plan, init);
     streams.handOver();
     return { init, streams, disk, commandIsThere };
   } catch (error) {
@@ -136,6 +139,25 @@ async function inspectInRoot(system: System, rootfs: RootfsPlan, place: CommandP
 /** Asynchronous only so that it can fail beside the runtime. */
 const openCgroups = (installation: Installation) =>
   Promise.resolve().then(() => installation.cgroups);
+
+/** What a runtime calls the task's init is going to be signalled: it must be none of another task, or of the host. */
+function requireOwnInit(
+  { cgroups }: Installation,
+  { places, runtime }: TaskPlan,
+  { pid }: CreatedContainer,
+): void {
+  // runsc keeps its sandbox where it likes; it is a child of ours all the same.
+  const isOwn =
+    runtime.kind === 'runsc'
+      ? readProcess(pid)?.ppid === process.pid
+      : cgroups.listProcesses(places.cgroupsPath).includes(pid);
+  if (isOwn) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_RUNTIME_FAILED',
+    `create container ${places.id}: process ${pid}, which its runtime names, is none of the task's`,
+    { details: { runtime: runtime.path, pid } },
+  );
+}
 
 export const containerOf = ({ places }: TaskPlan) => ({
   id: places.id,

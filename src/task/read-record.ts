@@ -41,6 +41,7 @@ const recordSchema = z.strictObject({
   labels: z.record(z.string(), z.string()),
   createdAt: z.iso.datetime(),
   kept: z.boolean(),
+  disowned: z.boolean(),
 });
 
 /** Ids of all tasks that have a folder, in alphabetical order. */

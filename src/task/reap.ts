@@ -87,7 +87,7 @@ async function reapAmong(
 
 function isAbandoned(record: TaskRecord): boolean {
   if (record.kept) return record.owner.bootId !== bootId();
-  return !isOwnerAlive(record.owner);
+  return record.disowned || !isOwnerAlive(record.owner);
 }
 
 const isSameOwner = (one: Owner, other: Owner) =>

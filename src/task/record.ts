@@ -30,6 +30,8 @@ export interface TaskRecord {
   readonly createdAt: string;
   /** True once the task has ended and its writable layer is to stay (`--keep`). */
   readonly kept: boolean;
+  /** True once its owner has given up removing it: then anybody may. */
+  readonly disowned: boolean;
 }
 
 /** Name of a task folder that is being made or removed; never a task id. */

@@ -1,5 +1,5 @@
 /** Undoes everything a task may have made, in reverse order, and checks that each thing is gone. */
-import { existsSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { CleanupStack } from '../core/cleanup-stack.ts';
 import { messageOf } from '../core/errors.ts';
@@ -50,16 +50,33 @@ export async function removeTask(
   const { places, keep } = request;
   const failures = await undoSteps(context, request).run({ deadlineMs: REMOVAL_DEADLINE_MS });
   const leftovers = new Set(failures.map((failure) => failure.name));
-  for (const left of findLeftovers(context, request)) leftovers.add(left);
+  noteFailure(leftovers, `look for what is left of ${places.id}`, () => {
+    for (const left of findLeftovers(context, request)) leftovers.add(left);
+  });
   if (leftovers.size === 0 && !keep) await removeLast(places, leftovers);
-  if (existsSync(places.taskDir)) leftovers.add(places.taskDir);
+  noteFailure(leftovers, places.taskDir, () => {
+    if (isThere(places.taskDir)) leftovers.add(places.taskDir);
+  });
   return { removed: leftovers.size === 0, leftovers: [...leftovers] };
 }
+
+/** What cannot be looked for counts as left. */
+function noteFailure(leftovers: Set<string>, name: string, look: () => void): void {
+  try {
+    look();
+  } catch (error) {
+    leftovers.add(`${name}: ${messageOf(error)}`);
+  }
+}
+
+/** Unlike `existsSync` it does not take a failing disk for an answer. */
+const isThere = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
 async function removeLast(places: TaskPlaces, leftovers: Set<string>): Promise<void> {
   try {
     const retired = retireTaskDir(places);
-    if (retired !== undefined) await removeTree(retired);
+    // Once more where it fails: nobody else looks after it while this process lives.
+    if (retired !== undefined) await removeTree(retired).catch(() => removeTree(retired));
   } catch (error) {
     leftovers.add(`${places.taskDir}: ${messageOf(error)}`);
   }
@@ -100,7 +117,7 @@ function findLeftovers(
   return [
     ...cgroups.existing(places.cgroupsPath),
     ...(runtimeStateExists(runtime, containerOf(places)) ? [runtimeState(places)] : []),
-    ...(existsSync(places.scratchDir) ? [places.scratchDir] : []),
-    ...(!keep && existsSync(places.volumeFile) ? [places.volumeFile] : []),
+    ...(isThere(places.scratchDir) ? [places.scratchDir] : []),
+    ...(!keep && isThere(places.volumeFile) ? [places.volumeFile] : []),
   ];
 }

@@ -28,6 +28,7 @@ import type { TaskResult } from './result.ts';
 import { takeSetUpTurn } from './set-up-turns.ts';
 import { TaskStopper } from './stop-task.ts';
 import { OutputMeter } from './task-output.ts';
+import type { TaskPlaces } from './task-places.ts';
 import type { TaskTerminal } from './terminal-streams.ts';
 
 /** How a task is run: whom it reports to, and who may end it. */
@@ -101,14 +102,23 @@ export async function runTaskAndLeave(
   if (isAborted(options)) {
     throw new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'run task: aborted before it began');
   }
-  const { layout } = installation;
-  let recorded = await planRecorded(installation, input);
-  // Collected before the record could keep it: what the stack's name means has changed, then.
-  if (!isImageStored(layout, recorded.record.image)) {
-    dropRecord(recorded.plan.places);
-    recorded = await planRecorded(installation, input);
+  let recorded: RecordedPlan;
+  try {
+    installation.system.becomeSubreaper();
+    startOrphanReaper(installation.system);
+    recorded = await recordPlan(installation, input);
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run task');
   }
   return await runRecorded({ installation, options, clock, ...recorded });
+}
+
+async function recordPlan(installation: Installation, input: TaskInput): Promise<RecordedPlan> {
+  const recorded = await planRecorded(installation, input);
+  if (isImageStored(installation.layout, recorded.record.image)) return recorded;
+  // Collected before the record could keep it: what the stack's name means has changed, then.
+  dropRecord(recorded.plan.places);
+  return await planRecorded(installation, input);
 }
 
 type RecordedPlan = Pick<RunContext, 'plan' | 'record' | 'startedAt'>;
@@ -161,8 +171,6 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   };
   const output = toOutputMeter(context, { emit, onLimit });
   const disarm = armStops(options, stopper, output);
-  installation.system.becomeSubreaper();
-  startOrphanReaper(installation.system);
   const execution = await executeTask(plan, {
     installation,
     clock,
@@ -203,6 +211,7 @@ function toRecord(plan: TaskPlan, now: Date): TaskRecord {
     labels: spec.labels,
     createdAt: now.toISOString(),
     kept: false,
+    disowned: false,
   };
 }
 
@@ -299,6 +308,16 @@ function toResult(
   };
 }
 
+/** False when it cannot be written: then the record is as it was. */
+function tryReplaceRecord(places: TaskPlaces, record: TaskRecord): boolean {
+  try {
+    replaceRecord(places, record);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function removeEnded(
   { installation, plan, record, clock }: RunContext,
   execution: Execution,
@@ -307,14 +326,18 @@ async function removeEnded(
   clock.enter('remove');
   const { places, runtime, spec } = plan;
   const { bindCount } = record;
-  if (spec.keep) replaceRecord(places, { ...record, kept: true });
-  const { keep } = spec;
+  const isKept = spec.keep && tryReplaceRecord(places, { ...record, kept: true });
   const { disk } = execution;
-  const removal = await removeTask(installation, { places, bindCount, runtime, keep, disk });
-  // While something of the task is left it may use the slot's ids: then the slot goes when the task is reaped.
-  if (removal.removed || spec.keep) {
+  const what = { places, bindCount, runtime, keep: isKept, disk };
+  const removal = await removeTask(installation, what);
+  if (removal.removed || isKept) {
     execution.slot?.release();
     execution.seat?.leave();
+  } else {
+    // What is left may use the slot's ids, and counts: until it is reaped, which anybody may from now on.
+    tryReplaceRecord(places, { ...record, disowned: true });
+    execution.slot?.abandon();
+    execution.seat?.abandon();
   }
   emit({ type: 'removed', id: places.id, ...removal });
   return removal;

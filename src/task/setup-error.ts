@@ -10,6 +10,11 @@ const ROOM_BYTES = 64 * 1024 * 1024;
 
 export function toSetupError(thrown: unknown, places: TaskPlaces): StackshimError {
   const code = errnoCodeOf(thrown);
+  if (code === 'EEXIST') {
+    const left = 'set up task: files of an earlier task of this id are there';
+    const hint = 'stackshim reap removes what the last boot left; or take another id';
+    return new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', left, { cause: thrown, hint });
+  }
   if (isFull(thrown) && isBelow(thrown, places.scratchDir) && hasRoom(places)) {
     const message = `set up task: ${messageOf(thrown)}`;
     return new StackshimError('ERR_STACKSHIM_DISK_LIMIT', message, { cause: thrown });
@@ -39,6 +44,11 @@ function isBelow(thrown: unknown, folder: string): boolean {
 
 /** On the disk that all tasks share. */
 function hasRoom({ scratchDir }: TaskPlaces): boolean {
-  const { bavail, bsize } = statfsSync(nearestExisting(dirname(scratchDir)));
-  return bavail * bsize >= ROOM_BYTES;
+  try {
+    const { bavail, bsize } = statfsSync(nearestExisting(dirname(scratchDir)));
+    return bavail * bsize >= ROOM_BYTES;
+  } catch {
+    // A disk that cannot even tell is no place for a task.
+    return false;
+  }
 }

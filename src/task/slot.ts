@@ -26,6 +26,8 @@ export interface Slot {
   readonly userNamespaceFd: Fd;
   /** Gives the slot back: the task has nothing left that uses its ids. A second call does nothing. */
   release(): void;
+  /** In place of `release`, while something of the task is left: gives up only what this process has open. It is free once that is removed. */
+  abandon(): void;
 }
 
 export interface SlotRequest {
@@ -90,11 +92,17 @@ async function openSlot(system: System, layout: Layout, held: HeldNumber): Promi
   const ids = slotIds(index);
   const userNamespaceFd = await openUserNamespace(system, layout, index);
   let isOpen = true;
-  const release = () => {
-    if (!isOpen) return;
+  const end = (ending: () => void) => {
+    if (isOpen) closeSync(userNamespaceFd);
     isOpen = false;
-    closeSync(userNamespaceFd);
-    held.release();
+    ending();
   };
-  return { index, ids, userNamespaceFd, release };
+  const { release, abandon } = held;
+  return {
+    index,
+    ids,
+    userNamespaceFd,
+    release: () => end(release),
+    abandon: () => end(abandon),
+  };
 }

@@ -101,7 +101,13 @@ export class TaskStopper {
   }
 
   #terminate(task: TaskProcesses): void {
-    if (!terminateTask(this.#options.installation.cgroups, task)) this.killProcesses();
+    let ends = false;
+    try {
+      ends = terminateTask(this.#options.installation.cgroups, task);
+    } catch {
+      // Nobody waits for this call, and whom it cannot ask it can still kill.
+    }
+    if (!ends) this.killProcesses();
     else this.#killTimer = setTimeout(() => this.killProcesses(), this.#options.graceMs);
   }
 }

@@ -31,13 +31,18 @@ export function openPipeStreams(
   options: { readonly interactive: boolean },
 ): TaskStreams {
   const open = new Set<Fd>();
-  const pipe = () => {
-    const ends = system.createPipe();
-    for (const fd of ends) open.add(fd);
-    return ends;
-  };
   const close = (fd: Fd) => {
     if (open.delete(fd)) system.close(fd);
+  };
+  const pipe = () => {
+    try {
+      const ends = system.createPipe();
+      for (const fd of ends) open.add(fd);
+      return ends;
+    } catch (error) {
+      for (const fd of [...open]) close(fd);
+      throw error;
+    }
   };
   const input = options.interactive ? pipe() : undefined;
   const [stdout, childStdout] = pipe();

@@ -169,6 +169,7 @@ describe('files', () => {
       labels: fc.dictionary(word, line),
       createdAt: fc.constant(now),
       kept: fc.boolean(),
+      disowned: fc.boolean(),
     });
     createRecord(layout, places, fc.sample(record, 1)[0] as Parameters<typeof createRecord>[2]);
     fc.assert(

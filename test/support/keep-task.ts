@@ -21,5 +21,6 @@ export function keepTask(layout: Layout, id: string, { stack, revision, image }:
     labels: {},
     createdAt: NOW.toISOString(),
     kept: true,
+    disowned: false,
   });
 }

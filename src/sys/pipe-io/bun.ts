@@ -5,7 +5,7 @@ import { openTerminal } from './bun-terminal.ts';
 import type { PipeIo } from './contract.ts';
 import { isClosedPipe } from './is-closed-pipe.ts';
 
-declare const Bun: { file(fd: Fd): { stream(): AsyncIterable<Uint8Array> } };
+declare const Bun: { file(fd: Fd): { stream(): ReadableStream<Uint8Array> } };
 
 export const pipeIo: PipeIo = {
   openTerminal,
@@ -14,10 +14,18 @@ export const pipeIo: PipeIo = {
     const stopped = new Promise<void>((resolve) => {
       stopper.signal.addEventListener('abort', () => resolve(), { once: true });
     });
+    const reader = Bun.file(fd).stream().getReader();
     const read = async () => {
-      for await (const chunk of Bun.file(fd).stream()) await onChunk(chunk);
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        await onChunk(next.value);
+      }
     };
-    return { ended: Promise.race([read(), stopped]), stop: () => stopper.abort() };
+    const stop = () => {
+      stopper.abort();
+      // A read that goes on would keep the process.
+      reader.cancel().catch(() => undefined);
+    };
+    return { ended: Promise.race([read(), stopped]), stop };
   },
   feedPipe(fd, source, onError) {
     // Written on a thread of the pool: one task at a time reads from a terminal or a pipe here.

@@ -51,11 +51,12 @@ export class DiskWatch {
   }
 
   start(): void {
-    this.#looking = this.#look();
-    void this.#looking.then(() => this.#arm()).catch(() => undefined);
+    // For want of descriptors, say: nobody waits for this look, and another one follows.
+    this.#looking = this.#look().catch(() => undefined);
+    void this.#looking.then(() => this.#arm());
   }
 
-  /** Looks once more; call it before anything is removed. Rejects when a look failed. */
+  /** Looks once more; call it before anything is removed. Rejects when that fails. */
   async finish(): Promise<DiskReport> {
     this.#hasEnded = true;
     clearTimeout(this.#timer);

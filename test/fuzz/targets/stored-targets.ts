@@ -37,6 +37,7 @@ export const storedSamples = {
     labels: { job: '42' },
     createdAt: now,
     kept: false,
+    disowned: false,
   },
   image: {
     version: 1,

@@ -1,0 +1,194 @@
+/**
+ * Power cuts: what was stored and said to be is whole afterwards, wherever the disk stopped; and nothing of a task survives the
+ * start of the machine, whatever the run folder still holds.
+ * Requires: root, loop devices, ext4, unshare.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
+import { parseTaskId } from '../../src/core/ids.ts';
+import { syncDirectory } from '../../src/sys/files.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { readMounts } from '../../src/sys/mountinfo.ts';
+import { bootId } from '../../src/sys/processes.ts';
+import { taskCgroup } from '../../src/task/cgroup-parent.ts';
+import { runFixture, startFixture, waitForLine } from '../support/bun-fixture.ts';
+import { makeBusyboxTar } from '../support/busybox-stack.ts';
+import { type CutDisk, makeCutDisk } from '../support/cut-disk.ts';
+import { runCli } from '../support/run-cli.ts';
+import { seedRandom } from '../support/seeded-random.ts';
+import { useTaskRunner } from '../support/task-runner.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const importer = new URL('../fixtures/add-stacks.ts', import.meta.url);
+const collector = new URL('../fixtures/collect-garbage.ts', import.meta.url);
+const checker = new URL('../fixtures/check-store.ts', import.meta.url);
+const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
+const CUTS = isFull ? 200 : 25;
+
+describe('the disk', () => {
+  let disk: CutDisk;
+
+  beforeAll(() => {
+    disk = makeCutDisk(256);
+  });
+  afterAll(() => disk.dispose());
+
+  it('forgets in these tests what was not synced', async () => {
+    const [lost, kept] = ['lost', 'kept'].map((name) => join(disk.folder, name)) as [
+      string,
+      string,
+    ];
+    writeFileSync(`${kept}.tmp`, 'text', { flush: true });
+    renameSync(`${kept}.tmp`, kept);
+    await syncDirectory(disk.folder);
+    writeFileSync(`${lost}.tmp`, 'text');
+    renameSync(`${lost}.tmp`, lost);
+    const [keptText, lostText] = await disk.cut([], (folder) =>
+      Promise.all(
+        ['kept', 'lost'].map((name) => readFile(join(folder, name), 'utf8').catch(() => '')),
+      ),
+    );
+    expect([keptText, lostText]).toEqual(['text', '']);
+  });
+
+  it('holds every stack that was said to be stored, and nothing half', {
+    timeout: 1_200_000,
+  }, async () => {
+    const random = seedRandom('power-cut');
+    const [root, tar] = [join(disk.folder, 'lib'), join(disk.folder, 'base.tar')];
+    mkdirSync(root);
+    writeFileSync(tar, await makeBusyboxTar());
+    const run = join(disk.folder, 'run');
+    const added = new Map<string, number>();
+    const writers = ['one', 'two'].map((name) =>
+      follow(name, added, [root, run, name, tar, '100000']),
+    );
+    const collecting = startFixture(collector, [root, run, join(disk.folder, 'policy.json'), '20']);
+    await waitForLine(collecting, 'ready');
+    await waitUntil(() => added.size === 2);
+    try {
+      for (let cut = 0; cut < CUTS; cut += 1) {
+        await delay(random.next() * 300);
+        // What was said until here was said before the cut.
+        const said = Object.fromEntries(added);
+        const found = await disk.cut([...writers, collecting], async (folder) =>
+          JSON.parse(await runFixture(checker, [join(folder, 'lib')])),
+        );
+        expect({ cut, damage: found.damage }).toEqual({ cut, damage: [] });
+        for (const [name, revision] of Object.entries(said)) {
+          expect(found.stacks[name], `${name} in cut ${cut}`).toBeGreaterThanOrEqual(revision);
+        }
+      }
+      expect([...writers, collecting].map(({ exitCode }) => exitCode)).toEqual([null, null, null]);
+    } finally {
+      await Promise.all([...writers, collecting].map(end));
+    }
+  });
+});
+
+/** Imports images and keeps in `added` the newest revision that it has told of. */
+function follow(name: string, added: Map<string, number>, args: readonly string[]): ChildProcess {
+  const importing = startFixture(importer, args);
+  if (importing.stdout === null) throw new Error('no stdout');
+  createInterface({ input: importing.stdout }).on('line', (line) => {
+    const revision = /^added (\d+)$/.exec(line)?.[1];
+    if (revision !== undefined) added.set(name, Number(revision));
+  });
+  return importing;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  child.kill('SIGKILL');
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+}
+
+describe('the machine is started anew', () => {
+  const { installation, run, start, folder } = useTaskRunner();
+  const { layout, env } = installation;
+  const slots = join(folder, 'slots');
+  const bootIdFile = join(folder, 'boot-id');
+
+  /** In a mount namespace where the machine has another boot id, and slots of its own, as they were left. */
+  const afterBoot = [
+    ...['unshare', '--mount', '--propagation', 'private', 'sh', '-ec'],
+    `mount --bind ${bootIdFile} /proc/sys/kernel/random/boot_id; mount --bind ${slots} ${layout.slots}; exec "$0" "$@"`,
+  ];
+
+  /** Two tasks run and one is kept when the power goes. */
+  async function cutPower(options: { readonly losesRunFolder: boolean }): Promise<void> {
+    const tasks = ['one', 'two'].map((id) =>
+      start(['--name', id], ['sh', '-c', 'echo text > /made; echo ready; exec sleep 1000']),
+    );
+    for (const task of tasks) await task.printed('ready');
+    expect((await run(['--name', 'kept', '--keep'], ['true'])).status).toBe(0);
+    writeFileSync(join(slots, '0'), `${bootId()}\ntwo\n${layout.run}\n`);
+    for (const task of tasks) task.child.kill('SIGKILL');
+    await Promise.all(tasks.map((task) => task.ended));
+    for (const id of ['one', 'two', 'kept']) await forgetInKernel(id);
+    for (const { mountPoint } of readMounts()) {
+      if (mountPoint.startsWith(`${layout.run}/`)) linuxSystem.detachMount(mountPoint);
+    }
+    if (options.losesRunFolder) rmSync(layout.run, { recursive: true });
+    writeFileSync(bootIdFile, `${crypto.randomUUID()}\n`);
+  }
+
+  async function forgetInKernel(id: string): Promise<void> {
+    const cgroups = openCgroupDriver();
+    const path = taskCgroup(layout, parseTaskId(id));
+    for (const pid of cgroups.listProcesses(path)) process.kill(pid, 'SIGKILL');
+    await waitUntil(() => cgroups.remove(path).length === 0);
+  }
+
+  /** A file that is mounted below /proc keeps the kernel from giving a user namespace a proc of its own. */
+  const runAfterBoot = (id: string) =>
+    runCli(['run', '--name', id, '--userns', 'host', 'busybox', 'sh', '-c', 'exit 3'], {
+      env,
+      through: afterBoot,
+    });
+
+  const scratch = () => readdirSync(join(layout.root, 'scratch'));
+
+  it.each([
+    { losesRunFolder: true, reaped: [] },
+    { losesRunFolder: false, reaped: ['kept', 'one', 'two'] },
+  ])('and the run folder is lost: $losesRunFolder', async ({ losesRunFolder, reaped }) => {
+    mkdirSync(slots, { recursive: true });
+    await cutPower({ losesRunFolder });
+    expect(scratch()).toEqual(expect.arrayContaining(['kept', 'one', 'two']));
+    const refused = await runCli(['run', '--name', 'one', 'busybox', 'true'], {
+      env,
+      through: afterBoot,
+    });
+    expect(refused.status).toBe(125);
+    expect(refused.stderr).toContain('[ERR_STACKSHIM_TASK_CONFLICT]');
+    // Another one has the slot that a task of the last boot is named in.
+    expect((await runAfterBoot('three')).status).toBe(3);
+    expect(readFileSync(join(slots, '0'), 'utf8')).toBe('');
+    const report = await runCli(['reap', '--json'], { env, through: afterBoot });
+    expect(report).toMatchObject({ status: 0, stderr: '' });
+    expect(JSON.parse(report.stdout)).toEqual({
+      reaped: reaped.map((id) => ({ id, removed: true, leftovers: [] })),
+      corrupt: [],
+    });
+    expect(scratch()).toEqual([]);
+    expect(await runAfterBoot('one')).toMatchObject({ status: 3, stderr: '' });
+    expect(await runCli(['verify'], { env, through: afterBoot })).toMatchObject({ status: 0 });
+    expect(existsSync(join(layout.run, 'tasks', 'one'))).toBe(false);
+    rmSync(slots, { recursive: true });
+  });
+});

@@ -1,0 +1,23 @@
+/** Randomness that can be had again: the seed is printed, and taken from STACKSHIM_TEST_SEED where that is set. */
+import { randomInt } from 'node:crypto';
+
+export interface Random {
+  /** From 0 up to, and without, 1. */
+  next(): number;
+  /** A whole number from 0 up to, and without, `below`. */
+  below(below: number): number;
+}
+
+export function seedRandom(name: string): Random {
+  const seed = Number(process.env['STACKSHIM_TEST_SEED'] ?? randomInt(2 ** 31));
+  console.log(`${name}: STACKSHIM_TEST_SEED=${seed}`);
+  let state = seed >>> 0;
+  // mulberry32: good enough for kills, and short.
+  const next = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return { next, below: (below) => Math.floor(next() * below) };
+}
