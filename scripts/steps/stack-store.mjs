@@ -1,6 +1,15 @@
 /** A store for trying stacks in: its own root and run folder, its own policy, the set-up's runtime. */
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readFile,
+  realpath,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { installationRoot } from './paths.mjs';
 import { runProgram } from './run-program.mjs';
 
@@ -9,7 +18,7 @@ import { runProgram } from './run-program.mjs';
  * @property {string} root
  * @property {string} folder for other files; removed at the end
  * @property {Record<string, string>} env
- * @property {() => Promise<void>} close unmounts its layers and removes all but a root that was given
+ * @property {() => Promise<void>} close unmounts what is mounted in its run folder and removes all but a root that was given
  */
 
 /**
@@ -33,7 +42,7 @@ export async function openStackStore(givenRoot) {
     folder,
     env: { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policy },
     async close() {
-      await unmountLayers(`${run}/layers`);
+      await unmountAllBelow(run);
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -45,15 +54,15 @@ async function linkRuntime(link) {
   if (existsSync(installed) && !existsSync(link)) await symlink(await realpath(installed), link);
 }
 
-/** @param {string} folder */
-async function unmountLayers(folder) {
-  if (!existsSync(folder)) return;
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (!entry.isDirectory()) continue;
-    // One whose mount failed is an empty folder.
-    await runProgram('umount', [`${folder}/${entry.name}`], {
-      output: 'capture',
-      anyStatus: true,
-    });
+/**
+ * Layers, and volumes that wait for a task.
+ * @param {string} folder
+ */
+async function unmountAllBelow(folder) {
+  const table = await readFile('/proc/self/mountinfo', 'utf8');
+  const mounted = table.split('\n').map((line) => line.split(' ')[4] ?? '');
+  // Last first: a mount may lie below, or on, another one.
+  for (const place of mounted.filter((one) => one.startsWith(`${folder}/`)).reverse()) {
+    await runProgram('umount', [place], { output: 'capture', anyStatus: true });
   }
 }
