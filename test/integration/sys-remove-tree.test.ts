@@ -1,0 +1,58 @@
+/** Removes what hostile programs have built, and nothing beside it. Requires: root. */
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { removeTree } from '../../src/sys/remove-tree.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(`${tmpdir()}/stackshim-tree-`);
+  mkdirSync(`${folder}/tree`);
+  writeFileSync(`${folder}/kept`, 'kept');
+});
+afterEach(() => void execFileSync('rm', ['-rf', folder]));
+
+const tree = () => `${folder}/tree`;
+
+describe('removeTree', () => {
+  it('removes folders in folders, beyond the longest path that the kernel takes', async () => {
+    const script = 'for (1 .. 2000) { mkdir "deep" and chdir "deep" or die }';
+    execFileSync('perl', ['-e', script], { cwd: tree() });
+    await removeTree(tree());
+    expect(existsSync(tree())).toBe(false);
+  });
+
+  it.each([10, 200])('removes %i links and leaves alone what they name', async (count) => {
+    for (let index = 0; index < count; index += 1)
+      symlinkSync(`${folder}/kept`, `${tree()}/${index}`);
+    symlinkSync(folder, `${tree()}/-rf`);
+    await removeTree(tree());
+    expect(existsSync(tree())).toBe(false);
+    expect(readFileSync(`${folder}/kept`, 'utf8')).toBe('kept');
+  });
+
+  it('does nothing where nothing is', async () => {
+    await removeTree(tree());
+    await expect(removeTree(tree())).resolves.toBeUndefined();
+  });
+
+  it.each([10, 200])('says which of %i entries does not go', async (count) => {
+    for (let index = 0; index < count; index += 1) writeFileSync(`${tree()}/${index}`, '');
+    execFileSync('chattr', ['+i', `${tree()}/5`]);
+    try {
+      await expect(removeTree(tree())).rejects.toThrow(`${tree()}/5`);
+    } finally {
+      execFileSync('chattr', ['-i', `${tree()}/5`]);
+    }
+    await removeTree(tree());
+    expect(existsSync(tree())).toBe(false);
+  });
+});
