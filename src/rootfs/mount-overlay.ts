@@ -1,5 +1,5 @@
 /** Assembles one overlay from layers: cloned and idmapped as detached mounts where the kernel can, attached briefly where not. */
-import { chownSync } from 'node:fs';
+import { chownSync, closeSync, constants, openSync } from 'node:fs';
 import type { IdRange, LayerSource, OverlayMount } from '../core/mount.ts';
 import { loopMountLayer } from '../layers/loop-mount-layer.ts';
 import { openLayerFile } from '../layers/open-layer-file.ts';
@@ -96,10 +96,12 @@ function assembleOverlay(
   mount: OverlayMount,
   { owner, lowers: mode }: Required<MountOverlayOptions>,
 ): void {
-  const scratch = makeScratch(mount, owner);
+  const folders = makeScratch(mount, owner);
   ensureDirectorySync(mount.target, 0o755);
   const opened: Fd[] = [];
   const attached: string[] = [];
+  const [upper, work] = [openFolder(folders.upper), openFolder(folders.work)];
+  const scratch = { upper: namelessPath(upper), work: namelessPath(work) };
   try {
     const context = mode === 'joined' ? undefined : keep(opened, system.fsOpen('overlay'));
     const lowers: Fd[] = [];
@@ -114,7 +116,7 @@ function assembleOverlay(
       }
       if (context === undefined) continue;
       if (mode === 'detached') system.fsConfigFd(context, 'lowerdir+', lower);
-      else system.fsConfigString(context, 'lowerdir+', place);
+      else system.fsConfigString(context, 'lowerdir+', namelessPath(lower));
     }
     if (context === undefined) {
       mountJoined(system, mount.target, { ...scratch, lowers });
@@ -126,27 +128,34 @@ function assembleOverlay(
   } finally {
     for (const place of attached) system.detachMount(place);
     for (const fd of opened) system.close(fd);
+    closeSync(upper);
+    closeSync(work);
   }
 }
 
-/** The lowers go by their descriptors: their paths would soon fill the page that all options must fit into. */
 function mountJoined(
   system: System,
   target: string,
   { upper, work, lowers }: Scratch & { readonly lowers: readonly Fd[] },
 ): void {
   const named = {
-    lowerdir: lowers.map((fd) => `/proc/self/fd/${fd}`).join(':'),
-    upperdir: escapeOption(upper),
-    workdir: escapeOption(work),
+    lowerdir: lowers.map(namelessPath).join(':'),
+    upperdir: upper,
+    workdir: work,
     ...FIXED_OPTIONS,
   };
   const options = [...Object.entries(named).map(([key, value]) => `${key}=${value}`), 'volatile'];
   system.mountByString('overlay', target, { flags: MS_NODEV, options: options.join(',') });
 }
 
-function escapeOption(path: string): string {
-  return path.replaceAll(/[\\,]/g, String.raw`\$&`);
+/**
+ * A task reads in its /proc/mounts what the overlay was given: this tells no paths of the host. It needs no escapes, and many fit
+ * into the one page that all options of mount(2) must fit into.
+ */
+const namelessPath = (fd: Fd): string => `/proc/self/fd/${fd}`;
+
+function openFolder(folder: string): Fd {
+  return openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
 }
 
 function configureOverlay(system: System, context: Fd, { upper, work }: Scratch): void {

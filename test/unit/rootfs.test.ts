@@ -125,15 +125,14 @@ describe('mountOverlay', () => {
 
   it('names the attached layers by their descriptors, in one string, for the old mount call', () => {
     const { system, calls, open } = recordSystem();
-    const scratch = `${places.scratchDir}/a,b`;
-    mountOverlay(system, { ...overlay(), scratch }, { ...options, lowers: 'joined' });
-    const mounts = calls.filter((line) => line.startsWith('mountByString'));
-    const written = scratch.replace(',', '\\\\,');
-    const named = `lowerdir=/proc/self/fd/10:/proc/self/fd/11,upperdir=${written}/upper,workdir=${written}/work`;
+    mountOverlay(system, overlay(), { ...options, lowers: 'joined' });
+    const [mounted, ...more] = calls.filter((line) => line.startsWith('mountByString'));
+    const named = 'lowerdir=/proc/self/fd/10:/proc/self/fd/11,upperdir=FD,workdir=FD';
     const fixed = 'metacopy=off,redirect_dir=nofollow,index=off,xino=off,volatile';
-    expect(mounts).toEqual([
+    expect(more).toEqual([]);
+    expect(mounted?.replaceAll(/(?<=(upper|work)dir=)\/proc\/self\/fd\/\d+/g, 'FD')).toBe(
       `mountByString overlay ${overlay().target} {"flags":4,"options":"${named},${fixed}"}`,
-    ]);
+    );
     expect(calls.filter((line) => line.startsWith('detachMount'))).toHaveLength(2);
     expect(open.size).toBe(0);
   });
