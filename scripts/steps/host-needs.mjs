@@ -18,12 +18,14 @@ export const buildNeeds = [
 /** @type {Need} the host's own OCI runtime: the fallback for the patched one */
 export const runcNeed = { program: 'runc', package: 'runc' };
 
-/** @type {readonly Need[]} what the test lanes take on top: other runtimes, a rootfs in one file, a registry, the judges of the Vagrantfile and of the units */
+/** @type {readonly Need[]} what the test lanes take on top: other runtimes, a rootfs in one file, a compiler for the escape battery, a registry, the judges of the Vagrantfile and of the units */
 export const testNeeds = [
   runcNeed,
   { program: 'crun', package: 'crun' },
   { program: 'runsc', package: 'runsc' },
   { program: 'busybox', package: 'busybox-static' },
+  { program: 'gcc', package: 'gcc' },
+  { file: '/usr/include/stdio.h', package: 'libc6-dev' },
   { file: '/usr/bin/tini-static', package: 'tini' },
   { program: 'skopeo', package: 'skopeo' },
   { program: 'zstd', package: 'zstd' },

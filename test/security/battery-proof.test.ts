@@ -1,0 +1,19 @@
+/**
+ * Each probe of the battery gets out of a container that stops nothing: what could never succeed proves nothing when it fails.
+ * Those that would change this host do so in a virtual machine (STACKSHIM_TEST_VM). Requires: root, gcc.
+ */
+import { describe, expect, it } from 'vitest';
+import { optionsOf, useBattery } from '../support/use-battery.ts';
+import { allProbes } from './probes/all-probes.ts';
+
+const battery = useBattery();
+const isVirtualMachine = process.env['STACKSHIM_TEST_VM'] !== undefined;
+
+describe('in an open container', () => {
+  for (const probe of allProbes) {
+    if (probe.proveIn === 'vm' && !isVirtualMachine) continue;
+    it(`${probe.group}: ${probe.name}`, optionsOf(probe), async () => {
+      expect(await battery.run(probe, 'open')).toBe('through');
+    });
+  }
+});

@@ -1,0 +1,21 @@
+/** The escape battery. */
+import type { Probe } from '../../support/probe.ts';
+import { deviceProbes } from './device-probes.ts';
+import { hostProbes } from './host-probes.ts';
+import { informationProbes } from './information-probes.ts';
+import { kernelFileProbes } from './kernel-file-probes.ts';
+import { neighbourProbes } from './neighbour-probes.ts';
+import { resourceProbes } from './resource-probes.ts';
+import { runtimeProbes } from './runtime-probes.ts';
+import { systemCallProbes } from './system-call-probes.ts';
+
+export const allProbes: readonly Probe[] = [
+  ...runtimeProbes,
+  ...kernelFileProbes,
+  ...systemCallProbes,
+  ...deviceProbes,
+  ...hostProbes,
+  ...neighbourProbes,
+  ...resourceProbes,
+  ...informationProbes,
+];

@@ -1,0 +1,99 @@
+/** Known ways through the runtime: its own program, what it leaves open, what it mounts where a task can meddle. */
+import { copyFileSync, existsSync, readFileSync, statSync } from 'node:fs';
+import { lookAtProcesses } from '../../support/look-at-processes.ts';
+import type { Probe, ProbeAttempt } from '../../support/probe.ts';
+import type { ProbeScene } from '../../support/probe-scene.ts';
+
+const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene) => stdout.includes(secret);
+
+const isOverwritten = (path: string) =>
+  existsSync(path) && readFileSync(path).subarray(0, 11).toString() === 'overwritten';
+const RUNTIMES = ['/usr/sbin/runc', '/usr/bin/runc', '/var/lib/stackshim/runtimes/runc'];
+
+/** Files that a task must not see are hidden by a device that reads as empty. */
+const MASKED = ['/proc/keys', '/proc/timer_list'];
+const isMasked = (path: string) =>
+  statSync(path).isCharacterDevice() ||
+  (statSync(path).size === 0 && readFileSync(path).length === 0);
+const showsMasked = ({ pid }: ProbeAttempt) =>
+  lookAtProcesses(pid, (folder) =>
+    MASKED.filter((path) => !isMasked(`${folder}/root${path}`)),
+  ).flat().length > 0;
+
+const CLIMB = 'cat secret ../../../../../../..$SECRET';
+
+export const runtimeProbes: readonly Probe[] = [
+  {
+    name: 'runtime: overwrite the program of a process outside',
+    group: 'the runtime',
+    tries:
+      'opens `/proc/*/exe` by name and writes to the file once its process has ended (CVE-2019-5736)',
+    stoppedBy: 'pid namespace',
+    async prepare(scene) {
+      copyFileSync(scene.image.program, scene.path('bait'));
+      await scene.host([scene.path('bait'), 'wait']);
+      scene.env['INODE'] = String(statSync(scene.path('bait')).ino);
+    },
+    program: 'probe overwrite-exe $INODE',
+    judge: (_, scene) => isOverwritten(scene.path('bait')),
+    open: { share: ['pid'] },
+  },
+  {
+    name: 'runtime: be run in its place',
+    group: 'the runtime',
+    tries:
+      'asks for `/proc/self/exe` as its command, with a dynamic linker of its own that overwrites the program (CVE-2019-5736)',
+    stoppedBy: 'the runtime runs from a sealed copy; the user namespace',
+    // Linked dynamically, as runtimes are.
+    prepare: (scene) => copyFileSync('/usr/bin/true', scene.path('bait')),
+    program: '',
+    task: { command: ['/proc/self/exe'] },
+    judge: (_, scene) => [scene.path('bait'), ...RUNTIMES].some(isOverwritten),
+    open: { sceneFolder: true, command: ['$FOLDER/bait'] },
+  },
+  {
+    name: 'runtime: read through descriptors it left open',
+    group: 'the runtime',
+    tries:
+      'looks for a file of the host below every descriptor that the command was started with (CVE-2024-21626)',
+    stoppedBy: 'nothing is left open',
+    program: 'probe read-beyond $SECRET',
+    judge: leaked,
+    open: { leaked: '/' },
+  },
+  {
+    name: 'runtime: start in a folder it left open',
+    group: 'the runtime',
+    tries:
+      'asks for `/proc/self/fd/N` as its working directory and climbs from there (CVE-2024-21626)',
+    stoppedBy: 'a patched runtime',
+    async prepare(scene) {
+      scene.write('seen', '');
+      for (let fd = 3; fd < 12; fd += 1) {
+        const setting = { task: { workdir: `/proc/self/fd/${fd}` }, env: scene.env };
+        scene.write('seen', scene.read('seen') + (await scene.visit(CLIMB, setting)));
+      }
+    },
+    program: CLIMB,
+    judge: (attempt, scene) => leaked(attempt, scene) || scene.read('seen').includes(scene.secret),
+    open: { sceneFolder: true, workdir: '$FOLDER' },
+  },
+  {
+    name: 'runtime: links in place of its device nodes',
+    group: 'the runtime',
+    tries:
+      'brings an image whose `/dev/null` and `/dev/console` are links, and reads what should be masked (CVE-2025-31133)',
+    stoppedBy: '`/dev` is a tmpfs of the runtime’s; a patched runtime',
+    program: '',
+    judge: showsMasked,
+  },
+  {
+    name: 'runtime: the same with a terminal',
+    group: 'the runtime',
+    tries: 'the same while the runtime mounts a terminal over `/dev/console` (CVE-2025-52565)',
+    stoppedBy: 'the same',
+    task: { terminal: true },
+    program: '',
+    judge: showsMasked,
+  },
+];

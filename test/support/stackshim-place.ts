@@ -1,0 +1,114 @@
+/** Probes as tasks of a test's own installation, by the built executable. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isStackName } from '../../src/core/ids.ts';
+import { importOciLayout } from '../../src/images/import-oci-layout.ts';
+import { flipStacks } from '../../src/stacks/flip-stacks.ts';
+import { addRevision } from '../../src/stacks/revisions.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
+import type { TestInstallation } from './installation.ts';
+import type { ProbeImage } from './probe-image.ts';
+import type { ContainerSetting, PlacedContainer, ProbePlace } from './probe-place.ts';
+import { runCli, STACKSHIM } from './run-cli.ts';
+import { writeSmallOciLayout } from './small-oci-layout.ts';
+import { watchProgram } from './watched-program.ts';
+
+const STACK = 'probes';
+
+/** Imports the image as a stack, once for a file. */
+export async function openStackshimPlace(
+  installation: TestInstallation,
+  image: ProbeImage,
+): Promise<ProbePlace> {
+  await installStack(installation, image);
+  let count = 0;
+  return {
+    name: 'stackshim',
+    start(setting) {
+      count += 1;
+      return startTask(installation, `probe-${count}`, setting);
+    },
+    setPolicy(policy) {
+      const { policyFile } = installation.layout;
+      if (policy === null) rmSync(policyFile, { force: true });
+      else writeFileSync(policyFile, JSON.stringify(policy), { mode: 0o644 });
+    },
+  };
+}
+
+async function installStack({ layout }: TestInstallation, image: ProbeImage): Promise<void> {
+  if (!isStackName(STACK)) throw new Error(`${STACK} is not a stack name`);
+  const made = mkdtempSync(`${tmpdir()}/stackshim-probes-`);
+  try {
+    await writeSmallOciLayout(made, { layers: [readFileSync(image.tar)] });
+    const { digest } = await importOciLayout(layout, {
+      system: linuxSystem,
+      directory: made,
+      tag: 'latest',
+    });
+    const now = new Date('2026-01-01T00:00:00.000Z');
+    const { revision } = await addRevision(layout, linuxSystem, {
+      stack: STACK,
+      image: digest,
+      source: { kind: 'import', reference: STACK },
+      now,
+    });
+    const changes = new Map([[STACK, revision]]);
+    await flipStacks(layout, linuxSystem, { changes, now, reason: 'probes' });
+  } finally {
+    rmSync(made, { recursive: true, force: true });
+  }
+}
+
+function startTask(
+  { env, layout }: TestInstallation,
+  name: string,
+  setting: ContainerSetting,
+): PlacedContainer {
+  const { task, binds, payload } = setting;
+  const options = [
+    ...['--name', name, '--stop-timeout', '0'],
+    ...Object.entries(setting.env).flatMap(([key, value]) => ['-e', `${key}=${value}`]),
+    ...binds.flatMap(({ source, target, readOnly }) => [
+      '-v',
+      `${source}:${target}${readOnly ? ':ro' : ''}`,
+    ]),
+    ...(task.tmpfs ?? []).flatMap((target) => ['--tmpfs', target]),
+    ...(task.user === undefined ? [] : ['-u', String(task.user)]),
+    ...(task.workdir === undefined ? [] : ['-w', task.workdir]),
+    ...(task.openFiles === undefined
+      ? []
+      : ['--ulimit', `nofile=${task.openFiles}:${task.openFiles}`]),
+    ...(task.disk === undefined ? [] : ['--disk', task.disk]),
+    ...(payload === undefined ? [] : ['--payload', payload]),
+    ...(setting.code === undefined ? [] : ['--code', setting.code]),
+  ];
+  const argv = [
+    STACKSHIM,
+    'run',
+    ...options,
+    ...(task.terminal ? ['-t'] : []),
+    STACK,
+    ...setting.command,
+  ];
+  const program = watchProgram(argv, { env: { ...env, ...setting.callerEnv } });
+  return {
+    program,
+    async findPid() {
+      const { stdout } = await runCli(['ps', '--json'], { env });
+      const found = JSON.parse(stdout).tasks.find(({ id }: { id: string }) => id === name);
+      return found.pid;
+    },
+    writtenTo: async () => join(layout.root, 'scratch', name),
+    async stop() {
+      if (!program.hasEnded())
+        execFileSync(STACKSHIM, ['kill', '--stop-timeout', '0', name], {
+          env: { ...process.env, ...env },
+          stdio: 'pipe',
+        });
+      await program.ended;
+    },
+  };
+}

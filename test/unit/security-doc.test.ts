@@ -1,0 +1,33 @@
+/** docs/security.md has every probe of the battery, as it is, and no other. */
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { allProbes } from '../security/probes/all-probes.ts';
+import { describeProbe, SECURITY_DOC, verdictsInDoc } from '../support/probe-table.ts';
+
+const document = readFileSync(SECURITY_DOC, 'utf8');
+
+it('has a row for each probe, that says what the probe says', () => {
+  const lines = document.split('\n');
+  const missing = allProbes.filter((probe) => {
+    const { before, after } = describeProbe(probe);
+    return !lines.some((line) => line.startsWith(`${before} held | `) && line.endsWith(after));
+  });
+  expect(missing.map(({ name }) => name)).toEqual([]);
+});
+
+it('has no row of a probe that is no more', () => {
+  expect([...verdictsInDoc(document).keys()]).toEqual(allProbes.map(({ name }) => name));
+});
+
+it('counts right', () => {
+  const verdicts = [...verdictsInDoc(document).values()];
+  const held = verdicts.filter(([, docker]) => docker === 'held').length;
+  expect(document).toContain(
+    `Of ${allProbes.length} probes stackshim held ${allProbes.length}, \`docker run\` ${held} `,
+  );
+});
+
+it('names no two probes alike, and at least 60', () => {
+  expect(new Set(allProbes.map(({ name }) => name)).size).toBe(allProbes.length);
+  expect(allProbes.length).toBeGreaterThanOrEqual(60);
+});
