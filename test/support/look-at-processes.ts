@@ -61,7 +61,7 @@ function deviceOr(path: string): readonly string[] {
 }
 
 /** As Linux packs it for statx(2). */
-export function deviceNumber(rdev: number): string {
+function deviceNumber(rdev: number): string {
   const packed = BigInt(rdev);
   const major = ((packed >> 8n) & 0xfffn) | ((packed >> 32n) & ~0xfffn);
   const minor = (packed & 0xffn) | ((packed >> 12n) & ~0xffn & 0xffffffffn);

@@ -36,6 +36,10 @@ function treasureOf({ env }: ProbeScene): string {
   return bytes.toString('latin1');
 }
 
+/** Of a server that has just been started in the background. */
+export const UNTIL_LISTENING =
+  'until grep -qi ":$(printf %04x $PORT) " /proc/net/tcp /proc/net/tcp6; do sleep 0.02; done';
+
 /** Waits for the end where there will be one. */
 export const KILL =
   'kill -KILL $PID && for i in $(seq 200); do kill -0 $PID || break; sleep 0.02; done';
@@ -213,7 +217,7 @@ export const hostProbes: readonly Probe[] = [
     prepare(scene) {
       scene.env['PORT'] = String(20_000 + (Number.parseInt(scene.secret.slice(-4), 16) % 10_000));
     },
-    program: 'nc -l -p $PORT -e true & sleep 0.2',
+    program: `nc -l -p $PORT -e true & ${UNTIL_LISTENING}`,
     judge: (_, scene) => isListening(Number(scene.env['PORT'])),
     open: { share: ['network'] },
   },
@@ -257,7 +261,7 @@ export const hostProbes: readonly Probe[] = [
       for kind in pids freezer devices memory cpu cpuacct cpuset blkio none,name=systemd; do
         mount -t cgroup -o $kind cgroup /c && echo $$ > /c/cgroup.procs && umount /c; done
       mount -t cgroup2 cgroup /c && echo $$ > /c/cgroup.procs
-      probe outlive $FOLDER; sleep 0.1`,
+      probe outlive $FOLDER`,
     judgeAfter: (_, scene) => findProcess(scene.folder) !== undefined,
     prepare(scene) {
       scene.defer(() => {

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { Probe, ProbeAttempt } from '../../support/probe.ts';
 import type { ProbeScene } from '../../support/probe-scene.ts';
-import { KILL } from './host-probes.ts';
+import { KILL, UNTIL_LISTENING } from './host-probes.ts';
 
 const group = 'other tasks';
 const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene) => stdout.includes(secret);
@@ -99,7 +99,9 @@ export const neighbourProbes: readonly Probe[] = [
     stoppedBy: 'network namespace',
     async prepare(scene) {
       scene.env['PORT'] = String(20_000 + (Number.parseInt(scene.secret.slice(-4), 16) % 10_000));
-      await scene.neighbour(`nc -l -p ${scene.env['PORT']} -e echo ${scene.secret} & sleep 0.2`);
+      const serve = 'nc -l -p $PORT -e echo $HELD &';
+      const env = { PORT: scene.env['PORT'], HELD: scene.secret };
+      await scene.neighbour(`${serve} ${UNTIL_LISTENING}`, { env });
     },
     program: 'nc -w 2 127.0.0.1 $PORT < /dev/null',
     judge: leaked,
