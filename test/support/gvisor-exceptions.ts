@@ -87,6 +87,7 @@ export const GVISOR_EXCEPTIONS: readonly GvisorException[] = [
     reason: HOST,
   },
   { file: 'terminal', test: 'stop and continue jobs of the task with Ctrl-Z', reason: HOST },
+  { file: 'run-limits', test: 'are few, and the task cannot have more', reason: KERNEL },
   {
     file: 'ps',
     test: 'is listed with what it is and who answers for it',
