@@ -89,6 +89,11 @@ export const GVISOR_EXCEPTIONS: readonly GvisorException[] = [
   { file: 'terminal', test: 'stop and continue jobs of the task with Ctrl-Z', reason: HOST },
   { file: 'run-limits', test: 'are few, and the task cannot have more', reason: KERNEL },
   {
+    file: 'run-tenants',
+    test: 'may be called %s',
+    reason: 'gVisor makes a cgroup of the task’s name inside, where files of these names are',
+  },
+  {
     file: 'ps',
     test: 'is listed with what it is and who answers for it',
     reason: 'its pid is that of the sandbox',
