@@ -1,6 +1,6 @@
 /** Files that are whole or absent: written under a temporary name, then renamed. */
-import { mkdirSync, statSync } from 'node:fs';
-import { mkdir, open, rename, unlink } from 'node:fs/promises';
+import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { chmod, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { toOwnedName } from './owned-name.ts';
 
@@ -49,12 +49,22 @@ export async function syncDirectory(path: string): Promise<void> {
 
 /** Makes a folder and its parents where missing; an existing one keeps its mode. */
 export async function ensureDirectory(path: string, mode: number): Promise<void> {
-  await mkdir(path, { recursive: true, mode });
+  const first = await mkdir(path, { recursive: true, mode });
+  if (first !== undefined) for (const made of madeFolders(first, path)) await chmod(made, mode);
 }
 
 /** The same, at once: for the task path, where a thread-pool trip costs more than the call. */
 export function ensureDirectorySync(path: string, mode: number): void {
-  mkdirSync(path, { recursive: true, mode });
+  const first = mkdirSync(path, { recursive: true, mode });
+  if (first !== undefined) for (const made of madeFolders(first, path)) chmodSync(made, mode);
+}
+
+/** Whose mode the umask may have narrowed: a task's root, nobody on the host, could not pass through. */
+function madeFolders(first: string, last: string): readonly string[] {
+  const made: string[] = [];
+  for (let at = last; at.length >= first.length && at !== dirname(at); at = dirname(at))
+    made.push(at);
+  return made;
 }
 
 /** The folder itself, or the nearest one above it that exists: where it would be made. */

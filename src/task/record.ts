@@ -1,5 +1,5 @@
 /** The record: one file, written before a task's first effect, that names everything the task may come to make. */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName, TaskId, TenantName } from '../core/ids.ts';
@@ -52,7 +52,9 @@ export function createRecord(layout: Layout, places: TaskPlaces, record: TaskRec
   const unfinished = `${tasks}/${unfinishedName(record.owner, record.id)}`;
   // The container's root must reach its root filesystem below these folders: passable, not listable.
   ensureDirectorySync(tasks, 0o711);
-  mkdirSync(unfinished, { mode: 0o711 });
+  mkdirSync(unfinished);
+  // Not by mkdir itself, whose mode the umask would narrow.
+  chmodSync(unfinished, 0o711);
   try {
     writeFileSync(`${unfinished}/record.json`, JSON.stringify(record), { mode: 0o600 });
     renameSync(unfinished, places.taskDir);

@@ -1,0 +1,32 @@
+/** Folders get the mode that was asked for, whatever umask the caller has: root's is 077 on many a hardened host. */
+import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { ensureDirectory, ensureDirectorySync } from '../../src/sys/files.ts';
+
+let folder: string;
+let umask: number;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stackshim-folders-'));
+  umask = process.umask(0o077);
+});
+
+afterEach(() => {
+  process.umask(umask);
+  rmSync(folder, { recursive: true });
+});
+
+const modeOf = (path: string) => statSync(join(folder, path)).mode & 0o7777;
+
+it.each([
+  ['at once', ensureDirectorySync],
+  ['later', ensureDirectory],
+])('every folder that is made, %s', async (_, ensure) => {
+  mkdirSync(join(folder, 'there'), { mode: 0o700 });
+  await ensure(join(folder, 'there/a/b'), 0o711);
+  expect(['there', 'there/a', 'there/a/b'].map(modeOf)).toEqual([0o700, 0o711, 0o711]);
+  await ensure(join(folder, 'there/a'), 0o755);
+  expect(modeOf('there/a')).toBe(0o711);
+});
