@@ -16,7 +16,8 @@ export async function removeTree(path: string): Promise<void> {
     if (removeSmallTree(path, { left: FEW_ENTRIES })) return;
   } catch (error) {
     if (errnoCodeOf(error) === 'ENOENT') return;
-    throw error;
+    // Few entries can be deep as well, with long names.
+    if (errnoCodeOf(error) !== 'ENAMETOOLONG') throw error;
   }
   await removeByProgram(path);
 }

@@ -39,8 +39,8 @@ export interface RemovalContext {
   readonly cgroups: CgroupDriver;
 }
 
-/** Time for the whole of a removal; what was not done by then is reported as left over. */
-const REMOVAL_DEADLINE_MS = 60_000;
+/** Time for the whole of a removal, a million files included; what was not done by then is reported as left over. */
+const REMOVAL_DEADLINE_MS = 600_000;
 
 /** Never rejects; a second call finds nothing to do. While anything is left, the record stays to say what. */
 export async function removeTask(

@@ -30,6 +30,13 @@ describe('removeTree', () => {
     expect(existsSync(tree())).toBe(false);
   });
 
+  it('removes few folders whose names are too long together', async () => {
+    const script = 'for (1 .. 30) { my $long = "n" x 255; mkdir $long and chdir $long or die }';
+    execFileSync('perl', ['-e', script], { cwd: tree() });
+    await removeTree(tree());
+    expect(existsSync(tree())).toBe(false);
+  });
+
   it.each([10, 200])('removes %i links and leaves alone what they name', async (count) => {
     for (let index = 0; index < count; index += 1)
       symlinkSync(`${folder}/kept`, `${tree()}/${index}`);

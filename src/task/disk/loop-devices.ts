@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errnoCodeOf } from '../../core/errors.ts';
 import type { Fd } from '../../sys/system.ts';
 
-/** A container that is being made at this moment has copies of the host's mounts, and a program may look at a new device. */
+/** A program may look at a new device for a moment, and the kernel takes its time to end a container's mounts. */
 const FREE_WITHIN_MS = 200;
 const POLL_MS = 5;
 /** Behind the path of a file that was unlinked. */
@@ -21,8 +21,8 @@ export function readLoopDevices(): ReadonlyMap<string, string> {
 }
 
 /**
- * Resolves once the device does not have the file any more. Whoever made a mount namespace while the volume was mounted has a copy
- * of that mount, for as long as the namespace lives: then the file, which is open as `fd`, is emptied, and the device has nothing left.
+ * Resolves once the device does not have the file any more. When somebody goes on to use what is on it, the file, which is open
+ * as `fd`, is emptied: then the device has nothing left.
  */
 export async function freeLoopDevice(device: string, file: string, fd: Fd): Promise<void> {
   const endsAt = performance.now() + FREE_WITHIN_MS;

@@ -1,6 +1,5 @@
 /** Disk space held to its limit by being a filesystem of its own: an ext4 file on a loop device, used again once it is empty. */
 import { chmodSync, closeSync, openSync, readdirSync, statSync, unlinkSync } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { DiskAmount, Fd, System } from '../../sys/system.ts';
@@ -89,6 +88,8 @@ class ScratchVolume implements TaskDisk {
   async remove(): Promise<void> {
     const { request } = this.#parts;
     this.detach();
+    // First: it detaches the copies that other mount namespaces have of what was mounted there.
+    await removeTree(request.places.scratchDir);
     if (this.#isHeld && !(await this.#reuse())) await this.#destroy();
     await removeScratchFiles(request.places);
   }
@@ -102,13 +103,13 @@ class ScratchVolume implements TaskDisk {
       for (const name of readdirSync(this.#root)) {
         if (name !== LOST_AND_FOUND) await removeTree(`${this.#root}/${name}`);
       }
+      if (readdirSync(this.#root).some((name) => name !== LOST_AND_FOUND)) return false;
       if (!isSoundVolume(this.#root)) return false;
       if (!keepIdleVolume(system, layout, { places, limitBytes: limit.bytes, volume: held })) {
         return false;
       }
-    } catch (error) {
+    } catch {
       // A filesystem with an error is read-only from then on. Whatever it was: it is not used again.
-      if (errnoCodeOf(error) === undefined) throw error;
       return false;
     }
     this.#release();

@@ -1,0 +1,211 @@
+/** Scratch volumes: killed between any two calls nothing is lost or left, and none is used again that has anything in it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { TaskId } from '../../src/core/ids.ts';
+import { type Layout, tasksDir } from '../../src/core/layout.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { readMounts } from '../../src/sys/mountinfo.ts';
+import {
+  claimIdleVolume,
+  listIdleVolumes,
+  sweepIdleVolumes,
+} from '../../src/task/disk/idle-volumes.ts';
+import { readLoopDevices } from '../../src/task/disk/loop-devices.ts';
+import { removeScratch } from '../../src/task/disk/remove-scratch.ts';
+import { openTaskDisk, type TaskDisk, toDiskLimit } from '../../src/task/disk/task-disk.ts';
+import { isFreshVolume, loopDeviceOf } from '../../src/task/disk/volume-state.ts';
+import type { Slot } from '../../src/task/slot.ts';
+import { taskPlaces } from '../../src/task/task-places.ts';
+import { startFixture } from '../support/bun-fixture.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const fixture = new URL('../fixtures/use-volume.ts', import.meta.url);
+const LIMIT = toDiskLimit(16 * 1024 * 1024);
+
+let layout: Layout;
+const placesOf = (id: string) => taskPlaces(layout, id as TaskId);
+const mounts = () =>
+  readMounts()
+    .map(({ mountPoint }) => mountPoint)
+    .filter((mountPoint) => mountPoint.startsWith(layout.root));
+const loopFiles = () =>
+  [...readLoopDevices().keys()].filter((file) => file.startsWith(layout.root));
+
+beforeEach(() => {
+  const root = mkdtempSync('/var/tmp/stackshim-volumes-');
+  layout = { root, run: `${root}/run`, policyFile: `${root}/policy`, slots: `${root}/slots` };
+  mkdirSync(tasksDir(layout), { recursive: true });
+});
+afterEach(() => {
+  for (const point of mounts().toReversed()) linuxSystem.detachMount(point);
+  rmSync(layout.root, { recursive: true });
+});
+
+const open = (id: string, isUsual = true): Promise<TaskDisk> =>
+  openTaskDisk(
+    { system: linuxSystem, layout },
+    {
+      mechanism: 'volume',
+      limit: LIMIT,
+      isUsual,
+      places: placesOf(id),
+      slot: { ids: { base: 0, size: 1 } } as Slot,
+      userns: 'auto',
+    },
+  );
+
+/** A program in a mount namespace of its own: it has a copy of every mount. Prints when it is there. */
+const startHolder = () =>
+  spawn('unshare', ['-m', 'sh', '-c', 'echo there; exec sleep 600'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+
+/** What reap does about a task whose owner is dead. */
+async function recover(id: string): Promise<void> {
+  const { volumeFile } = placesOf(id);
+  await removeScratch(linuxSystem, placesOf(id), readLoopDevices().get(volumeFile));
+  sweepIdleVolumes(linuxSystem, layout);
+}
+
+/** Nothing but volumes that wait, each with its mount and its loop device. */
+function expectSound(): void {
+  const idle = listIdleVolumes(layout);
+  expect(mounts().sort()).toEqual(idle.map(({ mount }) => mount).sort());
+  expect(loopFiles().sort()).toEqual(idle.map(({ file }) => file).sort());
+  const names = readdirSync(`${layout.root}/scratch`);
+  expect(names.filter((name) => !name.startsWith('.idle-'))).toEqual([]);
+}
+
+describe('killed before each call of the kernel', () => {
+  /** True when it ran to its end instead. */
+  async function killAt(id: string, call: number): Promise<boolean> {
+    const child = startFixture(fixture, [layout.root, layout.run, id, `${call}`]);
+    let printed = '';
+    child.stdout?.on('data', (chunk) => {
+      printed += chunk;
+    });
+    const signal = await new Promise((resolve) => child.once('close', (_, by) => resolve(by)));
+    if (signal === null) expect(printed).toBe('removed\n');
+    return signal === null;
+  }
+
+  it.each([
+    ['with no volume waiting', false],
+    ['with one that waits', true],
+  ])('%s', async (_, waiting) => {
+    let calls = 0;
+    for (;;) {
+      const id = `killed-${calls}`;
+      if (waiting && listIdleVolumes(layout).length === 0) await (await open('first')).remove();
+      mkdirSync(`${tasksDir(layout)}/${id}`);
+      const ended = await killAt(id, calls);
+      await recover(id);
+      rmSync(`${tasksDir(layout)}/${id}`, { recursive: true });
+      sweepIdleVolumes(linuxSystem, layout);
+      expectSound();
+      if (ended) break;
+      if (!waiting) {
+        for (const { file } of listIdleVolumes(layout)) unlinkSync(file);
+        sweepIdleVolumes(linuxSystem, layout);
+      }
+      calls += 1;
+    }
+    expect(calls).toBeGreaterThan(5);
+  });
+});
+
+describe('a volume that waits', () => {
+  it('goes to one task alone', async () => {
+    const disks = await Promise.all(['a', 'b', 'c'].map((id) => open(id)));
+    for (const disk of disks) await disk.remove();
+    expect(listIdleVolumes(layout)).toHaveLength(3);
+    await waitUntil(() => listIdleVolumes(layout).every(({ mount }) => isFreshVolume(mount)));
+    const again = await Promise.all(['d', 'e', 'f', 'g'].map((id) => open(id)));
+    expect(listIdleVolumes(layout)).toHaveLength(0);
+    expect(new Set(loopFiles()).size).toBe(4);
+    for (const disk of again) await disk.remove();
+    expectSound();
+  });
+
+  it('is passed over as long as somebody has a file in it open that has no name', async () => {
+    await (await open('first')).remove();
+    const [idle] = listIdleVolumes(layout);
+    const held = openSync(`${idle?.mount}/file`, 'w');
+    unlinkSync(`${idle?.mount}/file`);
+    const claim = () =>
+      claimIdleVolume(linuxSystem, layout, { places: placesOf('next'), limitBytes: LIMIT.bytes });
+    expect(claim()).toBeUndefined();
+    expect(existsSync(idle?.file ?? '')).toBe(true);
+    closeSync(held);
+    const claimed = claim();
+    expect(claimed).toBeGreaterThan(0);
+    linuxSystem.close(claimed ?? -1);
+    await recover('next');
+    expectSound();
+  });
+
+  it('is none of which the kernel has found something wrong', async () => {
+    const disk = await open('broken');
+    const device = loopDeviceOf(placesOf('broken').scratchDir);
+    writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, 'of a test');
+    expect(readFileSync(`/sys/fs/ext4/${device}/errors_count`, 'utf8').trim()).toBe('1');
+    await disk.remove();
+    expect(listIdleVolumes(layout)).toEqual([]);
+    expectSound();
+  });
+
+  it('is void after a reboot: its mount is gone', async () => {
+    await (await open('first')).remove();
+    for (const { mount } of listIdleVolumes(layout)) linuxSystem.detachMount(mount);
+    const disk = await open('next');
+    expect(mounts()).toEqual([placesOf('next').scratchDir]);
+    await disk.remove();
+    sweepIdleVolumes(linuxSystem, layout);
+    expect(listIdleVolumes(layout)).toHaveLength(1);
+    expectSound();
+  });
+});
+
+it('a volume goes though another mount namespace has a copy of its mount', async () => {
+  const disk = await open('copied', false);
+  const holder = startHolder();
+  try {
+    await once(holder.stdout, 'data');
+    await disk.remove();
+    expect(loopFiles()).toEqual([]);
+    expectSound();
+  } finally {
+    holder.kill('SIGKILL');
+  }
+});
+
+it('a volume in which somebody has a file open is emptied', async () => {
+  const { scratchDir, volumeFile } = placesOf('held');
+  const disk = await open('held', false);
+  const held = openSync(`${scratchDir}/file`, 'w');
+  const file = openSync(volumeFile, 'r');
+  try {
+    await disk.remove();
+    expect(fstatSync(file)).toMatchObject({ size: 0, nlink: 0 });
+    expect(loopFiles()).toEqual([volumeFile]);
+  } finally {
+    closeSync(held);
+    closeSync(file);
+  }
+  await waitUntil(() => loopFiles().length === 0);
+  expectSound();
+});
