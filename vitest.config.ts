@@ -18,6 +18,8 @@ const conditions = ['source', 'node', 'import', 'default'];
 
 /** Files that only `npm run test:all` has time for. */
 const leftOut = process.env['STACKSHIM_TEST_FULL'] === '1' ? [] : ['**/*.full.test.ts'];
+/** Files that want a kernel which the virtual machine has. */
+const onlyInVm = process.env['STACKSHIM_TEST_VM'] !== undefined ? [] : ['**/*.vm.test.ts'];
 
 /** In the gvisor lane the suites of another lane get their `it` from where its exceptions are left out. */
 const gvisorPlugin = {
@@ -36,7 +38,7 @@ function toProject(lane: Lane, order: number) {
     test: {
       name: lane.name,
       include: [`test/${lane.name}/**/*.test.ts`],
-      exclude: leftOut,
+      exclude: [...leftOut, ...onlyInVm],
       fileParallelism: !lane.privileged,
       sequence: { groupOrder: order },
       testTimeout: scaled(lane.privileged ? 60_000 : 10_000),

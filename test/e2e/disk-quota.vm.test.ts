@@ -1,0 +1,53 @@
+/**
+ * `--disk` held by a project quota of the scratch folder's filesystem. Requires: root, a kernel that has quotas of ext4
+ * (CONFIG_QFMT_V2), as Debian's has; so it belongs to the virtual machine's lane, and fails where it is promised and cannot be.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { describeDiskCases } from '../support/disk-cases.ts';
+import { runCli } from '../support/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+
+const runner = useTaskRunner();
+const { run, installation, folder } = runner;
+const scratch = `${installation.layout.root}/scratch`;
+
+// The installation's end unmounts whatever is below its folders.
+beforeAll(() => {
+  const image = `${folder}/quota.ext4`;
+  execFileSync('truncate', ['-s', '8G', image]);
+  execFileSync('mkfs.ext4', ['-q', '-O', 'quota,project', '-E', 'quotatype=prjquota', image]);
+  mkdirSync(scratch, { recursive: true, mode: 0o700 });
+  execFileSync('mount', ['-o', 'loop,prjquota', image, scratch]);
+});
+
+describe('a project quota', () => {
+  it('is what doctor finds', async () => {
+    const { stdout } = await runCli(['doctor'], { env: installation.env });
+    expect(stdout).toMatch(/ok +disk limit +a project quota/);
+  });
+
+  describeDiskCases(runner);
+
+  it('leaves no volume behind, and its project to the next task of the slot', async () => {
+    for (const size of ['8m', '16m']) {
+      const { record } = await run(['--disk', size], ['sh', '-c', 'echo x > /x']);
+      expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
+    }
+    expect(readdirSync(scratch)).toEqual(['lost+found']);
+  });
+
+  it('does not count what a kept task has left for the next one', async () => {
+    const fill = ['sh', '-c', 'dd if=/dev/zero of=/x bs=1M count=6 2>/dev/null'];
+    expect((await run(['--name', 'kept', '--keep', '--disk', '8m'], fill)).status).toBe(0);
+    expect((await run(['--disk', '8m'], fill)).status).toBe(0);
+    expect((await runCli(['kill', 'kept'], { env: installation.env })).status).toBe(0);
+  });
+
+  it('is not for root of the host, which could leave it: a volume is', async () => {
+    const command = ['sh', '-c', 'cat /dev/zero > /x'];
+    const { record } = await run(['--userns', 'host', '--disk', '8m'], command);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'disk_full' });
+  });
+});
