@@ -148,8 +148,9 @@ async function runPrepared(
     const { diskReport, error: diskError } = await diskReportOf(start.started, diskWatch);
     const outputError = await endOfOutput(output);
     const error = start.error ?? exitError ?? outputError ?? usageError ?? diskError;
-    // A start that failed half-way may have let the command run.
-    if (!start.started && (start.error === null || !executed)) {
+    // A start that failed half-way may have let the command run. A sandbox is a program before that, but tells only of a command's end.
+    const ran = sandbox === undefined ? executed : exit !== ended;
+    if (!start.started && (start.error === null || !ran)) {
       return { exit: null, error, usage, wallMs: null, diskReport };
     }
     if (!executed && exit.exitCode !== 0 && stopper.cause === null) {
