@@ -6,6 +6,7 @@ import type { ReapedOrphans } from './reap-orphans.ts';
 import type { SleepingTasks } from './sleeping-tasks.ts';
 import type { StackFlips } from './stack-flips.ts';
 import type { StartTimes } from './start-times.ts';
+import type { Teardown } from './teardown.ts';
 
 export interface Measured {
   readonly stack: string;
@@ -13,6 +14,7 @@ export interface Measured {
   readonly isolation: IsolationCost;
   readonly sleeping: SleepingTasks;
   readonly reaped: ReapedOrphans;
+  readonly teardown: Teardown;
   readonly flips: StackFlips;
   readonly disk: DiskFigures;
   readonly imports: Imports;
@@ -34,6 +36,7 @@ export function toFigures({
   isolation,
   sleeping,
   reaped,
+  teardown,
   flips,
   disk,
   imports,
@@ -68,6 +71,7 @@ export function toFigures({
       met: sleeping.allRemoved,
     },
     ...toReapFigures(reaped),
+    ...toTeardownFigures(teardown),
     ...toFlipFigures(flips),
     ...toDiskFigures(disk),
     ...toImportFigures(imports),
@@ -106,6 +110,35 @@ function toReapFigures({
       value: String(removed),
       target: String(orphans),
       met: removed === orphans && noneLeft,
+    },
+  ];
+}
+
+function toTeardownFigures({
+  files,
+  runs,
+  syncMaxMs,
+  asyncMaxMs,
+  allRemoved,
+}: Teardown): readonly Figure[] {
+  return [
+    {
+      name: `removal of a task with ${files} files, longest of ${runs}`,
+      value: ms(syncMaxMs),
+      target: '<= 1000 ms',
+      met: syncMaxMs <= 1000,
+    },
+    {
+      name: '  with remove: async, from its end to the result',
+      value: ms(asyncMaxMs),
+      target: '<= 50 ms',
+      met: asyncMaxMs <= 50,
+    },
+    {
+      name: '  all removed',
+      value: String(allRemoved),
+      target: 'true',
+      met: allRemoved,
     },
   ];
 }

@@ -11,6 +11,7 @@ import { measureReap } from './reap-orphans.ts';
 import { measureSleepingTasks } from './sleeping-tasks.ts';
 import { measureStackFlips } from './stack-flips.ts';
 import { measureStartTimes } from './start-times.ts';
+import { measureTeardown } from './teardown.ts';
 
 const { values } = parseArgs({
   options: {
@@ -33,6 +34,7 @@ const startTimes = await measureStartTimes(installed, Number(values.runs));
 const isolation = await measureIsolationCost(installed, Number(values.runs));
 const sleeping = await measureSleepingTasks(installed, Number(values.tasks));
 const reaped = await measureReap(installed, Number(values.orphans));
+const teardown = await measureTeardown(installed);
 const flips = await measureStackFlips(installed, Number(values.runs));
 const disk = await measureDisk(installed);
 const imports = await measureImports(installed);
@@ -43,6 +45,7 @@ const measured = {
   isolation,
   sleeping,
   reaped,
+  teardown,
   flips,
   disk,
   imports,
