@@ -65,11 +65,14 @@ export function claimIdleVolume(
     const mount = `${mountedVolumesDir(layout)}/${id}`;
     const volume = openMounted(system, mount);
     if (volume === undefined) continue;
-    if (!tryRename(idleVolumeFile(layout, id, limitBytes), places.volumeFile)) {
-      system.close(volume);
-      continue;
+    let isOurs = false;
+    try {
+      if (!tryRename(idleVolumeFile(layout, id, limitBytes), places.volumeFile)) continue;
+      detachIdle(system, mount);
+      isOurs = true;
+    } finally {
+      if (!isOurs) system.close(volume);
     }
-    detachIdle(system, mount);
     return volume;
   }
   return undefined;
@@ -157,16 +160,21 @@ function openMounted(system: System, mount: string): Fd | undefined {
   try {
     clone = system.openTreeClone(mount);
   } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    // Taken meanwhile; EINVAL: at the very moment at which its path was walked.
+    if (['ENOENT', 'EINVAL'].includes(errnoCodeOf(error) ?? '')) return undefined;
     throw error;
   }
   const root = `/proc/self/fd/${clone}`;
-  // It may have gone between the look and the clone, which then shows the folder below it.
-  const isVolume = statSync(root).dev !== statSync(parentOf(mount)).dev;
-  // The kernel takes its time to let go of the last task's files.
-  if (isVolume && isFreshVolume(root)) return clone;
-  system.close(clone);
-  return undefined;
+  let isUsable = false;
+  try {
+    // It may have gone between the look and the clone, which then shows the folder below it.
+    const isVolume = statSync(root).dev !== statSync(parentOf(mount)).dev;
+    // The kernel takes its time to let go of the last task's files.
+    isUsable = isVolume && isFreshVolume(root);
+  } finally {
+    if (!isUsable) system.close(clone);
+  }
+  return isUsable ? clone : undefined;
 }
 
 /** Something has held on to a file in it for too long for it to be used again. */

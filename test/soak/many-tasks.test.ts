@@ -1,0 +1,67 @@
+/**
+ * One library process runs thousands of tasks: what it holds is no more at the end than it was half-way. What the machine holds is
+ * judged by its growth per task, generously: others work on it as well.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { useInstallation } from '../support/installation.ts';
+
+const { env } = useInstallation();
+const script = fileURLToPath(new URL('../fixtures/run-for-long.mjs', import.meta.url));
+const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
+const TASKS = isFull ? 20_000 : 2_000;
+const SAMPLES = 40;
+
+type Sample = Readonly<Record<string, number>>;
+
+/** Steepest that a line through the second half of the samples may be, per task. */
+const STEEPEST: Readonly<Record<string, number>> = {
+  // A task whose spec or result stays is more than this; what the engine compiles late is less.
+  heapKib: 1,
+  rssKib: 4,
+  dentries: 20,
+  slabKib: 20,
+};
+/** No more at the end than half-way, to the last one. */
+const EXACT = ['files', 'mounts', 'taskFolders', 'children'];
+
+it(`${TASKS} tasks leave a process as they found it`, { timeout: 7_200_000 }, async () => {
+  const samples = await runForLong();
+  expect(samples).toHaveLength(SAMPLES);
+  const half = samples.slice(SAMPLES / 2);
+  const [first, last] = [half[0], half.at(-1)];
+  console.log(`soak: ${JSON.stringify({ first: samples[0], halfWay: first, last })}`);
+  for (const name of EXACT) {
+    expect({ [name]: last?.[name] }).toEqual({ [name]: first?.[name] });
+  }
+  expect(last?.['threads']).toBeLessThanOrEqual(first?.['threads'] ?? 0);
+  for (const [name, steepest] of Object.entries(STEEPEST)) {
+    const found = slope(half.map((sample) => [sample['tasks'] ?? 0, sample[name] ?? 0]));
+    console.log(`soak: ${name} grows by ${found.toFixed(4)} per task`);
+    expect(found, `${name} per task`).toBeLessThan(steepest);
+  }
+});
+
+async function runForLong(): Promise<readonly Sample[]> {
+  const every = String(TASKS / SAMPLES);
+  const child = spawn(process.execPath, ['--expose-gc', script, String(TASKS), every], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const samples: Sample[] = [];
+  for await (const line of createInterface({ input: child.stdout })) samples.push(JSON.parse(line));
+  expect(await exited).toEqual([0, null]);
+  return samples;
+}
+
+/** Of the line with the least squares. */
+function slope(points: readonly (readonly [number, number])[]): number {
+  const mean = (of: 0 | 1) => points.reduce((sum, point) => sum + point[of], 0) / points.length;
+  const [meanX, meanY] = [mean(0), mean(1)];
+  const above = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
+  return above / points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
+}
