@@ -1,9 +1,14 @@
-/** Runs one test lane with vitest and counts what it did. */
+/** Runs one test lane and counts what it did: with vitest here, or inside test VMs. */
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { countReport } from './count-report.mjs';
+import { StepFailure } from './failure.mjs';
 import { projectRoot } from './paths.mjs';
 import { runProgram } from './run-program.mjs';
+import { guests } from './vm-guests.mjs';
+import { parseVmOptions } from './vm-options.mjs';
+import { testInVms } from './vm-run.mjs';
 
 /**
  * @typedef {object} LaneResult
@@ -21,7 +26,7 @@ import { runProgram } from './run-program.mjs';
  */
 export async function runLane(lane) {
   const startedAt = Date.now();
-  const counts = await countLane(lane);
+  const counts = lane.name === 'vm' ? await countVmLane() : await countLane(lane);
   const seconds = (Date.now() - startedAt) / 1000;
   const { problem } = counts;
   const failed = problem === undefined ? counts.failed : Math.max(1, counts.failed);
@@ -51,22 +56,18 @@ async function countLane(lane) {
   }
 }
 
-/**
- * A file that could not be loaded, or whose hooks failed, has no failed test of its own: it counts as one.
- * @param {{testResults: {status: string, assertionResults: {status: string}[]}[]}} report vitest's JSON report
- */
-export function countReport(report) {
-  let [passed, failed, skipped] = [0, 0, 0];
-  for (const file of report.testResults) {
-    const failedBefore = failed;
-    for (const test of file.assertionResults) {
-      if (test.status === 'passed') passed += 1;
-      else if (test.status === 'failed') failed += 1;
-      else skipped += 1;
-    }
-    if (file.status === 'failed' && failed === failedBefore) failed += 1;
+/** The core; with --all in every guest on every runtime, and with more power cuts. All the rest takes a slow processor hours: `npm run test:vm`. */
+async function countVmLane() {
+  const full = [...guests.map(({ name }) => `--guest=${name}`), '--runtime=runc', '--runtime=crun'];
+  const more = process.env.STACKSHIM_TEST_FULL === '1' ? [...full, '--power-cuts=3'] : [];
+  const options = parseVmOptions(['--core', ...more]);
+  try {
+    const counts = await testInVms(options);
+    return { ...counts, problem: findEmptiness(counts) };
+  } catch (error) {
+    if (!(error instanceof StepFailure)) throw error;
+    return { passed: 0, failed: 1, skipped: 0, problem: `${error.message}\n${error.hint}` };
   }
-  return { passed, failed, skipped };
 }
 
 /** @param {{passed: number, failed: number, skipped: number}} counts */

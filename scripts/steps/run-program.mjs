@@ -32,7 +32,8 @@ const systemFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
  * Runs a program to its end. Rejects with a StepFailure when it cannot start or does not exit with 0.
  * @param {string} program
  * @param {readonly string[]} args
- * @param {{cwd?: string, env?: Record<string, string>, output?: 'show' | 'inherit' | 'capture', anyStatus?: boolean}} [options]
+ * @param {{cwd?: string, env?: Record<string, string>, output?: 'show' | 'inherit' | 'capture', anyStatus?: boolean,
+ *   onStart?: (child: import('node:child_process').ChildProcess) => void}} [options]
  *   `output`: all to stderr (default), each to its own stream, or kept and its end shown only on failure.
  *   `anyStatus`: an exit status other than 0 does not reject.
  * @returns {Promise<{status: number, stdout: string, stderr: string}>}
@@ -51,6 +52,7 @@ export function runProgram(program, args, options = {}) {
       stdio: ['ignore', options.output === 'inherit' ? 1 : output, output],
     });
     running.add(child);
+    options.onStart?.(child);
     let stdout = '';
     let stderr = '';
     child.stdout?.setEncoding('utf8').on('data', (text) => {

@@ -1,11 +1,13 @@
 /** The Vagrantfile is one that Vagrant itself accepts. Requires: vagrant; no provider and no box. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
-const vagrantfile = readFileSync(join(import.meta.dirname, '../../Vagrantfile'), 'utf8');
+const project = join(import.meta.dirname, '../..');
+const vagrantfile = readFileSync(join(project, 'Vagrantfile'), 'utf8');
+const provisioner = 'scripts/provision-guest.sh';
 let folder: string;
 
 beforeEach(() => {
@@ -18,7 +20,8 @@ afterEach(() => {
 
 function validate(text: string): number | null {
   const cwd = join(folder, 'project');
-  mkdirSync(cwd);
+  mkdirSync(join(cwd, 'scripts'), { recursive: true });
+  cpSync(join(project, provisioner), join(cwd, provisioner));
   writeFileSync(join(cwd, 'Vagrantfile'), text);
   const env = { ...process.env, VAGRANT_HOME: join(folder, 'home') };
   return spawnSync('vagrant', ['validate', '--ignore-provider'], { cwd, env }).status;
@@ -32,6 +35,7 @@ it('would not be accepted with a setting that does not exist', () => {
   expect(validate(vagrantfile.replace('config.vm.box =', 'config.vm.boxx ='))).toBe(1);
 });
 
-it('provisions with the command of the README', () => {
+it('provisions as the test VM does, then with the command of the README', () => {
+  expect(vagrantfile).toContain(`path: '${provisioner}'`);
   expect(vagrantfile).toContain('npm run quickstart');
 });

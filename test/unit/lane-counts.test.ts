@@ -1,7 +1,7 @@
 /** The counts behind the last line of `npm test`: nothing that went wrong may count as nothing. */
 import { describe, expect, it } from 'vitest';
+import { countReport } from '../../scripts/steps/count-report.mjs';
 import { chooseLanes, readLanes } from '../../scripts/steps/lanes.mjs';
-import { countReport } from '../../scripts/steps/run-lane.mjs';
 
 const file = (status: string, ...tests: string[]) => ({
   status,

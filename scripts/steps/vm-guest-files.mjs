@@ -1,0 +1,56 @@
+/** Files of a test VM's own that make a Debian root filesystem boot, mount its disks and run the agent. */
+
+/** Where things are in every guest. */
+export const guestPaths = {
+  /** The checkout, writable: an overlay on the read-only disk. */
+  project: '/opt/stackshim',
+  /** The channel to the host. */
+  port: '/dev/virtio-ports/stackshim',
+};
+
+const data = 'x-systemd.requires-mounts-for=/data';
+
+/** @type {Readonly<Record<string, string>>} content by path */
+export const guestFiles = {
+  // A tmpfs at /tmp would take its memory from the tests'.
+  '/etc/fstab': [
+    'LABEL=system / ext4 defaults 0 0',
+    'LABEL=data /data ext4 prjquota 0 0',
+    '/dev/vdb /mnt/project erofs ro 0 0',
+    `/data/tmp /tmp none bind,${data} 0 0`,
+    `/data/var-tmp /var/tmp none bind,${data} 0 0`,
+    `/data/root /var/lib/stackshim none bind,${data} 0 0`,
+    `overlay ${guestPaths.project} overlay lowerdir=/mnt/project,upperdir=/data/project,workdir=/data/work,${data},x-systemd.requires-mounts-for=/mnt/project 0 0`,
+    '',
+  ].join('\n'),
+  '/etc/hosts': '127.0.0.1 localhost stackshim-vm\n::1 localhost\n',
+  '/etc/modules-load.d/stackshim.conf': 'erofs\noverlay\nloop\nquota_v2\nfuse\n',
+  '/etc/systemd/system/stackshim-vm-agent.service': `[Unit]
+Description=Runs what the host of this test VM asks for
+After=multi-user.target
+RequiresMountsFor=${guestPaths.project} /tmp /var/tmp /var/lib/stackshim
+
+[Service]
+ExecStart=/usr/bin/node ${guestPaths.project}/scripts/steps/vm-agent.mjs ${guestPaths.port}
+Delegate=yes
+KillMode=process
+LimitNOFILE=524288
+TasksMax=infinity
+OOMScoreAdjust=-900
+`,
+};
+
+/** @type {Readonly<Record<string, string>>} links in /etc/systemd/system to what they point at */
+export const guestUnits = {
+  'multi-user.target.wants/stackshim-vm-agent.service': '../stackshim-vm-agent.service',
+  'tmp.mount': '/dev/null',
+  'apt-daily.timer': '/dev/null',
+  'apt-daily-upgrade.timer': '/dev/null',
+  'dpkg-db-backup.timer': '/dev/null',
+  'e2scrub_all.timer': '/dev/null',
+  'fstrim.timer': '/dev/null',
+  'systemd-tmpfiles-clean.timer': '/dev/null',
+  'getty.target': '/dev/null',
+  'systemd-networkd-wait-online.service': '/dev/null',
+  'docker-registry.service': '/dev/null',
+};

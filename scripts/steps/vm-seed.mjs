@@ -1,0 +1,82 @@
+/** The root folder that a guest starts with: stacks built here, where Debian's archive can be reached, and the set-up's runtime. */
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, realpath, rename, rm } from 'node:fs/promises';
+import { executableFile, installationRoot, projectRoot } from './paths.mjs';
+import { runProgram } from './run-program.mjs';
+import { makeWorkFolder, vmCache } from './vm-disks.mjs';
+
+const stacks = ['base/debian-13', 'stacks/python-3.13'];
+const kept = ['current', 'generations', 'images', 'layers', 'stacks'];
+/** @type {readonly (readonly [string, number])[]} */
+const folders = [
+  ['tmp', 0o1777],
+  ['var-tmp', 0o1777],
+  ['project', 0o755],
+  ['work', 0o755],
+  ['root', 0o711],
+];
+
+/**
+ * @param {import('./vm-guests.mjs').Guest} guest
+ * @returns {Promise<string>} the folder that a data disk is to be filled with
+ */
+export async function ensureSeed(guest) {
+  const store = `${vmCache}/store`;
+  await buildStacks(store);
+  const seed = `${vmCache}/seed-${guest.name}`;
+  const work = await makeWorkFolder();
+  const made = `${work}/seed`;
+  try {
+    for (const [name, mode] of folders) {
+      await mkdir(`${made}/${name}`, { recursive: true });
+      await chmod(`${made}/${name}`, mode);
+    }
+    // Hard links: a disk's content is read from it, nothing is written.
+    const sources = kept.map((name) => `${store}/${name}`);
+    await runProgram('cp', ['-al', ...sources, `${made}/root/`], { output: 'capture' });
+    const runtimes = `${installationRoot}/runtimes`;
+    if (!guest.borrowsTools && existsSync(runtimes)) {
+      await runProgram('cp', ['-a', runtimes, `${made}/root/`], { output: 'capture' });
+    }
+    await rm(seed, { recursive: true, force: true });
+    await rename(made, seed);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return seed;
+}
+
+/**
+ * A stack whose folder has not changed is not built again.
+ * @param {string} store
+ */
+async function buildStacks(store) {
+  await mkdir(`${store}/runtimes`, { recursive: true });
+  await chmod(store, 0o711);
+  const runc = `${installationRoot}/runtimes/runc`;
+  if (existsSync(runc)) {
+    await runProgram('ln', ['-sfn', await realpath(runc), `${store}/runtimes/runc`], {
+      output: 'capture',
+    });
+  }
+  const run = await makeWorkFolder();
+  try {
+    for (const name of stacks) {
+      const folder = `${projectRoot}/overlay/${name}`;
+      await runProgram(executableFile, ['stack', 'build', folder, '--if-changed'], {
+        env: { STACKSHIM_ROOT: store, STACKSHIM_RUN: run, STACKSHIM_POLICY: `${run}/policy.json` },
+        output: 'capture',
+      });
+    }
+  } finally {
+    await releaseRunFolder(run);
+  }
+}
+
+/** @param {string} run */
+async function releaseRunFolder(run) {
+  const mounts = await runProgram('findmnt', ['-rno', 'TARGET'], { output: 'capture' });
+  const below = mounts.stdout.split('\n').filter((target) => target.startsWith(`${run}/`));
+  for (const target of below.reverse()) await runProgram('umount', [target], { output: 'capture' });
+  await rm(run, { recursive: true, force: true });
+}

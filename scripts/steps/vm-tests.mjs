@@ -1,0 +1,91 @@
+/** Which test files run in a test VM, in which guest, and why some do not. */
+import { existsSync, readdirSync } from 'node:fs';
+import { StepFailure } from './failure.mjs';
+import { projectRoot } from './paths.mjs';
+
+/** Lanes whose files run inside; those of `vm` run nowhere else. */
+const insideLanes = ['integration', 'e2e', 'security', 'vm'];
+
+/** Files that no guest runs, by name. */
+const onlyOnHost = {
+  'integration/setup.test.ts': "needs Debian's archive",
+  'integration/vagrantfile.test.ts': 'judges a file, with a program of 100 MB',
+  'integration/build.test.ts': 'compiles; no kernel is asked anything',
+  'integration/docs-examples.test.ts': 'compiles; no kernel is asked anything',
+  'integration/exchange-others.test.ts':
+    "compares with Docker and Podman's storage, which the full lanes on the host do",
+  'security/battery-docker.test.ts': 'compares with Docker, which the full lanes on the host do',
+  'e2e/stacks-real.test.ts': "needs Debian's archive; a stack built on the host stands in",
+};
+
+/** Files that a guest with lent tools does not run: it builds nothing. */
+const onlyWithBuilder = [
+  'integration/images-build',
+  'integration/images-update',
+  'integration/exchange-',
+  'integration/storage-builder',
+  'integration/diagnose-host',
+  'e2e/exchange',
+  'e2e/stack',
+  'e2e/doctor',
+  // Its probes are compiled.
+  'security/battery',
+];
+
+/** What CI runs: the cgroups, isolation, verdicts, limits with project quotas, and what a dead shim leaves. */
+const coreFiles = [
+  'integration/cgroup-contract.test.ts',
+  'e2e/run-verdicts.test.ts',
+  'e2e/run-limits.test.ts',
+  'e2e/disk-limit.test.ts',
+  'e2e/reap.test.ts',
+  'security/isolation.test.ts',
+  'security/slots.test.ts',
+  'vm/machine.test.ts',
+  'vm/systemd.test.ts',
+];
+
+/**
+ * @param {import('./vm-guests.mjs').Guest} guest
+ * @param {{core: boolean, asked: readonly string[]}} options `asked`: parts of names; none: all
+ * @returns {readonly {lane: string, files: readonly string[]}[]} paths below test/
+ */
+export function chooseVmFiles(guest, { core, asked }) {
+  const all = insideLanes.flatMap(listLane);
+  requireKnown([...Object.keys(onlyOnHost), ...coreFiles], all);
+  const chosen = all
+    .filter((file) => !(file in onlyOnHost) && file !== afterPowerCut)
+    .filter((file) => !guest.borrowsTools || !onlyWithBuilder.some((name) => file.startsWith(name)))
+    .filter((file) => !core || coreFiles.includes(file))
+    .filter((file) => asked.length === 0 || asked.some((name) => file.includes(name)));
+  return insideLanes
+    .map((lane) => ({ lane, files: chosen.filter((file) => file.startsWith(`${lane}/`)) }))
+    .filter(({ files }) => files.length > 0);
+}
+
+/** The one that judges what a power cut left: it has a run of its own. */
+export const afterPowerCut = 'vm/after-power-cut.test.ts';
+
+/** @param {string} lane */
+function listLane(lane) {
+  const folder = `${projectRoot}/test/${lane}`;
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => `${lane}/${name}`)
+    .sort();
+}
+
+/**
+ * A name that matches nothing would run, or leave out, nothing.
+ * @param {readonly string[]} names
+ * @param {readonly string[]} all
+ */
+function requireKnown(names, all) {
+  const unknown = names.filter((name) => !all.includes(name));
+  if (unknown.length === 0) return;
+  throw new StepFailure(
+    `no such test file: ${unknown.join(', ')}`,
+    'see scripts/steps/vm-tests.mjs',
+  );
+}

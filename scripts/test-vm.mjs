@@ -1,0 +1,15 @@
+/** npm run test:vm [-- OPTION…] [FILE…]: test lanes inside virtual machines with cgroup v2 and other kernels; ends with one line of counts. */
+import { ensureBuild } from './steps/ensure-build.mjs';
+import { prepareHost } from './steps/prepare-host.mjs';
+import { runScript } from './steps/run-script.mjs';
+import { parseVmOptions } from './steps/vm-options.mjs';
+import { testInVms } from './steps/vm-run.mjs';
+
+await runScript(async () => {
+  const options = parseVmOptions(process.argv.slice(2));
+  await prepareHost({ forTests: false });
+  await ensureBuild();
+  const { passed, failed, skipped } = await testInVms(options);
+  console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
+  return failed === 0 ? 0 : 1;
+});

@@ -1,0 +1,68 @@
+/**
+ * What a power cut in the middle of imports, flips, builds and tasks leaves on the disk: everything that was said to be done.
+ * Requires: a test VM that was cut off and started again; STACKSHIM_TEST_PROMISED, what it had printed before.
+ */
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { runCli } from '../support/run-cli.ts';
+
+const promised: Readonly<Record<string, number>> = JSON.parse(
+  process.env['STACKSHIM_TEST_PROMISED'] ?? '{}',
+);
+const root = '/var/lib/stackshim';
+const options = { env: {} };
+
+it('was told what must be there', () => {
+  expect(promised['grown']).toBeGreaterThan(0);
+  expect(promised['generation']).toBeGreaterThan(0);
+});
+
+it('has nothing of a boot before: no task is listed, no cgroup, no mount', async () => {
+  const { status, stdout } = await runCli(['ps', '--json'], options);
+  expect({ status, listed: JSON.parse(stdout) }).toEqual({
+    status: 0,
+    listed: { tasks: [], corrupt: [] },
+  });
+});
+
+it('reaps what the tasks of before wrote, and a second time finds nothing', async () => {
+  expect(await runCli(['reap'], options)).toMatchObject({ status: 0 });
+  const left = ['scratch', 'volumes'].flatMap((name) =>
+    existsSync(`${root}/${name}`) ? readdirSync(`${root}/${name}`) : [],
+  );
+  expect(left).toEqual([]);
+  expect(await runCli(['reap', '--json'], options)).toMatchObject({ status: 0 });
+});
+
+it('verifies everything that is stored', async () => {
+  const { status, stdout, stderr } = await runCli(['verify'], options);
+  expect(status, stderr).toBe(0);
+  expect(stdout).toMatch(/: sound\n$/);
+});
+
+it('has every revision and generation that was done before', async () => {
+  const { status, stdout } = await runCli(['stack', 'history', 'grown', '--json'], options);
+  expect(status).toBe(0);
+  const revisions: readonly { revision: number }[] = JSON.parse(stdout);
+  const wanted = Array.from({ length: promised['grown'] ?? 0 }, (_, i) => i + 1);
+  expect(revisions.map(({ revision }) => revision)).toEqual(expect.arrayContaining(wanted));
+  const current = Number(/\d+/.exec(readlinkSync(`${root}/current`))?.[0]);
+  expect(current).toBeGreaterThanOrEqual(promised['generation'] ?? 0);
+});
+
+it.each(['busybox', 'grown', `grown@rev:${promised['grown']}`])(
+  'runs a task in %s',
+  async (stack) => {
+    const { status, stdout, stderr } = await runCli(['run', stack, 'echo', 'ran'], options);
+    expect({ status, stdout }, stderr).toEqual({ status: 0, stdout: 'ran\n' });
+  },
+);
+
+it('imports, collects and verifies again', async () => {
+  expect(await runCli(['gc'], options)).toMatchObject({ status: 0 });
+  expect(readdirSync(`${root}/tmp`)).toEqual([]);
+  expect(await runCli(['verify'], options)).toMatchObject({ status: 0 });
+  expect(
+    await runCli(['run', 'python-3.13', '--', 'python3', '-c', 'print(1)'], options),
+  ).toMatchObject({ stdout: '1\n' });
+});

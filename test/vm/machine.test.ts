@@ -1,0 +1,51 @@
+/** The machine of these tests is another one than the host: cgroup v2 alone, project quotas, systemd; and the whole way works on it. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
+import { readMounts } from '../../src/sys/mountinfo.ts';
+import { runCli } from '../support/run-cli.ts';
+import { scaled } from '../support/time-scale.ts';
+
+const options = { env: {} };
+
+it('has cgroup v2 and nothing else, with every controller that limits need', () => {
+  const cgroups = readMounts().filter(({ filesystem }) => filesystem.startsWith('cgroup'));
+  expect(cgroups.map(({ filesystem, mountPoint }) => [filesystem, mountPoint])).toEqual([
+    ['cgroup2', '/sys/fs/cgroup'],
+  ]);
+  const driver = openCgroupDriver();
+  expect(driver.version).toBe(2);
+  expect(driver.controllers).toEqual(expect.arrayContaining(['cpu', 'io', 'memory', 'pids']));
+});
+
+it('keeps the root folder on ext4 with project quotas, and runs systemd', () => {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+  expect(mounts.find((line) => line.includes(' /var/lib/stackshim '))).toMatch(/ ext4 \S*prjquota/);
+  expect(readFileSync('/proc/1/comm', 'utf8')).toBe('systemd\n');
+});
+
+it('doctor finds that tasks can run', async () => {
+  const { status, stdout } = await runCli(['doctor'], options);
+  expect(status, stdout).toBe(0);
+  expect(stdout).toMatch(/^ok +cgroup controllers +cgroup v2 /m);
+});
+
+it('counts in a cgroup v2 all that a task uses', async () => {
+  const script =
+    'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; dd if=/dev/zero of=/f bs=1M count=4 oflag=direct; cat /f > /dev/null';
+  const args = ['run', '--json', 'python-3.13', '--', 'sh', '-c', script];
+  const { status, stdout, stderr } = await runCli(args, options);
+  expect(status, stderr).toBe(0);
+  const { usage } = JSON.parse(stdout);
+  expect(usage.cpuUserMs + usage.cpuSystemMs).toBeGreaterThan(0);
+  expect(usage.memoryPeakBytes).toBeGreaterThan(4 * 1024 * 1024);
+  expect(usage.ioWriteBytes).toBeGreaterThanOrEqual(4 * 1024 * 1024);
+  expect(usage).toMatchObject({ oomKills: 0, ioReadBytes: expect.any(Number) });
+});
+
+it('npm run quickstart ends with a task, without network', { timeout: scaled(120_000) }, () => {
+  const shown = execFileSync(process.execPath, ['scripts/quickstart.mjs'], { encoding: 'utf8' });
+  expect(shown).toContain('Hello, world, from task ');
+  expect(shown).toMatch(/"verdict": ?"succeeded"/);
+});
