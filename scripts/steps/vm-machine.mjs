@@ -125,6 +125,8 @@ async function withDeadline(wanted, ms) {
   const late = new Promise((_, reject) => {
     const failure = new StepFailure(`the test VM did not answer within ${ms / 1000} s`, '');
     timer = setTimeout(() => reject(failure), ms);
+    // What is asked of a machine that has ended is never answered: that must not keep us from ending.
+    timer.unref();
   });
   try {
     return /** @type {T} */ (await Promise.race([wanted, late]));
