@@ -30,7 +30,8 @@ beforeAll(() => {
   write('src/index.ts', "export { face } from '#ffi';\n");
   write('src/sys/ffi/koffi.ts', "export const face: string = 'koffi';\n");
   write('src/sys/ffi/bun.ts', "export const face: string = 'bun';\n");
-  write('src/sys/pipe-io/node.ts', 'export {};\n');
+  for (const name of ['src/sys/pipe-io/node.ts', 'src/task/guard-process.ts'])
+    write(name, 'export {};\n');
   write('src/cli/main.ts', cli('one'));
 });
 

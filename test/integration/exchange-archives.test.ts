@@ -123,7 +123,7 @@ describe('an exported stack', () => {
 
   it('leaves an older file alone when it cannot be written', async () => {
     await expect(lab.export('rich', 'no/such/folder.tar')).rejects.toMatchObject({
-      code: 'ERR_STACKSHIM_SYSTEM',
+      code: 'ERR_STACKSHIM_INPUT_NOT_FOUND',
     });
     await expect(lab.export('nothing', 'nothing.tar')).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_STACK_NOT_FOUND',

@@ -45,7 +45,6 @@ async function writeChanged(change: (documents: Documents) => void): Promise<voi
 
 /** Each makes the layout of two sound layers unsound. */
 const unsound: Record<string, (digest: string) => Promise<void> | void> = {
-  'no folder': () => rmSync(lab.source, { recursive: true }),
   'no index.json': () => rmSync(`${lab.source}/index.json`),
   'no oci-layout': () => rmSync(`${lab.source}/oci-layout`),
   'an index.json that is not JSON': () =>
@@ -203,6 +202,14 @@ const unsoundDocuments: Record<string, (documents: Documents) => void> = {
     documents.manifest['schemaVersion'] = 1;
   },
 };
+
+it('a layout that is not there is told of as such', async () => {
+  await expect(lab.take()).rejects.toMatchObject({
+    code: 'ERR_STACKSHIM_INPUT_NOT_FOUND',
+    kind: 'not_found',
+  });
+  expect(stored()).toEqual([]);
+});
 
 describe('an unsound layout', () => {
   it.each(Object.keys(unsound))('with %s', async (which) => {
