@@ -56,7 +56,7 @@ class OwnerWatch {
   readonly #byName = new Map<string, WatchedOwner>();
   /** What is being reaped. */
   readonly #reaping = new Set<Promise<void>>();
-  #folder: { readonly fd: Fd; readonly inode: number | undefined } | undefined;
+  #folder: { readonly fd: Fd; readonly identity: string | undefined } | undefined;
   /** Names in the tasks folder at the last look. */
   #names: ReadonlySet<string> = new Set();
   #fail: (error: unknown) => void = () => undefined;
@@ -115,10 +115,10 @@ class OwnerWatch {
     const { layout, system } = this.#installation;
     const path = tasksDir(layout);
     ensureDirectorySync(path, 0o711);
-    const inode = inodeOf(path);
-    if (this.#folder?.inode === inode) return;
+    const identity = identityOf(path);
+    if (this.#folder?.identity === identity) return;
     if (this.#folder !== undefined) system.close(this.#folder.fd);
-    this.#folder = { fd: system.watchFolder(path), inode };
+    this.#folder = { fd: system.watchFolder(path), identity };
     system.addToEpoll(this.#epoll, this.#folder.fd);
   }
 
@@ -253,5 +253,10 @@ function readNow(fd: Fd, into: Buffer): number {
   }
 }
 
-const inodeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.ino;
+/** A folder that was made anew may get the number of the one before it. */
+function identityOf(path: string): string | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? undefined : `${stat.ino}-${stat.birthtimeNs}`;
+}
+
 const nameOf = ({ pid, startTime, bootId: boot }: Owner) => `${pid}-${startTime}-${boot}`;

@@ -141,7 +141,8 @@ describe('oom_killed', () => {
       retryable: false,
       usage: { oomKills: 1 },
     });
-    expect(record?.usage.memoryPeakBytes).toBeLessThanOrEqual(24 * MIB);
+    // The kernel counts a page before it refuses it.
+    expect(record?.usage.memoryPeakBytes).toBeLessThanOrEqual(24 * MIB + 4096);
   });
 
   it('reports a failed task whose child passed it', async () => {

@@ -1,10 +1,10 @@
 /** `stackshim run -t` on a real terminal: size, keys, and the terminal as it was afterwards. */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir } from '../../src/core/layout.ts';
-import { findProcesses, readProcess } from '../../src/sys/processes.ts';
+import { findProcesses, isOwnerAlive, readProcess } from '../../src/sys/processes.ts';
 import { runCli, STACKSHIM } from '../support/run-cli.ts';
 import { useTaskRunner } from '../support/task-runner.ts';
 import {
@@ -192,9 +192,11 @@ describe('the terminal is as it was', () => {
 it('ends and removes its task when the terminal goes away', async () => {
   const session = runOnTerminal({ command: SHELL });
   await session.shown(PROMPT);
+  const { owner } = JSON.parse(readFileSync(`${taskDir(layout, taskId())}/record.json`, 'utf8'));
   session.hangUp();
   await session.ended;
   await waitUntil(() => !existsSync(taskDir(layout, taskId())));
+  await waitUntil(() => !isOwnerAlive(owner));
 });
 
 describe('without a terminal', () => {

@@ -8,7 +8,8 @@ import { openTerminalSession } from '../support/terminal-session.ts';
 const { installation } = useTaskRunner();
 
 it('Ctrl-C interrupts the foreground process; what handles it goes on', async () => {
-  const script = `trap "echo caught" INT; echo ready; sleep 3600; echo after; read word; echo "$word"; exit 7`;
+  // What is to be interrupted says itself that it is there.
+  const script = `trap "echo caught" INT; (echo ready; exec sleep 3600); echo after; read word; echo "$word"; exit 7`;
   const session = openTerminalSession(
     `${STACKSHIM} run -it busybox sh -c '${script}'; echo status=$?`,
     installation.env,
