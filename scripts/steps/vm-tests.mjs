@@ -14,7 +14,8 @@ const onlyOnHost = {
   'integration/docs-examples.test.ts': 'compiles; no kernel is asked anything',
   'integration/exchange-others.test.ts':
     "compares with Docker and Podman's storage, which the full lanes on the host do",
-  'security/battery-docker.test.ts': 'compares with Docker, which the full lanes on the host do',
+  'security/battery-docker.full.test.ts':
+    'compares with Docker, which the full lanes on the host do',
   'e2e/stacks-real.test.ts': "needs Debian's archive; a stack built on the host stands in",
 };
 

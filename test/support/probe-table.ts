@@ -5,7 +5,7 @@ import type { Probe } from './probe.ts';
 export const SECURITY_DOC = fileURLToPath(new URL('../../docs/security.md', import.meta.url));
 
 const BEGIN =
-  '<!-- battery: begin. Written by a run: UPDATE_DOCS=1 npx vitest run test/security/battery-docker.test.ts -->';
+  '<!-- battery: begin. Written by a run: STACKSHIM_TEST_FULL=1 UPDATE_DOCS=1 npx vitest run test/security/battery-docker -->';
 const END = '<!-- battery: end -->';
 const HEAD =
   '| probe | tries | stackshim | docker run | in stackshim, stopped by | shown to work |\n|---|---|---|---|---|---|';
