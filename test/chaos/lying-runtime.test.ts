@@ -219,18 +219,19 @@ describe('a runtime that hangs', () => {
 
   // Side by side: each of them has a minute.
   it('is given up in the end, whatever it was to do', { timeout: 240_000 }, async () => {
-    const before = start(['--runtime', aroundCreate('hang-1', { before: 'sleep 1000' })], ['true']);
-    const after = start(['--runtime', aroundCreate('hang-2', { after: 'sleep 1000' })], ['true']);
-    const talks = start(
-      ['--runtime', aroundCreate('hang-3', { before: 'yes nonsense' })],
-      ['true'],
-    );
-    const starts = start(['--runtime', another('hang-4', { start: 'sleep 1000' })], ['true']);
+    // Each is written, and the policy with it, before a task that reads that is started.
+    const hanging = [
+      aroundCreate('hang-1', { before: 'sleep 1000' }),
+      aroundCreate('hang-2', { after: 'sleep 1000' }),
+      aroundCreate('hang-3', { before: 'yes nonsense' }),
+      another('hang-4', { start: 'sleep 1000' }),
+    ];
     const version = runtime('hang-5', (file) => writeExecutable(file, '#!/bin/sh\nsleep 1000\n'));
-    const asked = start(['--runtime', version], ['true']);
     const deletes = another('hang-6', { delete: 'sleep 1000' });
+    const tasks = hanging.map((path) => start(['--runtime', path], ['true']));
+    const asked = start(['--runtime', version], ['true']);
     const leaves = start(['--name', 'undeleted', '--runtime', deletes], ['sh', '-c', 'exit 3']);
-    for (const task of [before, after, talks, starts]) await expectGivenUp(task);
+    for (const task of tasks) await expectGivenUp(task);
     expect((await asked.ended).stderr).toContain('[ERR_STACKSHIM_RUNTIME_NOT_FOUND]');
     const { record } = await leaves.ended;
     expect(record).toMatchObject({ verdict: 'failed', exitCode: 3, removed: false });
