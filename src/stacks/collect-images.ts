@@ -1,10 +1,9 @@
 /** Removes image files that nothing needs, so that a task which names one at the last moment keeps it. */
-import { readdirSync, renameSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
-import { errnoCodeOf } from '../core/errors.ts';
 import type { ImageDigest } from '../core/ids.ts';
 import { imagesDir, type Layout } from '../core/layout.ts';
-import { syncDirectory } from '../sys/files.ts';
+import { namesIn, syncDirectory } from '../sys/files.ts';
 import { imageFile } from './image-files.ts';
 
 const SET_ASIDE = '.collected';
@@ -44,12 +43,3 @@ export function restoreImages(layout: Layout): void {
 }
 
 const asideFile = (layout: Layout, image: ImageDigest) => `${imageFile(layout, image)}${SET_ASIDE}`;
-
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}

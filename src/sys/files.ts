@@ -1,7 +1,8 @@
 /** Files that are whole or absent: written under a temporary name, then renamed. */
-import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { chmod, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { errnoCodeOf } from '../core/errors.ts';
 import { toOwnedName } from './owned-name.ts';
 
 export interface AtomicWriteOptions {
@@ -79,4 +80,14 @@ export function nearestExisting(path: string): string {
 /** 16 random hex digits. */
 export function randomName(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex');
+}
+
+/** The names in a folder; none where there is no such folder. */
+export function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
 }

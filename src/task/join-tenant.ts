@@ -3,13 +3,13 @@
  * while it has tasks: each holds the shared lock of `lock`, and with a maximum one number of the folder's. Loaded only for tasks that
  * have a tenant.
  */
-import { closeSync, constants, fstatSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { isTenantName, type TaskId, type TenantName } from '../core/ids.ts';
 import { tenantDir, tenantsDir } from '../core/layout.ts';
 import type { TenantTerms } from '../spec/task-spec.ts';
-import { ensureDirectorySync } from '../sys/files.ts';
+import { ensureDirectorySync, namesIn } from '../sys/files.ts';
 import type { Fd } from '../sys/system.ts';
 import { tenantCgroup } from './cgroup-parent.ts';
 import type { Installation } from './installation.ts';
@@ -177,15 +177,6 @@ function openExisting(file: string): Fd | undefined {
     return openSync(file, constants.O_RDWR | constants.O_NOFOLLOW);
   } catch (error) {
     if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
     throw error;
   }
 }

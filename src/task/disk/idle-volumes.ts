@@ -2,15 +2,7 @@
  * Scratch volumes that wait for a task: emptied, mounted, each with its file in the scratch folder and its mount in the run
  * folder's `volumes/`. The file's name is the claim: whoever renames or unlinks it has the volume. A mount without a file is nobody's.
  */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmdirSync,
-  statSync,
-  unlinkSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { isTaskId } from '../../core/ids.ts';
 import {
@@ -20,7 +12,7 @@ import {
   scratchDir,
   taskDir,
 } from '../../core/layout.ts';
-import { ensureDirectorySync } from '../../sys/files.ts';
+import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../task-places.ts';
 import { isFreshVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
@@ -209,13 +201,4 @@ function listOffers(layout: Layout) {
     if (bytes === undefined || id === undefined || !isTaskId(id)) return [];
     return [{ id, limitBytes: Number(bytes) }];
   });
-}
-
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
 }
