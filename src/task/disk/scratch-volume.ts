@@ -33,7 +33,12 @@ export async function openScratchVolume(
   } finally {
     system.close(mounted);
   }
-  chmodSync(places.scratchDir, 0o700);
+  try {
+    chmodSync(places.scratchDir, 0o700);
+  } catch (error) {
+    system.close(held);
+    throw error;
+  }
   return new ScratchVolume({ system, layout, held, request });
 }
 
@@ -86,12 +91,18 @@ class ScratchVolume implements TaskDisk {
   }
 
   async remove(): Promise<void> {
-    const { request } = this.#parts;
-    this.detach();
-    // First: it detaches the copies that other mount namespaces have of what was mounted there.
-    await removeTree(request.places.scratchDir);
-    if (this.#isHeld && !(await this.#reuse())) await this.#destroy();
-    await removeScratchFiles(request.places);
+    const { places } = this.#parts.request;
+    try {
+      this.detach();
+      // First: it detaches the copies that other mount namespaces have of what was mounted there.
+      await removeTree(places.scratchDir);
+      if (this.#isHeld && !(await this.#reuse())) await this.#destroy();
+    } catch (error) {
+      // What is left goes by its names: whoever does that must find nobody holding on to it.
+      if (this.#isHeld) this.#release();
+      throw error;
+    }
+    await removeScratchFiles(places);
   }
 
   /** False: not emptied, or not wanted. */
@@ -130,10 +141,13 @@ class ScratchVolume implements TaskDisk {
     try {
       unlinkSync(volumeFile);
       const folder = openSync(this.#root, 'r');
-      this.#forgetIfMuch(folder);
-      this.#release();
-      // Waits until all is written.
-      await closeLast(folder);
+      try {
+        this.#forgetIfMuch(folder);
+      } finally {
+        this.#release();
+        // Waits until all is written.
+        await closeLast(folder);
+      }
       await freeLoopDevice(device, volumeFile, file);
     } finally {
       await closeLast(file);
