@@ -114,6 +114,7 @@ describe('the cgroup of a tenant', () => {
     const other = spawn('flock', ['--exclusive', lock, 'sh', '-c', 'echo ready; read -r _'], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
+    const ended = once(other, 'exit');
     await once(other.stdout, 'data');
     const cancel = new AbortController();
     const unwanted = joinTenant(host(), {
@@ -127,7 +128,7 @@ describe('the cgroup of a tenant', () => {
     const coming = join();
     other.stdin.end();
     (await coming).leave();
-    await once(other, 'exit');
+    await ended;
     expect(groupExists()).toBe(false);
   });
 
