@@ -32,7 +32,7 @@ export async function removeScratch(
 }
 
 /** Undefined when it is not there, or not any more. */
-export function openVolumeFile(path: string): Fd | undefined {
+function openVolumeFile(path: string): Fd | undefined {
   try {
     return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
   } catch (error) {
