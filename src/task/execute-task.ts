@@ -124,7 +124,10 @@ async function runPrepared(
     // From here on the command may run: what it takes is its own, even while this process is not looking.
     clock.enter('run');
     const startedAt = performance.now();
-    const start = await startOrKill(plan, prepared, { context, exited });
+    const starting = startOrKill(plan, prepared, { context, exited });
+    // While its init becomes the command.
+    prepared.detachMounts();
+    const start = await starting;
     const diskWatch = new DiskWatch(prepared.disk, {
       hostFolder: scratchDir(installation.layout),
       onFull: () => onDiskFull(prepared.disk, stopper),
@@ -177,16 +180,18 @@ async function killLeft(installation: Installation, cgroupsPath: string): Promis
   }
 }
 
-/** Undefined when the kernel and timers enforce all limits of the task: nothing is loaded or read then. */
+/** False when the kernel and timers enforce all limits of the task: nothing is loaded or read then. */
+const needsWatch = ({ spec: { limits, oomGroup } }: TaskPlan) =>
+  limits.cpuTimeMs !== undefined || oomGroup;
+
 async function openWatch(
   { spec, places }: TaskPlan,
   { cgroups, host }: Installation,
-): Promise<LimitWatch | undefined> {
-  const { limits, oomGroup } = spec;
-  if (limits.cpuTimeMs === undefined && !oomGroup) return undefined;
+): Promise<LimitWatch> {
   const { LimitWatch } = await import('./limit-watch.ts');
-  const { cpuTimeMs, cpus } = limits;
+  const { cpuTimeMs, cpus } = spec.limits;
   const { cgroupsPath } = places;
+  const { oomGroup } = spec;
   return new LimitWatch({ cgroups, cgroupsPath, cpuTimeMs, cpus, hostCpus: host.cpus, oomGroup });
 }
 
@@ -202,7 +207,10 @@ interface Start {
   readonly watch?: LimitWatch | undefined;
 }
 
-/** Lets the command run and arms its time limits. When it is not to run any more, or the start fails, its init has been killed. */
+/**
+ * Lets the command run, before it returns where nothing has to be loaded first, and arms its time limits. When it is not to run any
+ * more, or the start fails, its init has been killed.
+ */
 async function startOrKill(
   plan: TaskPlan,
   { init, commandIsThere }: PreparedTask,
@@ -213,7 +221,7 @@ async function startOrKill(
   if (stopper.cause !== null) return { started: false, error: null };
   let watch: LimitWatch | undefined;
   try {
-    watch = await openWatch(plan, context.installation);
+    if (needsWatch(plan)) watch = await openWatch(plan, context.installation);
     await startContainer(runtime, containerOf(plan), {
       init,
       logFile: places.logFile,

@@ -36,6 +36,11 @@ export interface PreparedTask {
   readonly disk: TaskDisk;
   /** With a runtime that cannot tell: a file stands where the command is looked for. */
   readonly commandIsThere: boolean;
+  /**
+   * Takes the task's mounts from the host's namespace: the container has its own copies, and a mount that stays attached makes every
+   * later start slower. It can wait until the command runs. What fails here is tried again, and told, when the task is removed.
+   */
+  detachMounts(): void;
 }
 
 export interface PrepareContext {
@@ -66,6 +71,14 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
   const creation = beginContainer(system, plan.runtime, toCreateOptions(plan, streams, context));
   let disk: TaskDisk | undefined;
   let rootfs: RootfsPlan | undefined;
+  const detachMounts = () => {
+    try {
+      if (rootfs !== undefined) detachRootfs(system, rootfs);
+      disk?.detach();
+    } catch {
+      // Removal finds them attached.
+    }
+  };
   try {
     const { places, spec } = plan;
     const { slots } = spec.admission;
@@ -85,14 +98,11 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
     const [init] = await Promise.all([creation.finish(config), openCgroups(installation)]);
     requireOwnInit(installation, plan, init);
     streams.handOver();
-    return { init, streams, disk, commandIsThere };
+    return { init, streams, disk, commandIsThere, detachMounts };
   } catch (error) {
     await creation.abandon();
+    detachMounts();
     throw error;
-  } finally {
-    // The container has its own copies by now: a mount that stays attached makes every later start slower.
-    if (rootfs !== undefined) detachRootfs(system, rootfs);
-    disk?.detach();
   }
 }
 

@@ -1,5 +1,5 @@
 /** Who the command runs as: names are looked up in the image's own files, each path resolved beneath its root. */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { type ResolvedUser, resolveUser } from '../oci/resolve-user.ts';
 import type { System } from '../sys/system.ts';
@@ -28,7 +28,7 @@ function readBeneath(system: System, root: number, path: string): string {
     throw error;
   }
   try {
-    const text = Buffer.alloc(MAX_DATABASE_BYTES);
+    const text = Buffer.alloc(Math.min(fstatSync(fd).size, MAX_DATABASE_BYTES));
     return text.toString('utf8', 0, readSync(fd, text));
   } finally {
     system.close(fd);
