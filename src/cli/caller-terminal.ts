@@ -4,7 +4,7 @@ import { StackshimError } from '../core/errors.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import { makeTerminalRaw } from '../sys/raw-terminal.ts';
 import type { WindowSize } from '../sys/system.ts';
-import type { TaskTerminal } from '../task/terminal-streams.ts';
+import type { TaskTerminal } from '../task/streams/terminal-streams.ts';
 
 export interface CallerTerminal {
   /** Undefined where none of the standard streams is a terminal. */

@@ -6,7 +6,7 @@ import { write, writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { errnoCodeOf } from '../core/errors.ts';
-import type { OutputSink } from '../task/output-sink.ts';
+import type { OutputSink } from '../task/streams/output-sink.ts';
 
 const writeAsync = promisify(write);
 /** A non-blocking descriptor that is full says so at once. */

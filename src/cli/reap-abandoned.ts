@@ -1,7 +1,7 @@
 /** `stackshim reap`: removes what dead owners left, once or, with `--watch`, as soon as they have died. */
 import { parseTaskId } from '../core/ids.ts';
+import { type ReapReport, reapTasks } from '../task/abandoned/reap.ts';
 import { type Installation, openInstallation } from '../task/installation.ts';
-import { type ReapReport, reapTasks } from '../task/reap.ts';
 import { print, printJson } from './print.ts';
 import { reportError } from './report-error.ts';
 import { reportLeftovers } from './report-leftovers.ts';
@@ -39,7 +39,7 @@ async function watchUntilStopped(
   { json }: ReapCommandOptions,
 ): Promise<number> {
   const [{ watchOwners }, { listenForStops }] = await Promise.all([
-    import('../task/watch-owners.ts'),
+    import('../task/abandoned/watch-owners.ts'),
     import('./stop-signals.ts'),
   ]);
   const stops = listenForStops();

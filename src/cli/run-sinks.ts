@@ -15,8 +15,8 @@ import {
 import { dirname } from 'node:path';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import type { TaskEvent } from '../task/events.ts';
-import type { OutputSink } from '../task/output-sink.ts';
 import type { TaskResult } from '../task/result.ts';
+import type { OutputSink } from '../task/streams/output-sink.ts';
 import { descriptorSink } from './descriptor-sink.ts';
 import type { RunOptions } from './run-options.ts';
 

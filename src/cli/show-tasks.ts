@@ -1,6 +1,6 @@
 /** `stackshim ps`: the tasks of this installation. */
 import { openInstallation } from '../task/installation.ts';
-import { type ListedTask, listTasks } from '../task/list-tasks.ts';
+import { type ListedTask, listTasks } from '../task/records/list-tasks.ts';
 import { formatAge } from './format-quantities.ts';
 import { formatTable, shorten } from './format-table.ts';
 import { print, printJson } from './print.ts';

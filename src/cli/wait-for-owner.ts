@@ -4,7 +4,7 @@ import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { isOwnerAlive, type Owner } from '../sys/processes.ts';
-import { readRecord } from '../task/read-record.ts';
+import { readRecord } from '../task/records/read-record.ts';
 
 const POLL_MS = 10;
 

@@ -25,8 +25,8 @@ import { measureTree } from '../sys/measure-tree.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { listIdleVolumes, removeIdleVolume } from '../task/disk/idle-volumes.ts';
 import type { Installation } from '../task/installation.ts';
-import { findRunFolders } from '../task/run-folders.ts';
-import { readTaskImages } from '../task/task-images.ts';
+import { findRunFolders } from '../task/records/run-folders.ts';
+import { readTaskImages } from '../task/records/task-images.ts';
 import { findUnneededCopies, setCopiesAside } from './collect-base-copies.ts';
 import { clearDeadHomes, findDeadHomes } from './take-builder-home.ts';
 

@@ -9,8 +9,8 @@ import { removeAllRevisions } from '../stacks/remove-revisions.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import { readRevisionNumbers } from '../stacks/revisions.ts';
 import type { System } from '../sys/system.ts';
-import { listTaskIds, readRecord } from '../task/read-record.ts';
-import { findRunFolders } from '../task/run-folders.ts';
+import { listTaskIds, readRecord } from '../task/records/read-record.ts';
+import { findRunFolders } from '../task/records/run-folders.ts';
 
 export interface RemoveStacksOptions {
   readonly names: readonly StackName[];

@@ -2,7 +2,7 @@
 import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
 import type { StopCause } from './decide-verdict.ts';
 import type { TaskResult } from './result.ts';
-import type { StreamName } from './task-output.ts';
+import type { StreamName } from './streams/task-output.ts';
 
 /**
  * Order: `accepted`, `created`, `started`, any number of `output`, at most one `stopping`, `exited`, `finished`, `removed`.

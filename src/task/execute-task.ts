@@ -8,25 +8,25 @@ import { toStartFailure } from '../runtime/runtime-failure.ts';
 import { startContainer } from '../runtime/start-container.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { ProcessExit } from '../sys/system.ts';
-import { startTimer } from './deadline-timer.ts';
+import type { TenantSeat } from './admission/join-tenant.ts';
+import type { Slot } from './admission/slot.ts';
 import { signalName } from './decide-verdict.ts';
 import { type DiskReport, DiskWatch } from './disk/disk-watch.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
+import { startTimer } from './ending/deadline-timer.ts';
+import { killAll } from './ending/kill-processes.ts';
+import type { LimitWatch } from './ending/limit-watch.ts';
+import type { TaskStopper } from './ending/stop-task.ts';
 import type { TaskListener } from './events.ts';
 import type { Installation } from './installation.ts';
-import type { TenantSeat } from './join-tenant.ts';
-import { killAll } from './kill-processes.ts';
-import type { LimitWatch } from './limit-watch.ts';
 import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
 import { containerOf, type PreparedTask, prepareTask } from './prepare-task.ts';
 import { sandboxOf, watchSandbox } from './sandbox.ts';
 import { toSetupError } from './setup-error.ts';
-import type { Slot } from './slot.ts';
-import type { TaskStopper } from './stop-task.ts';
-import type { OutputMeter } from './task-output.ts';
-import type { TaskStreams } from './task-streams.ts';
-import type { TaskTerminal } from './terminal-streams.ts';
+import type { OutputMeter } from './streams/task-output.ts';
+import type { TaskStreams } from './streams/task-streams.ts';
+import type { TaskTerminal } from './streams/terminal-streams.ts';
 
 export interface ExecutionContext {
   readonly installation: Installation;
@@ -188,7 +188,7 @@ async function openWatch(
   { spec, places }: TaskPlan,
   { cgroups, host }: Installation,
 ): Promise<LimitWatch> {
-  const { LimitWatch } = await import('./limit-watch.ts');
+  const { LimitWatch } = await import('./ending/limit-watch.ts');
   const { cpuTimeMs, cpus } = spec.limits;
   const { cgroupsPath } = places;
   const { oomGroup } = spec;

@@ -32,8 +32,8 @@ import { nearestExisting } from '../sys/files.ts';
 import type { DiskAmount } from '../sys/system.ts';
 import { toDiskLimit } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
+import { type TaskPlaces, taskPlaces } from './records/task-places.ts';
 import { planTaskFiles, type TaskFile } from './task-inputs.ts';
-import { type TaskPlaces, taskPlaces } from './task-places.ts';
 
 export interface TaskPlan {
   readonly spec: AdmittedTaskSpec;

@@ -17,18 +17,18 @@ import type { CreateContainerOptions, CreatedContainer } from '../runtime/runtim
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { System } from '../sys/system.ts';
+import type { TenantSeat } from './admission/join-tenant.ts';
+import { claimSlot, type Slot } from './admission/slot.ts';
 import { requireStored } from './disk/require-stored.ts';
 import { openTaskDisk, type TaskDisk } from './disk/task-disk.ts';
 import type { CommandPlace } from './inspect-command.ts';
 import type { Installation } from './installation.ts';
-import type { TenantSeat } from './join-tenant.ts';
 import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
 import { resolveTaskUser } from './resolve-task-user.ts';
-import { claimSlot, type Slot } from './slot.ts';
+import { openPipeStreams, type StreamOwner, type TaskStreams } from './streams/task-streams.ts';
+import { openTerminalStreams, type TaskTerminal } from './streams/terminal-streams.ts';
 import { writeTaskInputs } from './task-inputs.ts';
-import { openPipeStreams, type StreamOwner, type TaskStreams } from './task-streams.ts';
-import { openTerminalStreams, type TaskTerminal } from './terminal-streams.ts';
 
 export interface PreparedTask {
   readonly init: CreatedContainer;
@@ -114,11 +114,11 @@ async function claimRoom(
   const { tenant, admission } = spec;
   const { terms, reserves } = admission;
   if (reserves.memoryBytes !== undefined || reserves.diskBytes !== undefined) {
-    const { requireReserves } = await import('./require-reserves.ts');
+    const { requireReserves } = await import('./admission/require-reserves.ts');
     requireReserves(installation.layout.root, spec);
   }
   if (tenant === undefined || terms === undefined) return;
-  const { joinTenant } = await import('./join-tenant.ts');
+  const { joinTenant } = await import('./admission/join-tenant.ts');
   onSeat(await joinTenant(installation, { tenant, terms, task: places.id, signal }));
 }
 

@@ -8,12 +8,14 @@ import type { TaskInput } from '../spec/task-input.ts';
 import { isImageStored } from '../stacks/image-files.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { ownIdentity } from '../sys/processes.ts';
-import { startTimer } from './deadline-timer.ts';
+import { takeSetUpTurn } from './admission/set-up-turns.ts';
 import { decideVerdict, isRetryable, signalName } from './decide-verdict.ts';
+import { startTimer } from './ending/deadline-timer.ts';
+import { type Removal, removeTask } from './ending/remove-task.ts';
+import { TaskStopper } from './ending/stop-task.ts';
 import { safeListener, type TaskListener } from './events.ts';
 import { type Execution, executeTask } from './execute-task.ts';
 import { type Installation, openInstallation } from './installation.ts';
-import { type OutputSink, toOutputSink } from './output-sink.ts';
 import { PhaseClock } from './phase-clock.ts';
 import { planTask, type TaskPlan } from './plan-task.ts';
 import {
@@ -22,14 +24,12 @@ import {
   RECORD_VERSION,
   replaceRecord,
   type TaskRecord,
-} from './record.ts';
-import { type Removal, removeTask } from './remove-task.ts';
+} from './records/record.ts';
+import type { TaskPlaces } from './records/task-places.ts';
 import type { TaskResult } from './result.ts';
-import { takeSetUpTurn } from './set-up-turns.ts';
-import { TaskStopper } from './stop-task.ts';
-import { OutputMeter } from './task-output.ts';
-import type { TaskPlaces } from './task-places.ts';
-import type { TaskTerminal } from './terminal-streams.ts';
+import { type OutputSink, toOutputSink } from './streams/output-sink.ts';
+import { OutputMeter } from './streams/task-output.ts';
+import type { TaskTerminal } from './streams/terminal-streams.ts';
 
 /** How a task is run: whom it reports to, and who may end it. */
 export interface RunTaskOptions extends LayoutOptions {

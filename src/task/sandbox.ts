@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ContainerReference, Runtime } from '../runtime/runtime.ts';
 import type { ProcessExit } from '../sys/system.ts';
-import type { TaskPlaces } from './task-places.ts';
+import type { TaskPlaces } from './records/task-places.ts';
 
 /** The sandbox is dead by then: its answer is in the socket or never comes. */
 const TOLD_WITHIN_MS = 1000;

@@ -3,7 +3,7 @@ import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import { nearestExisting } from '../sys/files.ts';
-import type { TaskPlaces } from './task-places.ts';
+import type { TaskPlaces } from './records/task-places.ts';
 
 /** A disk with so much room did not keep a task from being set up. */
 const ROOM_BYTES = 64 * 1024 * 1024;

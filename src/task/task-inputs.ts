@@ -6,7 +6,7 @@ import { buildHostsFile } from '../oci/build-hosts-file.ts';
 import { CONFIG_FILE, PAYLOAD_FILE } from '../oci/task-paths.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
-import type { TaskPlaces } from './task-places.ts';
+import type { TaskPlaces } from './records/task-places.ts';
 
 /** A read-only file of the task's. */
 export interface TaskFile {

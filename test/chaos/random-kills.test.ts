@@ -11,7 +11,7 @@ import { isTaskId, parseTaskId, type TaskId } from '../../src/core/ids.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { nsPidOf } from '../../src/sys/processes.ts';
 import { taskCgroup } from '../../src/task/cgroup-parent.ts';
-import { readRecord } from '../../src/task/read-record.ts';
+import { readRecord } from '../../src/task/records/read-record.ts';
 import { snapshotHost } from '../support/host-snapshot.ts';
 import { expectNoLeaks } from '../support/leak-check.ts';
 import { runCli } from '../support/run-cli.ts';

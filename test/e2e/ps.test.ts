@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir } from '../../src/core/layout.ts';
 import { openInstallation } from '../../src/task/installation.ts';
-import { listTasks, type TaskList } from '../../src/task/list-tasks.ts';
+import { listTasks, type TaskList } from '../../src/task/records/list-tasks.ts';
 import { runCli } from '../support/run-cli.ts';
 import { useTaskRunner } from '../support/task-runner.ts';
 

@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { slotIds } from '../../src/task/slot.ts';
+import { slotIds } from '../../src/task/admission/slot.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 
 const { run, start, folder, setPolicy } = useTaskRunner();

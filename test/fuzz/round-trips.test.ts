@@ -30,9 +30,9 @@ import { parseUlimit } from '../../src/spec/parse-ulimit.ts';
 import { readImage, writeImage } from '../../src/stacks/image-files.ts';
 import { parseRelease } from '../../src/stacks/release.ts';
 import { parseMountinfo } from '../../src/sys/mountinfo.ts';
-import { readRecord } from '../../src/task/read-record.ts';
-import { createRecord } from '../../src/task/record.ts';
-import { taskPlaces } from '../../src/task/task-places.ts';
+import { readRecord } from '../../src/task/records/read-record.ts';
+import { createRecord } from '../../src/task/records/record.ts';
+import { taskPlaces } from '../../src/task/records/task-places.ts';
 import { useFuzzFiles } from '../support/fuzz-files.ts';
 import { configureProperties, isFullFuzz } from '../support/fuzz-settings.ts';
 

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
 import { tasksDir } from '../../src/core/layout.ts';
 import { isAlive, type ProcessIdentity, readProcess } from '../../src/sys/processes.ts';
+import { reapTasks } from '../../src/task/abandoned/reap.ts';
 import { openInstallation } from '../../src/task/installation.ts';
-import { reapTasks } from '../../src/task/reap.ts';
 import { useInstallation } from '../support/installation.ts';
 import { waitUntil } from '../support/wait-until.ts';
 

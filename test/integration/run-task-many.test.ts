@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { runTask } from '../../src/index.ts';
-import { slotIds } from '../../src/task/slot.ts';
+import { slotIds } from '../../src/task/admission/slot.ts';
 import { useInstallation } from '../support/installation.ts';
 import { scaled } from '../support/time-scale.ts';
 import { watchOutput } from '../support/watch-output.ts';

@@ -19,6 +19,7 @@ import type { TaskId } from '../../src/core/ids.ts';
 import { type Layout, tasksDir } from '../../src/core/layout.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
+import type { Slot } from '../../src/task/admission/slot.ts';
 import {
   claimIdleVolume,
   listIdleVolumes,
@@ -28,8 +29,7 @@ import { readLoopDevices } from '../../src/task/disk/loop-devices.ts';
 import { removeScratch } from '../../src/task/disk/remove-scratch.ts';
 import { openTaskDisk, type TaskDisk, toDiskLimit } from '../../src/task/disk/task-disk.ts';
 import { isFreshVolume, loopDeviceOf } from '../../src/task/disk/volume-state.ts';
-import type { Slot } from '../../src/task/slot.ts';
-import { taskPlaces } from '../../src/task/task-places.ts';
+import { taskPlaces } from '../../src/task/records/task-places.ts';
 import { startFixture } from '../support/bun-fixture.ts';
 import { waitUntil } from '../support/wait-until.ts';
 

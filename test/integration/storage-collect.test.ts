@@ -38,7 +38,7 @@ import {
 } from '../../src/stacks/revisions.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { readTaskImages } from '../../src/task/task-images.ts';
+import { readTaskImages } from '../../src/task/records/task-images.ts';
 import { startFixture, waitForLine } from '../support/bun-fixture.ts';
 import { keepTask } from '../support/keep-task.ts';
 import { NOW, stackName } from '../support/stack-store.ts';

@@ -13,7 +13,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { slotIds } from '../../src/task/slot.ts';
+import { slotIds } from '../../src/task/admission/slot.ts';
 import { runCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 import { make32BitProgram, makeCallingProgram } from '../support/tiny-elf.ts';

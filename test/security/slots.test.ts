@@ -20,7 +20,7 @@ import { parseTaskId } from '../../src/core/ids.ts';
 import type { Layout } from '../../src/core/layout.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { bootId } from '../../src/sys/processes.ts';
-import { claimSlot, slotIds } from '../../src/task/slot.ts';
+import { claimSlot, slotIds } from '../../src/task/admission/slot.ts';
 
 let folder: string;
 let layout: Layout;

@@ -13,14 +13,14 @@ import { type Layout, tenantDir } from '../../src/core/layout.ts';
 import type { TenantTerms } from '../../src/spec/task-spec.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { bootId } from '../../src/sys/processes.ts';
+import { joinTenant, removeIdleTenants } from '../../src/task/admission/join-tenant.ts';
+import { claimNumber } from '../../src/task/admission/numbered-locks.ts';
 import {
   cgroupParent,
   findTenant,
   taskCgroup,
   tenantCgroup,
 } from '../../src/task/cgroup-parent.ts';
-import { joinTenant, removeIdleTenants } from '../../src/task/join-tenant.ts';
-import { claimNumber } from '../../src/task/numbered-locks.ts';
 
 const cgroups = openCgroupDriver();
 const acme = parseTenantName('acme');

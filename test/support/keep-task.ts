@@ -3,8 +3,8 @@ import { parseTaskId } from '../../src/core/ids.ts';
 import type { Layout } from '../../src/core/layout.ts';
 import type { Revision } from '../../src/stacks/revisions.ts';
 import { ownIdentity } from '../../src/sys/processes.ts';
-import { createRecord, RECORD_VERSION } from '../../src/task/record.ts';
-import { taskPlaces } from '../../src/task/task-places.ts';
+import { createRecord, RECORD_VERSION } from '../../src/task/records/record.ts';
+import { taskPlaces } from '../../src/task/records/task-places.ts';
 import { NOW } from './stack-store.ts';
 
 export function keepTask(layout: Layout, id: string, { stack, revision, image }: Revision): void {

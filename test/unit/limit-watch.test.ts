@@ -1,7 +1,7 @@
 /** When a running task's cgroup is looked at, and what is found then. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CgroupDriver } from '../../src/cgroup/cgroup-driver.ts';
-import { LimitWatch, type WatchedCause } from '../../src/task/limit-watch.ts';
+import { LimitWatch, type WatchedCause } from '../../src/task/ending/limit-watch.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -10,7 +10,7 @@ import { nearestExisting } from '../../sys/files.ts';
 import { needsLoopDevice } from '../../sys/linux-mounts.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import { createUserNamespace } from '../../sys/user-namespace.ts';
-import { slotIds } from '../slot.ts';
+import { slotIds } from '../admission/slot.ts';
 import { type Check, failed, passed, required } from './check.ts';
 
 /** An EROFS image of one empty folder: 4 KiB, deflated. Made by `mkfs.erofs` 1.8.6 with a zero UUID. */

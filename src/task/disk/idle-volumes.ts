@@ -14,7 +14,7 @@ import {
 } from '../../core/layout.ts';
 import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
 import type { Fd, System } from '../../sys/system.ts';
-import type { TaskPlaces } from '../task-places.ts';
+import type { TaskPlaces } from '../records/task-places.ts';
 import { isFreshVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
 /** Each is a mount of the host's, and an open filesystem: enough for the tasks that end and begin at one time. */

@@ -3,7 +3,7 @@ import { close, constants, existsSync, openSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { Fd, System } from '../../sys/system.ts';
-import type { TaskPlaces } from '../task-places.ts';
+import type { TaskPlaces } from '../records/task-places.ts';
 import { detachIdle } from './idle-volumes.ts';
 import { freeLoopDevice } from './loop-devices.ts';
 

@@ -2,7 +2,7 @@
 import { statfsSync, statSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import { type Layout, scratchDir } from '../../core/layout.ts';
-import type { TaskPlaces } from '../task-places.ts';
+import type { TaskPlaces } from '../records/task-places.ts';
 import { STAT_BLOCK_BYTES } from './volume-state.ts';
 
 /** Throws ERR_STACKSHIM_DISK_FULL when a task's volume holds more bytes than the host's disk can take of it. */

@@ -3,9 +3,9 @@ import { closeSync, openSync } from 'node:fs';
 import type { Policy } from '../../spec/policy.ts';
 import { ensureDirectorySync } from '../../sys/files.ts';
 import type { DiskAmount, System } from '../../sys/system.ts';
+import type { Slot } from '../admission/slot.ts';
 import type { Installation } from '../installation.ts';
-import type { Slot } from '../slot.ts';
-import type { TaskPlaces } from '../task-places.ts';
+import type { TaskPlaces } from '../records/task-places.ts';
 
 /** `quota`: a project of the root folder's filesystem. `volume`: a filesystem of its own. `sampling`: nothing but the samples. */
 export type DiskMechanism = 'quota' | 'volume' | 'sampling';

@@ -13,8 +13,8 @@ import { parseRelease } from '../../../src/stacks/release.ts';
 import { readLastRemoved } from '../../../src/stacks/removed-numbers.ts';
 import { readRevision, revisionFile } from '../../../src/stacks/revisions.ts';
 import { ownerOfName } from '../../../src/sys/owned-name.ts';
-import { readRecord } from '../../../src/task/read-record.ts';
-import { parseUnfinishedName } from '../../../src/task/record.ts';
+import { readRecord } from '../../../src/task/records/read-record.ts';
+import { parseUnfinishedName } from '../../../src/task/records/record.ts';
 import type { FuzzFiles } from '../../support/fuzz-files.ts';
 import type { FuzzTarget } from '../../support/fuzz-target.ts';
 

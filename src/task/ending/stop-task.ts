@@ -3,12 +3,12 @@
  * pid namespace has no pid 1: there KILL is for its whole cgroup.
  */
 import { constants } from 'node:os';
-import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
-import type { ContainerReference } from '../runtime/runtime.ts';
-import { handlesSignal, nsPidOf, readProcess, signalProcess } from '../sys/processes.ts';
-import type { Fd } from '../sys/system.ts';
-import type { StopCause } from './decide-verdict.ts';
-import type { Installation } from './installation.ts';
+import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
+import type { ContainerReference } from '../../runtime/runtime.ts';
+import { handlesSignal, nsPidOf, readProcess, signalProcess } from '../../sys/processes.ts';
+import type { Fd } from '../../sys/system.ts';
+import type { StopCause } from '../decide-verdict.ts';
+import type { Installation } from '../installation.ts';
 import { killAll } from './kill-processes.ts';
 
 const { SIGTERM, SIGKILL } = constants.signals;
@@ -121,7 +121,7 @@ export function terminateTask(
   { pid, cgroupsPath, sandbox }: Pick<TaskProcesses, 'pid' | 'cgroupsPath' | 'sandbox'>,
 ): boolean {
   if (sandbox !== undefined) {
-    void import('../runtime/gvisor-sandbox.ts').then((gvisor) =>
+    void import('../../runtime/gvisor-sandbox.ts').then((gvisor) =>
       gvisor.signalSandbox(sandbox, SIGTERM),
     );
     return true;

@@ -11,10 +11,10 @@ import {
   readFileSync,
   writeSync,
 } from 'node:fs';
-import { isTaskId, type TaskId } from '../core/ids.ts';
-import { taskDir } from '../core/layout.ts';
-import { bootId } from '../sys/processes.ts';
-import type { Fd, System } from '../sys/system.ts';
+import { isTaskId, type TaskId } from '../../core/ids.ts';
+import { taskDir } from '../../core/layout.ts';
+import { bootId } from '../../sys/processes.ts';
+import type { Fd, System } from '../../sys/system.ts';
 
 /** Whom a number's file names. */
 interface NumberHolder {

@@ -1,7 +1,7 @@
 /** The images that tasks have, as their records tell: what collection must leave. */
-import { StackshimError } from '../core/errors.ts';
-import type { ImageDigest } from '../core/ids.ts';
-import type { Layout } from '../core/layout.ts';
+import { StackshimError } from '../../core/errors.ts';
+import type { ImageDigest } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
 import { listTaskIds, readRecord } from './read-record.ts';
 import { findRunFolders } from './run-folders.ts';
 

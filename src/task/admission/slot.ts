@@ -1,12 +1,12 @@
 /** Slots: what a task borrows for its life. No two running tasks of the machine, whatever their installation, share one. */
 import { closeSync, lstatSync } from 'node:fs';
-import { StackshimError } from '../core/errors.ts';
-import type { TaskId } from '../core/ids.ts';
-import type { Layout } from '../core/layout.ts';
-import type { IdRange } from '../core/mount.ts';
-import { ensureDirectorySync } from '../sys/files.ts';
-import type { Fd, System } from '../sys/system.ts';
-import { createUserNamespace, openPinnedUserNamespace } from '../sys/user-namespace.ts';
+import { StackshimError } from '../../core/errors.ts';
+import type { TaskId } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import type { IdRange } from '../../core/mount.ts';
+import { ensureDirectorySync } from '../../sys/files.ts';
+import type { Fd, System } from '../../sys/system.ts';
+import { createUserNamespace, openPinnedUserNamespace } from '../../sys/user-namespace.ts';
 import { claimNumber, type HeldNumber } from './numbered-locks.ts';
 
 /** Above what systemd (up to 1879048191) and subuid files use. */

@@ -1,8 +1,8 @@
 /** What a task's command gets as its standard streams, and what becomes of our ends. */
 import { fchownSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { feedPipe } from '../sys/pipes.ts';
-import type { Fd, System } from '../sys/system.ts';
+import { feedPipe } from '../../sys/pipes.ts';
+import type { Fd, System } from '../../sys/system.ts';
 import type { OutputMeter } from './task-output.ts';
 
 export interface TaskStreams {

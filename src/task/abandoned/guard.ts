@@ -3,11 +3,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { StackshimError, toStackshimError } from '../core/errors.ts';
-import type { Layout } from '../core/layout.ts';
-import { type Owner, ownIdentity } from '../sys/processes.ts';
+import { StackshimError, toStackshimError } from '../../core/errors.ts';
+import type { Layout } from '../../core/layout.ts';
+import { type Owner, ownIdentity } from '../../sys/processes.ts';
+import { type Installation, openInstallation } from '../installation.ts';
 import { DISMISSAL } from './guard-words.ts';
-import { type Installation, openInstallation } from './installation.ts';
 
 /** A process that waits for the death of this one. */
 export interface Guard {

@@ -1,7 +1,7 @@
 /** Reads records back: for those who list, end and reap tasks. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import * as z from 'zod/mini';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import {
   type ImageDigest,
   isImageDigest,
@@ -11,8 +11,8 @@ import {
   type StackName,
   type TaskId,
   type TenantName,
-} from '../core/ids.ts';
-import { type Layout, tasksDir } from '../core/layout.ts';
+} from '../../core/ids.ts';
+import { type Layout, tasksDir } from '../../core/layout.ts';
 import { RECORD_VERSION, type TaskRecord } from './record.ts';
 import { taskPlaces } from './task-places.ts';
 

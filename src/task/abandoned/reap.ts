@@ -1,24 +1,24 @@
 /** Removes what dead owners left behind: the only recovery there is, and safe to run at any time, by any number of processes. */
 import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
-import { type ErrorJson, errnoCodeOf, StackshimError } from '../core/errors.ts';
-import { isTaskId, type TaskId } from '../core/ids.ts';
-import { scratchDir, taskDir, tasksDir, VOLUME_PREFIX } from '../core/layout.ts';
-import { clearStaleTmp } from '../layers/stale-files.ts';
-import { bootId, isOwnerAlive, type Owner, type ProcessIdentity } from '../sys/processes.ts';
-import type { Fd } from '../sys/system.ts';
-import { sweepIdleVolumes } from './disk/idle-volumes.ts';
-import { removeScratch } from './disk/remove-scratch.ts';
-import type { Installation } from './installation.ts';
-import { listTaskIds, readRecord, taskFolderNames } from './read-record.ts';
-import { parseUnfinishedName, type TaskRecord } from './record.ts';
+import { type ErrorJson, errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { isTaskId, type TaskId } from '../../core/ids.ts';
+import { scratchDir, taskDir, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
+import { clearStaleTmp } from '../../layers/stale-files.ts';
+import { bootId, isOwnerAlive, type Owner, type ProcessIdentity } from '../../sys/processes.ts';
+import type { Fd } from '../../sys/system.ts';
+import { sweepIdleVolumes } from '../disk/idle-volumes.ts';
+import { removeScratch } from '../disk/remove-scratch.ts';
+import type { Installation } from '../installation.ts';
+import { listTaskIds, readRecord, taskFolderNames } from '../records/read-record.ts';
+import { parseUnfinishedName, type TaskRecord } from '../records/record.ts';
+import { findRunFolders } from '../records/run-folders.ts';
+import { taskPlaces } from '../records/task-places.ts';
 import {
   type AbandonedTask,
   type ReapedTask,
   removeAbandoned,
   removeTenants,
 } from './remove-abandoned.ts';
-import { findRunFolders } from './run-folders.ts';
-import { taskPlaces } from './task-places.ts';
 
 /** What {@link reapTasks} did. */
 export interface ReapReport {

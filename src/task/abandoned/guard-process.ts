@@ -1,10 +1,10 @@
 /** The guard's own program: waits for the end of its pipe, and of the process behind it, then removes that one's tasks. */
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isOwnerAlive, type Owner } from '../sys/processes.ts';
+import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
+import { openInstallation } from '../installation.ts';
 import type { GuardOrder } from './guard.ts';
 import { DISMISSAL, READY } from './guard-words.ts';
-import { openInstallation } from './installation.ts';
 import { reapTasksOf } from './reap.ts';
 
 /** The kernel closes a dying process's pipes moments before it is gone. */

@@ -1,6 +1,6 @@
 /** A task's terminal: the runtime makes it inside the task and sends us its master. */
-import { openTerminal, type TerminalMaster } from '../sys/pipes.ts';
-import type { Fd, System, WindowSize } from '../sys/system.ts';
+import { openTerminal, type TerminalMaster } from '../../sys/pipes.ts';
+import type { Fd, System, WindowSize } from '../../sys/system.ts';
 import type { TaskStreams } from './task-streams.ts';
 
 /** The terminal of whoever runs the task, as far as the task's own follows it. */

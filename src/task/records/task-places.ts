@@ -1,5 +1,5 @@
 /** Everything a task may make, as names derived from its id and its tenant: what its record stands for. Pure. */
-import type { TaskId, TenantName } from '../core/ids.ts';
+import type { TaskId, TenantName } from '../../core/ids.ts';
 import {
   type Layout,
   mountedVolumesDir,
@@ -7,8 +7,8 @@ import {
   taskDir,
   taskScratchDir,
   taskVolumeFile,
-} from '../core/layout.ts';
-import { taskCgroup } from './cgroup-parent.ts';
+} from '../../core/layout.ts';
+import { taskCgroup } from '../cgroup-parent.ts';
 
 export interface TaskPlaces {
   readonly id: TaskId;

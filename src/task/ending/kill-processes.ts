@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
-import { listTreeProcesses } from '../cgroup/cgroup-tree.ts';
-import { errnoCodeOf } from '../core/errors.ts';
-import type { Runtime } from '../runtime/runtime.ts';
-import { isAlive, nsPidOf, readProcess, signalProcess } from '../sys/processes.ts';
-import type { TaskPlaces } from './task-places.ts';
+import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
+import { listTreeProcesses } from '../../cgroup/cgroup-tree.ts';
+import { errnoCodeOf } from '../../core/errors.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { isAlive, nsPidOf, readProcess, signalProcess } from '../../sys/processes.ts';
+import type { TaskPlaces } from '../records/task-places.ts';
 
 const { SIGKILL } = constants.signals;
 /** Killed processes that have not gone by then are stuck in the kernel. */

@@ -1,10 +1,10 @@
 /** What runs on this installation, as its records tell. */
 import { statSync } from 'node:fs';
-import { type ErrorJson, StackshimError } from '../core/errors.ts';
-import type { StackName, TaskId, TenantName } from '../core/ids.ts';
-import { isOwnerAlive } from '../sys/processes.ts';
-import type { Installation } from './installation.ts';
-import { findInit } from './kill-processes.ts';
+import { type ErrorJson, StackshimError } from '../../core/errors.ts';
+import type { StackName, TaskId, TenantName } from '../../core/ids.ts';
+import { isOwnerAlive } from '../../sys/processes.ts';
+import { findInit } from '../ending/kill-processes.ts';
+import type { Installation } from '../installation.ts';
 import { listTaskIds, readRecord } from './read-record.ts';
 import type { TaskRecord } from './record.ts';
 import { taskPlaces } from './task-places.ts';

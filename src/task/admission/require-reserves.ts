@@ -1,7 +1,7 @@
 /** What the policy keeps free for the host. Loaded only where it keeps anything. */
 import { readFileSync, statfsSync } from 'node:fs';
-import { StackshimError } from '../core/errors.ts';
-import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
+import { StackshimError } from '../../core/errors.ts';
+import type { AdmittedTaskSpec } from '../../spec/task-spec.ts';
 
 /**
  * Throws ERR_STACKSHIM_HOST_EXHAUSTED when a task that took all the memory it may would leave less than the policy reserves, or when

@@ -1,9 +1,9 @@
 /** What a task writes: counted, passed on, captured within bounds, and cut off at the limit. */
-import { type ChunkListener, type Drain, drainPipe } from '../sys/pipes.ts';
-import type { Fd } from '../sys/system.ts';
+import { type ChunkListener, type Drain, drainPipe } from '../../sys/pipes.ts';
+import type { Fd } from '../../sys/system.ts';
+import type { TaskOutput } from '../result.ts';
 import { StreamCapture } from './capture.ts';
 import type { OutputSink } from './output-sink.ts';
-import type { TaskOutput } from './result.ts';
 
 /** One of a task's two output streams; with a terminal all output is `stdout`. */
 export type StreamName = 'stdout' | 'stderr';

@@ -1,18 +1,18 @@
 /** Undoes everything a task may have made, in reverse order, and checks that each thing is gone. */
 import { lstatSync } from 'node:fs';
-import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
-import { CleanupStack } from '../core/cleanup-stack.ts';
-import { messageOf } from '../core/errors.ts';
-import { mountTargetsOf } from '../rootfs/plan-rootfs.ts';
-import type { Runtime } from '../runtime/runtime.ts';
-import { removeRuntimeState, runtimeStateExists } from '../runtime/runtime-state.ts';
-import { removeTree } from '../sys/remove-tree.ts';
-import type { System } from '../sys/system.ts';
-import { removeScratch } from './disk/remove-scratch.ts';
-import type { TaskDisk } from './disk/task-disk.ts';
+import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
+import { CleanupStack } from '../../core/cleanup-stack.ts';
+import { messageOf } from '../../core/errors.ts';
+import { mountTargetsOf } from '../../rootfs/plan-rootfs.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { removeRuntimeState, runtimeStateExists } from '../../runtime/runtime-state.ts';
+import { removeTree } from '../../sys/remove-tree.ts';
+import type { System } from '../../sys/system.ts';
+import { removeScratch } from '../disk/remove-scratch.ts';
+import type { TaskDisk } from '../disk/task-disk.ts';
+import { retireTaskDir } from '../records/record.ts';
+import type { TaskPlaces } from '../records/task-places.ts';
 import { killAll, removeCgroup } from './kill-processes.ts';
-import { retireTaskDir } from './record.ts';
-import type { TaskPlaces } from './task-places.ts';
 
 export interface RemovalRequest {
   readonly places: TaskPlaces;

@@ -1,12 +1,12 @@
 /** The record: one file, written before a task's first effect, that names everything the task may come to make. */
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
-import type { ImageDigest, StackName, TaskId, TenantName } from '../core/ids.ts';
-import { type Layout, tasksDir } from '../core/layout.ts';
-import type { Runtime } from '../runtime/runtime.ts';
-import { ensureDirectorySync } from '../sys/files.ts';
-import { type Owner, ownIdentity, type ProcessIdentity } from '../sys/processes.ts';
+import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import type { ImageDigest, StackName, TaskId, TenantName } from '../../core/ids.ts';
+import { type Layout, tasksDir } from '../../core/layout.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { ensureDirectorySync } from '../../sys/files.ts';
+import { type Owner, ownIdentity, type ProcessIdentity } from '../../sys/processes.ts';
 import type { TaskPlaces } from './task-places.ts';
 
 export const RECORD_VERSION = 1;

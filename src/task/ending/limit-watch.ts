@@ -1,6 +1,6 @@
 /** Looks at a running task's cgroup for limits that the kernel does not enforce by itself. Loaded only for tasks that have one. */
-import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
-import { StackshimError } from '../core/errors.ts';
+import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
+import { StackshimError } from '../../core/errors.ts';
 
 export type WatchedCause = 'cpu_time_exceeded' | 'oom_killed';
 

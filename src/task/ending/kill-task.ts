@@ -2,20 +2,20 @@
 import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
-import type { TaskId } from '../core/ids.ts';
-import type { Runtime } from '../runtime/runtime.ts';
-import { isOwnerAlive, signalProcess } from '../sys/processes.ts';
-import { findTenant } from './cgroup-parent.ts';
-import type { Installation } from './installation.ts';
+import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import type { TaskId } from '../../core/ids.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { isOwnerAlive, signalProcess } from '../../sys/processes.ts';
+import { removeAbandoned, removeTenants } from '../abandoned/remove-abandoned.ts';
+import { findTenant } from '../cgroup-parent.ts';
+import type { Installation } from '../installation.ts';
+import { readRecord } from '../records/read-record.ts';
+import type { TaskRecord } from '../records/record.ts';
+import { type TaskPlaces, taskPlaces } from '../records/task-places.ts';
+import { sandboxOf } from '../sandbox.ts';
 import { findInit } from './kill-processes.ts';
-import { readRecord } from './read-record.ts';
-import type { TaskRecord } from './record.ts';
-import { removeAbandoned, removeTenants } from './remove-abandoned.ts';
 import type { Removal } from './remove-task.ts';
-import { sandboxOf } from './sandbox.ts';
 import { terminateTask } from './stop-task.ts';
-import { type TaskPlaces, taskPlaces } from './task-places.ts';
 
 const { SIGKILL } = constants.signals;
 /** For a task whose record does not tell: with runsc, state is looked for where any of the three keeps it. */

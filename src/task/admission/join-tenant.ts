@@ -5,14 +5,14 @@
  */
 import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
-import { isTenantName, type TaskId, type TenantName } from '../core/ids.ts';
-import { tenantDir, tenantsDir } from '../core/layout.ts';
-import type { TenantTerms } from '../spec/task-spec.ts';
-import { ensureDirectorySync, namesIn } from '../sys/files.ts';
-import type { Fd } from '../sys/system.ts';
-import { tenantCgroup } from './cgroup-parent.ts';
-import type { Installation } from './installation.ts';
+import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { isTenantName, type TaskId, type TenantName } from '../../core/ids.ts';
+import { tenantDir, tenantsDir } from '../../core/layout.ts';
+import type { TenantTerms } from '../../spec/task-spec.ts';
+import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
+import type { Fd } from '../../sys/system.ts';
+import { tenantCgroup } from '../cgroup-parent.ts';
+import type { Installation } from '../installation.ts';
 import { claimNumber, type HeldNumber, isHeld } from './numbered-locks.ts';
 
 type TenantHost = Pick<Installation, 'system' | 'layout' | 'cgroups'>;

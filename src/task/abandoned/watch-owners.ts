@@ -1,15 +1,15 @@
 /** Reaps the tasks of each owner as soon as that has died: inotify(7) tells of tasks, pidfds of their owners. */
 import { readSync, statSync } from 'node:fs';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
-import { isTaskId, type TaskId } from '../core/ids.ts';
-import { tasksDir } from '../core/layout.ts';
-import { ensureDirectorySync } from '../sys/files.ts';
-import { bootId, isOwnerAlive, type Owner } from '../sys/processes.ts';
-import type { Fd } from '../sys/system.ts';
-import type { Installation } from './installation.ts';
-import { readRecord, taskFolderNames } from './read-record.ts';
+import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { isTaskId, type TaskId } from '../../core/ids.ts';
+import { tasksDir } from '../../core/layout.ts';
+import { ensureDirectorySync } from '../../sys/files.ts';
+import { bootId, isOwnerAlive, type Owner } from '../../sys/processes.ts';
+import type { Fd } from '../../sys/system.ts';
+import type { Installation } from '../installation.ts';
+import { readRecord, taskFolderNames } from '../records/read-record.ts';
+import { parseUnfinishedName } from '../records/record.ts';
 import { type ReapReport, reapTasks, reapTasksOf } from './reap.ts';
-import { parseUnfinishedName } from './record.ts';
 
 export interface WatchOwnersOptions {
   /** Abort: what is being reaped is finished, then the promise resolves. */

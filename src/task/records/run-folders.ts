@@ -1,9 +1,9 @@
 /** The run folders whose tasks stand on this root folder: one is ours, and others show by the layers that are mounted there. */
 import { readFileSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
-import { isLayerId } from '../core/ids.ts';
-import { type Layout, layerFile, mountedLayerDir } from '../core/layout.ts';
-import { type MountEntry, readMountsWith } from '../sys/mountinfo.ts';
+import { errnoCodeOf } from '../../core/errors.ts';
+import { isLayerId } from '../../core/ids.ts';
+import { type Layout, layerFile, mountedLayerDir } from '../../core/layout.ts';
+import { type MountEntry, readMountsWith } from '../../sys/mountinfo.ts';
 
 /**
  * The layout itself, and one for each other run folder. One that no task of this boot has used yet, and those of other mount namespaces

@@ -2,15 +2,15 @@
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { TaskId } from '../core/ids.ts';
-import { tenantsDir } from '../core/layout.ts';
-import { readMounts } from '../sys/mountinfo.ts';
-import { findProcesses, signalProcess } from '../sys/processes.ts';
-import { readLoopDevices } from './disk/loop-devices.ts';
-import type { Installation } from './installation.ts';
-import type { TaskRecord } from './record.ts';
-import { type Removal, removeTask } from './remove-task.ts';
-import type { TaskPlaces } from './task-places.ts';
+import type { TaskId } from '../../core/ids.ts';
+import { tenantsDir } from '../../core/layout.ts';
+import { readMounts } from '../../sys/mountinfo.ts';
+import { findProcesses, signalProcess } from '../../sys/processes.ts';
+import { readLoopDevices } from '../disk/loop-devices.ts';
+import { type Removal, removeTask } from '../ending/remove-task.ts';
+import type { Installation } from '../installation.ts';
+import type { TaskRecord } from '../records/record.ts';
+import type { TaskPlaces } from '../records/task-places.ts';
 
 export interface AbandonedTask extends Pick<TaskRecord, 'bindCount' | 'runtime'> {
   readonly places: TaskPlaces;
@@ -47,7 +47,7 @@ export async function removeAbandoned(
 /** Removes what the last tasks of tenants left, whose owners could not do it. */
 export async function removeTenants(installation: Installation): Promise<void> {
   if (!existsSync(tenantsDir(installation.layout))) return;
-  const { removeIdleTenants } = await import('./join-tenant.ts');
+  const { removeIdleTenants } = await import('../admission/join-tenant.ts');
   removeIdleTenants(installation);
 }
 
