@@ -119,6 +119,14 @@ describe('--payload, --payload-file and --config-file', () => {
     expect(sha256(readFileSync(join(folder, 'payload')))).toBe(sha256(payload));
   });
 
+  it('gives them to every user, whatever the caller keeps for itself', async () => {
+    const options = ['--payload', 'text', '-u', 'user'];
+    const through = ['sh', '-c', 'umask 077; exec "$@"', 'sh'];
+    const { stdout, record } = await run(options, sh('cat "$PAYLOAD_FILE"'), { through });
+    expect(stdout).toBe('text');
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
+  });
+
   it('takes an empty payload', async () => {
     const script = 'stat -c %s "$PAYLOAD_FILE"';
     expect((await run(['--payload', ''], sh(script))).stdout).toBe('0\n');

@@ -19,12 +19,18 @@ interface SpawnOptions {
 
 declare const Bun: { spawn(command: string[], options: SpawnOptions): Subprocess };
 
+/** What a runtime makes in a task is for the task's user, whatever the caller keeps for itself. No other thread makes files meanwhile. */
+const UMASK = 0o022;
+
 export const startProgram: StartProgram = (path, args, { env, stdio }) => {
   let child: Subprocess;
+  const umask = process.umask(UMASK);
   try {
     child = Bun.spawn([path, ...args], { cwd: '/', env, stdio: [...stdio], detached: true });
   } catch (error) {
     return { exited: Promise.reject(error), killAll: () => undefined };
+  } finally {
+    process.umask(umask);
   }
   return {
     exited: child.exited.then(() => child.exitCode),
