@@ -1,8 +1,8 @@
 /** Kills every process of a cgroup, with what that cgroup version offers against those that fork meanwhile. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import { errnoCodeOf } from '../core/errors.ts';
+import { pause } from '../core/pause.ts';
 import { signalProcess } from '../sys/processes.ts';
 import { listTreeProcesses } from './cgroup-tree.ts';
 
@@ -29,7 +29,7 @@ export async function killFrozen(freezer: string | undefined, directory: string)
   }
   try {
     const endsAt = performance.now() + FROZEN_WITHIN_MS;
-    while (readState(state) === 'FREEZING' && performance.now() < endsAt) await delay(POLL_MS);
+    while (readState(state) === 'FREEZING' && performance.now() < endsAt) await pause(POLL_MS);
     signalAll(freezer);
     signalAll(directory);
   } finally {

@@ -3,12 +3,10 @@
  * that prints nothing need not pay, and neither need one that does.
  */
 import { write, writeSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { errnoCodeOf } from '../core/errors.ts';
+import { pause } from '../core/pause.ts';
 import type { OutputSink } from '../task/streams/output-sink.ts';
 
-const writeAsync = promisify(write);
 /** A non-blocking descriptor that is full says so at once. */
 const FULL_PAUSE_MS = 5;
 
@@ -19,17 +17,22 @@ export function descriptorSink(fd: number): OutputSink {
     async write(chunk) {
       for (let done = 0; done < chunk.length && !gone; ) {
         try {
-          const { bytesWritten } = await writeAsync(fd, chunk, done, chunk.length - done);
-          done += bytesWritten;
+          done += await writeSome(fd, chunk.subarray(done));
         } catch (error) {
           if (errnoCodeOf(error) === 'EPIPE') gone = true;
-          else if (errnoCodeOf(error) === 'EAGAIN') await delay(FULL_PAUSE_MS);
+          else if (errnoCodeOf(error) === 'EAGAIN') await pause(FULL_PAUSE_MS);
           else throw error;
         }
       }
     },
   };
 }
+
+/** Resolves to how many bytes it wrote. Not by `promisify`: to load `node:util` takes the executable 1 ms, in every task. */
+const writeSome = (fd: number, bytes: Uint8Array) =>
+  new Promise<number>((resolve, reject) => {
+    write(fd, bytes, (error, written) => (error === null ? resolve(written) : reject(error)));
+  });
 
 /** Writes a short message at once; a reader that has gone misses it. */
 export function writeMessage(fd: number, text: string): void {

@@ -1,8 +1,9 @@
 /** Waits until the process that answers for a task has gone, so that its task can be reaped. */
-import { setTimeout as delay } from 'node:timers/promises';
+
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
+import { pause } from '../core/pause.ts';
 import { isOwnerAlive, type Owner } from '../sys/processes.ts';
 import { readRecord } from '../task/records/read-record.ts';
 
@@ -18,7 +19,7 @@ export async function waitForOwner(layout: Layout, id: TaskId, waitMs: number): 
   const endsAt = performance.now() + waitMs;
   while (isOwnerAlive(owner)) {
     if (performance.now() > endsAt) throw toBusy(id, owner, waitMs);
-    await delay(POLL_MS);
+    await pause(POLL_MS);
   }
 }
 

@@ -23,10 +23,10 @@ import {
   readFileSync,
   unlinkSync,
 } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { ImageDigest, LayerId } from '../core/ids.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
+import { pause } from '../core/pause.ts';
 import { ensureDirectory, randomName } from '../sys/files.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
@@ -150,7 +150,7 @@ async function takeStoreLock(
         { details: { path, waitMs: WAIT_MS } },
       );
     }
-    await delay(pauseMs);
+    await pause(pauseMs);
   }
 }
 

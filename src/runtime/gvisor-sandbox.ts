@@ -3,7 +3,7 @@
  * starting a program. The exit status of the sandbox's own process cannot tell `exit 137` from a KILL; the sandbox can.
  */
 import { connect, type Socket } from 'node:net';
-import { setTimeout as pause } from 'node:timers/promises';
+import { pause } from '../core/pause.ts';
 import type { ProcessExit } from '../sys/system.ts';
 import { readControlSocket } from './runsc-files.ts';
 import type { ContainerReference } from './runtime.ts';

@@ -1,7 +1,7 @@
 /** Starts a created container: lets its waiting init become the command. */
 import { closeSync, constants, openSync, readSync, unlinkSync } from 'node:fs';
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { pause } from '../core/pause.ts';
 import { isAlive } from '../sys/processes.ts';
 import { callRuntime } from './call-runtime.ts';
 import type {
@@ -113,6 +113,9 @@ async function readReply(
     await (performance.now() < spinUntil ? nextTurn() : pause(pauseMs));
   }
 }
+
+/** Of the event loop. */
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 function hasReply(fd: number): boolean {
   try {

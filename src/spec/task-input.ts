@@ -99,91 +99,116 @@ export interface TaskInput {
   readonly remove?: string | undefined;
 }
 
-// Few schemas, each used for many fields: to make one takes the executable longer than to use it.
 const text = z.string().check(z.maxLength(BOUNDS.optionChars));
 const quantity = z.union([text, z.number()]);
+const flag = z.boolean();
+const map = z.record(z.string(), z.string());
 const listOf = <T extends z.ZodMiniType>(item: T, max: number) =>
-  z.optional(z.array(item).check(z.maxLength(max)));
-const optionalText = z.optional(text);
-const optionalWhole = z.optional(z.string());
-const optionalQuantity = z.optional(quantity);
-const optionalFlag = z.optional(z.boolean());
-const optionalMap = z.optional(z.record(z.string(), z.string()));
+  z.array(item).check(z.maxLength(max));
 
-const mount = z.union([
-  text,
-  z.discriminatedUnion('type', [
-    z.strictObject({
-      type: z.literal('bind'),
-      source: text,
-      target: text,
-      readonly: optionalFlag,
-    }),
-    z.strictObject({
-      type: z.literal('tmpfs'),
-      target: text,
-      size: optionalQuantity,
-      mode: optionalText,
-      exec: optionalFlag,
-    }),
-  ]),
-]);
+const makeMount = () =>
+  z.union([
+    text,
+    z.discriminatedUnion('type', [
+      z.strictObject({
+        type: z.literal('bind'),
+        source: text,
+        target: text,
+        readonly: z.optional(flag),
+      }),
+      z.strictObject({
+        type: z.literal('tmpfs'),
+        target: text,
+        size: z.optional(quantity),
+        mode: z.optional(text),
+        exec: z.optional(flag),
+      }),
+    ]),
+  ]);
 
-const taskInput = z.strictObject({
-  stack: text,
-  command: listOf(z.string(), BOUNDS.commandElements),
-  id: optionalText,
-  env: optionalMap,
-  memory: optionalQuantity,
-  cpus: optionalQuantity,
-  pidsLimit: optionalQuantity,
-  cpuShares: optionalQuantity,
-  cpuTime: optionalQuantity,
-  oomGroup: optionalFlag,
-  deviceReadBps: listOf(text, BOUNDS.throttles),
-  deviceWriteBps: listOf(text, BOUNDS.throttles),
-  deviceReadIops: listOf(text, BOUNDS.throttles),
-  deviceWriteIops: listOf(text, BOUNDS.throttles),
-  tenant: optionalText,
-  ulimits: listOf(text, BOUNDS.ulimits),
-  timeout: optionalQuantity,
-  stopTimeout: optionalQuantity,
-  outputLimit: optionalQuantity,
-  disk: optionalQuantity,
-  captureBytes: optionalQuantity,
-  workdir: optionalText,
-  user: optionalText,
-  hostname: optionalText,
-  mounts: listOf(mount, BOUNDS.mounts),
-  volumes: listOf(text, BOUNDS.mounts),
-  tmpfs: listOf(text, BOUNDS.tmpfs),
-  readOnly: optionalFlag,
-  network: optionalText,
-  capAdd: listOf(text, BOUNDS.capabilities),
-  capDrop: listOf(text, BOUNDS.capabilities),
-  securityOpt: listOf(text, BOUNDS.securityOpts),
-  userns: optionalText,
-  pid: optionalText,
-  init: optionalFlag,
-  labels: optionalMap,
-  tty: optionalFlag,
-  interactive: optionalFlag,
-  runtime: optionalText,
-  bundle: optionalText,
-  code: optionalText,
-  payload: optionalWhole,
-  payloadFile: optionalText,
-  configFile: optionalText,
-  keep: optionalFlag,
-  remove: optionalText,
-} satisfies Record<keyof TaskInput, z.ZodMiniType>);
+/** What each field may be, if it is given; made when it first is: to make all schemas takes the executable longer than a task's other checks. */
+const makers = {
+  stack: () => text,
+  command: () => listOf(z.string(), BOUNDS.commandElements),
+  id: () => text,
+  env: () => map,
+  memory: () => quantity,
+  cpus: () => quantity,
+  pidsLimit: () => quantity,
+  cpuShares: () => quantity,
+  cpuTime: () => quantity,
+  oomGroup: () => flag,
+  deviceReadBps: () => listOf(text, BOUNDS.throttles),
+  deviceWriteBps: () => listOf(text, BOUNDS.throttles),
+  deviceReadIops: () => listOf(text, BOUNDS.throttles),
+  deviceWriteIops: () => listOf(text, BOUNDS.throttles),
+  tenant: () => text,
+  ulimits: () => listOf(text, BOUNDS.ulimits),
+  timeout: () => quantity,
+  stopTimeout: () => quantity,
+  outputLimit: () => quantity,
+  disk: () => quantity,
+  captureBytes: () => quantity,
+  workdir: () => text,
+  user: () => text,
+  hostname: () => text,
+  mounts: () => listOf(makeMount(), BOUNDS.mounts),
+  volumes: () => listOf(text, BOUNDS.mounts),
+  tmpfs: () => listOf(text, BOUNDS.tmpfs),
+  readOnly: () => flag,
+  network: () => text,
+  capAdd: () => listOf(text, BOUNDS.capabilities),
+  capDrop: () => listOf(text, BOUNDS.capabilities),
+  securityOpt: () => listOf(text, BOUNDS.securityOpts),
+  userns: () => text,
+  pid: () => text,
+  init: () => flag,
+  labels: () => map,
+  tty: () => flag,
+  interactive: () => flag,
+  runtime: () => text,
+  bundle: () => text,
+  code: () => text,
+  payload: () => z.string(),
+  payloadFile: () => text,
+  configFile: () => text,
+  keep: () => flag,
+  remove: () => text,
+} satisfies { [F in keyof TaskInput]-?: () => z.ZodMiniType<NonNullable<TaskInput[F]>> };
+
+type Field = keyof typeof makers;
 
 /** Every field a task may have. */
-export const TASK_INPUT_FIELDS: readonly string[] = Object.keys(taskInput.shape);
+export const TASK_INPUT_FIELDS = Object.keys(makers) as readonly Field[];
+
+const made = new Map<Field, z.ZodMiniType>();
+
+function schemaOf(field: Field): z.ZodMiniType {
+  const known = made.get(field);
+  if (known !== undefined) return known;
+  const schema = makers[field]();
+  made.set(field, schema);
+  return schema;
+}
+
+const absent = z.undefined();
+
+/** The schema of a task that gives the fields that `input` gives. */
+function taskSchema(input: unknown): z.ZodMiniType<TaskInput> {
+  const shape: Partial<Record<Field, z.ZodMiniType>> = { stack: text };
+  if (typeof input === 'object' && input !== null) {
+    for (const field of TASK_INPUT_FIELDS) {
+      if (field === 'stack' || !(field in input)) continue;
+      const value: unknown = Reflect.get(input, field);
+      shape[field] = value === undefined ? absent : schemaOf(field);
+    }
+  }
+  return z.strictObject(shape) as z.ZodMiniType as z.ZodMiniType<TaskInput>;
+}
 
 /** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first field at fault. */
 export function parseTaskInput(input: unknown): TaskInput {
-  const parsed = checkSafely(() => z.safeParse(taskInput, input, { jitless: true }));
+  const parsed = checkSafely(() => z.safeParse(taskSchema(input), input, { jitless: true }));
   if (!parsed?.success) {
     const { field, problem } = describeIssue(parsed?.error.issues[0], 'task');
     throw invalidField(field, problem);

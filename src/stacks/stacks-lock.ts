@@ -1,7 +1,8 @@
 /** The lock `locks/stacks`: whoever changes revisions or generations holds it, for milliseconds. */
-import { setTimeout as delay } from 'node:timers/promises';
+
 import { StackshimError } from '../core/errors.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
+import { pause } from '../core/pause.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { ensureDirectory } from '../sys/files.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
@@ -44,6 +45,6 @@ async function takeStacksLock(layout: Layout, system: System, waitMs: number): P
         },
       );
     }
-    await delay(pauseMs);
+    await pause(pauseMs);
   }
 }

@@ -2,8 +2,8 @@
  * Exits of children that this process did not start itself (the task's init, inherited as subreaper), by pidfd.
  * It waits only on descriptors it was given, so it never takes a child of another library.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import { isMainThread } from 'node:worker_threads';
+import { pause } from '../core/pause.ts';
+import { isMainThread } from './processes.ts';
 import { type Fd, type ProcessExit, type System, SystemError } from './system.ts';
 
 interface Waiter {
@@ -54,7 +54,7 @@ export class ExitWatcher {
 
   #listen(epoll: Fd): void {
     // Signals are not delivered to worker threads; a pool thread waits there instead.
-    if (isMainThread || this.#system.waitEpoll === undefined) {
+    if (isMainThread() || this.#system.waitEpoll === undefined) {
       process.on('SIGCHLD', this.#onSigchld);
       this.#interval = setInterval(this.#onSigchld, SWEEP_INTERVAL_MS);
     } else {
@@ -68,7 +68,7 @@ export class ExitWatcher {
         const ready = await waitEpoll(epoll, EXITS_PER_TURN, POOL_WAIT_MS);
         for (const pidfd of ready) this.#reap(pidfd);
         // What could not be read is ready again at once.
-        if (ready.some((pidfd) => this.#waiters.has(pidfd))) await delay(RETRY_MS);
+        if (ready.some((pidfd) => this.#waiters.has(pidfd))) await pause(RETRY_MS);
       }
     } catch (error) {
       for (const [pidfd, waiter] of this.#waiters) this.#giveUp(pidfd, waiter, error);

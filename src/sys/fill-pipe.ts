@@ -1,7 +1,7 @@
 /** Writes a text into a pipe whose reader may be slow, or gone. */
 import { writeSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
 import { errnoCodeOf } from '../core/errors.ts';
+import { pause } from '../core/pause.ts';
 import { setNonBlocking } from './linux-streams.ts';
 import type { Fd } from './system.ts';
 

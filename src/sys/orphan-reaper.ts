@@ -4,13 +4,13 @@
  * if only everybody had the chance.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { isMainThread } from 'node:worker_threads';
 import { errnoCodeOf } from '../core/errors.ts';
-import { readProcess } from './processes.ts';
+import { isMainThread, readProcess } from './processes.ts';
 import { type System, SystemError } from './system.ts';
 
+const LOOK_INTERVAL_MS = 1_000;
 /** A worker thread cannot tell whether the main thread, whose children it looks at, has been held up: it gives it a minute. */
-const LOOK_INTERVAL_MS = isMainThread ? 1_000 : 60_000;
+const WORKER_LOOK_INTERVAL_MS = 60_000;
 /** Later than that: the event loop was held up, and with it everybody who waits for a child. */
 const LATE_MS = 100;
 
@@ -21,7 +21,8 @@ export function startOrphanReaper(system: System): void {
   if (started) return;
   started = true;
   let seen: ReadonlySet<string> = new Set();
-  let dueAt = performance.now() + LOOK_INTERVAL_MS;
+  const intervalMs = isMainThread() ? LOOK_INTERVAL_MS : WORKER_LOOK_INTERVAL_MS;
+  let dueAt = performance.now() + intervalMs;
   const look = () => {
     try {
       seen = reapSeen(system, seen);
@@ -33,11 +34,11 @@ export function startOrphanReaper(system: System): void {
   const onTime = () => {
     const now = performance.now();
     if (now - dueAt > LATE_MS) seen = new Set();
-    dueAt = now + LOOK_INTERVAL_MS;
+    dueAt = now + intervalMs;
     // Two turns of the loop later: by then it has told everybody of children that have ended.
     setImmediate(() => setImmediate(look));
   };
-  setInterval(onTime, LOOK_INTERVAL_MS).unref();
+  setInterval(onTime, intervalMs).unref();
 }
 
 /** Reaps the zombies among our children that `seen` names; returns all that there were. Exported for its test. */

@@ -1,5 +1,5 @@
 /** Processes as /proc tells of them: who they are, whether they still are, what they catch. All calls are synchronous and cheap. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 
 /** A process that cannot be mistaken for a later one with the same pid. */
@@ -49,6 +49,10 @@ export function readProcess(pid: number): ProcessInfo | undefined {
   const comm = text.slice(open + 1, close);
   return { pid, ppid, startTime, state, comm, threads, executed };
 }
+
+/** Whether JavaScript runs here on the process's first thread. Not from `node:worker_threads`: to load that takes the executable 1 ms. */
+export const isMainThread = (): boolean =>
+  readlinkSync('/proc/thread-self') === `${process.pid}/task/${process.pid}`;
 
 /** Whether this very process still runs. A zombie does not. */
 export function isAlive(identity: ProcessIdentity): boolean {

@@ -1,7 +1,7 @@
 /** A task in a gVisor sandbox: how it ended is known inside, and its own process tells only half of it. */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { ContainerReference, Runtime } from '../runtime/runtime.ts';
 import type { ProcessExit } from '../sys/system.ts';
+import { startTimer } from './ending/deadline-timer.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 
 /** The sandbox is dead by then: its answer is in the socket or never comes. */
@@ -23,10 +23,12 @@ export function watchSandbox(
     gvisor.waitInSandbox(container),
   );
   return async (exit) => {
-    const given = new AbortController();
-    const late = pause(TOLD_WITHIN_MS, undefined, { signal: given.signal }).catch(() => undefined);
+    let cancelTimer: () => void = () => undefined;
+    const late = new Promise<undefined>((resolve) => {
+      cancelTimer = startTimer(TOLD_WITHIN_MS, () => resolve(undefined));
+    });
     const inside = await Promise.race([told, late]);
-    given.abort();
+    cancelTimer();
     // Killed from outside: whatever the task itself had come to, that was its end.
     return exit.signal === null && inside !== undefined ? inside : exit;
   };

@@ -32,3 +32,10 @@ it('is definitions of commands, and how errors are told', () => {
   );
   expect(implementations).toEqual([]);
 });
+
+it('takes no built-in module on the way of a plain run that is slow to load', () => {
+  const loaded = [...loadedBy(new URL('cli/execute-run.ts', source))];
+  expect(loaded).toContain('node:fs');
+  const slow = ['crypto', 'net', 'stream', 'timers/promises', 'util', 'worker_threads', 'zlib'];
+  expect(loaded.filter((name) => slow.includes(name.replace('node:', '')))).toEqual([]);
+});

@@ -1,6 +1,6 @@
 /** The guard's own program: waits for the end of its pipe, and of the process behind it, then removes that one's tasks. */
 import { text } from 'node:stream/consumers';
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../../core/pause.ts';
 import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
 import { openInstallation } from '../installation.ts';
 import type { GuardOrder } from './guard.ts';
@@ -30,6 +30,6 @@ if ((await text(process.stdin)) !== DISMISSAL) {
 async function endOf(process: Owner): Promise<void> {
   const soonUntil = performance.now() + SOON_MS;
   while (isOwnerAlive(process)) {
-    await delay(performance.now() < soonUntil ? POLL_SOON_MS : POLL_LATER_MS);
+    await pause(performance.now() < soonUntil ? POLL_SOON_MS : POLL_LATER_MS);
   }
 }

@@ -1,9 +1,9 @@
 /** Removes tasks that no living process answers for, many at once. */
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { TaskId } from '../../core/ids.ts';
 import { tenantsDir } from '../../core/layout.ts';
+import { pause } from '../../core/pause.ts';
 import { readMounts } from '../../sys/mountinfo.ts';
 import { findProcesses, signalProcess } from '../../sys/processes.ts';
 import { readLoopDevices } from '../disk/loop-devices.ts';
@@ -60,7 +60,7 @@ async function endRuntimes(bundles: ReadonlySet<string>): Promise<void> {
     const left = findProcesses(isRuntime);
     if (left.length === 0 || performance.now() > endsAt) return;
     for (const pid of left) signalProcess(pid, constants.signals.SIGKILL);
-    await delay(5);
+    await pause(5);
   }
 }
 

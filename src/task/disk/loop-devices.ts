@@ -1,7 +1,7 @@
 /** Which loop device has which file: what the kernel says of it in /sys. */
 import { ftruncateSync, readdirSync, readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { errnoCodeOf } from '../../core/errors.ts';
+import { pause } from '../../core/pause.ts';
 import type { Fd } from '../../sys/system.ts';
 
 /** A program may look at a new device for a moment, and the kernel takes its time to end a container's mounts. */
@@ -31,7 +31,7 @@ export async function freeLoopDevice(device: string, file: string, fd: Fd): Prom
       ftruncateSync(fd);
       return;
     }
-    await delay(POLL_MS);
+    await pause(POLL_MS);
   }
 }
 

@@ -1,10 +1,10 @@
 /** Kills what a task left running, and removes its cgroup. */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { listTreeProcesses } from '../../cgroup/cgroup-tree.ts';
 import { errnoCodeOf } from '../../core/errors.ts';
+import { pause } from '../../core/pause.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { isAlive, nsPidOf, readProcess, signalProcess } from '../../sys/processes.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
@@ -57,7 +57,7 @@ export async function killAll(
     if (performance.now() > endsAt) {
       throw new Error(`kill processes of ${cgroupsPath}: ${left.join(', ')} did not end`);
     }
-    await delay(POLL_MS);
+    await pause(POLL_MS);
   }
 }
 
@@ -75,7 +75,7 @@ export async function removeCgroup(
     if (left.length === 0) return;
     for (const pid of left.flatMap(listTreeProcesses)) signalProcess(pid, SIGKILL);
     if (performance.now() > endsAt) throw new Error(`remove ${left.join(', ')}: still in use`);
-    await delay(POLL_MS);
+    await pause(POLL_MS);
   }
 }
 

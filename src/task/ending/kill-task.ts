@@ -1,9 +1,9 @@
 /** Ends a task of any owner, from any process. */
 import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
+import { pause } from '../../core/pause.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { isOwnerAlive, signalProcess } from '../../sys/processes.ts';
 import { removeAbandoned, removeTenants } from '../abandoned/remove-abandoned.ts';
@@ -108,7 +108,7 @@ async function askOwner(
       });
       if (inVain || performance.now() > killAt) signalProcess(init, SIGKILL);
     }
-    await delay(POLL_MS);
+    await pause(POLL_MS);
   }
 }
 
