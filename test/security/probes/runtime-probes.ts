@@ -1,5 +1,5 @@
 /** Known ways through the runtime: its own program, what it leaves open, what it mounts where a task can meddle. */
-import { copyFileSync, existsSync, readFileSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { lookAtProcesses } from '../../support/look-at-processes.ts';
 import type { Probe, ProbeAttempt } from '../../support/probe.ts';
 import type { ProbeScene } from '../../support/probe-scene.ts';
@@ -21,6 +21,23 @@ const showsMasked = ({ pid }: ProbeAttempt) =>
   ).flat().length > 0;
 
 const CLIMB = 'cat secret ../../../../../../..$SECRET';
+
+/** What a runtime writes there takes effect on a process: it must reach the kernel's files, not a task's. */
+const WRITTEN_BY_RUNTIMES = / \/proc\/\S*attr /;
+const ROUNDS = 15;
+
+/** Another task is given a tmpfs at one of two names, which this one swaps for ever. */
+async function raceTargets(scene: ProbeScene): Promise<void> {
+  const shared = scene.bind('shared', '/shared');
+  mkdirSync(`${shared}/folder`, { mode: 0o777 });
+  symlinkSync('/proc/self/attr', `${shared}/link`);
+  await scene.neighbour('probe exchange /shared/folder /shared/link');
+  let seen = '';
+  for (let round = 0; round < ROUNDS; round += 1) {
+    seen += await scene.visit('cat /proc/self/mountinfo', { task: { tmpfs: ['/shared/folder'] } });
+  }
+  scene.write('seen', seen);
+}
 
 export const runtimeProbes: readonly Probe[] = [
   {
@@ -95,5 +112,19 @@ export const runtimeProbes: readonly Probe[] = [
     task: { terminal: true },
     program: '',
     judge: showsMasked,
+  },
+  {
+    name: 'runtime: a mount over the files that it writes',
+    group: 'the runtime',
+    tries:
+      'swaps a folder with a link to `/proc/self/attr` while a tmpfs is mounted there for another task, and mounts one itself (CVE-2025-52881)',
+    stoppedBy: 'a patched runtime; no such capability',
+    prepare: raceTargets,
+    program: 'mount -t tmpfs none /proc/$$/attr\nexec probe wait',
+    judge: ({ pid }, scene) =>
+      [
+        scene.read('seen'),
+        pid === undefined ? '' : readFileSync(`/proc/${pid}/mountinfo`, 'utf8'),
+      ].some((text) => WRITTEN_BY_RUNTIMES.test(text)),
   },
 ];
