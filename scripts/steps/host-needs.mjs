@@ -10,6 +10,7 @@ import { findProgram } from './run-program.mjs';
 /** @type {readonly Need[]} what building stacks and running tasks takes, the OCI runtime apart */
 export const buildNeeds = [
   { program: 'mkfs.erofs', package: 'erofs-utils' },
+  { program: 'mkfs.ext4', package: 'e2fsprogs' },
   { program: 'buildah', package: 'buildah' },
   { program: 'mmdebstrap', package: 'mmdebstrap' },
   { file: '/etc/ssl/certs/ca-certificates.crt', package: 'ca-certificates' },
