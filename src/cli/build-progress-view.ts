@@ -47,7 +47,8 @@ function openTerminalView(stream: ProgressStream): BuildProgressView {
   };
   const overwrite = (text: string) => {
     // One cell is left free: a line that fills the terminal wraps, and could not be written over.
-    const room = (stream.columns ?? DEFAULT_COLUMNS) - 1;
+    // A serial line, or a terminal that a program made, may not know its width: it says 0.
+    const room = (stream.columns || DEFAULT_COLUMNS) - 1;
     stream.write(`${CLEAR_LINE}${shorten(`${INDENT}${toPrintable(text)}`, room)}`);
     open = true;
   };

@@ -1,8 +1,11 @@
 /** What a program said that failed in a build or an exchange, on stderr. */
-import type { StackshimError } from '../core/errors.ts';
+import type { ErrorJson, StackshimError } from '../core/errors.ts';
 
 /** The error itself has room for the last line only. */
-export function reportToolOutput({ code, details }: StackshimError): void {
+export function reportToolOutput({
+  code,
+  details,
+}: Pick<StackshimError | ErrorJson, 'code' | 'details'>): void {
   const { output, stdout, stderr } = details;
   // A log has the builder's lines already; on a terminal they were written over.
   if (Array.isArray(output) && process.stderr.isTTY) {

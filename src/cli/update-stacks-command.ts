@@ -10,6 +10,7 @@ import { statusOfError } from './exit-status.ts';
 import { formatTable } from './format-table.ts';
 import { print, printJson } from './print.ts';
 import { reportError } from './report-error.ts';
+import { reportToolOutput } from './report-tool-output.ts';
 import { requireRoot } from './require-root.ts';
 import { runSmokeTask } from './run-smoke-task.ts';
 import { toPositive, toStackName } from './stack-arguments.ts';
@@ -91,10 +92,22 @@ function formatReport({ updates, behind }: UpdateReport): string {
   return `${table}${late.join('')}`;
 }
 
+/** Each with its stack's name, and with what its smoke command said. */
 function tellFailures({ updates }: UpdateReport): number {
-  const errors = updates.flatMap(({ error }: StackUpdate) => (error === null ? [] : [error]));
-  for (const error of errors) reportError(error);
+  const errors = updates.flatMap(({ stack, error }: StackUpdate) =>
+    error === null ? [] : [{ ...error, message: withName(stack, error.message) }],
+  );
+  for (const error of errors) {
+    reportToolOutput(error);
+    reportError(error);
+  }
   const [only] = errors;
   if (only === undefined) return 0;
   return updates.length === 1 ? statusOfError(only) : 1;
+}
+
+/** What a program said of its own failure does not tell whose build it was. */
+function withName(stack: StackName, message: string): string {
+  const words = message.split(/[^a-z0-9._-]+/);
+  return words.includes(stack) ? message : `update ${stack}: ${message}`;
 }

@@ -21,7 +21,7 @@ import { buildImage, resolveStacks } from './build-image.ts';
 import { type ProgressListener, toReporter } from './build-progress.ts';
 import type { Builder } from './builder.ts';
 import { prepareBuilderHome } from './builder-home.ts';
-import { parseSmokeCommand, runSmoke, type SmokeRunner } from './smoke.ts';
+import { parseSmokeLabel, runSmoke, type SmokeRunner } from './smoke.ts';
 import { withBuildLock } from './stack-build-lock.ts';
 import { readStackDirectory, type StackDirectory } from './stack-directory.ts';
 import { type HeldHome, leaveBuilderHome, takeBuilderHome } from './take-builder-home.ts';
@@ -121,7 +121,7 @@ async function buildHeld(layout: Layout, builder: Builder, build: Build): Promis
   const { image, base } = await buildImage(layout, builder, source);
   const same = options.ifDifferent ? findSame(layout, source, image) : undefined;
   if (same !== undefined) return same;
-  const command = parseSmokeCommand(image);
+  const command = parseSmokeLabel(image);
   const now = options.clock ?? (() => new Date());
   const revision = await addRevision(layout, builder.system, {
     stack: source.name,

@@ -150,7 +150,11 @@ const toTooLarge = (subject: string, size: number) =>
 /** The error for a layout that is malformed or not what its digests say. */
 export function toInvalid(
   message: string,
-  options: { readonly cause?: unknown; readonly details?: Record<string, unknown> } = {},
+  options: {
+    readonly cause?: unknown;
+    readonly details?: Record<string, unknown>;
+    readonly hint?: string;
+  } = {},
 ): StackshimError {
   return new StackshimError('ERR_STACKSHIM_IMAGE_INVALID', message, options);
 }

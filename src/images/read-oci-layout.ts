@@ -96,15 +96,18 @@ function pickTagged(
   const [first, second] = matching;
   if (first !== undefined && second === undefined) return first;
   const named = tag === undefined ? 'images' : `images tagged ${quote(tag)}`;
+  const tags = manifests
+    .slice(0, MOST_SHOWN)
+    .map(({ annotations }) => annotations?.[REF_NAME]?.slice(0, MAX_SHOWN_CHARS) ?? null);
   throw toInvalid(`read OCI layout ${directory}: ${matching.length} ${named}, not 1`, {
-    details: {
-      directory,
-      tags: manifests.slice(0, MOST_SHOWN).map(({ annotations }) => {
-        return annotations?.[REF_NAME]?.slice(0, MAX_SHOWN_CHARS) ?? null;
-      }),
-    },
+    details: { directory, tags },
+    hint: hintOfTags(tags.filter((one) => one !== null)),
   });
 }
+
+/** Tells which of several images may be named. */
+export const hintOfTags = (tags: readonly string[]): string =>
+  tags.length === 0 ? 'no image in it has a tag' : `its tags: ${tags.join(', ')}`;
 
 /** Follows indexes down to this platform's manifest. */
 async function descend(root: OciLayoutRoot, from: Descriptor, depth: number): Promise<Descriptor> {

@@ -1,6 +1,5 @@
 /** The smoke command of a stack: said by a label, run as a real task before a revision becomes current. */
 import { messageOf, StackshimError } from '../core/errors.ts';
-
 import { type Image, STACK_LABELS } from '../stacks/image.ts';
 import type { Revision } from '../stacks/revisions.ts';
 import type { TaskResult } from '../task/result.ts';
@@ -22,17 +21,26 @@ const MAX_COMMAND_ARGS = 1000;
 const KEPT_OUTPUT_CHARS = 8 * 1024;
 
 /** The command in an image's label: a JSON array of strings, or a line for `/bin/sh -c`. Throws ERR_STACKSHIM_BUILD_FAILED. */
-export function parseSmokeCommand(image: Image): readonly string[] {
-  const label = image.config.labels[STACK_LABELS.smoke]?.trim() ?? '';
-  if (label === '') throw toBadLabel('missing');
-  if (!label.startsWith('[')) return ['/bin/sh', '-c', label];
+export const parseSmokeLabel = (image: Image): readonly string[] =>
+  parseCommand(image.config.labels[STACK_LABELS.smoke] ?? '', toBadLabel);
+
+/** The same where a caller says it. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export const parseSmokeOption = (text: string): readonly string[] =>
+  parseCommand(text, toBadOption);
+
+type ToError = (reason: string, cause?: unknown) => StackshimError;
+
+function parseCommand(text: string, toError: ToError): readonly string[] {
+  const line = text.trim();
+  if (line === '') throw toError('missing');
+  if (!line.startsWith('[')) return ['/bin/sh', '-c', line];
   let value: unknown;
   try {
-    value = JSON.parse(label);
+    value = JSON.parse(line);
   } catch (error) {
-    throw toBadLabel(`not JSON: ${messageOf(error)}`, error);
+    throw toError(`not JSON: ${messageOf(error)}`, error);
   }
-  if (!isCommand(value)) throw toBadLabel('not an array of strings');
+  if (!isCommand(value)) throw toError('not an array of strings');
   return value;
 }
 
@@ -46,15 +54,16 @@ const isCommand = (value: unknown): value is string[] =>
 export async function runSmoke(
   revision: Revision,
   command: readonly string[],
-  options: SmokeOptions & { readonly run: SmokeRunner },
+  options: SmokeOptions & { readonly run: SmokeRunner; readonly hint?: string },
 ): Promise<TaskResult> {
-  const { run, ...limits } = options;
+  const { run, hint, ...limits } = options;
   const result = await run(revision, command, limits);
   if (result.verdict === 'succeeded') return result;
   throw new StackshimError(
     'ERR_STACKSHIM_SMOKE_FAILED',
-    `smoke-test ${revision.stack} revision ${revision.revision}: ${result.verdict}${toReason(result)}`,
+    `smoke-test ${revision.stack} revision ${revision.revision}: ${result.verdict}${toReason(result, limits)}`,
     {
+      ...(hint === undefined ? {} : { hint }),
       details: {
         stack: revision.stack,
         revision: revision.revision,
@@ -70,9 +79,18 @@ export async function runSmoke(
   );
 }
 
-function toReason(result: TaskResult): string {
+function toReason(result: TaskResult, { timeoutMs }: SmokeOptions): string {
   if (result.error !== null) return `: ${result.error.message}`;
+  if (result.verdict === 'timed_out') return ` after ${timeoutMs / 1000} s`;
   return result.exitCode === null ? '' : `: exit ${result.exitCode}`;
+}
+
+function toBadOption(reason: string, cause?: unknown): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `read smoke command: ${reason}`, {
+    hint: 'name a JSON array such as ["python3","-c","import ssl"], or a line for /bin/sh -c',
+    details: { field: 'smoke' },
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 function toBadLabel(reason: string, cause?: unknown): StackshimError {

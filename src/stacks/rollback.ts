@@ -88,7 +88,7 @@ function findEarlierIn(
     if (revision === undefined || revision >= from) continue;
     if (readRevision(layout, stack, revision) !== undefined) return revision;
   }
-  throw toNothing(stack, `no revision before ${from} is left`);
+  throw toNothing(stack, `no revision that was current before ${from} is left`);
 }
 
 /**
@@ -106,13 +106,17 @@ export function requireProven(layout: Layout, revision: Revision): void {
   if (isProven) return;
   throw toNothing(
     revision.stack,
-    `revision ${revision.revision} never became current: its build did not get to the end`,
+    `${revision.revision} never became current: its build did not get to the end`,
   );
 }
 
 function toNothing(stack: StackName, reason: string): StackshimError {
-  return new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', `go back with ${stack}: ${reason}`, {
-    hint: `stackshim stack history ${stack} lists the revisions`,
-    details: { stack },
-  });
+  return new StackshimError(
+    'ERR_STACKSHIM_STACK_NOT_FOUND',
+    `find revision of ${stack}: ${reason}`,
+    {
+      hint: `stackshim stack history ${stack} lists the revisions`,
+      details: { stack },
+    },
+  );
 }

@@ -64,6 +64,18 @@ describe('an archive', () => {
     ],
     [['stack', 'export', 'nothing', '/dev/shm/x.tar'], 3, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
     [['stack', 'export', 'busybox', '/no/such/x.tar'], 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    [['stack', 'export', 'busybox', '/dev/shm'], 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    [['stack', 'import', 'a', 'oci:x', '--smoke', '[1'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [
+      ['stack', 'import', 'a', 'docker://h/a', '--authfile', '/no/such'],
+      3,
+      'ERR_STACKSHIM_INPUT_NOT_FOUND',
+    ],
+    [
+      ['stack', 'push', 'busybox', 'docker://h/a', '--authfile', '/no/such'],
+      3,
+      'ERR_STACKSHIM_INPUT_NOT_FOUND',
+    ],
     [['stack', 'push', 'busybox', 'oci:x'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
     [['stack', 'commit', 'nobody', 'a'], 3, 'ERR_STACKSHIM_TASK_NOT_FOUND'],
     [['save', '/dev/shm/x', 'busybox', '--key', '/no/such'], 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],

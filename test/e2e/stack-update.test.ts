@@ -16,18 +16,24 @@ const DOCKERFILE = [
 
 it('updates what can be, reports what cannot, and says so by its exit status', async () => {
   const sound = lab.writeStack('sound', DOCKERFILE, { version: '1' });
+  const untested = lab.writeStack('untested', DOCKERFILE, { version: '1' });
   const broken = lab.writeStack('broken', DOCKERFILE, { version: '1' });
-  for (const directory of [sound, broken]) await lab.build(directory);
+  for (const directory of [sound, broken, untested]) await lab.build(directory);
   writeFileSync(`${sound}/version`, '2');
   writeFileSync(`${broken}/Dockerfile`, 'FROM scratch\nCOPY nothing /\n');
+  const smoke = 'LABEL io.stackshim.smoke="echo out of order >&2; exit 7"';
+  writeFileSync(`${untested}/Dockerfile`, [...BUSYBOX_IMAGE, smoke].join('\n'));
 
   const all = await runCli(['stack', 'update', '--all', '--keep', '1'], { env });
   expect(all.status).toBe(1);
   expect(all.stdout).toMatch(
-    /^STACK +OUTCOME +BEFORE +NOW +REMOVED\nbroken +failed +1 +1\nsound +updated +1 +2 +1\n$/,
+    /^STACK +OUTCOME +BEFORE +NOW +REMOVED\nbroken +failed +1 +1\nsound +updated +1 +2 +1\nuntested +failed +1 +1\n$/,
   );
-  expect(all.stderr).toMatch(/^\[1\/2\] broken$[\s\S]*^\[2\/2\] sound$/m);
-  expect(all.stderr).toMatch(/^stackshim: .*\[ERR_STACKSHIM_BUILD_FAILED\]$/m);
+  expect(all.stderr).toMatch(/^\[1\/3\] broken$[\s\S]*^\[3\/3\] untested$/m);
+  // Whose failure it is, and what was said, is to be read at the end: a build in between may have filled the screen.
+  const [, ending = ''] = all.stderr.split(/^stackshim: update broken: /m);
+  expect(ending).toMatch(/^.*\[ERR_STACKSHIM_BUILD_FAILED\]$/m);
+  expect(ending).toMatch(/^out of order\nstackshim: .*untested.*\[ERR_STACKSHIM_SMOKE_FAILED\]$/m);
   expect((await lab.run('sound', ['cat', '/version'])).output.stdout).toBe('2');
   expect((await lab.run('broken', ['cat', '/version'])).output.stdout).toBe('1');
 

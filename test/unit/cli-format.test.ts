@@ -133,4 +133,8 @@ describe('the progress of a build', () => {
       ].join(''),
     );
   });
+
+  it('takes a terminal that does not know its width for one of 80 columns', () => {
+    expect(watch({ isTTY: true, columns: 0 })).toContain(`    ${'x'.repeat(74)}…`);
+  });
 });

@@ -6,10 +6,7 @@ import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
-import {
-  parseImageReference,
-  parseRegistryName,
-} from '../../src/images/exchange/image-reference.ts';
+import { parseImageReference, parsePushName } from '../../src/images/exchange/image-reference.ts';
 import { indexArchive } from '../../src/images/exchange/index-archive.ts';
 import { readDockerArchive } from '../../src/images/exchange/read-docker-archive.ts';
 import { toPlain } from '../../src/images/exchange/run-skopeo.ts';
@@ -35,6 +32,10 @@ describe('parseImageReference', () => {
     [
       `docker://h/a@sha256:${'0'.repeat(64)}`,
       { kind: 'docker', name: `h/a@sha256:${'0'.repeat(64)}` },
+    ],
+    [
+      `docker://h:5000/a:v1@sha256:${'0'.repeat(64)}`,
+      { kind: 'docker', name: `h:5000/a@sha256:${'0'.repeat(64)}` },
     ],
   ])('reads %s', (text, expected) => {
     expect(parseImageReference(text)).toEqual(expected);
@@ -75,6 +76,15 @@ describe('parseImageReference', () => {
     );
   });
 
+  it('pushes to a tag, never to a digest', () => {
+    expect(parsePushName('docker://h:5000/a:v1')).toBe('h:5000/a:v1');
+    for (const text of [`docker://h/a@sha256:${'0'.repeat(64)}`, 'h/a:v1', 'oci:x']) {
+      expect(() => parsePushName(text)).toThrow(
+        expect.objectContaining({ code: 'ERR_STACKSHIM_SPEC_INVALID' }),
+      );
+    }
+  });
+
   it('gives a reference or a typed error for any text', () => {
     const texts = fc.tuple(
       fc.constantFrom('oci:', 'docker://', 'docker-archive:', ''),
@@ -82,7 +92,7 @@ describe('parseImageReference', () => {
     );
     fc.assert(
       fc.property(texts, ([prefix, rest]) => {
-        for (const parse of [parseImageReference, parseRegistryName]) {
+        for (const parse of [parseImageReference, parsePushName]) {
           try {
             parse(prefix + rest);
           } catch (error) {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parseBaseDefinition } from '../../src/images/base-definition.ts';
 import { parseMirrors, parseReleaseDate, toSources } from '../../src/images/build-rootfs.ts';
 import { parseDockerfile } from '../../src/images/parse-dockerfile.ts';
-import { parseSmokeCommand } from '../../src/images/smoke.ts';
+import { parseSmokeLabel, parseSmokeOption } from '../../src/images/smoke.ts';
 import { toNearNames } from '../../src/stacks/near-names.ts';
 import { imageOf } from '../support/stack-store.ts';
 
@@ -52,10 +52,10 @@ describe('parseDockerfile', () => {
   });
 });
 
-describe('parseSmokeCommand', () => {
+describe('parseSmokeLabel', () => {
   it('takes an array as it is and anything else as a line for the shell', () => {
-    expect(parseSmokeCommand(withSmoke('["a", "b c", ""]'))).toEqual(['a', 'b c', '']);
-    expect(parseSmokeCommand(withSmoke(' ruby -e 1 && true'))).toEqual([
+    expect(parseSmokeLabel(withSmoke('["a", "b c", ""]'))).toEqual(['a', 'b c', '']);
+    expect(parseSmokeLabel(withSmoke(' ruby -e 1 && true'))).toEqual([
       '/bin/sh',
       '-c',
       'ruby -e 1 && true',
@@ -65,17 +65,29 @@ describe('parseSmokeCommand', () => {
   it.each([undefined, '', '  ', '[', '[]', '[1]', '["a", null]', '[["a"]]', '["a"'])(
     'refuses %j',
     (label) => {
-      expect(() => parseSmokeCommand(withSmoke(label))).toThrow(
+      expect(() => parseSmokeLabel(withSmoke(label))).toThrow(
         expect.objectContaining({ code: 'ERR_STACKSHIM_BUILD_FAILED' }),
       );
     },
   );
 
+  it('is another matter than what a caller says', () => {
+    expect(parseSmokeOption('["a"]')).toEqual(['a']);
+    for (const text of ['', ' ', '[1', '[]']) {
+      expect(() => parseSmokeOption(text)).toThrow(
+        expect.objectContaining({
+          code: 'ERR_STACKSHIM_SPEC_INVALID',
+          details: { field: 'smoke' },
+        }),
+      );
+    }
+  });
+
   it('gives a command or its own error, whatever the label says', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (label) => {
         try {
-          const command = parseSmokeCommand(withSmoke(label));
+          const command = parseSmokeLabel(withSmoke(label));
           expect(command.length).toBeGreaterThan(0);
           expect(command.every((word) => typeof word === 'string')).toBe(true);
         } catch (error) {

@@ -15,9 +15,10 @@ import type { TaskRecord } from '../../task/records/record.ts';
 import { taskPlaces } from '../../task/records/task-places.ts';
 import { abortable } from '../build-aborted.ts';
 import { type ProgressListener, toReporter } from '../build-progress.ts';
+import { parseSmokeOption } from '../smoke.ts';
 import type { PublishedStack } from './import-stack.ts';
 import { toDigest, toOciConfig } from './oci-config.ts';
-import { type PublishOptions, publishImages } from './publish-image.ts';
+import { type PublishOptions, publishImages, SMOKE_HINT } from './publish-image.ts';
 
 export interface CommitTaskOptions extends PublishOptions {
   /** A task that was run with `--keep` and has ended. */
@@ -42,7 +43,8 @@ export async function commitTask(
   layout: Layout,
   options: CommitTaskOptions,
 ): Promise<PublishedStack> {
-  const { system, task, stack, smoke, signal } = options;
+  const { system, task, stack, signal } = options;
+  const smoke = options.smoke === undefined ? undefined : parseSmokeOption(options.smoke);
   return await abortable(`commit task ${task}`, signal, async () => {
     const record = requireKept(layout, task);
     const lease = await holdStore(layout, system);
@@ -53,7 +55,7 @@ export async function commitTask(
       const image = await storeImage(layout, lease, { system, record, report, signal, now });
       const source = { kind: 'import', reference: `task:${task}` } as const;
       const publication = { stack, image, source, ...(smoke === undefined ? {} : { smoke }) };
-      const publishing = { ...options, report, reason: `commit ${stack}` };
+      const publishing = { ...options, report, reason: `commit ${stack}`, hint: SMOKE_HINT };
       const [revision] = await publishImages(layout, [publication], publishing);
       return { stack, revision: revision?.revision ?? 0, image: image.digest };
     } finally {

@@ -1,5 +1,5 @@
 /** A stack as one file for everybody: an OCI archive that also holds docker's `manifest.json`. */
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, StackName } from '../../core/ids.ts';
@@ -70,18 +70,11 @@ export async function writeWhole<T>(
   path: string,
   fill: (file: FileHandle) => Promise<T>,
 ): Promise<T> {
+  if (await isDirectory(path)) throw toNoPlace(path, 'it is a folder');
   const temporary = `${path}.${randomName()}.tmp`;
   const file = await open(temporary, 'wx', 0o644).catch((error: unknown) => {
-    if (!NO_PLACE.has(errnoCodeOf(error) ?? '')) throw error;
-    throw new StackshimError(
-      'ERR_STACKSHIM_INPUT_NOT_FOUND',
-      `write ${path}: ${errnoCodeOf(error)}`,
-      {
-        hint: `its folder must exist, and files be allowed there`,
-        cause: error,
-        details: { path },
-      },
-    );
+    const code = errnoCodeOf(error) ?? '';
+    throw NO_PLACE.has(code) ? toNoPlace(path, code, error) : error;
   });
   try {
     const result = await fill(file);
@@ -96,3 +89,20 @@ export async function writeWhole<T>(
     await file.close();
   }
 }
+
+/** Nothing could be put in the place of one. */
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    // Whether a file can be made there is seen when it is made.
+    return false;
+  }
+}
+
+const toNoPlace = (path: string, reason: string, cause?: unknown) =>
+  new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `write ${path}: ${reason}`, {
+    hint: 'name a file in a folder that exists and may be written to',
+    details: { path },
+    ...(cause === undefined ? {} : { cause }),
+  });

@@ -8,7 +8,7 @@ export type ImageReference =
   | { readonly kind: 'oci-archive'; readonly path: string; readonly tag?: string }
   /** What `docker save` writes; `tag` is one of its repository tags. */
   | { readonly kind: 'docker-archive'; readonly path: string; readonly tag?: string }
-  /** `name` is everything after `docker://`. */
+  /** `name` is everything after `docker://`, without a tag where there is a digest. */
   | { readonly kind: 'docker'; readonly name: string };
 
 const MAX_CHARS = 1024;
@@ -20,7 +20,7 @@ const REGISTRY_NAME =
 /** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `reference`. */
 export function parseImageReference(text: string): ImageReference {
   if (text.length > MAX_CHARS || text.includes('\0')) throw toInvalidReference(text, 'too long');
-  if (text.startsWith('docker://')) return { kind: 'docker', name: parseRegistryName(text) };
+  if (text.startsWith('docker://')) return { kind: 'docker', name: parsePullName(text) };
   const kind = FILE_KINDS.find((known) => text.startsWith(`${known}:`));
   if (kind === undefined) {
     throw toInvalidReference(
@@ -36,11 +36,23 @@ export function parseImageReference(text: string): ImageReference {
   return tag === '' ? { kind, path } : { kind, path, tag };
 }
 
-/** The part after `docker://`. Throws as {@link parseImageReference}. */
-export function parseRegistryName(text: string): string {
+/** A digest says all: skopeo takes no tag beside it. */
+function parsePullName(text: string): string {
+  const name = parseRegistryName(text, 'docker://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]');
+  return name.replace(/:[^/:@]+(?=@sha256:)/, '');
+}
+
+/** The part after `docker://` of where an image is to go: a registry chooses its digest. Throws as {@link parseImageReference}. */
+export function parsePushName(text: string): string {
+  const form = 'docker://HOST[:PORT]/NAME[:TAG]';
+  if (text.includes('@')) throw toInvalidReference(text, `is not ${form}`);
+  return parseRegistryName(text, form);
+}
+
+function parseRegistryName(text: string, form: string): string {
   const name = text.startsWith('docker://') ? text.slice('docker://'.length) : '';
   if (name.length <= MAX_CHARS && REGISTRY_NAME.test(name)) return name;
-  throw toInvalidReference(text, 'is not docker://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]');
+  throw toInvalidReference(text, `is not ${form}`);
 }
 
 function toInvalidReference(text: string, reason: string): StackshimError {

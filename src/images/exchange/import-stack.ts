@@ -12,12 +12,13 @@ import { type ProgressListener, toReporter } from '../build-progress.ts';
 import { importImage } from '../import-oci-layout.ts';
 import { openLayoutRoot } from '../oci-blobs.ts';
 import { type OciImage, readOciLayout } from '../read-oci-layout.ts';
+import { parseSmokeOption } from '../smoke.ts';
 import { type ImageReference, parseImageReference } from './image-reference.ts';
 import { openArchive } from './open-archive.ts';
-import { type PublishOptions, publishImages } from './publish-image.ts';
+import { type PublishOptions, publishImages, SMOKE_HINT } from './publish-image.ts';
 import { PULLED_TAG, pullImage } from './pull-image.ts';
 import { readDockerArchive } from './read-docker-archive.ts';
-import type { RegistryOptions } from './run-skopeo.ts';
+import { type RegistryOptions, requireAuthFile } from './run-skopeo.ts';
 
 export interface ImportStackOptions extends PublishOptions, RegistryOptions {
   readonly stack: StackName;
@@ -46,8 +47,10 @@ export async function importStack(
   layout: Layout,
   options: ImportStackOptions,
 ): Promise<PublishedStack> {
-  const { stack, smoke, signal } = options;
+  const { stack, signal } = options;
   const reference = parseImageReference(options.reference);
+  const smoke = options.smoke === undefined ? undefined : parseSmokeOption(options.smoke);
+  requireAuthFile(options);
   const report = toReporter(options.onProgress);
   return await abortable(`import ${options.reference}`, signal, async () => {
     const lease = await holdStore(layout, options.system);
@@ -55,7 +58,7 @@ export async function importStack(
       const image = await importReference(layout, reference, { ...options, report });
       const source = { kind: 'import', reference: options.reference } as const;
       const publication = { stack, image, source, ...(smoke === undefined ? {} : { smoke }) };
-      const publishing = { ...options, report, reason: `import ${stack}` };
+      const publishing = { ...options, report, reason: `import ${stack}`, hint: SMOKE_HINT };
       const [revision] = await publishImages(layout, [publication], publishing);
       return { stack, revision: revision?.revision ?? 0, image: image.digest };
     } finally {

@@ -54,7 +54,9 @@ export async function indexArchive(
     if (entries > MOST_ENTRIES) throw toInvalid(`read archive: more than ${MOST_ENTRIES} entries`);
     const header = parseTarHeader(await readAt(indexing, at, BLOCK_BYTES));
     if (header === undefined) break;
-    if (typeof header === 'string') throw toInvalid(`read archive: ${header}`);
+    if (typeof header === 'string') {
+      throw toInvalid(at === 0 ? 'it is no tar archive' : `read archive: ${header}`);
+    }
     at = await takeHeader(indexing, header, at + BLOCK_BYTES);
   }
   resolveLinks(indexing);

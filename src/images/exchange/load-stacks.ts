@@ -145,6 +145,10 @@ function readImageOrNothing(layout: Layout, { digest }: Image): Image | undefine
   }
 }
 
+/** Of a smoke command that failed. */
+const SMOKE_HINT =
+  'every stack stays as it was; see whether it passes where it was saved, then save it again';
+
 interface Receiving {
   readonly reader: SavedReader;
   readonly index: SavedIndex;
@@ -229,7 +233,7 @@ async function publishAll(
   const added =
     publications.length === 0
       ? []
-      : await publishImages(layout, publications, { ...options, reason });
+      : await publishImages(layout, publications, { ...options, reason, hint: SMOKE_HINT });
   return index.stacks.map(({ stack, image }) => {
     const revision = added.find((one) => one.stack === stack)?.revision;
     return revision === undefined

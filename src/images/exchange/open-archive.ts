@@ -28,14 +28,16 @@ const CHUNK_BYTES = 256 * 1024;
 export async function openArchive(layout: Layout, path: string): Promise<OpenArchive> {
   let file = await openInput(path);
   try {
-    const compression = toCompression(await readStart(file));
+    const start = await readStart(file);
+    requireReadable(path, start);
+    const compression = toCompression(start);
     if (compression !== 'none') {
       const unpacked = await decompress(layout, file, compression);
       await file.close();
       file = unpacked;
     }
     const { size } = await file.stat();
-    return toArchive(path, file, await indexArchive(file, size));
+    return toArchive(path, file, await indexNamed(path, file, size));
   } catch (error) {
     await file.close();
     throw error;
@@ -47,6 +49,34 @@ export function toCompression(start: Buffer): Compression {
   const magic = start.toString('latin1', 0, 4);
   if (magic.startsWith('\x1f\x8b')) return 'gzip';
   return magic === '\x28\xb5\x2f\xfd' ? 'zstd' : 'none';
+}
+
+/** What other programs compress with, by the first bytes. */
+const OTHER_COMPRESSIONS = [
+  ['xz', '\xfd7zX'],
+  ['bzip2', 'BZh'],
+] as const;
+
+function requireReadable(path: string, start: Buffer): void {
+  const magic = start.toString('latin1');
+  const [other] = OTHER_COMPRESSIONS.find(([, first]) => magic.startsWith(first)) ?? [];
+  if (other === undefined) return;
+  throw toInvalid(`open ${path}: it is compressed with ${other}`, {
+    hint: `decompress it first (${other} --decompress): only gzip and zstd are read`,
+  });
+}
+
+async function indexNamed(
+  path: string,
+  file: FileHandle,
+  size: number,
+): Promise<ReadonlyMap<string, ArchiveSpan>> {
+  try {
+    return await indexArchive(file, size);
+  } catch (error) {
+    if (!(error instanceof StackshimError)) throw error;
+    throw toInvalid(`open ${path}: ${error.message}`, { cause: error, details: error.details });
+  }
 }
 
 async function readStart(file: FileHandle): Promise<Buffer> {

@@ -7,7 +7,7 @@ import { addRevision, type Revision, removeRevision } from '../../stacks/revisio
 import type { RevisionSource } from '../../stacks/stored-formats.ts';
 import type { System } from '../../sys/system.ts';
 import type { ProgressListener } from '../build-progress.ts';
-import { parseSmokeCommand, runSmoke, type SmokeRunner } from '../smoke.ts';
+import { parseSmokeLabel, runSmoke, type SmokeRunner } from '../smoke.ts';
 
 /** What every command of the exchange is given. */
 export interface ExchangeOptions {
@@ -30,8 +30,20 @@ export interface Publication {
   readonly image: Image;
   readonly source: RevisionSource;
   /** Instead of what the image's label says. */
-  readonly smoke?: string;
+  readonly smoke?: readonly string[];
 }
+
+export interface Publishing {
+  /** Of the generation: `import tools`. */
+  readonly reason: string;
+  readonly report: ProgressListener;
+  /** What to do when a smoke command fails. */
+  readonly hint: string;
+}
+
+/** Of a smoke command that failed. */
+export const SMOKE_HINT =
+  'the stack stays as it was; correct the image, or name a command that fits it with --smoke';
 
 const DEFAULT_SMOKE_TIMEOUT_MS = 120_000;
 /** For images that were made without a thought of stackshim. */
@@ -45,7 +57,7 @@ const DEFAULT_SMOKE = ['/bin/true'] as const;
 export async function publishImages(
   layout: Layout,
   publications: readonly Publication[],
-  options: PublishOptions & { readonly reason: string; readonly report: ProgressListener },
+  options: PublishOptions & Publishing,
 ): Promise<readonly Revision[]> {
   const { system, report, reason, clock = () => new Date() } = options;
   const added: Revision[] = [];
@@ -65,6 +77,7 @@ export async function publishImages(
       await runSmoke(revision, command, {
         run: options.runSmoke,
         timeoutMs: options.smokeTimeoutMs ?? DEFAULT_SMOKE_TIMEOUT_MS,
+        hint: options.hint,
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       });
       options.signal?.throwIfAborted();
@@ -82,8 +95,7 @@ export async function publishImages(
 }
 
 function toSmokeCommand({ image, smoke }: Publication): readonly string[] {
-  const label = smoke ?? image.config.labels[STACK_LABELS.smoke];
-  if (label === undefined) return DEFAULT_SMOKE;
-  const labels = { ...image.config.labels, [STACK_LABELS.smoke]: label };
-  return parseSmokeCommand({ ...image, config: { ...image.config, labels } });
+  if (smoke !== undefined) return smoke;
+  const hasLabel = image.config.labels[STACK_LABELS.smoke] !== undefined;
+  return hasLabel ? parseSmokeLabel(image) : DEFAULT_SMOKE;
 }

@@ -6,10 +6,10 @@ import { abortable } from '../build-aborted.ts';
 import { toReporter } from '../build-progress.ts';
 import { toInvalid } from '../oci-blobs.ts';
 import { exportStack } from './export-stack.ts';
-import { parseRegistryName } from './image-reference.ts';
+import { parsePushName } from './image-reference.ts';
 import { inWorkFolder } from './import-stack.ts';
 import type { ExchangeOptions } from './publish-image.ts';
-import { type RegistryOptions, registryFlags, runSkopeo } from './run-skopeo.ts';
+import { type RegistryOptions, registryFlags, requireAuthFile, runSkopeo } from './run-skopeo.ts';
 
 export interface PushStackOptions extends ExchangeOptions, RegistryOptions {
   /** `name`, `name@rev:N` or `name@sha256:…`. */
@@ -26,9 +26,10 @@ export interface PushedStack {
   readonly digest: ImageDigest;
 }
 
-/** Throws as `exportStack`, and ERR_STACKSHIM_REGISTRY_FAILED. */
+/** Throws as `exportStack`, and ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_INPUT_NOT_FOUND for the passwords. */
 export async function pushStack(layout: Layout, options: PushStackOptions): Promise<PushedStack> {
-  const name = parseRegistryName(options.reference);
+  const name = parsePushName(options.reference);
+  requireAuthFile(options);
   const report = toReporter(options.onProgress);
   return await abortable(`push ${options.stack}`, options.signal, () =>
     inWorkFolder(layout, async (work) => {

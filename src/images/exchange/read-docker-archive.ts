@@ -6,6 +6,7 @@ import type { Compression } from '../../layers/read-archive.ts';
 import { parseDocument, readWhole, toInvalid } from '../oci-blobs.ts';
 import { configSchema } from '../oci-schemas.ts';
 import {
+  hintOfTags,
   type OciImage,
   type OciLayer,
   requireArchitecture,
@@ -71,13 +72,13 @@ function pickTagged(entries: readonly Entry[], tag: string | undefined): Entry {
   if (first !== undefined && second === undefined) return first;
   const named =
     tag === undefined ? 'images' : `images tagged ${JSON.stringify(tag.slice(0, MAX_SHOWN_CHARS))}`;
+  const tags = entries
+    .flatMap(({ RepoTags }) => RepoTags ?? [])
+    .slice(0, MOST_SHOWN)
+    .map((one) => one.slice(0, MAX_SHOWN_CHARS));
   throw toInvalid(`read manifest.json: ${matching.length} ${named}, not 1`, {
-    details: {
-      tags: entries
-        .flatMap(({ RepoTags }) => RepoTags ?? [])
-        .slice(0, MOST_SHOWN)
-        .map((one) => one.slice(0, MAX_SHOWN_CHARS)),
-    },
+    details: { tags },
+    hint: hintOfTags(tags),
   });
 }
 

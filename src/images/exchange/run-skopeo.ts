@@ -1,6 +1,6 @@
 /** Runs skopeo, which speaks to registries: contained as a builder is, its words passed on, its failures with a code of their own. */
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { messageOf, StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
@@ -49,6 +49,20 @@ export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promis
     throw new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', toPlain(error.message), {
       details: error.details,
     });
+  }
+}
+
+/** Skopeo takes a file that is not there for one without passwords. Throws ERR_STACKSHIM_INPUT_NOT_FOUND. */
+export function requireAuthFile({ authFile }: RegistryOptions): void {
+  if (authFile === undefined) return;
+  try {
+    accessSync(authFile, constants.R_OK);
+  } catch (error) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_INPUT_NOT_FOUND',
+      `read passwords of registries from ${authFile}: ${messageOf(error)}`,
+      { details: { path: authFile }, cause: error },
+    );
   }
 }
 

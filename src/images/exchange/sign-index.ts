@@ -63,7 +63,9 @@ export async function verifyIndex(
   const key = (await readTrustedKeys(layout)).get(keyId);
   if (key === undefined) throw toUntrusted(layout, `signed by ${keyId}, which is not trusted here`);
   if (verify(null, Buffer.concat([CONTEXT, index]), key, Buffer.from(signature, 'base64'))) return;
-  throw toUntrusted(layout, `the signature of ${keyId} does not fit the index`);
+  throw toUntrusted(layout, `the signature of ${keyId} does not fit the index`, {
+    hint: 'it was changed after it was signed: get it again from whoever saved it',
+  });
 }
 
 function parseSignature(document: Uint8Array): z.infer<typeof signatureSchema> {
@@ -82,13 +84,21 @@ async function readTrustedKeys(layout: Layout): Promise<ReadonlyMap<string, KeyO
     const path = `${folder}/${name}`;
     await requireOurs(layout, path);
     try {
-      const key = requireEd25519(createPublicKey(await readKeyFile(path)));
+      const key = requireEd25519(readPublicKey(await readKeyFile(path)));
       keys.set(toKeyId(key), key);
     } catch (error) {
-      throw toUntrusted(layout, `${path} is no Ed25519 public key: ${messageOf(error)}`);
+      throw toUntrusted(layout, `${path} is no Ed25519 public key: ${messageOf(error)}`, {
+        hint: 'take it out of the folder, or make it again: openssl pkey -in save.pem -pubout',
+      });
     }
   }
   return keys;
+}
+
+/** A private key would be taken as well, for its public half: then the secret lies where it has no business. */
+function readPublicKey(pem: string): KeyObject {
+  if (pem.includes('PRIVATE KEY')) throw new TypeError('it is a private key');
+  return createPublicKey(pem);
 }
 
 async function listKeyFiles(layout: Layout): Promise<readonly string[]> {
@@ -106,7 +116,9 @@ async function requireOurs(layout: Layout, path: string): Promise<void> {
   const { uid, mode } = await lstat(path);
   const isOurs = uid === 0 || uid === process.geteuid?.();
   if (isOurs && (mode & OTHERS_MAY_WRITE) === 0) return;
-  throw toUntrusted(layout, `others may write to ${path}`);
+  throw toUntrusted(layout, `others may write to ${path}`, {
+    hint: `make it root's alone: chown root ${path} && chmod go-w ${path}`,
+  });
 }
 
 async function readKeyFile(path: string): Promise<string> {
@@ -136,10 +148,14 @@ const toKeyId = (key: KeyObject) =>
     .update(key.export({ type: 'spki', format: 'der' }))
     .digest('hex')}`;
 
-function toUntrusted(layout: Layout, reason: string): StackshimError {
+function toUntrusted(
+  layout: Layout,
+  reason: string,
+  { hint }: { readonly hint?: string } = {},
+): StackshimError {
   const folder = trustedKeysDir(layout);
   return new StackshimError('ERR_STACKSHIM_SAVE_UNTRUSTED', `read saved stacks: ${reason}`, {
-    hint: `put the saving operator's public key into ${folder}/NAME.pem, if you trust it`,
+    hint: hint ?? `put the saving operator's public key into ${folder}/NAME.pem, if you trust it`,
     details: { folder },
   });
 }

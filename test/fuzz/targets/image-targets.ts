@@ -16,7 +16,7 @@ import { signIndex, verifyIndex } from '../../../src/images/exchange/sign-index.
 import { type OciLayoutRoot, toInvalid } from '../../../src/images/oci-blobs.ts';
 import { parseDockerfile } from '../../../src/images/parse-dockerfile.ts';
 import { readOciLayout } from '../../../src/images/read-oci-layout.ts';
-import { parseSmokeCommand } from '../../../src/images/smoke.ts';
+import { parseSmokeLabel } from '../../../src/images/smoke.ts';
 import { resolveUser } from '../../../src/oci/resolve-user.ts';
 import { type Image, STACK_LABELS } from '../../../src/stacks/image.ts';
 import { readHostFacts } from '../../../src/sys/host-facts.ts';
@@ -250,7 +250,7 @@ const withinImages: readonly FuzzTarget[] = [
     name: 'smoke labels',
     form: 'text',
     samples: ['["python3","-c","import ssl"]', 'python3 -V'],
-    run: (label) => parseSmokeCommand(imageWith(label)),
+    run: (label) => parseSmokeLabel(imageWith(label)),
   },
   {
     name: 'definitions of bases',

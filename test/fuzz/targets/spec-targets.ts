@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import { parseTaskId } from '../../../src/core/ids.ts';
 import {
   parseImageReference,
-  parseRegistryName,
+  parsePushName,
 } from '../../../src/images/exchange/image-reference.ts';
 import { parseBytes } from '../../../src/spec/parse-bytes.ts';
 import { parseCapability } from '../../../src/spec/parse-capability.ts';
@@ -249,8 +249,7 @@ const options: readonly FuzzTarget[] = [
       `docker://registry.example:5000/team/app:1.0@sha256:${hex}`,
     ],
     words: ['oci:', 'oci-archive:', 'docker-archive:', 'docker://', ':', '@sha256:', '--'],
-    run: (text) =>
-      text.startsWith('docker://') ? parseRegistryName(text) : parseImageReference(text),
+    run: (text) => (text.startsWith('docker://') ? parsePushName(text) : parseImageReference(text)),
   },
 ];
 
