@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
-import { withHeldStore } from '../layers/store-lease.ts';
 import { readVerifiedRecord } from '../layers/verify-layer.ts';
 import { flipStacks } from '../stacks/flip-stacks.ts';
 import type { Image, PinnedImage } from '../stacks/image.ts';
@@ -21,10 +20,16 @@ import { buildImage, resolveStacks } from './build-image.ts';
 import { type ProgressListener, toReporter } from './build-progress.ts';
 import type { Builder } from './builder.ts';
 import { prepareBuilderHome } from './builder-home.ts';
+import { holdStoreFor } from './hold-store-for.ts';
 import { parseSmokeLabel, runSmoke, type SmokeRunner } from './smoke.ts';
 import { withBuildLock } from './stack-build-lock.ts';
 import { readStackDirectory, type StackDirectory } from './stack-directory.ts';
-import { type HeldHome, leaveBuilderHome, takeBuilderHome } from './take-builder-home.ts';
+import {
+  clearDeadHomes,
+  type HeldHome,
+  leaveBuilderHome,
+  takeBuilderHome,
+} from './take-builder-home.ts';
 
 export interface BuildStackOptions {
   readonly system: System;
@@ -62,8 +67,8 @@ const DEFAULT_SMOKE_TIMEOUT_MS = 120_000;
 
 /**
  * Builds the folder and makes the result the current revision of the stack that is called like the folder.
- * Until the last step nothing that was there before changes; failing or killed, it leaves the stack as it was, and the
- * next build clears away what this one left. Two builds of a root folder run at a time; others wait. A second build of
+ * Until the last step nothing that was there before changes. Failing, it leaves everything as it was; killed, it leaves the
+ * stack as it was, and the next build clears away what this one left. Two builds of a root folder run at a time; others wait. A second build of
  * the same stack does not: ERR_STACKSHIM_STACK_BUSY.
  *
  * Throws ERR_STACKSHIM_BUILD_FAILED (`details.output` has the builder's last lines), ERR_STACKSHIM_SMOKE_FAILED
@@ -88,6 +93,8 @@ export async function buildStack(
         return await buildInHome(layout, home, { source, options });
       } finally {
         await leaveBuilderHome(home);
+        // A process of a build that was killed may have lived on while this one took its own place.
+        await clearDeadHomes(layout, system);
       }
     };
     return await withBuildLock(layout, build, { system, stack: source.name });
@@ -107,7 +114,10 @@ async function buildInHome(
   const home = await prepareBuilderHome(layout, held, options.env ?? process.env);
   const builder: Builder = { system, lock: held.lock, home, report, signal };
   const build = { source, inputHash, options };
-  return await withHeldStore(layout, system, () => buildHeld(layout, builder, build));
+  return await holdStoreFor(layout, system, {
+    work: () => buildHeld(layout, builder, build),
+    isInVain: ({ status }) => status === 'unchanged',
+  });
 }
 
 interface Build {

@@ -1,21 +1,14 @@
 /** Frees what no revision, task, import or build needs, while all of them go on. */
 import { type ErrorJson, StackshimError } from '../core/errors.ts';
-import type { ImageDigest, LayerId, StackName } from '../core/ids.ts';
+import type { ImageDigest, StackName } from '../core/ids.ts';
 import { type Layout, runtimeVersionsDir } from '../core/layout.ts';
-import {
-  detachUnneededLayers,
-  findUnneededLayers,
-  removeLayers,
-  type StoredLayer,
-} from '../layers/collect-layers.ts';
+import type { StoredLayer } from '../layers/collect-layers.ts';
 import { clearStaleTmp, findStaleFiles } from '../layers/stale-files.ts';
 import { whileNothingIsPinned } from '../layers/store-lease.ts';
 import { clearStaleVersions } from '../runtime/runtime-version.ts';
 import { chooseGenerations } from '../stacks/choose-generations.ts';
 import { chooseRevisions } from '../stacks/choose-revisions.ts';
-import { collectImages, restoreImages } from '../stacks/collect-images.ts';
-import { imageFile } from '../stacks/image-files.ts';
-import { listStoredImages } from '../stacks/list-stored.ts';
+import { restoreImages } from '../stacks/collect-images.ts';
 import { removeGenerations } from '../stacks/remove-generations.ts';
 import { unlinkRevisions } from '../stacks/remove-revisions.ts';
 import type { Revision } from '../stacks/revisions.ts';
@@ -25,9 +18,9 @@ import { measureTree } from '../sys/measure-tree.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { listIdleVolumes, removeIdleVolume } from '../task/disk/idle-volumes.ts';
 import type { Installation } from '../task/installation.ts';
-import { findRunFolders } from '../task/records/run-folders.ts';
 import { readTaskImages } from '../task/records/task-images.ts';
 import { findUnneededCopies, setCopiesAside } from './collect-base-copies.ts';
+import { findObstacles, sweepImages } from './sweep-images.ts';
 import { clearDeadHomes, findDeadHomes } from './take-builder-home.ts';
 
 export interface CollectOptions {
@@ -139,12 +132,8 @@ async function sweep(
   if (obstacles.length > 0) return { ...result, images: [], layers: [], bases: [], aside: [] };
   const bases = findUnneededCopies(layout, survey, pinned);
   const aside = dryRun ? bases : await setCopiesAside(layout, bases);
-  const unneeded = listStoredImages(layout).filter((image) => !isNeeded(image));
-  const images = dryRun
-    ? unneeded
-    : await collectImages(layout, unneeded, () => isNamedByTask(layout));
-  const layers = await sweepLayers(installation, toNeededLayers(survey, images, pinned), dryRun);
-  return { ...result, images, layers, bases, aside };
+  const swept = await sweepImages(layout, system, { survey, isNeeded, pinned, dryRun });
+  return { ...result, ...swept, bases, aside };
 }
 
 /** None while damage hides what they told. */
@@ -182,64 +171,4 @@ async function removeRevisions(
     }
   }
   return { gone, refusals };
-}
-
-/** Damage that hides which image, or which layers, something needs. */
-function findObstacles(
-  layout: Layout,
-  survey: StoreSurvey,
-  ofTasks: ReadonlySet<ImageDigest>,
-): readonly StackshimError[] {
-  const errors = survey.damage
-    .filter(({ kind, hits }) => kind === 'current' || kind === 'revision' || hits.length > 0)
-    .map(({ error }) => error);
-  for (const image of ofTasks) {
-    // What a revision needs as well is among the damage already.
-    if (survey.images.has(image) || survey.imageUsers.has(image)) continue;
-    errors.push(toUnreadable(layout, image));
-  }
-  if (survey.generation === undefined && survey.generations > 0 && errors.length === 0) {
-    const message = 'collect garbage: there are generations, but none is current';
-    errors.push(new StackshimError('ERR_STACKSHIM_STACK_CORRUPT', message));
-  }
-  return errors;
-}
-
-function toUnreadable(layout: Layout, image: ImageDigest): StackshimError {
-  const path = imageFile(layout, image);
-  return new StackshimError(
-    'ERR_STACKSHIM_IMAGE_CORRUPT',
-    `read image file ${path}: a task has this image`,
-    { details: { path }, hint: 'end that task: stackshim ps lists them' },
-  );
-}
-
-/** A task whose record cannot be read may have any image. */
-function isNamedByTask(layout: Layout): (image: ImageDigest) => boolean {
-  const { images, errors } = readTaskImages(layout);
-  return (image) => errors.length > 0 || images.has(image);
-}
-
-function toNeededLayers(
-  survey: StoreSurvey,
-  gone: readonly ImageDigest[],
-  pinned: ReadonlySet<string>,
-): (id: LayerId) => boolean {
-  const collected = new Set(gone);
-  const kept = [...survey.images.values()].filter(({ digest }) => !collected.has(digest));
-  const needed = new Set(kept.flatMap(({ layers }) => layers));
-  return (id) => needed.has(id) || pinned.has(id);
-}
-
-async function sweepLayers(
-  { layout, system }: Installation,
-  isNeeded: (id: LayerId) => boolean,
-  dryRun: boolean,
-): Promise<readonly StoredLayer[]> {
-  const layers = findUnneededLayers(layout, isNeeded);
-  if (dryRun) return layers;
-  const folders = findRunFolders(layout);
-  await removeLayers(layout, layers);
-  for (const folder of folders) detachUnneededLayers(system, folder, isNeeded);
-  return layers;
 }

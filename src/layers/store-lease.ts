@@ -37,6 +37,8 @@ import { clearStaleTmp } from './stale-files.ts';
 export type Pinned = LayerId | ImageDigest;
 
 export interface StoreLease {
+  /** What it has been asked to protect. */
+  readonly pinned: ReadonlySet<Pinned>;
   /** Protects `name`, whether or not it is stored by now, until the lease is released. */
   pin(name: Pinned): Promise<void>;
   /** Gives the lease up; a second call does nothing. */
@@ -61,8 +63,11 @@ export async function holdStore(layout: Layout, system: System): Promise<StoreLe
   const file = await whileNotCollecting(layout, system, () => openLease(system, path));
   const held = heldHere.get(layout.root) ?? new Set();
   heldHere.set(layout.root, held);
+  const pinned = new Set<Pinned>();
   const lease: StoreLease = {
+    pinned,
     async pin(name) {
+      pinned.add(name);
       await whileNotCollecting(layout, system, () => appendFileSync(file.fd, `${name}\n`));
     },
     release() {

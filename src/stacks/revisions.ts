@@ -1,5 +1,5 @@
 /** Revisions: immutable entries in a stack's history, the files `stacks/<name>/<n>.json`. */
-import { link, unlink } from 'node:fs/promises';
+import { link, rmdir, unlink } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { type ImageDigest, isStackName, type StackName } from '../core/ids.ts';
 import { type Layout, stackDir, tmpDir } from '../core/layout.ts';
@@ -151,8 +151,18 @@ export async function removeRevision(
         if (errnoCodeOf(error) !== 'ENOENT') throw error;
       });
       await syncDirectory(stackDir(layout, entry.stack));
+      await removeEmptyFolder(stackDir(layout, entry.stack));
     });
     return true;
   };
   return await withStacksLock(layout, remove, { system });
+}
+
+/** Of a stack that never had another revision, nor a number that is to be remembered. */
+async function removeEmptyFolder(path: string): Promise<void> {
+  try {
+    await rmdir(path);
+  } catch (error) {
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(errnoCodeOf(error) ?? '')) throw error;
+  }
 }

@@ -67,6 +67,13 @@ export function surveyStore(layout: Layout): StoreSurvey {
     // One that has gone since was collected.
     return attempt(() => readGeneration(layout, number), note('generation', path)) ?? [];
   });
+  // Before the first flip has moved it there is one generation, and none is current.
+  if (generation === undefined && numbers.length > 1 && damage.length === 0) {
+    note(
+      'current',
+      link,
+    )(toCorrupt(link, 'missing', { code: 'ERR_STACKSHIM_STACK_CORRUPT', what: 'link' }));
+  }
   const newestNamed = findNewestNamed(
     generation === undefined ? history : [...history, generation],
   );

@@ -20,6 +20,8 @@ const OLDEST = Date.UTC(1980, 0, 1) / 1000;
 
 const current = () => readCurrentGeneration(lab.layout)?.stacks ?? {};
 const revisionFiles = (name: string) => readdirSync(`${lab.layout.root}/stacks/${name}`);
+const listStored = () =>
+  ['images', 'layers'].map((name) => readdirSync(`${lab.layout.root}/${name}`));
 const layerFiles = () =>
   readdirSync(layersDir(lab.layout)).filter((name) => name.endsWith('.erofs'));
 
@@ -182,11 +184,26 @@ describe('a build that fails', () => {
   ])('in a smoke command that %s', async (_, smoke, details) => {
     await lab.build(lab.writeStack('kept', SOUND), { ifChanged: true });
     const before = { generation: readCurrentGeneration(lab.layout), files: revisionFiles('kept') };
+    const stored = listStored();
     const lines = [...BUSYBOX_IMAGE, `LABEL io.stackshim.smoke='${smoke}'`];
     const building = lab.build(lab.writeStack('kept', lines), { smokeTimeoutMs: 400 });
     await expect(building).rejects.toMatchObject({ code: 'ERR_STACKSHIM_SMOKE_FAILED', details });
     expect(readCurrentGeneration(lab.layout)).toEqual(before.generation);
     expect(revisionFiles('kept')).toEqual(before.files);
+    expect(listStored()).toEqual(stored);
+  });
+
+  it('leaves no folder of a stack that never was', async () => {
+    const stored = listStored();
+    const lines = [
+      ...BUSYBOX_IMAGE,
+      'RUN echo never > /never',
+      `LABEL io.stackshim.smoke='exit 1'`,
+    ];
+    const building = lab.build(lab.writeStack('never', lines));
+    await expect(building).rejects.toMatchObject({ code: 'ERR_STACKSHIM_SMOKE_FAILED' });
+    expect(readdirSync(`${lab.layout.root}/stacks`)).not.toContain('never');
+    expect(listStored()).toEqual(stored);
   });
 
   it.each([

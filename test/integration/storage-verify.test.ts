@@ -2,6 +2,7 @@
 import {
   closeSync,
   openSync,
+  readdirSync,
   readlinkSync,
   rmSync,
   symlinkSync,
@@ -12,7 +13,7 @@ import {
 } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { LayerId } from '../../src/core/ids.ts';
-import { currentLink, layerFile, layerRecordFile } from '../../src/core/layout.ts';
+import { currentLink, generationsDir, layerFile, layerRecordFile } from '../../src/core/layout.ts';
 import { generationFile } from '../../src/stacks/generations.ts';
 import type { Image } from '../../src/stacks/image.ts';
 import { imageFile, readImage } from '../../src/stacks/image-files.ts';
@@ -206,6 +207,18 @@ describe('names', () => {
     ]);
     expect(readlinkSync(currentLink(lab.layout))).toBe(target);
   });
+});
+
+it('misses a link "current" that is gone, but not before the first flip was done', async () => {
+  await makeStacks();
+  rmSync(currentLink(lab.layout));
+  const { damage } = await verifyStore(lab.layout);
+  expect(damage.map(({ kind, path }) => ({ kind, path }))).toEqual([
+    { kind: 'current', path: currentLink(lab.layout) },
+  ]);
+  const generations = readdirSync(generationsDir(lab.layout));
+  for (const name of generations.slice(1)) rmSync(`${generationsDir(lab.layout)}/${name}`);
+  expect((await verifyStore(lab.layout)).damage).toEqual([]);
 });
 
 it('is not concerned with what an interrupted import or collection left', async () => {

@@ -38,7 +38,7 @@ export interface ExchangeLab {
   run(stack: string, command: readonly string[]): Promise<TaskResult>;
   /** Layers of the current revision. */
   layersOf(name: string): readonly string[];
-  /** What must be as it was after a refusal: the current generation, the revisions, the files below `tmp/`. */
+  /** What must be as it was after a refusal: the current generation, the revisions, images and layers, the files below `tmp/`. */
   state(): unknown;
 }
 
@@ -75,6 +75,8 @@ export function useExchangeLab(): ExchangeLab {
     state: () => ({
       current: readCurrentTarget(layout),
       stacks: list(`${layout.root}/stacks`).map((name) => list(`${layout.root}/stacks/${name}`)),
+      images: list(`${layout.root}/images`),
+      layers: list(`${layout.root}/layers`),
       tmp: list(`${layout.root}/tmp`),
       leases: list(`${layout.root}/locks/leases`),
     }),

@@ -6,7 +6,7 @@ import type { Layout } from '../../core/layout.ts';
 import { importLayer } from '../../layers/import-layer.ts';
 import type { LayerRecord } from '../../layers/layer-record.ts';
 import { packLayer } from '../../layers/pack-layer.ts';
-import { holdStore, type StoreLease } from '../../layers/store-lease.ts';
+import type { StoreLease } from '../../layers/store-lease.ts';
 import { type Image, STACK_LABELS } from '../../stacks/image.ts';
 import { readImage, writeImage } from '../../stacks/image-files.ts';
 import type { System } from '../../sys/system.ts';
@@ -15,6 +15,7 @@ import type { TaskRecord } from '../../task/records/record.ts';
 import { taskPlaces } from '../../task/records/task-places.ts';
 import { abortable } from '../build-aborted.ts';
 import { type ProgressListener, toReporter } from '../build-progress.ts';
+import { holdStoreFor } from '../hold-store-for.ts';
 import { parseSmokeOption } from '../smoke.ts';
 import type { PublishedStack } from './import-stack.ts';
 import { toDigest, toOciConfig } from './oci-config.ts';
@@ -47,8 +48,7 @@ export async function commitTask(
   const smoke = options.smoke === undefined ? undefined : parseSmokeOption(options.smoke);
   return await abortable(`commit task ${task}`, signal, async () => {
     const record = requireKept(layout, task);
-    const lease = await holdStore(layout, system);
-    try {
+    const work = async (lease: StoreLease) => {
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'import', text: `commit task ${task}` });
       const now = options.clock?.() ?? new Date();
@@ -58,9 +58,8 @@ export async function commitTask(
       const publishing = { ...options, report, reason: `commit ${stack}`, hint: SMOKE_HINT };
       const [revision] = await publishImages(layout, [publication], publishing);
       return { stack, revision: revision?.revision ?? 0, image: image.digest };
-    } finally {
-      lease.release();
-    }
+    };
+    return await holdStoreFor(layout, system, { work });
   });
 }
 

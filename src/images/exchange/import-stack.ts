@@ -4,11 +4,11 @@ import type { ImageDigest, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { guardDisk } from '../../layers/guard-disk.ts';
 import { temporaryPath } from '../../layers/stale-files.ts';
-import { holdStore } from '../../layers/store-lease.ts';
 import type { Image } from '../../stacks/image.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import { abortable } from '../build-aborted.ts';
 import { type ProgressListener, toReporter } from '../build-progress.ts';
+import { holdStoreFor } from '../hold-store-for.ts';
 import { importImage } from '../import-oci-layout.ts';
 import { openLayoutRoot } from '../oci-blobs.ts';
 import { type OciImage, readOciLayout } from '../read-oci-layout.ts';
@@ -38,7 +38,7 @@ export interface PublishedStack {
 
 /**
  * Imports the image and makes it the current revision of `stack`. Until the last step nothing that was there before
- * changes; layers that are stored already are not read again. Failing, it leaves nothing but whole layers, for collection.
+ * changes; layers that are stored already are not read again. Failing, it leaves nothing.
  *
  * Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_SMOKE_FAILED,
  * and as `importOciLayout`.
@@ -53,17 +53,15 @@ export async function importStack(
   requireAuthFile(options);
   const report = toReporter(options.onProgress);
   return await abortable(`import ${options.reference}`, signal, async () => {
-    const lease = await holdStore(layout, options.system);
-    try {
+    const work = async () => {
       const image = await importReference(layout, reference, { ...options, report });
       const source = { kind: 'import', reference: options.reference } as const;
       const publication = { stack, image, source, ...(smoke === undefined ? {} : { smoke }) };
       const publishing = { ...options, report, reason: `import ${stack}`, hint: SMOKE_HINT };
       const [revision] = await publishImages(layout, [publication], publishing);
       return { stack, revision: revision?.revision ?? 0, image: image.digest };
-    } finally {
-      lease.release();
-    }
+    };
+    return await holdStoreFor(layout, options.system, { work });
   });
 }
 
