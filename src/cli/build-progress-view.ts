@@ -31,7 +31,7 @@ function openLogView(stream: ProgressStream): BuildProgressView {
     onProgress(progress, label) {
       const begin = toBegin(label);
       if (progress.kind === 'step') stream.write(`- ${begin}${progress.text}\n`);
-      else if (progress.kind === 'line') {
+      else if (progress.kind === 'line' || progress.kind === 'warning') {
         stream.write(`${INDENT}${begin}${toPrintable(progress.text)}\n`);
       } else if (isDone(progress)) stream.write(`${INDENT}${begin}${describeLayer(progress)}\n`);
     },
@@ -60,14 +60,21 @@ function openTerminalView(stream: ProgressStream): BuildProgressView {
         return overwrite(`${begin}${toBar(progress)} ${describeLayer(progress)}`);
       }
       close();
-      stream.write(
-        progress.kind === 'step'
-          ? `- ${begin}${progress.text}\n`
-          : `${INDENT}${begin}${describeLayer(progress)}\n`,
-      );
+      stream.write(toLine(progress, begin));
     },
     close,
   };
+}
+
+function toLine(progress: Exclude<BuildProgress, { kind: 'line' }>, begin: string): string {
+  switch (progress.kind) {
+    case 'step':
+      return `- ${begin}${progress.text}\n`;
+    case 'warning':
+      return `${INDENT}${begin}${toPrintable(progress.text)}\n`;
+    case 'layer':
+      return `${INDENT}${begin}${describeLayer(progress)}\n`;
+  }
 }
 
 const toBegin = (label: string | undefined) => (label === undefined ? '' : `${label}: `);

@@ -2,17 +2,14 @@
 import { layoutFrom } from '../core/layout.ts';
 import { readStackGraph, toDot, toSvg } from '../stacks/stack-graph.ts';
 import { print, printJson } from './print.ts';
+import { collectDamage } from './report-damage.ts';
 
 export async function showGraph(options: {
   readonly format: 'dot' | 'svg' | 'json';
 }): Promise<void> {
-  const nodes = await readStackGraph(layoutFrom({}, process.env));
-  switch (options.format) {
-    case 'dot':
-      return await print(toDot(nodes));
-    case 'svg':
-      return await print(toSvg(nodes));
-    case 'json':
-      return await printJson(nodes);
-  }
+  const damage = collectDamage();
+  const nodes = await readStackGraph(layoutFrom({}, process.env), damage.listener);
+  if (options.format === 'json') await printJson(nodes);
+  else await print(options.format === 'dot' ? toDot(nodes) : toSvg(nodes));
+  damage.tell();
 }

@@ -11,6 +11,7 @@ import {
 import { formatAge, formatBytes } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
 import { print, printJson } from './print.ts';
+import { collectDamage } from './report-damage.ts';
 import { toStackName } from './stack-arguments.ts';
 
 interface ShowOptions {
@@ -20,8 +21,13 @@ interface ShowOptions {
 const SHORT_DIGEST = 'sha256:'.length + 12;
 
 export async function showStacks(options: ShowOptions): Promise<void> {
-  const stacks = await listStacks(layoutFrom({}, process.env));
-  if (options.json) return await printJson(stacks);
+  const damage = collectDamage();
+  const stacks = await listStacks(layoutFrom({}, process.env), damage.listener);
+  await (options.json ? printJson(stacks) : print(formatStacks(stacks)));
+  damage.tell();
+}
+
+function formatStacks(stacks: readonly StackSummary[]): string {
   const now = Date.now();
   const rows = stacks.map((stack) => [
     stack.name,
@@ -34,7 +40,7 @@ export async function showStacks(options: ShowOptions): Promise<void> {
     stack.description ?? '',
   ]);
   const header = ['NAME', 'REVISION', 'IMAGE', 'AGE', 'OWN', 'SHARED', 'STATE', 'DESCRIPTION'];
-  return await print(formatTable(header, rows));
+  return formatTable(header, rows);
 }
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID for what cannot be a stack's name, and as `showStack`. */

@@ -16,6 +16,8 @@ export type BuildProgress =
   | { readonly kind: 'step'; readonly step: BuildStep; readonly text: string }
   /** A line that the builder printed. */
   | { readonly kind: 'line'; readonly step: BuildStep; readonly text: string }
+  /** Something that the user should know, though the work goes on. */
+  | { readonly kind: 'warning'; readonly step: BuildStep; readonly text: string }
   /** Bytes of a layer's blob that were read so far. */
   | {
       readonly kind: 'layer';

@@ -101,7 +101,12 @@ async function importLayers(
     if (stored !== undefined) tell(layer.size, true);
     const { system, signal } = options;
     const importing = { system, source, layer, mtimeCeiling, signal, tell };
-    records.push(stored ?? (await importOne(layout, importing)));
+    const record = stored ?? (await importOne(layout, importing));
+    if (stored === undefined && record.droppedDevices > 0) {
+      const text = `layer ${index + 1}: device nodes left out, ${record.droppedDevices} of them`;
+      report({ kind: 'warning', step: 'import', text });
+    }
+    records.push(record);
   }
   return records;
 }

@@ -13,26 +13,36 @@ export interface CurrentStack {
   readonly image: Image;
 }
 
-/** Every stack, by name. Blocks. Throws as `resolveStack` does when any is damaged. */
-export function readCurrentStacks(layout: Layout): CurrentStack[] {
-  return currentNumbers(layout).map(([name, number]) => readEntry(layout, name, number));
-}
+/** What is to be done about a stack that cannot be read. */
+export type DamageListener = (error: StackshimError, stack: StackName) => void;
 
-/** Those that can be read: damage to one is no reason not to tell about another. Blocks. */
-export function readSoundStacks(layout: Layout): CurrentStack[] {
+/**
+ * Every stack that can be read, by name: damage to one is no reason not to tell about another. Blocks.
+ * Throws ERR_STACKSHIM_STACK_CORRUPT when the current generation is damaged, and what `onDamage` throws.
+ */
+export function readSoundStacks(
+  layout: Layout,
+  onDamage: DamageListener = () => undefined,
+): CurrentStack[] {
   return currentNumbers(layout).flatMap(([name, number]) => {
     try {
       return [readEntry(layout, name, number)];
     } catch (error) {
-      if (error instanceof StackshimError) return [];
-      throw error;
+      if (!(error instanceof StackshimError)) throw error;
+      onDamage(error, name);
+      return [];
     }
   });
 }
 
+/** The listener of whoever wants all or nothing. */
+export const throwDamage: DamageListener = (error) => {
+  throw error;
+};
+
 /**
  * The stack that another stands on: the one it says it was built on, else the one of the others whose layers are the
- * longest beginning of its own. Undefined for what stands on nothing here. Pure.
+ * longest beginning of its own; of several, one that was built here. Undefined for what stands on nothing here. Pure.
  */
 export function findBase(
   stack: CurrentStack,
@@ -43,9 +53,15 @@ export function findBase(
   let best: CurrentStack | undefined;
   for (const other of others) {
     if (other.revision.stack === name || !standsOn(stack.image, other.image)) continue;
-    if (best === undefined || other.image.layers.length > best.image.layers.length) best = other;
+    if (best === undefined || isNearer(other, best)) best = other;
   }
   return best?.revision.stack;
+}
+
+function isNearer(one: CurrentStack, other: CurrentStack): boolean {
+  const more = one.image.layers.length - other.image.layers.length;
+  const isBuilt = ({ revision }: CurrentStack) => revision.source.kind === 'build';
+  return more > 0 || (more === 0 && isBuilt(one) && !isBuilt(other));
 }
 
 /** Whether an image's layers are the other one's and more above them. Pure. */

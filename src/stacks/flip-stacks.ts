@@ -24,6 +24,8 @@ export interface FlipOptions {
   readonly reason: string;
   /** The generation that undoing this flip is to lead back to. Default: the one that is current before it. */
   readonly previous?: number | undefined;
+  /** Where nothing would change, make no generation: resolve to the current one. */
+  readonly onlyChanges?: boolean;
   /** How long to wait for another process that changes stacks. Default 15 s. */
   readonly lockWaitMs?: number;
 }
@@ -52,6 +54,9 @@ async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generat
   for (const [name, revision] of changes) {
     if (revision !== null) requireRevision(layout, name, revision);
   }
+  const stacks = applyChanges(current, changes);
+  if (options.onlyChanges && current !== undefined && isSame(stacks, current.stacks))
+    return current;
   const previous = 'previous' in options ? options.previous : current?.number;
   const generation: Generation = {
     // Numbers of generations that never became current are skipped: a number means one map for ever.
@@ -59,7 +64,7 @@ async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generat
     createdAt: options.now.toISOString(),
     reason: options.reason,
     ...(previous === undefined ? {} : { previous }),
-    stacks: applyChanges(current, changes),
+    stacks,
   };
   await guardDisk(`write generation ${generation.number}`, async () => {
     await ensureDirectory(generationsDir(layout), 0o755);
@@ -68,6 +73,11 @@ async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generat
     await replaceLink(layout, `generations/${generation.number}.json`);
   });
   return generation;
+}
+
+function isSame(one: Generation['stacks'], other: Generation['stacks']): boolean {
+  const [names, others] = [Object.keys(one), Object.keys(other)] as [StackName[], StackName[]];
+  return names.length === others.length && names.every((name) => one[name] === other[name]);
 }
 
 function applyChanges(

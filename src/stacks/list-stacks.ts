@@ -5,10 +5,11 @@ import type { ImageDigest, LayerId, StackName } from '../core/ids.ts';
 import { type Layout, layerFile } from '../core/layout.ts';
 import {
   type CurrentStack,
+  type DamageListener,
   findBase,
   findBehind,
-  readCurrentStacks,
   readSoundStacks,
+  throwDamage,
 } from './current-stacks.ts';
 import { type Image, type ImageConfig, STACK_LABELS } from './image.ts';
 import { resolveStack } from './resolve-stack.ts';
@@ -52,9 +53,15 @@ export interface StackDetails extends StackSummary {
   readonly revisions: readonly number[];
 }
 
-/** Every stack that has a current revision, by name. Throws as `resolveStack` does when any is damaged. */
-export async function listStacks(layout: Layout): Promise<StackSummary[]> {
-  const entries = readCurrentStacks(layout);
+/**
+ * Every stack that has a current revision, by name. One that is damaged is told to `onDamage` and left out; without a listener
+ * it throws as `resolveStack` does.
+ */
+export async function listStacks(
+  layout: Layout,
+  onDamage: DamageListener = throwDamage,
+): Promise<StackSummary[]> {
+  const entries = readSoundStacks(layout, onDamage);
   const uses = countUses(entries);
   const sizes = await statLayers(layout, [...uses.keys()]);
   return entries.map((entry) => toSummary(entry, toLayers(entry.image, uses, sizes), entries));

@@ -20,7 +20,7 @@ import { checkReleaseFile, type ReleaseFile } from './stored-formats.ts';
 export type Release = ReadonlyMap<StackName, number | ImageDigest>;
 
 export interface ReleaseResult {
-  /** Number of the new generation. */
+  /** Number of the generation that is current now: a new one, unless a release that was applied changed nothing. */
   readonly generation: number;
   /** Stacks whose revision changed, by name. */
   readonly moves: readonly StackMove[];
@@ -77,6 +77,8 @@ export async function applyRelease(
   const generation = await flipStacks(layout, system, {
     now: options.now,
     reason: `release ${options.label}`,
+    // One that undoing would lead back from to the same stacks would make undoing look done.
+    onlyChanges: true,
     changes(current) {
       before = current;
       return changes;

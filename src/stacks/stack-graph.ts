@@ -3,7 +3,14 @@ import { stat } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { LayerId, StackName } from '../core/ids.ts';
 import { type Layout, layerFile } from '../core/layout.ts';
-import { type CurrentStack, findBase, findBehind, readCurrentStacks } from './current-stacks.ts';
+import {
+  type CurrentStack,
+  type DamageListener,
+  findBase,
+  findBehind,
+  readSoundStacks,
+  throwDamage,
+} from './current-stacks.ts';
 
 export interface GraphNode {
   readonly stack: StackName;
@@ -15,9 +22,12 @@ export interface GraphNode {
   readonly behind: boolean;
 }
 
-/** One node for each stack, by name. Throws as `resolveStack` does when a stack is damaged. */
-export async function readStackGraph(layout: Layout): Promise<GraphNode[]> {
-  const stacks = readCurrentStacks(layout);
+/** One node for each stack, by name; of one that is damaged as `listStacks`. */
+export async function readStackGraph(
+  layout: Layout,
+  onDamage: DamageListener = throwDamage,
+): Promise<GraphNode[]> {
+  const stacks = readSoundStacks(layout, onDamage);
   return await Promise.all(
     stacks.map(async (entry) => {
       const name = findBase(entry, stacks);

@@ -1,9 +1,9 @@
 /** `stackshim verify`, `gc` and `df` on the executable, while tasks use what they look at. */
-import { closeSync, openSync, statSync, writeSync } from 'node:fs';
+import { closeSync, openSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { LayerId } from '../../src/core/ids.ts';
 import { layerFile } from '../../src/core/layout.ts';
-import { readImage } from '../../src/stacks/image-files.ts';
+import { imageFile, readImage } from '../../src/stacks/image-files.ts';
 import type { Revision } from '../../src/stacks/revisions.ts';
 import { makeBusyboxTar } from '../support/busybox-stack.ts';
 import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
@@ -26,6 +26,19 @@ function spoil(path: string): void {
   writeSync(fd, Buffer.from([0xff, 0xee]), 0, 2, 1500);
   closeSync(fd);
 }
+
+describe('a stack whose image is damaged', () => {
+  it.each([['ls'], ['graph']])('does not keep %s from telling of the others', async (command) => {
+    const { image } = await lab.add('one', 'one');
+    await lab.add('two', 'two');
+    writeFileSync(imageFile(lab.layout, image), 'nonsense');
+    const { status, stdout, stderr } = await cli('stack', command);
+    expect(status).toBe(1);
+    expect(stdout).toContain('two');
+    expect(stdout).not.toContain('one');
+    expect(stderr).toMatch(/^stackshim: read stack one: .* \[ERR_STACKSHIM_IMAGE_CORRUPT\]\n/);
+  });
+});
 
 describe('verify', () => {
   it('says that all is well, with its progress on stderr', async () => {

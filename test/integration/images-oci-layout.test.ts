@@ -19,6 +19,7 @@ import {
 } from '../support/small-oci-layout.ts';
 import { makeTar } from '../support/small-tar.ts';
 import { layoutAt } from '../support/stack-store.ts';
+import { buildTar } from '../support/tar-builder.ts';
 
 const { architecture } = readHostFacts();
 const lab = useOciLab();
@@ -78,6 +79,18 @@ describe('importOciLayout', () => {
         totalBytes: UPPER.length,
         reused: false,
       },
+    ]);
+  });
+
+  it('tells of device nodes, which no layer holds', async () => {
+    const node = (path: string) => ({ path, type: '3' });
+    await writeSmallOciLayout(lab.source, {
+      layers: [buildTar({ path: 'a' }, node('dev/a'), node('dev/b'))],
+    });
+    const told: BuildProgress[] = [];
+    await lab.take({ onProgress: (progress) => told.push(progress) });
+    expect(told.filter(({ kind }) => kind === 'warning')).toEqual([
+      { kind: 'warning', step: 'import', text: 'layer 1: device nodes left out, 2 of them' },
     ]);
   });
 

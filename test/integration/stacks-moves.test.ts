@@ -60,6 +60,13 @@ const apply = (release: readonly (readonly [string, number | string])[]) =>
 const undo = (to?: number) =>
   rollbackRelease(store.layout, linuxSystem, { now: NOW, ...(to === undefined ? {} : { to }) });
 
+it('a release that changes nothing makes no generation, so that undoing goes to what was before', async () => {
+  await addCurrent(python, 'one', 'two');
+  const applied = await apply([[python, 1]]);
+  expect(await apply([[python, 1]])).toEqual({ generation: applied.generation, moves: [] });
+  expect((await undo()).moves).toEqual([{ stack: python, from: 1, to: 2 }]);
+});
+
 describe('rollbackStack', () => {
   it('goes back one revision at a time, to the first and no further', async () => {
     await addCurrent(python, 'one', 'two', 'three');

@@ -89,6 +89,7 @@ describe('the progress of a build', () => {
     layer(1024),
     layer(2048),
     layer(0, { layer: 2, reused: true }),
+    { kind: 'warning', step: 'import', text: 'left out' },
   ];
 
   function watch(stream: Omit<ProgressStream, 'write'>): string {
@@ -113,6 +114,7 @@ describe('the progress of a build', () => {
         '    a line \\u{1b}[2J of the builder',
         '    layer 1 of 2: 2.0 KiB',
         '    layer 2 of 2: stored already',
+        '    left out',
         `    ${'x'.repeat(100)}\n`,
       ].join('\n'),
     );
@@ -128,6 +130,7 @@ describe('the progress of a build', () => {
         `${CLEAR}    [${'#'.repeat(12)}${'.'.repeat(12)}] layer 1 of 2: 1.0 KiB of 2.…`,
         `${CLEAR}    layer 1 of 2: 2.0 KiB\n`,
         '    layer 2 of 2: stored already\n',
+        '    left out\n',
         `${CLEAR}    ${'x'.repeat(54)}…`,
         CLEAR,
       ].join(''),

@@ -39,6 +39,16 @@ describe('findBase and findBehind', () => {
     expect(findBehind(top, [base, middle, top])).toBeNull();
   });
 
+  it('take one that was built for the base before copies of it', () => {
+    const top = stackOf('top', ['a', 'b', 'c']);
+    const copy = stackOf('a-copy', ['a', 'b']);
+    const source = { kind: 'import' as const, reference: 'oci:x' };
+    const imported = { ...copy, revision: { ...copy.revision, source } };
+    expect(findBase(top, [base, imported, middle, top])).toBe('middle');
+    expect(findBase(top, [base, middle, imported, top])).toBe('middle');
+    expect(findBase(top, [base, imported, top])).toBe('a-copy');
+  });
+
   it('take no stack with the same layers for a base', () => {
     const twin = stackOf('twin', ['a']);
     expect(findBase(twin, [base, twin])).toBeUndefined();
