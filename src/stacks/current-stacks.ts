@@ -76,7 +76,8 @@ const beginsWith = (layers: readonly LayerId[], first: readonly LayerId[]) =>
 export function findBehind(stack: CurrentStack, others: readonly CurrentStack[]): StackName | null {
   const name = findBase(stack, others);
   const base = others.find((other) => other.revision.stack === name);
-  if (base === undefined || standsOn(stack.image, base.image)) return null;
+  // One that adds nothing has its base's layers and no more.
+  if (base === undefined || beginsWith(stack.image.layers, base.image.layers)) return null;
   return base.revision.stack;
 }
 

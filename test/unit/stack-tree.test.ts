@@ -60,6 +60,8 @@ describe('findBase and findBehind', () => {
     expect(findBehind(old, [base, old])).toBe('base');
     const fresh = stackOf('fresh', ['a', 'c'], 'base');
     expect(findBehind(fresh, [base, fresh])).toBeNull();
+    const nothingMore = stackOf('nothing-more', ['a'], 'base');
+    expect(findBehind(nothingMore, [base, nothingMore])).toBeNull();
   });
 
   it('call nothing behind a base that is gone', () => {
