@@ -26,8 +26,9 @@ import {
   sweepIdleVolumes,
 } from '../../src/task/disk/idle-volumes.ts';
 import { readLoopDevices } from '../../src/task/disk/loop-devices.ts';
+import { openTaskDisk } from '../../src/task/disk/open-task-disk.ts';
 import { removeScratch } from '../../src/task/disk/remove-scratch.ts';
-import { openTaskDisk, type TaskDisk, toDiskLimit } from '../../src/task/disk/task-disk.ts';
+import { type TaskDisk, toDiskLimit } from '../../src/task/disk/task-disk.ts';
 import { isFreshVolume, loopDeviceOf } from '../../src/task/disk/volume-state.ts';
 import { taskPlaces } from '../../src/task/records/task-places.ts';
 import { startFixture } from '../support/bun-fixture.ts';

@@ -1,10 +1,7 @@
 /** Where a task's writable layers lie, and what holds them to the task's disk limit. */
-import { closeSync, openSync } from 'node:fs';
 import type { Policy } from '../../spec/policy.ts';
-import { ensureDirectorySync } from '../../sys/files.ts';
-import type { DiskAmount, System } from '../../sys/system.ts';
+import type { DiskAmount } from '../../sys/system.ts';
 import type { Slot } from '../admission/slot.ts';
-import type { Installation } from '../installation.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 
 /** `quota`: a project of the root folder's filesystem. `volume`: a filesystem of its own. `sampling`: nothing but the samples. */
@@ -50,44 +47,3 @@ export const toDiskLimit = (bytes: number): DiskAmount => ({
   bytes,
   inodes: Math.max(LEAST_INODES, Math.floor(bytes / BYTES_PER_INODE)),
 });
-
-/**
- * Makes the task's disk space. What fails half way is removed by the names in `places`.
- * Rejects with ERR_STACKSHIM_HOST_UNSUPPORTED, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL.
- */
-export async function openTaskDisk(
-  installation: Pick<Installation, 'system' | 'layout'>,
-  request: TaskDiskRequest,
-): Promise<TaskDisk> {
-  ensureDirectorySync(request.places.scratchDir, 0o700);
-  switch (resolveMechanism(installation.system, request)) {
-    case 'volume': {
-      const { openScratchVolume } = await import('./scratch-volume.ts');
-      return await openScratchVolume(installation, request);
-    }
-    case 'quota': {
-      const { openProjectDisk } = await import('./project-disk.ts');
-      return openProjectDisk(installation.system, request);
-    }
-    case 'sampling': {
-      const { openSampledDisk } = await import('./sampled-disk.ts');
-      return openSampledDisk(request);
-    }
-  }
-}
-
-/** The scratch folder is there by now. */
-function resolveMechanism(
-  system: System,
-  { mechanism, userns, places }: TaskDiskRequest,
-): DiskMechanism {
-  if (mechanism !== 'auto') return mechanism;
-  // Root of the host's user namespace could take its files out of their project.
-  if (userns === 'host') return 'volume';
-  const folder = openSync(places.scratchDir, 'r');
-  try {
-    return system.enforcesProjectQuota(folder) ? 'quota' : 'volume';
-  } finally {
-    closeSync(folder);
-  }
-}

@@ -1,0 +1,47 @@
+/** Makes a task's disk space, with the mechanism that the policy and the filesystem call for. */
+import { closeSync, openSync } from 'node:fs';
+import { ensureDirectorySync } from '../../sys/files.ts';
+import type { System } from '../../sys/system.ts';
+import type { Installation } from '../installation.ts';
+import type { DiskMechanism, TaskDisk, TaskDiskRequest } from './task-disk.ts';
+
+/**
+ * Makes the task's disk space. What fails half way is removed by the names in `places`.
+ * Rejects with ERR_STACKSHIM_HOST_UNSUPPORTED, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL.
+ */
+export async function openTaskDisk(
+  installation: Pick<Installation, 'system' | 'layout'>,
+  request: TaskDiskRequest,
+): Promise<TaskDisk> {
+  ensureDirectorySync(request.places.scratchDir, 0o700);
+  switch (resolveMechanism(installation.system, request)) {
+    case 'volume': {
+      const { openScratchVolume } = await import('./scratch-volume.ts');
+      return await openScratchVolume(installation, request);
+    }
+    case 'quota': {
+      const { openProjectDisk } = await import('./project-disk.ts');
+      return openProjectDisk(installation.system, request);
+    }
+    case 'sampling': {
+      const { openSampledDisk } = await import('./sampled-disk.ts');
+      return openSampledDisk(request);
+    }
+  }
+}
+
+/** The scratch folder is there by now. */
+function resolveMechanism(
+  system: System,
+  { mechanism, userns, places }: TaskDiskRequest,
+): DiskMechanism {
+  if (mechanism !== 'auto') return mechanism;
+  // Root of the host's user namespace could take its files out of their project.
+  if (userns === 'host') return 'volume';
+  const folder = openSync(places.scratchDir, 'r');
+  try {
+    return system.enforcesProjectQuota(folder) ? 'quota' : 'volume';
+  } finally {
+    closeSync(folder);
+  }
+}
