@@ -1,4 +1,5 @@
 /** The result record: what became of one task. docs/task-spec.md describes every field. */
+import type { CgroupUsage } from '../cgroup/cgroup-driver.ts';
 import type { ErrorJson } from '../core/errors.ts';
 import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
 
@@ -30,23 +31,8 @@ export interface PhaseTimes {
  * What the whole task used, the runtime's own start inside it included. Times in milliseconds, CPU over all processors together.
  * Null: not measured by this kernel, cgroup version or runtime, or the command never ran.
  */
-export interface Usage {
+export interface Usage extends CgroupUsage {
   readonly wallMs: number | null;
-  readonly cpuUserMs: number | null;
-  readonly cpuSystemMs: number | null;
-  /** Time in which the cpu limit held processes back that could have run. */
-  readonly cpuThrottledMs: number | null;
-  readonly memoryPeakBytes: number | null;
-  readonly pidsPeak: number | null;
-  readonly oomKills: number | null;
-  /** How often the kernel killed the whole task for memory; null on cgroup v1. */
-  readonly oomGroupKills: number | null;
-  readonly ioReadBytes: number | null;
-  readonly ioWriteBytes: number | null;
-  /** Time in which at least one process waited for the resource; null on cgroup v1. */
-  readonly cpuPressureMs: number | null;
-  readonly memoryPressureMs: number | null;
-  readonly ioPressureMs: number | null;
   /** The most that its disk space held when looked at, what it was given to read included. */
   readonly diskPeakBytes: number | null;
   readonly diskPeakInodes: number | null;
