@@ -96,6 +96,8 @@ async function link(outFile) {
     '--format=esm',
     '--target=bun',
   ];
+  // Almost nothing of a plain run is done often enough to be worth compiling while it is at work.
+  args.push('--compile-jit-policy=10');
   args.push('--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig');
   try {
     await runProgram(bun, [...args, `${projectRoot}/src/cli/main.ts`, '--outfile', 'stackshim'], {

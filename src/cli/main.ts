@@ -7,6 +7,8 @@ import { defineRun } from './run-command.ts';
 import { toUsageError } from './usage-error.ts';
 import { version } from './version.ts';
 
+declare const Bun: { readonly unsafe: { setJITPolicy(scale: number): void } };
+
 const program = new Command('stackshim')
   .description('run short tasks in language stacks: isolated, limited, in milliseconds')
   .version(version)
@@ -23,8 +25,12 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 }
 
 try {
-  // Dozens of definitions that a task need not wait for.
-  if (!isRun) (await import('./define-other-commands.ts')).defineOtherCommands(program);
+  if (!isRun) {
+    // The executable is built to compile late, for a task's sake: builds, imports and watches have time to win by it.
+    Bun.unsafe.setJITPolicy(1);
+    // Dozens of definitions that a task need not wait for.
+    (await import('./define-other-commands.ts')).defineOtherCommands(program);
+  }
   await program.parseAsync();
   // All is written: to wait until the engine finds nothing left to do takes longer.
   if (isRun) process.exit();
