@@ -29,12 +29,13 @@ const cgroups = openCgroupDriver();
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test('both generations of runc and crun are here', () => {
-  expect(runtimes.map(({ name }) => name)).toEqual([
-    'the distribution’s runc',
-    'the patched runc',
-    'crun',
-  ]);
+test('each runtime is a program and a version of its own', () => {
+  const versions = runtimes.map(
+    ({ path }) => execFileSync(path, ['--version'], { encoding: 'utf8' }).split('\n')[0],
+  );
+  expect(versions[0]).toMatch(/^runc version 1\.1\./);
+  expect(versions.at(-1)).toMatch(/^crun version 1\./);
+  expect(new Set(versions).size).toBe(runtimes.length);
 });
 
 /** Busybox and empty folders, all of them the task's root's own. */

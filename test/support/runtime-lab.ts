@@ -28,23 +28,37 @@ export interface RuntimeUnderTest {
   readonly path: string;
 }
 
+const distributionRunc = '/usr/sbin/runc';
+const installedCrun = '/usr/bin/crun';
 const patchedRunc = `${process.env['STACKSHIM_ROOT'] ?? '/var/lib/stackshim'}/runtimes/runc`;
 
 /** crun refuses hybrid hosts: in a mount namespace of its own, without the cgroup2, it works. */
 const crunWrapper = `#!/bin/sh
-exec unshare -m --propagation private sh -c 'umount /sys/fs/cgroup/unified; exec /usr/bin/crun "$@"' crun "$@"
+exec unshare -m --propagation private sh -c 'umount /sys/fs/cgroup/unified; exec ${installedCrun} "$@"' crun "$@"
 `;
 
-/** The runtimes that are installed here; `folder` takes a wrapper script. */
+/** Debian 12, which is tested as a guest, has a libc that is too old for it. */
+const hasPatchedRunc =
+  process.env['STACKSHIM_TEST_VM'] === undefined ||
+  !/^VERSION_CODENAME=bookworm$/m.test(readFileSync('/etc/os-release', 'utf8'));
+
+/** The runtimes that every configuration must work in, all of them; `folder` takes a wrapper script. A missing one is a failure. */
 export function runtimesUnderTest(folder: string): readonly RuntimeUnderTest[] {
-  const crun = existsSync('/sys/fs/cgroup/unified') ? `${folder}/crun` : '/usr/bin/crun';
-  if (crun !== '/usr/bin/crun') writeScript(crun, crunWrapper);
-  const candidates: RuntimeUnderTest[] = [
-    { name: 'the distribution’s runc', kind: 'runc', path: '/usr/sbin/runc' },
-    { name: 'the patched runc', kind: 'runc', path: patchedRunc },
+  requireProgram(distributionRunc);
+  if (hasPatchedRunc) requireProgram(patchedRunc);
+  requireProgram(installedCrun);
+  const crun = existsSync('/sys/fs/cgroup/unified') ? `${folder}/crun` : installedCrun;
+  if (crun !== installedCrun) writeScript(crun, crunWrapper);
+  const patched = { name: 'the patched runc', kind: 'runc', path: patchedRunc } as const;
+  return [
+    { name: 'the distribution’s runc', kind: 'runc', path: distributionRunc },
+    ...(hasPatchedRunc ? [patched] : []),
     { name: 'crun', kind: 'crun', path: crun },
   ];
-  return candidates.filter(({ path }) => existsSync(path === crun ? '/usr/bin/crun' : path));
+}
+
+function requireProgram(path: string): void {
+  if (!existsSync(path)) throw new Error(`${path} is missing: npm run setup -- --tests brings it`);
 }
 
 export function writeScript(path: string, text: string): void {
