@@ -62,6 +62,10 @@ export function toFigures({
       `${sleeping.mountsBefore} -> ${sleeping.mountsWhile}`,
     ),
     told('  of which pinned user namespaces of slots', String(sleeping.pinnedNamespaces)),
+    told(
+      '  event loop held up while they start, p99 and longest',
+      `${ms(sleeping.loopDelayMs.p99)}, ${ms(sleeping.loopDelayMs.max)}`,
+    ),
     told('  memory of the process per task (PSS)', `${sleeping.ownKibPerTask.toFixed(0)} KiB`),
     told("  memory of the task's own process (PSS)", `${sleeping.taskKibPerTask.toFixed(0)} KiB`),
     {
@@ -168,6 +172,8 @@ function toFlipFigures({ stacks, revisions, ...times }: StackFlips): readonly Fi
   ];
 }
 
+const MANY_STACKS = 20;
+
 const mb = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
 
 function toDiskFigures(disk: DiskFigures): readonly Figure[] {
@@ -183,8 +189,9 @@ function toDiskFigures(disk: DiskFigures): readonly Figure[] {
     {
       name: `  over ${mb(unpackedBytes)}, each image unpacked by itself`,
       value: `x ${ratio.toFixed(2)}`,
-      target: '<= x 0.45',
-      met: ratio <= 0.45,
+      // Of a few stacks, their base is most of what there is.
+      target: stacks < MANY_STACKS ? '' : '<= x 0.45',
+      met: stacks < MANY_STACKS ? null : ratio <= 0.45,
     },
   ];
 }

@@ -1,5 +1,6 @@
-/** What many running tasks of one process cost the host: mounts in its namespace, memory of this process. */
+/** What many running tasks of one process cost: mounts in the host's namespace, memory of this process, turns of its event loop. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { runTask } from 'stackshim';
 import type { Installed } from './installed.ts';
 
@@ -10,6 +11,8 @@ export interface SleepingTasks {
   readonly mountsWhile: number;
   /** Of those, pinned user namespaces of slots, which stay until the next boot. */
   readonly pinnedNamespaces: number;
+  /** How late the event loop was for a timer of one millisecond, from the first task's start to the last one's. */
+  readonly loopDelayMs: { readonly p99: number; readonly max: number };
   /** Growth of this process's proportional set size, per task. */
   readonly ownKibPerTask: number;
   /** Proportional set size of the tasks' own processes, per task. */
@@ -26,6 +29,8 @@ export async function measureSleepingTasks(
   const mountsBefore = mountLines().length;
   const pssBefore = ownPssKib();
   const end = new AbortController();
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
   const started: Promise<number>[] = [];
   const results = Array.from({ length: tasks }, () => {
     let onStarted: (pid: number) => void = () => undefined;
@@ -50,12 +55,14 @@ export async function measureSleepingTasks(
     );
   });
   const pids = await Promise.all(started);
+  delay.disable();
   const mounts = mountLines();
   const measured = {
     tasks,
     mountsBefore,
     mountsWhile: mounts.length,
     pinnedNamespaces: mounts.filter((line) => line.includes(' nsfs ')).length,
+    loopDelayMs: { p99: delay.percentile(99) / 1e6, max: delay.max / 1e6 },
     ownKibPerTask: (ownPssKib() - pssBefore) / tasks,
     taskKibPerTask: pids.reduce((sum, pid) => sum + pssKib(pid), 0) / tasks,
   };

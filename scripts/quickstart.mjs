@@ -3,6 +3,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { ensureBuild } from './steps/ensure-build.mjs';
 import { StepFailure } from './steps/failure.mjs';
+import { buildNeeds } from './steps/host-needs.mjs';
+import { ensureHostPackages } from './steps/host-packages.mjs';
 import { executableFile, projectRoot } from './steps/paths.mjs';
 import { prepareHost } from './steps/prepare-host.mjs';
 import { note, reportStep } from './steps/report-step.mjs';
@@ -19,6 +21,8 @@ const greeting = [
 await runScript(async () => {
   const startedAt = Date.now();
   if (process.getuid?.() !== 0) {
+    // Where something is missing besides, that is said first: it has to be installed as root, too.
+    await ensureHostPackages(buildNeeds);
     throw new StepFailure('quickstart: not root', 'tasks need root: sudo npm run quickstart');
   }
   await prepareHost({ forTests: false });

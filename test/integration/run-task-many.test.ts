@@ -2,7 +2,6 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -23,8 +22,6 @@ describe('many tasks at once', () => {
     const gate = join(folder, 'gate');
     mkdirSync(gate);
     execFileSync('mkfifo', ['-m', '666', join(gate, 'fifo')]);
-    const delay = monitorEventLoopDelay({ resolution: 1 });
-    delay.enable();
     const range = Array.from({ length: 200 }, (_, i) => i);
     const begun = range.map((i) => {
       const { onEvent, written } = watchOutput('\n');
@@ -38,11 +35,6 @@ describe('many tasks at once', () => {
     // Every task waits to open it; the end of the file comes for all of them.
     closeSync(openSync(join(gate, 'fifo'), 'w'));
     const results = await Promise.all(begun.map(({ result }) => result));
-    delay.disable();
-    const ms = (ns: number) => (ns / 1e6).toFixed(1);
-    console.log(
-      `200 tasks: event loop delay p50 ${ms(delay.percentile(50))} p99 ${ms(delay.percentile(99))} max ${ms(delay.max)} ms`,
-    );
     expect(results.map(({ exitCode }) => exitCode)).toEqual(range);
     expect(results.every(({ removed }) => removed)).toBe(true);
     const maps = results.map(({ output }) => output.stdout?.trim());

@@ -21,7 +21,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { useLeakCheck } from '../support/leak-check.ts';
 
-const script = join(import.meta.dirname, '../../scripts/setup.mjs');
+const scripts = join(import.meta.dirname, '../../scripts');
+const asNobody = 'exec setpriv --reuid 65534 --regid 65534 --clear-groups';
 /** Hides a program from everything that runs in the namespace. */
 const hide = (program: string) => `mount --bind /dev/null ${program}`;
 
@@ -48,13 +49,20 @@ interface SetupOptions {
   readonly isOffline?: boolean;
   /** Starts the set-up: `exec` it as another user, for one. */
   readonly start?: string;
+  readonly script?: 'setup' | 'quickstart';
 }
 
 /** apt asks again after 1, 2 and 4 seconds where nothing answers: not here. */
 const aptConfig = 'Acquire::Retries "0";\n';
 
-function runSetup({ arrange = [], isOffline = false, start = 'exec' }: SetupOptions = {}) {
-  const shell = ['set -e', ...arrange, `${start} ${process.execPath} ${script}`].join('\n');
+function runSetup({
+  arrange = [],
+  isOffline = false,
+  start = 'exec',
+  script = 'setup',
+}: SetupOptions = {}) {
+  const command = `${start} ${process.execPath} ${scripts}/${script}.mjs`;
+  const shell = ['set -e', ...arrange, command].join('\n');
   const namespaces = ['--mount', '--propagation', 'private', ...(isOffline ? ['--net'] : [])];
   const { status, stderr } = spawnSync('unshare', [...namespaces, 'sh', '-c', shell], {
     encoding: 'utf8',
@@ -133,7 +141,10 @@ describe('npm run setup', () => {
 describe('npm run setup, stopped by a signal', () => {
   it('ends apt, removes what it had downloaded and exits with 128 + the signal', async () => {
     const watcher = watch(temporary);
-    const child = spawn(process.execPath, [script], { env: setupEnvironment(), stdio: 'ignore' });
+    const child = spawn(process.execPath, [`${scripts}/setup.mjs`], {
+      env: setupEnvironment(),
+      stdio: 'ignore',
+    });
     await once(watcher, 'change');
     watcher.close();
     child.kill('SIGTERM');
@@ -147,11 +158,8 @@ describe('npm run setup, where a tool is missing', () => {
   const buildah = '/usr/bin/buildah';
 
   it.each<[string, SetupOptions, string]>([
-    [
-      'not root',
-      { start: 'exec setpriv --reuid 65534 --regid 65534 --clear-groups' },
-      'this is not root',
-    ],
+    ['not root', { start: asNobody }, 'this is not root'],
+    ['not root, the quickstart', { start: asNobody, script: 'quickstart' }, 'this is not root'],
     [
       'not Debian',
       { arrange: ['echo ID=fedora > $TMPDIR/os; mount --bind $TMPDIR/os /etc/os-release'] },
