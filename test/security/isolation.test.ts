@@ -23,6 +23,33 @@ const { layout, env } = installation;
 const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const EPERM = 1;
 
+/** System calls by their numbers on x86-64 and arm64. */
+const shut = {
+  mount: [165, 40],
+  umount2: [166, 39],
+  pivot_root: [155, 41],
+  unshare: [272, 97],
+  setns: [308, 268],
+  ptrace: [101, 117],
+  process_vm_readv: [310, 270],
+  keyctl: [250, 219],
+  add_key: [248, 217],
+  bpf: [321, 280],
+  perf_event_open: [298, 241],
+  userfaultfd: [323, 282],
+  io_uring_setup: [425, 425],
+  open_by_handle_at: [304, 265],
+  init_module: [175, 105],
+  kexec_load: [246, 104],
+  swapon: [167, 224],
+  reboot: [169, 142],
+  settimeofday: [164, 170],
+  fsopen: [430, 430],
+  open_tree: [428, 428],
+  move_mount: [429, 429],
+  mount_setattr: [442, 442],
+} as const;
+
 describe('namespaces', () => {
   it('are all the task’s own', async () => {
     const kinds = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'user', 'uts'];
@@ -83,39 +110,18 @@ describe('rights', () => {
     expect([field('CapInh'), field('CapAmb')]).toEqual(['0000000000000000', '0000000000000000']);
   });
 
-  const numbers = process.arch === 'arm64' ? 1 : 0;
-  it.each([
-    ['mount', [165, 40]],
-    ['umount2', [166, 39]],
-    ['pivot_root', [155, 41]],
-    ['unshare', [272, 97]],
-    ['setns', [308, 268]],
-    ['ptrace', [101, 117]],
-    ['process_vm_readv', [310, 270]],
-    ['keyctl', [250, 219]],
-    ['add_key', [248, 217]],
-    ['bpf', [321, 280]],
-    ['perf_event_open', [298, 241]],
-    ['userfaultfd', [323, 282]],
-    ['io_uring_setup', [425, 425]],
-    ['open_by_handle_at', [304, 265]],
-    ['init_module', [175, 105]],
-    ['kexec_load', [246, 104]],
-    ['swapon', [167, 224]],
-    ['reboot', [169, 142]],
-    ['settimeofday', [164, 170]],
-    ['fsopen', [430, 430]],
-    ['open_tree', [428, 428]],
-    ['move_mount', [429, 429]],
-    ['mount_setattr', [442, 442]],
-  ] as const)('%s(2) is refused', async (name, all) => {
-    const call = all[numbers] ?? -1;
-    const code = join(folder, name);
+  it('shut out the system calls that could change them, or others', async () => {
+    const code = join(folder, 'calls');
     mkdirSync(code);
-    writeFileSync(join(code, 'call'), makeCallingProgram(call), { mode: 0o755 });
-    const { status, record } = await run(['--code', code], ['/task/call']);
-    expect({ name, status }).toEqual({ name, status: EPERM });
-    expect(record).toMatchObject({ ...CLEAN, verdict: 'failed' });
+    for (const [name, numbers] of Object.entries(shut)) {
+      const call = numbers[process.arch === 'arm64' ? 1 : 0];
+      writeFileSync(join(code, name), makeCallingProgram(call), { mode: 0o755 });
+    }
+    const script = 'for call in *; do ./$call; echo $call $?; done';
+    const { stdout, record } = await run(['--code', code], sh(script));
+    const lines = Object.keys(shut).map((name) => `${name} ${EPERM}`);
+    expect(stdout.trim().split('\n').sort()).toEqual(lines.sort());
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
   });
 
   // Only there is another interface.
