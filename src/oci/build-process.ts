@@ -28,8 +28,11 @@ export interface ProcessInput {
   /** Absolute. */
   readonly cwd: string;
   readonly ids: IdRange | null;
-  /** `hardLimits` by OCI name; Infinity or absent: unlimited. */
-  readonly host: { readonly hardLimits: Readonly<Record<string, number>> };
+  /** `hardLimits` by OCI name; Infinity or absent: unlimited. `oomScoreAdj`: what the process would inherit. */
+  readonly host: {
+    readonly hardLimits: Readonly<Record<string, number>>;
+    readonly oomScoreAdj: number;
+  };
 }
 
 /** Builds the process. Throws ERR_STACKSHIM_SPEC_INVALID when the user's ids are not among those mapped into the task. */
@@ -51,6 +54,8 @@ export function buildProcess(input: ProcessInput): OciProcess {
     capabilities: buildCapabilities(bounding, uid),
     rlimits: buildRlimits(rlimits, spec.ulimits, host.hardLimits),
     noNewPrivileges: noNewPrivileges && spec.noNewPrivileges,
+    // A service may be spared when memory is short; what it runs for others is not. To lower it would take a right that it may lack.
+    ...(host.oomScoreAdj < 0 ? { oomScoreAdj: 0 } : {}),
   };
 }
 

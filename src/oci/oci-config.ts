@@ -28,6 +28,7 @@ export interface OciProcess {
   readonly capabilities: OciCapabilities;
   readonly rlimits: readonly OciRlimit[];
   readonly noNewPrivileges: boolean;
+  readonly oomScoreAdj?: number;
 }
 
 export interface OciMount {

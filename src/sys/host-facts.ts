@@ -17,6 +17,8 @@ export interface HostFacts {
   readonly hardLimits: Readonly<Record<string, number>>;
   /** Whether hard limits can be raised: CAP_SYS_RESOURCE. */
   readonly canRaiseLimits: boolean;
+  /** How soon this process is killed when the host's memory is short: from -1000, never, to 1000. */
+  readonly oomScoreAdj: number;
   readonly isRoot: boolean;
   readonly bootId: string;
 }
@@ -58,6 +60,7 @@ export function readHostFacts(): HostFacts {
     cpus: availableParallelism(),
     hardLimits: parseLimits(readFileSync('/proc/self/limits', 'utf8')),
     canRaiseLimits: hasCapability(readFileSync('/proc/self/status', 'utf8'), CAP_SYS_RESOURCE),
+    oomScoreAdj: Number(readFileSync('/proc/self/oom_score_adj', 'utf8')),
     isRoot: process.geteuid?.() === 0,
     bootId: bootId(),
   };

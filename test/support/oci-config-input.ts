@@ -30,7 +30,7 @@ export function toConfigInput(task: object, more: Partial<ConfigInput> = {}): Co
     command: spec.command.length > 0 ? spec.command : ['/bin/true'],
     env: ['PATH=/bin'],
     cwd: spec.workdir ?? '/',
-    host: { architecture: 'amd64', hardLimits: host.hardLimits },
+    host: { architecture: 'amd64', hardLimits: host.hardLimits, oomScoreAdj: 0 },
     ...(spec.init ? { initBinary: '/usr/bin/tini-static' } : {}),
     ...more,
   };

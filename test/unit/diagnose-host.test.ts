@@ -27,6 +27,7 @@ const facts: HostFacts = {
   cpus: 2,
   hardLimits: { RLIMIT_NOFILE: 524_288 },
   canRaiseLimits: true,
+  oomScoreAdj: 0,
   isRoot: true,
   bootId: 'b',
 };

@@ -41,6 +41,14 @@ describe('isolation by default', () => {
     expect(config.process.noNewPrivileges).toBe(true);
   });
 
+  test('spared when memory is short only as far as everybody is', () => {
+    const adjusted = (oomScoreAdj: number) => {
+      const host = { architecture: 'amd64', hardLimits: {}, oomScoreAdj };
+      return buildConfig(toConfigInput({}, { host })).process.oomScoreAdj;
+    };
+    expect([-900, 0, 300].map(adjusted)).toEqual([0, undefined, undefined]);
+  });
+
   test('paths of the kernel are masked or read-only', () => {
     expect(config.linux.maskedPaths).toEqual(
       expect.arrayContaining(['/proc/kcore', '/proc/keys', '/proc/interrupts', '/sys/firmware']),

@@ -55,7 +55,7 @@ test('both architectures and a profile of the caller’s', () => {
   for (const architecture of ['amd64', 'arm64'] as const) {
     const input = toConfigInput(
       { securityOpt: ['seccomp=/p'] },
-      { host: { architecture, hardLimits: {} }, seccompProfile },
+      { host: { architecture, hardLimits: {}, oomScoreAdj: -500 }, seccompProfile },
     );
     expect(
       validate(JSON.parse(toConfigJson(buildConfig(input)))),

@@ -44,6 +44,12 @@ it('counts in a cgroup v2 all that a task uses', async () => {
   expect(usage).toMatchObject({ oomKills: 0, ioReadBytes: expect.any(Number) });
 });
 
+it('does not spare the tasks of a service that is spared when memory is short', async () => {
+  expect(Number(readFileSync('/proc/self/oom_score_adj', 'utf8'))).toBeLessThan(0);
+  const args = ['run', 'python-3.13', '--', 'cat', '/proc/self/oom_score_adj'];
+  expect(await runCli(args, options)).toMatchObject({ status: 0, stdout: '0\n' });
+});
+
 it('npm run quickstart ends with a task, without network', { timeout: scaled(120_000) }, () => {
   const shown = execFileSync(process.execPath, ['scripts/quickstart.mjs'], { encoding: 'utf8' });
   expect(shown).toContain('Hello, world, from task ');

@@ -183,11 +183,11 @@ export const kernelFileProbes: readonly Probe[] = [
     group,
     tries: 'asks the kernel to kill any other process of the host first',
     stoppedBy: 'no CAP_SYS_RESOURCE on the host',
-    program: 'echo -900 > /proc/self/oom_score_adj',
+    program: 'echo -990 > /proc/self/oom_score_adj',
     judge: ({ pid }) =>
       lookAtProcesses(pid, (folder) =>
         Number(readFileSync(`${folder}/oom_score_adj`, 'utf8')),
-      ).some((score) => score < 0),
+      ).includes(-990),
     proveIn: 'vm',
   },
   {
