@@ -211,12 +211,8 @@ export const systemCallProbes: readonly Probe[] = [
       const found = spawnSync('modinfo', ['--filename', MODULE], {
         encoding: 'utf8',
       }).stdout?.trim();
-      const unpack = found?.endsWith('.xz') ? 'xz' : 'cat';
-      if (found)
-        writeFileSync(
-          `${folder}/probe.ko`,
-          execFileSync(unpack, unpack === 'xz' ? ['-dc', found] : [found]),
-        );
+      const unpack = found?.endsWith('.xz') ? 'xzcat' : 'cat';
+      if (found) writeFileSync(`${folder}/probe.ko`, execFileSync('busybox', [unpack, found]));
       scene.defer(() => {
         if (isLoaded()) execFileSync('rmmod', [MODULE]);
       });
