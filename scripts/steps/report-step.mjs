@@ -1,4 +1,17 @@
 /** Says what a script is doing and how long each step took. Progress goes to stderr. */
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** @type {AsyncLocalStorage<string>} who speaks, where parts of a script run side by side */
+const speaker = new AsyncLocalStorage();
+
+/**
+ * Runs a part of a script; each line that it says begins with `name`, so that a reader can tell it from the others'.
+ * @template T
+ * @param {string} name
+ * @param {() => T} run
+ * @returns {T}
+ */
+export const speakAs = (name, run) => speaker.run(name, run);
 
 /**
  * Runs one step; prints its title before and its time after. A step that returns a string says so, e.g. 'nothing to do'.
@@ -8,7 +21,7 @@
  * @returns {Promise<T>}
  */
 export async function reportStep(title, run) {
-  console.error(`==> ${title}`);
+  say(`==> ${title}`);
   const startedAt = process.hrtime.bigint();
   let end = 'failed after';
   try {
@@ -17,11 +30,18 @@ export async function reportStep(title, run) {
     return outcome;
   } finally {
     const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9;
-    console.error(`    ${end} ${seconds.toFixed(1)} s`);
+    say(`    ${end} ${seconds.toFixed(1)} s`);
   }
 }
 
 /** @param {string} text */
 export function note(text) {
-  console.error(`    ${text}`);
+  say(`    ${text}`);
+}
+
+/** @param {string} text one line or more */
+export function say(text) {
+  const name = speaker.getStore();
+  const lines = name === undefined ? text : text.replaceAll(/^/gm, `${name} | `);
+  console.error(lines);
 }

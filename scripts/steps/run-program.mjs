@@ -5,7 +5,7 @@ import { StepFailure } from './failure.mjs';
 
 /** @type {Set<import('node:child_process').ChildProcess>} */
 const running = new Set();
-/** @type {NodeJS.Signals | undefined} */
+/** @type {string | undefined} */
 let stoppedBy;
 
 /**
@@ -15,15 +15,44 @@ let stoppedBy;
 export function stopProgramsOnSignals(onStop) {
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
     process.on(signal, () => {
-      stoppedBy = signal;
-      for (const child of running) child.kill(signal);
+      stopPrograms(signal, signal);
       onStop(signal);
     });
   }
 }
 
-/** Whether a signal has asked this process to stop. */
+/**
+ * Does `work`; what it still runs after `limitMs` is ended, and nothing more is started for it.
+ * @template T
+ * @param {number} limitMs
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+export async function withTimeLimit(limitMs, work) {
+  const why = `its time limit of ${limitMs / 60_000} minutes`;
+  const timer = setTimeout(() => stopPrograms(why, 'SIGTERM'), limitMs);
+  try {
+    return await work();
+  } finally {
+    clearTimeout(timer);
+    if (stoppedBy === why) stoppedBy = undefined;
+  }
+}
+
+/**
+ * @param {string} why
+ * @param {NodeJS.Signals} signal
+ */
+function stopPrograms(why, signal) {
+  stoppedBy = why;
+  for (const child of running) child.kill(signal);
+}
+
+/** Whether a signal, or a time limit, has asked this process to stop. */
 export const isStopping = () => stoppedBy !== undefined;
+
+/** Which of them. */
+export const whyStopping = () => stoppedBy;
 
 /** Folders that root's PATH may lack and that hold system programs all the same. */
 const systemFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin'];

@@ -20,7 +20,7 @@ import { readOsRelease } from './host-packages.mjs';
 import { projectRoot } from './paths.mjs';
 import { runProgram } from './run-program.mjs';
 import { lendTools, toolSources } from './vm-borrowed-tools.mjs';
-import { guestFiles, guestUnits } from './vm-guest-files.mjs';
+import { earlyGuestFiles, guestFiles, guestUnits } from './vm-guest-files.mjs';
 
 /** Everything that the test VM keeps between runs. */
 export const vmCache = process.env.STACKSHIM_VM_CACHE ?? '/var/tmp/stackshim-vm';
@@ -70,7 +70,9 @@ export async function makeWorkFolder() {
 
 /** @param {import('./vm-guests.mjs').Guest} guest */
 function hashGuest(guest) {
-  const hash = createHash('sha256').update(JSON.stringify([guest, guestFiles, guestUnits]));
+  const hash = createHash('sha256').update(
+    JSON.stringify([guest, earlyGuestFiles, guestFiles, guestUnits]),
+  );
   hash.update(readFileSync(provisionScript)).update(SYSTEM_SIZE);
   if (guest.borrowsTools) for (const file of toolSources()) hash.update(readFileSync(file));
   return hash.digest('hex').slice(0, 16);
@@ -84,7 +86,8 @@ async function makeSystemDisk(guest, folder) {
   const work = await makeWorkFolder();
   const root = `${work}/root`;
   try {
-    await bootstrap(guest, root);
+    await writeFiles(`${work}/early`, earlyGuestFiles);
+    await bootstrap(guest, { root, early: `${work}/early` });
     await configure(guest, root);
     const made = `${work}/disk`;
     await mkdir(made);
@@ -104,9 +107,9 @@ async function makeSystemDisk(guest, folder) {
 
 /**
  * @param {import('./vm-guests.mjs').Guest} guest
- * @param {string} root
+ * @param {{root: string, early: string}} options `early`: a folder with what is there before the packages
  */
-async function bootstrap(guest, root) {
+async function bootstrap(guest, { root, early }) {
   const mirror = findMirror(readOsRelease()['VERSION_CODENAME'] ?? '')?.uri;
   const inside = '/tmp/provision-guest.sh';
   const options = [
@@ -114,6 +117,7 @@ async function bootstrap(guest, root) {
     '--include=ca-certificates',
     // Whoever cuts its power loses the disk: it is made again.
     '--dpkgopt=force-unsafe-io',
+    `--customize-hook=sync-in ${early} /`,
     `--customize-hook=copy-in ${provisionScript} /tmp`,
     `--customize-hook=chroot "$1" sh ${inside} ${guest.packages.join(' ')}`,
     `--customize-hook=rm "$1${inside}"`,
@@ -130,10 +134,7 @@ async function bootstrap(guest, root) {
  * @param {string} root
  */
 async function configure(guest, root) {
-  for (const [path, text] of Object.entries(guestFiles)) {
-    await mkdir(`${root}${path.slice(0, path.lastIndexOf('/'))}`, { recursive: true });
-    await writeFile(`${root}${path}`, text);
-  }
+  await writeFiles(root, guestFiles);
   await writeFile(`${root}/etc/hostname`, 'stackshim-vm\n');
   const systemd = `${root}/etc/systemd/system`;
   for (const [link, target] of Object.entries(guestUnits)) {
@@ -142,6 +143,17 @@ async function configure(guest, root) {
   }
   await mkdir(`${root}/opt/stackshim`, { recursive: true });
   if (guest.borrowsTools) await lendTools(root);
+}
+
+/**
+ * @param {string} root
+ * @param {Readonly<Record<string, string>>} files content by path
+ */
+async function writeFiles(root, files) {
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(`${root}${path.slice(0, path.lastIndexOf('/'))}`, { recursive: true });
+    await writeFile(`${root}${path}`, text);
+  }
 }
 
 /**

@@ -10,8 +10,18 @@ export const guestPaths = {
 
 const data = 'x-systemd.requires-mounts-for=/data';
 
+/** @type {Readonly<Record<string, string>>} what must be there before packages are installed: the first root filesystem finds one disk */
+export const earlyGuestFiles = {
+  '/etc/initramfs-tools/conf.d/stackshim': 'MODULES=list\n',
+  '/etc/initramfs-tools/modules': 'virtio_pci\nvirtio_blk\next4\n',
+};
+
 /** @type {Readonly<Record<string, string>>} content by path */
 export const guestFiles = {
+  // Every start is a first one, as changes of the system disk are thrown away: without these, each would set the machine up.
+  '/etc/machine-id': '57ac4e5b1d6b4a6e9d3c0c1f2a7b8e90\n',
+  '/etc/.updated': '',
+  '/var/.updated': '',
   // A tmpfs at /tmp would take its memory from the tests'.
   '/etc/fstab': [
     'LABEL=system / ext4 defaults 0 0',
@@ -53,4 +63,15 @@ export const guestUnits = {
   'getty.target': '/dev/null',
   'systemd-networkd-wait-online.service': '/dev/null',
   'docker-registry.service': '/dev/null',
+  // Half of what a slow processor starts with.
+  'e2scrub_reap.service': '/dev/null',
+  'modprobe@configfs.service': '/dev/null',
+  'modprobe@drm.service': '/dev/null',
+  'modprobe@efi_pstore.service': '/dev/null',
+  'modprobe@fuse.service': '/dev/null',
+  'sys-kernel-config.mount': '/dev/null',
+  'systemd-binfmt.service': '/dev/null',
+  'systemd-pstore.service': '/dev/null',
+  'systemd-random-seed.service': '/dev/null',
+  'systemd-update-utmp.service': '/dev/null',
 };

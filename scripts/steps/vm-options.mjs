@@ -4,7 +4,7 @@ import { guests } from './vm-guests.mjs';
 
 /**
  * @typedef {object} VmOptions
- * @property {boolean} core only what CI runs: one guest, one runtime, the core files, one power cut
+ * @property {boolean} core only what CI runs: the core files, and one power cut
  * @property {readonly string[]} guests names; none: all
  * @property {readonly string[]} runtimes `runc`, `crun`; none: both
  * @property {readonly string[]} files parts of names of test files; none: all that the guest runs

@@ -4,36 +4,34 @@ import { note } from './report-step.mjs';
 
 /** How much must have been done for good before. */
 const ENOUGH = { grown: 2, generation: 2, task: 1 };
+const BUSY_MS = 1_500_000;
 
 /**
  * Resolves once the machine is off: to the last number of each kind that it had printed, which must still be there after.
  * What the guest had in its memory is lost, what it had given to its disk is not.
  * @param {import('./vm-machine.mjs').Machine} machine
- * @param {{builds: boolean, deadlineMs: number}} options
+ * @param {{builds: boolean}} options
  * @returns {Promise<Record<string, number>>}
  */
-export async function cutPowerWhileBusy(machine, { builds, deadlineMs }) {
+export async function cutPowerWhileBusy(machine, { builds }) {
   /** @type {Record<string, number>} */
   const done = {};
   /** @type {Record<string, number>} */
   const seen = {};
-  let line = '';
   const enough = new Promise((resolve) => {
     const bun = 'node_modules/@oven/bun-linux-x64/bin/bun';
     const program = ['test/fixtures/work-until-power-cut.ts', 'dist/stackshim'];
     const ended = machine.run(bun, [...program, builds ? 'build' : 'no-build'], {
-      timeoutMs: deadlineMs,
+      timeoutMs: BUSY_MS,
       show: true,
-      onOutput(text) {
-        const lines = (line + text).split('\n');
-        line = lines.pop() ?? '';
-        for (const [, kind = '', count] of lines.map((one) => /^(\w+) (\d+)$/.exec(one) ?? [])) {
-          if (kind === '') continue;
-          done[kind] = Number(count);
-          seen[kind] = (seen[kind] ?? 0) + 1;
-        }
-        if (Object.entries(ENOUGH).every(([kind, least]) => (seen[kind] ?? 0) >= least))
+      onLine(line) {
+        const [, kind, count] = /^(\w+) (\d+)$/.exec(line) ?? [];
+        if (kind === undefined) return false;
+        done[kind] = Number(count);
+        seen[kind] = (seen[kind] ?? 0) + 1;
+        if (Object.entries(ENOUGH).every(([one, least]) => (seen[one] ?? 0) >= least))
           resolve(true);
+        return false;
       },
     });
     ended.then(

@@ -1,130 +1,148 @@
-/** Runs test lanes in test VMs: prepares what they need on the host, boots each guest, and brings the counts back. */
+/** Runs test files in test VMs: prepares what they need on the host, boots the guests side by side, and counts. */
 import { mkdir, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { StepFailure } from './failure.mjs';
 import { vmNeeds } from './host-needs.mjs';
 import { ensureHostPackages } from './host-packages.mjs';
-import { reportStep } from './report-step.mjs';
+import { note, reportStep, say, speakAs } from './report-step.mjs';
+import { whyStopping, withTimeLimit } from './run-program.mjs';
 import { chooseAcceleration } from './vm-acceleration.mjs';
 import { ensureSystemDisk, makeDataDisk, makeProjectDisk, makeWorkFolder } from './vm-disks.mjs';
 import { guests } from './vm-guests.mjs';
 import { startMachine } from './vm-machine.mjs';
 import { cutPowerWhileBusy } from './vm-power-cut.mjs';
 import { runFiles } from './vm-run-files.mjs';
-import { ensureSeed } from './vm-seed.mjs';
+import { buildStacks, makeSeed } from './vm-seed.mjs';
 import { afterPowerCut, chooseVmFiles } from './vm-tests.mjs';
 
+/** @typedef {import('./vm-run-files.mjs').Counts} Counts */
+
 /** A program for a processor: about twenty times slower than the machine, more where others work beside. */
-const SLOW = { scale: 20, bootMs: 600_000, laneMs: 4 * 3_600_000 };
-const FAST = { scale: 2, bootMs: 120_000, laneMs: 1_800_000 };
-const CORE_LANE_MS = 1_500_000;
+const SLOW = { scale: 20, bootMs: 600_000 };
+const FAST = { scale: 2, bootMs: 120_000 };
+/** The core must leave the other lanes of an hour's CI their time; all the files take a slow processor hours. */
+const CORE_LIMIT_MS = 30 * 60_000;
+const LIMIT_MS = 12 * 3_600_000;
 
 /**
  * @param {import('./vm-options.mjs').VmOptions} options
- * @returns {Promise<import('./vm-run-files.mjs').Counts>}
+ * @returns {Promise<Counts>} what did not come to its end within the time limit counts as failed
  */
 export async function testInVms(options) {
-  const chosen = guests.filter(
-    ({ name }, index) =>
-      (options.guests.length === 0 || options.guests.includes(name)) &&
-      (!options.core || options.guests.length > 0 || index === 0),
-  );
-  await reportStep('packages of the test VM', () => ensureHostPackages(vmNeeds));
-  const work = await makeWorkFolder();
-  const total = { passed: 0, failed: 0, skipped: 0 };
-  try {
-    const project = `${work}/project.img`;
-    await reportStep('disk with this checkout', () => makeProjectDisk(project));
-    for (const guest of chosen) {
-      const folder = `${work}/${guest.name}`;
-      await mkdir(folder);
-      addCounts(total, await testInGuest(guest, { ...options, project, folder }));
-      await rm(folder, { recursive: true, force: true });
+  const { core, guests: names } = options;
+  const chosen = guests.filter(({ name }) => names.length === 0 || names.includes(name));
+  return await withTimeLimit(core ? CORE_LIMIT_MS : LIMIT_MS, async () => {
+    await reportStep('packages of the test VM', () => ensureHostPackages(vmNeeds));
+    const work = await makeWorkFolder();
+    const counts = { passed: 0, failed: 0, skipped: 0 };
+    try {
+      const project = `${work}/project.img`;
+      await reportStep('disk with this checkout', () => makeProjectDisk(project));
+      const stacks = reportStep('stacks that the guests start with', buildStacks);
+      const processors = Math.max(1, Math.floor(availableParallelism() / chosen.length));
+      const runs = chosen.map((guest) => {
+        const given = { ...options, folder: `${work}/${guest.name}`, project, stacks, processors };
+        return speakAs(guest.name, () => testInGuest(guest, given, counts));
+      });
+      await Promise.all(runs);
+    } finally {
+      await rm(work, { recursive: true, force: true });
     }
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
-  return total;
+    return counts;
+  });
 }
 
 /**
+ * Whatever fails in one guest, the others go on.
  * @param {import('./vm-guests.mjs').Guest} guest
- * @param {import('./vm-options.mjs').VmOptions & {project: string, folder: string}} options
+ * @param {GuestOptions} options
+ * @param {Counts} counts
  */
-async function testInGuest(guest, options) {
-  const { project, folder } = options;
-  const system = await reportStep(`${guest.name}: ${guest.description}`, () =>
-    ensureSystemDisk(guest),
-  );
-  const seed = await reportStep('stacks that the guest starts with', () => ensureSeed(guest));
+async function testInGuest(guest, options, counts) {
+  const parts = planParts(guest, options);
+  try {
+    await mkdir(options.folder);
+    await runParts(guest, { ...options, parts, counts });
+  } catch (error) {
+    const stopped = whyStopping();
+    if (stopped !== undefined) say(`failed: stopped by ${stopped}`);
+    else if (error instanceof StepFailure) say(`failed: ${error.message}\n${error.hint}`);
+    else say(`failed: ${error instanceof Error ? error.stack : error}`);
+    for (const { title } of parts) note(`not done: ${title}`);
+    counts.failed += Math.max(1, parts.length);
+  }
+}
+
+/**
+ * @typedef {import('./vm-options.mjs').VmOptions & {folder: string, project: string, stacks: Promise<string>, processors: number}} GuestOptions
+ * `folder` is its own; `stacks`: the store with them.
+ */
+
+/**
+ * @typedef {{title: string, runtime: string, files: readonly string[]} | {title: string, cutsPower: true}} Part
+ */
+
+/**
+ * @param {import('./vm-guests.mjs').Guest} guest
+ * @param {import('./vm-options.mjs').VmOptions} options
+ * @returns {Part[]}
+ */
+function planParts(guest, { core, runtimes, files: asked, powerCuts }) {
+  const chosen = runtimes.length === 0 ? ['runc', 'crun'] : runtimes;
+  const lanes = chosen.map((runtime) => {
+    const files = chooseVmFiles(guest, { runtime, core, asked });
+    return { title: `${files.length} files with ${runtime}`, runtime, files };
+  });
+  const cuts = Array.from({ length: powerCuts }, (_, index) => ({
+    title: `power cut ${index + 1} of ${powerCuts}`,
+    cutsPower: /** @type {const} */ (true),
+  }));
+  return [...lanes.filter(({ files }) => files.length > 0), ...cuts];
+}
+
+/**
+ * Takes each part off `parts` once it is done.
+ * @param {import('./vm-guests.mjs').Guest} guest
+ * @param {GuestOptions & {parts: Part[], counts: Counts}} options
+ */
+async function runParts(guest, { folder, project, stacks, processors, parts, counts }) {
+  const systemDisk = reportStep(guest.description, () => ensureSystemDisk(guest));
+  const [system, store] = await Promise.all([systemDisk, stacks]);
   const data = `${folder}/data.img`;
-  await reportStep('disk for data, with project quotas', () => makeDataDisk(data, seed));
-  const acceleration = await reportStep('acceleration', () => chooseAcceleration(system, folder));
-  const pace = acceleration.isHardware ? FAST : SLOW;
+  await reportStep('disk for data, with project quotas', async () =>
+    makeDataDisk(data, await makeSeed(guest, { store, folder })),
+  );
+  const { args, isHardware } = await chooseAcceleration(system, folder);
+  const { scale, bootMs } = isHardware ? FAST : SLOW;
+  const disks = [
+    { file: project, readOnly: true },
+    { file: data, readOnly: false },
+  ];
   const start = () =>
     reportStep('boot', () =>
-      startMachine({
-        system,
-        disks: [
-          { file: project, readOnly: true },
-          { file: data, readOnly: false },
-        ],
-        folder,
-        acceleration: acceleration.args,
-        bootMs: pace.bootMs,
-      }),
+      startMachine({ system, disks, folder, acceleration: args, processors, bootMs }),
     );
-  const machine = await start();
-  const total = { passed: 0, failed: 0, skipped: 0 };
-  let last = machine;
+  let machine = await start();
   try {
-    const laneMs = options.core ? CORE_LANE_MS : pace.laneMs;
-    addCounts(total, await runLanes(guest, machine, { ...options, scale: pace.scale, laneMs }));
-    for (let cut = 1; cut <= options.powerCuts; cut += 1) {
-      const busy = { builds: !guest.borrowsTools, deadlineMs: laneMs };
-      const promised = await reportStep(`power cut ${cut} of ${options.powerCuts}`, () =>
-        cutPowerWhileBusy(last, busy),
-      );
-      last = await start();
-      addCounts(
-        total,
-        await runFiles(last, {
-          title: `${guest.name}: after the power cut`,
-          lane: 'vm',
-          files: [afterPowerCut],
-          env: { STACKSHIM_TEST_PROMISED: JSON.stringify(promised) },
-          scale: pace.scale,
-          laneMs,
-        }),
-      );
+    for (let part = parts[0]; part !== undefined; part = parts[0]) {
+      const { title } = part;
+      await reportStep(title, async () => {
+        if ('files' in part) {
+          const { runtime, files } = part;
+          const env = runtime === 'runc' ? {} : { STACKSHIM_TEST_RUNTIME: `/usr/bin/${runtime}` };
+          await speakAs(`${guest.name} ${runtime}`, () =>
+            runFiles(machine, { files, env, scale, counts }),
+          );
+          return;
+        }
+        const promised = await cutPowerWhileBusy(machine, { builds: !guest.borrowsTools });
+        machine = await start();
+        const env = { STACKSHIM_TEST_PROMISED: JSON.stringify(promised) };
+        await runFiles(machine, { files: [afterPowerCut], env, scale, counts });
+      });
+      parts.shift();
     }
   } finally {
-    await reportStep('power off', () => last.powerOff());
+    await reportStep('power off', () => machine.powerOff());
   }
-  return total;
-}
-
-/**
- * @param {import('./vm-guests.mjs').Guest} guest
- * @param {import('./vm-machine.mjs').Machine} machine
- * @param {import('./vm-options.mjs').VmOptions & {scale: number, laneMs: number}} options
- */
-async function runLanes(guest, machine, { core, runtimes, files: asked, scale, laneMs }) {
-  const total = { passed: 0, failed: 0, skipped: 0 };
-  const all = core ? ['runc'] : ['runc', 'crun'];
-  for (const runtime of runtimes.length === 0 ? all : runtimes) {
-    for (const { lane, files } of chooseVmFiles(guest, { core, asked })) {
-      const title = `${guest.name}, ${runtime}: lane ${lane}`;
-      const env = runtime === 'runc' ? {} : { STACKSHIM_TEST_RUNTIME: `/usr/bin/${runtime}` };
-      addCounts(total, await runFiles(machine, { title, lane, files, env, scale, laneMs }));
-    }
-  }
-  return total;
-}
-
-/**
- * @param {import('./vm-run-files.mjs').Counts} total
- * @param {import('./vm-run-files.mjs').Counts} more
- */
-function addCounts(total, more) {
-  for (const field of /** @type {const} */ (['passed', 'failed', 'skipped']))
-    total[field] += more[field];
 }

@@ -1,6 +1,6 @@
 /** The root folder that a guest starts with: stacks built here, where Debian's archive can be reached, and the set-up's runtime. */
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, realpath, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, realpath, rm } from 'node:fs/promises';
 import { executableFile, installationRoot, projectRoot } from './paths.mjs';
 import { runProgram } from './run-program.mjs';
 import { makeWorkFolder, vmCache } from './vm-disks.mjs';
@@ -18,39 +18,31 @@ const folders = [
 
 /**
  * @param {import('./vm-guests.mjs').Guest} guest
+ * @param {{store: string, folder: string}} options the stacks, and where to make it
  * @returns {Promise<string>} the folder that a data disk is to be filled with
  */
-export async function ensureSeed(guest) {
-  const store = `${vmCache}/store`;
-  await buildStacks(store);
-  const seed = `${vmCache}/seed-${guest.name}`;
-  const work = await makeWorkFolder();
-  const made = `${work}/seed`;
-  try {
-    for (const [name, mode] of folders) {
-      await mkdir(`${made}/${name}`, { recursive: true });
-      await chmod(`${made}/${name}`, mode);
-    }
-    // Hard links: a disk's content is read from it, nothing is written.
-    const sources = kept.map((name) => `${store}/${name}`);
-    await runProgram('cp', ['-al', ...sources, `${made}/root/`], { output: 'capture' });
-    const runtimes = `${installationRoot}/runtimes`;
-    if (!guest.borrowsTools && existsSync(runtimes)) {
-      await runProgram('cp', ['-a', runtimes, `${made}/root/`], { output: 'capture' });
-    }
-    await rm(seed, { recursive: true, force: true });
-    await rename(made, seed);
-  } finally {
-    await rm(work, { recursive: true, force: true });
+export async function makeSeed(guest, { store, folder }) {
+  const seed = `${folder}/seed`;
+  for (const [name, mode] of folders) {
+    await mkdir(`${seed}/${name}`, { recursive: true });
+    await chmod(`${seed}/${name}`, mode);
+  }
+  // Hard links: a disk's content is read from it, nothing is written.
+  const sources = kept.map((name) => `${store}/${name}`);
+  await runProgram('cp', ['-al', ...sources, `${seed}/root/`], { output: 'capture' });
+  const runtimes = `${installationRoot}/runtimes`;
+  if (!guest.borrowsTools && existsSync(runtimes)) {
+    await runProgram('cp', ['-a', runtimes, `${seed}/root/`], { output: 'capture' });
   }
   return seed;
 }
 
 /**
- * A stack whose folder has not changed is not built again.
- * @param {string} store
+ * Builds the stacks that guests start with; one whose folder has not changed is not built again.
+ * @returns {Promise<string>} the root folder that has them
  */
-async function buildStacks(store) {
+export async function buildStacks() {
+  const store = `${vmCache}/store`;
   await mkdir(`${store}/runtimes`, { recursive: true });
   await chmod(store, 0o711);
   const runc = `${installationRoot}/runtimes/runc`;
@@ -71,6 +63,7 @@ async function buildStacks(store) {
   } finally {
     await releaseRunFolder(run);
   }
+  return store;
 }
 
 /** @param {string} run */

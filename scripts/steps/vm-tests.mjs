@@ -33,12 +33,20 @@ const onlyWithBuilder = [
   'security/battery',
 ];
 
+/** Tells nothing of a runtime: it runs with the first one alone. */
+const runtimeFree = [
+  'integration/cgroup-contract.test.ts',
+  'security/slots.test.ts',
+  'vm/machine.test.ts',
+  'vm/systemd.test.ts',
+];
+
 /** What CI runs: the cgroups, isolation, verdicts, limits with project quotas, and what a dead shim leaves. */
 const coreFiles = [
   'integration/cgroup-contract.test.ts',
   'e2e/run-verdicts.test.ts',
   'e2e/run-limits.test.ts',
-  'e2e/disk-limit.test.ts',
+  'e2e/disk-quota.vm.test.ts',
   'e2e/reap.test.ts',
   'security/isolation.test.ts',
   'security/slots.test.ts',
@@ -48,20 +56,20 @@ const coreFiles = [
 
 /**
  * @param {import('./vm-guests.mjs').Guest} guest
- * @param {{core: boolean, asked: readonly string[]}} options `asked`: parts of names; none: all
- * @returns {readonly {lane: string, files: readonly string[]}[]} paths below test/
+ * @param {{runtime: string, core: boolean, asked: readonly string[]}} options `asked`: parts of names; none: all
+ * @returns {readonly string[]} paths below test/
  */
-export function chooseVmFiles(guest, { core, asked }) {
+export function chooseVmFiles(guest, { runtime, core, asked }) {
   const all = insideLanes.flatMap(listLane);
   requireKnown([...Object.keys(onlyOnHost), ...coreFiles], all);
-  const chosen = all
+  return all
     .filter((file) => !(file in onlyOnHost) && file !== afterPowerCut)
     .filter((file) => !guest.borrowsTools || !onlyWithBuilder.some((name) => file.startsWith(name)))
-    .filter((file) => !core || coreFiles.includes(file))
+    .filter(
+      (file) =>
+        !core || (coreFiles.includes(file) && (runtime === 'runc' || !runtimeFree.includes(file))),
+    )
     .filter((file) => asked.length === 0 || asked.some((name) => file.includes(name)));
-  return insideLanes
-    .map((lane) => ({ lane, files: chosen.filter((file) => file.startsWith(`${lane}/`)) }))
-    .filter(({ files }) => files.length > 0);
 }
 
 /** The one that judges what a power cut left: it has a run of its own. */

@@ -1,0 +1,57 @@
+/** The counts of files that run in a test VM: what did not come to its end counts as failed, whatever ended it. */
+import { expect, it } from 'vitest';
+import { runProgram, withTimeLimit } from '../../scripts/steps/run-program.mjs';
+import type { Machine, RunOptions } from '../../scripts/steps/vm-machine.mjs';
+import { EVENT } from '../../scripts/steps/vm-reporter.mjs';
+import { runFiles } from '../../scripts/steps/vm-run-files.mjs';
+
+const files = ['e2e/one.test.ts', 'e2e/two.test.ts'];
+const options = { files, env: {}, scale: 1 };
+const test = (name: string, result: string) => ({ file: `test/e2e/${name}.test.ts`, test: result });
+const end = (name: string, hasFailed = false) => ({ file: `test/e2e/${name}.test.ts`, hasFailed });
+
+/** Prints the events and then ends with `status`, or by losing its machine. */
+async function count(events: readonly object[], status: number | 'lost') {
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const run = (_: string, __: readonly string[], { onLine }: RunOptions = {}) => {
+    for (const event of events) onLine?.(EVENT + JSON.stringify(event));
+    return status === 'lost'
+      ? Promise.reject(new Error('the test VM ended'))
+      : Promise.resolve({ status, stdout: '', stderr: '' });
+  };
+  const machine: Pick<Machine, 'run'> = { run };
+  const over = runFiles(machine as Machine, { ...options, counts });
+  if (status === 'lost') await expect(over).rejects.toThrow('the test VM ended');
+  else await over;
+  return counts;
+}
+
+it('counts tests as they come', async () => {
+  const events = [test('one', 'passed'), test('one', 'skipped'), end('one'), end('two')];
+  expect(await count(events, 0)).toEqual({ passed: 1, failed: 0, skipped: 1 });
+});
+
+it('counts a file once that could not be loaded, and not again where a test has failed', async () => {
+  const events = [end('one', true), test('two', 'failed'), end('two', true)];
+  expect(await count(events, 1)).toEqual({ passed: 0, failed: 2, skipped: 0 });
+});
+
+it('counts each file that was not reached, and keeps what was counted before', async () => {
+  const events = [test('one', 'passed'), end('one'), test('two', 'passed')];
+  expect(await count(events, 'lost')).toEqual({ passed: 2, failed: 1, skipped: 0 });
+  expect(await count(events, 0)).toEqual({ passed: 2, failed: 1, skipped: 0 });
+});
+
+it('counts a run that failed though none of its tests did', async () => {
+  const events = [test('one', 'passed'), end('one'), end('two')];
+  expect(await count(events, 1)).toEqual({ passed: 1, failed: 1, skipped: 0 });
+});
+
+it('ends what is still running when its time is over, and only that', async () => {
+  const late = withTimeLimit(50, async () => {
+    await expect(runProgram('sleep', ['600'])).rejects.toThrow('ended by SIGTERM');
+    await runProgram('true', []);
+  });
+  await expect(late).rejects.toThrow('not started: true');
+  expect(await withTimeLimit(60_000, () => runProgram('true', []))).toMatchObject({ status: 0 });
+});
