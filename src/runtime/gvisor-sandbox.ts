@@ -60,10 +60,16 @@ export function parseWaitStatus(status: unknown): ProcessExit | undefined {
     : { exitCode: null, signal };
 }
 
-function openSocket(container: ContainerReference): Promise<Socket | undefined> {
-  const path = readControlSocket(container);
-  if (path === undefined) return Promise.resolve(undefined);
-  return new Promise((resolve) => {
+/** Never rejects: a sandbox that cannot be found cannot be asked. */
+async function openSocket(container: ContainerReference): Promise<Socket | undefined> {
+  let path: string | undefined;
+  try {
+    path = readControlSocket(container);
+  } catch {
+    return undefined;
+  }
+  if (path === undefined) return undefined;
+  return await new Promise((resolve) => {
     const socket = connect({ path });
     socket.once('connect', () => resolve(socket));
     // Refused or absent: the sandbox has ended. Later ones end with `close`.

@@ -52,6 +52,11 @@ export class ExitWatcher {
     });
   }
 
+  /** Gives up waiting: the promise of `wait` never settles. A second call does nothing, nor does one after the exit. */
+  abandon(pidfd: Fd): void {
+    if (this.#waiters.has(pidfd)) this.#forget(pidfd);
+  }
+
   #listen(epoll: Fd): void {
     // Signals are not delivered to worker threads; a pool thread waits there instead.
     if (isMainThread() || this.#system.waitEpoll === undefined) {

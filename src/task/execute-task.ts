@@ -168,6 +168,7 @@ async function runPrepared(
     return { exit, error: error ?? toHostFull(exit, diskReport), usage, wallMs, diskReport };
   } finally {
     stopper.detach();
+    exits.abandon(pidfd);
     system.close(pidfd);
   }
 }

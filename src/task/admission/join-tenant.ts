@@ -27,7 +27,10 @@ export interface JoinRequest {
 
 /** A task's membership. */
 export interface TenantSeat {
-  /** Nothing of the task is left: it counts no more, and the last one takes the tenant's cgroup with it. A second call does nothing. */
+  /**
+   * Nothing of the task is left: it counts no more, and the last one takes the tenant's cgroup with it. A second call does nothing.
+   * Never throws.
+   */
   leave(): void;
   /** In place of `leave`, while something of the task is left: gives up only what this process has open. It counts until that is reaped. */
   abandon(): void;
@@ -50,7 +53,11 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
   const leave = () => {
     number?.release();
     closeSync(lock);
-    removeIfIdle(host, tenant);
+    try {
+      removeIfIdle(host, tenant);
+    } catch {
+      // The tenant's next task tries again, or a reap: it has nothing left that counts.
+    }
   };
   try {
     number = claimPlace(host, request);
@@ -133,8 +140,13 @@ async function lockTenant(
     ensureDirectorySync(folder, 0o700);
     const fd = tryOpen(file);
     if (fd === undefined) continue;
-    if (system.lockFile(fd, { wait: false, shared: true }) && isAt(file, fd)) return fd;
-    closeSync(fd);
+    let isOurs = false;
+    try {
+      isOurs = system.lockFile(fd, { wait: false, shared: true }) && isAt(file, fd);
+    } finally {
+      if (!isOurs) closeSync(fd);
+    }
+    if (isOurs) return fd;
     if (performance.now() > endsAt) {
       throw new StackshimError('ERR_STACKSHIM_SYSTEM', `lock ${file}: somebody else holds it`);
     }

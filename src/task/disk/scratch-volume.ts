@@ -75,17 +75,23 @@ class ScratchVolume implements TaskDisk {
   keep(): void {
     if (!this.#isHeld) return;
     const { system, held, request } = this.#parts;
-    system.attachMount(held, request.places.scratchDir);
-    this.#release();
+    try {
+      system.attachMount(held, request.places.scratchDir);
+    } finally {
+      this.#release();
+    }
   }
 
   abandon(): void {
     if (!this.#isHeld) return;
-    const folder = openSync(this.#root, 'r');
+    let folder: Fd | undefined;
     try {
+      folder = openSync(this.#root, 'r');
       this.#forgetIfMuch(folder);
+    } catch {
+      // It is written then, which takes longer.
     } finally {
-      closeSync(folder);
+      if (folder !== undefined) closeSync(folder);
       this.#release();
     }
   }

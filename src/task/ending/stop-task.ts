@@ -12,6 +12,8 @@ import type { Installation } from '../installation.ts';
 import { killAll } from './kill-processes.ts';
 
 const { SIGTERM, SIGKILL } = constants.signals;
+/** After a kill that failed. */
+const KILL_AGAIN_MS = 100;
 
 /** A task's pid 1 and the cgroup of all its processes. */
 export interface TaskProcesses {
@@ -90,14 +92,22 @@ export class TaskStopper {
     this.#options.onStop(cause);
   }
 
-  /** KILL at once, without a cause: the task is given up for another reason. */
+  /**
+   * KILL at once, without a cause: the task is given up for another reason. Never throws, since timers and listeners call it: a kill
+   * that fails is tried again until the task has ended.
+   */
   killProcesses(): void {
     if (this.#task === undefined) return;
-    const { pidfd, sharedPids, cgroupsPath } = this.#task;
+    this.#kill(this.#task).catch(() => {
+      if (this.#task === undefined) return;
+      this.#killTimer = setTimeout(() => this.killProcesses(), KILL_AGAIN_MS);
+    });
+  }
+
+  async #kill({ pidfd, sharedPids, cgroupsPath }: TaskProcesses): Promise<void> {
     const { installation } = this.#options;
-    if (!sharedPids) installation.system.signalPidfd(pidfd, SIGKILL);
-    // What does not end is found, and told, when the task is removed.
-    else void killAll(installation, cgroupsPath).catch(() => undefined);
+    if (!sharedPids && tryKill(installation, pidfd)) return;
+    await killAll(installation, cgroupsPath);
   }
 
   #terminate(task: TaskProcesses): void {
@@ -109,6 +119,16 @@ export class TaskStopper {
     }
     if (!ends) this.killProcesses();
     else this.#killTimer = setTimeout(() => this.killProcesses(), this.#options.graceMs);
+  }
+}
+
+/** False when the kernel refuses: what it does not do for a descriptor it may do for a pid. */
+function tryKill({ system }: Installation, pidfd: Fd): boolean {
+  try {
+    system.signalPidfd(pidfd, SIGKILL);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -44,7 +44,7 @@ export function openTerminalStreams(
       const { drain, feed } = master;
       const ttyFd = fd;
       system.setWindowSize(ttyFd, terminal?.size ?? DEFAULT_SIZE);
-      stopResize = terminal?.onResize((size) => system.setWindowSize(ttyFd, size));
+      stopResize = terminal?.onResize((size) => resize(system, ttyFd, size));
       output.readFrom('stdout', drain);
       if (stdin !== undefined) feed(stdin, (error) => output.fail(error));
     },
@@ -54,4 +54,13 @@ export function openTerminalStreams(
       master?.close();
     },
   };
+}
+
+/** Called by whoever owns the other terminal: the task's is of the wrong size then, and no worse. */
+function resize(system: System, ttyFd: Fd, size: WindowSize): void {
+  try {
+    system.setWindowSize(ttyFd, size);
+  } catch {
+    // The next change of size tries again.
+  }
 }

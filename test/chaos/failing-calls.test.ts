@@ -1,0 +1,250 @@
+/**
+ * Every call that a task makes of the kernel fails once, fails from then on, and takes long: the task ends with a result that is true,
+ * nothing else in its process is harmed, and a reap leaves the host as it was.
+ */
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mountedLayersDir } from '../../src/core/layout.ts';
+import {
+  killTask,
+  listTasks,
+  openInstallation,
+  parseTaskId,
+  reapTasks,
+  runTask,
+  StackshimError,
+  type TaskEvent,
+  type TaskResult,
+} from '../../src/index.ts';
+import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { claimSlot } from '../../src/task/admission/slot.ts';
+import {
+  ANSWERS,
+  type CallCounts,
+  describeFault,
+  type FailingMethod,
+  type FailingSystem,
+  type Fault,
+  failSystem,
+} from '../support/failing-system.ts';
+import { snapshotHost } from '../support/host-snapshot.ts';
+import { useInstallation } from '../support/installation.ts';
+import { expectNoLeaks } from '../support/leak-check.ts';
+import { NEIGHBOUR, startNeighbour } from '../support/neighbour-task.ts';
+import { openFiles } from '../support/open-files.ts';
+import { type Random, seedRandom } from '../support/seeded-random.ts';
+import { MARKS, type TaskVariant, variantsIn } from '../support/task-variants.ts';
+import { scaled } from '../support/time-scale.ts';
+import { within } from '../support/within.ts';
+
+const { layout, options } = useInstallation();
+const roots = [layout.root, layout.run];
+const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
+
+const folder = mkdtempSync('/var/tmp/stackshim-failing-');
+chmodSync(folder, 0o755);
+const marks = join(folder, 'marks');
+mkdirSync(join(folder, 'code'));
+writeFileSync(join(folder, 'code/program'), 'text');
+mkdirSync(marks);
+chmodSync(marks, 0o777);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+let system: FailingSystem;
+let random: Random;
+/** What nobody in this process has caught. */
+const uncaught: unknown[] = [];
+/** Called at each of them: what it kept from happening need not be waited for. */
+let giveUp: () => void = () => undefined;
+const onUncaught = (error: unknown) => {
+  uncaught.push(error);
+  giveUp();
+};
+beforeAll(() => {
+  system = failSystem();
+  random = seedRandom('failing-calls');
+  process.on('uncaughtException', onUncaught).on('unhandledRejection', onUncaught);
+});
+afterAll(() => {
+  system.restore();
+  process.off('uncaughtException', onUncaught).off('unhandledRejection', onUncaught);
+});
+
+interface Outcome {
+  /** Undefined: it was rejected. */
+  readonly result: TaskResult | undefined;
+  readonly error: unknown;
+  readonly events: readonly TaskEvent['type'][];
+  readonly counts: CallCounts;
+}
+
+async function run(variant: TaskVariant, fault: Fault | null): Promise<Outcome> {
+  const more = variant.options?.();
+  const events: TaskEvent['type'][] = [];
+  let result: TaskResult | undefined;
+  let error: unknown;
+  const counts = await system.during(fault, async () => {
+    const removed = new Promise<void>((resolve) => {
+      giveUp = resolve;
+    });
+    const onEvent = (event: TaskEvent) => {
+      events.push(event.type);
+      more?.onEvent?.(event);
+      if (event.type === 'removed') giveUp();
+    };
+    const volumes = [`${marks}:${MARKS}`];
+    const command = ['sh', '-c', variant.script];
+    const task = { stack: 'busybox', volumes, command, ...variant.input };
+    try {
+      result = await within(runTask(task, { ...options, ...more, onEvent }));
+      await within(removed);
+    } catch (thrown) {
+      error = thrown;
+    }
+  });
+  return { result, error, events, counts };
+}
+
+function makeReady({ policy, isFirst }: TaskVariant): void {
+  rmSync(join(marks, 'ran'), { force: true });
+  if (policy === undefined) rmSync(layout.policyFile, { force: true });
+  else writeFileSync(layout.policyFile, JSON.stringify(policy));
+  if (!isFirst) return;
+  const mounted = readdirSync(mountedLayersDir(layout)).filter((name) => !name.endsWith('.lock'));
+  for (const name of mounted) linuxSystem.detachMount(join(mountedLayersDir(layout), name));
+}
+
+/** Whatever failed. */
+const LOST = ['failed', 'signaled'];
+
+function expectTrue(variant: TaskVariant, { result, error, events }: Outcome): void {
+  if (result === undefined) {
+    expect(error).toBeInstanceOf(StackshimError);
+    expect(error).not.toMatchObject({ code: 'ERR_STACKSHIM_INTERNAL' });
+    expect(events).toEqual([]);
+    return;
+  }
+  const { verdict, exitCode, leftovers, removed } = result;
+  expect(result.error?.code).not.toBe('ERR_STACKSHIM_INTERNAL');
+  expect(leftovers.length > 0).toBe(!removed);
+  if (verdict === 'setup_failed') {
+    expect(result).toMatchObject({ exitCode: null, signal: null, retryable: true });
+    expect(existsSync(join(marks, 'ran'))).toBe(false);
+  } else if (result.error === null) {
+    expect({ verdict, exitCode }).toEqual({ verdict: variant.verdict, exitCode: variant.exitCode });
+  } else {
+    expect([variant.verdict, ...LOST]).toContain(verdict);
+    expect([variant.exitCode, null]).toContain(exitCode);
+  }
+}
+
+async function restore(): Promise<void> {
+  const installation = openInstallation(options);
+  for (const { id, state } of listTasks(installation).tasks) {
+    if (state === 'kept') await killTask(installation, id, { graceMs: 0 });
+  }
+  const { reaped, corrupt } = await reapTasks(installation);
+  expect(corrupt).toEqual([]);
+  expect(reaped.filter((task) => !task.removed)).toEqual([]);
+}
+
+async function suffer(variant: TaskVariant, fault: Fault | null): Promise<CallCounts> {
+  try {
+    return await endure(variant, fault);
+  } catch (error) {
+    // Nothing of it is to run on.
+    const installation = openInstallation(options);
+    const { tasks } = listTasks(installation);
+    const left = tasks.filter(({ id }) => id !== NEIGHBOUR);
+    await Promise.all(left.map(({ id }) => killTask(installation, id, { graceMs: 0 })));
+    throw fault === null ? error : new Error(describeFault(fault), { cause: error });
+  }
+}
+
+async function endure(variant: TaskVariant, fault: Fault | null): Promise<CallCounts> {
+  makeReady(variant);
+  const before = snapshotHost(roots);
+  const files = openFiles();
+  const outcome = await run(variant, fault);
+  expect(uncaught.splice(0)).toEqual([]);
+  expectTrue(variant, outcome);
+  if (outcome.result?.removed !== false) expectNoLeaks(before, snapshotHost(roots), { roots });
+  await restore();
+  expectNoLeaks(before, snapshotHost(roots), { roots });
+  if (fault !== null) await expect.poll(openFiles, { timeout: scaled(5000) }).toEqual(files);
+  return outcome.counts;
+}
+
+/** Methods that have failed by now. */
+const failed = new Set<FailingMethod>();
+/** Of the others, in the everyday run. */
+const SHARE = 0.3;
+
+/** In the everyday run a method fails at one of its calls: each in the first task that calls it, some of them in later ones too. */
+function plan(counts: CallCounts): readonly Fault[] {
+  return [...counts].flatMap(([method, calls]) => {
+    const all = Array.from({ length: calls }, (_, call) => faultsAt(method, call)).flat();
+    if (isFull) return all;
+    if (failed.has(method) && random.next() > SHARE) return [];
+    failed.add(method);
+    return all.slice(random.below(all.length)).slice(0, 1);
+  });
+}
+
+/** A look that all tasks share, and that the kernel never refuses for long. */
+const SHARED: ReadonlySet<FailingMethod> = new Set(['pollEpoll']);
+
+function faultsAt(method: FailingMethod, call: number): readonly Fault[] {
+  const [first] = ANSWERS[method];
+  const lasting =
+    SHARED.has(method) || first === undefined ? [] : [{ answer: first, lasting: true }];
+  const once = [...ANSWERS[method], 'slow' as const].map((answer) => ({ answer, lasting: false }));
+  return [...once, ...lasting].map((how) => ({ method, call, ...how }));
+}
+
+it('a slot whose namespace cannot be pinned is free for the next task', async () => {
+  const slots = join(folder, 'slots');
+  const own = { ...layout, slots };
+  const claim = () => claimSlot(linuxSystem, own, { task: parseTaskId('claims'), slots: 1 });
+  const files = openFiles();
+  const fault = { method: 'bindMount', call: 0, answer: 'ENOSPC', lasting: false } as const;
+  await system.during(fault, async () => {
+    await expect(claim()).rejects.toMatchObject({ code: 'ENOSPC' });
+  });
+  expect(openFiles()).toEqual(files);
+  const slot = await claim();
+  expect(slot.index).toBe(0);
+  slot.release();
+  expect(linuxSystem.detachMount(join(slots, '0.userns'))).toBe(true);
+  expect(openFiles()).toEqual(files);
+});
+
+describe('each call fails in turn, of', () => {
+  it.each(variantsIn(folder))('$name', { timeout: scaled(3_600_000) }, async (variant) => {
+    const listeners = process.listenerCount('SIGCHLD');
+    const neighbour = startNeighbour(options);
+    await neighbour.answers();
+    try {
+      const counts = await suffer(variant, null);
+      for (const fault of plan(counts)) {
+        await suffer(variant, fault);
+        await neighbour.answers();
+      }
+    } finally {
+      await neighbour.end();
+    }
+    // Nobody waits for a process any more.
+    expect(process.listenerCount('SIGCHLD')).toBe(listeners);
+    expect((await verifyStore(layout)).damage).toEqual([]);
+  });
+});
