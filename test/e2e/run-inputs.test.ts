@@ -13,6 +13,7 @@ import {
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { commandLines } from '../support/look-at-processes.ts';
 import { runCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 import { scaled } from '../support/time-scale.ts';
@@ -298,9 +299,9 @@ describe('--keep and --remove', () => {
       .poll(() => existsSync(join(layout.run, 'tasks/later')), { timeout: scaled(20_000) })
       .toBe(false);
     expect(existsSync(join(layout.root, 'scratch/later'))).toBe(false);
-    const reapers = () =>
-      execFileSync('ps', ['-eo', 'args']).toString().includes('reap --wait later');
-    await expect.poll(reapers, { timeout: scaled(20_000) }).toBe(false);
+    await expect
+      .poll(() => commandLines(), { timeout: scaled(20_000) })
+      .not.toContain('reap --wait later');
   });
 });
 

@@ -249,7 +249,14 @@ const options: readonly FuzzTarget[] = [
       `docker://registry.example:5000/team/app:1.0@sha256:${hex}`,
     ],
     words: ['oci:', 'oci-archive:', 'docker-archive:', 'docker://', ':', '@sha256:', '--'],
-    run: (text) => (text.startsWith('docker://') ? parsePushName(text) : parseImageReference(text)),
+    run: parseImageReference,
+  },
+  {
+    name: 'names to push to',
+    form: 'text',
+    samples: ['docker://registry.example:5000/team/app:1.0', 'docker://localhost/app'],
+    words: ['docker://', ':', '/', '@sha256:', '--'],
+    run: parsePushName,
   },
 ];
 
