@@ -1,21 +1,23 @@
-/** Collection while tasks run, stacks are imported and flipped, and any of them is killed: nothing that is needed ever goes. */
+/** Collection while tasks run, stacks are imported, built and flipped, and any of them is killed: nothing that is needed ever goes. */
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { tasksDir, tmpDir } from '../../src/core/layout.ts';
+import { buildDir, tasksDir, tmpDir } from '../../src/core/layout.ts';
 import { collectGarbage } from '../../src/images/collect-garbage.ts';
 import { listMountedLayers } from '../../src/layers/list-layers.ts';
 import { imageFile } from '../../src/stacks/image-files.ts';
 import { surveyStore } from '../../src/stacks/survey-store.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { reapTasks } from '../../src/task/abandoned/reap.ts';
 import { runTask } from '../../src/task/run-task.ts';
 import { runFixture, startFixture, waitForLine } from '../support/bun-fixture.ts';
 import { makeBusyboxTar } from '../support/busybox-stack.ts';
 import { useStorageLab } from '../support/storage-lab.ts';
 
 const collector = new URL('../fixtures/collect-garbage.ts', import.meta.url);
+const builder = new URL('../fixtures/build-again.ts', import.meta.url);
 const importer = new URL('../fixtures/add-stacks.ts', import.meta.url);
 const runner = new URL('../fixtures/run-tasks.ts', import.meta.url);
 const base = makeBusyboxTar();
@@ -26,6 +28,10 @@ const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
 const TASKS = isFull ? 400 : 60;
 const IMPORTS = isFull ? 200 : 30;
 const KILLS = isFull ? 200 : 20;
+const BUILDS = isFull ? 40 : 3;
+/** In each of them a build is killed as often. */
+const BUILD_STEPS = ['build', 'export', 'import', 'smoke'];
+const KILLS_A_STEP = isFull ? 10 : 1;
 
 /** Only what the current revisions need is left, and all of that is sound. */
 async function expectTidy(): Promise<void> {
@@ -55,7 +61,21 @@ function hasGone([images, layerFiles]: readonly [number, number], files: number)
   return lab.layerFiles().length <= layerFiles - files;
 }
 
-it('runs, imports, flips and collects at once', { timeout: 600_000 }, async () => {
+/** The folder of a stack on `base` that each build finds changed. */
+function writeBuiltStack(name: string, onto: string): string {
+  const directory = `${lab.layout.root}/../stacks/${name}`;
+  mkdirSync(directory, { recursive: true });
+  const lines = [
+    `FROM localhost/${onto}`,
+    'COPY round /round',
+    'RUN cat /seed /round > /built',
+    `LABEL io.stackshim.smoke='["sh", "-c", "cat /seed /round | cmp - /built"]'`,
+  ];
+  writeFileSync(`${directory}/Dockerfile`, `${lines.join('\n')}\n`);
+  return directory;
+}
+
+it('runs, imports, builds, flips and collects at once', { timeout: 600_000 }, async () => {
   const [one, two] = ['one', 'two'];
   for (const name of [one, two]) await lab.add(name, `${name} 0`);
   const tar = `${lab.layout.root}/../base.tar`;
@@ -63,10 +83,12 @@ it('runs, imports, flips and collects at once', { timeout: 600_000 }, async () =
   const collecting = startFixture(collector, places());
   await waitForLine(collecting, 'ready');
   const [root = '', run = ''] = places();
+  const built = writeBuiltStack('built', one);
   const work = [one, two].flatMap((name) => [
     runFixture(runner, [...places(), name, String(TASKS)]),
     runFixture(importer, [root, run, name, tar, String(IMPORTS)]),
   ]);
+  work.push(runFixture(builder, [...places(), built, String(BUILDS)]));
   await Promise.all(work);
   expect(collecting.exitCode).toBeNull();
   collecting.kill('SIGKILL');
@@ -74,6 +96,10 @@ it('runs, imports, flips and collects at once', { timeout: 600_000 }, async () =
   expect(surveyStore(lab.layout).generation?.stacks).toEqual({
     [one]: IMPORTS + 1,
     [two]: IMPORTS + 1,
+    built: BUILDS,
+  });
+  expect(await runTask({ stack: 'built', command: ['cat', '/built'] }, lab.options)).toMatchObject({
+    verdict: 'succeeded',
   });
   await expectTidy();
 });
@@ -105,6 +131,42 @@ it('clears away after imports that are killed at any moment', { timeout: 600_000
   await lab.add('next', 'one');
   expect(left.filter((name) => readdirSync(tmpDir(lab.layout)).includes(name))).toEqual([]);
   await expectTidy();
+});
+
+it('clears away after builds that are killed in each of their steps', {
+  timeout: 600_000,
+}, async () => {
+  await lab.add('one', 'one 0');
+  const tar = `${lab.layout.root}/../base.tar`;
+  writeFileSync(tar, await base);
+  const [root = '', run = ''] = places();
+  const built = writeBuiltStack('built', 'one');
+  const collecting = startFixture(collector, places());
+  await waitForLine(collecting, 'ready');
+  // What is built on goes away meanwhile, too.
+  const importing = runFixture(importer, [root, run, 'one', tar, String(IMPORTS)]);
+  for (const step of BUILD_STEPS.flatMap((name) => Array(KILLS_A_STEP).fill(name))) {
+    const building = startFixture(builder, [...places(), built, '1000']);
+    await waitForLine(building, `step ${step}`);
+    await delay(randomInt(0, 120));
+    building.kill('SIGKILL');
+    await once(building, 'close');
+    expect((await verifyStore(lab.layout)).damage).toEqual([]);
+  }
+  await importing;
+  expect(collecting.exitCode).toBeNull();
+  collecting.kill('SIGKILL');
+  await once(collecting, 'close');
+  // Smoke commands that lost their owner keep their images.
+  expect(await reapTasks(lab.installation)).toMatchObject({ corrupt: [] });
+  // It waits for the last process of a dead build, as that has its place.
+  const [, last] = /built (\d+)/.exec(await runFixture(builder, [...places(), built, '1'])) ?? [];
+  expect(surveyStore(lab.layout).generation?.stacks).toEqual({
+    one: IMPORTS + 1,
+    built: Number(last),
+  });
+  await expectTidy();
+  expect(readdirSync(buildDir(lab.layout)).filter((name) => name !== 'bases')).toEqual([]);
 });
 
 it('is killed at any moment, and finished by the next one', { timeout: 600_000 }, async () => {
