@@ -125,13 +125,13 @@ function readCpu(
   };
 }
 
-/** The sum over the lines `MAJOR:MINOR Read N` of a blkio file. */
+/**
+ * The sum over the lines `MAJOR:MINOR Read N` of a blkio file. Without such a line nothing was counted: since Linux 6.10 the
+ * kernel begins with a disk when somebody sets a limit for it, and whatever moves on the others is in no file.
+ */
 function sumDevices(text: string | null, operation: string): number | null {
-  if (text === null) return null;
-  let sum = 0;
-  for (const line of text.split('\n')) {
-    const [, found, count] = line.split(' ');
-    if (found === operation) sum += parseCount(count) ?? 0;
-  }
-  return sum;
+  const lines = (text ?? '').split('\n').map((line) => line.split(' '));
+  const counts = lines.filter(([, found]) => found === operation);
+  if (counts.length === 0) return null;
+  return counts.reduce((sum, [, , count]) => sum + (parseCount(count) ?? 0), 0);
 }

@@ -158,6 +158,14 @@ describe('cgroup v1', () => {
     expect(usage).toMatchObject({ memoryPeakBytes: null, oomKills: null, pidsPeak: null });
   });
 
+  test('what moved is not told where the kernel counts no disk', () => {
+    writeFiles(`${root}/blkio${path}`, {
+      'blkio.throttle.io_service_bytes_recursive': 'Total 0\n',
+    });
+    const usage = driverOf(['blkio']).readUsage(path);
+    expect(usage).toMatchObject({ ioReadBytes: null, ioWriteBytes: null });
+  });
+
   test('lists processes from the hierarchy that always has them', () => {
     writeFiles(`${root}/memory${path}`, { 'cgroup.procs': '11\n' });
     writeFiles(`${root}/pids${path}`, { 'cgroup.procs': '11\n12\n' });
