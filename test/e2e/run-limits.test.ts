@@ -132,7 +132,7 @@ describe('memory', () => {
   });
 });
 
-describe('processes and open files', () => {
+describe('processes, open files and message queues', () => {
   it('has a limit on processes that a fork bomb cannot pass', async () => {
     const bomb = 'bomb() { bomb | bomb & }; bomb; sleep 0.5';
     const { record } = await run(['--pids-limit', '20', '--timeout', '10s'], sh(bomb));
@@ -153,19 +153,8 @@ describe('processes and open files', () => {
     expect(Number(files?.[1])).toBe(1024);
     expect(Number(files?.[2])).toBeLessThanOrEqual(65_536);
   });
-});
 
-describe('core files', () => {
-  it('are not written', async () => {
-    const options = makeProgram('crash', makeCrashingProgram());
-    const script = 'cd /tmp; /task/crash; echo $?; find / -xdev -name "core*" -type f -newer /task';
-    const { stdout } = await run(options, sh(script));
-    expect(stdout).toBe('132\n');
-  });
-});
-
-describe('message queues', () => {
-  it('are few, and the task cannot have more', async () => {
+  it('has a few message queues, and cannot have more', async () => {
     const script = [
       'for i in $(seq 300); do touch /dev/mqueue/q$i 2>/dev/null || break; done',
       'ls /dev/mqueue | wc -l',
@@ -178,6 +167,15 @@ describe('message queues', () => {
     expect(Number(made)).toBeGreaterThan(0);
     expect(Number(made)).toBeLessThan(20);
     expect([refused, most]).toEqual(['read-only', '256']);
+  });
+});
+
+describe('core files', () => {
+  it('are not written', async () => {
+    const options = makeProgram('crash', makeCrashingProgram());
+    const script = 'cd /tmp; /task/crash; echo $?; find / -xdev -name "core*" -type f -newer /task';
+    const { stdout } = await run(options, sh(script));
+    expect(stdout).toBe('132\n');
   });
 });
 
@@ -218,7 +216,7 @@ describe('disks', () => {
   function withDisk<T>(use: (disk: string) => Promise<T>): Promise<T> {
     const image = join(folder, 'disk.img');
     const fd = openSync(image, 'w');
-    writeSync(fd, Buffer.alloc(1), 0, 1, 16 * MIB - 1);
+    writeSync(fd, Buffer.alloc(1), 0, 1, 32 * MIB - 1);
     closeSync(fd);
     const loop = execFileSync('losetup', ['--find', '--show', image], { encoding: 'utf8' }).trim();
     return use(loop).finally(() => {
@@ -227,11 +225,22 @@ describe('disks', () => {
     });
   }
 
-  const throttle = {
-    controller: 'blkio',
-    v1: 'blkio.throttle.read_bps_device',
-    v2: 'io.max',
-  };
+  const kinds = [
+    ['--device-read-bps', 'read_bps', 'rbps'],
+    ['--device-write-bps', 'write_bps', 'wbps'],
+    ['--device-read-iops', 'read_iops', 'riops'],
+    ['--device-write-iops', 'write_iops', 'wiops'],
+  ] as const;
+
+  /** `MAJOR:MINOR` and the limit of one kind, as the kernel has them. */
+  function readThrottle(id: string, [, v1, v2]: (typeof kinds)[number]): readonly string[] {
+    const file = `blkio.throttle.${v1}_device`;
+    const text = readCgroupFile(id, { controller: 'blkio', v1: file, v2: 'io.max' });
+    const [device = '', ...limits] = text.split(' ');
+    const own = limits.find((limit) => cgroups.version === 1 || limit.startsWith(`${v2}=`));
+    return [device, own?.replace(`${v2}=`, '') ?? ''];
+  }
+
   const numbersOf = (loop: string) =>
     execFileSync('lsblk', ['--noheadings', '--output', 'MAJ:MIN', loop], {
       encoding: 'utf8',
@@ -247,11 +256,7 @@ describe('disks', () => {
       ] as const) {
         const task = start(['--name', name, ...options], sh('echo ready; exec sleep 600'));
         await task.printed('ready');
-        const [device, limit] = readCgroupFile(name, throttle).split('\n')[0]?.split(' ') ?? [];
-        expect({ device, limit: limit?.replace('rbps=', '') }).toEqual({
-          device: numbers,
-          limit: String(bytes),
-        });
+        expect(readThrottle(name, kinds[0])).toEqual([numbers, String(bytes)]);
         task.child.kill('SIGTERM');
         expect((await task.ended).record).toMatchObject(CLEAN);
       }
@@ -259,6 +264,48 @@ describe('disks', () => {
       expect(more).toMatchObject({ status: 125, record: undefined });
       expect(more.stderr).toContain('ERR_STACKSHIM_SPEC_DENIED');
       setPolicy(null);
+    });
+  });
+
+  it('are limited in bytes and operations, read and written', async () => {
+    await withDisk(async (loop) => {
+      const options = kinds.flatMap(([option], i) => [option, `${loop}:${i + 1}00`]);
+      const task = start(['--name', 'all', ...options], sh('echo ready; exec sleep 600'));
+      await task.printed('ready');
+      const limits = kinds.map((kind) => readThrottle('all', kind));
+      const numbers = numbersOf(loop);
+      expect(limits).toEqual(['100', '200', '300', '400'].map((limit) => [numbers, limit]));
+      task.child.kill('SIGTERM');
+      expect((await task.ended).record).toMatchObject(CLEAN);
+    });
+  });
+
+  it('give no more than the rate while a task reads on', async () => {
+    await withDisk(async (loop) => {
+      const [source, mountPoint] = [join(folder, 'on-disk'), join(folder, 'mounted')];
+      for (const path of [source, mountPoint]) mkdirSync(path);
+      writeFileSync(join(source, 'file'), Buffer.alloc(16 * MIB, 1));
+      execFileSync('mkfs.ext4', ['-q', '-d', source, loop]);
+      // In small pieces: what is asked for counts as read at once.
+      execFileSync('blockdev', ['--setra', '32', loop]);
+      const read = async (...options: string[]) => {
+        // Anew, for what was read before would not be read from the disk again.
+        execFileSync('mount', ['-o', 'ro', loop, mountPoint]);
+        try {
+          const volume = `${mountPoint}:/disk:ro`;
+          return await run(['-v', volume, ...options], sh('cat /disk/file | wc -c'));
+        } finally {
+          execFileSync('umount', [mountPoint]);
+        }
+      };
+      const free = await read();
+      expect(free).toMatchObject({ stdout: `${16 * MIB}\n`, record: { verdict: 'succeeded' } });
+      const held = await read('--device-read-bps', `${loop}:1m`, '--timeout', '2s');
+      expect(held.record).toMatchObject({ ...CLEAN, verdict: 'timed_out' });
+      const { ioReadBytes, wallMs } = held.record?.usage ?? {};
+      expect(ioReadBytes).toBeGreaterThan(0);
+      // Two seconds' worth besides: what may be read before the first pause, and what was asked for at the end.
+      expect(ioReadBytes).toBeLessThanOrEqual(MIB * ((wallMs ?? 0) / 1000 + 2));
     });
   });
 

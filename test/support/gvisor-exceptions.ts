@@ -87,7 +87,7 @@ export const GVISOR_EXCEPTIONS: readonly GvisorException[] = [
     reason: HOST,
   },
   { file: 'terminal', test: 'stop and continue jobs of the task with Ctrl-Z', reason: HOST },
-  { file: 'run-limits', test: 'are few, and the task cannot have more', reason: KERNEL },
+  { file: 'run-limits', test: 'has a few message queues, and cannot have more', reason: KERNEL },
   {
     file: 'run-tenants',
     test: 'may be called %s',
