@@ -1,5 +1,4 @@
 /** The shim is killed at every step of a task; `stackshim reap` then removes all that there was, and everything works on. */
-import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,6 +8,7 @@ import { takeFileLock } from '../../src/sys/lock.ts';
 import { makeGate, realRunc, writeExecutable, writeFakeRuntime } from '../support/fake-runtime.ts';
 import { type HeldEvents, holdEvents } from '../support/held-events.ts';
 import { runCli } from '../support/run-cli.ts';
+import { seedRandom } from '../support/seeded-random.ts';
 import { type StartedTask, useTaskRunner } from '../support/task-runner.ts';
 
 const { installation, run, start, folder, setPolicy } = useTaskRunner();
@@ -191,18 +191,17 @@ describe('SIGKILL of the shim', () => {
   });
 
   it('at forty random moments', async () => {
-    const seed = Number(process.env['STACKSHIM_TEST_SEED'] ?? randomInt(2 ** 31));
-    console.log(`kill-shim: STACKSHIM_TEST_SEED=${seed}`);
-    const random = makeRandom(seed);
+    const random = seedRandom('kill-shim');
     const code = join(folder, 'random-code');
     mkdirSync(code);
     writeFileSync(join(code, 'file'), Buffer.alloc(3_000_000, 'abc'));
     let found = 0;
     for (let i = 0; i < 40; i += 1) {
-      const more = random() < 0.5 ? ['--code', code, '--payload', 'x', '-v', '/etc:/e:ro'] : [];
+      const more =
+        random.next() < 0.5 ? ['--code', code, '--payload', 'x', '-v', '/etc:/e:ro'] : [];
       const command = sh('echo text > /made; (sleep 0.03 &); usleep 20000');
       const task = start(['--name', `random-${i}`, ...more], command);
-      await delay(random() * 120);
+      await delay(random.next() * 120);
       task.child.kill('SIGKILL');
       await task.ended;
       const { reaped, corrupt } = await reap();
@@ -215,12 +214,3 @@ describe('SIGKILL of the shim', () => {
     await expectSound();
   }, 240_000);
 });
-
-/** Numbers from 0 to 1 that a seed determines: a linear congruential generator is as random as kills need to be. */
-function makeRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
