@@ -3,7 +3,7 @@ import { buildNeeds, testNeeds } from './host-needs.mjs';
 
 /**
  * @typedef {object} Guest
- * @property {string} name
+ * @property {'debian-13' | 'debian-12'} name
  * @property {string} suite
  * @property {string} description what is special about it, for the report
  * @property {readonly string[]} packages

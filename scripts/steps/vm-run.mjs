@@ -93,7 +93,8 @@ function planParts(guest, { core, runtimes, files: asked, powerCuts }) {
     const files = chooseVmFiles(guest, { runtime, core, asked });
     return { title: `${files.length} files with ${runtime}`, runtime, files };
   });
-  const cuts = Array.from({ length: powerCuts }, (_, index) => ({
+  const length = core && guest.borrowsTools ? 0 : powerCuts;
+  const cuts = Array.from({ length }, (_, index) => ({
     title: `power cut ${index + 1} of ${powerCuts}`,
     cutsPower: /** @type {const} */ (true),
   }));

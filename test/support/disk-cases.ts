@@ -81,9 +81,9 @@ export function describeDiskCases({ run, folder }: TaskRunner): void {
     const deep =
       'set -e; levels=$(printf "d/%.0s" $(seq 1000)); mkdir chain; for i in $(seq 10); ' +
       'do mkdir -p "next/$levels"; mv chain "next/$levels"; mv next chain; done';
-    const many = 'mkdir /many; cd /many; seq 100000 | xargs touch || exit 8';
+    const many = 'mkdir /many; cd /many; seq 20000 | xargs touch || exit 8';
     const { record, stderr } = await run(['--disk', '2g'], sh(`${many}; cd /; ${deep}`));
     expect({ ...record, stderr }).toMatchObject({ ...CLEAN, verdict: 'succeeded', stderr: '' });
-    expect(record?.usage.diskPeakInodes).toBeGreaterThan(110_000);
+    expect(record?.usage.diskPeakInodes).toBeGreaterThan(30_000);
   });
 }

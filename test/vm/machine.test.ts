@@ -1,11 +1,9 @@
-/** The machine of these tests is another one than the host: cgroup v2 alone, project quotas, systemd; and the whole way works on it. */
-import { execFileSync } from 'node:child_process';
+/** The machine of these tests is another one than the host: cgroup v2 alone, project quotas, systemd; and tasks run on it. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { runCli } from '../support/run-cli.ts';
-import { scaled } from '../support/time-scale.ts';
 
 const options = { env: {} };
 
@@ -48,10 +46,4 @@ it('does not spare the tasks of a service that is spared when memory is short', 
   expect(Number(readFileSync('/proc/self/oom_score_adj', 'utf8'))).toBeLessThan(0);
   const args = ['run', 'python-3.13', '--', 'cat', '/proc/self/oom_score_adj'];
   expect(await runCli(args, options)).toMatchObject({ status: 0, stdout: '0\n' });
-});
-
-it('npm run quickstart ends with a task, without network', { timeout: scaled(120_000) }, () => {
-  const shown = execFileSync(process.execPath, ['scripts/quickstart.mjs'], { encoding: 'utf8' });
-  expect(shown).toContain('Hello, world, from task ');
-  expect(shown).toMatch(/"verdict": ?"succeeded"/);
 });
