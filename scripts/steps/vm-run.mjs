@@ -39,7 +39,9 @@ export async function testInVms(options) {
       const project = `${work}/project.img`;
       await reportStep('disk with this checkout', () => makeProjectDisk(project));
       const stacks = reportStep('stacks that the guests start with', buildStacks);
-      const processors = Math.max(1, Math.floor(availableParallelism() / chosen.length));
+      // Some tests outside of the core want two.
+      const share = Math.floor(availableParallelism() / chosen.length);
+      const processors = Math.max(core ? 1 : 2, share);
       const runs = chosen.map((guest) => {
         const given = { ...options, folder: `${work}/${guest.name}`, project, stacks, processors };
         return speakAs(guest.name, () => testInGuest(guest, given, counts));

@@ -30,16 +30,27 @@ it('doctor finds that tasks can run', async () => {
 });
 
 it('counts in a cgroup v2 all that a task uses', async () => {
-  const script =
-    'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; dd if=/dev/zero of=/f bs=1M count=4 oflag=direct; cat /f > /dev/null';
-  const args = ['run', '--json', 'python-3.13', '--', 'sh', '-c', script];
+  // Two that want the processor at once, and less of it than they would take.
+  const count = 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done';
+  const write = 'dd if=/dev/zero of=/f bs=1M count=4 oflag=direct; cat /f > /dev/null';
+  const script = `(${count}) & ${count}; wait; ${write}`;
+  const args = ['run', '--json', '--cpus', '0.3', 'python-3.13', '--', 'sh', '-c', script];
   const { status, stdout, stderr } = await runCli(args, options);
   expect(status, stderr).toBe(0);
   const { usage } = JSON.parse(stdout);
   expect(usage.cpuUserMs + usage.cpuSystemMs).toBeGreaterThan(0);
+  expect(usage.cpuThrottledMs).toBeGreaterThan(0);
+  expect(usage.cpuPressureMs).toBeGreaterThan(0);
   expect(usage.memoryPeakBytes).toBeGreaterThan(4 * 1024 * 1024);
+  expect(usage.pidsPeak).toBeGreaterThanOrEqual(2);
   expect(usage.ioWriteBytes).toBeGreaterThanOrEqual(4 * 1024 * 1024);
-  expect(usage).toMatchObject({ oomKills: 0, ioReadBytes: expect.any(Number) });
+  expect(usage).toMatchObject({
+    oomKills: 0,
+    oomGroupKills: 0,
+    ioReadBytes: expect.any(Number),
+    ioPressureMs: expect.any(Number),
+    memoryPressureMs: expect.any(Number),
+  });
 });
 
 it('does not spare the tasks of a service that is spared when memory is short', async () => {
