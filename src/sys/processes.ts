@@ -68,18 +68,19 @@ export function caughtSignals(pid: number): bigint | undefined {
   return mask === undefined ? undefined : BigInt(`0x${mask}`);
 }
 
+/** `handled`: by a handler or by sigwait(3). `blocked`: for now, or to be read by signalfd(2). `dropped`: neither. */
+export type SignalDisposition = 'handled' | 'blocked' | 'dropped';
+
 /**
- * Whether a pid 1 would act on a signal: it has a handler, or takes the signal by sigwait(3) or signalfd(2), as init programs do.
- * The kernel drops any other signal that a pid 1 is sent from inside or by a parent namespace, KILL excepted.
- * Ask before the signal is sent: what it does to the process blurs the answer.
+ * What becomes of a signal that a pid 1 is sent from inside or by a parent namespace: the kernel drops one that it neither handles nor
+ * blocks, KILL excepted. Ask before the signal is sent: what it does to the process blurs the answer.
  */
-export function handlesSignal(pid: number, signal: number): boolean {
-  // While a process waits in sigwait(3) the kernel does not show the signals it waits for as blocked.
-  if (isInSigwait(pid)) return true;
+export function signalDisposition(pid: number, signal: number): SignalDisposition {
   const bit = 1n << BigInt(signal - 1);
-  const blocked = statusField(pid, 'SigBlk');
-  const masks = (caughtSignals(pid) ?? 0n) | BigInt(`0x${blocked ?? '0'}`);
-  return (masks & bit) !== 0n;
+  // While a process waits in sigwait(3) the kernel does not show the signals it waits for as blocked.
+  if (isInSigwait(pid) || ((caughtSignals(pid) ?? 0n) & bit) !== 0n) return 'handled';
+  const blocked = BigInt(`0x${statusField(pid, 'SigBlk') ?? '0'}`);
+  return (blocked & bit) === 0n ? 'dropped' : 'blocked';
 }
 
 /** Sends a signal; a process that is gone already is fine. */

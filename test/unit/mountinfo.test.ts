@@ -19,6 +19,7 @@ import {
   nsPidOf,
   ownIdentity,
   readProcess,
+  signalDisposition,
 } from '../../src/sys/processes.ts';
 
 const escapeOctal = (text: string) =>
@@ -144,6 +145,23 @@ describe('processes', () => {
       const caught = caughtSignals(child.pid ?? 0) ?? 0n;
       expect((caught >> 14n) & 1n).toBe(1n);
       expect((caught >> 9n) & 1n).toBe(0n);
+    } finally {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+  });
+
+  test.each([
+    ['handled', '$SIG{TERM} = sub {}'],
+    ['blocked', 'sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGTERM))'],
+    ['dropped', '$SIG{TERM} = "IGNORE"'],
+  ])('tells that a signal is %s', async (seen, prepare) => {
+    const script = `use POSIX; $| = 1; ${prepare}; print "x"; sleep 600`;
+    const child = spawn('/usr/bin/perl', ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+    await once(child.stdout, 'data');
+    try {
+      expect(signalDisposition(child.pid ?? 0, 15)).toBe(seen);
+      expect(signalDisposition(child.pid ?? 0, 10)).toBe('dropped');
     } finally {
       child.kill('SIGKILL');
       await once(child, 'exit');

@@ -101,11 +101,13 @@ async function askOwner(
     if (performance.now() > giveUpAt) return { removed: false, leftovers: [places.taskDir] };
     const init = findInit(installation.cgroups, places, record?.runtime);
     if (init !== undefined) {
-      inVain ??= !terminateTask(installation.cgroups, {
-        pid: init,
-        cgroupsPath: places.cgroupsPath,
-        sandbox: sandboxOf(places, record?.runtime),
-      });
+      if (inVain === undefined) {
+        const { cgroupsPath } = places;
+        const sandbox = sandboxOf(places, record?.runtime);
+        inVain = !(await terminateTask(installation.cgroups, { pid: init, cgroupsPath, sandbox }));
+        // That took time: the pid may be another's.
+        continue;
+      }
       if (inVain || performance.now() > killAt) signalProcess(init, SIGKILL);
     }
     await pause(POLL_MS);

@@ -5,10 +5,11 @@
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import type { ContainerReference } from '../../runtime/runtime.ts';
-import { handlesSignal, nsPidOf, readProcess, signalProcess } from '../../sys/processes.ts';
+import { signalProcess } from '../../sys/processes.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { StopCause } from '../decide-verdict.ts';
 import type { Installation } from '../installation.ts';
+import { actsOnSignal } from './acts-on-signal.ts';
 import { killAll } from './kill-processes.ts';
 
 const { SIGTERM, SIGKILL } = constants.signals;
@@ -75,7 +76,7 @@ export class TaskStopper {
     this.note(cause);
     if (this.#task === undefined) return;
     if (again) this.killProcesses();
-    else this.#terminate(this.#task);
+    else void this.#terminate(this.#task);
   }
 
   /** KILL at once. */
@@ -110,13 +111,14 @@ export class TaskStopper {
     await killAll(installation, cgroupsPath);
   }
 
-  #terminate(task: TaskProcesses): void {
+  async #terminate(task: TaskProcesses): Promise<void> {
     let ends = false;
     try {
-      ends = terminateTask(this.#options.installation.cgroups, task);
+      ends = await terminateTask(this.#options.installation.cgroups, task);
     } catch {
       // Nobody waits for this call, and whom it cannot ask it can still kill.
     }
+    if (this.#ended) return;
     if (!ends) this.killProcesses();
     else this.#killTimer = setTimeout(() => this.killProcesses(), this.#options.graceMs);
   }
@@ -136,26 +138,17 @@ function tryKill({ system }: Installation, pidfd: Fd): boolean {
  * Sends TERM to every process of a task; false when waiting for it to end makes no sense.
  * What runs in a sandbox cannot be asked for its handlers: there it always does.
  */
-export function terminateTask(
+export async function terminateTask(
   cgroups: CgroupDriver,
   { pid, cgroupsPath, sandbox }: Pick<TaskProcesses, 'pid' | 'cgroupsPath' | 'sandbox'>,
-): boolean {
+): Promise<boolean> {
   if (sandbox !== undefined) {
     void import('../../runtime/gvisor-sandbox.ts').then((gvisor) =>
       gvisor.signalSandbox(sandbox, SIGTERM),
     );
     return true;
   }
-  const ends = actsOn(pid, SIGTERM);
+  const ends = await actsOnSignal(pid, SIGTERM);
   for (const each of cgroups.listProcesses(cgroupsPath)) signalProcess(each, SIGTERM);
   return ends;
-}
-
-/**
- * Whether waiting for a task's first process to act on a signal makes sense: for a pid 1 the kernel drops one that it has no handler
- * for, and while it has not become its command yet the handlers are the runtime's, which mean nothing.
- */
-function actsOn(pid: number, signal: number): boolean {
-  if (readProcess(pid)?.executed !== true) return false;
-  return nsPidOf(pid) !== 1 || handlesSignal(pid, signal);
 }
