@@ -33,6 +33,7 @@ import type { DiskAmount } from '../sys/system.ts';
 import { toDiskLimit } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
 import { type TaskPlaces, taskPlaces } from './records/task-places.ts';
+import { requireHeldBinds } from './require-held-binds.ts';
 import { planTaskFiles, type TaskFile } from './task-inputs.ts';
 
 export interface TaskPlan {
@@ -84,11 +85,14 @@ export async function planTask(installation: Installation, input: unknown): Prom
     spec.tenant,
   );
   const hostname = spec.hostname ?? places.id;
+  const template = loadTemplate(bundle);
+  const runtime = await resolveRuntime(spec.runtime, { layout });
+  requireHeldBinds({ spec, template, runtime });
   return {
     spec,
     pinned,
-    template: loadTemplate(bundle),
-    runtime: await resolveRuntime(spec.runtime, { layout }),
+    template,
+    runtime,
     command: resolveCommand(config, spec.command),
     ...readSeccomp(spec.seccomp),
     ...(spec.init ? { initBinary: findInitBinary() } : {}),

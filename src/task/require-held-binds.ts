@@ -1,0 +1,34 @@
+/** Read-only binds that a task could make writable again are refused. */
+import { StackshimError } from '../core/errors.ts';
+import { resolveCapabilities } from '../oci/build-capabilities.ts';
+import type { BundleTemplate } from '../oci/bundle-template.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
+
+export interface HeldBindsInput {
+  readonly spec: Pick<AdmittedTaskSpec, 'mounts' | 'capAdd' | 'capDrop'>;
+  readonly template: BundleTemplate;
+  readonly runtime: Pick<Runtime, 'kind'>;
+}
+
+/**
+ * The kernel locks what the host has restricted when a mount is copied into the task's mount namespace, as under runc. crun opens
+ * binds outside and moves them in: nothing is locked, and whoever may mount may remount. In gVisor the host's side is what is written to.
+ * Throws ERR_STACKSHIM_SPEC_INVALID.
+ */
+export function requireHeldBinds({ spec, template, runtime }: HeldBindsInput): void {
+  if (runtime.kind === 'runc' || runtime.kind === 'runsc') return;
+  const bind = spec.mounts.find(({ readOnly }) => readOnly);
+  if (bind === undefined) return;
+  const changes = { add: spec.capAdd, drop: spec.capDrop };
+  const held = resolveCapabilities(template.config.process.capabilities.bounding, changes);
+  if (!held.includes('CAP_SYS_ADMIN')) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `mounts: with ${runtime.kind} a task with CAP_SYS_ADMIN could make ${bind.source} writable`,
+    {
+      details: { field: 'mounts', value: bind.source },
+      hint: 'use runc, or leave out the capability or the read-only bind',
+    },
+  );
+}
