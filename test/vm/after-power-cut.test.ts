@@ -4,6 +4,7 @@
  */
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { readMounts } from '../../src/sys/mountinfo.ts';
 import { runCli } from '../support/run-cli.ts';
 
 const promised: Readonly<Record<string, number>> = JSON.parse(
@@ -18,6 +19,9 @@ it('was told what must be there', () => {
 });
 
 it('has nothing of a boot before: no task is listed, no cgroup, no mount', async () => {
+  const cgroups = readdirSync('/sys/fs/cgroup').filter((name) => name.startsWith('stackshim'));
+  const mounts = readMounts().filter(({ mountPoint }) => mountPoint.startsWith('/run/stackshim/'));
+  expect({ cgroups, mounts }).toEqual({ cgroups: [], mounts: [] });
   const { status, stdout } = await runCli(['ps', '--json'], options);
   expect({ status, listed: JSON.parse(stdout) }).toEqual({
     status: 0,
