@@ -10,7 +10,7 @@ interface Waiter {
   readonly beforeReap: () => void;
   readonly resolve: (exit: ProcessExit) => void;
   readonly reject: (error: unknown) => void;
-  /** When the first of the looks that failed in a row was. */
+  /** When the first of the readings of its exit that failed in a row was. */
   failingSince: number | undefined;
 }
 
@@ -28,6 +28,8 @@ export class ExitWatcher {
   readonly #system: System;
   readonly #waiters = new Map<Fd, Waiter>();
   #epoll: Fd | undefined;
+  /** When the first of the looks for exits that failed in a row was. */
+  #blindSince: number | undefined;
   #interval: NodeJS.Timeout | undefined;
   readonly #onSigchld = () => this.#sweep();
 
@@ -76,7 +78,7 @@ export class ExitWatcher {
         if (ready.some((pidfd) => this.#waiters.has(pidfd))) await pause(RETRY_MS);
       }
     } catch (error) {
-      for (const [pidfd, waiter] of this.#waiters) this.#giveUp(pidfd, waiter, error);
+      this.#giveUpAll(error);
     }
   }
 
@@ -86,9 +88,11 @@ export class ExitWatcher {
     try {
       ready = this.#system.pollEpoll(this.#epoll, EXITS_PER_TURN);
     } catch (error) {
-      for (const [pidfd, waiter] of this.#waiters) this.#failed(pidfd, waiter, error);
+      this.#blindSince ??= performance.now();
+      if (performance.now() - this.#blindSince > LOST_AFTER_MS) this.#giveUpAll(error);
       return;
     }
+    this.#blindSince = undefined;
     for (const pidfd of ready) this.#reap(pidfd);
     if (ready.length === EXITS_PER_TURN) setImmediate(() => this.#sweep());
   }
@@ -114,6 +118,10 @@ export class ExitWatcher {
   #failed(pidfd: Fd, waiter: Waiter, error: unknown): void {
     waiter.failingSince ??= performance.now();
     if (performance.now() - waiter.failingSince > LOST_AFTER_MS) this.#giveUp(pidfd, waiter, error);
+  }
+
+  #giveUpAll(error: unknown): void {
+    for (const [pidfd, waiter] of this.#waiters) this.#giveUp(pidfd, waiter, error);
   }
 
   #giveUp(pidfd: Fd, waiter: Waiter, error: unknown): void {
