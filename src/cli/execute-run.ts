@@ -23,7 +23,7 @@ export async function executeRun(
   const stops = listenForStops();
   const terminal = await openTerminal(options);
   try {
-    const { result, abandon } = await runTaskAndLeave(input, {
+    const { result, remove, abandon } = await runTaskAndLeave(input, {
       ...stops.signals,
       ...sinks.streams,
       onEvent: sinks.onEvent,
@@ -34,8 +34,8 @@ export async function executeRun(
     await sinks.finish(result);
     reportFailure(result, { command, options });
     if (options.remove === 'async' && options.keep !== true) {
-      startReaper(result.id);
-      abandon();
+      if (await startReaper(result.id)) abandon();
+      else await remove();
     }
     process.exitCode = statusOfResult(result, stops.received());
   } finally {

@@ -1,13 +1,21 @@
 /** Leaves the removal of an ended task to a process of its own, so that `run --remove async` can return. */
 import { spawn } from 'node:child_process';
 import type { TaskId } from '../core/ids.ts';
+import { started } from '../sys/started.ts';
 
-/** Starts `stackshim reap --wait ID`: it removes the task once this process, its owner, is gone. */
-export function startReaper(id: TaskId): void {
-  const reaper = spawn(process.execPath, ['reap', '--wait', id], {
-    detached: true,
-    stdio: 'ignore',
-    cwd: '/',
-  });
-  reaper.unref();
+/**
+ * Starts `stackshim reap --wait ID`: it removes the task once this process, its owner, is gone. False when the system has no room for
+ * another process.
+ */
+export async function startReaper(id: TaskId): Promise<boolean> {
+  const args = ['reap', '--wait', id];
+  try {
+    const reaper = await started(
+      spawn(process.execPath, args, { detached: true, stdio: 'ignore', cwd: '/' }),
+    );
+    reaper.unref();
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -57,6 +57,11 @@ export function errnoCodeOf(thrown: unknown): string | undefined {
     : undefined;
 }
 
+const USED_UP: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
+
+/** Whether the process or the host had no more of something: what was to be opened or started may be sound for all that. */
+export const isUsedUp = (thrown: unknown): boolean => USED_UP.has(errnoCodeOf(thrown) ?? '');
+
 /** Passes a {@link StackshimError} through; wraps anything else in one with `code`. */
 export function toStackshimError(
   thrown: unknown,

@@ -4,7 +4,13 @@ import { readFileSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { checkSafely } from '../core/check-safely.ts';
-import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+import {
+  errnoCodeOf,
+  isUsedUp,
+  messageOf,
+  StackshimError,
+  toStackshimError,
+} from '../core/errors.ts';
 import { isLayerId, type LayerId } from '../core/ids.ts';
 import { type Layout, layerRecordFile, layersDir } from '../core/layout.ts';
 import { writeFileAtomic } from '../sys/files.ts';
@@ -133,6 +139,7 @@ function readBounded(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof StackshimError) throw error;
+    if (isUsedUp(error)) throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'read layer record');
     throw toCorruptLayer(
       path,
       errnoCodeOf(error) === 'ENOENT' ? 'missing' : messageOf(error),

@@ -1,7 +1,8 @@
 /** Writes a folder as the tar of an OCI layer: a mounted layer, or the upper of an overlay. Deletions become `.wh.` names. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { messageOf, StackshimError } from '../core/errors.ts';
+import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { started } from '../sys/started.ts';
 import { LAYER_LIMITS } from './archive-limits.ts';
 import { LAYER_POLICY, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
 import { encodeTarEntry, TAR_TRAILER } from './encode-tar-entry.ts';
@@ -48,7 +49,7 @@ export async function* packLayer(
   folder: string,
   options: PackLayerOptions = {},
 ): AsyncGenerator<Buffer> {
-  const child = spawnTar(folder);
+  const child = await startTar(folder);
   const ended = waitForChild(child, folder);
   // Asked for below, later than it may come.
   ended.catch(() => undefined);
@@ -74,13 +75,19 @@ export async function* packLayer(
 
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
-function spawnTar(folder: string): Child {
+async function startTar(folder: string): Promise<Child> {
   const tar = findProgram('tar', { package: 'tar', path: process.env['PATH'] });
   const args = [
     ...['--create', '--file=-', '--format=pax', '--sort=name', '--numeric-owner'],
     ...['--xattrs', '--xattrs-include=*', '--one-file-system', `--directory=${folder}`, '.'],
   ];
-  return spawn(tar, args, { cwd: '/', env: { LC_ALL: 'C' }, stdio: ['ignore', 'pipe', 'pipe'] });
+  try {
+    return await started(
+      spawn(tar, args, { cwd: '/', env: { LC_ALL: 'C' }, stdio: ['ignore', 'pipe', 'pipe'] }),
+    );
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `pack ${folder}`);
+  }
 }
 
 function waitForChild(child: Child, folder: string): Promise<void> {
@@ -96,7 +103,6 @@ function waitForChild(child: Child, folder: string): Promise<void> {
       details: { folder, stderr: Buffer.concat(pieces).toString('utf8') },
     });
   return new Promise((resolve, reject) => {
-    child.once('error', (error) => reject(fail(messageOf(error))));
     child.once('exit', (code, signal) => {
       if (code === 0) resolve();
       else reject(fail(`tar ended by ${signal ?? `exit ${code}`}`));

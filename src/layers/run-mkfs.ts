@@ -3,7 +3,8 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { statfs } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import type { ErrorCode } from '../core/error-codes.ts';
-import { messageOf, StackshimError } from '../core/errors.ts';
+import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { started } from '../sys/started.ts';
 import { keepComplaints, untilWritable } from './filter-streams.ts';
 
 export interface MkfsRun {
@@ -23,13 +24,7 @@ const DISK_SLACK_BYTES = 1024 * 1024;
 export async function runMkfs(tar: AsyncIterable<Buffer>, run: MkfsRun): Promise<void> {
   const { signal } = run;
   if (signal?.aborted) throw toAborted(signal);
-  const [program = '', ...args] = run.command;
-  const child = spawn(program, args, {
-    cwd: run.folder,
-    // It keeps the files' contents in TMPDIR until it knows all names.
-    env: { LC_ALL: 'C', TMPDIR: '.' },
-    stdio: ['pipe', 'ignore', 'pipe'],
-  });
+  const child = await start(run);
   // Its death breaks the pipe; how it died tells more than that.
   child.stdin.on('error', () => undefined);
   const ended = waitForChild(child);
@@ -37,6 +32,7 @@ export async function runMkfs(tar: AsyncIterable<Buffer>, run: MkfsRun): Promise
     child.kill('SIGKILL');
   };
   signal?.addEventListener('abort', stop, { once: true });
+  if (signal?.aborted) stop();
   const feeding = await feed(tar, child.stdin);
   if (feeding.failure !== undefined) stop();
   const end = await ended;
@@ -44,6 +40,26 @@ export async function runMkfs(tar: AsyncIterable<Buffer>, run: MkfsRun): Promise
   if (signal?.aborted) throw toAborted(signal);
   if (feeding.failure !== undefined) throw feeding.failure.error;
   if (end.exitCode !== 0) throw await toMkfsError(end, run, feeding.bytes);
+}
+
+const OPERATION = 'make an EROFS file with mkfs.erofs';
+
+type Child = ChildProcessByStdio<Writable, null, Readable>;
+
+async function start({ command, folder }: MkfsRun): Promise<Child> {
+  const [program = '', ...args] = command;
+  try {
+    return await started(
+      spawn(program, args, {
+        cwd: folder,
+        // It keeps the files' contents in TMPDIR until it knows all names.
+        env: { LC_ALL: 'C', TMPDIR: '.' },
+        stdio: ['pipe', 'ignore', 'pipe'],
+      }),
+    );
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', OPERATION);
+  }
 }
 
 function toAborted(signal: AbortSignal): StackshimError {
@@ -81,12 +97,9 @@ interface ChildEnd {
   readonly stderr: string;
 }
 
-function waitForChild(child: ChildProcessByStdio<Writable, null, Readable>): Promise<ChildEnd> {
+function waitForChild(child: Child): Promise<ChildEnd> {
   const complaints = keepComplaints(child.stderr);
   return new Promise((resolve) => {
-    child.once('error', (error) => {
-      resolve({ exitCode: null, signal: null, stderr: messageOf(error) });
-    });
     child.once('close', (exitCode, signal) => {
       resolve({ exitCode, signal, stderr: complaints() });
     });
@@ -98,16 +111,16 @@ async function toMkfsError(end: ChildEnd, run: MkfsRun, fedBytes: number): Promi
   const { bavail, bsize } = await statfs(run.folder);
   const { exitCode, signal, stderr } = end;
   const details = { exitCode, signal, stderr };
-  const operation = 'make an EROFS file with mkfs.erofs';
   if (bavail * bsize <= fedBytes + DISK_SLACK_BYTES) {
     const { folder } = run;
-    return new StackshimError('ERR_STACKSHIM_DISK_FULL', `${operation}: no space left`, {
+    return new StackshimError('ERR_STACKSHIM_DISK_FULL', `${OPERATION}: no space left`, {
       details: { ...details, folder },
     });
   }
   if (exitCode === null) {
-    const what = signal === null ? stderr : `ended by ${signal}`;
-    return new StackshimError('ERR_STACKSHIM_SYSTEM', `${operation}: ${what}`, { details });
+    return new StackshimError('ERR_STACKSHIM_SYSTEM', `${OPERATION}: ended by ${signal}`, {
+      details,
+    });
   }
-  return new StackshimError(run.invalidCode, `${operation}: exit status ${exitCode}`, { details });
+  return new StackshimError(run.invalidCode, `${OPERATION}: exit status ${exitCode}`, { details });
 }

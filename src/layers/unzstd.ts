@@ -1,7 +1,8 @@
 /** Decompresses zstd through the `zstd` program: Node 20's zlib has no zstd. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { messageOf, StackshimError } from '../core/errors.ts';
+import { toStackshimError } from '../core/errors.ts';
+import { started } from '../sys/started.ts';
 import { type ArchivePolicy, toInvalidArchive } from './archive-policy.ts';
 import { keepComplaints, untilWritable } from './filter-streams.ts';
 import { findProgram } from './find-program.ts';
@@ -21,17 +22,10 @@ export async function* unzstd(
   input: AsyncIterable<Buffer>,
   policy: ArchivePolicy,
 ): AsyncGenerator<Buffer> {
-  const [program = '', ...args] = toCommand();
-  const child = spawn(program, args, {
-    cwd: '/',
-    env: { LC_ALL: 'C' },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+  const child = await start();
   // A program that died breaks the pipe; how it died tells more than that.
   child.stdin.on('error', () => undefined);
   const ended = waitForChild(child);
-  // Asked for below, later than it may come.
-  ended.catch(() => undefined);
   const feeding = feed(input, child);
   try {
     for await (const chunk of child.stdout) yield chunk as Buffer;
@@ -43,6 +37,17 @@ export async function* unzstd(
     child.kill('SIGKILL');
     child.stdin.destroy();
     await ended;
+  }
+}
+
+async function start(): Promise<Child> {
+  const [program = '', ...args] = toCommand();
+  try {
+    return await started(
+      spawn(program, args, { cwd: '/', env: { LC_ALL: 'C' }, stdio: ['pipe', 'pipe', 'pipe'] }),
+    );
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run zstd');
   }
 }
 
@@ -79,14 +84,10 @@ async function feed(
   }
 }
 
-/** Resolves to why the program failed, undefined when it did not; rejects when it could not be started. */
+/** Resolves to why the program failed, undefined when it did not. */
 function waitForChild(child: Child): Promise<string | undefined> {
   const complaints = keepComplaints(child.stderr);
-  return new Promise((resolve, reject) => {
-    child.once('error', (error) => {
-      const cause = { cause: error };
-      reject(new StackshimError('ERR_STACKSHIM_SYSTEM', `run zstd: ${messageOf(error)}`, cause));
-    });
+  return new Promise((resolve) => {
     // Not `close`: a consumer that stopped early leaves the output unread.
     child.once('exit', (code, signal) => {
       const said = complaints().slice(0, 300);

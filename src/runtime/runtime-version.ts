@@ -1,7 +1,7 @@
 /** Asks a runtime for its version, once per executable: starting it costs more than the rest of a task's set-up. */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, type Stats, statSync } from 'node:fs';
-import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import { isAbandonedName } from '../sys/owned-name.ts';
 import type { Runtime, RuntimeKind } from './runtime.ts';
@@ -79,6 +79,7 @@ function askVersion(path: string): Promise<string> {
     } as const;
     execFile(path, ['--version'], { ...options, ...bounds }, (error, stdout) => {
       if (error === null) resolve(stdout);
+      else if (isUsedUp(error)) reject(error);
       else reject(notRuntime(path, `--version: ${messageOf(error).split('\n', 1)[0]}`, error));
     });
   });

@@ -1,6 +1,12 @@
 /** The policy file on disk. */
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
-import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+import {
+  errnoCodeOf,
+  isUsedUp,
+  messageOf,
+  StackshimError,
+  toStackshimError,
+} from '../core/errors.ts';
 import { parsePolicy } from './parse-policy.ts';
 import { DEFAULT_POLICY, type Policy } from './policy.ts';
 
@@ -29,6 +35,7 @@ function readTrustedFile(file: string): string | undefined {
     fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    if (isUsedUp(error)) throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'read policy file');
     throw invalidFile(file, messageOf(error), error);
   }
   try {

@@ -2,7 +2,13 @@
 
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import type { ErrorCode } from '../core/error-codes.ts';
-import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+import {
+  errnoCodeOf,
+  isUsedUp,
+  messageOf,
+  StackshimError,
+  toStackshimError,
+} from '../core/errors.ts';
 import { type Check, WHOLE } from './plain-checks.ts';
 
 export interface StoredJsonOptions {
@@ -22,6 +28,8 @@ export function readStoredJson<T>(path: string, options: StoredJsonOptions): T |
   try {
     text = readBounded(path);
   } catch (error) {
+    const what = `read ${options.what}`;
+    if (isUsedUp(error)) throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', what);
     throw toCorrupt(path, messageOf(error), { ...options, cause: error });
   }
   if (text === undefined) return undefined;

@@ -34,9 +34,14 @@ export const linuxStreams: StreamCalls = {
     const address = Buffer.alloc(110);
     address.writeUInt16LE(AF_UNIX, 0);
     address.write(path, 2);
-    invoke({ name: 'bind', subject: path }, 'bind', fd, address, address.length);
-    invoke({ name: 'listen', subject: path }, 'listen', fd, 1);
-    return fd;
+    try {
+      invoke({ name: 'bind', subject: path }, 'bind', fd, address, address.length);
+      invoke({ name: 'listen', subject: path }, 'listen', fd, 1);
+      return fd;
+    } catch (error) {
+      invoke({ name: 'close' }, 'close', fd);
+      throw error;
+    }
   },
   receiveFd(listenFd) {
     const connection = invoke({ name: 'accept4' }, 'accept4', listenFd, 0, 0, SOCK_CLOEXEC);

@@ -1,8 +1,9 @@
 /** Removes a folder with all that is in it, however deep or large, without blocking the event loop for long. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { opendirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { type Dirent, opendirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
+import { started } from './started.ts';
 
 /** Most tasks write next to nothing: so few entries go faster at once (0.4 ms) than by way of the thread pool (1.0 ms). */
 const FEW_ENTRIES = 64;
@@ -24,20 +25,31 @@ export async function removeTree(path: string): Promise<void> {
 
 /** False when `budget` did not suffice: part of the tree may be gone by then. */
 function removeSmallTree(path: string, budget: { left: number }): boolean {
-  const folder = opendirSync(path);
-  try {
-    for (let entry = folder.readSync(); entry !== null; entry = folder.readSync()) {
-      budget.left -= 1;
-      if (budget.left < 0) return false;
-      const inside = `${path}/${entry.name}`;
-      if (!entry.isDirectory()) unlinkSync(inside);
-      else if (!removeSmallTree(inside, budget)) return false;
-    }
-  } finally {
-    folder.closeSync();
+  const entries = readFew(path, budget);
+  if (entries === undefined) return false;
+  for (const entry of entries) {
+    const inside = `${path}/${entry.name}`;
+    if (!entry.isDirectory()) unlinkSync(inside);
+    else if (!removeSmallTree(inside, budget)) return false;
   }
   rmdirSync(path);
   return true;
+}
+
+/** Undefined when there are more. The folder is closed before one in it is opened: a single descriptor is enough for all. */
+function readFew(path: string, budget: { left: number }): readonly Dirent[] | undefined {
+  const folder = opendirSync(path);
+  try {
+    const entries: Dirent[] = [];
+    for (let entry = folder.readSync(); entry !== null; entry = folder.readSync()) {
+      budget.left -= 1;
+      if (budget.left < 0) return undefined;
+      entries.push(entry);
+    }
+    return entries;
+  } finally {
+    folder.closeSync();
+  }
 }
 
 /**
@@ -45,10 +57,12 @@ function removeSmallTree(path: string, budget: { left: number }): boolean {
  * processor, and then fails at the longest path that the kernel takes. rm(1) walks by descriptor.
  */
 async function removeByProgram(path: string): Promise<void> {
-  const program = spawn('/bin/rm', ['-rf', '--one-file-system', '--', path], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { LC_ALL: 'C' },
-  });
+  const program = await started(
+    spawn('/bin/rm', ['-rf', '--one-file-system', '--', path], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { LC_ALL: 'C' },
+    }),
+  );
   let said = '';
   program.stderr.setEncoding('utf8').on('data', (text: string) => {
     if (said.length < MAX_SAID) said += text;

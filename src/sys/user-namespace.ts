@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, openSync, statfsSync, writeFileSync } from 'node:fs';
 import type { IdRange } from '../core/mount.ts';
+import { started } from './started.ts';
 import type { Fd, System } from './system.ts';
 
 const NSFS_MAGIC = 0x6e73_6673;
@@ -37,13 +38,9 @@ export async function createUserNamespace(
   pin?: string,
 ): Promise<Fd> {
   // The child holds the namespace until its stdin closes, at the latest when this process dies.
-  const holder = spawn(
-    '/usr/bin/unshare',
-    ['--user', '--', '/bin/sh', '-c', 'echo ready; read -r _'],
-    {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      env: {},
-    },
+  const command = ['--user', '--', '/bin/sh', '-c', 'echo ready; read -r _'];
+  const holder = await started(
+    spawn('/usr/bin/unshare', command, { stdio: ['pipe', 'pipe', 'inherit'], env: {} }),
   );
   const ended = once(holder, 'exit');
   try {

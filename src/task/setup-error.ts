@@ -3,6 +3,7 @@ import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import { nearestExisting } from '../sys/files.ts';
+import { SystemError } from '../sys/system.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 
 /** A disk with so much room did not keep a task from being set up. */
@@ -15,6 +16,11 @@ export function toSetupError(thrown: unknown, places: TaskPlaces): StackshimErro
     const hint = 'stackshim reap removes what the last boot left; or take another id';
     return new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', left, { cause: thrown, hint });
   }
+  const hint = usedUpHint(thrown);
+  if (hint !== undefined) {
+    const message = `set up task: ${messageOf(thrown)}`;
+    return new StackshimError('ERR_STACKSHIM_SYSTEM', message, { cause: thrown, hint });
+  }
   if (isFull(thrown) && isBelow(thrown, places.scratchDir) && hasRoom(places)) {
     const message = `set up task: ${messageOf(thrown)}`;
     return new StackshimError('ERR_STACKSHIM_DISK_LIMIT', message, { cause: thrown });
@@ -25,6 +31,17 @@ export function toSetupError(thrown: unknown, places: TaskPlaces): StackshimErro
   }
   const known = code === undefined ? 'ERR_STACKSHIM_INTERNAL' : 'ERR_STACKSHIM_SYSTEM';
   return toStackshimError(thrown, known, 'set up task');
+}
+
+/** What to do where something is used up that is no disk, though the kernel may say ENOSPC as of one. */
+function usedUpHint(thrown: unknown): string | undefined {
+  const code = errnoCodeOf(thrown);
+  if (code === 'EMFILE') return 'raise the limit of open files of this process (ulimit -n)';
+  if (code === 'ENFILE') return 'raise fs.file-max (sysctl)';
+  if (code !== 'ENOSPC' || !(thrown instanceof SystemError)) return undefined;
+  const { syscall } = thrown;
+  if (syscall === 'move_mount' || syscall === 'mount --bind') return 'raise fs.mount-max (sysctl)';
+  return syscall === 'epoll_ctl' ? 'raise fs.epoll.max_user_watches (sysctl)' : undefined;
 }
 
 function isFull(thrown: unknown): boolean {

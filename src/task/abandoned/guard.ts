@@ -1,11 +1,12 @@
 /** A guard for library users: a process beside this one that removes its tasks as soon as it has died. */
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { type Owner, ownIdentity } from '../../sys/processes.ts';
+import { started } from '../../sys/started.ts';
 import { type Installation, openInstallation } from '../installation.ts';
 import { DISMISSAL } from './guard-words.ts';
 
@@ -31,14 +32,7 @@ export interface GuardOrder {
  * threads it has. Resolves once the guard is ready; rejects with ERR_STACKSHIM_SYSTEM when it cannot be started.
  */
 export async function startGuard(installation: Installation = openInstallation()): Promise<Guard> {
-  const order: GuardOrder = { layout: installation.layout, owner: ownIdentity() };
-  const guard = spawn(process.execPath, [programFile(), JSON.stringify(order)], {
-    cwd: '/',
-    // What is meant for this process, such as the port of a debugger, is not meant for its guard.
-    env: { ...process.env, NODE_OPTIONS: '' },
-    stdio: ['pipe', 'pipe', 'pipe'],
-    detached: true,
-  });
+  const guard = await startProcess({ layout: installation.layout, owner: ownIdentity() });
   const { stdin, stdout, stderr } = guard;
   // A guard that was killed has closed its end.
   stdin.on('error', () => undefined);
@@ -60,6 +54,22 @@ export async function startGuard(installation: Installation = openInstallation()
       await ended;
     },
   };
+}
+
+async function startProcess(order: GuardOrder): Promise<ChildProcessWithoutNullStreams> {
+  try {
+    return await started(
+      spawn(process.execPath, [programFile(), JSON.stringify(order)], {
+        cwd: '/',
+        // What is meant for this process, such as the port of a debugger, is not meant for its guard.
+        env: { ...process.env, NODE_OPTIONS: '' },
+        stdio: ['pipe', 'pipe', 'pipe'],
+        detached: true,
+      }),
+    );
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'start guard');
+  }
 }
 
 /** Beside this file, be it source or built. */

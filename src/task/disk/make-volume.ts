@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
+import { started } from '../../sys/started.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
 import { planVolume } from './plan-volume.ts';
 
@@ -28,11 +29,13 @@ export async function makeVolume(system: System, file: string, limit: DiskAmount
 
 async function format(file: string, args: readonly string[]): Promise<void> {
   const mkfs = findProgram('mkfs.ext4', { package: 'e2fsprogs', path: process.env['PATH'] });
-  const child = spawn(mkfs, [...args, '--', file], {
-    // The host's own mke2fs.conf must not add features.
-    env: { LC_ALL: 'C', MKE2FS_CONFIG: '/dev/null' },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const child = await started(
+    spawn(mkfs, [...args, '--', file], {
+      // The host's own mke2fs.conf must not add features.
+      env: { LC_ALL: 'C', MKE2FS_CONFIG: '/dev/null' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    }),
+  );
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(0, SAID_BYTES);

@@ -73,12 +73,15 @@ function noteFailure(leftovers: Set<string>, name: string, look: () => void): vo
 const isThere = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
 async function removeLast(places: TaskPlaces, leftovers: Set<string>): Promise<void> {
+  let left = places.taskDir;
   try {
     const retired = retireTaskDir(places);
+    if (retired === undefined) return;
+    left = retired;
     // Once more where it fails: nobody else looks after it while this process lives.
-    if (retired !== undefined) await removeTree(retired).catch(() => removeTree(retired));
+    await removeTree(retired).catch(() => removeTree(retired));
   } catch (error) {
-    leftovers.add(`${places.taskDir}: ${messageOf(error)}`);
+    leftovers.add(`${left}: ${messageOf(error)}`);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Reads records back: for those who list, end and reap tasks. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import * as z from 'zod/mini';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
 import {
   type ImageDigest,
   isImageDigest,
@@ -77,6 +77,7 @@ export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
     ) {
       return undefined;
     }
+    if (isUsedUp(error)) throw error;
     throw new StackshimError('ERR_STACKSHIM_RECORD_CORRUPT', `read ${recordFile}: not a record`, {
       cause: error,
       details: { path: recordFile },

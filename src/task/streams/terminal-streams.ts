@@ -51,7 +51,10 @@ export function openTerminalStreams(
     close() {
       stopResize?.();
       closeListener();
-      master?.close();
+      if (master !== undefined) master.close();
+      // It could not be opened as a terminal.
+      else if (fd !== undefined) system.close(fd);
+      fd = undefined;
     },
   };
 }
