@@ -8,6 +8,8 @@ import type { TaskPlaces } from './records/task-places.ts';
 
 /** A disk with so much room did not keep a task from being set up. */
 const ROOM_BYTES = 64 * 1024 * 1024;
+/** With less a runtime can neither keep its state nor, perhaps, log that it cannot. */
+const RUNTIME_BYTES = 64 * 1024;
 
 export function toSetupError(thrown: unknown, places: TaskPlaces): StackshimError {
   const code = errnoCodeOf(thrown);
@@ -21,12 +23,16 @@ export function toSetupError(thrown: unknown, places: TaskPlaces): StackshimErro
     const message = `set up task: ${messageOf(thrown)}`;
     return new StackshimError('ERR_STACKSHIM_SYSTEM', message, { cause: thrown, hint });
   }
-  if (isFull(thrown) && isBelow(thrown, places.scratchDir) && hasRoom(places)) {
+  if (isOfRuntime(thrown) && !hasRoom(places.taskDir, RUNTIME_BYTES)) {
+    const message = `set up task: the run folder is full: ${messageOf(thrown)}`;
+    return new StackshimError('ERR_STACKSHIM_DISK_FULL', message, { cause: thrown });
+  }
+  if (isFull(thrown) && isBelow(thrown, places.scratchDir) && hasDiskRoom(places)) {
     const message = `set up task: ${messageOf(thrown)}`;
     return new StackshimError('ERR_STACKSHIM_DISK_LIMIT', message, { cause: thrown });
   }
   // What a volume's file finds no room for is an I/O error of the volume.
-  if (isFull(thrown) || (code === 'EIO' && !hasRoom(places))) {
+  if (isFull(thrown) || (code === 'EIO' && !hasDiskRoom(places))) {
     return toStackshimError(thrown, 'ERR_STACKSHIM_DISK_FULL', 'set up task');
   }
   const known = code === undefined ? 'ERR_STACKSHIM_INTERNAL' : 'ERR_STACKSHIM_SYSTEM';
@@ -49,6 +55,9 @@ function isFull(thrown: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'ERR_STACKSHIM_DISK_FULL';
 }
 
+const isOfRuntime = (thrown: unknown): boolean =>
+  thrown instanceof StackshimError && thrown.code === 'ERR_STACKSHIM_RUNTIME_FAILED';
+
 /** Whether the error names something in the folder: what could not be written, or where. */
 function isBelow(thrown: unknown, folder: string): boolean {
   if (!(thrown instanceof Error)) return false;
@@ -60,10 +69,12 @@ function isBelow(thrown: unknown, folder: string): boolean {
 }
 
 /** On the disk that all tasks share. */
-function hasRoom({ scratchDir }: TaskPlaces): boolean {
+const hasDiskRoom = ({ scratchDir }: TaskPlaces) => hasRoom(dirname(scratchDir), ROOM_BYTES);
+
+function hasRoom(folder: string, bytes: number): boolean {
   try {
-    const { bavail, bsize } = statfsSync(nearestExisting(dirname(scratchDir)));
-    return bavail * bsize >= ROOM_BYTES;
+    const { bavail, bsize } = statfsSync(nearestExisting(folder));
+    return bavail * bsize >= bytes;
   } catch {
     // A disk that cannot even tell is no place for a task.
     return false;

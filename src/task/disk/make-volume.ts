@@ -1,7 +1,7 @@
 /** Makes a scratch volume: a sparse file, formatted, on a loop device, as a detached mount. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, ftruncateSync, openSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, statfsSync } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
 import { started } from '../../sys/started.ts';
@@ -10,6 +10,8 @@ import { planVolume } from './plan-volume.ts';
 
 /** What mkfs says on standard error is for people: an error's detail. */
 const SAID_BYTES = 4096;
+/** Less than what it writes to the smallest volume, and what a full disk may still have free. */
+const LITTLE_BYTES = 256 * 1024;
 
 /**
  * The file must not exist; on failure it is left for the caller to remove. The loop device goes with the last user of the mount.
@@ -42,9 +44,20 @@ async function format(file: string, args: readonly string[]): Promise<void> {
   });
   const [code, signal] = await once(child, 'close');
   if (code === 0) return;
+  if (isFull(file)) {
+    throw new StackshimError('ERR_STACKSHIM_DISK_FULL', `format ${file}: no space left`, {
+      details: { file, stderr: said },
+    });
+  }
   throw new StackshimError('ERR_STACKSHIM_SYSTEM', `format ${file}: mkfs.ext4 failed`, {
     details: { file, code, signal, stderr: said },
   });
+}
+
+/** Asked of the disk: what the program has written is still there. */
+function isFull(file: string): boolean {
+  const { bavail, bsize } = statfsSync(file);
+  return bavail * bsize < LITTLE_BYTES;
 }
 
 function mountFile(system: System, fd: Fd): Fd {

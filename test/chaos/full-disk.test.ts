@@ -1,0 +1,87 @@
+/** The disk of the root folder, or that of the run folder, is full at any step of a task: whoever runs it is told so, and nothing of it is left. */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tasksDir } from '../../src/core/layout.ts';
+import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { namesIn } from '../../src/sys/files.ts';
+import { installBusyboxStack } from '../support/busybox-stack.ts';
+import { linkPatchedRunc } from '../support/patched-runc.ts';
+import { runCli } from '../support/run-cli.ts';
+import { emptyDisk, fillDisk } from '../support/small-disk.ts';
+import { type TaskRun, useTaskRunner } from '../support/task-runner.ts';
+import { scaled } from '../support/time-scale.ts';
+
+const { installation, run, folder } = useTaskRunner();
+const { layout, env } = installation;
+const code = join(folder, 'code');
+const payload = join(folder, 'payload');
+const COMMAND = ['sh', '-c', 'echo text > /made; exit 7'];
+
+beforeAll(async () => {
+  mkdirSync(code);
+  writeFileSync(join(code, 'program'), Buffer.alloc(40_000, 'program'));
+  writeFileSync(payload, Buffer.alloc(20_000, 'payload'));
+  const image = join(folder, 'disk.ext4');
+  execFileSync('truncate', ['-s', '16M', image]);
+  execFileSync('mkfs.ext4', ['-q', '-m', '0', image]);
+  execFileSync('mount', ['-o', 'loop', image, layout.root]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=711', 'none', layout.run]);
+  chmodSync(layout.root, 0o711);
+  linkPatchedRunc(layout);
+  await installBusyboxStack(layout);
+});
+afterAll(() => {
+  // With what is mounted below them.
+  for (const path of [layout.run, layout.root]) execFileSync('umount', ['-l', path]);
+});
+
+const FULL = { code: 'ERR_STACKSHIM_DISK_FULL', kind: 'exhausted' };
+
+function expectTold({ status, stderr, record }: TaskRun): void {
+  expect(stderr).toMatch(/ \[ERR_STACKSHIM_DISK_FULL\]\n {2}hint: free disk space/);
+  if (record === undefined) {
+    expect(status).toBe(125);
+    return;
+  }
+  expect(record).toMatchObject({ error: FULL, retryable: true, removed: true, leftovers: [] });
+  // One that has run, while the disk could not take what it wrote, tells its own end.
+  const ran = { status: 7, verdict: 'disk_full', exitCode: 7 };
+  const failed = { status: 125, verdict: 'setup_failed', exitCode: null };
+  const { verdict, exitCode } = record;
+  expect({ status, verdict, exitCode }).toEqual(status === 7 ? ran : failed);
+}
+
+const ENOUGH = 3;
+/** One by one at first, where each is another step; then what a volume takes. */
+const next = (blocks: number) => (blocks < 16 ? blocks + 1 : Math.ceil(blocks * 1.3));
+
+describe.each(['root', 'run'] as const)('the disk of the %s folder is full for', (place) => {
+  it.each([
+    ['a task', []],
+    ['one with code', ['--code', code]],
+    ['one with a payload', ['--payload-file', payload]],
+  ])('%s', { timeout: scaled(600_000) }, async (_, options) => {
+    let told = 0;
+    for (let [blocks, ended] = [0, 0]; ended < ENOUGH; blocks = next(blocks)) {
+      fillDisk(layout[place], blocks);
+      const task = await run(options, COMMAND);
+      const reap = await runCli(['reap'], { env });
+      const left = namesIn(tasksDir(layout));
+      emptyDisk(layout[place]);
+      expect({ ...reap, left }, `${blocks} blocks`).toMatchObject({
+        status: 0,
+        stdout: '',
+        left: [],
+      });
+      if (task.record?.verdict === 'setup_failed' || task.record?.error !== null) {
+        expectTold(task);
+        told += 1;
+      }
+      ended = task.status === 7 ? ended + 1 : 0;
+    }
+    expect(told).toBeGreaterThan(0);
+    expect((await verifyStore(layout)).damage).toEqual([]);
+  });
+});
