@@ -118,8 +118,15 @@ describe('process', () => {
   });
 
   it('--init reaps orphans, forwards TERM, and is pid 1', async () => {
-    const script = '(sleep 0.01 &); sleep 0.2; cat /proc/1/comm; ps | grep -c "\\[sleep\\]"';
-    expect((await run(['--init'], sh(script))).stdout).toBe('stackshim-init\n0\n');
+    // Its parent is gone at once; its end and its reaping are the same to whoever looks from here.
+    const orphan = 'pid=$(sh -c "true >/dev/null & echo \\$!")';
+    const reaped = 'for i in $(seq 500); do [ -e /proc/$pid ] || break; sleep 0.02; done';
+    const script = `${orphan}; ${reaped}; cat /proc/1/comm; ls -d /proc/$pid`;
+    const { stdout, stderr } = await run(['--init'], sh(script));
+    expect({ stdout, stderr }).toEqual({
+      stdout: 'stackshim-init\n',
+      stderr: expect.stringMatching(/No such file/),
+    });
     const waiting = sh('trap "echo bye; exit 3" TERM; echo ready; while :; do sleep 0.02; done');
     const task = start(['--init', '--stop-timeout', '1h'], waiting);
     await task.printed('ready');
@@ -195,7 +202,9 @@ describe('network', () => {
   const interfaces = 'grep -o "[^ ]*:" /proc/net/dev | sort; readlink /proc/self/ns/net';
 
   it('--network none has a loopback of its own that works', async () => {
-    const server = 'nc -l -p 7 -e echo hello & sleep 0.1; nc 127.0.0.1 7';
+    // Refused until the server listens.
+    const client = 'for i in $(seq 500); do nc 127.0.0.1 7 2>/dev/null && break; sleep 0.02; done';
+    const server = `nc -l -p 7 -e echo hello & ${client}`;
     const stdout = await print(['--network', 'none'], sh(`${interfaces}; ${server}`));
     const [names, namespace, reply] = stdout.split('\n');
     expect([names, reply]).toEqual(['lo:', 'hello']);
