@@ -1,0 +1,54 @@
+/** The executable on a host that has nothing else: an OCI runtime, and of the tools what each test grants it. */
+import { copyFileSync, mkdirSync, realpathSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import { realRunc } from '../support/fake-runtime.ts';
+import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+
+const { installation, run, folder, setPolicy } = useTaskRunner();
+
+afterEach(() => setPolicy(null));
+
+/** Options that hide every program of the host from the executable, but for the runtime and those of `tools`. */
+function withOnly(name: string, tools: readonly string[]) {
+  const programs = join(folder, name);
+  mkdirSync(programs);
+  for (const path of [realpathSync(realRunc(installation.layout)), ...tools]) {
+    copyFileSync(path, join(programs, basename(path)));
+  }
+  const hide = `for folder in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin; do /usr/bin/mount --bind ${programs} $folder || exit; done`;
+  const through = ['/usr/bin/unshare', '--mount', '/bin/sh', '-c', `${hide}; exec "$@"`, 'sh'];
+  return { through, env: { PATH: '/nonexistent' } };
+}
+
+it('runs a task with a runtime and mkfs.ext4, and nothing on PATH', async () => {
+  const alone = withOnly('volume', ['/usr/sbin/mkfs.ext4']);
+  const { status, stdout, stderr, record } = await run([], ['echo', 'hello'], alone);
+  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'hello\n', stderr: '' });
+  expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
+});
+
+it('runs it with a runtime alone, where no volume has to be made', async () => {
+  setPolicy({ disk: { mechanism: 'sampling' } });
+  const { status, stdout } = await run([], ['echo', 'hello'], withOnly('sampling', []));
+  expect({ status, stdout }).toEqual({ status: 0, stdout: 'hello\n' });
+});
+
+it.each([
+  ['mkfs.ext4', 'e2fsprogs', []],
+  ['mkfs.erofs', 'erofs-utils', ['--code', folder]],
+])(
+  'names %s where it is needed and missing, and its package',
+  async (tool, packageName, options) => {
+    setPolicy({ disk: { mechanism: tool === 'mkfs.ext4' ? 'volume' : 'sampling' } });
+    const { status, stderr, record } = await run(options, ['true'], withOnly(`no-${tool}`, []));
+    expect({ status, stderr }).toEqual({
+      status: 125,
+      stderr: [
+        `stackshim: find ${tool}: not installed (Debian package ${packageName}) [ERR_STACKSHIM_TOOL_MISSING]`,
+        `  hint: install it: apt-get install ${packageName}\n`,
+      ].join('\n'),
+    });
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed', retryable: true });
+  },
+);
