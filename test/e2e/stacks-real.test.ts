@@ -1,7 +1,9 @@
-/** Real stacks from their own Dockerfiles: a Debian base, three languages and a FUSE mount, each with its test program (test/stacks/). */
+/** Real stacks from their own Dockerfiles: two Debian bases, four languages and a FUSE mount, each with its test program (test/stacks/); and the quickstart. */
+import { execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildStack } from '../../scripts/steps/build-stack.mjs';
 import { testStack } from '../../scripts/steps/test-stack.mjs';
@@ -12,7 +14,8 @@ import { useLeakCheck } from '../support/leak-check.ts';
 import { linkPatchedRunc } from '../support/patched-runc.ts';
 import { runCli, STACKSHIM } from '../support/run-cli.ts';
 
-const BUILD_MS = 180_000;
+const BUILD_MS = 600_000;
+const MIB = 1024 * 1024;
 
 const folder = mkdtempSync('/var/tmp/stackshim-stacks-');
 // A container's root, which the host does not know, must pass through to its root filesystem.
@@ -50,17 +53,83 @@ useLeakCheck({ roots: () => [layout.root, layout.run], allow: [stored] });
 const overlay = (path: string) => fileURLToPath(new URL(`../../overlay/${path}`, import.meta.url));
 const build = (path: string) => runCli(['stack', 'build', overlay(path)], { env });
 
-it('a base is made of Debian packages', { timeout: BUILD_MS }, async () => {
-  const { status, stdout, stderr } = await build('base/debian-13');
+/** Makes it of Debian packages. */
+async function buildBase(base: string): Promise<void> {
+  const { status, stdout, stderr } = await build(`base/${base}`);
   expect(status, stderr).toBe(0);
-  expect(stdout).toMatch(/^debian-13@rev:1 sha256:[0-9a-f]{64} built\n$/);
+  expect(stdout).toMatch(new RegExp(`^${base}@rev:1 sha256:[0-9a-f]{64} built\\n$`));
+}
+
+it('a base is made of Debian packages', { timeout: BUILD_MS }, async () => {
+  await buildBase('debian-13');
 });
 
-describe('a stack on it uses its standard library, compiled parts, TLS, time zones and a payload', () => {
-  it.each(['python-3.13', 'ruby-3.3', 'node-20'])('%s', { timeout: BUILD_MS }, async (stack) => {
+describe('npm run quickstart', { timeout: BUILD_MS }, () => {
+  const script = fileURLToPath(new URL('../../scripts/quickstart.mjs', import.meta.url));
+  const quickstart = () =>
+    promisify(execFile)(process.execPath, [script], { env: { ...process.env, ...env } });
+
+  it('makes what is missing, and shows a task and its result', async () => {
+    const { stdout, stderr } = await quickstart();
+    expect(outcomes(stderr)).toEqual(['debian-13@rev:1 unchanged', 'python-3.13@rev:1 built']);
+    expectTask(stdout);
+  });
+
+  it('does nothing again that is done, but for the task', async () => {
+    const { stdout, stderr } = await quickstart();
+    expect(outcomes(stderr)).toEqual(['debian-13@rev:1 unchanged', 'python-3.13@rev:1 unchanged']);
+    const steps = stderr.matchAll(/^==> (.+)\n {4}(.+), [\d.]+ s$/gm);
+    expect(Object.fromEntries([...steps].map(([, step, end]) => [step, end]))).toEqual({
+      'host packages': 'nothing to install',
+      'OCI runtime': expect.stringMatching(/ is (there|patched)$/),
+      'npm packages': 'up to date',
+      'library (dist/lib)': 'up to date',
+      'executable (dist/stackshim)': 'up to date',
+    });
+    expectTask(stdout);
+  });
+
+  /** What became of the stacks. */
+  const outcomes = (stderr: string) =>
+    [...stderr.matchAll(/^(\S+@rev:\d+) sha256:[0-9a-f]{64} (\w+)$/gm)].map(
+      ([, revision, outcome]) => `${revision} ${outcome}`,
+    );
+
+  function expectTask(stdout: string): void {
+    const [, id] = /^Hello, world, from task (\w+)$/m.exec(stdout) ?? [];
+    const [record = ''] = /^\{"id":.*\}$/m.exec(stdout) ?? [];
+    expect(JSON.parse(record)).toMatchObject({
+      id,
+      stack: 'python-3.13',
+      verdict: 'succeeded',
+      removed: true,
+    });
+  }
+});
+
+describe('a stack uses its standard library, compiled parts, TLS, time zones and a payload', () => {
+  const test = (stack: string) => testStack(stack, { executable: STACKSHIM, env, tls });
+
+  it('python-3.13', async () => {
+    await test('python-3.13');
+  });
+
+  it.each(['ruby-3.3', 'node-20'])('%s', { timeout: BUILD_MS }, async (stack) => {
     const { status, stderr } = await build(`stacks/${stack}`);
     expect(status, stderr).toBe(0);
-    await testStack(stack, { executable: STACKSHIM, env, tls });
+    await test(stack);
+  });
+
+  it('java-17, on the older base, whose machine fits its memory and processor limits', {
+    timeout: BUILD_MS,
+  }, async () => {
+    await buildBase('debian-12');
+    const { status, stderr } = await build('stacks/java-17');
+    expect(status, stderr).toBe(0);
+    const printed = await test('java-17');
+    expect(printed).toMatchObject({ version: '17', cpus: 1, memoryBytes: expect.any(Number) });
+    // A quarter of the limit of 512 MiB, where it takes what it finds as its own.
+    expect(printed['memoryBytes']).toBeLessThanOrEqual(128 * MIB);
   });
 });
 
@@ -99,9 +168,19 @@ describe('a stack that mounts with FUSE', { timeout: BUILD_MS }, () => {
 it('stacks on one base share its layer', async () => {
   const { stdout } = await runCli(['stack', 'ls', '--json'], { env });
   const listed: { name: string; ownBytes: number; sharedBytes: number }[] = JSON.parse(stdout);
-  const base = listed.find(({ name }) => name === 'debian-13');
-  expect(listed.map(({ name }) => name)).toEqual(
-    expect.arrayContaining(['debian-13', 'fuse', 'node-20', 'python-3.13', 'ruby-3.3']),
-  );
-  for (const { sharedBytes } of listed) expect(sharedBytes).toBe(base?.sharedBytes);
+  const shared = new Map(listed.map(({ name, sharedBytes }) => [name, sharedBytes]));
+  expect([...shared.keys()].sort()).toEqual([
+    'debian-12',
+    'debian-13',
+    'fuse',
+    'java-17',
+    'node-20',
+    'python-3.13',
+    'ruby-3.3',
+  ]);
+  for (const { name, sharedBytes } of listed) {
+    expect(sharedBytes, name).toBe(
+      shared.get(/^(java-17|debian-12)$/.test(name) ? 'debian-12' : 'debian-13'),
+    );
+  }
 });
