@@ -1,6 +1,7 @@
-/** Real stacks from their own Dockerfiles: two Debian bases, four languages and a FUSE mount, each with its test program (test/stacks/); and the quickstart. */
-import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/** Real stacks from their own Dockerfiles: two Debian bases, four languages and a FUSE mount, each with its test program (test/stacks/); the quickstart, and what README.md shows after it. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -13,6 +14,7 @@ import { disposeInstallation } from '../support/dispose-installation.ts';
 import { useLeakCheck } from '../support/leak-check.ts';
 import { linkPatchedRunc } from '../support/patched-runc.ts';
 import { runCli, STACKSHIM } from '../support/run-cli.ts';
+import { readTranscripts, toPattern } from '../support/shell-transcript.ts';
 
 const BUILD_MS = 600_000;
 const MIB = 1024 * 1024;
@@ -105,6 +107,64 @@ describe('npm run quickstart', { timeout: BUILD_MS }, () => {
       removed: true,
     });
   }
+});
+
+describe('README.md, after the quickstart', () => {
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const [bin, place] = [join(folder, 'bin'), join(folder, 'readme')];
+  const shellEnv = { ...process.env, ...env, PATH: `${bin}:${process.env['PATH']}` };
+
+  /** Resolves to all that a shell shows. The link is made elsewhere than the document says, and nothing else is made in this checkout. */
+  async function type(command: string): Promise<string> {
+    const typed = command.replace('/usr/local/bin', bin);
+    const cwd = typed === command ? place : root;
+    const shell = ['-c', `exec 2>&1\n${typed}`];
+    return (await promisify(execFile)('/bin/sh', shell, { cwd, env: shellEnv })).stdout;
+  }
+
+  /** The process that runs a task which has begun. */
+  async function begin(args: readonly string[]): Promise<ChildProcess> {
+    const child = spawn(STACKSHIM, args, { env: shellEnv, stdio: 'ignore' });
+    const listed = async () => JSON.parse(await type('stackshim ps --json'));
+    const running = { tasks: [{ state: 'running' }] };
+    await expect.poll(listed, { timeout: 60_000 }).toMatchObject(running);
+    return child;
+  }
+
+  it('shows what a shell shows', { timeout: BUILD_MS }, async () => {
+    for (const path of [bin, place]) mkdirSync(path);
+    const background: Promise<unknown>[] = [];
+    const [first = [], ...session] = readTranscripts(readme);
+    for (const { command, prints } of [...session, first].flat()) {
+      const [, inBackground] = /^stackshim (.*) &$/.exec(command) ?? [];
+      if (inBackground !== undefined) {
+        background.push(once(await begin(inBackground.split(' ')), 'close'));
+        continue;
+      }
+      if (prints.some((line) => line.includes('orphaned'))) {
+        const owner = await begin(['run', '--name', 'orphan', 'python-3.13', '--', 'sleep', '600']);
+        owner.kill('SIGKILL');
+        await once(owner, 'close');
+      }
+      expect(await type(command), command).toMatch(toPattern(prints));
+    }
+    await Promise.all(background);
+  });
+
+  it('shows a result as it is', () => {
+    const [, json = ''] = /```json\n([^`]*)```/.exec(readme) ?? [];
+    const shown = JSON.parse(json);
+    const numbers = (fields: object) =>
+      Object.fromEntries(Object.keys(fields).map((name) => [name, expect.any(Number)]));
+    expect(JSON.parse(readFileSync(join(place, 'result.json'), 'utf8'))).toMatchObject({
+      ...shown,
+      id: expect.stringMatching(/^[a-z0-9]{20}$/),
+      image: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+      phasesMs: numbers(shown.phasesMs),
+      usage: numbers(shown.usage),
+    });
+  });
 });
 
 describe('a stack uses its standard library, compiled parts, TLS, time zones and a payload', () => {
