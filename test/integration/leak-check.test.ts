@@ -91,6 +91,7 @@ describe('expectNoLeaks', () => {
     const readMembers = () => readFileSync(`${parent}/cgroup.procs`, 'utf8').trim();
     try {
       await once(child.stdout, 'data');
+      await waitUntil(() => readFileSync(`/proc/${readMembers()}/comm`, 'utf8') === 'sleep\n');
       child.kill('SIGKILL');
       await once(child, 'exit');
       expect(report()).toMatch(new RegExp(`process ${readMembers()} sleep \\(parent \\d+\\)`));
