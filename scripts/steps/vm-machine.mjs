@@ -119,9 +119,11 @@ function qemuCommand({ system, disks, acceleration, processors, socket, consoleL
       '-display',
       'none',
     ],
-    ...['-no-reboot', '-nic', 'none', '-serial', `file:${consoleLog}`, '-device', 'virtio-rng-pci'],
+    ...['-no-reboot', '-serial', `file:${consoleLog}`, '-device', 'virtio-rng-pci'],
     ...['-kernel', system.kernel, '-initrd', system.initrd, '-append', kernelArgs],
     ...drives.flatMap((drive) => ['-drive', drive]),
+    // An interface, as every machine has one; nothing else is on its network.
+    ...['-netdev', 'hubport,id=alone,hubid=0', '-device', 'virtio-net-pci,netdev=alone'],
     ...['-device', 'virtio-serial-pci', '-chardev', `socket,id=port,path=${socket}`],
     ...['-device', `virtserialport,chardev=port,name=${guestPaths.port.split('/').pop()}`],
   ];

@@ -1,7 +1,7 @@
 /** What a task could learn of its host. The judge knows what is true, and looks whether it was said. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { hostname, networkInterfaces } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import type { Probe, ProbeAttempt } from '../../support/probe.ts';
 import type { ProbeScene } from '../../support/probe-scene.ts';
 
@@ -144,9 +144,11 @@ export const informationProbes: readonly Probe[] = [
   },
 ];
 
+/** Of interfaces that are down, too. */
 function hardwareAddresses(): readonly string[] {
-  const all = Object.values(networkInterfaces()).flatMap((interfaces) => interfaces ?? []);
-  return all.map(({ mac }) => mac).filter((mac) => mac !== '00:00:00:00:00:00');
+  const files = readdirSync('/sys/class/net').map((name) => `/sys/class/net/${name}/address`);
+  const all = files.filter(existsSync).map((file) => readFileSync(file, 'utf8').trim());
+  return all.filter((address) => /[1-9a-f]/.test(address));
 }
 
 /** As the host names them; the root, where everybody may be, does not count. */
