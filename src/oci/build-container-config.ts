@@ -22,6 +22,8 @@ export interface ContainerInput {
   /** Absolute below each cgroup hierarchy's root. */
   readonly cgroupsPath: string;
   readonly binds: readonly TaskBind[];
+  /** What the runtime does with the flags of their sources: keep them, or set them anew. */
+  readonly locksBinds: boolean;
   /** What the file named by `spec.seccomp` holds, parsed. Needed when it names a file. */
   readonly seccompProfile?: SeccompProfile;
   /** Host path of a static init program. Needed when `spec.init`. */
@@ -38,7 +40,7 @@ export interface ContainerInput {
 /** Builds the container's part of a configuration. Pure; a missing `seccompProfile` or `initBinary` is a defect of the caller. */
 export function buildContainerConfig(input: ContainerInput): OciContainerConfig {
   const { template, spec, id, rootfs, ids, cgroupsPath, binds, initBinary, sysfs } = input;
-  const { throttles = [], cgroupVersion } = input;
+  const { throttles = [], cgroupVersion, locksBinds } = input;
   const { ociVersion, mounts, linux } = template.config;
   if (spec.init && initBinary === undefined) throw missingInput('initBinary');
   const seccomp = seccompOf(input);
@@ -50,6 +52,7 @@ export function buildContainerConfig(input: ContainerInput): OciContainerConfig 
       spec,
       binds,
       hasUserNamespace: ids !== null,
+      locksBinds,
       ...(spec.init && initBinary !== undefined ? { initBinary } : {}),
       ...(sysfs === undefined ? {} : { sysfs }),
     }),

@@ -15,6 +15,8 @@ export interface MountsInput {
   readonly spec: Pick<AdmittedTaskSpec, 'tmpfs' | 'network'>;
   readonly binds: readonly TaskBind[];
   readonly hasUserNamespace: boolean;
+  /** Whether the runtime keeps the flags of a bind's source in a user namespace. */
+  readonly locksBinds: boolean;
   /** Host path of a static init program, with `--init`. */
   readonly initBinary?: string;
   /** Host path of a sysfs with nothing mounted below it. Default: the host's own, with all of that. */
@@ -22,8 +24,8 @@ export interface MountsInput {
 }
 
 export function buildMounts(base: readonly OciMount[], input: MountsInput): readonly OciMount[] {
-  const { spec, binds, initBinary, hasUserNamespace } = input;
-  const toBind = hasUserNamespace ? toInheritingBind : toFlaggedBind;
+  const { spec, binds, initBinary, hasUserNamespace, locksBinds } = input;
+  const toBind = hasUserNamespace && locksBinds ? toInheritingBind : toFlaggedBind;
   const asked = [...spec.tmpfs.map(toTmpfsMount), ...binds.map(toBind)];
   asked.sort((a, b) => depthOf(a.destination) - depthOf(b.destination));
   const init =
@@ -59,7 +61,7 @@ function toFlaggedBind({ source, target, readOnly }: TaskBind): OciMount {
 }
 
 /**
- * The flags that the host's mount has are locked in a user namespace: they cannot be undone there, and a runtime that sets flags anew
+ * Where the flags that the host's mount has are locked in a user namespace, they cannot be undone there, and a runtime that sets flags anew
  * without knowing all of them is refused (runc before 1.2 on a `noexec` source, as `/run` often is). So none is set.
  */
 function toInheritingBind({ source, target }: TaskBind): OciMount {

@@ -13,6 +13,7 @@ import { resolveWorkdir } from '../oci/resolve-command.ts';
 import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import { beginContainer } from '../runtime/create-container.ts';
+import { locksBinds } from '../runtime/locks-binds.ts';
 import type { CreateContainerOptions, CreatedContainer } from '../runtime/runtime.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { readProcess } from '../sys/processes.ts';
@@ -264,6 +265,7 @@ function configure(
     ids,
     cgroupsPath: places.cgroupsPath,
     binds: rootfs.binds,
+    locksBinds: locksBinds(plan.runtime),
     ...(rootfs.sysfs === undefined ? {} : { sysfs: rootfs.sysfs }),
     user,
     command,

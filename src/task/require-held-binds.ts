@@ -2,6 +2,7 @@
 import { StackshimError } from '../core/errors.ts';
 import { resolveCapabilities } from '../oci/build-capabilities.ts';
 import type { BundleTemplate } from '../oci/bundle-template.ts';
+import { locksBinds } from '../runtime/locks-binds.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 
@@ -11,13 +12,9 @@ export interface HeldBindsInput {
   readonly runtime: Pick<Runtime, 'kind'>;
 }
 
-/**
- * The kernel locks what the host has restricted when a mount is copied into the task's mount namespace, as under runc. crun opens
- * binds outside and moves them in: nothing is locked, and whoever may mount may remount. In gVisor the host's side is what is written to.
- * Throws ERR_STACKSHIM_SPEC_INVALID.
- */
+/** Where the runtime locks nothing, whoever may mount may remount. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function requireHeldBinds({ spec, template, runtime }: HeldBindsInput): void {
-  if (runtime.kind === 'runc' || runtime.kind === 'runsc') return;
+  if (locksBinds(runtime)) return;
   const bind = spec.mounts.find(({ readOnly }) => readOnly);
   if (bind === undefined) return;
   const changes = { add: spec.capAdd, drop: spec.capDrop };

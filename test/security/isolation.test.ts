@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -229,12 +230,16 @@ describe('binds', () => {
     const place = join(folder, 'bound');
     mkdirSync(place);
     writeFileSync(join(place, 'file'), 'kept');
+    // Nothing but its being read-only keeps anybody from it.
+    chmodSync(place, 0o777);
+    chmodSync(join(place, 'file'), 0o666);
     const script = `
       mount -o remount,rw,bind /ro && echo remounted
       mount -o remount,rw /ro && echo remounted
       mount --bind /ro /mnt && mount -o remount,rw,bind /mnt && echo bound
       echo changed > /ro/file && echo changed
-      chmod 777 /ro && echo chmodded
+      touch /ro/made && echo made
+      chmod 700 /ro && echo chmodded
       umount /ro && ls -A /ro && echo changed > /ro/file
       true`;
     const every = ['--cap-add', 'ALL', '--security-opt', 'seccomp=unconfined'];

@@ -196,6 +196,17 @@ describe('options', () => {
     expect(at({ volumes: ['/i:/z'], userns: 'host' }, '/z')?.options).toContain('rw');
   });
 
+  test('binds set the flags for a runtime that sets them anew', () => {
+    const { mounts } = build({ volumes: ['/i:/z:ro'] }, { locksBinds: false });
+    expect(mounts.find(({ destination }) => destination === '/z')?.options).toEqual([
+      'rbind',
+      'rprivate',
+      'nosuid',
+      'nodev',
+      'ro',
+    ]);
+  });
+
   test('capabilities as docker combines them', () => {
     const bounding = (task: object) => build(task).process.capabilities.bounding;
     expect(bounding({ capAdd: ['NET_RAW'], capDrop: ['KILL'] })).toContain('CAP_NET_RAW');
