@@ -1,13 +1,21 @@
 /** Removes what dead owners left behind: the only recovery there is, and safe to run at any time, by any number of processes. */
 import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { constants } from 'node:os';
 import { type ErrorJson, errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { scratchDir, taskDir, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
 import { clearStaleTmp } from '../../layers/stale-files.ts';
-import { bootId, isOwnerAlive, type Owner, type ProcessIdentity } from '../../sys/processes.ts';
+import {
+  bootId,
+  isOwnerAlive,
+  type Owner,
+  type ProcessIdentity,
+  signalProcess,
+} from '../../sys/processes.ts';
 import type { Fd } from '../../sys/system.ts';
 import { sweepIdleVolumes } from '../disk/idle-volumes.ts';
 import { removeScratch } from '../disk/remove-scratch.ts';
+import { findInit } from '../ending/kill-processes.ts';
 import type { Installation } from '../installation.ts';
 import { listTaskIds, readRecord, taskFolderNames } from '../records/read-record.ts';
 import { parseUnfinishedName, type TaskRecord } from '../records/record.ts';
@@ -28,7 +36,7 @@ export interface ReapReport {
   readonly corrupt: readonly ErrorJson[];
 }
 
-/** Tasks that are removed side by side: each has its folder's lock, and so one descriptor, meanwhile. */
+/** Tasks that are removed side by side: each has its folder's lock, and so one descriptor, meanwhile. All of them end first. */
 const TASKS_AT_ONCE = 256;
 
 /**
@@ -78,6 +86,8 @@ async function reapAmong(
       corrupt.push(error.toJSON());
     }
   }
+  // To remove a task takes longer than to end it: none is to run on while others are removed.
+  for (const id of abandoned.slice(TASKS_AT_ONCE)) endTask(installation, id);
   const reaped: ReapedTask[] = [];
   for (let from = 0; from < abandoned.length; from += TASKS_AT_ONCE) {
     reaped.push(...(await reapTogether(installation, abandoned.slice(from, from + TASKS_AT_ONCE))));
@@ -95,6 +105,18 @@ const isSameOwner = (one: Owner, other: Owner) =>
 
 interface ClaimedTask extends AbandonedTask {
   readonly lock: Fd;
+}
+
+/** Kills its first process, and with it the others. Whatever lives on is killed when the task is removed. */
+function endTask(installation: Installation, id: TaskId): void {
+  const task = claim(installation, id);
+  if (task === undefined) return;
+  try {
+    const init = findInit(installation.cgroups, task.places, task.runtime);
+    if (init !== undefined) signalProcess(init, constants.signals.SIGKILL);
+  } finally {
+    closeSync(task.lock);
+  }
 }
 
 /** Without those that another process is removing at this moment, or has removed. */
