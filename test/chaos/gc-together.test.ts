@@ -33,6 +33,8 @@ const BUILDS = isFull ? 40 : 3;
 const BUILD_STEPS = ['build', 'export', 'import', 'smoke'];
 const KILLS_A_STEP = isFull ? 10 : 1;
 
+const TIMEOUT_MS = isFull ? 3_600_000 : 600_000;
+
 /** Only what the current revisions need is left, and all of that is sound. */
 async function expectTidy(): Promise<void> {
   expect(await collectGarbage(lab.installation, { keepRevisions: 0 })).toMatchObject({
@@ -75,7 +77,7 @@ function writeBuiltStack(name: string, onto: string): string {
   return directory;
 }
 
-it('runs, imports, builds, flips and collects at once', { timeout: 600_000 }, async () => {
+it('runs, imports, builds, flips and collects at once', { timeout: TIMEOUT_MS }, async () => {
   const [one, two] = ['one', 'two'];
   for (const name of [one, two]) await lab.add(name, `${name} 0`);
   const tar = `${lab.layout.root}/../base.tar`;
@@ -115,7 +117,7 @@ it('makes a task look again whose image went before its record came', async () =
   await expectTidy();
 });
 
-it('clears away after imports that are killed at any moment', { timeout: 600_000 }, async () => {
+it('clears away after imports that are killed at any moment', { timeout: TIMEOUT_MS }, async () => {
   const tar = `${lab.layout.root}/../base.tar`;
   writeFileSync(tar, await base);
   const [root = '', run = ''] = places();
@@ -134,7 +136,7 @@ it('clears away after imports that are killed at any moment', { timeout: 600_000
 });
 
 it('clears away after builds that are killed in each of their steps', {
-  timeout: 600_000,
+  timeout: TIMEOUT_MS,
 }, async () => {
   await lab.add('one', 'one 0');
   const tar = `${lab.layout.root}/../base.tar`;
@@ -169,7 +171,7 @@ it('clears away after builds that are killed in each of their steps', {
   expect(readdirSync(buildDir(lab.layout)).filter((name) => name !== 'bases')).toEqual([]);
 });
 
-it('is killed at any moment, and finished by the next one', { timeout: 600_000 }, async () => {
+it('is killed at any moment, and finished by the next one', { timeout: TIMEOUT_MS }, async () => {
   for (let round = 0; round < KILLS; round += 1) {
     await lab.add('stack', `kept ${round}`);
     for (let seed = 0; seed < 3; seed += 1) await lab.import(`unused ${round} ${seed}`);
