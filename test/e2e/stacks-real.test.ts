@@ -181,7 +181,7 @@ describe('a stack uses its standard library, compiled parts, TLS, time zones and
   });
 
   it('java-17, on the older base, whose machine fits its memory and processor limits', {
-    timeout: BUILD_MS,
+    timeout: 2 * BUILD_MS,
   }, async () => {
     await buildBase('debian-12');
     const { status, stderr } = await build('stacks/java-17');
