@@ -48,11 +48,14 @@ const isNumber = (name: string) => /^\d+$/.test(name);
  */
 export async function joinTenant(host: TenantHost, request: JoinRequest): Promise<TenantSeat> {
   const { tenant, terms } = request;
-  const lock = await lockTenant(host, tenant, request.signal);
+  let lock: Fd | undefined;
   let number: HeldNumber | undefined;
+  const unlock = () => {
+    if (lock !== undefined) closeSync(lock);
+  };
   const leave = () => {
     number?.release();
-    closeSync(lock);
+    unlock();
     try {
       removeIfIdle(host, tenant);
     } catch {
@@ -60,6 +63,7 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
     }
   };
   try {
+    lock = await lockTenant(host, tenant, request.signal);
     number = claimPlace(host, request);
     await setShare(host, tenant, terms);
   } catch (error) {
@@ -75,7 +79,7 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
     leave: once(leave),
     abandon: once(() => {
       number?.abandon();
-      closeSync(lock);
+      unlock();
     }),
   };
 }
