@@ -77,24 +77,35 @@ function writeBuiltStack(name: string, onto: string): string {
   return directory;
 }
 
+/** Does `work` while another process collects without a pause. */
+async function whileCollecting(work: () => Promise<void>): Promise<void> {
+  const collecting = startFixture(collector, places());
+  const closed = once(collecting, 'close');
+  try {
+    await waitForLine(collecting, 'ready');
+    await work();
+    expect(collecting.exitCode).toBeNull();
+  } finally {
+    collecting.kill('SIGKILL');
+    await closed;
+  }
+}
+
 it('runs, imports, builds, flips and collects at once', { timeout: TIMEOUT_MS }, async () => {
   const [one, two] = ['one', 'two'];
   for (const name of [one, two]) await lab.add(name, `${name} 0`);
   const tar = `${lab.layout.root}/../base.tar`;
   writeFileSync(tar, await base);
-  const collecting = startFixture(collector, places());
-  await waitForLine(collecting, 'ready');
   const [root = '', run = ''] = places();
   const built = writeBuiltStack('built', one);
-  const work = [one, two].flatMap((name) => [
-    runFixture(runner, [...places(), name, String(TASKS)]),
-    runFixture(importer, [root, run, name, tar, String(IMPORTS)]),
-  ]);
-  work.push(runFixture(builder, [...places(), built, String(BUILDS)]));
-  await Promise.all(work);
-  expect(collecting.exitCode).toBeNull();
-  collecting.kill('SIGKILL');
-  await once(collecting, 'close');
+  await whileCollecting(async () => {
+    const work = [one, two].flatMap((name) => [
+      runFixture(runner, [...places(), name, String(TASKS)]),
+      runFixture(importer, [root, run, name, tar, String(IMPORTS)]),
+    ]);
+    work.push(runFixture(builder, [...places(), built, String(BUILDS)]));
+    await Promise.all(work);
+  });
   expect(surveyStore(lab.layout).generation?.stacks).toEqual({
     [one]: IMPORTS + 1,
     [two]: IMPORTS + 1,
@@ -143,22 +154,19 @@ it('clears away after builds that are killed in each of their steps', {
   writeFileSync(tar, await base);
   const [root = '', run = ''] = places();
   const built = writeBuiltStack('built', 'one');
-  const collecting = startFixture(collector, places());
-  await waitForLine(collecting, 'ready');
-  // What is built on goes away meanwhile, too.
-  const importing = runFixture(importer, [root, run, 'one', tar, String(IMPORTS)]);
-  for (const step of BUILD_STEPS.flatMap((name) => Array(KILLS_A_STEP).fill(name))) {
-    const building = startFixture(builder, [...places(), built, '1000']);
-    await waitForLine(building, `step ${step}`);
-    await delay(randomInt(0, 120));
-    building.kill('SIGKILL');
-    await once(building, 'close');
-    expect((await verifyStore(lab.layout)).damage).toEqual([]);
-  }
-  await importing;
-  expect(collecting.exitCode).toBeNull();
-  collecting.kill('SIGKILL');
-  await once(collecting, 'close');
+  await whileCollecting(async () => {
+    // What is built on goes away meanwhile, too.
+    const importing = runFixture(importer, [root, run, 'one', tar, String(IMPORTS)]);
+    for (const step of BUILD_STEPS.flatMap((name) => Array(KILLS_A_STEP).fill(name))) {
+      const building = startFixture(builder, [...places(), built, '1000']);
+      await waitForLine(building, `step ${step}`);
+      await delay(randomInt(0, 120));
+      building.kill('SIGKILL');
+      await once(building, 'close');
+      expect((await verifyStore(lab.layout)).damage).toEqual([]);
+    }
+    await importing;
+  });
   // Smoke commands that lost their owner keep their images.
   expect(await reapTasks(lab.installation)).toMatchObject({ corrupt: [] });
   // It waits for the last process of a dead build, as that has its place.

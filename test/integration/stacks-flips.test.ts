@@ -40,6 +40,7 @@ async function whileFlipping(work: (flips: () => number) => Promise<void>): Prom
   const generation = () => readCurrentGeneration(layout)?.number ?? 0;
   const before = generation();
   const child = startFixture(flipper, [layout.root, stack]);
+  const closed = once(child, 'close');
   try {
     await waitForLine(child, 'flipping');
     await work(() => {
@@ -48,7 +49,7 @@ async function whileFlipping(work: (flips: () => number) => Promise<void>): Prom
     });
   } finally {
     child.kill('SIGKILL');
-    await once(child, 'close');
+    await closed;
   }
 }
 
