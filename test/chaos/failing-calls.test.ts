@@ -115,10 +115,14 @@ async function run(variant: TaskVariant, fault: Fault | null): Promise<Outcome> 
   return { result, error, events, counts };
 }
 
-function makeReady({ policy, isFirst }: TaskVariant): void {
-  rmSync(join(marks, 'ran'), { force: true });
+function setPolicy(policy: object | undefined): void {
   if (policy === undefined) rmSync(layout.policyFile, { force: true });
   else writeFileSync(layout.policyFile, JSON.stringify(policy));
+}
+
+function makeReady({ policy, isFirst }: TaskVariant): void {
+  rmSync(join(marks, 'ran'), { force: true });
+  setPolicy(policy);
   if (!isFirst) return;
   const mounted = readdirSync(mountedLayersDir(layout)).filter((name) => !name.endsWith('.lock'));
   for (const name of mounted) linuxSystem.detachMount(join(mountedLayersDir(layout), name));
@@ -236,6 +240,8 @@ it('a slot whose namespace cannot be pinned is free for the next task', async ()
 describe('each call fails in turn, of', () => {
   it.each(variantsIn(folder))('$name', { timeout: scaled(3_600_000) }, async (variant) => {
     const listeners = process.listenerCount('SIGCHLD');
+    // The one before may have left its policy.
+    setPolicy(undefined);
     const neighbour = startNeighbour(options);
     await neighbour.answers();
     try {
