@@ -5,7 +5,6 @@ import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { pinInStore } from '../layers/store-lease.ts';
 import { type Image, type PinnedImage, STACK_LABELS } from '../stacks/image.ts';
-import { readImage } from '../stacks/image-files.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import { type HostFacts, readHostFacts } from '../sys/host-facts.ts';
 import { type BaseCopy, ensureBaseCopy } from './base-copy.ts';
@@ -29,15 +28,17 @@ const MOST_PROCESSES = 65_536;
 
 /** The current image of each stack that the Dockerfile names. Throws ERR_STACKSHIM_STACK_NOT_FOUND with how to build one. */
 export function resolveStacks(layout: Layout, source: StackDirectory): readonly PinnedImage[] {
-  return source.stacks.all.map((name) => {
-    try {
-      return resolveStack(layout, { name });
-    } catch (error) {
-      const isMissing =
-        error instanceof StackshimError && error.code === 'ERR_STACKSHIM_STACK_NOT_FOUND';
-      throw isMissing ? toBaseMissing(source, name, error) : error;
-    }
-  });
+  return source.stacks.all.map((name) => resolveNamed(layout, source, name));
+}
+
+function resolveNamed(layout: Layout, source: StackDirectory, name: StackName): PinnedImage {
+  try {
+    return resolveStack(layout, { name });
+  } catch (error) {
+    const isMissing =
+      error instanceof StackshimError && error.code === 'ERR_STACKSHIM_STACK_NOT_FOUND';
+    throw isMissing ? toBaseMissing(source, name, error) : error;
+  }
 }
 
 /** Builds and imports. The caller holds a lease. */
@@ -46,8 +47,10 @@ export async function buildImage(
   builder: Builder,
   source: StackDirectory,
 ): Promise<BuiltImage> {
-  const stacks = resolveStacks(layout, source);
-  const copies = await copyBases(layout, builder, stacks);
+  const stacks: PinnedImage[] = [];
+  for (const name of source.stacks.all) stacks.push(await holdStack(layout, source, name));
+  const copies: BaseCopy[] = [];
+  for (const stack of stacks) copies.push(await ensureBaseCopy(layout, builder, stack));
   const pinned = stacks.find(({ stack }) => stack === source.stacks.base);
   const base = copies.find((_, index) => stacks[index] === pinned)?.image;
   const home = await writeImageStores(
@@ -72,19 +75,22 @@ export async function buildImage(
   return { image, base: pinned };
 }
 
-async function copyBases(
+/**
+ * The current image of a stack, pinned. The look comes after the pin: an image that was current when it was found may have been
+ * replaced and collected by then; one that still is has been neither.
+ */
+async function holdStack(
   layout: Layout,
-  builder: Builder,
-  stacks: readonly PinnedImage[],
-): Promise<readonly BaseCopy[]> {
-  const copies: BaseCopy[] = [];
-  for (const { image, ...rest } of stacks) {
-    // The pin comes before the look.
-    for (const name of [image.digest, ...image.layers]) await pinInStore(layout, name);
-    const stored = readImage(layout, image.digest);
-    copies.push(await ensureBaseCopy(layout, builder, { ...rest, image: stored }));
+  source: StackDirectory,
+  name: StackName,
+): Promise<PinnedImage> {
+  for (let found = resolveNamed(layout, source, name); ; ) {
+    const { digest, layers } = found.image;
+    for (const part of [digest, ...layers]) await pinInStore(layout, part);
+    const now = resolveNamed(layout, source, name);
+    if (now.image.digest === digest) return now;
+    found = now;
   }
-  return copies;
 }
 
 async function runBuild(
