@@ -30,6 +30,7 @@ const onlyWithBuilder = [
   'e2e/stack',
   'e2e/doctor',
   'vm/quickstart',
+  'vm/update-service',
   // Its probes are compiled.
   'security/battery',
 ];

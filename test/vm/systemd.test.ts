@@ -1,42 +1,29 @@
 /** The shipped units on a machine that systemd runs. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { readdirSync } from 'node:fs';
+import { beforeAll, expect, it } from 'vitest';
 import { layoutFrom } from '../../src/core/layout.ts';
 import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { STACKSHIM, startCli } from '../support/run-cli.ts';
+import { startCli } from '../support/run-cli.ts';
+import {
+  INSTALLED,
+  showUnit,
+  systemctl,
+  units,
+  useShippedUnits,
+} from '../support/shipped-units.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-const INSTALLED = '/usr/local/bin/stackshim';
-const shipped = new URL('../../systemd/', import.meta.url).pathname;
-// A timer before its service, which would be started again.
-const units = readdirSync(shipped).sort((a, b) => b.localeCompare(a));
 const services = units.filter((unit) => unit.endsWith('.service'));
 
-const systemctl = (...args: readonly string[]) =>
-  execFileSync('systemctl', args, { encoding: 'utf8' }).trim();
-const show = (unit: string, property: string) =>
-  systemctl('show', '--value', '--property', property, unit);
-
+useShippedUnits();
 beforeAll(async () => {
-  for (const unit of units) copyFileSync(`${shipped}${unit}`, `/etc/systemd/system/${unit}`);
-  symlinkSync(STACKSHIM, INSTALLED);
-  systemctl('daemon-reload');
   await installBusyboxStack(layoutFrom({}, process.env));
 });
 
-afterAll(() => {
-  for (const unit of units) {
-    systemctl('stop', unit);
-    rmSync(`/etc/systemd/system/${unit}`);
-  }
-  rmSync(INSTALLED);
-  systemctl('daemon-reload');
-});
-
 it.each(units)('%s loads, and nothing in it is unknown', (unit) => {
-  expect(show(unit, 'LoadState')).toBe('loaded');
+  expect(showUnit(unit, 'LoadState')).toBe('loaded');
   const { stderr } = runVerify(unit);
   expect(stderr).toBe('');
 });
@@ -55,12 +42,12 @@ function runVerify(unit: string): { readonly stderr: string } {
 
 it('the timer starts and knows when it is due', () => {
   systemctl('start', 'stackshim-update.timer');
-  expect(show('stackshim-update.timer', 'ActiveState')).toBe('active');
-  expect(show('stackshim-update.timer', 'NextElapseUSecRealtime')).not.toBe('');
+  expect(showUnit('stackshim-update.timer', 'ActiveState')).toBe('active');
+  expect(showUnit('stackshim-update.timer', 'NextElapseUSecRealtime')).not.toBe('');
 });
 
 it('every service of a timer or of the machine names a program that is there', () => {
-  for (const service of services) expect(show(service, 'ExecStart')).toContain(INSTALLED);
+  for (const service of services) expect(showUnit(service, 'ExecStart')).toContain(INSTALLED);
 });
 
 it('the reaper, in its sandbox, removes the task of a killed shim', async () => {
@@ -76,6 +63,6 @@ it('the reaper, in its sandbox, removes the task of a killed shim', async () => 
   await once(shim.child, 'exit');
   await waitUntil(() => readdirSync('/run/stackshim/tasks').length === 0);
   expect(ofTask()).toEqual([]);
-  expect(show('stackshim-reap.service', 'ActiveState')).toBe('active');
-  expect(show('stackshim-reap.service', 'NRestarts')).toBe('0');
+  expect(showUnit('stackshim-reap.service', 'ActiveState')).toBe('active');
+  expect(showUnit('stackshim-reap.service', 'NRestarts')).toBe('0');
 });
