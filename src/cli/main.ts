@@ -42,16 +42,16 @@ try {
 function statusOf(error: unknown): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    if (error.code !== 'commander.help') reportError(toUsageError(error, commandName()).toJSON());
+    if (error.code !== 'commander.help')
+      reportError(toUsageError(error, `stackshim ${calledCommand()}`.trimEnd()).toJSON());
     return isRun ? SHIM_FAILED : USAGE_ERROR;
   }
-  const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'stackshim');
+  const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', calledCommand() || 'start');
   reportError(known.toJSON());
   return isRun ? SHIM_FAILED : statusOfError(known);
 }
 
-/** The command that was called, as far as there is one of that name. */
-function commandName(): string {
-  const called = program.commands.find((command) => command.name() === process.argv[2]);
-  return called === undefined ? 'stackshim' : `stackshim ${called.name()}`;
+/** The command that was called; empty when there is none of that name. */
+function calledCommand(): string {
+  return program.commands.find((command) => command.name() === process.argv[2])?.name() ?? '';
 }

@@ -63,6 +63,11 @@ export const errorCodes = {
     meaning: 'the disk under the root or run folder is full',
     hint: 'free disk space, then try again',
   },
+  ERR_STACKSHIM_DISK_FAILED: {
+    kind: 'unavailable',
+    meaning: 'a disk fails, or a filesystem takes no writes: what was to be written is not there',
+    hint: "look at the kernel's log (dmesg); once the disk is repaired, stackshim reap and stackshim verify",
+  },
   ERR_STACKSHIM_DISK_LIMIT: {
     kind: 'invalid',
     meaning: "the task's code, payload and config do not fit into its disk limit",

@@ -62,12 +62,25 @@ const USED_UP: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAG
 /** Whether the process or the host had no more of something: what was to be opened or started may be sound for all that. */
 export const isUsedUp = (thrown: unknown): boolean => USED_UP.has(errnoCodeOf(thrown) ?? '');
 
-/** Passes a {@link StackshimError} through; wraps anything else in one with `code`. */
+/** What was to be read or written is on a disk that fails, or on a filesystem that takes no writes since it met that. */
+const OF_FAILING_DISK: ReadonlySet<string> = new Set(['EIO', 'EROFS']);
+
+/**
+ * Passes a {@link StackshimError} through; wraps anything else in one with `code`. A system error is none of our own doing,
+ * and one of a failing disk has a code of its own: ERR_STACKSHIM_INTERNAL and _SYSTEM give way to what the error itself says.
+ */
 export function toStackshimError(
   thrown: unknown,
   code: ErrorCode,
   operation: string,
 ): StackshimError {
   if (thrown instanceof StackshimError) return thrown;
-  return new StackshimError(code, `${operation}: ${messageOf(thrown)}`, { cause: thrown });
+  const isVague = code === 'ERR_STACKSHIM_INTERNAL' || code === 'ERR_STACKSHIM_SYSTEM';
+  const known = isVague ? (codeOfErrno(errnoCodeOf(thrown)) ?? code) : code;
+  return new StackshimError(known, `${operation}: ${messageOf(thrown)}`, { cause: thrown });
+}
+
+function codeOfErrno(errno: string | undefined): ErrorCode | undefined {
+  if (errno === undefined) return undefined;
+  return OF_FAILING_DISK.has(errno) ? 'ERR_STACKSHIM_DISK_FAILED' : 'ERR_STACKSHIM_SYSTEM';
 }

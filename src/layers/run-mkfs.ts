@@ -6,6 +6,7 @@ import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { started } from '../sys/started.ts';
 import { keepComplaints, untilWritable } from './filter-streams.ts';
+import { codeOfComplaint, lastLine } from './guard-disk.ts';
 
 export interface MkfsRun {
   /** Program and arguments. */
@@ -122,5 +123,8 @@ async function toMkfsError(end: ChildEnd, run: MkfsRun, fedBytes: number): Promi
       details,
     });
   }
-  return new StackshimError(run.invalidCode, `${OPERATION}: exit status ${exitCode}`, { details });
+  const reason = `exit status ${exitCode}: ${lastLine(stderr)}`;
+  return new StackshimError(codeOfComplaint(stderr) ?? run.invalidCode, `${OPERATION}: ${reason}`, {
+    details,
+  });
 }

@@ -72,7 +72,11 @@ export async function holdStore(layout: Layout, system: System): Promise<StoreLe
     },
     release() {
       if (!held.delete(lease)) return;
-      unlinkSync(path);
+      try {
+        unlinkSync(path);
+      } catch {
+        // Without its lock it is void: whoever reads the leases next removes it. How the work under it went is what counts.
+      }
       file.release();
     },
   };
@@ -146,7 +150,9 @@ async function takeStoreLock(
   await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o755));
   const endsAt = performance.now() + WAIT_MS;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-    const lock = takeFileLock(system, path, { wait: false, shared });
+    const lock = await guardDisk(`lock ${path}`, async () =>
+      takeFileLock(system, path, { wait: false, shared }),
+    );
     if (lock !== undefined) return lock;
     if (performance.now() >= endsAt) {
       throw new StackshimError(

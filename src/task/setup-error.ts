@@ -35,8 +35,7 @@ export function toSetupError(thrown: unknown, places: TaskPlaces): StackshimErro
   if (isFull(thrown) || (code === 'EIO' && !hasDiskRoom(places))) {
     return toStackshimError(thrown, 'ERR_STACKSHIM_DISK_FULL', 'set up task');
   }
-  const known = code === undefined ? 'ERR_STACKSHIM_INTERNAL' : 'ERR_STACKSHIM_SYSTEM';
-  return toStackshimError(thrown, known, 'set up task');
+  return toStackshimError(thrown, 'ERR_STACKSHIM_INTERNAL', 'set up task');
 }
 
 /** What to do where something is used up that is no disk, though the kernel may say ENOSPC as of one. */

@@ -182,7 +182,7 @@ describe('a failed import leaves nothing', () => {
     });
     await expect(
       importLayer(input, { layout: lab.layout, system: linuxSystem, compression: 'none' }),
-    ).rejects.toMatchObject({ code: 'ERR_STACKSHIM_SYSTEM', cause: { code: 'EIO' } });
+    ).rejects.toMatchObject({ code: 'ERR_STACKSHIM_DISK_FAILED', cause: { code: 'EIO' } });
     expect(input.destroyed).toBe(true);
     expect(stored()).toEqual([]);
   });

@@ -13,15 +13,18 @@ import { cgroupParent } from '../../src/task/cgroup-parent.ts';
  */
 export function disposeInstallation(layout: Pick<Layout, 'root' | 'run'>): void {
   const folders = [layout.root, layout.run];
-  const mounts = readMounts();
-  const isBelow = (path: string) => folders.some((folder) => path.startsWith(`${folder}/`));
-  for (const { mountPoint } of mounts.toReversed()) {
-    if (isBelow(mountPoint)) linuxSystem.detachMount(mountPoint);
-  }
-  for (const { filesystem, mountPoint } of mounts) {
+  for (const folder of folders) unmountBelow(folder);
+  for (const { filesystem, mountPoint } of readMounts()) {
     if (/^cgroup2?$/.test(filesystem)) removeCgroup(join(mountPoint, cgroupParent(layout)));
   }
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+}
+
+/** What is mounted below a folder, and not what is mounted on it. */
+export function unmountBelow(folder: string): void {
+  for (const { mountPoint } of readMounts().toReversed()) {
+    if (mountPoint.startsWith(`${folder}/`)) linuxSystem.detachMount(mountPoint);
+  }
 }
 
 /** Children first; a folder of cgroupfs goes by rmdir(2) alone. */

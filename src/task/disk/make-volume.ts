@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { closeSync, ftruncateSync, openSync, statfsSync } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
+import { codeOfComplaint, lastLine } from '../../layers/guard-disk.ts';
 import { started } from '../../sys/started.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
 import { planVolume } from './plan-volume.ts';
@@ -15,7 +16,7 @@ const LITTLE_BYTES = 256 * 1024;
 
 /**
  * The file must not exist; on failure it is left for the caller to remove. The loop device goes with the last user of the mount.
- * Rejects with ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_HOST_UNSUPPORTED (no loop device), ERR_STACKSHIM_DISK_FULL.
+ * Rejects with ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_HOST_UNSUPPORTED (no loop device), ERR_STACKSHIM_DISK_FULL, _DISK_FAILED.
  */
 export async function makeVolume(system: System, file: string, limit: DiskAmount): Promise<Fd> {
   const { fileBytes, mkfsArgs } = planVolume(limit);
@@ -49,9 +50,11 @@ async function format(file: string, args: readonly string[]): Promise<void> {
       details: { file, stderr: said },
     });
   }
-  throw new StackshimError('ERR_STACKSHIM_SYSTEM', `format ${file}: mkfs.ext4 failed`, {
-    details: { file, code, signal, stderr: said },
-  });
+  throw new StackshimError(
+    codeOfComplaint(said) ?? 'ERR_STACKSHIM_SYSTEM',
+    `format ${file} with mkfs.ext4: ${lastLine(said)}`,
+    { details: { file, code, signal, stderr: said } },
+  );
 }
 
 /** Asked of the disk: what the program has written is still there. */
