@@ -21,7 +21,11 @@ export function loopMountLayer(path: string, target: string): void {
     });
   }
   if (status === 0) return;
-  throw new StackshimError('ERR_STACKSHIM_LAYER_CORRUPT', `mount ${path} on a loop device`, {
-    details: { path, target, status, stderr: stderr.slice(0, 4096) },
-  });
+  // Its further lines name other places to look.
+  const [reason = ''] = stderr.split('\n', 1);
+  throw new StackshimError(
+    'ERR_STACKSHIM_LAYER_CORRUPT',
+    `mount ${path} on a loop device: ${reason}`,
+    { details: { path, target, status, stderr: stderr.slice(0, 4096) } },
+  );
 }

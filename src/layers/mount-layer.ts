@@ -34,7 +34,7 @@ export function remountLayer(system: System, layout: Layout, id: LayerId): void 
   if (!isMounted(target)) return;
   const lock = takeFileLock(system, `${target}.lock`, { wait: true });
   try {
-    attachLayer(system, layerFile(layout, id), target);
+    attachLayerFile(system, layerFile(layout, id), target);
   } finally {
     lock?.release();
   }
@@ -59,13 +59,14 @@ function mountFirst(system: System, layout: Layout, id: LayerId): void {
     const file = layerFile(layout, id);
     checkLayerFile(file, readLayerRecord(layout, id));
     ensureDirectorySync(target, 0o755);
-    attachLayer(system, file, target);
+    attachLayerFile(system, file, target);
   } finally {
     lock?.release();
   }
 }
 
-function attachLayer(system: System, file: string, target: string): void {
+/** Attaches an EROFS file at `target`, an empty folder. Throws as `openLayerFile` and `loopMountLayer`. */
+export function attachLayerFile(system: System, file: string, target: string): void {
   let mountFd: Fd;
   try {
     mountFd = openLayerFile(system, file);

@@ -9,8 +9,7 @@ import {
   importLayer,
   type LayerImport,
 } from '../../src/layers/import-layer.ts';
-import { mountLayer } from '../../src/layers/mount-layer.ts';
-import { openLayerFile } from '../../src/layers/open-layer-file.ts';
+import { attachLayerFile, mountLayer } from '../../src/layers/mount-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { readTree, type TreeNode } from './read-tree.ts';
@@ -36,12 +35,10 @@ export function openLayerLab(): LayerLab {
   const readImage = (path: string): ReadonlyMap<string, TreeNode> => {
     execFileSync('fsck.erofs', [path], { stdio: 'pipe' });
     const target = mkdtempSync(`${folder}/mount-`);
-    const mount = openLayerFile(linuxSystem, path);
+    attachLayerFile(linuxSystem, path, target);
     try {
-      linuxSystem.attachMount(mount, target);
       return readTree(target);
     } finally {
-      linuxSystem.close(mount);
       linuxSystem.detachMount(target);
       rmSync(target, { recursive: true });
     }
