@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { scaled } from '../support/time-scale.ts';
 import { makeCrashingProgram } from '../support/tiny-elf.ts';
 
 const { run, start, folder } = useTaskRunner();
@@ -76,9 +77,13 @@ describe('signaled', () => {
 });
 
 describe('timed_out', () => {
+  /** Its program has set its traps by then. */
+  const timeoutMs = scaled(300);
+  const timeout = ['--timeout', `${timeoutMs}ms`];
+
   it('lets a program that handles TERM end by itself', async () => {
     const script = 'trap "echo bye; exit 9" TERM; while :; do sleep 0.02; done';
-    const options = ['--timeout', '300ms', '--stop-timeout', '1h'];
+    const options = [...timeout, '--stop-timeout', '1h'];
     const { status, stdout, record } = await run(options, sh(script));
     expect({ status, stdout }).toEqual({ status: 124, stdout: 'bye\n' });
     expect(record).toMatchObject({
@@ -88,12 +93,12 @@ describe('timed_out', () => {
       signal: null,
       retryable: false,
     });
-    expect(record?.usage.wallMs).toBeGreaterThanOrEqual(300);
+    expect(record?.usage.wallMs).toBeGreaterThanOrEqual(timeoutMs);
   });
 
   it('kills a program that handles TERM and stays', async () => {
     const script = 'trap "echo no" TERM; while :; do sleep 0.02; done';
-    const options = ['--timeout', '300ms', '--stop-timeout', '200ms'];
+    const options = [...timeout, '--stop-timeout', '200ms'];
     const { status, stdout, record } = await run(options, sh(script));
     expect({ status, stdout }).toEqual({ status: 124, stdout: 'no\n' });
     expect(record).toMatchObject({
@@ -102,7 +107,7 @@ describe('timed_out', () => {
       exitCode: null,
       signal: 'SIGKILL',
     });
-    expect(record?.usage.wallMs).toBeGreaterThanOrEqual(500);
+    expect(record?.usage.wallMs).toBeGreaterThanOrEqual(timeoutMs + 200);
   });
 
   // The grace time is an hour: it cannot have been waited for.
@@ -110,14 +115,14 @@ describe('timed_out', () => {
     ['ignores TERM', sh('trap "" TERM; while :; do sleep 0.02; done')],
     ['is a plain sleep as pid 1', ['sleep', '3600']],
   ])('kills at once what %s', async (_, command) => {
-    const { status, record } = await run(['--timeout', '300ms', '--stop-timeout', '1h'], command);
+    const { status, record } = await run([...timeout, '--stop-timeout', '1h'], command);
     expect(status).toBe(124);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'timed_out', signal: 'SIGKILL' });
   });
 
   it('takes processes that left their session along', async () => {
     const stayer = 'setsid sh -c \'trap "" TERM; while :; do sleep 0.02; done\' &';
-    const options = ['--timeout', '500ms', '--stop-timeout', '200ms'];
+    const options = [...timeout, '--stop-timeout', '200ms'];
     const { status, record } = await run(options, sh(`${stayer} ${stayer} exec sleep 3600`));
     expect(status).toBe(124);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'timed_out' });
@@ -249,7 +254,8 @@ describe('usage', () => {
 
   it('tells processor time, wall time and the peak of processes', async () => {
     const busy = 'i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done';
-    const many = 'for i in $(seq 20); do sleep 0.1 & done; wait';
+    // The first sleeps until the last has begun.
+    const many = `for i in $(seq 20); do sleep ${scaled(0.1)} & done; wait`;
     const { record } = await run([], sh(`${busy}; ${many}`));
     const { cpuUserMs, cpuSystemMs, wallMs, pidsPeak } = record?.usage ?? {};
     expect(cpuUserMs).toBeGreaterThan(10);
