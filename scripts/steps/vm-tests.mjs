@@ -35,6 +35,23 @@ const onlyWithBuilder = [
   'security/battery',
 ];
 
+/** What no runtime has a part in, or only one that runs a smoke command: with runc alone. */
+const onlyWithRunc = [
+  'integration/exchange-',
+  'integration/images-',
+  'integration/layers-',
+  'integration/leak-check',
+  'integration/packages-',
+  'integration/policy-file',
+  'integration/stacks-',
+  'integration/storage-',
+  'integration/sys-',
+  'e2e/exchange',
+  'e2e/stack',
+  'e2e/storage',
+  'vm/',
+];
+
 /**
  * What CI has a quarter of an hour for, where the processor is a program and a test takes it two to three seconds. First what
  * kernel, cgroups and runtime decide together: that runs in each guest on each runtime.
@@ -74,10 +91,17 @@ export function chooseVmFiles(guest, { runtime, core, asked }) {
   requireKnown([...Object.keys(onlyOnHost), ...ofCore], all);
   return all
     .filter((file) => !(file in onlyOnHost) && file !== afterPowerCut)
-    .filter((file) => !guest.borrowsTools || !onlyWithBuilder.some((name) => file.startsWith(name)))
+    .filter((file) => !guest.borrowsTools || !beginsWith(file, onlyWithBuilder))
+    .filter((file) => runtime === 'runc' || !beginsWith(file, onlyWithRunc))
     .filter((file) => !core || ofCore.includes(file))
     .filter((file) => asked.length === 0 || asked.some((name) => file.includes(name)));
 }
+
+/**
+ * @param {string} file
+ * @param {readonly string[]} names
+ */
+const beginsWith = (file, names) => names.some((name) => file.startsWith(name));
 
 /** The one that judges what a power cut left: it has a run of its own. */
 export const afterPowerCut = 'vm/after-power-cut.test.ts';

@@ -64,9 +64,11 @@ function requireKnown(layout: Layout, name: StackName): void {
 function requireNoTasks(layout: Layout, names: readonly StackName[]): void {
   const folders = findRunFolders(layout);
   for (const name of names) {
-    const tasks = folders.flatMap((folder) =>
+    const found = folders.flatMap((folder) =>
       listTaskIds(folder).filter((id) => readRecord(folder, id)?.stack === name),
     );
+    // A run folder that is bind-mounted elsewhere is found in both places.
+    const tasks = [...new Set(found)];
     if (tasks.length === 0) continue;
     throw new StackshimError(
       'ERR_STACKSHIM_STACK_IN_USE',

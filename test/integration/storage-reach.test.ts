@@ -1,5 +1,6 @@
 /** What `collectGarbage` looks at beside revisions: generations, and tasks of other run folders. */
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { mountedLayerDir, taskDir } from '../../src/core/layout.ts';
@@ -78,5 +79,25 @@ describe('a task of another run folder', () => {
     // The layer that the other image needs as well stays mounted.
     expect(existsSync(`${mountedLayerDir(elsewhere, shared)}/base`)).toBe(true);
     linuxSystem.detachMount(mountedLayerDir(elsewhere, shared));
+  });
+
+  it('is named once, though the folder is bind-mounted elsewhere with its layers', async () => {
+    const one = await lab.add(PYTHON, 'one');
+    for (const id of readImage(lab.layout, one.image).layers) {
+      mountLayer(linuxSystem, lab.layout, id);
+    }
+    keepTask(lab.layout, 'kept', one);
+    const elsewhere = mkdtempSync('/var/tmp/stackshim-elsewhere-');
+    execFileSync('mount', ['--rbind', lab.layout.run, elsewhere]);
+    try {
+      const removing = removeStacks(lab.layout, linuxSystem, { names: [PYTHON], now: NOW });
+      await expect(removing).rejects.toMatchObject({
+        message: `remove stack ${PYTHON}: used by task kept`,
+        details: { tasks: ['kept'] },
+      });
+    } finally {
+      execFileSync('umount', ['--recursive', '--lazy', elsewhere]);
+      rmdirSync(elsewhere);
+    }
   });
 });
