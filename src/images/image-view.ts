@@ -1,4 +1,6 @@
-/** Looks into images without running anything: their layers, and all of them as one tree, mounted read-only and attached nowhere. */
+/** Looks into images without running anything: their layers, and all of them as one tree, mounted read-only; where the kernel can, attached nowhere. */
+import { closeSync, constants, openSync } from 'node:fs';
+import { StackshimError } from '../core/errors.ts';
 import type { LayerId } from '../core/ids.ts';
 import { type Layout, layerFile } from '../core/layout.ts';
 import { checkLayerFile, readLayerRecord } from '../layers/layer-record.ts';
@@ -73,19 +75,53 @@ function openOverlay(system: System, layout: Layout, { layers, layer }: LayersTo
   try {
     return joinLayers(system, layers.map(layer));
   } catch (error) {
-    // Before about Linux 6.15 overlayfs takes only what is attached somewhere.
-    if (!(error instanceof SystemError && error.code === 'EINVAL')) throw error;
-    return joinLayers(
-      system,
-      layers.map((id) => mountLayer(system, layout, id)),
-    );
+    if (!isRefused(error)) throw error;
+  }
+  // Before about Linux 6.15 overlayfs takes only what is attached somewhere.
+  const attached = layers.map((id) => mountLayer(system, layout, id));
+  try {
+    return joinLayers(system, attached);
+  } catch (error) {
+    if (!isRefused(error)) throw error;
+  }
+  return joinInOneOption(system, attached);
+}
+
+const isRefused = (error: unknown) => error instanceof SystemError && error.code === 'EINVAL';
+
+function joinLayers(system: System, paths: readonly string[]): Fd {
+  return openReadOnly(system, (context) => {
+    for (const path of paths.toReversed()) system.fsConfigString(context, 'lowerdir+', path);
+  });
+}
+
+/** The longest value that fsconfig(2) takes. */
+const VALUE_CHARS = 255;
+
+/** Before Linux 6.5 overlayfs takes its lower layers in one option alone. */
+function joinInOneOption(system: System, paths: readonly string[]): Fd {
+  const opened = paths.map((path) => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY));
+  try {
+    const lowers = opened.toReversed().map(fdPath).join(':');
+    if (lowers.length > VALUE_CHARS) {
+      throw new StackshimError(
+        'ERR_STACKSHIM_HOST_UNSUPPORTED',
+        `look into an image of ${paths.length} layers: too many for this kernel`,
+        { hint: 'do it on a machine with Linux 6.5 or later' },
+      );
+    }
+    return openReadOnly(system, (context) => {
+      system.fsConfigString(context, 'lowerdir', lowers);
+    });
+  } finally {
+    for (const fd of opened) closeSync(fd);
   }
 }
 
-function joinLayers(system: System, paths: readonly string[]): Fd {
+function openReadOnly(system: System, addLowers: (context: Fd) => void): Fd {
   const context = system.fsOpen('overlay');
   try {
-    for (const path of paths.toReversed()) system.fsConfigString(context, 'lowerdir+', path);
+    addLowers(context);
     for (const key of ['metacopy', 'xino']) system.fsConfigString(context, key, 'off');
     system.fsConfigString(context, 'redirect_dir', 'nofollow');
     system.fsConfigCreate(context);

@@ -1,6 +1,6 @@
 /**
  * What a runtime's error text means. The runtimes offer no codes, so this is the one place that looks at their words:
- * runc 1.1 and 1.3, crun 1.21, runsc 20240729. The patterns hold on to both ends of the text, because a command's name stands in the middle and may say anything.
+ * runc 1.1 and 1.3, crun 1.8 and 1.21, runsc 20240729. The patterns hold on to both ends of the text, because a command's name stands in the middle and may say anything.
  */
 import type { ErrorCode } from '../core/error-codes.ts';
 
@@ -57,6 +57,16 @@ const patterns: readonly FailurePattern[] = [
       /^the path `.*` (?:exists but it is not executable|is not a regular file): Operation not permitted$/s,
     code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
   },
+  // By crun 1.8, which names no path.
+  {
+    pattern:
+      /^open executable: (?:Not a directory|Too many levels of symbolic links|File name too long)$/,
+    code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
+  },
+  {
+    pattern: /^open executable: (?:Permission denied|Operation not permitted)$/,
+    code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
+  },
   // The same, by runsc when it starts the container.
   {
     pattern: runsc('error finding executable ".*: [a-z ]+'),
@@ -83,7 +93,11 @@ const patterns: readonly FailurePattern[] = [
     code: 'ERR_STACKSHIM_SPEC_INVALID',
     ...workdirHint,
   },
-  { pattern: /^chdir to `.*`: [A-Za-z ]+$/s, code: 'ERR_STACKSHIM_SPEC_INVALID', ...workdirHint },
+  {
+    pattern: /^chdir (?:to )?`.*`: [A-Za-z ]+$/s,
+    code: 'ERR_STACKSHIM_SPEC_INVALID',
+    ...workdirHint,
+  },
   {
     pattern: runc('unable to setup user: .*unmapped.*'),
     code: 'ERR_STACKSHIM_SPEC_INVALID',
