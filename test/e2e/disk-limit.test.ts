@@ -1,7 +1,7 @@
 /** `--disk`: what a task may write, held by a scratch volume; and by nothing but samples where the policy says so. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeDiskCases } from '../support/disk-cases.ts';
 import { runCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
@@ -20,7 +20,13 @@ const mountsBelow = (folder: string) =>
     .map((line) => line.split(' ')[4] ?? '')
     .filter((point) => point.startsWith(folder));
 
+/** Also where a project quota would do it. */
+const VOLUME = { disk: { mechanism: 'volume' } };
+
 describe('a scratch volume', () => {
+  beforeAll(() => setPolicy(VOLUME));
+  afterAll(() => setPolicy(null));
+
   describeDiskCases(runner);
 
   it('is used again by the next task, which finds nothing of the last one', async () => {
@@ -122,6 +128,7 @@ describe('a host without', () => {
     ],
   ])('%s does not run the task, and says what to do', async (_, path, code) => {
     const options = { through: without(path) };
+    setPolicy(VOLUME);
     const { status, record } = await run(['--disk', '3m'], ['true'], options);
     expect(status).toBe(125);
     expect(record).toMatchObject({

@@ -1,20 +1,16 @@
 /** `run` on every runtime, on broken ones, and stopped while a container is being made. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeGate, realRunc, writeExecutable, writeFakeRuntime } from '../support/fake-runtime.ts';
+import { describeRuntime } from '../support/runtime-cases.ts';
 import { runtimesUnderTest } from '../support/runtime-lab.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 
-const { installation, run, start, folder, setPolicy } = useTaskRunner();
+const runner = useTaskRunner();
+const { installation, run, start, folder, setPolicy } = runner;
 const { layout } = installation;
 const sh = (script: string): readonly string[] => ['sh', '-c', script];
-/** gVisor by its name, as the set-up installs it; test/gvisor runs whole suites on it. */
-const runtimes = [
-  ...runtimesUnderTest(folder),
-  { name: 'gVisor', kind: 'runsc', path: 'runsc' } as const,
-];
-
 /** Paths need the operator's leave. */
 function allow(...paths: string[]): void {
   setPolicy({ allow: { runtimes: ['runc', ...paths] } });
@@ -22,39 +18,9 @@ function allow(...paths: string[]): void {
 
 afterEach(() => setPolicy(null));
 
-describe.each(runtimes)('--runtime $path ($name)', ({ path }) => {
-  it('runs a task with everything that the default one gives', async () => {
-    allow(path);
-    const script = 'echo out; echo err > /dev/stderr; cat; id -u; cat "$PAYLOAD_FILE"; exit 3';
-    const options = ['--runtime', path, '-i', '--payload', '+payload'];
-    const { status, stdout, stderr, record } = await run(options, sh(script), { input: 'in\n' });
-    expect({ status, stdout, stderr }).toEqual({
-      status: 3,
-      stdout: 'out\nin\n0\n+payload',
-      stderr: 'err\n',
-    });
-    expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: 3 });
-    expect(record?.usage.memoryPeakBytes).toBeGreaterThan(0);
-  });
-
-  it.each([
-    ['no-such-command', 127, 'ERR_STACKSHIM_COMMAND_NOT_FOUND'],
-    ['/etc/passwd', 126, 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE'],
-  ])('reports the command %s with status %i', async (command, expected, code) => {
-    allow(path);
-    const { status, record } = await run(['--runtime', path], [command]);
-    expect(status).toBe(expected);
-    expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed', error: { code } });
-  });
-
-  it('ends a task at its time limit and at its memory limit', async () => {
-    allow(path);
-    const late = await run(['--runtime', path, '--timeout', '200ms'], ['sleep', '3600']);
-    expect(late).toMatchObject({ status: 124, record: { ...CLEAN, verdict: 'timed_out' } });
-    const fill = ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=64M', 'count=1'];
-    const large = await run(['--runtime', path, '-m', '24m'], fill);
-    expect(large).toMatchObject({ status: 137, record: { ...CLEAN, verdict: 'oom_killed' } });
-  });
+describe.each(runtimesUnderTest(folder))('--runtime $path ($name)', ({ path }) => {
+  beforeEach(() => allow(path));
+  describeRuntime(runner, path);
 });
 
 describe('a runtime that cannot be used', () => {

@@ -17,8 +17,7 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { layerFile, layerRecordFile, mountedLayersDir } from '../../src/core/layout.ts';
 import { loopMountLayer } from '../../src/layers/loop-mount-layer.ts';
-import { mountLayer } from '../../src/layers/mount-layer.ts';
-import { openLayerFile } from '../../src/layers/open-layer-file.ts';
+import { attachLayerFile, mountLayer } from '../../src/layers/mount-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { SystemError } from '../../src/sys/system.ts';
@@ -104,10 +103,10 @@ describe('a file that is no layer', () => {
   it('is refused with what the kernel said', () => {
     const file = `${lab.folder}/junk`;
     writeFileSync(file, randomBytes(64 * 1024));
-    expect(() => openLayerFile(linuxSystem, file)).toThrow(corrupt);
-    expect(() => openLayerFile(linuxSystem, `${lab.folder}/nothing`)).toThrow(corrupt);
     const target = `${lab.folder}/target`;
     mkdirSync(target);
+    expect(() => attachLayerFile(linuxSystem, file, target)).toThrow(corrupt);
+    expect(() => attachLayerFile(linuxSystem, `${lab.folder}/nothing`, target)).toThrow(corrupt);
     expect(() => loopMountLayer(file, target)).toThrow(corrupt);
     expect(mountsAt(target)).toEqual([]);
   });
