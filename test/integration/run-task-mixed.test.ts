@@ -5,13 +5,13 @@ import { Readable } from 'node:stream';
 import { afterAll, expect, it } from 'vitest';
 import { type RunTaskOptions, runTask, type TaskInput } from '../../src/index.ts';
 import { useInstallation } from '../support/installation.ts';
-import { scaled } from '../support/time-scale.ts';
+import { repeated, scaled } from '../support/time-scale.ts';
 
 const installation = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-mixed-');
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const TASKS = 1000;
+const TASKS = repeated(1000);
 const AT_ONCE = 8;
 
 interface Kind {
