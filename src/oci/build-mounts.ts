@@ -9,6 +9,8 @@ export interface TaskBind {
   readonly source: string;
   readonly target: string;
   readonly readOnly: boolean;
+  /** A device node, to be opened as what it is. */
+  readonly isDevice?: boolean;
 }
 
 export interface MountsInput {
@@ -55,8 +57,9 @@ function toTmpfsMount({ target, sizeBytes, mode = '1777', exec }: TmpfsRequest):
   return { destination: target, type: 'tmpfs', source: 'tmpfs', options };
 }
 
-function toFlaggedBind({ source, target, readOnly }: TaskBind): OciMount {
-  const options = ['rbind', 'rprivate', 'nosuid', 'nodev', readOnly ? 'ro' : 'rw'];
+function toFlaggedBind({ source, target, readOnly, isDevice = false }: TaskBind): OciMount {
+  const no = isDevice ? ['nosuid', 'noexec'] : ['nosuid', 'nodev'];
+  const options = ['rbind', 'rprivate', ...no, readOnly ? 'ro' : 'rw'];
   return { destination: target, type: 'bind', source, options };
 }
 

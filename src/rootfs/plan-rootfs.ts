@@ -27,6 +27,7 @@ export interface PreparedBind {
   readonly source: string;
   readonly target: string;
   readonly readOnly: boolean;
+  readonly isDevice?: boolean;
 }
 
 export interface RootfsPlan {
@@ -82,7 +83,8 @@ export function planRootfs(request: RootfsRequest): RootfsPlan {
     const target = devicesTarget(request);
     mounts.push({ type: 'devices', target, nodes });
     for (const { name } of nodes) {
-      binds.push({ source: `${target}/${name}`, target: `/dev/${name}`, readOnly: false });
+      const source = `${target}/${name}`;
+      binds.push({ source, target: `/dev/${name}`, readOnly: false, isDevice: true });
     }
   }
   const sysfs = request.sysfs ? sysfsTarget(request) : undefined;

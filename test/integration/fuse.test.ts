@@ -1,11 +1,13 @@
 /** The bundle template `fuse`: who may choose it, what it gives, and what it does not. A whole FUSE mount: test/e2e/stacks-real.test.ts. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { locksBinds } from '../../src/runtime/locks-binds.ts';
 import type { TaskInput } from '../../src/spec/task-input.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { runTask } from '../../src/task/run-task.ts';
 import { useInstallation } from '../support/installation.ts';
+import { makeFolder, runtimesUnderTest } from '../support/runtime-lab.ts';
 
 const { layout, options } = useInstallation();
 
@@ -19,33 +21,57 @@ it('is refused unless the policy lists it', async () => {
   });
 });
 
+const folder = makeFolder();
+afterAll(() => rmSync(folder, { recursive: true }));
+const runtimes = runtimesUnderTest(folder);
+
 describe('where the policy lists it', () => {
   beforeAll(() => {
-    const policy = { allow: { bundles: ['default', 'fuse'] } };
+    const paths = runtimes.map(({ path }) => path);
+    const policy = { allow: { bundles: ['default', 'fuse'], runtimes: ['runc', ...paths] } };
     writeFileSync(layout.policyFile, JSON.stringify(policy), { mode: 0o644 });
   });
 
-  it('a task of a user namespace opens /dev/fuse, any user of it', async () => {
+  it.each(runtimes)('a task opens /dev/fuse with $name, any user of it', async ({ path }) => {
     const script = 'stat -c "%t:%T %a" /dev/fuse; exec 3<> /dev/fuse && echo opened';
-    for (const user of ['0', '1000']) {
-      const result = await run(script, { user });
+    for (const more of [{ user: '0' }, { user: '1000' }, { userns: 'host' }] as const) {
+      const result = await run(script, { ...more, runtime: path });
       expect(result).toMatchObject({ verdict: 'succeeded', removed: true, leftovers: [] });
       expect(result.output.stdout).toBe('a:e5 666\nopened\n');
     }
   });
 
-  it('and mounts, without reaching what the host made read-only', async () => {
-    const data = join(layout.root, '..', 'data');
-    mkdirSync(data);
-    writeFileSync(join(data, 'file'), 'kept\n');
+  describe('and the host has made something read-only', () => {
+    const data = `${folder}/data`;
+    const mounts = [`type=bind,source=${data},target=/data,readonly`];
     const script = [
+      'mkdir /mnt',
       'mount -t tmpfs none /mnt && echo mounted',
       'mount -o remount,rw,bind /data || echo refused',
       'echo changed > /data/file || echo read-only',
     ].join('; ');
-    const mounts = [`type=bind,source=${data},target=/data,readonly`];
-    const result = await run(`mkdir /mnt; ${script}`, { mounts });
-    expect(result.output.stdout).toBe('mounted\nrefused\nread-only\n');
+    beforeAll(() => {
+      mkdirSync(data);
+      writeFileSync(join(data, 'file'), 'kept\n');
+    });
+
+    it.each(runtimes.filter((runtime) => locksBinds(runtime)))(
+      'a task mounts with $name, and does not reach it',
+      async ({ path }) => {
+        const result = await run(script, { mounts, runtime: path });
+        expect(result.output.stdout).toBe('mounted\nrefused\nread-only\n');
+      },
+    );
+
+    it.each(runtimes.filter((runtime) => !locksBinds(runtime)))(
+      'no task is run with $name, which could reach it',
+      async ({ path }) => {
+        await expect(run(script, { mounts, runtime: path })).rejects.toMatchObject({
+          code: 'ERR_STACKSHIM_SPEC_INVALID',
+          details: { field: 'mounts', value: data },
+        });
+      },
+    );
   });
 
   it('makes no other namespaces, and no device nodes', async () => {

@@ -50,7 +50,7 @@ describe('planRootfs', () => {
     const target = `${places.taskDir}/devices`;
     expect(plan.mounts[1]).toEqual({ type: 'devices', target, nodes: [node] });
     expect(plan.binds).toEqual([
-      { source: `${target}/fuse`, target: '/dev/fuse', readOnly: false },
+      { source: `${target}/fuse`, target: '/dev/fuse', readOnly: false, isDevice: true },
     ]);
   });
 
