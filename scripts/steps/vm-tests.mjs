@@ -25,6 +25,7 @@ const onlyWithBuilder = [
   'integration/images-update',
   'integration/exchange-',
   'integration/storage-builder',
+  'integration/storage-repair',
   'integration/diagnose-host',
   'e2e/exchange',
   'e2e/stack',
