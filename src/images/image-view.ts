@@ -7,7 +7,6 @@ import { checkLayerFile, readLayerRecord } from '../layers/layer-record.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
 import { openLayerFile } from '../layers/open-layer-file.ts';
 import type { Image } from '../stacks/image.ts';
-import { needsLoopDevice } from '../sys/linux-mounts.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from '../sys/system.ts';
 
 export interface ImageViews {
@@ -57,12 +56,7 @@ interface LayerToOpen {
 function openLayer(system: System, layout: Layout, { id, keep }: LayerToOpen): string {
   const file = layerFile(layout, id);
   checkLayerFile(file, readLayerRecord(layout, id));
-  try {
-    return fdPath(keep(openLayerFile(system, file)));
-  } catch (error) {
-    if (!needsLoopDevice(error)) throw error;
-    return mountLayer(system, layout, id);
-  }
+  return fdPath(keep(openLayerFile(system, file).fd));
 }
 
 interface LayersToJoin {

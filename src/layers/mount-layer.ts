@@ -4,11 +4,9 @@ import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
 import type { LayerId } from '../core/ids.ts';
 import { type Layout, layerFile, mountedLayerDir, mountedLayersDir } from '../core/layout.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
-import { needsLoopDevice } from '../sys/linux-mounts.ts';
 import { takeFileLock } from '../sys/lock.ts';
-import type { Fd, System } from '../sys/system.ts';
+import type { System } from '../sys/system.ts';
 import { checkLayerFile, readLayerRecord } from './layer-record.ts';
-import { loopMountLayer } from './loop-mount-layer.ts';
 import { openLayerFile } from './open-layer-file.ts';
 
 /** EROFS_SUPER_MAGIC_V1 of linux/magic.h. */
@@ -65,19 +63,12 @@ function mountFirst(system: System, layout: Layout, id: LayerId): void {
   }
 }
 
-/** Attaches an EROFS file at `target`, an empty folder. Throws as `openLayerFile` and `loopMountLayer`. */
+/** Attaches an EROFS file at `target`, an empty folder. Throws as {@link openLayerFile}. */
 export function attachLayerFile(system: System, file: string, target: string): void {
-  let mountFd: Fd;
+  const { fd } = openLayerFile(system, file);
   try {
-    mountFd = openLayerFile(system, file);
-  } catch (error) {
-    if (!needsLoopDevice(error)) throw error;
-    loopMountLayer(file, target);
-    return;
-  }
-  try {
-    system.attachMount(mountFd, target);
+    system.attachMount(fd, target);
   } finally {
-    system.close(mountFd);
+    system.close(fd);
   }
 }

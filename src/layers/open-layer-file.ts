@@ -1,5 +1,6 @@
 /** Opens an EROFS file as a mount that is attached nowhere yet. */
-import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
+import { closeSync, constants, openSync } from 'node:fs';
+import { errnoCodeOf, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import { needsLoopDevice } from '../sys/linux-mounts.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../sys/system.ts';
 import { toCorruptLayer } from './layer-record.ts';
@@ -7,13 +8,56 @@ import { toCorruptLayer } from './layer-record.ts';
 /** What a damaged or foreign superblock answers with; EUCLEAN is the kernel's EFSCORRUPTED. */
 const CORRUPT = new Set(['EINVAL', 'EUCLEAN', 'EIO', 'EBADMSG', 'EOPNOTSUPP', 'EOVERFLOW']);
 
+export interface OpenedLayer {
+  /** A detached read-only mount; the caller closes it. */
+  readonly fd: Fd;
+  /** Whether the kernel wanted a loop device, which goes with the mount. */
+  readonly onLoopDevice: boolean;
+}
+
 /**
- * A detached read-only mount of an EROFS file without a loop device; the caller closes it. Its setuid files give nothing on the host,
- * where any user may come upon them; in a task its overlay decides.
- * A kernel before 6.12 wants a block device and throws what `needsLoopDevice` knows: `loopMountLayer` is for those.
- * Throws ERR_STACKSHIM_LAYER_CORRUPT for a file that is no sound EROFS, ERR_STACKSHIM_HOST_UNSUPPORTED for a kernel without EROFS.
+ * Straight from the file, or, on a kernel before 6.12, by way of a loop device. Its setuid files give nothing on the host, where any user
+ * may come upon them; in a task its overlay decides.
+ * Throws ERR_STACKSHIM_LAYER_CORRUPT for a file that is no sound EROFS, ERR_STACKSHIM_HOST_UNSUPPORTED for a kernel without EROFS, or
+ * without the loop devices that it wants.
  */
-export function openLayerFile(system: System, path: string): Fd {
+export function openLayerFile(system: System, path: string): OpenedLayer {
+  try {
+    return { fd: openErofs(system, path, path), onLoopDevice: false };
+  } catch (error) {
+    if (!needsLoopDevice(error)) throw error;
+    return { fd: openOnLoopDevice(system, path), onLoopDevice: true };
+  }
+}
+
+function openOnLoopDevice(system: System, path: string): Fd {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    const device = attachLoopDevice(system, file, path);
+    try {
+      return openErofs(system, device.path, path);
+    } finally {
+      closeSync(device.fd);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function attachLoopDevice(system: System, file: number, path: string) {
+  try {
+    return system.attachLoopDevice(file);
+  } catch (error) {
+    const message = `open ${path}: no loop device: ${messageOf(error)}`;
+    throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message, {
+      cause: error,
+      hint: 'load the module loop (modprobe loop), or boot Linux 6.12 or later',
+    });
+  }
+}
+
+/** @param path The layer's file, for errors. */
+function openErofs(system: System, source: string, path: string): Fd {
   let context: Fd;
   try {
     context = system.fsOpen('erofs');
@@ -24,7 +68,7 @@ export function openLayerFile(system: System, path: string): Fd {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'open an EROFS file');
   }
   try {
-    system.fsConfigString(context, 'source', path);
+    system.fsConfigString(context, 'source', source);
     system.fsConfigFlag(context, 'ro');
     system.fsConfigCreate(context);
     return system.fsMount(context, MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV);

@@ -1,10 +1,8 @@
 /** Assembles one overlay from layers: cloned and idmapped as detached mounts where the kernel can, attached briefly where not. */
 import { chownSync, closeSync, constants, openSync } from 'node:fs';
 import type { IdRange, LayerSource, OverlayMount } from '../core/mount.ts';
-import { loopMountLayer } from '../layers/loop-mount-layer.ts';
 import { openLayerFile } from '../layers/open-layer-file.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
-import { needsLoopDevice } from '../sys/linux-mounts.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from '../sys/system.ts';
 
 /** Root of the task, as the host sees it. */
@@ -106,10 +104,10 @@ function assembleOverlay(
     const context = mode === 'joined' ? undefined : keep(opened, system.fsOpen('overlay'));
     const lowers: Fd[] = [];
     for (const [index, layer] of [...mount.layers].reverse().entries()) {
-      const place = `${mount.scratch}/lower-${index}`;
-      const lower = keep(opened, openLower(system, layer, { place, owner }));
+      const lower = keep(opened, openLower(system, layer, owner));
       lowers.push(lower);
       if (mode !== 'detached') {
+        const place = `${mount.scratch}/lower-${index}`;
         ensureDirectorySync(place, 0o700);
         system.attachMount(lower, place);
         attached.push(place);
@@ -174,13 +172,9 @@ function keep(opened: Fd[], fd: Fd): Fd {
   return fd;
 }
 
-function openLower(
-  system: System,
-  layer: LayerSource,
-  { place, owner }: { readonly place: string; readonly owner: RootfsOwner | null },
-): Fd {
+function openLower(system: System, layer: LayerSource, owner: RootfsOwner | null): Fd {
   const fd =
-    layer.kind === 'file' ? openFile(system, layer.path, place) : system.openTreeClone(layer.path);
+    layer.kind === 'file' ? openLayerFile(system, layer.path).fd : system.openTreeClone(layer.path);
   try {
     if (owner !== null) system.idmapMount(fd, owner.userNamespaceFd);
   } catch (error) {
@@ -188,26 +182,6 @@ function openLower(
     throw error;
   }
   return fd;
-}
-
-function openFile(system: System, file: string, place: string): Fd {
-  try {
-    return openLayerFile(system, file);
-  } catch (error) {
-    if (!needsLoopDevice(error)) throw error;
-    return openThroughLoop(system, file, place);
-  }
-}
-
-/** For kernels that mount EROFS from block devices alone. */
-function openThroughLoop(system: System, file: string, place: string): Fd {
-  ensureDirectorySync(place, 0o700);
-  loopMountLayer(file, place);
-  try {
-    return system.openTreeClone(place);
-  } finally {
-    system.detachMount(place);
-  }
 }
 
 /** The upper's root is the task's root directory: it belongs to the task's root user. */

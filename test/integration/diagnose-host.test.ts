@@ -6,6 +6,7 @@ import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { type System, SystemError } from '../../src/sys/system.ts';
 import { type Diagnosis, diagnoseHost } from '../../src/task/diagnose-host.ts';
+import { makeOldKernel } from '../support/old-kernel.ts';
 
 let layout: Layout;
 /** Mounts below the test's own folder: others come and go while this runs. */
@@ -119,21 +120,7 @@ test('a kernel that wants its lower layers attached will do', async () => {
 });
 
 test('a kernel that wants a loop device below EROFS will do', async () => {
-  const contexts = new Set<number>();
-  const system: System = {
-    ...linuxSystem,
-    fsOpen: (filesystem) => {
-      const fd = linuxSystem.fsOpen(filesystem);
-      contexts.delete(fd);
-      if (filesystem === 'erofs') contexts.add(fd);
-      return fd;
-    },
-    fsConfigCreate: (fd) => {
-      if (contexts.has(fd)) throw new SystemError('fsconfig', 15, 'ENOTBLK', 'create');
-      linuxSystem.fsConfigCreate(fd);
-    },
-  };
-  const diagnosis = await diagnoseHost(layout, system);
+  const diagnosis = await diagnoseHost(layout, makeOldKernel());
   expect(find(diagnosis, 'EROFS layers')).toMatchObject({
     status: 'ok',
     message: expect.stringContaining('loop'),

@@ -16,12 +16,11 @@ import {
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { layerFile, layerRecordFile, mountedLayersDir } from '../../src/core/layout.ts';
-import { loopMountLayer } from '../../src/layers/loop-mount-layer.ts';
 import { attachLayerFile, mountLayer } from '../../src/layers/mount-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { SystemError } from '../../src/sys/system.ts';
 import { type LayerLab, openLayerLab } from '../support/layer-lab.ts';
+import { makeOldKernel } from '../support/old-kernel.ts';
 import { buildTar } from '../support/tar-builder.ts';
 
 const corrupt = expect.objectContaining({ code: 'ERR_STACKSHIM_LAYER_CORRUPT' });
@@ -69,13 +68,7 @@ describe('mountLayer', () => {
 
   it('takes a loop device where the kernel wants one', async () => {
     const layer = await lab.import(tar);
-    const old = {
-      ...linuxSystem,
-      fsConfigCreate: () => {
-        throw new SystemError('fsconfig', 15, 'ENOTBLK');
-      },
-    };
-    const place = mountLayer(old, lab.layout, layer.record.id);
+    const place = mountLayer(makeOldKernel(), lab.layout, layer.record.id);
     expect(readFileSync(`${place}/hello`, 'utf8')).toBe('world');
     expect(mountsAt(place)).toMatchObject([{ filesystem: 'erofs' }]);
   });
@@ -107,7 +100,7 @@ describe('a file that is no layer', () => {
     mkdirSync(target);
     expect(() => attachLayerFile(linuxSystem, file, target)).toThrow(corrupt);
     expect(() => attachLayerFile(linuxSystem, `${lab.folder}/nothing`, target)).toThrow(corrupt);
-    expect(() => loopMountLayer(file, target)).toThrow(corrupt);
+    expect(() => attachLayerFile(makeOldKernel(), file, target)).toThrow(corrupt);
     expect(mountsAt(target)).toEqual([]);
   });
 });

@@ -7,8 +7,7 @@ import type { Layout } from '../../core/layout.ts';
 import { openLayerFile } from '../../layers/open-layer-file.ts';
 import { isRefusedMode, type LowersMode, mountOverlay } from '../../rootfs/mount-overlay.ts';
 import { nearestExisting } from '../../sys/files.ts';
-import { needsLoopDevice } from '../../sys/linux-mounts.ts';
-import type { Fd, System } from '../../sys/system.ts';
+import type { System } from '../../sys/system.ts';
 import { createUserNamespace } from '../../sys/user-namespace.ts';
 import { slotIds } from '../admission/slot.ts';
 import { type Check, failed, passed, required } from './check.ts';
@@ -64,12 +63,12 @@ async function probe({ system, undo, checks }: Probe, layout: Layout): Promise<v
   chmodSync(folder, 0o711);
   const file = `${folder}/empty.erofs`;
   writeFileSync(file, inflateRawSync(Buffer.from(EMPTY_LAYER, 'base64')));
-  const layer = tryLayer(system, file);
-  if (layer !== undefined) undo.defer('close the layer', () => system.close(layer));
+  const layer = openLayerFile(system, file);
+  undo.defer('close the layer', () => system.close(layer.fd));
   checks.push(
     passed(
       subjects.layer,
-      layer === undefined ? 'mounted through loop devices' : 'mounted straight from a file',
+      layer.onLoopDevice ? 'mounted through loop devices' : 'mounted straight from a file',
     ),
   );
 
@@ -77,10 +76,8 @@ async function probe({ system, undo, checks }: Probe, layout: Layout): Promise<v
   undo.defer(`unmount ${pin}`, () => void system.detachMount(pin));
   const userNamespaceFd = await createUserNamespace(system, slotIds(0), pin);
   undo.defer('close the user namespace', () => closeSync(userNamespaceFd));
-  if (layer !== undefined) system.idmapMount(layer, userNamespaceFd);
-  const how =
-    layer === undefined ? 'user namespaces can be pinned' : 'ids of a layer can be mapped';
-  checks.push(passed(subjects.idmap, how));
+  system.idmapMount(layer.fd, userNamespaceFd);
+  checks.push(passed(subjects.idmap, 'ids of a layer can be mapped'));
 
   const target = `${folder}/rootfs`;
   undo.defer(`unmount ${target}`, () => void system.detachMount(target));
@@ -95,15 +92,5 @@ async function probe({ system, undo, checks }: Probe, layout: Layout): Promise<v
     } catch (error) {
       if (!isRefusedMode(error, lowers)) throw error;
     }
-  }
-}
-
-/** Undefined where the kernel wants a loop device. */
-function tryLayer(system: System, file: string): Fd | undefined {
-  try {
-    return openLayerFile(system, file);
-  } catch (error) {
-    if (needsLoopDevice(error)) return undefined;
-    throw error;
   }
 }
