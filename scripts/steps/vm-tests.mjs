@@ -47,6 +47,8 @@ const onlyWithRunc = [
   'integration/stacks-',
   'integration/storage-',
   'integration/sys-',
+  'integration/diagnose-host',
+  'e2e/doctor',
   'e2e/exchange',
   'e2e/stack',
   'e2e/storage',
