@@ -75,6 +75,8 @@ export interface Probe {
   /** For the document, as are the reasons. */
   readonly tries: string;
   readonly stoppedBy: string;
+  /** What it goes for does harm with this runtime alone; with others it may have it (docs/security.md says what they do). */
+  readonly onlyAgainst?: 'runc';
   readonly task?: ProbeTask;
   /** Lays out on the host what the program goes for, and names it in the program's environment. */
   readonly prepare?: (scene: ProbeScene) => void | Promise<void>;

@@ -120,6 +120,7 @@ export const runtimeProbes: readonly Probe[] = [
     tries:
       'swaps a folder with a link to `/proc/self/attr` while a tmpfs is mounted there for another task, and mounts one itself (CVE-2025-52881)',
     stoppedBy: 'a patched runtime; no such capability',
+    onlyAgainst: 'runc',
     prepare: raceTargets,
     timeoutMs: 180_000,
     program: 'mount -t tmpfs none /proc/$$/attr\nexec probe wait',
