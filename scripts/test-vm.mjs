@@ -1,4 +1,5 @@
 /** npm run test:vm [-- OPTION…] [FILE…]: test lanes inside virtual machines with cgroup v2 and other kernels; ends with one line of counts. */
+import { formatFailures } from './steps/counts.mjs';
 import { ensureBuild } from './steps/ensure-build.mjs';
 import { prepareHost } from './steps/prepare-host.mjs';
 import { runScript } from './steps/run-script.mjs';
@@ -9,7 +10,8 @@ await runScript(async () => {
   const options = parseVmOptions(process.argv.slice(2));
   await prepareHost({ forTests: false });
   await ensureBuild();
-  const { passed, failed, skipped } = await testInVms(options);
+  const { passed, failed, skipped, failures } = await testInVms(options);
+  if (failed > 0) console.log(formatFailures(failures));
   console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
   return failed === 0 ? 0 : 1;
 });

@@ -1,4 +1,5 @@
 /** npm test [-- LANE…|--all]: set-up, build, then the test lanes one after another; ends with one line of counts. */
+import { formatFailures } from './steps/counts.mjs';
 import { ensureBuild } from './steps/ensure-build.mjs';
 import { chooseLanes } from './steps/lanes.mjs';
 import { prepareHost } from './steps/prepare-host.mjs';
@@ -23,17 +24,20 @@ await runScript(async () => {
 
 /** @param {readonly import('./steps/run-lane.mjs').LaneResult[]} results */
 function printSummary(results) {
+  const failures = results.flatMap(({ counts }) => counts.failures);
+  if (failures.length > 0) console.log(formatFailures(failures));
   console.log(
     `\n${'lane'.padEnd(14)}${'passed'.padStart(8)}${'failed'.padStart(8)}${'skipped'.padStart(9)}${'seconds'.padStart(10)}`,
   );
-  for (const lane of results) {
-    const counts = [lane.passed, lane.failed].map((count) => String(count).padStart(8)).join('');
-    const rest = String(lane.skipped).padStart(9) + lane.seconds.toFixed(1).padStart(10);
-    const problem = lane.problem === undefined ? '' : `  ${lane.problem}`;
-    console.log(`${lane.name.padEnd(14)}${counts}${rest}${problem}`);
+  for (const { name, counts, seconds } of results) {
+    const [passed, failed] = [counts.passed, counts.failed].map((count) =>
+      String(count).padStart(8),
+    );
+    const rest = String(counts.skipped).padStart(9) + seconds.toFixed(1).padStart(10);
+    console.log(`${name.padEnd(14)}${passed}${failed}${rest}`);
   }
   const sum = (/** @type {'passed' | 'failed' | 'skipped'} */ field) =>
-    results.reduce((total, lane) => total + lane[field], 0);
+    results.reduce((total, { counts }) => total + counts[field], 0);
   console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
   return sum('failed') === 0 ? 0 : 1;
 }

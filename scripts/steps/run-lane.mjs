@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { countReport } from './count-report.mjs';
+import { addFailure, noTests } from './counts.mjs';
 import { StepFailure } from './failure.mjs';
 import { makeStacks } from './make-stacks.mjs';
 import { projectRoot } from './paths.mjs';
@@ -11,13 +12,9 @@ import { parseVmOptions } from './vm-options.mjs';
 import { testInVms } from './vm-run.mjs';
 
 /**
- * @typedef {object} LaneResult
- * @property {string} name
- * @property {number} passed
- * @property {number} failed at least 1 when anything about the lane went wrong
- * @property {number} skipped
- * @property {number} seconds
- * @property {string | undefined} problem why the lane failed, apart from tests that failed
+ * @typedef {import('./counts.mjs').Counts} Counts
+ * @typedef {{name: string, seconds: number, counts: Counts}} LaneResult
+ * Of a lane about which anything went wrong, something has failed.
  */
 
 /**
@@ -28,15 +25,23 @@ export async function runLane(lane) {
   const startedAt = Date.now();
   const counts = await (ownWays[lane.name] ?? countLane)(lane);
   const seconds = (Date.now() - startedAt) / 1000;
-  const { problem } = counts;
-  const failed = problem === undefined ? counts.failed : Math.max(1, counts.failed);
-  return { ...counts, name: lane.name, failed, seconds, problem };
+  const { passed, failed, skipped } = counts;
+  if (passed + failed === 0) {
+    addFailure(counts, 'the whole lane', skipped === 0 ? 'ran no test' : 'skipped every test');
+  }
+  return { name: lane.name, seconds, counts };
+}
+
+/** @param {string} why */
+function failedLane(why) {
+  const counts = noTests();
+  addFailure(counts, 'the whole lane', why);
+  return counts;
 }
 
 /** @param {import('./lanes.mjs').Lane} lane */
 async function countLane(lane) {
-  const nothing = { passed: 0, failed: 0, skipped: 0 };
-  if (lane.privileged && process.getuid?.() !== 0) return { ...nothing, problem: 'needs root' };
+  if (lane.privileged && process.getuid?.() !== 0) return failedLane('needs root');
   const folder = await mkdtemp(`${tmpdir()}/stackshim-lane-`);
   const reportFile = `${folder}/report.json`;
   const vitest = [`${projectRoot}/node_modules/vitest/vitest.mjs`, 'run', '--project', lane.name];
@@ -46,11 +51,12 @@ async function countLane(lane) {
       cwd: projectRoot,
       anyStatus: true,
     });
-    if (!existsSync(reportFile)) return { ...nothing, problem: `no report (status ${status})` };
+    if (!existsSync(reportFile)) return failedLane(`no report (status ${status})`);
     const counts = countReport(JSON.parse(await readFile(reportFile, 'utf8')));
-    const isUnexplained = status !== 0 && counts.failed === 0;
-    const unexplained = isUnexplained ? `vitest exited with ${status}` : undefined;
-    return { ...counts, problem: findEmptiness(counts) ?? unexplained };
+    if (status !== 0 && counts.failed === 0) {
+      addFailure(counts, 'the whole lane', `vitest exited with ${status}`);
+    }
+    return counts;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -61,27 +67,22 @@ async function countVmLane() {
   const cuts = process.env.STACKSHIM_TEST_FULL === '1' ? ['--power-cuts=3'] : [];
   const options = parseVmOptions(['--core', ...cuts]);
   try {
-    const counts = await testInVms(options);
-    return { ...counts, problem: findEmptiness(counts) };
+    return await testInVms(options);
   } catch (error) {
     if (!(error instanceof StepFailure)) throw error;
-    return { passed: 0, failed: 1, skipped: 0, problem: `${error.message}\n${error.hint}` };
+    return failedLane(`${error.message}\n${error.hint}`);
   }
 }
 
 /** Every base and stack, from an empty store, counts as one test. */
 async function countStacksLane() {
-  const reports = await makeStacks({});
-  const failed = reports.filter(({ failure }) => failure !== undefined).length;
-  const counts = { passed: reports.length - failed, failed, skipped: 0 };
-  return { ...counts, problem: findEmptiness(counts) };
+  const counts = noTests();
+  for (const { name, failure } of await makeStacks({})) {
+    if (failure === undefined) counts.passed += 1;
+    else addFailure(counts, name, failure);
+  }
+  return counts;
 }
 
-/** @type {Readonly<Record<string, () => Promise<Omit<LaneResult, 'name' | 'seconds'>>>>} */
+/** @type {Readonly<Record<string, () => Promise<Counts>>>} */
 const ownWays = { vm: countVmLane, stacks: countStacksLane };
-
-/** @param {{passed: number, failed: number, skipped: number}} counts */
-function findEmptiness({ passed, failed, skipped }) {
-  if (passed + failed > 0) return undefined;
-  return skipped === 0 ? 'ran no test' : 'skipped every test';
-}

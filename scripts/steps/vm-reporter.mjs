@@ -7,8 +7,9 @@
 export const EVENT = '\u001e';
 
 /**
- * @typedef {{file: string, test: 'passed' | 'failed' | 'skipped'} | {file: string, hasFailed: boolean}} TestEvent
- * Of a test, and of a file at its end.
+ * @typedef {{file: string, test: 'passed' | 'skipped'} | {file: string, test: 'failed', name: string, said: string}} EndOfTest
+ * @typedef {{file: string, hasFailed: boolean, said: string}} EndOfFile
+ * @typedef {EndOfTest | EndOfFile} TestEvent
  */
 
 /** @param {TestEvent} event */
@@ -17,11 +18,16 @@ const emit = (event) => process.stdout.write(`${EVENT}${JSON.stringify(event)}\n
 /** @type {import('vitest/node').Reporter} */
 export const eventReporter = {
   onTestCaseResult(test) {
-    const { state } = test.result();
+    const { state, errors } = test.result();
     const file = test.module.relativeModuleId;
-    emit({ file, test: state === 'passed' || state === 'failed' ? state : 'skipped' });
+    if (state === 'failed') emit({ file, test: state, name: test.fullName, said: toText(errors) });
+    else emit({ file, test: state === 'passed' ? state : 'skipped' });
   },
   onTestModuleEnd(module) {
-    emit({ file: module.relativeModuleId, hasFailed: module.state() === 'failed' });
+    const hasFailed = module.state() === 'failed';
+    emit({ file: module.relativeModuleId, hasFailed, said: toText(module.errors()) });
   },
 };
+
+/** @param {readonly {message: string}[]} errors */
+const toText = (errors) => errors.map(({ message }) => message).join('\n');

@@ -1,13 +1,9 @@
 /** Runs test files inside a test VM and counts what they did, as it comes. */
+import { addFailure } from './counts.mjs';
 import { note } from './report-step.mjs';
 import { EVENT } from './vm-reporter.mjs';
 
-/**
- * @typedef {object} Counts
- * @property {number} passed
- * @property {number} failed
- * @property {number} skipped
- */
+/** @typedef {import('./counts.mjs').Counts} Counts */
 
 /** The limit of the whole run ends it sooner. */
 const RUN_MS = 12 * 3_600_000;
@@ -39,12 +35,14 @@ export async function runFiles(machine, { files, env, scale, counts }) {
     );
     end = `vitest exited with ${status}`;
     if (status !== 0 && !tally.hasFailed() && tally.left.size === 0) {
-      counts.failed += 1;
+      addFailure(counts, 'test files', end);
       note(end);
     }
   } finally {
-    counts.failed += tally.left.size;
-    for (const file of tally.left) note(`not run to its end: ${file} ${end}`);
+    for (const file of tally.left) {
+      addFailure(counts, file, `not run to its end ${end}`.trimEnd());
+      note(`not run to its end: ${file} ${end}`);
+    }
   }
 }
 
@@ -64,17 +62,18 @@ function startTally(files, counts) {
      * @returns {true}
      */
     take(event) {
-      if ('test' in event) {
-        counts[event.test] += 1;
-        if (event.test === 'failed') failed.add(event.file);
-      } else {
-        left.delete(event.file);
+      const { file } = event;
+      if (!('test' in event)) {
+        left.delete(file);
         // One that could not be loaded, or whose hooks failed, has no failed test of its own.
-        if (event.hasFailed && !failed.has(event.file)) {
-          counts.failed += 1;
-          failed.add(event.file);
+        if (event.hasFailed && !failed.has(file)) {
+          addFailure(counts, file, event.said);
+          failed.add(file);
         }
-      }
+      } else if (event.test === 'failed') {
+        addFailure(counts, `${file} > ${event.name}`, event.said);
+        failed.add(file);
+      } else counts[event.test] += 1;
       return true;
     },
   };

@@ -1,6 +1,7 @@
 /** Runs test files in test VMs: prepares what they need on the host, boots the guests side by side, and counts. */
 import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { addFailure, noTests } from './counts.mjs';
 import { StepFailure } from './failure.mjs';
 import { vmNeeds } from './host-needs.mjs';
 import { ensureHostPackages } from './host-packages.mjs';
@@ -15,7 +16,7 @@ import { runFiles } from './vm-run-files.mjs';
 import { buildStacks, makeSeed } from './vm-seed.mjs';
 import { afterPowerCut, chooseVmFiles } from './vm-tests.mjs';
 
-/** @typedef {import('./vm-run-files.mjs').Counts} Counts */
+/** @typedef {import('./counts.mjs').Counts} Counts */
 
 /** A program for a processor: about twenty times slower than the machine, more where others work beside. */
 const SLOW = { scale: 20, bootMs: 600_000 };
@@ -34,7 +35,7 @@ export async function testInVms(options) {
   return await withTimeLimit(core ? CORE_LIMIT_MS : LIMIT_MS, async () => {
     await reportStep('packages of the test VM', () => ensureHostPackages(vmNeeds));
     const work = await makeWorkFolder();
-    const counts = { passed: 0, failed: 0, skipped: 0 };
+    const counts = noTests();
     try {
       const project = `${work}/project.img`;
       await reportStep('disk with this checkout', () => makeProjectDisk(project));
@@ -66,13 +67,20 @@ async function testInGuest(guest, options, counts) {
     await mkdir(options.folder);
     await runParts(guest, { ...options, parts, counts });
   } catch (error) {
-    const stopped = whyStopping();
-    if (stopped !== undefined) say(`failed: stopped by ${stopped}`);
-    else if (error instanceof StepFailure) say(`failed: ${error.message}\n${error.hint}`);
-    else say(`failed: ${error instanceof Error ? error.stack : error}`);
+    const why = toReason(error);
+    say(`failed: ${why}`);
     for (const { title } of parts) note(`not done: ${title}`);
-    counts.failed += Math.max(1, parts.length);
+    const undone = parts.length === 0 ? ['power off'] : parts.map(({ title }) => title);
+    for (const title of undone) addFailure(counts, `${guest.name}: ${title}`, `not done: ${why}`);
   }
+}
+
+/** @param {unknown} error */
+function toReason(error) {
+  const stopped = whyStopping();
+  if (stopped !== undefined) return `stopped by ${stopped}`;
+  if (error instanceof StepFailure) return `${error.message}\n${error.hint}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /**

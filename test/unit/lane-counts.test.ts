@@ -1,11 +1,19 @@
 /** The counts behind the last line of `npm test`: nothing that went wrong may count as nothing. */
 import { describe, expect, it } from 'vitest';
 import { countReport } from '../../scripts/steps/count-report.mjs';
+import { addFailure, formatFailures } from '../../scripts/steps/counts.mjs';
 import { chooseLanes, readLanes } from '../../scripts/steps/lanes.mjs';
+import { projectRoot } from '../../scripts/steps/paths.mjs';
 
 const file = (status: string, ...tests: string[]) => ({
+  name: `${projectRoot}/test/unit/some.test.ts`,
+  message: 'SyntaxError: no such export',
   status,
-  assertionResults: tests.map((test) => ({ status: test })),
+  assertionResults: tests.map((test, index) => ({
+    fullName: `things > do ${index}`,
+    status: test,
+    failureMessages: test === 'failed' ? ['\u001b[31mexpected 1 to be 2\u001b[39m\n at line'] : [],
+  })),
 });
 
 describe('countReport', () => {
@@ -14,7 +22,7 @@ describe('countReport', () => {
       file('passed', 'passed', 'passed', 'pending'),
       file('failed', 'failed', 'passed', 'todo', 'skipped'),
     ];
-    expect(countReport({ testResults })).toEqual({ passed: 3, failed: 1, skipped: 3 });
+    expect(countReport({ testResults })).toMatchObject({ passed: 3, failed: 1, skipped: 3 });
   });
 
   it('counts a file that could not be loaded as one failure', () => {
@@ -22,6 +30,7 @@ describe('countReport', () => {
       passed: 0,
       failed: 1,
       skipped: 0,
+      failures: [{ name: 'test/unit/some.test.ts', said: 'SyntaxError: no such export' }],
     });
   });
 
@@ -31,6 +40,22 @@ describe('countReport', () => {
       failed: 1,
     });
   });
+});
+
+it('names at the end what failed, with the beginning of what was said', () => {
+  const counts = countReport({ testResults: [file('failed', 'passed', 'failed')] });
+  addFailure(counts, 'power cut 1 of 1', `${'line\n'.repeat(50)}last`);
+  const lines = formatFailures(counts.failures).split('\n');
+  expect(lines.slice(0, 6)).toEqual([
+    '',
+    'failed:',
+    '  test/unit/some.test.ts > things > do 1',
+    '    expected 1 to be 2',
+    '     at line',
+    '  power cut 1 of 1',
+  ]);
+  expect(lines.length).toBeLessThan(20);
+  expect(lines).not.toContain('    last');
 });
 
 describe('chooseLanes', () => {

@@ -1,5 +1,6 @@
 /** The counts of files that run in a test VM: what did not come to its end counts as failed, whatever ended it. */
 import { expect, it } from 'vitest';
+import { noTests } from '../../scripts/steps/counts.mjs';
 import { runProgram, withTimeLimit } from '../../scripts/steps/run-program.mjs';
 import type { Machine, RunOptions } from '../../scripts/steps/vm-machine.mjs';
 import { EVENT } from '../../scripts/steps/vm-reporter.mjs';
@@ -7,12 +8,20 @@ import { runFiles } from '../../scripts/steps/vm-run-files.mjs';
 
 const files = ['e2e/one.test.ts', 'e2e/two.test.ts'];
 const options = { files, env: {}, scale: 1 };
-const test = (name: string, result: string) => ({ file: `test/e2e/${name}.test.ts`, test: result });
-const end = (name: string, hasFailed = false) => ({ file: `test/e2e/${name}.test.ts`, hasFailed });
+const test = (name: string, result: string) => ({
+  file: `test/e2e/${name}.test.ts`,
+  test: result,
+  ...(result === 'failed' ? { name: 'does it', said: 'it did not' } : {}),
+});
+const end = (name: string, hasFailed = false) => ({
+  file: `test/e2e/${name}.test.ts`,
+  hasFailed,
+  said: hasFailed ? 'no such module' : '',
+});
 
 /** Prints the events and then ends with `status`, or by losing its machine. */
 async function count(events: readonly object[], status: number | 'lost') {
-  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const counts = noTests();
   const run = (_: string, __: readonly string[], { onLine }: RunOptions = {}) => {
     for (const event of events) onLine?.(EVENT + JSON.stringify(event));
     return status === 'lost'
@@ -28,23 +37,36 @@ async function count(events: readonly object[], status: number | 'lost') {
 
 it('counts tests as they come', async () => {
   const events = [test('one', 'passed'), test('one', 'skipped'), end('one'), end('two')];
-  expect(await count(events, 0)).toEqual({ passed: 1, failed: 0, skipped: 1 });
+  expect(await count(events, 0)).toEqual({ passed: 1, failed: 0, skipped: 1, failures: [] });
 });
 
 it('counts a file once that could not be loaded, and not again where a test has failed', async () => {
   const events = [end('one', true), test('two', 'failed'), end('two', true)];
-  expect(await count(events, 1)).toEqual({ passed: 0, failed: 2, skipped: 0 });
+  expect(await count(events, 1)).toMatchObject({
+    passed: 0,
+    failed: 2,
+    failures: [
+      { name: 'test/e2e/one.test.ts', said: 'no such module' },
+      { name: 'test/e2e/two.test.ts > does it', said: 'it did not' },
+    ],
+  });
 });
 
 it('counts each file that was not reached, and keeps what was counted before', async () => {
   const events = [test('one', 'passed'), end('one'), test('two', 'passed')];
-  expect(await count(events, 'lost')).toEqual({ passed: 2, failed: 1, skipped: 0 });
-  expect(await count(events, 0)).toEqual({ passed: 2, failed: 1, skipped: 0 });
+  const name = 'test/e2e/two.test.ts';
+  const failed = { passed: 2, failed: 1, skipped: 0, failures: [{ name }] };
+  expect(await count(events, 'lost')).toMatchObject(failed);
+  expect(await count(events, 0)).toMatchObject(failed);
 });
 
 it('counts a run that failed though none of its tests did', async () => {
   const events = [test('one', 'passed'), end('one'), end('two')];
-  expect(await count(events, 1)).toEqual({ passed: 1, failed: 1, skipped: 0 });
+  expect(await count(events, 1)).toMatchObject({
+    passed: 1,
+    failed: 1,
+    failures: [{ said: 'vitest exited with 1' }],
+  });
 });
 
 it('ends what is still running when its time is over, and only that', async () => {
