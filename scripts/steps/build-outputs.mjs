@@ -97,7 +97,7 @@ async function link(outFile) {
     '--target=bun',
   ];
   // Almost nothing of a plain run is done often enough to be worth compiling while it is at work.
-  args.push('--compile-jit-policy=10');
+  args.push('--compile-jit-policy=100');
   args.push('--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig');
   try {
     await runProgram(bun, [...args, `${projectRoot}/src/cli/main.ts`, '--outfile', 'stackshim'], {

@@ -6,10 +6,11 @@ import { writeMessage } from './descriptor-sink.ts';
 import { statusOfResult } from './exit-status.ts';
 import { reportError } from './report-error.ts';
 import { reportLeftovers } from './report-leftovers.ts';
-import { type RunOptions, toTaskInput } from './run-options.ts';
+import type { RunOptions } from './run-options.ts';
 import { openRunSinks } from './run-sinks.ts';
 import { startReaper } from './start-reaper.ts';
 import { listenForStops } from './stop-signals.ts';
+import { toTaskInput } from './to-task-input.ts';
 
 export async function executeRun(
   stack: string,

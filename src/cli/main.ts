@@ -1,23 +1,14 @@
-/** The `stackshim` command: defines the commands, turns whatever goes wrong into a message and an exit status. */
-import { Command, CommanderError } from 'commander';
+/** The `stackshim` command: carries out what it was called for, turns whatever goes wrong into a message and an exit status. */
 import { toStackshimError } from '../core/errors.ts';
 import { SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
+import { readRunLine } from './read-run-line.ts';
 import { reportError } from './report-error.ts';
-import { defineRun } from './run-command.ts';
-import { toUsageError } from './usage-error.ts';
-import { version } from './version.ts';
+import type { RunAction } from './run-command.ts';
 
 declare const Bun: { readonly unsafe: { setJITPolicy(scale: number): void } };
 
-const program = new Command('stackshim')
-  .description('run short tasks in language stacks: isolated, limited, in milliseconds')
-  .version(version)
-  .enablePositionalOptions()
-  .configureOutput({ outputError: () => undefined })
-  .exitOverride();
-
-const isRun = process.argv[2] === 'run';
-defineRun(program, isRun ? process.argv.slice(3) : undefined);
+const args = process.argv.slice(2);
+const isRun = args[0] === 'run';
 
 // What nobody awaits must not end with the status of a task that failed.
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
@@ -25,33 +16,30 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 }
 
 try {
-  if (!isRun) {
-    // The executable is built to compile late, for a task's sake: builds, imports and watches have time to win by it.
-    Bun.unsafe.setJITPolicy(1);
-    // Dozens of definitions that a task need not wait for.
-    (await import('./define-other-commands.ts')).defineOtherCommands(program);
-  }
-  await program.parseAsync();
+  const plain = isRun ? readRunLine(args.slice(1)) : undefined;
+  if (plain !== undefined) await executeRun(plain.stack, plain.rest, plain.options);
+  else if (!(await readByCommander())) process.exitCode = isRun ? SHIM_FAILED : USAGE_ERROR;
   // All is written: to wait until the engine finds nothing left to do takes longer.
   if (isRun) process.exit();
 } catch (error) {
   process.exitCode = statusOf(error);
 }
 
-/** Reports what was thrown. Help that was asked for, or that stands in for a missing command, is printed already. */
-function statusOf(error: unknown): number {
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return 0;
-    if (error.code !== 'commander.help')
-      reportError(toUsageError(error, `stackshim ${calledCommand()}`.trimEnd()).toJSON());
-    return isRun ? SHIM_FAILED : USAGE_ERROR;
-  }
-  const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', calledCommand() || 'start');
-  reportError(known.toJSON());
-  return isRun ? SHIM_FAILED : statusOfError(known);
+async function executeRun(...line: Parameters<RunAction>): Promise<void> {
+  const run = await import('./execute-run.ts');
+  await run.executeRun(...line);
 }
 
-/** The command that was called; empty when there is none of that name. */
-function calledCommand(): string {
-  return program.commands.find((command) => command.name() === process.argv[2])?.name() ?? '';
+/** Loaded by those that need it alone: a task must not wait for it. */
+async function readByCommander(): Promise<boolean> {
+  // The executable is built to compile late, for a task's sake: builds, imports and watches have time to win by it.
+  if (!isRun) Bun.unsafe.setJITPolicy(1);
+  const { carryOut, defineCommands } = await import('./command-line.ts');
+  return await carryOut(defineCommands(executeRun), args);
+}
+
+function statusOf(error: unknown): number {
+  const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', args[0] ?? 'start');
+  reportError(known.toJSON());
+  return isRun ? SHIM_FAILED : statusOfError(known);
 }

@@ -1,12 +1,6 @@
-/** The options of `run`, and the task input that they make. Names follow `docker run` wherever docker has the thing. */
-import { readFileSync } from 'node:fs';
-import { type Command, Option } from 'commander';
-import { messageOf, StackshimError } from '../core/errors.ts';
-import { parseEnvEntries, parseEnvFile } from '../spec/parse-env.ts';
-import { parseLabelEntries } from '../spec/parse-labels.ts';
-import type { TaskInput } from '../spec/task-input.ts';
+/** The options of `run`. Names follow `docker run` wherever docker has the thing. */
 
-/** What commander hands over: only what was given is set. */
+/** What a command line gives: only that is set. */
 export interface RunOptions {
   readonly env?: readonly string[];
   readonly envFile?: readonly string[];
@@ -58,10 +52,8 @@ export interface RunOptions {
   readonly events?: string;
 }
 
-const several = (value: string, before: readonly string[] = []) => [...before, value];
-
 /** [flags, description]; a value in `<>` with `…` behind its name may be given more than once. */
-const optionTable: readonly (readonly [flags: string, description: string])[] = [
+export const RUN_OPTIONS: readonly (readonly [flags: string, description: string])[] = [
   ['-e, --env <K=V…>', 'set an environment variable; K alone takes the value from here'],
   ['--env-file <file…>', 'read environment variables from a file'],
   ['-m, --memory <size>', 'memory limit, swap included: 256m'],
@@ -110,73 +102,3 @@ const optionTable: readonly (readonly [flags: string, description: string])[] = 
   ['--json', 'capture output and print one JSON object'],
   ['--events <file>', 'write events as they happen, one JSON object a line'],
 ];
-
-/** Defines the options that `args` may hold; without them, all. */
-export function defineRunOptions(command: Command, args: readonly string[] | undefined): void {
-  for (const [flags, description] of args === undefined ? optionTable : optionsIn(args)) {
-    const option = new Option(flags.replace('…', ''), description);
-    if (flags.includes('…')) option.argParser(several);
-    command.addOption(option);
-  }
-}
-
-/**
- * The options that `args` names, or all of them where something else looks like one: a call for help, say. To define all takes as long
- * as to find out everything about a stack, and most tasks give few.
- */
-function optionsIn(args: readonly string[]): typeof optionTable {
-  const end = args.indexOf('--');
-  const given = (end === -1 ? args : args.slice(0, end))
-    .filter((arg) => arg.startsWith('-'))
-    .map((arg) => arg.split('=', 1)[0] ?? arg);
-  const named = optionTable.filter(([flags]) =>
-    namesOf(flags).some((name) => given.includes(name)),
-  );
-  const known = new Set(named.flatMap(([flags]) => namesOf(flags)));
-  return given.every((name) => known.has(name)) ? named : optionTable;
-}
-
-/** `-m, --memory <size>` → `-m`, `--memory`. */
-const namesOf = (flags: string) => flags.split(/,? /).filter((part) => part.startsWith('-'));
-
-/** Reads the env files; everything else is passed on as given, for the one parser to judge. */
-export function toTaskInput(
-  stack: string,
-  command: readonly string[],
-  options: RunOptions,
-): TaskInput {
-  const { env, envFile, ulimit, mount, volume, label, name, result, json, events, ...same } =
-    options;
-  return {
-    ...same,
-    stack,
-    command,
-    env: toEnv(env, envFile),
-    ulimits: ulimit,
-    mounts: mount,
-    volumes: volume,
-    labels: label === undefined ? undefined : parseLabelEntries(label),
-    id: name,
-  };
-}
-
-/** Later files win over earlier ones, `--env` over all of them, as docker has it. */
-function toEnv(
-  entries: readonly string[] = [],
-  files: readonly string[] = [],
-): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const file of files) Object.assign(env, parseEnvFile(readEnvFile(file), process.env));
-  return Object.assign(env, parseEnvEntries(entries, process.env));
-}
-
-function readEnvFile(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${messageOf(error)}`, {
-      cause: error,
-      details: { field: 'envFile', path },
-    });
-  }
-}

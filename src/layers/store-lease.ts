@@ -39,7 +39,7 @@ export type Pinned = LayerId | ImageDigest;
 export interface StoreLease {
   /** What it has been asked to protect. */
   readonly pinned: ReadonlySet<Pinned>;
-  /** Protects `name`, whether or not it is stored by now, until the lease is released. */
+  /** Protects `name`, whether or not it is stored by now, until the lease is released; after that it does nothing. */
   pin(name: Pinned): Promise<void>;
   /** Gives the lease up; a second call does nothing. */
   release(): void;
@@ -68,7 +68,10 @@ export async function holdStore(layout: Layout, system: System): Promise<StoreLe
     pinned,
     async pin(name) {
       pinned.add(name);
-      await whileNotCollecting(layout, system, () => appendFileSync(file.fd, `${name}\n`));
+      await whileNotCollecting(layout, system, () => {
+        // Released while this one waited: the descriptor may be that of another file by now.
+        if (held.has(lease)) appendFileSync(file.fd, `${name}\n`);
+      });
     },
     release() {
       if (!held.delete(lease)) return;

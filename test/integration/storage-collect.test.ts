@@ -1,8 +1,11 @@
 /** `collectGarbage`: what nothing needs goes, everything else stays, also when the store is damaged. */
 import { once } from 'node:events';
 import {
+  closeSync,
   existsSync,
   mkdirSync,
+  openSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -26,7 +29,7 @@ import {
 import { type Collection, collectGarbage } from '../../src/images/collect-garbage.ts';
 import { mountLayer } from '../../src/layers/mount-layer.ts';
 import { temporaryPath } from '../../src/layers/stale-files.ts';
-import { holdStore } from '../../src/layers/store-lease.ts';
+import { holdStore, pinInStore, whileNothingIsPinned } from '../../src/layers/store-lease.ts';
 import { collectImages } from '../../src/stacks/collect-images.ts';
 import { flipStacks } from '../../src/stacks/flip-stacks.ts';
 import { imageFile, isImageStored, readImage } from '../../src/stacks/image-files.ts';
@@ -189,6 +192,31 @@ describe('a lease', () => {
     lease.release();
     lease.release();
     expect(await collect()).toMatchObject({ images: [image.digest] });
+  });
+
+  it('that another build of this process releases meanwhile is pinned in no more', async () => {
+    const [theirs, ours] = [
+      await holdStore(lab.layout, linuxSystem),
+      await holdStore(lab.layout, linuxSystem),
+    ];
+    const { digest: name } = await lab.import('one');
+    const others: number[] = [];
+    let pinning: Promise<void> | undefined;
+    await whileNothingIsPinned(lab.layout, linuxSystem, () => {
+      pinning = pinInStore(lab.layout, name);
+      theirs.release();
+      // One of them is given the number of the descriptor that was closed.
+      for (const file of ['a', 'b', 'c']) others.push(openSync(`${lab.layout.root}/${file}`, 'w'));
+      return Promise.resolve();
+    });
+    await pinning;
+    for (const fd of others) closeSync(fd);
+    for (const file of ['a', 'b', 'c']) {
+      expect(readFileSync(`${lab.layout.root}/${file}`, 'utf8')).toBe('');
+      rmSync(`${lab.layout.root}/${file}`);
+    }
+    expect(ours.pinned).toContain(name);
+    ours.release();
   });
 
   it('is void when its holder was killed', async () => {

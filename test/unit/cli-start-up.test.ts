@@ -20,15 +20,12 @@ function loadedBy(file: URL, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
-it('is definitions of commands, and how errors are told', () => {
+it('is how a plain run is read, and how errors are told', () => {
   const loaded = [...loadedBy(new URL('cli/main.ts', source))];
-  expect(loaded).toContain('commander');
-  const others = loaded.filter((name) => !/^(cli|core|spec)\//.test(name));
-  expect(others.filter((name) => !/^(node:|commander$|\.\.\/package\.json$)/.test(name))).toEqual(
-    [],
-  );
+  expect(loaded).toContain('cli/read-run-line.ts');
+  expect(loaded.filter((name) => !/^(cli|core)\/|^node:(fs|os)$/.test(name))).toEqual([]);
   const implementations = loaded.filter((name) =>
-    /^cli\/(show|execute|end|reap|move|build)-/.test(name),
+    /^cli\/(command-line|define|show|execute|end|reap|move|build)/.test(name),
   );
   expect(implementations).toEqual([]);
 });

@@ -1,7 +1,6 @@
 /** The part of Bun's FFI module that is used here. */
 declare module 'bun:ffi' {
   export type Pointer = number & { readonly __pointer: unique symbol };
-  export type BoundFunction = (...args: readonly (number | bigint)[]) => number | bigint;
   interface Signature {
     readonly args: readonly 'i64'[];
     readonly returns: 'i32' | 'i64' | 'ptr';
@@ -9,7 +8,11 @@ declare module 'bun:ffi' {
   export function dlopen<Name extends string>(
     library: string,
     symbols: Readonly<Record<Name, Signature>>,
-  ): { readonly symbols: Readonly<Record<Name, BoundFunction>> };
+  ): {
+    readonly symbols: Readonly<
+      Record<Name, (...args: readonly (number | bigint)[]) => number | bigint>
+    >;
+  };
   export function ptr(memory: Uint8Array): Pointer;
   export const read: { i32(pointer: Pointer, offset: number): number };
 }

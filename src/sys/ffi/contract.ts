@@ -37,9 +37,9 @@ export const returnsLong: ReadonlySet<LibcFunction> = new Set(['recvmsg', 'sysca
 export interface Ffi {
   /** Calls a libc function. Returns its result, or minus errno where it returned -1. */
   call(name: LibcFunction, ...args: readonly FfiArgument[]): number;
-  /** The address of memory, valid while the caller holds it. */
+  /** The address of memory, for the next call. */
   addressOf(memory: Uint8Array): bigint;
-  /** `epoll_wait` on a pool thread: resolves to the number of ready descriptors; undefined where the engine has no such threads. */
+  /** `epoll_wait` on a pool thread, into `events`, which the caller holds until then: resolves to the number of ready descriptors; undefined where the engine has no such threads. */
   readonly epollWaitAsync:
     | ((
         epollFd: number,

@@ -1,0 +1,44 @@
+/** The whole command line: every command and its help, and whatever is wrong with a line. */
+import { Command, CommanderError } from 'commander';
+import { toStackshimError } from '../core/errors.ts';
+import { defineExchangeCommands } from './define-exchange-commands.ts';
+import { defineStackCommands } from './define-stack-commands.ts';
+import { defineStorageCommands } from './define-storage-commands.ts';
+import { defineTaskCommands } from './define-task-commands.ts';
+import { defineRun, type RunAction } from './run-command.ts';
+import { toUsageError } from './usage-error.ts';
+import { version } from './version.ts';
+
+export function defineCommands(executeRun: RunAction): Command {
+  const program = new Command('stackshim')
+    .description('run short tasks in language stacks: isolated, limited, in milliseconds')
+    .version(version)
+    .enablePositionalOptions()
+    .configureOutput({ outputError: () => undefined })
+    .exitOverride();
+  defineRun(program, executeRun);
+  defineStackCommands(program);
+  defineExchangeCommands(program);
+  defineTaskCommands(program);
+  defineStorageCommands(program);
+  return program;
+}
+
+/**
+ * Carries out what `args` ask for. Rejects with a {@link StackshimError} that names the command. False when help stands in for a
+ * missing command: it is printed already.
+ */
+export async function carryOut(program: Command, args: readonly string[]): Promise<boolean> {
+  const called = program.commands.find((command) => command.name() === args[0])?.name();
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return true;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) {
+      throw toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', called ?? 'start');
+    }
+    if (error.exitCode === 0) return true;
+    if (error.code === 'commander.help') return false;
+    throw toUsageError(error, called === undefined ? 'stackshim' : `stackshim ${called}`);
+  }
+}

@@ -1,0 +1,49 @@
+/** The task input that the options of `run` make. */
+import { readFileSync } from 'node:fs';
+import { messageOf, StackshimError } from '../core/errors.ts';
+import { parseEnvEntries, parseEnvFile } from '../spec/parse-env.ts';
+import { parseLabelEntries } from '../spec/parse-labels.ts';
+import type { TaskInput } from '../spec/task-input.ts';
+import type { RunOptions } from './run-options.ts';
+
+/** Reads the env files; everything else is passed on as given, for the one parser to judge. */
+export function toTaskInput(
+  stack: string,
+  command: readonly string[],
+  options: RunOptions,
+): TaskInput {
+  const { env, envFile, ulimit, mount, volume, label, name, result, json, events, ...same } =
+    options;
+  return {
+    ...same,
+    stack,
+    command,
+    env: toEnv(env, envFile),
+    ulimits: ulimit,
+    mounts: mount,
+    volumes: volume,
+    labels: label === undefined ? undefined : parseLabelEntries(label),
+    id: name,
+  };
+}
+
+/** Later files win over earlier ones, `--env` over all of them, as docker has it. */
+function toEnv(
+  entries: readonly string[] = [],
+  files: readonly string[] = [],
+): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const file of files) Object.assign(env, parseEnvFile(readEnvFile(file), process.env));
+  return Object.assign(env, parseEnvEntries(entries, process.env));
+}
+
+function readEnvFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${messageOf(error)}`, {
+      cause: error,
+      details: { field: 'envFile', path },
+    });
+  }
+}
