@@ -1,5 +1,5 @@
 /** Pipes in the executable: its `net.Socket` delivers nothing for a pipe, its own file streams do. */
-import { createWriteStream } from 'node:fs';
+import { closeSync, createWriteStream } from 'node:fs';
 import type { Fd } from '../system.ts';
 import { openTerminal } from './bun-terminal.ts';
 import type { PipeIo } from './contract.ts';
@@ -15,6 +15,8 @@ export const pipeIo: PipeIo = {
       stopper.signal.addEventListener('abort', () => resolve(), { once: true });
     });
     const reader = Bun.file(fd).stream().getReader();
+    // It reads from a duplicate of its own.
+    closeSync(fd);
     const read = async () => {
       for (let next = await reader.read(); !next.done; next = await reader.read()) {
         await onChunk(next.value);
