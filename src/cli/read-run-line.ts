@@ -23,7 +23,6 @@ interface OptionForm {
  * value or with others, `--` in front of the stack. commander reads those, or says what is wrong.
  */
 export function readRunLine(args: readonly string[]): RunLine | undefined {
-  const forms = new Map(RUN_OPTIONS.flatMap(([flags]) => toForms(flags)));
   const options: Record<string, true | string | string[]> = {};
   for (let index = 0; index < args.length; index += 1) {
     const arg = args[index] ?? '';
@@ -32,7 +31,7 @@ export function readRunLine(args: readonly string[]): RunLine | undefined {
     }
     const isAssigned = arg.startsWith('--') && arg.includes('=');
     const name = isAssigned ? arg.slice(0, arg.indexOf('=')) : arg;
-    const form = forms.get(name);
+    const form = findForm(name);
     if (form === undefined || (isAssigned && !form.takesValue)) return undefined;
     const { key, takesValue, isRepeatable } = form;
     if (!takesValue) {
@@ -49,14 +48,18 @@ export function readRunLine(args: readonly string[]): RunLine | undefined {
   return undefined;
 }
 
-/** `-m, --memory <size>`: both of its names. */
-function toForms(flags: string): readonly (readonly [name: string, form: OptionForm])[] {
-  const names = flags.split(/,? /).filter((part) => part.startsWith('-'));
-  const long = names.find((name) => name.startsWith('--')) ?? '';
-  const form = {
-    key: long.slice(2).replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
-    takesValue: flags.endsWith('>'),
-    isRepeatable: flags.endsWith('…>'),
-  };
-  return names.map((name) => [name, form]);
+/** What is looked for here costs less than to take all the options apart first, of which a line has few. */
+function findForm(name: string): OptionForm | undefined {
+  for (const [flags] of RUN_OPTIONS) {
+    if (!flags.includes(name)) continue;
+    const names = flags.split(/,? /).filter((part) => part.startsWith('-'));
+    if (names.includes(name)) return toForm(flags, names.at(-1) ?? name);
+  }
+  return undefined;
 }
+
+const toForm = (flags: string, long: string): OptionForm => ({
+  key: long.slice(2).replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
+  takesValue: flags.endsWith('>'),
+  isRepeatable: flags.endsWith('…>'),
+});

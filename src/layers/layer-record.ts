@@ -2,8 +2,6 @@
 
 import { readFileSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import * as z from 'zod/mini';
-import { checkSafely } from '../core/check-safely.ts';
 import {
   errnoCodeOf,
   isUsedUp,
@@ -13,31 +11,58 @@ import {
 } from '../core/errors.ts';
 import { isLayerId, type LayerId } from '../core/ids.ts';
 import { type Layout, layerRecordFile, layersDir } from '../core/layout.ts';
+import {
+  type Check,
+  exactly,
+  integerFrom,
+  matching,
+  objectOf,
+  oneOf,
+  textUpTo,
+  WHOLE,
+} from '../core/plain-checks.ts';
 import { writeFileAtomic } from '../sys/files.ts';
 
 const MAX_RECORD_BYTES = 64 * 1024;
 
-/** For what is read from elsewhere than the store. */
-export const layerRecordSchema = z.strictObject({
+export interface LayerRecord {
   /** Of this format and of the cleaning rules: a layer of another version counts as not there. */
-  version: z.literal(1),
-  id: z.custom<LayerId>((value) => typeof value === 'string' && isLayerId(value)),
-  sizeBytes: z.int().check(z.gte(1)),
+  readonly version: 1;
+  readonly id: LayerId;
+  readonly sizeBytes: number;
   /** OCI DiffID of the tar it was made of. */
-  diffId: z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/)),
+  readonly diffId: string;
   /** Seconds since 1970 that later times of files were set back to; null when none were. */
-  mtimeCeiling: z.nullable(z.int().check(z.gte(0))),
+  readonly mtimeCeiling: number | null;
   /** The tar said that nothing of the layers below is to be seen: an image leaves those out. */
-  opaqueRoot: z.boolean(),
-  entries: z.int().check(z.gte(0)),
+  readonly opaqueRoot: boolean;
+  readonly entries: number;
   /** Device nodes of the tar that were left out. */
-  droppedDevices: z.int().check(z.gte(0)),
-  compression: z.literal('lz4'),
+  readonly droppedDevices: number;
+  readonly compression: 'lz4';
   /** `mkfs.erofs 1.8.6`. */
-  createdBy: z.string().check(z.maxLength(200)),
-});
+  readonly createdBy: string;
+}
 
-export type LayerRecord = z.infer<typeof layerRecordSchema>;
+const DIFF_ID = /^sha256:[0-9a-f]{64}$/;
+const count = integerFrom(0);
+
+const checkRecord = objectOf({
+  version: exactly(1),
+  id: matching(isLayerId, 'not a layer id'),
+  sizeBytes: integerFrom(1),
+  diffId: matching((text) => DIFF_ID.test(text), 'not a DiffID'),
+  mtimeCeiling: (value, field) => (value === null ? undefined : count(value, field)),
+  opaqueRoot: oneOf(true, false),
+  entries: count,
+  droppedDevices: count,
+  compression: exactly('lz4'),
+  createdBy: textUpTo(200),
+} satisfies Record<keyof LayerRecord, Check>);
+
+/** For a value that is not of the store. */
+export const isLayerRecord = (value: unknown): value is LayerRecord =>
+  checkRecord(value, WHOLE) === undefined;
 
 /**
  * Reads the record of a stored layer; {@link checkLayerFile} holds the layer's file against it. Blocks: the file is small.
@@ -52,13 +77,11 @@ export function readLayerRecord(layout: Layout, id: LayerId): LayerRecord {
   } catch (error) {
     throw toCorruptLayer(path, 'not JSON', error);
   }
-  const parsed = checkSafely(() => layerRecordSchema.safeParse(value));
-  if (!parsed?.success) {
-    const issue = parsed?.error.issues[0];
-    throw toCorruptLayer(path, `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`);
-  }
-  if (parsed.data.id !== id) throw toCorruptLayer(path, `tells of layer ${parsed.data.id}`);
-  return parsed.data;
+  const fault = checkRecord(value, WHOLE);
+  if (fault !== undefined) throw toCorruptLayer(path, fault);
+  const record = value as LayerRecord;
+  if (record.id !== id) throw toCorruptLayer(path, `tells of layer ${record.id}`);
+  return record;
 }
 
 /** Stores a record durably. */

@@ -1,9 +1,19 @@
 /** The shape of a task as users write it, in JSON or TypeScript: names as the command line's options, in camelCase. */
-
-import * as z from 'zod/mini';
 import { checkSafely } from '../core/check-safely.ts';
-import { describeIssue } from './describe-issue.ts';
-import { invalidField } from './invalid-field.ts';
+import {
+  type FieldReaders,
+  flag,
+  invalid,
+  isObject,
+  listOf,
+  numberOr,
+  oneText,
+  type Reader,
+  readFields,
+  text,
+  texts,
+  textUpTo,
+} from './read-fields.ts';
 import { SPEC_BOUNDS as BOUNDS } from './spec-bounds.ts';
 
 /** A bind of a host file or folder, or a tmpfs, at `target`. */
@@ -99,130 +109,95 @@ export interface TaskInput {
   readonly remove?: string | undefined;
 }
 
-const text = z.string().check(z.maxLength(BOUNDS.optionChars));
-const quantity = z.union([text, z.number()]);
-const flag = z.boolean();
-const map = z.record(z.string(), z.string());
-const listOf = <T extends z.ZodMiniType>(item: T, max: number) =>
-  z.array(item).check(z.maxLength(max));
+type MountObject = Exclude<NonNullable<TaskInput['mounts']>[number], string>;
+type BindInput = Extract<MountObject, { readonly type: 'bind' }>;
+type TmpfsInput = Extract<MountObject, { readonly type: 'tmpfs' }>;
 
-const makeMount = () =>
-  z.union([
-    text,
-    z.discriminatedUnion('type', [
-      z.strictObject({
-        type: z.literal('bind'),
-        source: text,
-        target: text,
-        readonly: z.optional(flag),
-      }),
-      z.strictObject({
-        type: z.literal('tmpfs'),
-        target: text,
-        size: z.optional(quantity),
-        mode: z.optional(text),
-        exec: z.optional(flag),
-      }),
-    ]),
-  ]);
+const option = textUpTo(BOUNDS.optionChars);
+const quantity = numberOr(option);
+const options = (most: number) => listOf(option, most);
 
-/** What each field may be, if it is given; made when it first is: to make all schemas takes the executable longer than a task's other checks. */
-const makers = {
-  stack: () => text,
-  command: () => listOf(z.string(), BOUNDS.commandElements),
-  id: () => text,
-  env: () => map,
-  memory: () => quantity,
-  cpus: () => quantity,
-  pidsLimit: () => quantity,
-  cpuShares: () => quantity,
-  cpuTime: () => quantity,
-  oomGroup: () => flag,
-  deviceReadBps: () => listOf(text, BOUNDS.throttles),
-  deviceWriteBps: () => listOf(text, BOUNDS.throttles),
-  deviceReadIops: () => listOf(text, BOUNDS.throttles),
-  deviceWriteIops: () => listOf(text, BOUNDS.throttles),
-  tenant: () => text,
-  ulimits: () => listOf(text, BOUNDS.ulimits),
-  timeout: () => quantity,
-  stopTimeout: () => quantity,
-  outputLimit: () => quantity,
-  disk: () => quantity,
-  captureBytes: () => quantity,
-  workdir: () => text,
-  user: () => text,
-  hostname: () => text,
-  mounts: () => listOf(makeMount(), BOUNDS.mounts),
-  volumes: () => listOf(text, BOUNDS.mounts),
-  tmpfs: () => listOf(text, BOUNDS.tmpfs),
-  readOnly: () => flag,
-  network: () => text,
-  capAdd: () => listOf(text, BOUNDS.capabilities),
-  capDrop: () => listOf(text, BOUNDS.capabilities),
-  securityOpt: () => listOf(text, BOUNDS.securityOpts),
-  userns: () => text,
-  pid: () => text,
-  init: () => flag,
-  labels: () => map,
-  tty: () => flag,
-  interactive: () => flag,
-  runtime: () => text,
-  bundle: () => text,
-  code: () => text,
-  payload: () => z.string(),
-  payloadFile: () => text,
-  configFile: () => text,
-  keep: () => flag,
-  remove: () => text,
-} satisfies { [F in keyof TaskInput]-?: () => z.ZodMiniType<NonNullable<TaskInput[F]>> };
+const bindFields: FieldReaders<BindInput> = {
+  type: oneText('bind'),
+  source: option,
+  target: option,
+  readonly: flag,
+};
+const tmpfsFields: FieldReaders<TmpfsInput> = {
+  type: oneText('tmpfs'),
+  target: option,
+  size: quantity,
+  mode: option,
+  exec: flag,
+};
 
-type Field = keyof typeof makers;
+const mount: Reader<string | MountObject> = (value, field) => {
+  if (typeof value === 'string') return option(value, field);
+  if (!isObject(value)) throw invalid(field, 'not a string and not an object');
+  const type: unknown = Reflect.get(value, 'type');
+  const bind = { of: field, required: ['type', 'source', 'target'] } as const;
+  if (type === 'bind') return readFields(value, bindFields, bind);
+  const tmpfs = { of: field, required: ['type', 'target'] } as const;
+  if (type === 'tmpfs') return readFields(value, tmpfsFields, tmpfs);
+  throw invalid(`${field}.type`, 'not "bind" or "tmpfs"');
+};
+
+const readers: FieldReaders<TaskInput> = {
+  stack: option,
+  command: listOf(text, BOUNDS.commandElements),
+  id: option,
+  env: texts,
+  memory: quantity,
+  cpus: quantity,
+  pidsLimit: quantity,
+  cpuShares: quantity,
+  cpuTime: quantity,
+  oomGroup: flag,
+  deviceReadBps: options(BOUNDS.throttles),
+  deviceWriteBps: options(BOUNDS.throttles),
+  deviceReadIops: options(BOUNDS.throttles),
+  deviceWriteIops: options(BOUNDS.throttles),
+  tenant: option,
+  ulimits: options(BOUNDS.ulimits),
+  timeout: quantity,
+  stopTimeout: quantity,
+  outputLimit: quantity,
+  disk: quantity,
+  captureBytes: quantity,
+  workdir: option,
+  user: option,
+  hostname: option,
+  mounts: listOf(mount, BOUNDS.mounts),
+  volumes: options(BOUNDS.mounts),
+  tmpfs: options(BOUNDS.tmpfs),
+  readOnly: flag,
+  network: option,
+  capAdd: options(BOUNDS.capabilities),
+  capDrop: options(BOUNDS.capabilities),
+  securityOpt: options(BOUNDS.securityOpts),
+  userns: option,
+  pid: option,
+  init: flag,
+  labels: texts,
+  tty: flag,
+  interactive: flag,
+  runtime: option,
+  bundle: option,
+  code: option,
+  payload: text,
+  payloadFile: option,
+  configFile: option,
+  keep: flag,
+  remove: option,
+};
 
 /** Every field a task may have. */
-export const TASK_INPUT_FIELDS = Object.keys(makers) as readonly Field[];
-
-const made = new Map<Field, z.ZodMiniType>();
-
-function schemaOf(field: Field): z.ZodMiniType {
-  const known = made.get(field);
-  if (known !== undefined) return known;
-  const schema = makers[field]();
-  made.set(field, schema);
-  return schema;
-}
-
-const absent = z.undefined();
-
-/** The schema of a task that gives the fields that `input` gives. */
-function taskSchema(input: unknown): z.ZodMiniType<TaskInput> {
-  const shape: Partial<Record<Field, z.ZodMiniType>> = { stack: text };
-  if (typeof input === 'object' && input !== null) {
-    for (const field of TASK_INPUT_FIELDS) {
-      if (field === 'stack' || !(field in input)) continue;
-      const value: unknown = Reflect.get(input, field);
-      shape[field] = value === undefined ? absent : schemaOf(field);
-    }
-  }
-  return z.strictObject(shape) as z.ZodMiniType as z.ZodMiniType<TaskInput>;
-}
+export const TASK_INPUT_FIELDS = Object.keys(readers) as readonly (keyof TaskInput)[];
 
 /** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first field at fault. */
 export function parseTaskInput(input: unknown): TaskInput {
-  const parsed = checkSafely(() => z.safeParse(taskSchema(input), input, { jitless: true }));
-  if (!parsed?.success) {
-    const { field, problem } = describeIssue(parsed?.error.issues[0], 'task');
-    throw invalidField(field, problem);
-  }
-  refuseLostKeys(input, parsed.data, 'env');
-  refuseLostKeys(input, parsed.data, 'labels');
-  return parsed.data;
-}
-
-/** zod leaves a key `__proto__` out of a record without a word; here it is refused, as every key that cannot be used. */
-function refuseLostKeys(input: unknown, parsed: TaskInput, field: 'env' | 'labels'): void {
-  if (parsed[field] === undefined) return;
-  const given = (input as TaskInput)[field];
-  if (given !== undefined && Object.hasOwn(given, '__proto__')) {
-    throw invalidField(field, 'a key that cannot be used', '__proto__');
-  }
+  if (!isObject(input)) throw invalid('task', 'not an object');
+  const read = checkSafely(() => readFields(input, readers, { required: ['stack'] }));
+  if (read === undefined) throw invalid('task', 'not valid');
+  return read;
 }

@@ -2,6 +2,7 @@
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
+import { WHOLE } from '../core/plain-checks.ts';
 import type { System } from '../sys/system.ts';
 import { flipStacks } from './flip-stacks.ts';
 import {
@@ -10,7 +11,6 @@ import {
   readGeneration,
   revisionIn,
 } from './generations.ts';
-import { WHOLE } from './plain-checks.ts';
 import { resolveStack } from './resolve-stack.ts';
 import { readRevision, requireRevision } from './revisions.ts';
 import { requireProven, type StackMove } from './rollback.ts';

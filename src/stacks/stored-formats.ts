@@ -6,7 +6,6 @@ import {
   isStackName,
   type StackName,
 } from '../core/ids.ts';
-import type { Image } from './image.ts';
 import {
   type Check,
   exactly,
@@ -17,7 +16,8 @@ import {
   objectOf,
   textUpTo,
   WHOLE,
-} from './plain-checks.ts';
+} from '../core/plain-checks.ts';
+import type { Image } from './image.ts';
 
 export const FORMAT_VERSION = 1;
 

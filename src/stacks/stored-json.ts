@@ -9,7 +9,7 @@ import {
   StackshimError,
   toStackshimError,
 } from '../core/errors.ts';
-import { type Check, WHOLE } from './plain-checks.ts';
+import { type Check, WHOLE } from '../core/plain-checks.ts';
 
 export interface StoredJsonOptions {
   /** Whether the content is a `T`. */

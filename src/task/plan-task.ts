@@ -24,7 +24,7 @@ import { parseTaskSpec } from '../spec/parse-task-spec.ts';
 import { requireAllowedBindSource, requireAllowedBundle } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
 import { readPolicy } from '../spec/read-policy.ts';
-import { parseSeccompProfile, type SeccompProfile } from '../spec/seccomp-profile.ts';
+import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { type PinnedImage, STACK_LABELS } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
@@ -71,7 +71,7 @@ export async function planTask(installation: Installation, input: unknown): Prom
   if (!host.isRoot) {
     throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', 'run task: needs root');
   }
-  const policy = readPolicy(layout.policyFile);
+  const policy = await readPolicy(layout.policyFile);
   const spec = withRealSources(admitTaskSpec(parsed, policy, host), policy);
   if (parsed.limits.diskBytes !== undefined) requireFreeSpace(layout, parsed.limits.diskBytes);
   requireInputs(spec);
@@ -94,7 +94,7 @@ export async function planTask(installation: Installation, input: unknown): Prom
     template,
     runtime,
     command: resolveCommand(config, spec.command),
-    ...readSeccomp(spec.seccomp),
+    ...(await readSeccomp(spec.seccomp)),
     ...(spec.init ? { initBinary: findInitBinary() } : {}),
     hostname,
     files: planTaskFiles(spec, hostname),
@@ -167,8 +167,11 @@ function requireFile(field: string, path: string): void {
   });
 }
 
-function readSeccomp(seccomp: string | undefined): { seccompProfile?: SeccompProfile } {
+async function readSeccomp(
+  seccomp: string | undefined,
+): Promise<{ readonly seccompProfile?: SeccompProfile }> {
   if (seccomp === undefined || seccomp === 'unconfined') return {};
+  const { parseSeccompProfile } = await import('../spec/seccomp-profile.ts');
   const seccompProfile = readable('securityOpt', seccomp, () => {
     requireFile('securityOpt', seccomp);
     if (statSync(seccomp).size > MAX_SECCOMP_BYTES) throw new RangeError('larger than 4 MiB');

@@ -163,34 +163,34 @@ describe('readPolicy', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  test('without a file the defaults hold', () => {
-    expect(readPolicy(file)).toBe(DEFAULT_POLICY);
+  test('without a file the defaults hold', async () => {
+    expect(await readPolicy(file)).toBe(DEFAULT_POLICY);
   });
 
-  test('reads a file', () => {
+  test('reads a file', async () => {
     writeFileSync(file, '{"defaults":{"memory":"64m"}}', { mode: 0o644 });
-    expect(readPolicy(file).defaults.memoryBytes).toBe(67_108_864);
+    expect((await readPolicy(file)).defaults.memoryBytes).toBe(67_108_864);
   });
 
   test.each(['', '{', 'null', '{"defaults":{"memory":"x"}}', '{"unknown":1}'])(
     'refuses a file that holds %j',
-    (text) => {
+    async (text) => {
       writeFileSync(file, text);
-      expect(() => readPolicy(file)).toThrow(invalid({}));
+      await expect(readPolicy(file)).rejects.toThrow(invalid({}));
     },
   );
 
-  test('refuses what others may write, what is too large and what is no file', () => {
+  test('refuses what others may write, what is too large and what is no file', async () => {
     writeFileSync(file, '{}');
     chmodSync(file, 0o666);
-    expect(() => readPolicy(file)).toThrow(invalid({ file }));
+    await expect(readPolicy(file)).rejects.toThrow(invalid({ file }));
     chmodSync(file, 0o620);
-    expect(() => readPolicy(file)).toThrow(invalid({ file }));
+    await expect(readPolicy(file)).rejects.toThrow(invalid({ file }));
     chmodSync(file, 0o644);
     writeFileSync(file, ' '.repeat(1_048_577));
-    expect(() => readPolicy(file)).toThrow(invalid({ file }));
+    await expect(readPolicy(file)).rejects.toThrow(invalid({ file }));
     rmSync(file);
     mkdirSync(file);
-    expect(() => readPolicy(file)).toThrow(invalid({ file }));
+    await expect(readPolicy(file)).rejects.toThrow(invalid({ file }));
   });
 });

@@ -216,8 +216,12 @@ describe('parseTaskSpec', () => {
     ['hostname', { stack: 's', hostname: '-x' }],
     ['hostname', { stack: 's', hostname: 'x'.repeat(65) }],
     ['mounts[0]', { stack: 's', mounts: [7] }],
-    ['mounts[0]', { stack: 's', mounts: [{ type: 'bind', source: '/a' }] }],
-    ['mounts[0]', { stack: 's', mounts: [{ type: 'volume', source: 'a', target: '/b' }] }],
+    ['mounts[0].target', { stack: 's', mounts: [{ type: 'bind', source: '/a' }] }],
+    [
+      'mounts[0].size',
+      { stack: 's', mounts: [{ type: 'bind', source: '/a', target: '/b', size: 1 }] },
+    ],
+    ['mounts[0].type', { stack: 's', mounts: [{ type: 'volume', source: 'a', target: '/b' }] }],
     ['mounts[0] target', { stack: 's', mounts: [{ type: 'bind', source: '/a', target: '/proc' }] }],
     ['network', { stack: 's', network: 'bridge' }],
     ['capAdd[0]', { stack: 's', capAdd: ['ROOT'] }],
@@ -232,8 +236,18 @@ describe('parseTaskSpec', () => {
     ['payload', { stack: 's', payload: 'x'.repeat(16_777_217) }],
     ['configFile', { stack: 's', configFile: '' }],
     ['remove', { stack: 's', remove: 'later' }],
-    // A list of that name is bounded, and this has a length that cannot be compared.
-    ['task', { stack: 's', command: { length: { toString: 1 } } }],
+    ['command', { stack: 's', command: { length: { toString: 1 } } }],
+    // A Map shows none of its keys.
+    ['env', { stack: 's', env: new Map([['A', '1']]) }],
+    ['colour', Object.assign(Object.create({ colour: 'red' }), { stack: 's' })],
+    [
+      'task',
+      {
+        get stack() {
+          throw new Error('gone');
+        },
+      },
+    ],
     ['id', { stack: 's', id: 'x'.repeat(60_000) }],
   ])('refuses %s', (field, input) => {
     expect(() => parseTaskSpec(input)).toThrow(fails(field));

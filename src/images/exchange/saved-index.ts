@@ -4,7 +4,7 @@ import * as z from 'zod/mini';
 import { checkSafely } from '../../core/check-safely.ts';
 import { StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../../core/ids.ts';
-import { layerRecordSchema } from '../../layers/layer-record.ts';
+import { isLayerRecord, type LayerRecord } from '../../layers/layer-record.ts';
 import { isStoredImage, type StoredImage } from '../../stacks/stored-formats.ts';
 
 export const INDEX_PATH = 'stackshim.json';
@@ -35,7 +35,9 @@ const indexSchema = z.strictObject({
     .array(z.custom<StoredImage>(isStoredImage, { error: 'not an image' }))
     .check(z.maxLength(MOST_STACKS)),
   /** Of every layer of every image, whether or not the file holds it; each file follows in this order. */
-  layers: z.array(layerRecordSchema).check(z.maxLength(MOST_LAYERS)),
+  layers: z
+    .array(z.custom<LayerRecord>(isLayerRecord, { error: 'not the record of a layer' }))
+    .check(z.maxLength(MOST_LAYERS)),
 });
 
 export type SavedIndex = z.infer<typeof indexSchema>;

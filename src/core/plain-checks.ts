@@ -17,10 +17,25 @@ export const matching =
 export const textUpTo = (chars: number): Check =>
   matching((text) => text.length <= chars, `not a text of at most ${chars} characters`);
 
-export const exactly =
-  (wanted: number): Check =>
+export const exactly = (wanted: number | string): Check => oneOf(wanted);
+
+export const oneOf =
+  (...wanted: readonly (number | string | boolean)[]): Check =>
   (value, field) =>
-    unless(value === wanted, field, `not ${wanted}`);
+    unless(
+      wanted.some((one) => one === value),
+      field,
+      `not ${wanted.join(' or ')}`,
+    );
+
+export const integerFrom =
+  (least: number): Check =>
+  (value, field) =>
+    unless(
+      Number.isSafeInteger(value) && Number(value) >= least,
+      field,
+      `not a whole number from ${least} on`,
+    );
 
 export const integerUpTo =
   (most: number): Check =>
