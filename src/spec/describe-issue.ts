@@ -36,21 +36,10 @@ function problemOf(issue: core.$ZodIssue): string {
   }
 }
 
-/** Of a value that fits no alternative: what keeps it from the one it came nearest to, else which types there may be. */
+/** Of a value that fits no alternative: which types there may be. */
 function problemOfUnion(issue: core.$ZodIssueInvalidUnion): string {
-  if (issue.discriminator !== undefined) return `no such ${issue.discriminator}`;
-  const nearest = issue.errors.find((issues) => isInside(issues[0]));
-  if (nearest !== undefined) {
-    const { field, problem } = describeIssue(nearest[0], 'it');
-    return `${field}: ${problem}`;
-  }
   const problems = new Set(issue.errors.map((issues) => describeIssue(issues[0], '').problem));
   return [...problems].join(' and ');
-}
-
-function isInside(issue: core.$ZodIssue | undefined): boolean {
-  if (issue === undefined) return false;
-  return issue.path.length > 0 || issue.code === 'unrecognized_keys';
 }
 
 function fieldName(path: readonly PropertyKey[]): string {

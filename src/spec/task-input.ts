@@ -109,9 +109,8 @@ export interface TaskInput {
   readonly remove?: string | undefined;
 }
 
-type MountObject = Exclude<NonNullable<TaskInput['mounts']>[number], string>;
-type BindInput = Extract<MountObject, { readonly type: 'bind' }>;
-type TmpfsInput = Extract<MountObject, { readonly type: 'tmpfs' }>;
+type BindInput = Extract<MountInput, { readonly type: 'bind' }>;
+type TmpfsInput = Extract<MountInput, { readonly type: 'tmpfs' }>;
 
 const option = textUpTo(BOUNDS.optionChars);
 const quantity = numberOr(option);
@@ -131,7 +130,7 @@ const tmpfsFields: FieldReaders<TmpfsInput> = {
   exec: flag,
 };
 
-const mount: Reader<string | MountObject> = (value, field) => {
+const mount: Reader<string | MountInput> = (value, field) => {
   if (typeof value === 'string') return option(value, field);
   if (!isObject(value)) throw invalid(field, 'not a string and not an object');
   const type: unknown = Reflect.get(value, 'type');
