@@ -29,17 +29,9 @@ function problemOf(issue: core.$ZodIssue): string {
       return `less than ${String(issue.minimum)} ${unitOf(issue.origin)}`;
     case 'invalid_value':
       return `not ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}`;
-    case 'invalid_union':
-      return problemOfUnion(issue);
     default:
       return 'not valid';
   }
-}
-
-/** Of a value that fits no alternative: which types there may be. */
-function problemOfUnion(issue: core.$ZodIssueInvalidUnion): string {
-  const problems = new Set(issue.errors.map((issues) => describeIssue(issues[0], '').problem));
-  return [...problems].join(' and ');
 }
 
 function fieldName(path: readonly PropertyKey[]): string {

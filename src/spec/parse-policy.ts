@@ -1,9 +1,5 @@
 /** unknown -> Policy. */
-
-import * as z from 'zod/mini';
-import { checkSafely } from '../core/check-safely.ts';
-import { type ErrorOptions, StackshimError } from '../core/errors.ts';
-import { describeIssue } from './describe-issue.ts';
+import { StackshimError } from '../core/errors.ts';
 import { parseBytes } from './parse-bytes.ts';
 import { parseCapability } from './parse-capability.ts';
 import { parseDisk } from './parse-disk.ts';
@@ -17,8 +13,8 @@ import {
   type LimitsInput,
   type PermissionsInput,
   type PolicyInput,
-  policySchema,
-} from './policy-schema.ts';
+  parsePolicyInput,
+} from './policy-input.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { AdmittedLimits, Reserves, TaskLimits } from './task-spec.ts';
 import { withoutUndefined } from './without-undefined.ts';
@@ -28,31 +24,32 @@ import { withoutUndefined } from './without-undefined.ts';
  * A default above its maximum is lowered to it. Throws ERR_STACKSHIM_POLICY_INVALID with `details.field`.
  */
 export function parsePolicy(input: unknown): Policy {
-  const parsed = checkSafely(() => z.safeParse(policySchema(), input, { jitless: true }));
-  if (!parsed?.success) {
-    const { field, problem } = describeIssue(parsed?.error.issues[0], 'policy');
-    throw invalidPolicy(`${field}: ${problem}`, { details: { field } });
-  }
-  const { defaults = {}, maxima = {}, allow: allowed = {}, reserves = {}, slots } = parsed.data;
   try {
-    const most = parseLimits(maxima, 'maxima');
-    return {
-      defaults: lowerTo(most, { ...DEFAULT_POLICY.defaults, ...parseLimits(defaults, 'defaults') }),
-      maxima: most,
-      throttles: {
-        defaults: parseThrottles(defaults, 'defaults.'),
-        maxima: parseThrottles(maxima, 'maxima.'),
-      },
-      allow: parsePermissions(allowed),
-      ...(slots === undefined ? {} : { slots: parseCount(slots, 'slots', SLOTS) }),
-      reserves: parseReserves(reserves),
-      ...parseTenants(parsed.data, DEFAULT_POLICY.tenantDefault),
-      disk: { ...DEFAULT_POLICY.disk, ...withoutUndefined(parsed.data.disk ?? {}) },
-    };
+    return toPolicy(parsePolicyInput(input));
   } catch (error) {
     if (!(error instanceof StackshimError)) throw error;
-    throw invalidPolicy(error.message, { details: error.details, cause: error });
+    const { details } = error;
+    const options = { details, cause: error };
+    throw new StackshimError('ERR_STACKSHIM_POLICY_INVALID', `policy ${error.message}`, options);
   }
+}
+
+function toPolicy(given: PolicyInput): Policy {
+  const { defaults = {}, maxima = {}, allow = {}, reserves = {}, slots } = given;
+  const most = parseLimits(maxima, 'maxima');
+  return {
+    defaults: lowerTo(most, { ...DEFAULT_POLICY.defaults, ...parseLimits(defaults, 'defaults') }),
+    maxima: most,
+    throttles: {
+      defaults: parseThrottles(defaults, 'defaults.'),
+      maxima: parseThrottles(maxima, 'maxima.'),
+    },
+    allow: parsePermissions(allow),
+    ...(slots === undefined ? {} : { slots: parseCount(slots, 'slots', SLOTS) }),
+    reserves: parseReserves(reserves),
+    ...parseTenants(given, DEFAULT_POLICY.tenantDefault),
+    disk: { ...DEFAULT_POLICY.disk, ...given.disk },
+  };
 }
 
 const SLOTS = { min: 0, max: SPEC_BOUNDS.liveTasksMax };
@@ -62,10 +59,6 @@ function parseReserves({ memory, disk }: NonNullable<PolicyInput['reserves']>): 
     memoryBytes: memory === undefined ? undefined : parseBytes(memory, 'reserves.memory'),
     diskBytes: disk === undefined ? undefined : parseBytes(disk, 'reserves.disk'),
   });
-}
-
-function invalidPolicy(problem: string, options: ErrorOptions): StackshimError {
-  return new StackshimError('ERR_STACKSHIM_POLICY_INVALID', `policy ${problem}`, options);
 }
 
 function parseLimits(given: LimitsInput, section: string): TaskLimits {

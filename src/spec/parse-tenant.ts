@@ -4,7 +4,7 @@ import { invalidField } from './invalid-field.ts';
 import { parseBytes } from './parse-bytes.ts';
 import { parseCount, parseCpus } from './parse-number.ts';
 import type { Policy } from './policy.ts';
-import type { PolicyInput, TenantInput } from './policy-schema.ts';
+import type { PolicyInput, TenantInput } from './policy-input.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { TenantTerms } from './task-spec.ts';
 import { withoutUndefined } from './without-undefined.ts';

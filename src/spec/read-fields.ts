@@ -44,11 +44,12 @@ export const numberOr =
     throw invalid(field, 'not a string and not a number');
   };
 
-export const oneText =
-  <const T extends string>(wanted: T): Reader<T> =>
+export const oneOf =
+  <const T extends string>(...wanted: readonly T[]): Reader<T> =>
   (value, field) => {
-    if (value === wanted) return wanted;
-    throw invalid(field, `not ${JSON.stringify(wanted)}`);
+    const found = wanted.find((one) => one === value);
+    if (found !== undefined) return found;
+    throw invalid(field, `not ${wanted.map((one) => JSON.stringify(one)).join(' or ')}`);
   };
 
 export const listOf =
@@ -59,29 +60,40 @@ export const listOf =
     return Array.from(value, (one: unknown, index) => item(one, `${field}[${index}]`));
   };
 
-export const texts: Reader<Readonly<Record<string, string>>> = (value, field) => {
-  if (!isPlain(value)) throw invalid(field, 'not an object');
-  // It would set the prototype of whatever it is copied to.
-  if (Object.hasOwn(value, '__proto__')) {
-    throw invalid(field, 'a key that cannot be used', '__proto__');
-  }
-  const entries = Object.entries(value);
-  return Object.fromEntries(entries.map(([key, one]) => [key, text(one, `${field}.${key}`)]));
-};
+export const mapOf =
+  <T>(item: Reader<T>): Reader<Readonly<Record<string, T>>> =>
+  (value, field) => {
+    if (!isPlain(value)) throw invalid(field, 'not an object');
+    // It would set the prototype of whatever it is copied to.
+    if (Object.hasOwn(value, '__proto__')) {
+      throw invalid(field, 'a key that cannot be used', '__proto__');
+    }
+    const entries = Object.entries(value);
+    return Object.fromEntries(entries.map(([key, one]) => [key, item(one, `${field}.${key}`)]));
+  };
+
+/** An object whose fields may all be missing. */
+export const objectOf =
+  <T extends object>(readers: FieldReaders<T>): Reader<T> =>
+  (value, field) => {
+    if (!isObject(value)) throw invalid(field, 'not an object');
+    return readFields(value, readers, { of: field });
+  };
 
 export type FieldReaders<T> = { readonly [F in keyof T]-?: Reader<NonNullable<T[F]>> };
 
 export interface FieldsOptions<T> {
   /** Of which object they are; undefined: of the whole, whose name need not be told. */
   readonly of?: string | undefined;
-  readonly required: readonly (keyof T)[];
+  /** Default: none. */
+  readonly required?: readonly (keyof T)[];
 }
 
 /** Fields that are undefined are left out; one that has no reader must not be there. */
 export function readFields<T extends object>(
   value: object,
   readers: FieldReaders<T>,
-  { of, required }: FieldsOptions<T>,
+  { of, required = [] }: FieldsOptions<T>,
 ): T {
   const pathOf = (name: string) => (of === undefined ? name : `${of}.${name}`);
   const read: Record<string, unknown> = {};

@@ -7,16 +7,16 @@ import {
   StackshimError,
   toStackshimError,
 } from '../core/errors.ts';
+import { parsePolicy } from './parse-policy.ts';
 import { DEFAULT_POLICY, type Policy } from './policy.ts';
 
 const MAX_BYTES = 1_048_576;
 
 /**
- * Reads and parses the policy file; without one, {@link DEFAULT_POLICY} holds, and nothing is loaded to parse it. One small file, read
- * at once: it is on the task path.
- * Rejects with ERR_STACKSHIM_POLICY_INVALID when it cannot be read or parsed, or when anyone but root (or this user) could have written it.
+ * Reads and parses the policy file; without one, {@link DEFAULT_POLICY} holds. One small file, read at once: it is on the task path.
+ * Throws ERR_STACKSHIM_POLICY_INVALID when it cannot be read or parsed, or when anyone but root (or this user) could have written it.
  */
-export async function readPolicy(file: string): Promise<Policy> {
+export function readPolicy(file: string): Policy {
   const text = readTrustedFile(file);
   if (text === undefined) return DEFAULT_POLICY;
   let value: unknown;
@@ -25,7 +25,6 @@ export async function readPolicy(file: string): Promise<Policy> {
   } catch (error) {
     throw invalidFile(file, `not JSON: ${messageOf(error)}`, error);
   }
-  const { parsePolicy } = await import('./parse-policy.ts');
   return parsePolicy(value);
 }
 

@@ -6,12 +6,12 @@ import {
   invalid,
   isObject,
   listOf,
+  mapOf,
   numberOr,
-  oneText,
+  oneOf,
   type Reader,
   readFields,
   text,
-  texts,
   textUpTo,
 } from './read-fields.ts';
 import { SPEC_BOUNDS as BOUNDS } from './spec-bounds.ts';
@@ -117,13 +117,13 @@ const quantity = numberOr(option);
 const options = (most: number) => listOf(option, most);
 
 const bindFields: FieldReaders<BindInput> = {
-  type: oneText('bind'),
+  type: oneOf('bind'),
   source: option,
   target: option,
   readonly: flag,
 };
 const tmpfsFields: FieldReaders<TmpfsInput> = {
-  type: oneText('tmpfs'),
+  type: oneOf('tmpfs'),
   target: option,
   size: quantity,
   mode: option,
@@ -145,7 +145,7 @@ const readers: FieldReaders<TaskInput> = {
   stack: option,
   command: listOf(text, BOUNDS.commandElements),
   id: option,
-  env: texts,
+  env: mapOf(text),
   memory: quantity,
   cpus: quantity,
   pidsLimit: quantity,
@@ -177,7 +177,7 @@ const readers: FieldReaders<TaskInput> = {
   userns: option,
   pid: option,
   init: flag,
-  labels: texts,
+  labels: mapOf(text),
   tty: flag,
   interactive: flag,
   runtime: option,

@@ -49,7 +49,7 @@ export async function diagnoseHost(
     ...(await checkMounts(system, layout)),
     checkFreeSpace(layout),
     await checkDisk(system, layout),
-    await checkPolicy(layout),
+    checkPolicy(layout),
     await checkStacks(layout, new Date()),
   ];
   return { checks, canRunTasks: !checks.some((c) => c.required && c.status === 'fail') };

@@ -71,7 +71,7 @@ export async function planTask(installation: Installation, input: unknown): Prom
   if (!host.isRoot) {
     throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', 'run task: needs root');
   }
-  const policy = await readPolicy(layout.policyFile);
+  const policy = readPolicy(layout.policyFile);
   const spec = withRealSources(admitTaskSpec(parsed, policy, host), policy);
   if (parsed.limits.diskBytes !== undefined) requireFreeSpace(layout, parsed.limits.diskBytes);
   requireInputs(spec);

@@ -15,7 +15,7 @@ const OWN_FILESYSTEM = 'keep the root folder on a filesystem of its own';
 
 /** Needs root. Leaves nothing behind, and never rejects: what fails is the finding. */
 export async function checkDiskLimit(system: System, layout: Layout): Promise<Check> {
-  const { disk, defaults } = await readPolicyOrDefault(layout);
+  const { disk, defaults } = readPolicyOrDefault(layout);
   if (disk.mechanism === 'sampling') {
     const message =
       'tasks are ended when they are seen above their limit; what they write meanwhile is not bounded';
@@ -54,9 +54,9 @@ export const diskLimitUntried = (): Check =>
   );
 
 /** A policy that cannot be read is a finding of its own. */
-async function readPolicyOrDefault(layout: Layout): Promise<Policy> {
+function readPolicyOrDefault(layout: Layout): Policy {
   try {
-    return await readPolicy(layout.policyFile);
+    return readPolicy(layout.policyFile);
   } catch (error) {
     if (error instanceof StackshimError) return DEFAULT_POLICY;
     throw error;

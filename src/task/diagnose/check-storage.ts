@@ -24,11 +24,11 @@ export function judgeFreeSpace(folder: string, freeBytes: number): Check {
   return freeBytes < ENOUGH_BYTES ? warned(subject, message, hint) : passed(subject, message);
 }
 
-export async function checkPolicy(layout: Layout): Promise<Check> {
+export function checkPolicy(layout: Layout): Check {
   const subject = required('policy');
   const exists = statSync(layout.policyFile, { throwIfNoEntry: false }) !== undefined;
   try {
-    await readPolicy(layout.policyFile);
+    readPolicy(layout.policyFile);
   } catch (error) {
     if (!(error instanceof StackshimError)) throw error;
     return failed(subject, error.message, error.hint);

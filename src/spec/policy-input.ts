@@ -1,0 +1,135 @@
+/** The shape of a policy file. docs/policy.md has units, bounds and defaults. */
+import { checkSafely } from '../core/check-safely.ts';
+import { DISK_MECHANISMS, type Permissions, type Policy } from './policy.ts';
+import {
+  type FieldReaders,
+  flag,
+  invalid,
+  isObject,
+  listOf,
+  mapOf,
+  numberOr,
+  objectOf,
+  oneOf,
+  readFields,
+  textUpTo,
+} from './read-fields.ts';
+import { SPEC_BOUNDS } from './spec-bounds.ts';
+
+type Quantity = string | number;
+
+export interface LimitsInput {
+  readonly memory?: Quantity;
+  readonly cpus?: Quantity;
+  readonly pids?: Quantity;
+  readonly timeout?: Quantity;
+  readonly output?: Quantity;
+  readonly cpuTime?: Quantity;
+  readonly cpuShares?: Quantity;
+  readonly deviceReadBps?: readonly string[];
+  readonly deviceWriteBps?: readonly string[];
+  readonly deviceReadIops?: readonly string[];
+  readonly deviceWriteIops?: readonly string[];
+  readonly disk?: Quantity;
+}
+
+export interface TenantInput {
+  readonly weight?: Quantity;
+  readonly cpus?: Quantity;
+  readonly memory?: Quantity;
+  readonly maxTasks?: Quantity;
+}
+
+export interface ReservesInput {
+  readonly memory?: Quantity;
+  readonly disk?: Quantity;
+}
+
+export type PermissionsInput = Partial<Permissions>;
+
+export interface PolicyInput {
+  readonly defaults?: LimitsInput;
+  readonly maxima?: LimitsInput;
+  readonly allow?: PermissionsInput;
+  readonly slots?: Quantity;
+  readonly reserves?: ReservesInput;
+  readonly tenants?: Readonly<Record<string, TenantInput>>;
+  readonly tenantDefault?: TenantInput;
+  readonly disk?: Partial<Policy['disk']>;
+}
+
+const MOST_NAMES = 1024;
+
+const text = textUpTo(SPEC_BOUNDS.pathBytes);
+const names = listOf(text, MOST_NAMES);
+const quantity = numberOr(text);
+const throttles = listOf(text, SPEC_BOUNDS.throttles);
+const choices = <const T extends string>(...all: readonly T[]) => listOf(oneOf(...all), all.length);
+
+const limits: FieldReaders<LimitsInput> = {
+  memory: quantity,
+  cpus: quantity,
+  pids: quantity,
+  timeout: quantity,
+  output: quantity,
+  cpuTime: quantity,
+  cpuShares: quantity,
+  deviceReadBps: throttles,
+  deviceWriteBps: throttles,
+  deviceReadIops: throttles,
+  deviceWriteIops: throttles,
+  disk: quantity,
+};
+const allow: FieldReaders<PermissionsInput> = {
+  bundles: names,
+  runtimes: names,
+  bindSources: names,
+  networks: choices('none', 'host'),
+  userns: choices('auto', 'host'),
+  pid: choices('private', 'host'),
+  capAdd: names,
+  seccomp: choices('bundle', 'file', 'unconfined'),
+  newPrivileges: flag,
+};
+const reserves: FieldReaders<ReservesInput> = { memory: quantity, disk: quantity };
+const tenant: FieldReaders<TenantInput> = {
+  weight: quantity,
+  cpus: quantity,
+  memory: quantity,
+  maxTasks: quantity,
+};
+const disk: FieldReaders<NonNullable<PolicyInput['disk']>> = {
+  mechanism: oneOf(...DISK_MECHANISMS),
+};
+
+/** What each section may hold. */
+export const POLICY_SECTIONS = {
+  defaults: limits,
+  maxima: limits,
+  allow,
+  reserves,
+  tenantDefault: tenant,
+  disk,
+} as const;
+
+const readers: FieldReaders<PolicyInput> = {
+  defaults: objectOf(limits),
+  maxima: objectOf(limits),
+  allow: objectOf(allow),
+  slots: quantity,
+  reserves: objectOf(reserves),
+  tenants: mapOf(objectOf(tenant)),
+  tenantDefault: objectOf(tenant),
+  disk: objectOf(disk),
+};
+
+/** Every field of the whole. */
+export const POLICY_FIELDS = Object.keys(readers) as readonly (keyof PolicyInput)[];
+
+/** Checks types, names and counts of what a policy file holds. Throws ERR_STACKSHIM_SPEC_INVALID that names the first field at fault. */
+export function parsePolicyInput(input: unknown): PolicyInput {
+  if (!isObject(input)) throw invalid('policy', 'not an object');
+  const read = checkSafely(() => readFields(input, readers, {}));
+  if (read === undefined) throw invalid('policy', 'not valid');
+  return read;
+}
