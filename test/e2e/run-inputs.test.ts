@@ -13,10 +13,8 @@ import {
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { commandLines } from '../support/look-at-processes.ts';
 import { runCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { scaled } from '../support/time-scale.ts';
 import { buildZip } from '../support/zip-builder.ts';
 
 const { installation, run, start, folder } = useTaskRunner();
@@ -288,20 +286,6 @@ describe('--keep and --remove', () => {
     expect(existsSync(made)).toBe(true);
     expect(await runCli(['kill', 'kept'], { env })).toMatchObject({ status: 0 });
     expect(existsSync(join(layout.root, 'scratch/kept'))).toBe(false);
-  });
-
-  it('--remove async returns the result first; another process removes the task', async () => {
-    const options = ['--remove', 'async', '--name', 'later'];
-    const { status, stderr, record } = await run(options, sh('echo text > /made; exit 4'));
-    expect({ status, stderr }).toEqual({ status: 4, stderr: '' });
-    expect(record).toMatchObject({ verdict: 'failed', removed: false });
-    await expect
-      .poll(() => existsSync(join(layout.run, 'tasks/later')), { timeout: scaled(20_000) })
-      .toBe(false);
-    expect(existsSync(join(layout.root, 'scratch/later'))).toBe(false);
-    await expect
-      .poll(() => commandLines(), { timeout: scaled(20_000) })
-      .not.toContain('reap --wait later');
   });
 });
 

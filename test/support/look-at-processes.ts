@@ -28,13 +28,6 @@ function readOr(path: string): string {
   }
 }
 
-/** Of every process of the host, a line each. */
-export const commandLines = () =>
-  readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => readOr(`/proc/${name}/cmdline`).replaceAll('\0', ' '))
-    .join('\n');
-
 /** Where the descriptors of all its processes lead. */
 export function descriptorsOf(pid: number | undefined): readonly string[] {
   return lookAtProcesses(pid, (folder) =>
