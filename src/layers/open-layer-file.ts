@@ -1,6 +1,7 @@
 /** Opens an EROFS file as a mount that is attached nowhere yet. */
 import { closeSync, constants, openSync } from 'node:fs';
-import { errnoCodeOf, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
+import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
+import { attachLoop } from '../sys/attach-loop.ts';
 import { needsLoopDevice } from '../sys/linux-mounts.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../sys/system.ts';
 import { toCorruptLayer } from './layer-record.ts';
@@ -33,7 +34,10 @@ export function openLayerFile(system: System, path: string): OpenedLayer {
 function openOnLoopDevice(system: System, path: string): Fd {
   const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
-    const device = attachLoopDevice(system, file, path);
+    const device = attachLoop(system, file, {
+      operation: `open ${path}`,
+      otherwise: 'boot Linux 6.12 or later',
+    });
     try {
       return openErofs(system, device.path, path);
     } finally {
@@ -41,18 +45,6 @@ function openOnLoopDevice(system: System, path: string): Fd {
     }
   } finally {
     closeSync(file);
-  }
-}
-
-function attachLoopDevice(system: System, file: number, path: string) {
-  try {
-    return system.attachLoopDevice(file);
-  } catch (error) {
-    const message = `open ${path}: no loop device: ${messageOf(error)}`;
-    throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message, {
-      cause: error,
-      hint: 'load the module loop (modprobe loop), or boot Linux 6.12 or later',
-    });
   }
 }
 

@@ -78,7 +78,7 @@ describe('signaled', () => {
 
 describe('timed_out', () => {
   /** Its program has set its traps by then. */
-  const timeoutMs = scaled(300);
+  const timeoutMs = scaled(1000);
   const timeout = ['--timeout', `${timeoutMs}ms`];
 
   it('lets a program that handles TERM end by itself', async () => {

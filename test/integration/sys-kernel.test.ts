@@ -170,6 +170,9 @@ describe('files', () => {
     lock?.release();
     const next = takeFileLock(system, path, { wait: false });
     expect(next).toBeDefined();
+    // It may have the descriptor that the first one had.
+    lock?.release();
+    expect(takeFileLock(system, path, { wait: false })).toBeUndefined();
     next?.release();
   });
 

@@ -2,9 +2,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, ftruncateSync, openSync, statfsSync } from 'node:fs';
-import { errnoCodeOf, messageOf, StackshimError } from '../../core/errors.ts';
+import { StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
 import { codeOfComplaint, lastLine } from '../../layers/guard-disk.ts';
+import { attachLoop } from '../../sys/attach-loop.ts';
 import { started } from '../../sys/started.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
 import { planVolume } from './plan-volume.ts';
@@ -64,7 +65,10 @@ function isFull(file: string): boolean {
 }
 
 function mountFile(system: System, fd: Fd): Fd {
-  const device = attachLoop(system, fd);
+  const device = attachLoop(system, fd, {
+    operation: 'limit disk space',
+    otherwise: 'set disk.mechanism to sampling in the policy',
+  });
   try {
     const context = system.fsOpen('ext4');
     try {
@@ -80,18 +84,5 @@ function mountFile(system: System, fd: Fd): Fd {
     }
   } finally {
     closeSync(device.fd);
-  }
-}
-
-function attachLoop(system: System, fd: Fd) {
-  try {
-    return system.attachLoopDevice(fd);
-  } catch (error) {
-    if (errnoCodeOf(error) === undefined) throw error;
-    const message = `limit disk space: no loop device: ${messageOf(error)}`;
-    throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message, {
-      cause: error,
-      hint: 'load the module loop (modprobe loop), or set disk.mechanism to sampling in the policy',
-    });
   }
 }
