@@ -1,29 +1,13 @@
 /** The file `layers/<hex>.json`: what is known of a stored layer beside its content. docs/on-disk-layout.md describes it. */
 
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import {
-  errnoCodeOf,
-  isUsedUp,
-  messageOf,
-  StackshimError,
-  toStackshimError,
-} from '../core/errors.ts';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { isLayerId, type LayerId } from '../core/ids.ts';
 import { type Layout, layerRecordFile, layersDir } from '../core/layout.ts';
-import {
-  type Check,
-  exactly,
-  integerFrom,
-  matching,
-  objectOf,
-  oneOf,
-  textUpTo,
-  WHOLE,
-} from '../core/plain-checks.ts';
+import { flag, integer, objectOf, oneOf, orNull, textThat, textUpTo } from '../core/read-fields.ts';
 import { writeFileAtomic } from '../sys/files.ts';
-
-const MAX_RECORD_BYTES = 64 * 1024;
+import { readStoredJson, toCorrupt } from './stored-json.ts';
 
 export interface LayerRecord {
   /** Of this format and of the cleaning rules: a layer of another version counts as not there. */
@@ -44,25 +28,22 @@ export interface LayerRecord {
   readonly createdBy: string;
 }
 
-const DIFF_ID = /^sha256:[0-9a-f]{64}$/;
-const count = integerFrom(0);
+const count = integer(0);
 
-const checkRecord = objectOf({
-  version: exactly(1),
-  id: matching(isLayerId, 'not a layer id'),
-  sizeBytes: integerFrom(1),
-  diffId: matching((text) => DIFF_ID.test(text), 'not a DiffID'),
-  mtimeCeiling: (value, field) => (value === null ? undefined : count(value, field)),
-  opaqueRoot: oneOf(true, false),
+export const layerRecord = objectOf<LayerRecord>({
+  version: oneOf(1),
+  id: textThat<LayerId>(isLayerId, 'not a layer id'),
+  sizeBytes: integer(1),
+  diffId: textThat((value) => /^sha256:[0-9a-f]{64}$/.test(value), 'not a DiffID'),
+  mtimeCeiling: orNull(count),
+  opaqueRoot: flag,
   entries: count,
   droppedDevices: count,
-  compression: exactly('lz4'),
+  compression: oneOf('lz4'),
   createdBy: textUpTo(200),
-} satisfies Record<keyof LayerRecord, Check>);
+});
 
-/** For a value that is not of the store. */
-export const isLayerRecord = (value: unknown): value is LayerRecord =>
-  checkRecord(value, WHOLE) === undefined;
+const kind = { code: 'ERR_STACKSHIM_LAYER_CORRUPT', what: 'layer' } as const;
 
 /**
  * Reads the record of a stored layer; {@link checkLayerFile} holds the layer's file against it. Blocks: the file is small.
@@ -70,16 +51,8 @@ export const isLayerRecord = (value: unknown): value is LayerRecord =>
  */
 export function readLayerRecord(layout: Layout, id: LayerId): LayerRecord {
   const path = layerRecordFile(layout, id);
-  const text = readBounded(path);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw toCorruptLayer(path, 'not JSON', error);
-  }
-  const fault = checkRecord(value, WHOLE);
-  if (fault !== undefined) throw toCorruptLayer(path, fault);
-  const record = value as LayerRecord;
+  const record = readStoredJson(path, { ...kind, reader: layerRecord });
+  if (record === undefined) throw toCorruptLayer(path, 'missing');
   if (record.id !== id) throw toCorruptLayer(path, `tells of layer ${record.id}`);
   return record;
 }
@@ -130,12 +103,8 @@ export function checkLayerFile(path: string, record: LayerRecord): void {
 }
 
 /** The error for a stored layer that is not what it must be. */
-export function toCorruptLayer(path: string, reason: string, cause?: unknown): StackshimError {
-  return new StackshimError('ERR_STACKSHIM_LAYER_CORRUPT', `read layer ${path}: ${reason}`, {
-    details: { path },
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
+export const toCorruptLayer = (path: string, reason: string, cause?: unknown): StackshimError =>
+  toCorrupt(path, reason, { ...kind, cause });
 
 /** Ids of all layers that have a record, ascending; whether they are sound is not looked at. */
 export async function listLayerIds(layout: Layout): Promise<readonly LayerId[]> {
@@ -151,22 +120,4 @@ export async function listLayerIds(layout: Layout): Promise<readonly LayerId[]> 
     .map((name) => name.slice(0, -'.json'.length))
     .filter(isLayerId)
     .sort();
-}
-
-function readBounded(path: string): string {
-  try {
-    const stat = statSync(path);
-    if (!stat.isFile() || stat.size > MAX_RECORD_BYTES) {
-      throw toCorruptLayer(path, 'not a record file');
-    }
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (error instanceof StackshimError) throw error;
-    if (isUsedUp(error)) throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'read layer record');
-    throw toCorruptLayer(
-      path,
-      errnoCodeOf(error) === 'ENOENT' ? 'missing' : messageOf(error),
-      error,
-    );
-  }
 }

@@ -1,19 +1,16 @@
 /** The shape of a policy file. docs/policy.md has units, bounds and defaults. */
-import { checkSafely } from '../core/check-safely.ts';
-import { DISK_MECHANISMS, type Permissions, type Policy } from './policy.ts';
 import {
-  type FieldReaders,
+  allOptional,
   flag,
-  invalid,
-  isObject,
   listOf,
   mapOf,
   numberOr,
   objectOf,
   oneOf,
-  readFields,
   textUpTo,
-} from './read-fields.ts';
+} from '../core/read-fields.ts';
+import { DISK_MECHANISMS, type Permissions, type Policy } from './policy.ts';
+import { readInput } from './read-input.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 
 type Quantity = string | number;
@@ -66,7 +63,7 @@ const quantity = numberOr(text);
 const throttles = listOf(text, SPEC_BOUNDS.throttles);
 const choices = <const T extends string>(...all: readonly T[]) => listOf(oneOf(...all), all.length);
 
-const limits: FieldReaders<LimitsInput> = {
+const limits = allOptional<LimitsInput>({
   memory: quantity,
   cpus: quantity,
   pids: quantity,
@@ -79,8 +76,8 @@ const limits: FieldReaders<LimitsInput> = {
   deviceReadIops: throttles,
   deviceWriteIops: throttles,
   disk: quantity,
-};
-const allow: FieldReaders<PermissionsInput> = {
+});
+const allow = allOptional<PermissionsInput>({
   bundles: names,
   runtimes: names,
   bindSources: names,
@@ -90,17 +87,17 @@ const allow: FieldReaders<PermissionsInput> = {
   capAdd: names,
   seccomp: choices('bundle', 'file', 'unconfined'),
   newPrivileges: flag,
-};
-const reserves: FieldReaders<ReservesInput> = { memory: quantity, disk: quantity };
-const tenant: FieldReaders<TenantInput> = {
+});
+const reserves = allOptional<ReservesInput>({ memory: quantity, disk: quantity });
+const tenant = allOptional<TenantInput>({
   weight: quantity,
   cpus: quantity,
   memory: quantity,
   maxTasks: quantity,
-};
-const disk: FieldReaders<NonNullable<PolicyInput['disk']>> = {
+});
+const disk = allOptional<NonNullable<PolicyInput['disk']>>({
   mechanism: oneOf(...DISK_MECHANISMS),
-};
+});
 
 /** What each section may hold. */
 export const POLICY_SECTIONS = {
@@ -112,24 +109,21 @@ export const POLICY_SECTIONS = {
   disk,
 } as const;
 
-const readers: FieldReaders<PolicyInput> = {
-  defaults: objectOf(limits),
-  maxima: objectOf(limits),
-  allow: objectOf(allow),
+const readers = allOptional<PolicyInput>({
+  defaults: objectOf<LimitsInput>(limits),
+  maxima: objectOf<LimitsInput>(limits),
+  allow: objectOf<PermissionsInput>(allow),
   slots: quantity,
-  reserves: objectOf(reserves),
-  tenants: mapOf(objectOf(tenant)),
-  tenantDefault: objectOf(tenant),
-  disk: objectOf(disk),
-};
+  reserves: objectOf<ReservesInput>(reserves),
+  tenants: mapOf(objectOf<TenantInput>(tenant)),
+  tenantDefault: objectOf<TenantInput>(tenant),
+  disk: objectOf<NonNullable<PolicyInput['disk']>>(disk),
+});
 
 /** Every field of the whole. */
 export const POLICY_FIELDS = Object.keys(readers) as readonly (keyof PolicyInput)[];
 
+const policy = objectOf<PolicyInput>(readers);
+
 /** Checks types, names and counts of what a policy file holds. Throws ERR_STACKSHIM_SPEC_INVALID that names the first field at fault. */
-export function parsePolicyInput(input: unknown): PolicyInput {
-  if (!isObject(input)) throw invalid('policy', 'not an object');
-  const read = checkSafely(() => readFields(input, readers, {}));
-  if (read === undefined) throw invalid('policy', 'not valid');
-  return read;
-}
+export const parsePolicyInput = (input: unknown): PolicyInput => readInput(policy, input, 'policy');

@@ -1,19 +1,20 @@
 /** The shape of a task as users write it, in JSON or TypeScript: names as the command line's options, in camelCase. */
-import { checkSafely } from '../core/check-safely.ts';
 import {
-  type FieldReaders,
+  allOptional,
+  FieldFault,
   flag,
-  invalid,
   isObject,
   listOf,
   mapOf,
   numberOr,
+  objectOf,
   oneOf,
+  optional,
   type Reader,
-  readFields,
   text,
   textUpTo,
-} from './read-fields.ts';
+} from '../core/read-fields.ts';
+import { readInput } from './read-input.ts';
 import { SPEC_BOUNDS as BOUNDS } from './spec-bounds.ts';
 
 /** A bind of a host file or folder, or a tmpfs, at `target`. */
@@ -116,87 +117,84 @@ const option = textUpTo(BOUNDS.optionChars);
 const quantity = numberOr(option);
 const options = (most: number) => listOf(option, most);
 
-const bindFields: FieldReaders<BindInput> = {
+const bind = objectOf<BindInput>({
   type: oneOf('bind'),
   source: option,
   target: option,
-  readonly: flag,
-};
-const tmpfsFields: FieldReaders<TmpfsInput> = {
+  readonly: optional(flag),
+});
+const tmpfs = objectOf<TmpfsInput>({
   type: oneOf('tmpfs'),
   target: option,
-  size: quantity,
-  mode: option,
-  exec: flag,
-};
+  size: optional(quantity),
+  mode: optional(option),
+  exec: optional(flag),
+});
 
 const mount: Reader<string | MountInput> = (value, field) => {
   if (typeof value === 'string') return option(value, field);
-  if (!isObject(value)) throw invalid(field, 'not a string and not an object');
+  if (!isObject(value)) throw new FieldFault(field, 'not a string and not an object');
   const type: unknown = Reflect.get(value, 'type');
-  const bind = { of: field, required: ['type', 'source', 'target'] } as const;
-  if (type === 'bind') return readFields(value, bindFields, bind);
-  const tmpfs = { of: field, required: ['type', 'target'] } as const;
-  if (type === 'tmpfs') return readFields(value, tmpfsFields, tmpfs);
-  throw invalid(`${field}.type`, 'not "bind" or "tmpfs"');
+  if (type === 'bind') return bind(value, field);
+  if (type === 'tmpfs') return tmpfs(value, field);
+  throw new FieldFault(`${field}.type`, 'not "bind" or "tmpfs"');
 };
 
-const readers: FieldReaders<TaskInput> = {
+const readers = {
   stack: option,
-  command: listOf(text, BOUNDS.commandElements),
-  id: option,
-  env: mapOf(text),
-  memory: quantity,
-  cpus: quantity,
-  pidsLimit: quantity,
-  cpuShares: quantity,
-  cpuTime: quantity,
-  oomGroup: flag,
-  deviceReadBps: options(BOUNDS.throttles),
-  deviceWriteBps: options(BOUNDS.throttles),
-  deviceReadIops: options(BOUNDS.throttles),
-  deviceWriteIops: options(BOUNDS.throttles),
-  tenant: option,
-  ulimits: options(BOUNDS.ulimits),
-  timeout: quantity,
-  stopTimeout: quantity,
-  outputLimit: quantity,
-  disk: quantity,
-  captureBytes: quantity,
-  workdir: option,
-  user: option,
-  hostname: option,
-  mounts: listOf(mount, BOUNDS.mounts),
-  volumes: options(BOUNDS.mounts),
-  tmpfs: options(BOUNDS.tmpfs),
-  readOnly: flag,
-  network: option,
-  capAdd: options(BOUNDS.capabilities),
-  capDrop: options(BOUNDS.capabilities),
-  securityOpt: options(BOUNDS.securityOpts),
-  userns: option,
-  pid: option,
-  init: flag,
-  labels: mapOf(text),
-  tty: flag,
-  interactive: flag,
-  runtime: option,
-  bundle: option,
-  code: option,
-  payload: text,
-  payloadFile: option,
-  configFile: option,
-  keep: flag,
-  remove: option,
+  ...allOptional({
+    command: listOf(text, BOUNDS.commandElements),
+    id: option,
+    env: mapOf(text),
+    memory: quantity,
+    cpus: quantity,
+    pidsLimit: quantity,
+    cpuShares: quantity,
+    cpuTime: quantity,
+    oomGroup: flag,
+    deviceReadBps: options(BOUNDS.throttles),
+    deviceWriteBps: options(BOUNDS.throttles),
+    deviceReadIops: options(BOUNDS.throttles),
+    deviceWriteIops: options(BOUNDS.throttles),
+    tenant: option,
+    ulimits: options(BOUNDS.ulimits),
+    timeout: quantity,
+    stopTimeout: quantity,
+    outputLimit: quantity,
+    disk: quantity,
+    captureBytes: quantity,
+    workdir: option,
+    user: option,
+    hostname: option,
+    mounts: listOf(mount, BOUNDS.mounts),
+    volumes: options(BOUNDS.mounts),
+    tmpfs: options(BOUNDS.tmpfs),
+    readOnly: flag,
+    network: option,
+    capAdd: options(BOUNDS.capabilities),
+    capDrop: options(BOUNDS.capabilities),
+    securityOpt: options(BOUNDS.securityOpts),
+    userns: option,
+    pid: option,
+    init: flag,
+    labels: mapOf(text),
+    tty: flag,
+    interactive: flag,
+    runtime: option,
+    bundle: option,
+    code: option,
+    payload: text,
+    payloadFile: option,
+    configFile: option,
+    keep: flag,
+    remove: option,
+  }),
 };
 
 /** Every field a task may have. */
 export const TASK_INPUT_FIELDS = Object.keys(readers) as readonly (keyof TaskInput)[];
 
+const task = objectOf<TaskInput>(readers);
+
 /** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first field at fault. */
-export function parseTaskInput(input: unknown): TaskInput {
-  if (!isObject(input)) throw invalid('task', 'not an object');
-  const read = checkSafely(() => readFields(input, readers, { required: ['stack'] }));
-  if (read === undefined) throw invalid('task', 'not valid');
-  return read;
-}
+export const parseTaskInput = (input: unknown): TaskInput => readInput(task, input, 'task');

@@ -11,7 +11,7 @@ import { type Generation, generationFile, readCurrentGeneration } from './genera
 import { nextNumber, readNumbers } from './numbered-files.ts';
 import { requireRevision } from './revisions.ts';
 import { withStacksLock } from './stacks-lock.ts';
-import { FORMAT_VERSION } from './stored-formats.ts';
+import { FORMAT_VERSION } from './stored-fields.ts';
 
 /** The revision a stack is to have from now on; null: the stack is to have none. */
 export type StackChanges = ReadonlyMap<StackName, number | null>;

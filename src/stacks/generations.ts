@@ -3,9 +3,16 @@ import { readlinkSync } from 'node:fs';
 import { errnoCodeOf, messageOf } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import { currentLink, generationsDir, type Layout } from '../core/layout.ts';
+import { date, mapOf, objectOf, optional } from '../core/read-fields.ts';
+import { readStoredJson, toCorrupt } from '../layers/stored-json.ts';
 import { readNumbers } from './numbered-files.ts';
-import { checkGenerationFile, type StoredVersion } from './stored-formats.ts';
-import { readStoredJson, toCorrupt } from './stored-json.ts';
+import {
+  number as anyNumber,
+  line,
+  type StoredVersion,
+  stackName,
+  version,
+} from './stored-fields.ts';
 
 export interface Generation {
   readonly number: number;
@@ -18,6 +25,15 @@ export interface Generation {
   /** Look names up with {@link revisionIn}: a stack may be called `constructor`. */
   readonly stacks: Readonly<Record<StackName, number>>;
 }
+
+const reader = objectOf<Generation & StoredVersion>({
+  version,
+  number: anyNumber,
+  createdAt: date,
+  reason: line,
+  previous: optional(anyNumber),
+  stacks: mapOf(anyNumber, stackName),
+});
 
 const kind = { code: 'ERR_STACKSHIM_STACK_CORRUPT' } as const;
 const TARGET = /^generations\/([1-9][0-9]{0,8})\.json$/;
@@ -55,10 +71,7 @@ export function readGenerationAt(layout: Layout, target: string): Generation {
 export function readGeneration(layout: Layout, number: number): Generation | undefined {
   const path = generationFile(layout, number);
   const named = { ...kind, what: 'generation file' };
-  const stored = readStoredJson<Generation & StoredVersion>(path, {
-    ...named,
-    check: checkGenerationFile,
-  });
+  const stored = readStoredJson(path, { ...named, reader });
   if (stored === undefined) return undefined;
   if (stored.number !== number) throw toCorrupt(path, `holds number ${stored.number}`, named);
   const { version: _, ...generation } = stored;

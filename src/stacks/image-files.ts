@@ -1,12 +1,54 @@
 /** The files `images/<hex>.json`: what an image consists of, immutable under its digest. */
 import { existsSync } from 'node:fs';
-import { type ImageDigest, isImageDigest } from '../core/ids.ts';
+import { type ImageDigest, isImageDigest, isLayerId, type LayerId } from '../core/ids.ts';
 import { imagesDir, type Layout } from '../core/layout.ts';
+import {
+  FieldFault,
+  listOf,
+  mapOf,
+  objectOf,
+  type Reader,
+  textThat,
+  textUpTo,
+} from '../core/read-fields.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
+import { readStoredJson, toCorrupt } from '../layers/stored-json.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { Image } from './image.ts';
-import { checkImageFile, FORMAT_VERSION, type StoredVersion } from './stored-formats.ts';
-import { readStoredJson, toCorrupt } from './stored-json.ts';
+import { FORMAT_VERSION, imageDigest, line, type StoredVersion, version } from './stored-fields.ts';
+
+const MOST_LAYERS = 256;
+const MOST_TEXTS = 4096;
+const MAX_TEXT_CHARS = 64 * 1024;
+
+export type StoredImage = Image & StoredVersion;
+
+const text = textUpTo(MAX_TEXT_CHARS);
+const texts = listOf(text, MOST_TEXTS);
+const fields = objectOf<StoredImage>({
+  version,
+  digest: imageDigest,
+  layers: listOf(textThat<LayerId>(isLayerId, 'not a layer id'), MOST_LAYERS, 1),
+  diffIds: listOf(
+    textThat((value) => /^sha256:[0-9a-f]{64}$/.test(value), 'not a DiffID'),
+    MOST_LAYERS,
+  ),
+  config: objectOf({
+    env: texts,
+    entrypoint: texts,
+    cmd: texts,
+    workingDir: text,
+    user: text,
+    labels: mapOf(text, text),
+  }),
+  architecture: line,
+});
+
+export const storedImage: Reader<StoredImage> = (value, field) => {
+  const image = fields(value, field);
+  if (image.layers.length === image.diffIds.length) return image;
+  throw new FieldFault(field, 'layers and diffIds differ in number');
+};
 
 export const imageFile = (layout: Layout, digest: ImageDigest) =>
   `${imagesDir(layout)}/${digest.slice('sha256:'.length)}.json`;
@@ -34,7 +76,7 @@ export async function writeImage(layout: Layout, image: Image): Promise<void> {
 export function readImage(layout: Layout, digest: ImageDigest): Image {
   if (!isImageDigest(digest)) throw toCorrupt(imagesDir(layout), 'not an image digest', kind);
   const path = imageFile(layout, digest);
-  const stored = readStoredJson<Image & StoredVersion>(path, { ...kind, check: checkImageFile });
+  const stored = readStoredJson(path, { ...kind, reader: storedImage });
   if (stored === undefined) throw toCorrupt(path, 'missing', kind);
   if (stored.digest !== digest) throw toCorrupt(path, `holds ${stored.digest}`, kind);
   const { version: _, ...image } = stored;

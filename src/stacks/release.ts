@@ -2,7 +2,7 @@
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
-import { WHOLE } from '../core/plain-checks.ts';
+import { FieldFault, mapOf, objectOf, type Reader, readWith } from '../core/read-fields.ts';
 import type { System } from '../sys/system.ts';
 import { flipStacks } from './flip-stacks.ts';
 import {
@@ -14,7 +14,7 @@ import {
 import { resolveStack } from './resolve-stack.ts';
 import { readRevision, requireRevision } from './revisions.ts';
 import { requireProven, type StackMove } from './rollback.ts';
-import { checkReleaseFile, type ReleaseFile } from './stored-formats.ts';
+import { imageDigest, number, stackName } from './stored-fields.ts';
 
 /** What a set of stacks is to be: a revision's number, or the digest of its image. */
 export type Release = ReadonlyMap<StackName, number | ImageDigest>;
@@ -26,6 +26,27 @@ export interface ReleaseResult {
   readonly moves: readonly StackMove[];
 }
 
+interface ReleaseFile {
+  readonly stacks: Readonly<Record<StackName, number | ImageDigest>>;
+}
+
+const MOST_STACKS = 10_000;
+
+const fields = objectOf<ReleaseFile>({
+  stacks: mapOf<number | ImageDigest, StackName>(
+    (value, field) =>
+      typeof value === 'number' ? number(value, field) : imageDigest(value, field),
+    stackName,
+  ),
+});
+
+const reader: Reader<ReleaseFile> = (value, field) => {
+  const release = fields(value, field);
+  const count = Object.keys(release.stacks).length;
+  if (count > 0 && count <= MOST_STACKS) return release;
+  throw new FieldFault('stacks', `not 1 to ${MOST_STACKS} stacks`);
+};
+
 /** Checks the text of a release's file. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseRelease(text: string, file: string): Release {
   let value: unknown;
@@ -34,9 +55,8 @@ export function parseRelease(text: string, file: string): Release {
   } catch (error) {
     throw toInvalid(file, 'not JSON', error);
   }
-  const fault = checkReleaseFile(value, WHOLE);
-  if (fault !== undefined) throw toInvalid(file, fault);
-  return toRelease((value as ReleaseFile).stacks);
+  const { stacks } = readWith(reader, value, ({ message }) => toInvalid(file, message));
+  return toRelease(stacks);
 }
 
 const toRelease = (stacks: Readonly<Record<StackName, number | ImageDigest>>): Release =>

@@ -2,16 +2,19 @@
 
 import type { StackName } from '../core/ids.ts';
 import { type Layout, stackDir } from '../core/layout.ts';
+import { objectOf } from '../core/read-fields.ts';
+import { readStoredJson } from '../layers/stored-json.ts';
 import { writeFileAtomic } from '../sys/files.ts';
-import { checkRemovedFile, FORMAT_VERSION } from './stored-formats.ts';
-import { readStoredJson } from './stored-json.ts';
+import { FORMAT_VERSION, number, type StoredVersion, version } from './stored-fields.ts';
+
+const reader = objectOf<{ readonly last: number } & StoredVersion>({ version, last: number });
 
 const removedFile = (layout: Layout, name: StackName) => `${stackDir(layout, name)}/removed.json`;
 
 /** The largest number that a removed revision of the stack had; 0 where none was removed. Throws ERR_STACKSHIM_STACK_CORRUPT. */
 export function readLastRemoved(layout: Layout, name: StackName): number {
-  const stored = readStoredJson<{ readonly last: number }>(removedFile(layout, name), {
-    check: checkRemovedFile,
+  const stored = readStoredJson(removedFile(layout, name), {
+    reader,
     code: 'ERR_STACKSHIM_STACK_CORRUPT',
     what: 'list of removed revisions',
   });

@@ -3,6 +3,7 @@ import { lstatSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import { currentLink, type Layout, stackDir } from '../core/layout.ts';
+import { toCorrupt } from '../layers/stored-json.ts';
 import type { StackReference } from '../spec/task-spec.ts';
 import { type Generation, readCurrentTarget, readGenerationAt, revisionIn } from './generations.ts';
 import type { PinnedImage } from './image.ts';
@@ -15,7 +16,6 @@ import {
   requireRevision,
   revisionFile,
 } from './revisions.ts';
-import { toCorrupt } from './stored-json.ts';
 
 /** What was read for one target of `current`. All of it is immutable, so only another target makes it stale. */
 interface Resolved {

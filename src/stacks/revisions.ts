@@ -3,23 +3,27 @@ import { link, rmdir, unlink } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { type ImageDigest, isStackName, type StackName } from '../core/ids.ts';
 import { type Layout, stackDir, tmpDir } from '../core/layout.ts';
+import { date, objectOf } from '../core/read-fields.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { temporaryPath } from '../layers/stale-files.ts';
 import { pinInStore } from '../layers/store-lease.ts';
+import { readStoredJson, toCorrupt } from '../layers/stored-json.ts';
 import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
 import { readImage } from './image-files.ts';
 import { nextNumber, readNumbers } from './numbered-files.ts';
 import { readLastRemoved } from './removed-numbers.ts';
+import { type RevisionSource, source } from './revision-source.ts';
 import { withStacksLock } from './stacks-lock.ts';
 import {
-  checkRevisionFile,
   FORMAT_VERSION,
-  type RevisionSource,
+  imageDigest,
+  number,
   type StoredVersion,
-} from './stored-formats.ts';
-import { readStoredJson, toCorrupt } from './stored-json.ts';
+  stackName,
+  version,
+} from './stored-fields.ts';
 
 export interface Revision {
   readonly stack: StackName;
@@ -30,6 +34,15 @@ export interface Revision {
   readonly createdAt: string;
   readonly source: RevisionSource;
 }
+
+const reader = objectOf<Revision & StoredVersion>({
+  version,
+  stack: stackName,
+  revision: number,
+  image: imageDigest,
+  createdAt: date,
+  source,
+});
 
 const kind = { code: 'ERR_STACKSHIM_STACK_CORRUPT', what: 'revision file' } as const;
 
@@ -43,10 +56,7 @@ export function readRevision(
   revision: number,
 ): Revision | undefined {
   const path = revisionFile(layout, name, revision);
-  const stored = readStoredJson<Revision & StoredVersion>(path, {
-    ...kind,
-    check: checkRevisionFile,
-  });
+  const stored = readStoredJson(path, { ...kind, reader });
   if (stored === undefined) return undefined;
   if (stored.stack !== name || stored.revision !== revision) {
     throw toCorrupt(path, `holds ${stored.stack} revision ${stored.revision}`, kind);

@@ -2,6 +2,7 @@
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, LayerId, StackName } from '../core/ids.ts';
 import { currentLink, generationsDir, type Layout } from '../core/layout.ts';
+import { toCorrupt } from '../layers/stored-json.ts';
 import {
   type Generation,
   readCurrentGeneration,
@@ -13,7 +14,6 @@ import { readImage } from './image-files.ts';
 import { listStoredImages, listStoredStacks } from './list-stored.ts';
 import { readNumbers } from './numbered-files.ts';
 import { type Revision, readRevision, readRevisionNumbers, revisionFile } from './revisions.ts';
-import { toCorrupt } from './stored-json.ts';
 
 /** A revision of a stack, and whether it is the current one. */
 export interface AffectedRevision {

@@ -31,8 +31,8 @@ const roomsBelow: Readonly<Record<string, readonly string[]>> = {
 const rooms = Object.keys(roomsBelow);
 
 const ownersOfPackages: Readonly<Record<string, readonly string[]>> = {
-  zod: ['spec', 'layers', 'stacks', 'packages', 'task', 'images'],
-  'zod/mini': ['spec', 'layers', 'stacks', 'packages', 'task', 'images'],
+  zod: ['spec', 'images'],
+  'zod/mini': ['spec', 'images'],
   koffi: ['sys'],
   'bun:ffi': ['sys'],
   '#ffi': ['sys'],

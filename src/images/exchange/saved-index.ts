@@ -1,11 +1,11 @@
 /** The first entry of a file of saved stacks: what the file holds. docs/on-disk-layout.md describes the file. */
 
-import * as z from 'zod/mini';
-import { checkSafely } from '../../core/check-safely.ts';
 import { StackshimError } from '../../core/errors.ts';
-import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../../core/ids.ts';
-import { isLayerRecord, type LayerRecord } from '../../layers/layer-record.ts';
-import { isStoredImage, type StoredImage } from '../../stacks/stored-formats.ts';
+import type { ImageDigest, StackName } from '../../core/ids.ts';
+import { date, listOf, objectOf, oneOf, readWith } from '../../core/read-fields.ts';
+import { type LayerRecord, layerRecord } from '../../layers/layer-record.ts';
+import { type StoredImage, storedImage } from '../../stacks/image-files.ts';
+import { imageDigest, number, stackName } from '../../stacks/stored-fields.ts';
 
 export const INDEX_PATH = 'stackshim.json';
 export const SIGNATURE_PATH = 'stackshim.sig';
@@ -17,30 +17,32 @@ export const toLayerPath = (id: string) => `layers/${id}.erofs`;
 const MOST_STACKS = 4096;
 const MOST_LAYERS = 65_536;
 
-const indexSchema = z.strictObject({
-  version: z.literal(1),
-  /** ISO 8601, UTC. */
-  createdAt: z.iso.datetime(),
-  stacks: z
-    .array(
-      z.strictObject({
-        stack: z.custom<StackName>((value) => typeof value === 'string' && isStackName(value)),
-        /** On the machine that saved it. */
-        revision: z.int().check(z.gte(1)),
-        image: z.custom<ImageDigest>((value) => typeof value === 'string' && isImageDigest(value)),
-      }),
-    )
-    .check(z.minLength(1), z.maxLength(MOST_STACKS)),
-  images: z
-    .array(z.custom<StoredImage>(isStoredImage, { error: 'not an image' }))
-    .check(z.maxLength(MOST_STACKS)),
-  /** Of every layer of every image, whether or not the file holds it; each file follows in this order. */
-  layers: z
-    .array(z.custom<LayerRecord>(isLayerRecord, { error: 'not the record of a layer' }))
-    .check(z.maxLength(MOST_LAYERS)),
-});
+interface SavedStack {
+  readonly stack: StackName;
+  /** On the machine that saved it. */
+  readonly revision: number;
+  readonly image: ImageDigest;
+}
 
-export type SavedIndex = z.infer<typeof indexSchema>;
+export interface SavedIndex {
+  readonly version: 1;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+  readonly stacks: readonly SavedStack[];
+  readonly images: readonly StoredImage[];
+  /** Of every layer of every image, whether or not the file holds it; each file follows in this order. */
+  readonly layers: readonly LayerRecord[];
+}
+
+const savedStack = objectOf<SavedStack>({ stack: stackName, revision: number, image: imageDigest });
+
+const savedIndex = objectOf<SavedIndex>({
+  version: oneOf(1),
+  createdAt: date,
+  stacks: listOf(savedStack, MOST_STACKS, 1),
+  images: listOf(storedImage, MOST_STACKS),
+  layers: listOf(layerRecord, MOST_LAYERS),
+});
 
 /** Throws ERR_STACKSHIM_SAVE_INVALID; a sound index names an image for each stack and a record for each layer. */
 export function parseSavedIndex(bytes: Uint8Array): SavedIndex {
@@ -50,15 +52,9 @@ export function parseSavedIndex(bytes: Uint8Array): SavedIndex {
   } catch (error) {
     throw toInvalidSave('its index is not JSON', { cause: error });
   }
-  const parsed = checkSafely(() => indexSchema.safeParse(value));
-  if (!parsed?.success) {
-    const issue = parsed?.error.issues[0];
-    throw toInvalidSave(
-      `index: ${issue?.path.join('.') ?? 'file'}: ${issue?.message ?? 'not valid'}`,
-    );
-  }
-  checkReferences(parsed.data);
-  return parsed.data;
+  const index = readWith(savedIndex, value, ({ message }) => toInvalidSave(`index: ${message}`));
+  checkReferences(index);
+  return index;
 }
 
 function checkReferences({ stacks, images, layers }: SavedIndex): void {

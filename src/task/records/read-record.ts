@@ -1,6 +1,5 @@
 /** Reads records back: for those who list, end and reap tasks. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import * as z from 'zod/mini';
 import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
 import {
   type ImageDigest,
@@ -13,35 +12,46 @@ import {
   type TenantName,
 } from '../../core/ids.ts';
 import { type Layout, tasksDir } from '../../core/layout.ts';
+import {
+  date,
+  flag,
+  integer,
+  listOf,
+  mapOf,
+  objectOf,
+  oneOf,
+  optional,
+  readWith,
+  text,
+  textThat,
+} from '../../core/read-fields.ts';
 import { RECORD_VERSION, type TaskRecord } from './record.ts';
 import { taskPlaces } from './task-places.ts';
 
 /** A record is small; a larger file is not one. */
 const MAX_RECORD_BYTES = 1024 * 1024;
 
-const whole = z.int().check(z.gte(0));
+const MOST_BINDS = 1024;
 
-const recordSchema = z.strictObject({
-  version: z.literal(RECORD_VERSION),
-  id: z.custom<TaskId>((value) => typeof value === 'string' && isTaskId(value)),
-  owner: z.strictObject({ pid: z.int().check(z.gte(1)), startTime: whole, bootId: z.string() }),
-  stack: z.custom<StackName>((value) => typeof value === 'string' && isStackName(value)),
-  revision: whole,
-  image: z.custom<ImageDigest>((value) => typeof value === 'string' && isImageDigest(value)),
-  tenant: z.exactOptional(
-    z.custom<TenantName>((value) => typeof value === 'string' && isTenantName(value)),
-  ),
-  runtime: z.strictObject({
-    kind: z.enum(['runc', 'crun', 'runsc', 'other']),
-    path: z.string().check(z.startsWith('/')),
-    version: z.string(),
+const taskRecord = objectOf<TaskRecord>({
+  version: oneOf(RECORD_VERSION),
+  id: textThat<TaskId>(isTaskId, 'not a task id'),
+  owner: objectOf({ pid: integer(1), startTime: integer(0), bootId: text }),
+  stack: textThat<StackName>(isStackName, 'not a stack name'),
+  revision: integer(0),
+  image: textThat<ImageDigest>(isImageDigest, 'not an image digest'),
+  tenant: optional(textThat<TenantName>(isTenantName, 'not a tenant name')),
+  runtime: objectOf({
+    kind: oneOf('runc', 'crun', 'runsc', 'other'),
+    path: textThat((value) => value.startsWith('/'), 'not an absolute path'),
+    version: text,
   }),
-  bindCount: z.int().check(z.gte(0), z.lte(1024)),
-  command: z.array(z.string()),
-  labels: z.record(z.string(), z.string()),
-  createdAt: z.iso.datetime(),
-  kept: z.boolean(),
-  disowned: z.boolean(),
+  bindCount: integer(0, MOST_BINDS),
+  command: listOf(text),
+  labels: mapOf(text),
+  createdAt: date,
+  kept: flag,
+  disowned: flag,
 });
 
 /** Ids of all tasks that have a folder, in alphabetical order. */
@@ -67,7 +77,8 @@ export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
   const { recordFile, taskDir } = taskPlaces(layout, id);
   try {
     if (statSync(recordFile).size > MAX_RECORD_BYTES) throw new RangeError('too large');
-    const record = recordSchema.parse(JSON.parse(readFileSync(recordFile, 'utf8')));
+    const value: unknown = JSON.parse(readFileSync(recordFile, 'utf8'));
+    const record = readWith(taskRecord, value, (fault) => fault);
     if (record.id !== id) throw new TypeError(`it names task ${record.id}`);
     return record;
   } catch (error) {

@@ -9,12 +9,11 @@ import {
   StackshimError,
   toStackshimError,
 } from '../core/errors.ts';
-import { type Check, WHOLE } from '../core/plain-checks.ts';
+import { type Reader, readWith } from '../core/read-fields.ts';
 
-export interface StoredJsonOptions {
-  /** Whether the content is a `T`. */
-  readonly check: Check;
-  /** What a file that cannot be read or does not pass the check fails with. */
+export interface StoredJsonOptions<T> {
+  readonly reader: Reader<T>;
+  /** What a file that cannot be read, or not as a `T`, fails with. */
   readonly code: ErrorCode;
   /** `revision file`: names the file's kind in messages. */
   readonly what: string;
@@ -22,8 +21,8 @@ export interface StoredJsonOptions {
 
 const MAX_BYTES = 8 * 1024 * 1024;
 
-/** The file's checked content; undefined when there is no such file. Blocks: these files are small and on the task path. */
-export function readStoredJson<T>(path: string, options: StoredJsonOptions): T | undefined {
+/** The file's content; undefined when there is no such file. Blocks: these files are small and on the task path. */
+export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): T | undefined {
   let text: string | undefined;
   try {
     text = readBounded(path);
@@ -39,9 +38,7 @@ export function readStoredJson<T>(path: string, options: StoredJsonOptions): T |
   } catch (error) {
     throw toCorrupt(path, 'not JSON', { ...options, cause: error });
   }
-  const fault = options.check(value, WHOLE);
-  if (fault !== undefined) throw toCorrupt(path, fault, options);
-  return value as T;
+  return readWith(options.reader, value, ({ message }) => toCorrupt(path, message, options));
 }
 
 /** The error for a stored file that is not what it must be. */
