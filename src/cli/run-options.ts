@@ -23,6 +23,7 @@ export interface RunOptions {
   readonly mount?: readonly string[];
   readonly volume?: readonly string[];
   readonly tmpfs?: readonly string[];
+  readonly device?: readonly string[];
   readonly readOnly?: boolean;
   readonly network?: string;
   readonly capAdd?: readonly string[];
@@ -75,6 +76,7 @@ export const RUN_OPTIONS: readonly (readonly [flags: string, description: string
   ['--mount <spec…>', 'type=bind,source=…,target=…[,readonly] or type=tmpfs,target=…'],
   ['-v, --volume <host:task[:ro]…>', 'bind a file or folder of the host'],
   ['--tmpfs <path[:options]…>', 'mount a tmpfs: /tmp:size=16m,mode=1777'],
+  ['--device <host[:task][:rwm]…>', 'a device of the host: /dev/fuse; the policy must allow it'],
   ['--read-only', 'make the root filesystem read-only'],
   ['--network <name>', 'none or host'],
   ['--cap-add <capability…>', 'add a capability'],

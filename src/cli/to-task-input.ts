@@ -12,8 +12,20 @@ export function toTaskInput(
   command: readonly string[],
   options: RunOptions,
 ): TaskInput {
-  const { env, envFile, ulimit, mount, volume, label, name, result, json, events, ...same } =
-    options;
+  const {
+    env,
+    envFile,
+    ulimit,
+    mount,
+    volume,
+    device,
+    label,
+    name,
+    result,
+    json,
+    events,
+    ...same
+  } = options;
   return {
     ...same,
     stack,
@@ -22,6 +34,7 @@ export function toTaskInput(
     ulimits: ulimit,
     mounts: mount,
     volumes: volume,
+    devices: device,
     labels: label === undefined ? undefined : parseLabelEntries(label),
     id: name,
   };

@@ -34,20 +34,22 @@ export interface BindMount {
   readonly alone?: boolean;
 }
 
-/** A node through which a device of the kernel is opened. */
-export interface DeviceNode {
-  /** Name of the node's file, without a folder. */
-  readonly name: string;
+/** A device of the host's kernel that a task may open, through a node of its own with mode 0666: a new inode, not the host's. */
+export interface TaskDevice {
+  /** Where the task finds it, below `/dev`. */
+  readonly path: string;
   readonly type: 'c' | 'b';
   readonly major: number;
   readonly minor: number;
+  /** Of `rwm`; `m` is the right to make nodes of it. */
+  readonly access: string;
 }
 
-/** A small filesystem of device nodes that every user may open, as far as the task's device rules let it. */
+/** A small filesystem of device nodes, `0`, `1`, …, that every user may open, as far as the task's device rules let it. */
 export interface DevicesMount {
   readonly type: 'devices';
   readonly target: string;
-  readonly nodes: readonly DeviceNode[];
+  readonly nodes: readonly Omit<TaskDevice, 'path' | 'access'>[];
 }
 
 export type Mount = OverlayMount | BindMount | DevicesMount;

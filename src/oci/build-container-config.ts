@@ -1,7 +1,7 @@
 /** Everything of an OCI configuration but the process: nothing here depends on the command, so a container can be made before it is known. */
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
-import type { IdRange } from '../core/mount.ts';
+import type { IdRange, TaskDevice } from '../core/mount.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { resolveCapabilities } from './build-capabilities.ts';
@@ -9,7 +9,7 @@ import { buildMounts, type TaskBind } from './build-mounts.ts';
 import { buildResources, type DeviceThrottle } from './build-resources.ts';
 import { buildSeccomp } from './build-seccomp.ts';
 import type { BundleTemplate } from './bundle-template.ts';
-import type { OciContainerConfig, OciIdMapping, OciSeccomp } from './oci-config.ts';
+import type { OciContainerConfig, OciDeviceRule, OciIdMapping, OciSeccomp } from './oci-config.ts';
 
 export interface ContainerInput {
   readonly template: BundleTemplate;
@@ -22,6 +22,8 @@ export interface ContainerInput {
   /** Absolute below each cgroup hierarchy's root. */
   readonly cgroupsPath: string;
   readonly binds: readonly TaskBind[];
+  /** All that the task may open, those of the template among them. */
+  readonly devices: readonly TaskDevice[];
   /** What the runtime does with the flags of their sources: keep them, or set them anew. */
   readonly locksBinds: boolean;
   /** What the file named by `spec.seccomp` holds, parsed. Needed when it names a file. */
@@ -40,7 +42,7 @@ export interface ContainerInput {
 /** Builds the container's part of a configuration. Pure; a missing `seccompProfile` or `initBinary` is a defect of the caller. */
 export function buildContainerConfig(input: ContainerInput): OciContainerConfig {
   const { template, spec, id, rootfs, ids, cgroupsPath, binds, initBinary, sysfs } = input;
-  const { throttles = [], cgroupVersion, locksBinds } = input;
+  const { devices, throttles = [], cgroupVersion, locksBinds } = input;
   const { ociVersion, mounts, linux } = template.config;
   if (spec.init && initBinary === undefined) throw missingInput('initBinary');
   const seccomp = seccompOf(input);
@@ -67,7 +69,7 @@ export function buildContainerConfig(input: ContainerInput): OciContainerConfig 
       cgroupsPath,
       resources: buildResources({
         spec,
-        devices: linux.resources.devices,
+        devices: [...linux.resources.devices, ...devices.map(toDeviceRule)],
         throttles,
         ...(cgroupVersion === undefined ? {} : { cgroupVersion }),
       }),
@@ -95,6 +97,14 @@ function seccompOf({
   );
   return buildSeccomp(profile, { architecture: host.architecture, capabilities });
 }
+
+const toDeviceRule = ({ type, major, minor, access }: TaskDevice): OciDeviceRule => ({
+  allow: true,
+  type,
+  major,
+  minor,
+  access,
+});
 
 function toMappings({ base, size }: IdRange): readonly OciIdMapping[] {
   return [{ containerID: 0, hostID: base, size }];

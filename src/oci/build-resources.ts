@@ -20,7 +20,7 @@ export interface DeviceThrottle {
 
 export interface ResourcesInput {
   readonly spec: Pick<AdmittedTaskSpec, 'limits' | 'oomGroup'>;
-  /** As the template says. */
+  /** Later ones win. */
   readonly devices: readonly OciDeviceRule[];
   readonly throttles: readonly DeviceThrottle[];
   /** Needed with cpu shares and `oomGroup`. */

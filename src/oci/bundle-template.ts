@@ -1,4 +1,5 @@
 /** A bundle template: an OCI configuration of everything that does not depend on the task, and its seccomp profile. */
+import type { TaskDevice } from '../core/mount.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type {
   OciCapabilities,
@@ -26,22 +27,11 @@ export interface TemplateConfig {
   };
 }
 
-/** A device of the host's kernel that tasks may open. Each task gets a node of its own, with mode 0666: a new inode, not the host's. */
-export interface TemplateDevice {
-  /** Where the task finds it: a file directly below `/dev`. */
-  readonly path: string;
-  readonly type: 'c' | 'b';
-  readonly major: number;
-  readonly minor: number;
-  /** Of `rw`. */
-  readonly access: string;
-}
-
 /** The shape of a template that says only what it adds to another: `bundles/fuse.json`. */
 export interface TemplateExtension {
   readonly extends: string;
   readonly capabilities: readonly string[];
-  readonly devices: readonly TemplateDevice[];
+  readonly devices: readonly TaskDevice[];
   /** System calls that are allowed besides, with any arguments. */
   readonly syscalls: readonly string[];
 }
@@ -49,7 +39,7 @@ export interface TemplateExtension {
 export interface BundleTemplate {
   readonly config: TemplateConfig;
   readonly seccomp: SeccompProfile;
-  readonly devices: readonly TemplateDevice[];
+  readonly devices: readonly TaskDevice[];
   /** Capabilities of `config` that open no rule of the profile: only a task that asks for them itself gets those. */
   readonly silentCapabilities: readonly string[];
   /** What choosing this template gives up, for people; undefined: nothing. */

@@ -1,6 +1,5 @@
 /** A bundle template that is another one and a little more. Pure. */
 import type { BundleTemplate, TemplateConfig, TemplateExtension } from './bundle-template.ts';
-import type { OciDeviceRule } from './oci-config.ts';
 
 type PlainTemplate = Pick<BundleTemplate, 'config' | 'seccomp'>;
 
@@ -32,18 +31,9 @@ export function extendTemplate(base: BundleTemplate, extension: TemplateExtensio
 }
 
 function extendConfig(base: TemplateConfig, extension: TemplateExtension): TemplateConfig {
-  const { process, linux } = base;
+  const { process } = base;
   const held = (names: readonly string[]) => [...names, ...extension.capabilities];
   const { bounding, permitted, effective } = process.capabilities;
-  const rules = extension.devices.map(
-    ({ type, major, minor, access }): OciDeviceRule => ({
-      allow: true,
-      type,
-      major,
-      minor,
-      access,
-    }),
-  );
   return {
     ...base,
     process: {
@@ -54,6 +44,5 @@ function extendConfig(base: TemplateConfig, extension: TemplateExtension): Templ
         effective: held(effective),
       },
     },
-    linux: { ...linux, resources: { devices: [...linux.resources.devices, ...rules] } },
   };
 }

@@ -12,9 +12,9 @@ export function mountDevices(system: System, { target, nodes }: DevicesMount): v
   ensureDirectorySync(target, 0o711);
   attachTmpfs(system, target);
   try {
-    for (const { name, type, major, minor } of nodes) {
-      const path = `${target}/${name}`;
-      system.makeDeviceNode(path, { type, major, minor });
+    for (const [index, node] of nodes.entries()) {
+      const path = `${target}/${index}`;
+      system.makeDeviceNode(path, node);
       // Not by mknod itself, whose mode the umask would narrow.
       chmodSync(path, 0o666);
     }

@@ -1,5 +1,5 @@
 /** Which mounts make a task's root filesystem, in the order they are made. Pure. */
-import type { BindMount, DeviceNode, LayerSource, Mount } from '../core/mount.ts';
+import type { BindMount, LayerSource, Mount, TaskDevice } from '../core/mount.ts';
 
 /** Where a task keeps what its mounts need; docs/on-disk-layout.md. */
 export interface RootfsPlaces {
@@ -16,8 +16,8 @@ export interface RootfsRequest extends RootfsPlaces {
   readonly code?: LayerSource;
   /** Host files and folders; `target` is the path inside the task. */
   readonly binds: readonly BindMount[];
-  /** Devices to be seen in `/dev`. */
-  readonly devices?: readonly DeviceNode[];
+  /** No two of them at one path. */
+  readonly devices?: readonly Omit<TaskDevice, 'access'>[];
   /** Whether to prepare the host's sysfs for the runtime to bind; see {@link RootfsPlan.sysfs}. */
   readonly sysfs?: boolean;
 }
@@ -78,13 +78,14 @@ export function planRootfs(request: RootfsRequest): RootfsPlan {
     mounts.push({ type: 'overlay', target, layers: [request.code], scratch });
     binds.push({ source: target, target: '/task', readOnly: false });
   }
-  const nodes = request.devices ?? [];
-  if (nodes.length > 0) {
+  const devices = request.devices ?? [];
+  if (devices.length > 0) {
     const target = devicesTarget(request);
+    const nodes = devices.map(({ type, major, minor }) => ({ type, major, minor }));
     mounts.push({ type: 'devices', target, nodes });
-    for (const { name } of nodes) {
-      const source = `${target}/${name}`;
-      binds.push({ source, target: `/dev/${name}`, readOnly: false, isDevice: true });
+    for (const [index, { path }] of devices.entries()) {
+      const source = `${target}/${index}`;
+      binds.push({ source, target: path, readOnly: false, isDevice: true });
     }
   }
   const sysfs = request.sysfs ? sysfsTarget(request) : undefined;

@@ -2,7 +2,12 @@
 
 import { deniedField } from './denied-field.ts';
 import { THROTTLE_FIELDS } from './parse-throttle.ts';
-import { requireAllowed, requireAllowedBindSource, requireAllowedBundle } from './permissions.ts';
+import {
+  requireAllowed,
+  requireAllowedBindSource,
+  requireAllowedBundle,
+  requireAllowedDevice,
+} from './permissions.ts';
 import type { Policy } from './policy.ts';
 import type {
   AdmittedLimits,
@@ -26,8 +31,8 @@ export interface HostLimits {
 
 /**
  * Fills in the limits a task does not name and checks the rest against the policy and the host. Pure.
- * A bundle that an image's label names, and a bind's source once its links are resolved, are the caller's to check
- * ({@link requireAllowedBundle}, {@link requireAllowedBindSource}). Throws ERR_STACKSHIM_SPEC_DENIED with `details` {field, asked, allowed}.
+ * A bundle that an image's label names, and the source of a bind or a device once its links are resolved, are the caller's to check
+ * ({@link requireAllowedBundle}, {@link requireAllowedBindSource}, {@link requireAllowedDevice}). Throws ERR_STACKSHIM_SPEC_DENIED with `details` {field, asked, allowed}.
  */
 export function admitTaskSpec(spec: TaskSpec, policy: Policy, host: HostLimits): AdmittedTaskSpec {
   const terms = termsOf(spec, policy);
@@ -118,6 +123,7 @@ function checkPermissions(spec: TaskSpec, { allow }: Policy): void {
   requireAllowed(allow.userns, spec.userns, { field: 'userns', rule: 'allow.userns' });
   requireAllowed(allow.pid, spec.pid, { field: 'pid', rule: 'allow.pid' });
   for (const { source } of spec.mounts) requireAllowedBindSource(allow, source);
+  for (const { source } of spec.devices) requireAllowedDevice(allow, source);
   if (!allow.capAdd.includes('ALL')) {
     for (const capability of spec.capAdd) {
       requireAllowed(allow.capAdd, capability, { field: 'capAdd', rule: 'allow.capAdd' });

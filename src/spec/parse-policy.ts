@@ -91,6 +91,9 @@ function parsePermissions(given: PermissionsInput): Permissions {
     bindSources:
       given.bindSources?.map((path, i) => parseAbsolutePath(path, `allow.bindSources[${i}]`)) ??
       base.bindSources,
+    devices:
+      given.devices?.map((path, i) => parseAbsolutePath(path, `allow.devices[${i}]`)) ??
+      base.devices,
     networks: given.networks ?? base.networks,
     userns: given.userns ?? base.userns,
     pid: given.pid ?? base.pid,

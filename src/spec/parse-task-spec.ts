@@ -3,6 +3,7 @@ import { parseTaskId, parseTenantName } from '../core/ids.ts';
 import { invalidField } from './invalid-field.ts';
 import { parseBytes } from './parse-bytes.ts';
 import { parseCapability } from './parse-capability.ts';
+import { parseDevices } from './parse-device.ts';
 import { parseDisk } from './parse-disk.ts';
 import { parseDuration } from './parse-duration.ts';
 import { checkEnv } from './parse-env.ts';
@@ -45,6 +46,7 @@ export function parseTaskSpec(input: unknown): TaskSpec {
     oomGroup: given.oomGroup ?? false,
     ulimits: (given.ulimits ?? []).map((ulimit, i) => parseUlimit(ulimit, `ulimits[${i}]`)),
     ...parseMounts(given),
+    devices: parseDevices(given.devices ?? []),
     readOnly: given.readOnly ?? false,
     network: oneOf(given.network ?? 'none', ['none', 'host'], 'network'),
     capAdd: (given.capAdd ?? []).map((name, i) => parseCapability(name, `capAdd[${i}]`)),

@@ -28,6 +28,19 @@ export function requireAllowedBundle(allow: Permissions, bundle: string): void {
  * with the path that they lead to. Throws ERR_STACKSHIM_SPEC_DENIED.
  */
 export function requireAllowedBindSource(allow: Permissions, source: string): void {
-  if (allow.bindSources.some((folder) => isAtOrBelow(source, folder))) return;
-  requireAllowed(allow.bindSources, source, { field: 'mounts', rule: 'allow.bindSources' });
+  requireAllowedPath(allow.bindSources, source, { field: 'mounts', rule: 'allow.bindSources' });
+}
+
+/** The same for a device of the host. */
+export function requireAllowedDevice(allow: Permissions, source: string): void {
+  requireAllowedPath(allow.devices, source, { field: 'devices', rule: 'allow.devices' });
+}
+
+function requireAllowedPath(
+  allowed: readonly string[],
+  asked: string,
+  named: { readonly field: string; readonly rule: string },
+): void {
+  if (allowed.some((folder) => isAtOrBelow(asked, folder))) return;
+  requireAllowed(allowed, asked, named);
 }

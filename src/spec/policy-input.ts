@@ -81,6 +81,7 @@ const allow = allOptional<PermissionsInput>({
   bundles: names,
   runtimes: names,
   bindSources: names,
+  devices: names,
   networks: choices('none', 'host'),
   userns: choices('auto', 'host'),
   pid: choices('private', 'host'),

@@ -9,6 +9,8 @@ export interface Permissions {
   readonly runtimes: readonly string[];
   /** Host folders: a bind's source must be one of them or lie below one. */
   readonly bindSources: readonly string[];
+  /** Devices of the host, or folders of them: those that a task may ask for. */
+  readonly devices: readonly string[];
   readonly networks: readonly ('none' | 'host')[];
   readonly userns: readonly ('auto' | 'host')[];
   readonly pid: readonly ('private' | 'host')[];
@@ -63,6 +65,7 @@ export const DEFAULT_POLICY: Policy = {
     bundles: ['default'],
     runtimes: ['runc', 'crun', 'runsc'],
     bindSources: ['/'],
+    devices: [],
     networks: ['none', 'host'],
     userns: ['auto', 'host'],
     pid: ['private'],

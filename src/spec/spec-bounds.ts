@@ -14,6 +14,7 @@ export const SPEC_BOUNDS = {
   pathBytes: 4095,
   mounts: 64,
   tmpfs: 64,
+  devices: 32,
   ulimits: 32,
   capabilities: 64,
   securityOpts: 16,

@@ -82,6 +82,8 @@ export interface TaskInput {
   readonly volumes?: readonly string[] | undefined;
   /** `TARGET[:size=16m,mode=1777]`. */
   readonly tmpfs?: readonly string[] | undefined;
+  /** `HOST[:TASK][:rwm]`: devices of the host. */
+  readonly devices?: readonly string[] | undefined;
   readonly readOnly?: boolean | undefined;
   readonly network?: string | undefined;
   readonly capAdd?: readonly string[] | undefined;
@@ -169,6 +171,7 @@ const readers = {
     mounts: listOf(mount, BOUNDS.mounts),
     volumes: options(BOUNDS.mounts),
     tmpfs: options(BOUNDS.tmpfs),
+    devices: options(BOUNDS.devices),
     readOnly: flag,
     network: option,
     capAdd: options(BOUNDS.capabilities),

@@ -60,6 +60,16 @@ export interface TmpfsRequest {
   readonly exec: boolean;
 }
 
+/** A device of the host that a task may open. */
+export interface DeviceRequest {
+  /** Host side, absolute. */
+  readonly source: string;
+  /** Below `/dev` of the task. */
+  readonly target: string;
+  /** Of `rwm`. */
+  readonly access: string;
+}
+
 export type FileInput =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'file'; readonly path: string };
@@ -83,6 +93,7 @@ export interface TaskSpec {
   readonly ulimits: readonly Ulimit[];
   readonly mounts: readonly BindRequest[];
   readonly tmpfs: readonly TmpfsRequest[];
+  readonly devices: readonly DeviceRequest[];
   readonly readOnly: boolean;
   readonly network: 'none' | 'host';
   /** Names with the `CAP_` prefix. */

@@ -11,6 +11,7 @@ import {
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { toTaskId } from '../core/ids.ts';
 import { type Layout, scratchDir } from '../core/layout.ts';
+import type { TaskDevice } from '../core/mount.ts';
 import type { DeviceThrottle } from '../oci/build-resources.ts';
 import type { BundleTemplate } from '../oci/bundle-template.ts';
 import { loadTemplate } from '../oci/load-template.ts';
@@ -34,6 +35,7 @@ import { toDiskLimit } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
 import { type TaskPlaces, taskPlaces } from './records/task-places.ts';
 import { requireHeldBinds } from './require-held-binds.ts';
+import type { DevicesContext } from './resolve-devices.ts';
 import { planTaskFiles, type TaskFile } from './task-inputs.ts';
 
 export interface TaskPlan {
@@ -49,6 +51,8 @@ export interface TaskPlan {
   readonly seccompProfile?: SeccompProfile;
   /** Host path of the init program, with `spec.init`. */
   readonly initBinary?: string;
+  /** The template's, and those that the task asks for, in their place where they have the same. */
+  readonly devices: readonly TaskDevice[];
   readonly throttles: readonly DeviceThrottle[];
   readonly disk: DiskPlan;
   readonly places: TaskPlaces;
@@ -98,10 +102,22 @@ export async function planTask(installation: Installation, input: unknown): Prom
     ...(spec.init ? { initBinary: findInitBinary() } : {}),
     hostname,
     files: planTaskFiles(spec, hostname),
+    devices: await planDevices(spec, { template, policy, runtime }),
     throttles: await planThrottles(installation, spec),
     disk: planDisk(spec, policy),
     places,
   };
+}
+
+async function planDevices(
+  { devices }: AdmittedTaskSpec,
+  { template, ...context }: DevicesContext & { readonly template: BundleTemplate },
+): Promise<readonly TaskDevice[]> {
+  if (devices.length === 0) return template.devices;
+  const { resolveDevices } = await import('./resolve-devices.ts');
+  const asked = resolveDevices(devices, context);
+  const others = template.devices.filter(({ path }) => !asked.some((own) => own.path === path));
+  return [...others, ...asked];
 }
 
 async function planThrottles(

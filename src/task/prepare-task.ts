@@ -2,7 +2,6 @@
  * From a plan to a created container whose init waits to be started: slot, mounts, config, runtime.
  * It undoes nothing: everything it may have made is named by the task's record, and removed by `removeTask`.
  */
-import { posix } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 import type { BindMount, LayerSource } from '../core/mount.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
@@ -203,19 +202,13 @@ async function assembleRootfs(
   const inputs = await writeTaskInputs(spec.code, files, { places, ids, signal });
   if (inputs.code !== undefined) requireStored(layout, places, (await disk.measure()).bytes);
   const asked = spec.mounts.map((mount): BindMount => ({ type: 'bind', ...mount }));
-  const devices = plan.template.devices.map(({ path, type, major, minor }) => ({
-    name: posix.basename(path),
-    type,
-    major,
-    minor,
-  }));
   const rootfs = planRootfs({
     taskDir: places.taskDir,
     scratchDir: places.scratchDir,
     layers,
     ...(inputs.code === undefined ? {} : { code: inputs.code }),
     binds: [...asked, ...inputs.binds],
-    devices,
+    devices: plan.devices,
     sysfs: ids !== null && spec.network === 'host',
   });
   const owner = ids === null ? null : { ids, userNamespaceFd: slot.userNamespaceFd };
@@ -234,7 +227,7 @@ function configure(
   { rootfs, installation }: { readonly rootfs: RootfsPlan; readonly installation: Installation },
 ): { readonly config: string; readonly owner: StreamOwner; readonly place: CommandPlace } {
   const { spec, pinned, places, template, hostname, command, seccompProfile, initBinary } = plan;
-  const { throttles } = plan;
+  const { devices, throttles } = plan;
   const { config: image } = pinned.image;
   const ids = idsOf(plan, slot);
   const hasCode = spec.code !== undefined;
@@ -272,6 +265,7 @@ function configure(
     env,
     cwd,
     host: installation.host,
+    devices,
     throttles,
     ...(needsCgroupVersion(spec) ? { cgroupVersion: installation.cgroups.version } : {}),
     ...(seccompProfile === undefined ? {} : { seccompProfile }),

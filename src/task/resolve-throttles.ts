@@ -5,6 +5,7 @@ import { messageOf, StackshimError } from '../core/errors.ts';
 import type { DeviceThrottle } from '../oci/build-resources.ts';
 import { THROTTLE_FIELDS } from '../spec/parse-throttle.ts';
 import type { Throttle } from '../spec/task-spec.ts';
+import { toDeviceNumbers } from '../sys/device-nodes.ts';
 
 /**
  * Of several limits of one kind on one device, by whatever path, the least holds. Throws ERR_STACKSHIM_HOST_UNSUPPORTED where
@@ -35,7 +36,7 @@ export function resolveThrottles(
 function findDisk({ kind, path }: Throttle): { readonly major: number; readonly minor: number } {
   const field = THROTTLE_FIELDS.find(([known]) => known === kind)?.[1] ?? kind;
   const stats = statOf(path, field);
-  const { major, minor } = toNumbers(stats.rdev);
+  const { major, minor } = toDeviceNumbers(stats.rdev);
   if (stats.isBlockDevice() && !existsSync(`/sys/dev/block/${major}:${minor}/partition`)) {
     return { major, minor };
   }
@@ -54,14 +55,4 @@ function statOf(path: string, field: string) {
       details: { field, path },
     });
   }
-}
-
-/** How the kernel packs them: makedev(3). */
-function toNumbers(rdev: number): { readonly major: number; readonly minor: number } {
-  const low = rdev % 2 ** 32;
-  const high = Math.floor(rdev / 2 ** 32);
-  return {
-    major: ((low >>> 8) & 0xfff) | (high & 0xffff_f000),
-    minor: (low & 0xff) | ((low >>> 12) & 0xffff_ff00),
-  };
 }

@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { tasksDir } from '../../src/core/layout.ts';
 import type { ErrorJson, TaskInput, TaskResult } from '../../src/index.ts';
 import { namesIn } from '../../src/sys/files.ts';
+import { reapersEnded } from '../support/reapers-ended.ts';
 import { runCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 import { scaled } from '../support/time-scale.ts';
@@ -34,6 +35,7 @@ async function reap(): Promise<void> {
     return namesIn(tasksDir(layout));
   };
   await expect.poll(reapOnce, { timeout: scaled(20_000) }).toEqual([]);
+  await reapersEnded();
 }
 
 interface Told {

@@ -14,9 +14,9 @@ import { taskCgroup } from '../../src/task/cgroup-parent.ts';
 import { readRecord } from '../../src/task/records/read-record.ts';
 import { snapshotHost } from '../support/host-snapshot.ts';
 import { expectNoLeaks } from '../support/leak-check.ts';
+import { reapersEnded } from '../support/reapers-ended.ts';
 import { runCli } from '../support/run-cli.ts';
 import { type Random, seedRandom } from '../support/seeded-random.ts';
-import { shimsEnded } from '../support/shims-ended.ts';
 import { type StartedTask, type TaskRun, useTaskRunner } from '../support/task-runner.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -162,7 +162,7 @@ async function restore(): Promise<number> {
   expect(corrupt).toEqual([]);
   // The process that an asynchronous removal was left to may be at it.
   await waitUntil(() => taskNames().every(isKept));
-  await shimsEnded((arg) => /^k\d+$/.test(arg));
+  await reapersEnded();
   const left = taskNames();
   if (left.length > 0) expect((await runCli(['kill', ...left], { env })).status).toBe(0);
   return reaped.length;

@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, taskScratchDir, tasksDir } from '../../src/core/layout.ts';
+import { reapersEnded } from '../support/reapers-ended.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
-import { shimsEnded } from '../support/shims-ended.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -119,6 +119,6 @@ describe('run --remove async', () => {
     expect(record).toMatchObject({ verdict: 'failed', exitCode: 3, removed: false });
     await waitUntil(() => !existsSync(folderOf('later')));
     expect(existsSync(scratchOf('later'))).toBe(false);
-    await shimsEnded((id) => id === 'later');
+    await reapersEnded();
   });
 });

@@ -26,6 +26,7 @@ export function toConfigInput(task: object, more: Partial<ConfigInput> = {}): Co
     ids: spec.userns === 'host' ? null : testIds,
     cgroupsPath: '/stackshim-test/t1',
     binds: spec.mounts,
+    devices: [],
     locksBinds: true,
     user: { uid: 0, gid: 0, additionalGids: [] },
     command: spec.command.length > 0 ? spec.command : ['/bin/true'],

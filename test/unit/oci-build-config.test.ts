@@ -320,7 +320,8 @@ test('templates by name', () => {
 
 describe('the bundle template fuse', () => {
   const template = loadTemplate('fuse');
-  const config = build({}, { template });
+  const { devices } = template;
+  const config = build({}, { template, devices });
   const allowed = (task: object) =>
     new Set(
       build(task, { template }).linux.seccomp?.syscalls.flatMap(({ names, action, args }) =>

@@ -148,6 +148,13 @@ describe('permissions', () => {
     ['mounts', { volumes: ['/srvx:/x'] }, { bindSources: ['/srv'] }, ['/srvx', ['/srv']]],
     ['mounts', { volumes: ['/srv/../etc:/x'] }, { bindSources: ['/srv'] }, ['/etc', ['/srv']]],
     ['mounts', { volumes: ['/srv:/x'] }, { bindSources: [] }, ['/srv', []]],
+    ['devices', { devices: ['/dev/fuse'] }, {}, ['/dev/fuse', []]],
+    [
+      'devices',
+      { devices: ['/dev/dri/../kvm'] },
+      { devices: ['/dev/dri'] },
+      ['/dev/kvm', ['/dev/dri']],
+    ],
     [
       'capAdd',
       { capAdd: ['SYS_ADMIN'] },

@@ -27,6 +27,7 @@ describe('parsePolicy', () => {
         bundles: [],
         runtimes: ['/opt/runc'],
         bindSources: ['/srv/data/', '/mnt'],
+        devices: ['/dev/fuse', '/dev/dri/'],
         networks: ['none'],
         userns: ['auto'],
         pid: ['host'],
@@ -57,6 +58,7 @@ describe('parsePolicy', () => {
         bundles: [],
         runtimes: ['/opt/runc'],
         bindSources: ['/srv/data', '/mnt'],
+        devices: ['/dev/fuse', '/dev/dri'],
         networks: ['none'],
         userns: ['auto'],
         pid: ['host'],
@@ -148,6 +150,7 @@ describe('parsePolicy', () => {
     ['allow.networks[0]', { allow: { networks: ['bridge'] } }],
     ['allow.capAdd[0]', { allow: { capAdd: ['EVERYTHING'] } }],
     ['allow.bindSources[0]', { allow: { bindSources: ['data'] } }],
+    ['allow.devices[0]', { allow: { devices: ['fuse'] } }],
     ['allow.newPrivileges', { allow: { newPrivileges: 'no' } }],
     ['allow.runtimes', { allow: { runtimes: 'runc' } }],
   ])('refuses %s', (field, input) => {

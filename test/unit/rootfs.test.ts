@@ -45,12 +45,18 @@ describe('planRootfs', () => {
   });
 
   it('puts device nodes on a filesystem of their own, and each into /dev', () => {
-    const node = { name: 'fuse', type: 'c', major: 10, minor: 229 } as const;
-    const plan = planRootfs({ ...places, layers, binds: [], devices: [node] });
+    const fuse = { type: 'c', major: 10, minor: 229 } as const;
+    const disk = { type: 'b', major: 8, minor: 16 } as const;
+    const devices = [
+      { path: '/dev/fuse', ...fuse },
+      { path: '/dev/disks/a', ...disk },
+    ];
+    const plan = planRootfs({ ...places, layers, binds: [], devices });
     const target = `${places.taskDir}/devices`;
-    expect(plan.mounts[1]).toEqual({ type: 'devices', target, nodes: [node] });
+    expect(plan.mounts[1]).toEqual({ type: 'devices', target, nodes: [fuse, disk] });
     expect(plan.binds).toEqual([
-      { source: `${target}/fuse`, target: '/dev/fuse', readOnly: false, isDevice: true },
+      { source: `${target}/0`, target: '/dev/fuse', readOnly: false, isDevice: true },
+      { source: `${target}/1`, target: '/dev/disks/a', readOnly: false, isDevice: true },
     ]);
   });
 
@@ -71,7 +77,7 @@ describe('planRootfs', () => {
   it('uses no place that removal does not look at', () => {
     const bind = { type: 'bind', source: '/data', target: '/data', readOnly: false } as const;
     const code = { kind: 'file', path: '/code' } as const;
-    const devices = [{ name: 'fuse', type: 'c', major: 10, minor: 229 } as const];
+    const devices = [{ path: '/dev/fuse', type: 'c', major: 10, minor: 229 } as const];
     const plan = planRootfs({ ...places, layers, code, binds: [bind, bind], devices, sysfs: true });
     const looked = new Set(mountTargetsOf(places, 2));
     expect(plan.mounts.filter(({ target }) => !looked.has(target))).toEqual([]);

@@ -7,6 +7,7 @@ import {
 } from '../../../src/images/exchange/image-reference.ts';
 import { parseBytes } from '../../../src/spec/parse-bytes.ts';
 import { parseCapability } from '../../../src/spec/parse-capability.ts';
+import { parseDevices } from '../../../src/spec/parse-device.ts';
 import { parseDuration } from '../../../src/spec/parse-duration.ts';
 import { parseEnvEntries, parseEnvFile } from '../../../src/spec/parse-env.ts';
 import { parseLabelEntries } from '../../../src/spec/parse-labels.ts';
@@ -76,6 +77,7 @@ const tasks = [
     cpuTime: '30s',
     cpuShares: 512,
     deviceWriteBps: ['/dev/sda:1m'],
+    devices: ['/dev/fuse', '/dev/sdb:/dev/disk:r'],
     pid: 'private',
     oomGroup: true,
   },
@@ -93,6 +95,7 @@ const policies = [
       bundles: ['default'],
       runtimes: ['runc', '/opt/runc'],
       bindSources: ['/srv'],
+      devices: ['/dev/dri'],
       networks: ['none'],
       userns: ['auto'],
       capAdd: ['NET_RAW'],
@@ -173,6 +176,15 @@ const options: readonly FuzzTarget[] = [
     samples: ['/a:/b', '/a/b:/c:ro', '/a:/b/../c:rw'],
     words: ['ro', 'rw', ':', '/proc', '/sys', '/dev'],
     run: (text) => parseVolumeOption(text, 'volumes[0]'),
+  },
+  {
+    name: 'device options',
+    form: 'text',
+    samples: ['/dev/fuse', '/dev/sdb:r', '/dev/a:/dev/b', '/dev/../dev/a:/dev/b/c:rw'],
+    words: [':', 'r', 'w', 'm', '/dev', '/dev/null', '..'],
+    run(text) {
+      for (const { target } of parseDevices([text])) expect(target).toMatch(/^\/dev\/./);
+    },
   },
   {
     name: 'tmpfs options',

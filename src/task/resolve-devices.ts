@@ -1,0 +1,64 @@
+/** Devices that a task asks for: from paths of the host to what the kernel knows them by. Loaded only for tasks that have any. */
+import { closeSync, fstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
+import { messageOf, StackshimError } from '../core/errors.ts';
+import type { TaskDevice } from '../core/mount.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { requireAllowedDevice } from '../spec/permissions.ts';
+import type { Policy } from '../spec/policy.ts';
+import type { DeviceRequest } from '../spec/task-spec.ts';
+import { toDeviceNumbers } from '../sys/device-nodes.ts';
+
+const FIELD = 'devices';
+/** open(2): the same number on x86-64 and arm64. */
+const O_PATH = 0x20_0000;
+
+export interface DevicesContext {
+  readonly policy: Pick<Policy, 'allow'>;
+  readonly runtime: Pick<Runtime, 'kind'>;
+}
+
+/**
+ * The policy is asked again, about what links lead to. Throws ERR_STACKSHIM_SPEC_DENIED, ERR_STACKSHIM_INPUT_NOT_FOUND, and
+ * ERR_STACKSHIM_SPEC_INVALID for what is no device, and for a runtime whose tasks have no devices of the host.
+ */
+export function resolveDevices(
+  devices: readonly DeviceRequest[],
+  { policy, runtime }: DevicesContext,
+): readonly TaskDevice[] {
+  if (runtime.kind === 'runsc') throw toInvalid('runsc gives tasks no devices of the host');
+  return devices.map(({ source, target, access }) => {
+    const { path, stats } = lookUp(source);
+    requireAllowedDevice(policy.allow, path);
+    return { path: target, type: typeOf(path, stats), ...toDeviceNumbers(stats.rdev), access };
+  });
+}
+
+/** Of one and the same file, whatever the path comes to lead to meanwhile; it is not opened as a device. */
+function lookUp(source: string): { readonly path: string; readonly stats: Stats } {
+  let fd: number;
+  try {
+    fd = openSync(source, O_PATH);
+  } catch (error) {
+    const message = `read ${source}: ${messageOf(error)}`;
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, {
+      cause: error,
+      details: { field: FIELD, path: source },
+    });
+  }
+  try {
+    return { path: readlinkSync(`/proc/self/fd/${fd}`), stats: fstatSync(fd) };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function typeOf(path: string, stats: Stats): TaskDevice['type'] {
+  if (stats.isCharacterDevice()) return 'c';
+  if (stats.isBlockDevice()) return 'b';
+  throw toInvalid(`${path}: not a device`);
+}
+
+const toInvalid = (problem: string) =>
+  new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `${FIELD}: ${problem}`, {
+    details: { field: FIELD },
+  });

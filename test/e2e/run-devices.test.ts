@@ -1,0 +1,103 @@
+/** `--device`: a device of the host in a task, as far as the policy and the access that was asked for let it. */
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { ErrorCode } from '../../src/core/error-codes.ts';
+import { runTask } from '../../src/task/run-task.ts';
+import { expectRefusal } from '../support/refusal.ts';
+import { runtimesUnderTest } from '../support/runtime-lab.ts';
+import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+
+const { installation, run, folder, setPolicy } = useTaskRunner();
+/** There wherever tasks have scratch volumes; to open it changes nothing. */
+const DEVICE = '/dev/loop-control';
+const runtimes = runtimesUnderTest(folder);
+
+/** What a shell is told when it opens `path`. */
+const opens = (path: string) =>
+  ['<', '>'].map((way) => `(exec 3${way}${path}) 2>&1 && echo ok`).join('; ');
+const sh = (script: string): readonly string[] => ['sh', '-c', script];
+
+const allowing = (...devices: readonly string[]) => ({
+  allow: { devices, runtimes: ['runc', ...runtimes.map(({ path }) => path)] },
+});
+
+describe('a device that the policy allows', () => {
+  beforeEach(() => setPolicy(allowing(DEVICE)));
+
+  it.each(runtimes)('is there with $name, for whatever user', async ({ path }) => {
+    for (const options of [['-u', '0'], ['-u', '1000'], ['--userns', 'host'], ['--read-only']]) {
+      const given = ['--runtime', path, '--device', DEVICE, ...options];
+      const script = `stat -c "%t:%T %a" ${DEVICE}; ${opens(DEVICE)}`;
+      const { stdout, record } = await run(given, sh(script));
+      expect(stdout).toBe('a:ed 666\nok\nok\n');
+      expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
+    }
+  });
+
+  it.each(runtimes)('has its place and its access with $name', async ({ path }) => {
+    const device = `${DEVICE}:/dev/devices/control:r`;
+    const script = `ls /dev/devices; ${opens('/dev/devices/control')}; ls ${DEVICE}`;
+    const { stdout } = await run(['--runtime', path, '--device', device], sh(script));
+    const [listed, read, written, ...rest] = stdout.trimEnd().split('\n');
+    expect([listed, read, rest]).toEqual(['control', 'ok', []]);
+    expect(written).toContain('Operation not permitted');
+  });
+
+  it('is the one that a link leads to', async () => {
+    const link = join(folder, 'link');
+    symlinkSync(DEVICE, link);
+    const options = ['--device', `${link}:/dev/control`];
+    const denied = await run(options, sh('true'));
+    expect(denied.status).toBe(125);
+    expect(denied.stderr).toContain(`devices ${link}: the policy's allow.devices has only`);
+    setPolicy(allowing(DEVICE, folder));
+    expect(await run(options, sh(opens('/dev/control')))).toMatchObject({ stdout: 'ok\nok\n' });
+  });
+
+  it('is given by the library as well', async () => {
+    const task = { stack: 'busybox', devices: [`${DEVICE}:/dev/a`], command: sh(opens('/dev/a')) };
+    const { output } = await runTask(task, installation.options);
+    expect(output.stdout).toBe('ok\nok\n');
+  });
+
+  it('is not there for a task that does not ask', async () => {
+    expect(await run([], sh(`ls ${DEVICE} 2>&1`))).toMatchObject({ status: 1 });
+  });
+});
+
+describe('no task starts', () => {
+  const refuse = async (code: ErrorCode, device: string) => {
+    const result = await run(['--device', device], sh('echo ran'));
+    expectRefusal(result, code);
+    expect(result.record).toBeUndefined();
+    return result.stderr;
+  };
+
+  it('without a policy that allows the device', async () => {
+    setPolicy(null);
+    await refuse('ERR_STACKSHIM_SPEC_DENIED', DEVICE);
+    setPolicy(allowing('/dev/loop'));
+    await refuse('ERR_STACKSHIM_SPEC_DENIED', DEVICE);
+  });
+
+  it('where a link leads to a device that is not allowed', async () => {
+    const allowed = join(folder, 'allowed');
+    mkdirSync(allowed);
+    symlinkSync(DEVICE, join(allowed, 'link'));
+    setPolicy(allowing(allowed));
+    const told = await refuse('ERR_STACKSHIM_SPEC_DENIED', `${allowed}/link:/dev/control`);
+    expect(told).toContain(`devices ${DEVICE}: the policy's allow.devices has only ${allowed}`);
+  });
+
+  it('for what is no device, is not there, or has no place in a task', async () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    setPolicy(allowing(folder, '/dev'));
+    const told = await refuse('ERR_STACKSHIM_SPEC_INVALID', `${file}:/dev/file`);
+    expect(told).toContain(`devices: ${file}: not a device`);
+    await refuse('ERR_STACKSHIM_INPUT_NOT_FOUND', '/dev/no-such-device');
+    await refuse('ERR_STACKSHIM_SPEC_INVALID', `${DEVICE}:/etc/control`);
+    await refuse('ERR_STACKSHIM_SPEC_INVALID', '/dev/null');
+  });
+});
