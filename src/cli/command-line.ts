@@ -1,6 +1,7 @@
 /** The whole command line: every command and its help, and whatever is wrong with a line. */
 import { Command, CommanderError } from 'commander';
 import { toStackshimError } from '../core/errors.ts';
+import { defineCompletion } from './define-completion.ts';
 import { defineExchangeCommands } from './define-exchange-commands.ts';
 import { defineStackCommands } from './define-stack-commands.ts';
 import { defineStorageCommands } from './define-storage-commands.ts';
@@ -21,6 +22,7 @@ export function defineCommands(executeRun: RunAction): Command {
   defineExchangeCommands(program);
   defineTaskCommands(program);
   defineStorageCommands(program);
+  defineCompletion(program);
   return program;
 }
 

@@ -1,0 +1,37 @@
+/** `completion`, for people, and `complete`, which its script calls at each press of the key. */
+import type { Command } from 'commander';
+
+/** For bash; where nothing is suggested it goes on to names of files. */
+const SCRIPT = `_stackshim() {
+  local IFS=$'\\n' words=() word
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD}"; do
+    # Bash parts an option and its value at the sign.
+    [ "$word" = = ] || words+=("$word")
+  done
+  COMPREPLY=($("\${COMP_WORDS[0]}" complete -- "\${words[@]}" 2>/dev/null))
+}
+complete -o default -F _stackshim stackshim
+`;
+
+export function defineCompletion(program: Command): void {
+  program
+    .command('completion')
+    .description(
+      'print a script for bash that completes command lines: source <(stackshim completion)',
+    )
+    .action(async () => {
+      const { print } = await import('./print.ts');
+      await print(SCRIPT);
+    });
+  program
+    .command('complete', { hidden: true })
+    .argument('[words...]')
+    .passThroughOptions()
+    .action(async (words: readonly string[]) => {
+      const { suggestWords } = await import('./suggest-words.ts');
+      const { knownNames } = await import('./known-names.ts');
+      const { print } = await import('./print.ts');
+      const suggested = suggestWords(program, words, knownNames);
+      await print(suggested.map((word) => `${word}\n`).join(''));
+    });
+}
