@@ -19,6 +19,7 @@ const COMMANDS = [
   'verify',
   'gc',
   'df',
+  'completion',
 ];
 const env = { STACKSHIM_ROOT: join(folder, 'lib'), STACKSHIM_RUN: join(folder, 'run') };
 const cli = (args: readonly string[], options: Partial<CliOptions> = {}) =>
