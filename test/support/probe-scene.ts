@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { OpenContainer, ProbeTask } from './probe.ts';
+import type { OpenContainer, PlaceName, ProbeTask } from './probe.ts';
 import type { ProbeImage } from './probe-image.ts';
 import type { PlacedContainer, ProbeBind, ProbePlace } from './probe-place.ts';
 import { removeHard } from './remove-hard.ts';
@@ -28,12 +28,14 @@ export class ProbeScene {
   readonly callerEnv: Record<string, string> = {};
   readonly binds: ProbeBind[] = [];
   readonly image: ProbeImage;
+  readonly placeName: PlaceName;
   readonly #place: ProbePlace;
   readonly #open: OpenContainer;
   readonly #undo: (() => void | Promise<void>)[] = [];
 
   constructor(place: ProbePlace, image: ProbeImage, open: OpenContainer) {
     this.#place = place;
+    this.placeName = place.name;
     this.#open = open;
     this.image = image;
     chmodSync(this.folder, 0o755);
