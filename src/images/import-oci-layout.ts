@@ -173,6 +173,6 @@ function parseEpoch(label: string | undefined): number | undefined {
   if (label === undefined) return undefined;
   if (/^[0-9]{1,11}$/.test(label)) return Number(label);
   throw toInvalid(
-    `read label ${STACK_LABELS.epoch}: ${JSON.stringify(label)} is not seconds since 1970`,
+    `read label ${STACK_LABELS.epoch}: ${JSON.stringify(label.slice(0, 200))} is not seconds since 1970`,
   );
 }

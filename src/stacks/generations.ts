@@ -36,6 +36,7 @@ const reader = objectOf<Generation & StoredVersion>({
 });
 
 const kind = { code: 'ERR_STACKSHIM_STACK_CORRUPT' } as const;
+const MAX_SHOWN_CHARS = 200;
 const TARGET = /^generations\/([1-9][0-9]{0,8})\.json$/;
 
 export const generationFile = (layout: Layout, number: number) =>
@@ -56,7 +57,8 @@ export function readCurrentTarget(layout: Layout): string | undefined {
 export function readGenerationAt(layout: Layout, target: string): Generation {
   const digits = TARGET.exec(target)?.[1];
   if (digits === undefined) {
-    throw toCorrupt(currentLink(layout), `points at ${JSON.stringify(target)}`, {
+    const shown = JSON.stringify(target.slice(0, MAX_SHOWN_CHARS));
+    throw toCorrupt(currentLink(layout), `points at ${shown}`, {
       ...kind,
       what: 'link',
     });

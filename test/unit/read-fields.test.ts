@@ -80,6 +80,7 @@ describe('a fault', () => {
     [place, { ...sound, tags: ['', 1] }, 'tags[1]: not a string'],
     [place, { ...sound, tags: { length: 1 } }, 'tags: not an array'],
     [place, { ...sound, more: 1 }, 'more: there is no such field'],
+    [place, { ...sound, ['x'.repeat(300)]: 1 }, `${'x'.repeat(200)}…: there is no such field`],
     [place, inherited, 'more: there is no such field'],
     [places, { a: {} }, 'a.name: not a string'],
     [places, { A: sound }, 'not a name'],

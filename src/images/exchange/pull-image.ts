@@ -68,7 +68,7 @@ async function resolveManifest(
   const manifest = parseDocument(bytes, manifestSchema, `manifest of ${name}`);
   const odd = manifest.layers.find(({ mediaType }) => !Object.hasOwn(LAYER_COMPRESSION, mediaType));
   if (odd !== undefined) {
-    const type = JSON.stringify(odd.mediaType);
+    const type = JSON.stringify(odd.mediaType.slice(0, 200));
     throw toInvalid(`read layer ${odd.digest} of ${name}: unknown media type ${type}`);
   }
   const sizes = [manifest.config, ...manifest.layers].map(({ size }) => size);
