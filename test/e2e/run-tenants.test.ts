@@ -193,14 +193,12 @@ describe('the machine', () => {
   });
 });
 
-describe('a task', () => {
-  // Files that the kernel has in every cgroup, or in one of some controller.
-  it.each(['tasks', 'cgroup.procs', 'memory.limit_in_bytes', 'cpu.max'])(
-    'may be called %s',
-    async (id) => {
-      const { status, record } = await run(['--name', id, '--tenant', id], ['true']);
-      expect(status).toBe(0);
-      expect(record).toMatchObject({ ...CLEAN, id, verdict: 'succeeded' });
-    },
-  );
-});
+// Files that the kernel has in every cgroup, or in one of some controller.
+it.each(['tasks', 'cgroup.procs', 'memory.limit_in_bytes', 'cpu.max'])(
+  'a task may be called %s',
+  async (id) => {
+    const { status, record } = await run(['--name', id, '--tenant', id], ['true']);
+    expect(status).toBe(0);
+    expect(record).toMatchObject({ ...CLEAN, id, verdict: 'succeeded' });
+  },
+);

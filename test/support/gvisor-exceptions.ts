@@ -90,7 +90,7 @@ export const GVISOR_EXCEPTIONS: readonly GvisorException[] = [
   { file: 'run-limits', test: 'has a few message queues, and cannot have more', reason: KERNEL },
   {
     file: 'run-tenants',
-    test: 'may be called %s',
+    test: 'a task may be called %s',
     reason: 'gVisor makes a cgroup of the task’s name inside, where files of these names are',
   },
   {
