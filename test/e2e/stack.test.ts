@@ -155,7 +155,7 @@ describe('stack ls and show', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toMatch(/^NAME +REVISION +IMAGE +AGE +OWN +SHARED +STATE +DESCRIPTION\n/);
     expect(stdout).toMatch(
-      /^changing +2 +sha256:[0-9a-f]{12} +\d+s +[\d.]+ [KM]?i?B +[\d.]+ [KM]?i?B +a stack of the tests$/m,
+      /^changing +2 +sha256:[0-9a-f]{12} +\d+[smh] +[\d.]+ [KM]?i?B +[\d.]+ [KM]?i?B +a stack of the tests$/m,
     );
     const listed: readonly StackSummary[] = JSON.parse((await cli('stack', 'ls', '--json')).stdout);
     expect(listed.map(({ name, revision }) => [name, revision])).toEqual(Object.entries(current()));
