@@ -68,7 +68,7 @@ export function cgroupV1(options: CgroupV1Options): CgroupDriver {
       const [cpu, memory, blkio] = (['cpu', 'memory', 'blkio'] as const).map((controller) =>
         at(controller, cgroupsPath),
       );
-      shareV1({ cpu, memory, blkio }, share);
+      await shareV1({ cpu, memory, blkio }, share);
     },
     children: (cgroupsPath) => [...new Set(directoriesOf(cgroupsPath).flatMap(childNames))],
     existing: (cgroupsPath) => existingDirectories(directoriesOf(cgroupsPath)),

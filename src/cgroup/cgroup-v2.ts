@@ -40,7 +40,7 @@ export function cgroupV2(options: CgroupV2Options): CgroupDriver {
     async shareGroup(cgroupsPath, share) {
       const { shareV2 } = await import('./share-group.ts');
       const directory = cgroupDirectory(root, cgroupsPath);
-      shareV2(directory, share, {
+      await shareV2(directory, share, {
         parents: [root, dirname(directory)],
         controllers: controllers.filter((name) => HANDED_ON.includes(name)),
       });

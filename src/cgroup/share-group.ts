@@ -1,5 +1,9 @@
-/** Sets what the tasks of one tenant have together, in the terms of each cgroup version. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+/**
+ * Sets what the tasks of one tenant have together, in the terms of each cgroup version. Asynchronously: the kernel holds up whoever makes
+ * a cgroup while it moves a process to another.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { CgroupShare } from './cgroup-driver.ts';
 
@@ -22,58 +26,64 @@ export interface ShareDirectories {
   readonly blkio: string | undefined;
 }
 
-export function shareV1({ cpu, memory, blkio }: ShareDirectories, share: CgroupShare): void {
+export async function shareV1(
+  { cpu, memory, blkio }: ShareDirectories,
+  share: CgroupShare,
+): Promise<void> {
   const { weight, cpus, memoryBytes } = share;
   for (const directory of [cpu, memory, blkio]) {
-    if (directory !== undefined) mkdirSync(directory, { recursive: true });
+    if (directory !== undefined) await mkdir(directory, { recursive: true });
   }
   if (cpu !== undefined) {
     const shares = Math.max(SHARES_MIN, Math.round((weight / USUAL_WEIGHT) * USUAL_SHARES));
-    writeFileSync(`${cpu}/cpu.shares`, String(shares));
-    writeFileSync(`${cpu}/cpu.cfs_period_us`, String(CPU_PERIOD_US));
-    writeFileSync(`${cpu}/cpu.cfs_quota_us`, String(cpus === null ? -1 : quotaOf(cpus)));
+    await writeFile(`${cpu}/cpu.shares`, String(shares));
+    await writeFile(`${cpu}/cpu.cfs_period_us`, String(CPU_PERIOD_US));
+    await writeFile(`${cpu}/cpu.cfs_quota_us`, String(cpus === null ? -1 : quotaOf(cpus)));
   }
-  if (memory !== undefined) limitMemoryV1(memory, memoryBytes ?? -1);
-  if (blkio !== undefined) weighIo(blkio, 'blkio.weight', 'blkio.bfq.weight', weight);
+  if (memory !== undefined) await limitMemoryV1(memory, memoryBytes ?? -1);
+  if (blkio !== undefined) await weighIo(blkio, 'blkio.weight', 'blkio.bfq.weight', weight);
 }
 
 /** Memory never exceeds memory and swap together, so the order depends on whether the cap grows or shrinks. */
-function limitMemoryV1(directory: string, bytes: number): void {
+async function limitMemoryV1(directory: string, bytes: number): Promise<void> {
   const files = ['memory.limit_in_bytes', 'memory.memsw.limit_in_bytes']
     .map((name) => `${directory}/${name}`)
     .filter((file) => existsSync(file));
-  const write = (file: string) => writeFileSync(file, String(bytes));
   try {
-    files.forEach(write);
+    await writeEach(files, bytes);
   } catch (error) {
     if (errnoCodeOf(error) !== 'EINVAL') throw error;
-    files.reverse().forEach(write);
+    await writeEach(files.reverse(), bytes);
   }
 }
 
+async function writeEach(files: readonly string[], bytes: number): Promise<void> {
+  for (const file of files) await writeFile(file, String(bytes));
+}
+
 /** @param parents The folders above the tenant's, outermost first: each must hand the controllers on. */
-export function shareV2(
+export async function shareV2(
   directory: string,
   share: CgroupShare,
   { parents, controllers }: ControllersHandedOn,
-): void {
+): Promise<void> {
   const { weight, cpus, memoryBytes } = share;
-  mkdirSync(directory, { recursive: true });
+  await mkdir(directory, { recursive: true });
   for (const parent of parents) {
-    for (const name of controllers) writeFileSync(`${parent}/cgroup.subtree_control`, `+${name}`);
+    for (const name of controllers) await writeFile(`${parent}/cgroup.subtree_control`, `+${name}`);
   }
   if (controllers.includes('cpu')) {
-    writeFileSync(`${directory}/cpu.weight`, String(weight));
+    await writeFile(`${directory}/cpu.weight`, String(weight));
     const quota = cpus === null ? 'max' : String(quotaOf(cpus));
-    writeFileSync(`${directory}/cpu.max`, `${quota} ${CPU_PERIOD_US}`);
+    await writeFile(`${directory}/cpu.max`, `${quota} ${CPU_PERIOD_US}`);
   }
   if (controllers.includes('memory')) {
-    writeFileSync(`${directory}/memory.max`, memoryBytes === null ? 'max' : String(memoryBytes));
+    await writeFile(`${directory}/memory.max`, memoryBytes === null ? 'max' : String(memoryBytes));
     // Tasks have no swap of their own to begin with.
     const swap = `${directory}/memory.swap.max`;
-    if (existsSync(swap)) writeFileSync(swap, memoryBytes === null ? 'max' : '0');
+    if (existsSync(swap)) await writeFile(swap, memoryBytes === null ? 'max' : '0');
   }
-  if (controllers.includes('io')) weighIo(directory, 'io.weight', 'io.bfq.weight', weight);
+  if (controllers.includes('io')) await weighIo(directory, 'io.weight', 'io.bfq.weight', weight);
 }
 
 export interface ControllersHandedOn {
@@ -82,9 +92,14 @@ export interface ControllersHandedOn {
 }
 
 /** Whichever of the two the kernel has; with neither, disks are shared without weights. */
-function weighIo(directory: string, plain: string, bfq: string, weight: number): void {
+async function weighIo(
+  directory: string,
+  plain: string,
+  bfq: string,
+  weight: number,
+): Promise<void> {
   const [file, most] = existsSync(`${directory}/${plain}`)
     ? [`${directory}/${plain}`, Number.POSITIVE_INFINITY]
     : [`${directory}/${bfq}`, BFQ_WEIGHT_MAX];
-  if (existsSync(file)) writeFileSync(file, String(Math.min(weight, most)));
+  if (existsSync(file)) await writeFile(file, String(Math.min(weight, most)));
 }

@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { existsSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
+import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { LayoutOptions } from '../core/layout.ts';
 import type { TaskInput } from '../spec/task-input.ts';
@@ -102,6 +103,8 @@ export async function runTaskAndLeave(
   if (isAborted(options)) {
     throw new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'run task: aborted before it began');
   }
+  // Nobody waits for it: it only makes what the runtime does later take less.
+  void hastenAttach();
   let recorded: RecordedPlan;
   try {
     installation.system.becomeSubreaper();
