@@ -7,23 +7,25 @@ import { close, openSync, readFileSync, write } from 'node:fs';
 
 const CGROUP_ROOT = '/sys/fs/cgroup';
 
-let isUnderWay = false;
+/** Tasks that are begun so soon after one another are moved by turns: the kernel has no time to forget, and is busy without this. */
+const QUIET_MS = 30;
+
+let calledAt = Number.NEGATIVE_INFINITY;
 
 /**
  * Asks for a move of this process's first thread to the cgroup that it is in, which changes nothing, and returns at once. Resolves to
- * whether the kernel took it: false costs a task those milliseconds and nothing else. Never rejects. While one is under way no
- * other is begun: false as well.
+ * whether the kernel took it: false costs a task those milliseconds and nothing else. Never rejects. Does nothing, which is false as
+ * well, unless {@link QUIET_MS} have passed since the last call.
  */
 export function hastenAttach(): Promise<boolean> {
-  const file = isUnderWay ? undefined : openOwnThreads();
+  const now = performance.now();
+  const isQuiet = now - calledAt > QUIET_MS;
+  calledAt = now;
+  const file = isQuiet ? openOwnThreads() : undefined;
   if (file === undefined) return Promise.resolve(false);
-  isUnderWay = true;
   return new Promise((resolve) => {
     // On a thread of the pool: it is held up for as long as the kernel waits.
-    write(file, `${process.pid}`, (failed) => {
-      isUnderWay = false;
-      close(file, () => resolve(failed === null));
-    });
+    write(file, `${process.pid}`, (failed) => close(file, () => resolve(failed === null)));
   });
 }
 
