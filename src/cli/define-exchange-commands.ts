@@ -1,9 +1,9 @@
 /** Commands that carry stacks between machines, as commander takes them. What carries them out is loaded when it is called for. */
 import type { Command } from 'commander';
 import type { ExchangeCommandOptions, RegistryCommandOptions } from './exchange-stacks.ts';
+import { JSON_FLAG } from './json-option.ts';
 import type { LoadCommandOptions, SaveCommandOptions } from './save-and-load.ts';
 
-const JSON_FLAG = ['--json', 'print JSON'] as const;
 const SMOKE_FLAG = [
   '--smoke <command>',
   "smoke command, a JSON array or a line for /bin/sh -c (default: the image's label, else /bin/true)",

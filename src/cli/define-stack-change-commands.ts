@@ -1,12 +1,8 @@
 /** The `stack` commands that follow a stack through its revisions. What carries them out is loaded when it is called for. */
 import { type Command, Option } from 'commander';
+import { JSON_FLAG, type JsonOption } from './json-option.ts';
 import type { UpdateCommandOptions } from './update-stacks-command.ts';
 
-interface JsonOption {
-  readonly json?: boolean;
-}
-
-const JSON_FLAG = ['--json', 'print JSON'] as const;
 const NAME = ['<name>', 'name of a stack'] as const;
 
 /** Adds them to the command `stack`. */

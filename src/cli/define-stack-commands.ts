@@ -3,12 +3,7 @@ import type { Command } from 'commander';
 import type { BuildCommandOptions } from './build-stack-command.ts';
 import { defineStackExchange } from './define-exchange-commands.ts';
 import { defineStackChangeCommands } from './define-stack-change-commands.ts';
-
-interface JsonOption {
-  readonly json?: boolean;
-}
-
-const JSON_FLAG = ['--json', 'print JSON'] as const;
+import { JSON_FLAG, type JsonOption } from './json-option.ts';
 
 export function defineStackCommands(program: Command): void {
   const stack = program.command('stack').description('build and look at stacks');

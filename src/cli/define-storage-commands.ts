@@ -1,12 +1,7 @@
 /** `verify`, `gc` and `df`, as commander takes them. What carries them out is loaded when it is called for. */
 import type { Command } from 'commander';
 import type { CollectCommandOptions } from './free-space.ts';
-
-interface JsonOption {
-  readonly json?: boolean;
-}
-
-const JSON_FLAG = ['--json', 'print JSON'] as const;
+import { JSON_FLAG, type JsonOption } from './json-option.ts';
 
 export function defineStorageCommands(program: Command): void {
   program

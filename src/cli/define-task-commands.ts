@@ -1,13 +1,8 @@
 /** `ps`, `kill`, `reap` and `doctor`, as commander takes them. What carries them out is loaded when it is called for. */
 import { type Command, Option } from 'commander';
 import type { KillCommandOptions } from './end-tasks.ts';
+import { JSON_FLAG, type JsonOption } from './json-option.ts';
 import type { ReapCommandOptions } from './reap-abandoned.ts';
-
-interface JsonOption {
-  readonly json?: boolean;
-}
-
-const JSON_FLAG = ['--json', 'print JSON'] as const;
 
 export function defineTaskCommands(program: Command): void {
   program
