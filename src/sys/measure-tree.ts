@@ -21,7 +21,7 @@ export async function measureTree(path: string): Promise<TreeSize> {
   let bytes = 0;
   let inodes = 0;
   let isComplete = true;
-  for await (const stat of walk(path)) {
+  for await (const stat of walk(Buffer.from(path))) {
     if (stat === 'too deep') {
       isComplete = false;
       continue;
@@ -37,19 +37,22 @@ export async function measureTree(path: string): Promise<TreeSize> {
   return { bytes, inodes, isComplete };
 }
 
-async function* walk(path: string, device?: number): AsyncGenerator<Stats | 'too deep'> {
+async function* walk(path: Buffer, device?: number): AsyncGenerator<Stats | 'too deep'> {
   const stat = await unlessGone(lstat(path));
   if (stat === undefined) return;
   if (stat !== 'too deep' && stat.dev !== (device ?? stat.dev)) return;
   yield stat;
   if (stat === 'too deep' || !stat.isDirectory()) return;
-  const folder = await unlessGone(opendir(path));
+  // Names as the bytes that they are: those that are no UTF-8 count too, and are not taken for others.
+  const folder = await unlessGone(opendir(path, { encoding: 'latin1' }));
   if (folder === undefined) return;
   if (folder === 'too deep') {
     yield folder;
     return;
   }
-  for await (const entry of folder) yield* walk(`${path}/${entry.name}`, stat.dev);
+  for await (const { name } of folder) {
+    yield* walk(Buffer.concat([path, Buffer.from(`/${name}`, 'latin1')]), stat.dev);
+  }
 }
 
 async function unlessGone<T>(asked: Promise<T>): Promise<T | 'too deep' | undefined> {

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { describeDiskCases } from '../support/disk-cases.ts';
+import { describeDiskCases, expectNamesRemoved } from '../support/disk-cases.ts';
 import { runCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 
@@ -157,6 +157,15 @@ describe('sampling alone', () => {
       expect(record?.usage.diskPeakBytes).toBeGreaterThan(8 * 1024 * 1024);
       const fine = await run(['--disk', '8m'], sh('echo x > /x'));
       expect(fine.record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
+    } finally {
+      setPolicy(null);
+    }
+  });
+
+  it('counts and removes names that are no text, and nothing that they could be taken for', async () => {
+    setPolicy({ disk: { mechanism: 'sampling' } });
+    try {
+      await expectNamesRemoved(runner);
     } finally {
       setPolicy(null);
     }

@@ -46,6 +46,48 @@ describe('removeTree', () => {
     expect(readFileSync(`${folder}/kept`, 'utf8')).toBe('kept');
   });
 
+  it.each([
+    ['few', 6],
+    ['many', 200],
+  ])('takes no name for another, of %s that are no text', async (_, count) => {
+    mkdirSync(`${folder}/beside`);
+    writeFileSync(`${folder}/beside/kept`, 'kept');
+    for (let index = 0; index < count; index += 1) {
+      // Read as text, the first is called as the second.
+      const bytes = Buffer.concat([Buffer.from(`${tree()}/${index}`), Buffer.from([0xff])]);
+      mkdirSync(bytes);
+      writeFileSync(Buffer.concat([bytes, Buffer.from('/\xe2\x82', 'latin1')]), '');
+      symlinkSync(`${folder}/beside`, `${tree()}/${index}\ufffd`);
+    }
+    await removeTree(tree());
+    expect(existsSync(tree())).toBe(false);
+    expect(readFileSync(`${folder}/beside/kept`, 'utf8')).toBe('kept');
+  });
+
+  it('does not enter what is mounted there', async () => {
+    mkdirSync(`${tree()}/mount`);
+    mkdirSync(`${folder}/beside`);
+    writeFileSync(`${folder}/beside/kept`, 'kept');
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', `${tree()}/mount`]);
+    try {
+      writeFileSync(`${tree()}/mount/kept`, 'kept');
+      await expect(removeTree(tree())).rejects.toThrow(`${tree()}/mount`);
+      expect(readFileSync(`${tree()}/mount/kept`, 'utf8')).toBe('kept');
+    } finally {
+      execFileSync('umount', [`${tree()}/mount`]);
+    }
+    await removeTree(tree());
+    expect(existsSync(tree())).toBe(false);
+  });
+
+  it('removes a link that stands in its place, and not what that names', async () => {
+    symlinkSync(tree(), `${folder}/link`);
+    writeFileSync(`${tree()}/kept`, 'kept');
+    await removeTree(`${folder}/link`);
+    expect(existsSync(`${folder}/link`)).toBe(false);
+    expect(readFileSync(`${tree()}/kept`, 'utf8')).toBe('kept');
+  });
+
   it('does nothing where nothing is', async () => {
     await removeTree(tree());
     await expect(removeTree(tree())).resolves.toBeUndefined();

@@ -1,6 +1,6 @@
 /** What holds of a task's disk limit, whatever enforces it. */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { CLEAN, type TaskRunner } from './task-runner.ts';
@@ -10,7 +10,31 @@ const MIB = 1024 * 1024;
 const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const FILL = 'dd if=/dev/zero of=/filler bs=64k count=10000 2>/dev/null';
 
-export function describeDiskCases({ run, folder }: TaskRunner): void {
+/** Of whatever a task's files are on. */
+export async function expectNamesRemoved({ run, folder }: TaskRunner): Promise<void> {
+  const beside = join(folder, 'beside');
+  mkdirSync(beside, { recursive: true });
+  writeFileSync(join(beside, 'kept'), 'kept');
+  // Read as text, each folder is called as the link beside it.
+  const script = `set -e
+    for i in $(seq 12); do
+      folder=$(printf "$i\\377")
+      mkdir "/$folder"
+      echo some > "/$folder/file"
+      ln -s ${beside} "/$(printf "$i\\357\\277\\275")"
+    done`;
+  const { record, stderr } = await run([], sh(script));
+  expect({ ...record, stderr }).toMatchObject({ ...CLEAN, verdict: 'succeeded', stderr: '' });
+  expect(record?.usage.diskPeakInodes).toBeGreaterThanOrEqual(36);
+  expect(readFileSync(join(beside, 'kept'), 'utf8')).toBe('kept');
+}
+
+export function describeDiskCases(runner: TaskRunner): void {
+  const { run, folder } = runner;
+  it('names that are no text are counted and removed, and nothing they could be taken for', async () => {
+    await expectNamesRemoved(runner);
+  });
+
   it('a task that fills its disk fails with its own exit code, as disk_full', async () => {
     const { status, record, stderr } = await run(['--disk', '8m'], sh(`${FILL} || exit 7`));
     expect(record).toMatchObject({ ...CLEAN, verdict: 'disk_full', exitCode: 7, error: null });
