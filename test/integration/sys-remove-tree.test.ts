@@ -47,17 +47,18 @@ describe('removeTree', () => {
   });
 
   it.each([
-    ['few', 6],
+    ['few', 30],
     ['many', 200],
   ])('takes no name for another, of %s that are no text', async (_, count) => {
     mkdirSync(`${folder}/beside`);
     writeFileSync(`${folder}/beside/kept`, 'kept');
+    // Read as text, every folder is called as the link.
+    symlinkSync(`${folder}/beside`, `${tree()}/\ufffd`);
     for (let index = 0; index < count; index += 1) {
-      // Read as text, the first is called as the second.
-      const bytes = Buffer.concat([Buffer.from(`${tree()}/${index}`), Buffer.from([0xff])]);
-      mkdirSync(bytes);
-      writeFileSync(Buffer.concat([bytes, Buffer.from('/\xe2\x82', 'latin1')]), '');
-      symlinkSync(`${folder}/beside`, `${tree()}/${index}\ufffd`);
+      const name = [0x80 + (index % 64), ...(index < 64 ? [] : [0x80 + (index >> 6)])];
+      const path = Buffer.concat([Buffer.from(`${tree()}/`), Buffer.from(name)]);
+      mkdirSync(path);
+      writeFileSync(Buffer.concat([path, Buffer.from([0x2f, 0xe2, 0x82])]), '');
     }
     await removeTree(tree());
     expect(existsSync(tree())).toBe(false);

@@ -15,17 +15,13 @@ export async function expectNamesRemoved({ run, folder }: TaskRunner): Promise<v
   const beside = join(folder, 'beside');
   mkdirSync(beside, { recursive: true });
   writeFileSync(join(beside, 'kept'), 'kept');
-  // Read as text, each folder is called as the link beside it.
+  // Read as text, every folder is called as the link.
   const script = `set -e
-    for i in $(seq 12); do
-      folder=$(printf "$i\\377")
-      mkdir "/$folder"
-      echo some > "/$folder/file"
-      ln -s ${beside} "/$(printf "$i\\357\\277\\275")"
-    done`;
+    ln -s ${beside} "/$(printf "\\357\\277\\275")"
+    for i in 0 1 2 3; do for j in 0 1 2 3 4 5 6 7; do mkdir "/$(printf "\\2$i$j")"; done; done`;
   const { record, stderr } = await run([], sh(script));
   expect({ ...record, stderr }).toMatchObject({ ...CLEAN, verdict: 'succeeded', stderr: '' });
-  expect(record?.usage.diskPeakInodes).toBeGreaterThanOrEqual(36);
+  expect(record?.usage.diskPeakInodes).toBeGreaterThanOrEqual(33);
   expect(readFileSync(join(beside, 'kept'), 'utf8')).toBe('kept');
 }
 

@@ -1,6 +1,6 @@
 /** Taking more than one's share. Every flood ends at a number well above what a task is given, so that none can harm its host. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import {
   descriptorsOf,
   lookAtProcesses,
@@ -203,6 +203,25 @@ export const resourceProbes: readonly Probe[] = [
     ...(isFull ? { task: { disk: '9g' } } : {}),
     program: `cd /tmp; probe many ${FILES}`,
     judgeAfter: isLeft,
+  },
+  {
+    name: 'removal: names that could be taken for others',
+    group,
+    tries:
+      'names folders by bytes that are no text, and a link to a folder of the host by what they read as, so that who removes the first empties the second; or empties it itself',
+    stoppedBy: 'removal takes names as bytes and enters no link',
+    prepare(scene) {
+      mkdirSync(scene.path('beside'));
+      scene.write('beside/kept', 'kept');
+    },
+    program: [
+      'cd /tmp',
+      'ln -s $FOLDER/beside "$(printf "\\357\\277\\275")"',
+      'for i in 0 1 2 3; do for j in 0 1 2 3 4 5 6 7; do mkdir "$(printf "\\2$i$j")"; done; done',
+      'rm -f $FOLDER/beside/kept',
+    ].join('\n'),
+    judgeAfter: (_, scene) => !existsSync(scene.path('beside/kept')),
+    open: { sceneFolder: true },
   },
   {
     name: 'removal: what cannot be changed',
