@@ -7,6 +7,6 @@ export function reportLeftovers(task: {
 }): void {
   writeMessage(
     2,
-    `stackshim: task ${task.id} is not removed: ${task.leftovers.join(', ')}\n  hint: stackshim reap removes what is left\n`,
+    `stackshim: task ${task.id} is not removed: ${task.leftovers.join('; ')}\n  hint: put right what keeps it there, then stackshim reap removes it\n`,
   );
 }

@@ -73,6 +73,6 @@ export interface TaskResult {
   readonly output: TaskOutput;
   /** True only after processes, cgroups, mounts, files and runtime state were each checked to be gone. */
   readonly removed: boolean;
-  /** What was not removed, one path or name each. */
+  /** What was not removed, one path or name each, and after `: ` what kept it from going where that is known. */
   readonly leftovers: readonly string[];
 }

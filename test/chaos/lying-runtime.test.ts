@@ -19,6 +19,7 @@ const { layout, env } = installation;
 let foreign: ProcessIdentity;
 let sleeper: ChildProcess;
 const written: string[] = [];
+const UNDELETED = new RegExp(`^${layout.run}/runtime/undeleted(: |$)`);
 
 beforeAll(async () => {
   sleeper = spawn('sleep', ['1000'], { stdio: 'ignore' });
@@ -235,7 +236,7 @@ describe('a runtime that hangs', () => {
     expect((await asked.ended).stderr).toContain('[ERR_STACKSHIM_RUNTIME_NOT_FOUND]');
     const { record } = await leaves.ended;
     expect(record).toMatchObject({ verdict: 'failed', exitCode: 3, removed: false });
-    expect(record?.leftovers).toContain(`${layout.run}/runtime/undeleted`);
+    expect(record?.leftovers).toContainEqual(expect.stringMatching(UNDELETED));
     another('hang-6', {});
     const { stdout } = await runCli(['reap'], { env });
     expect(stdout).toBe('undeleted\n');
@@ -266,7 +267,7 @@ describe('a runtime of another kind that says it has', () => {
     const { status, record } = await run(path, ['true'], '--name', 'undeleted');
     expect(status).toBe(0);
     expect(record).toMatchObject({ verdict: 'succeeded', removed: false });
-    expect(record?.leftovers).toContain(`${layout.run}/runtime/undeleted`);
+    expect(record?.leftovers).toContainEqual(expect.stringMatching(UNDELETED));
     another('not-deleted', {});
     expect((await runCli(['reap'], { env })).stdout).toBe('undeleted\n');
   });

@@ -1,4 +1,5 @@
 /** `stackshim reap`: what dead owners left goes, everything else stays. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
@@ -47,6 +48,24 @@ it('removes the tasks of dead owners, and no others', async () => {
   ]);
   await runCli(['kill', 'kept', 'living'], { env });
   expect((await living.ended).record).toMatchObject({ ...CLEAN, verdict: 'cancelled' });
+});
+
+it('removes what kept a task from going, which the task has told', async () => {
+  const task = start(['--name', 'mounted'], WAITING);
+  await task.printed('ready');
+  const mountPoint = `${scratchOf('mounted')}/in`;
+  mkdirSync(mountPoint);
+  execFileSync('mount', ['-t', 'tmpfs', 'stranger', mountPoint]);
+  task.child.kill('SIGTERM');
+  const { status, stderr, record } = await task.ended;
+  expect(status).toBe(143);
+  const leftover = `${scratchOf('mounted')}: .*${mountPoint}.*different device`;
+  expect(stderr).toMatch(
+    new RegExp(`^stackshim: task mounted is not removed: ${leftover}.*\n  hint`),
+  );
+  expect(record).toMatchObject({ verdict: 'cancelled', removed: false });
+  expect(record?.leftovers).toContainEqual(expect.stringMatching(new RegExp(`^${leftover}$`)));
+  expect(await reap()).toMatchObject({ status: 0, stdout: 'mounted\n', stderr: '' });
 });
 
 it('tells what it did as JSON', async () => {

@@ -30,7 +30,7 @@ export interface RemovalRequest {
 export interface Removal {
   /** True only after every kind of thing was checked to be gone. */
   readonly removed: boolean;
-  /** What is still there, one path or name each. */
+  /** What is still there, one path or name each, and after `: ` what kept it from going where that is known. */
   readonly leftovers: readonly string[];
 }
 
@@ -49,30 +49,42 @@ export async function removeTask(
 ): Promise<Removal> {
   const { places, keep } = request;
   const failures = await undoSteps(context, request).run({ deadlineMs: REMOVAL_DEADLINE_MS });
-  const leftovers = new Set(failures.map((failure) => failure.name));
-  noteFailure(leftovers, `look for what is left of ${places.id}`, () => {
-    for (const left of findLeftovers(context, request)) leftovers.add(left);
-  });
+  const leftovers: Leftovers = new Map(
+    failures.map(({ name, error }) => [name, messageOf(error)] as const),
+  );
+  noteWhatIsThere(leftovers, `look for what is left of ${places.id}`, () =>
+    findLeftovers(context, request),
+  );
   if (leftovers.size === 0 && !keep) await removeLast(places, leftovers);
-  noteFailure(leftovers, places.taskDir, () => {
-    if (isThere(places.taskDir)) leftovers.add(places.taskDir);
-  });
-  return { removed: leftovers.size === 0, leftovers: [...leftovers] };
+  noteWhatIsThere(leftovers, places.taskDir, () =>
+    isThere(places.taskDir) ? [places.taskDir] : [],
+  );
+  return { removed: leftovers.size === 0, leftovers: [...leftovers].map(formatLeftover) };
 }
 
+/** By path or name: what kept it from going, undefined where nothing said so. */
+type Leftovers = Map<string, string | undefined>;
+
+const formatLeftover = ([name, reason]: readonly [string, string | undefined]) =>
+  reason === undefined ? name : `${name}: ${reason}`;
+
 /** What cannot be looked for counts as left. */
-function noteFailure(leftovers: Set<string>, name: string, look: () => void): void {
+function noteWhatIsThere(
+  leftovers: Leftovers,
+  search: string,
+  find: () => readonly string[],
+): void {
   try {
-    look();
+    for (const name of find()) leftovers.set(name, leftovers.get(name));
   } catch (error) {
-    leftovers.add(`${name}: ${messageOf(error)}`);
+    leftovers.set(search, messageOf(error));
   }
 }
 
 /** Unlike `existsSync` it does not take a failing disk for an answer. */
 const isThere = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
-async function removeLast(places: TaskPlaces, leftovers: Set<string>): Promise<void> {
+async function removeLast(places: TaskPlaces, leftovers: Leftovers): Promise<void> {
   let left = places.taskDir;
   try {
     const retired = retireTaskDir(places);
@@ -81,7 +93,7 @@ async function removeLast(places: TaskPlaces, leftovers: Set<string>): Promise<v
     // Once more where it fails: nobody else looks after it while this process lives.
     await removeTree(retired).catch(() => removeTree(retired));
   } catch (error) {
-    leftovers.add(`${left}: ${messageOf(error)}`);
+    leftovers.set(left, messageOf(error));
   }
 }
 
