@@ -54,7 +54,7 @@ export interface CgroupDriver {
   existing(cgroupsPath: string): readonly string[];
   /**
    * Removes the cgroup and those below it from every hierarchy, a shared parent (an installation's, a tenant's) only when it is empty;
-   * a second call does nothing. Returns what would not go (processes or tasks left).
+   * a second call does nothing. Returns the cgroup's directories that would not go (processes or tasks left).
    */
   remove(cgroupsPath: string): readonly string[];
 }

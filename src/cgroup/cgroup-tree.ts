@@ -1,7 +1,10 @@
 /** Lists, looks for and removes one cgroup's folders. */
 import { readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
+import { entryPath } from '../sys/byte-path.ts';
 import { parseCount } from './cgroup-files.ts';
+import { unlessGone } from './unless-gone.ts';
+import { visitCgroupsBelow } from './visit-cgroups.ts';
 
 /** The kernel's PID_MAX_LIMIT. */
 const MAX_PID = 4_194_304;
@@ -16,49 +19,35 @@ export function existingDirectories(directories: readonly string[]): readonly st
 /** Pids of the processes in a cgroup and in those below it. Empty when it does not exist. */
 export function listTreeProcesses(directory: string): readonly number[] {
   const pids = new Set<number>();
-  collectProcesses(directory, pids);
+  collectProcesses(Buffer.from(directory), pids);
+  visitCgroupsBelow(directory, { enter: (below) => collectProcesses(below, pids) });
   return [...pids];
 }
 
-function collectProcesses(directory: string, pids: Set<number>): void {
-  let text: string;
-  try {
-    text = readFileSync(`${directory}/cgroup.procs`, 'utf8');
-  } catch (error) {
-    if (isGone(error)) return;
-    throw error;
-  }
-  for (const line of text.split('\n')) {
+function collectProcesses(directory: Buffer, pids: Set<number>): void {
+  const text = unlessGone(() => readFileSync(entryPath(directory, 'cgroup.procs'), 'utf8'));
+  for (const line of text?.split('\n') ?? []) {
     const pid = parseCount(line);
     // The kernel shows a process of another pid namespace as 0: to signal that would mean ourselves.
     if (pid !== null && pid > 0 && pid <= MAX_PID) pids.add(pid);
   }
-  for (const child of childNames(directory)) collectProcesses(`${directory}/${child}`, pids);
 }
 
-/** Removes a cgroup, and with `descend` those below it first. Returns the folders that would not go. */
-export function removeTree(
-  directory: string,
-  options: { readonly descend: boolean },
-): readonly string[] {
+/** Removes a cgroup, and with `descend` those below it first. False when it, or one of them, would not go. */
+export function removeTree(directory: string, options: { readonly descend: boolean }): boolean {
   // A task's cgroup has no children as a rule: one call is all it takes.
-  if (tryRemove(directory)) return [];
-  if (!options.descend) return [directory];
-  const leftovers: string[] = [];
-  for (const child of childNames(directory)) {
-    leftovers.push(...removeTree(`${directory}/${child}`, options));
-  }
-  if (!tryRemove(directory)) leftovers.push(directory);
-  return leftovers;
+  if (tryRemove(directory)) return true;
+  if (!options.descend) return false;
+  visitCgroupsBelow(directory, { leave: tryRemove });
+  return tryRemove(directory);
 }
 
 /** False when processes or children keep the cgroup. */
-function tryRemove(directory: string): boolean {
+function tryRemove(directory: string | Buffer): boolean {
   try {
-    rmdirSync(directory);
+    unlessGone(() => rmdirSync(directory));
     return true;
   } catch (error) {
-    if (isGone(error)) return true;
     const code = errnoCodeOf(error);
     if (code === 'EBUSY' || code === 'ENOTEMPTY') return false;
     throw error;
@@ -67,16 +56,6 @@ function tryRemove(directory: string): boolean {
 
 /** Names of the cgroups directly below one. Empty when it does not exist. */
 export function childNames(directory: string): readonly string[] {
-  try {
-    const entries = readdirSync(directory, { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-  } catch (error) {
-    if (isGone(error)) return [];
-    throw error;
-  }
-}
-
-function isGone(error: unknown): boolean {
-  const code = errnoCodeOf(error);
-  return code === 'ENOENT' || code === 'ENODEV';
+  const entries = unlessGone(() => readdirSync(directory, { withFileTypes: true }));
+  return (entries ?? []).filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }

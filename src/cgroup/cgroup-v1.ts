@@ -73,8 +73,8 @@ export function cgroupV1(options: CgroupV1Options): CgroupDriver {
     children: (cgroupsPath) => [...new Set(directoriesOf(cgroupsPath).flatMap(childNames))],
     existing: (cgroupsPath) => existingDirectories(directoriesOf(cgroupsPath)),
     remove: (cgroupsPath) =>
-      directoriesOf(cgroupsPath).flatMap((directory) =>
-        removeTree(directory, { descend: !isSharedParent(cgroupsPath) }),
+      directoriesOf(cgroupsPath).filter(
+        (directory) => !removeTree(directory, { descend: !isSharedParent(cgroupsPath) }),
       ),
   };
 }

@@ -48,7 +48,9 @@ export function cgroupV2(options: CgroupV2Options): CgroupDriver {
     children: (cgroupsPath) => childNames(cgroupDirectory(root, cgroupsPath)),
     existing: (cgroupsPath) => existingDirectories([cgroupDirectory(root, cgroupsPath)]),
     remove: (cgroupsPath) =>
-      removeTree(cgroupDirectory(root, cgroupsPath), { descend: !isSharedParent(cgroupsPath) }),
+      [cgroupDirectory(root, cgroupsPath)].filter(
+        (directory) => !removeTree(directory, { descend: !isSharedParent(cgroupsPath) }),
+      ),
   };
 }
 

@@ -1,10 +1,10 @@
 /** Kills every process of a cgroup, with what that cgroup version offers against those that fork meanwhile. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { errnoCodeOf } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
 import { signalProcess } from '../sys/processes.ts';
 import { listTreeProcesses } from './cgroup-tree.ts';
+import { unlessGone } from './unless-gone.ts';
 
 const { SIGKILL } = constants.signals;
 /** A process that hangs in the kernel does not freeze: it is signalled all the same. */
@@ -42,26 +42,15 @@ function signalAll(directory: string): void {
 }
 
 function readState(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    if (isGone(error)) return undefined;
-    throw error;
-  }
+  return unlessGone(() => readFileSync(file, 'utf8'))?.trim();
 }
 
 /** False when there is no such file: the cgroup is gone, or the kernel does not have it. */
 function writeIfThere(file: string, text: string): boolean {
-  try {
-    writeFileSync(file, text, { flag: 'r+' });
-    return true;
-  } catch (error) {
-    if (isGone(error)) return false;
-    throw error;
-  }
-}
-
-function isGone(error: unknown): boolean {
-  const code = errnoCodeOf(error);
-  return code === 'ENOENT' || code === 'ENODEV';
+  return (
+    unlessGone(() => {
+      writeFileSync(file, text, { flag: 'r+' });
+      return true;
+    }) ?? false
+  );
 }

@@ -2,6 +2,7 @@
 import type { Stats } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
+import { entryPath } from './byte-path.ts';
 import type { DiskAmount } from './system.ts';
 
 /** stat(2) counts blocks of this size, whatever the filesystem's. */
@@ -43,7 +44,6 @@ async function* walk(path: Buffer, device?: number): AsyncGenerator<Stats | 'too
   if (stat !== 'too deep' && stat.dev !== (device ?? stat.dev)) return;
   yield stat;
   if (stat === 'too deep' || !stat.isDirectory()) return;
-  // Names as the bytes that they are: those that are no UTF-8 count too, and are not taken for others.
   const folder = await unlessGone(opendir(path, { encoding: 'latin1' }));
   if (folder === undefined) return;
   if (folder === 'too deep') {
@@ -51,7 +51,7 @@ async function* walk(path: Buffer, device?: number): AsyncGenerator<Stats | 'too
     return;
   }
   for await (const { name } of folder) {
-    yield* walk(Buffer.concat([path, Buffer.from(`/${name}`, 'latin1')]), stat.dev);
+    yield* walk(entryPath(path, name), stat.dev);
   }
 }
 

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type Dirent, lstatSync, opendirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { entryPath } from './byte-path.ts';
 import { started } from './started.ts';
 
 /** Most tasks write next to nothing: so few entries go faster at once (0.4 ms) than by way of the thread pool (1.0 ms). */
@@ -39,7 +40,7 @@ function removeSmallTree(path: Buffer, budget: Budget): boolean {
   const entries = readFew(path, budget);
   if (entries === undefined) return false;
   for (const entry of entries) {
-    const inside = Buffer.concat([path, Buffer.from(`/${entry.name}`, 'latin1')]);
+    const inside = entryPath(path, entry.name);
     if (!entry.isDirectory()) unlinkSync(inside);
     else if (!removeSmallTree(inside, budget)) return false;
   }
@@ -47,7 +48,7 @@ function removeSmallTree(path: Buffer, budget: Budget): boolean {
   return true;
 }
 
-/** Names as the bytes that they are (`latin1`): those that are no UTF-8 would become the names of others. Undefined when there are more. */
+/** Undefined when there are more. */
 function readFew(path: Buffer, budget: Budget): readonly Dirent[] | undefined {
   const folder = opendirSync(path, { encoding: 'latin1' });
   try {

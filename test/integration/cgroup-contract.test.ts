@@ -1,5 +1,5 @@
 /** What every cgroup driver promises, on the hierarchies of this machine with a real process in a real cgroup. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,10 +8,13 @@ import type { CgroupShare } from '../../src/cgroup/cgroup-driver.ts';
 import { cgroupV1 } from '../../src/cgroup/cgroup-v1.ts';
 import { cgroupV2 } from '../../src/cgroup/cgroup-v2.ts';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
+import { entryPath } from '../../src/sys/byte-path.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const MIB = 1024 * 1024;
+/** Levels whose path is longer than PATH_MAX, 4096 bytes. */
+const DEPTH = 40;
 
 const hierarchies = hierarchiesOf(readMounts());
 const cgroup2 = readMounts().find(({ filesystem }) => filesystem === 'cgroup2')?.mountPoint;
@@ -89,8 +92,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     for (const root of roots) mkdirSync(root + nested);
     const pid = await startWithin(nested, 'sleep 600');
     expect(driver.listProcesses(path)).toContain(pid);
-    const kept = roots.flatMap((root) => [root + nested, root + path]);
-    expect(driver.remove(path)).toEqual(kept);
+    expect(driver.remove(path)).toEqual(directories);
     expect(driver.existing(path)).toEqual(directories);
     child?.kill('SIGKILL');
     // The shell's own child stays in the cgroup.
@@ -98,6 +100,38 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     await endChild();
     await expect.poll(() => driver.listProcesses(path)).toEqual([]);
     expect(driver.remove(path)).toEqual([]);
+    expect(driver.existing(path)).toEqual([]);
+  });
+
+  test('takes the names of nested cgroups as bytes', async () => {
+    const pid = await startWithin(path, 'exec sleep 600');
+    for (const root of roots) {
+      const nested = entryPath(entryPath(Buffer.from(root + path), '\x80'), '\x81');
+      mkdirSync(nested, { recursive: true });
+      // A cpuset has no processors yet.
+      if (!existsSync(entryPath(nested, 'cpuset.mems')) || cgroup2 === root)
+        writeFileSync(entryPath(nested, 'cgroup.procs'), String(pid));
+    }
+    expect(driver.listProcesses(path)).toEqual([pid]);
+    await driver.killProcesses(path);
+    await endChild();
+    await expect.poll(() => driver.remove(path)).toEqual([]);
+    expect(driver.existing(path)).toEqual([]);
+  });
+
+  test('lists and removes cgroups that are nested deeper than a path can name', async () => {
+    const pid = await startWithin(path, 'exec sleep 600');
+    const isCpuset = (root: string) => root !== cgroup2 && existsSync(`${root}${path}/cpuset.mems`);
+    for (const root of roots) {
+      const script = `cd "$1"; for i in $(seq ${DEPTH}); do mkdir "$2" && cd -P ./"$2" || exit; done; $3`;
+      const move = isCpuset(root) ? '' : `echo ${pid} > cgroup.procs`;
+      execFileSync('sh', ['-c', script, 'sh', root + path, 'd'.repeat(250), move]);
+    }
+    expect(driver.listProcesses(path)).toEqual([pid]);
+    expect(driver.remove(path)).toEqual(directories);
+    await driver.killProcesses(path);
+    await endChild();
+    await expect.poll(() => driver.remove(path)).toEqual([]);
     expect(driver.existing(path)).toEqual([]);
   });
 
