@@ -20,7 +20,10 @@ export interface ErrorJson {
   readonly cause?: string;
 }
 
-/** Whatever stackshim throws. The kind follows from the code; the message, lower case, tells the operation and its object. */
+/** What a message quotes may be as long as somebody liked: it is logged, stored and sent. */
+const MAX_MESSAGE_CHARS = 16 * 1024;
+
+/** Whatever stackshim throws. The kind follows from the code; the message, lower case, tells the operation and its object, and is cut at 16,384 characters. */
 export class StackshimError extends Error {
   override readonly name = 'StackshimError';
   readonly code: ErrorCode;
@@ -29,7 +32,7 @@ export class StackshimError extends Error {
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(cut(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.kind = errorCodes[code].kind;
     this.hint = options.hint ?? errorCodes[code].hint;
@@ -38,10 +41,16 @@ export class StackshimError extends Error {
 
   /** Everything but the stack trace; of the cause, its message. */
   toJSON(): ErrorJson {
-    const cause = this.cause === undefined ? {} : { cause: messageOf(this.cause) };
+    const cause = this.cause === undefined ? {} : { cause: cut(messageOf(this.cause)) };
     const { code, kind, message, hint, details } = this;
     return { code, kind, message, hint, details, ...cause };
   }
+}
+
+function cut(message: string): string {
+  return message.length <= MAX_MESSAGE_CHARS
+    ? message
+    : `${message.slice(0, MAX_MESSAGE_CHARS - 1)}…`;
 }
 
 /** The message of anything that was thrown. */

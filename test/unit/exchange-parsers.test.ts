@@ -8,15 +8,40 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
 import { parseImageReference, parsePushName } from '../../src/images/exchange/image-reference.ts';
 import { indexArchive } from '../../src/images/exchange/index-archive.ts';
+import { toOciConfig } from '../../src/images/exchange/oci-config.ts';
 import { readDockerArchive } from '../../src/images/exchange/read-docker-archive.ts';
 import { toPlain } from '../../src/images/exchange/run-skopeo.ts';
 import { parseSavedIndex } from '../../src/images/exchange/saved-index.ts';
 import { createSavedReader } from '../../src/images/exchange/saved-reader.ts';
 import { shiftCapability } from '../../src/layers/shift-capability.ts';
+import { STACK_LABELS } from '../../src/stacks/image.ts';
+import { digestOf } from '../support/stack-store.ts';
 import { buildPaxHeader, buildTar, toBlocks } from '../support/tar-builder.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/stackshim-exchange-unit-`);
 afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('toOciConfig', () => {
+  const createdAt = (epoch: string) => {
+    const labels = { [STACK_LABELS.epoch]: epoch };
+    const config = { env: [], entrypoint: [], cmd: [], workingDir: '', user: '', labels };
+    const digest = digestOf('image');
+    const image = { digest, layers: [], diffIds: [], config, architecture: 'amd64' };
+    return JSON.parse(toOciConfig(image, [])).created;
+  };
+
+  it('takes when it was created from its label', () => {
+    expect(createdAt('1700000000')).toBe('2023-11-14T22:13:20.000Z');
+    expect(createdAt('253402300799')).toBe('9999-12-31T23:59:59.000Z');
+  });
+
+  it.each(['', 'x', '1.5', '-1', '253402300800', '-2778104069015878', '1e400'])(
+    'takes %j for no moment that a config can name',
+    (epoch) => {
+      expect(createdAt(epoch)).toBe('1970-01-01T00:00:00.000Z');
+    },
+  );
+});
 
 describe('parseImageReference', () => {
   it.each([

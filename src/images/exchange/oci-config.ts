@@ -9,10 +9,10 @@ const MAX_EPOCH = 253_402_300_800;
 export function toOciConfig(image: Image, diffIds: readonly string[]): string {
   const { env, entrypoint, cmd, workingDir, user, labels } = image.config;
   const epoch = Number(labels[STACK_LABELS.epoch] ?? 0);
+  // A label is whatever the image says.
+  const isEpoch = Number.isSafeInteger(epoch) && epoch >= 0 && epoch < MAX_EPOCH;
   return JSON.stringify({
-    created: new Date(
-      Number.isSafeInteger(epoch) && epoch < MAX_EPOCH ? epoch * 1000 : 0,
-    ).toISOString(),
+    created: new Date(isEpoch ? epoch * 1000 : 0).toISOString(),
     architecture: image.architecture,
     os: 'linux',
     config: {

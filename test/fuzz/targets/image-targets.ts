@@ -305,11 +305,15 @@ export function imageTargets(files: FuzzFiles): readonly FuzzTarget[] {
       name: 'image configs written out',
       form: 'text',
       weight: 0.5,
-      samples: ['0', '1700000000', '253402300799'],
+      samples: ['0', '-1', '1700000000', '253402300799'],
       run(text) {
         const image = imageWith('x');
         const labels = { [STACK_LABELS.epoch]: text };
-        return toOciConfig({ ...image, config: { ...image.config, labels } }, [`sha256:${hex}`]);
+        const config = { ...image.config, labels };
+        const written = toOciConfig({ ...image, config }, [`sha256:${hex}`]);
+        // RFC 3339.
+        if (!/^\{"created":"\d{4}-\d\d-\d\dT[\d:.]{12}Z"/.test(written)) throw new Error(written);
+        return written;
       },
     },
   ];

@@ -1,0 +1,19 @@
+/** What every error promises, whatever it is about. */
+import { expect, it } from 'vitest';
+import { StackshimError } from '../../src/core/errors.ts';
+
+it('a message and the cause of it are never longer than 16,384 characters', () => {
+  const long = 'x'.repeat(100_000);
+  const error = new StackshimError('ERR_STACKSHIM_SYSTEM', `read ${long}`, {
+    cause: new Error(long),
+  });
+  const { message, cause } = error.toJSON();
+  expect(message).toBe(error.message);
+  expect(message).toMatch(/^read x+…$/);
+  expect([message.length, cause?.length]).toEqual([16_384, 16_384]);
+});
+
+it('a message of an ordinary length is left as it is', () => {
+  const text = 'y'.repeat(16_384);
+  expect(new StackshimError('ERR_STACKSHIM_SYSTEM', text).message).toBe(text);
+});
