@@ -19,11 +19,14 @@ interface CgroupVisitor {
  * folder to folder by descriptor, of which it holds two at a time. What goes away meanwhile is passed over.
  */
 export function visitCgroupsBelow(directory: string, { enter, leave }: CgroupVisitor): void {
+  const children = namesIn(directory);
+  // As a rule there are none: then one descriptor, and no second one, is enough.
+  if (children.length === 0) return;
   const fd = unlessGone(() => openSync(directory, DIRECTORY));
   if (fd === undefined) return;
   const place = new Folder(fd);
   const names: string[] = [];
-  const unvisited = [place.childNames()];
+  const unvisited = [children];
   try {
     for (;;) {
       const name = unvisited.at(-1)?.pop();
@@ -56,13 +59,8 @@ class Folder {
     return entryPath(Buffer.from(`/proc/self/fd/${this.#fd}`), name);
   }
 
-  /** In no order, as bytes (`latin1`). */
   childNames(): string[] {
-    const path = `/proc/self/fd/${this.#fd}`;
-    const entries = unlessGone(() =>
-      readdirSync(path, { withFileTypes: true, encoding: 'latin1' }),
-    );
-    return (entries ?? []).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    return namesIn(`/proc/self/fd/${this.#fd}`);
   }
 
   /** False when it is gone. */
@@ -77,4 +75,10 @@ class Folder {
   close(): void {
     closeSync(this.#fd);
   }
+}
+
+/** Of the cgroups in a folder, in no order, as bytes (`latin1`). */
+function namesIn(path: string): string[] {
+  const entries = unlessGone(() => readdirSync(path, { withFileTypes: true, encoding: 'latin1' }));
+  return (entries ?? []).filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }
