@@ -1,6 +1,7 @@
 /** Slots: what a task borrows for its life. No two running tasks of the machine, whatever their installation, share one. */
 import { closeSync, lstatSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
+import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../../core/host-ids.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { IdRange } from '../../core/mount.ts';
@@ -9,10 +10,6 @@ import type { Fd, System } from '../../sys/system.ts';
 import { createUserNamespace, openPinnedUserNamespace } from '../../sys/user-namespace.ts';
 import { claimNumber, type HeldNumber } from './numbered-locks.ts';
 
-/** Above what systemd (up to 1879048191) and subuid files use. */
-const FIRST_ID = 1_879_048_192;
-const IDS_PER_SLOT = 65_536;
-const SLOT_COUNT = 4_096;
 /**
  * Slots from this one on make their user namespace anew for each task, in 5 to 10 ms: a pinned one is a mount of the host's, and
  * every mount makes every later start of a container slower (measured: 12 µs each). As a rule no machine runs that many tasks at once.
@@ -37,7 +34,7 @@ export interface SlotRequest {
 }
 
 export const slotIds = (index: number): IdRange => ({
-  base: FIRST_ID + index * IDS_PER_SLOT,
+  base: FIRST_SLOT_ID + index * IDS_PER_SLOT,
   size: IDS_PER_SLOT,
 });
 
