@@ -1,8 +1,15 @@
 /** docs/security.md has every probe of the battery, as it is, and no other. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { allHostProbes } from '../security/host-probes/all-host-probes.ts';
 import { allProbes } from '../security/probes/all-probes.ts';
-import { describeProbe, SECURITY_DOC, verdictsInDoc } from '../support/probe-table.ts';
+import {
+  describeProbe,
+  replaceHostProbeTable,
+  SECURITY_DOC,
+  toHostProbeTable,
+  verdictsInDoc,
+} from '../support/probe-table.ts';
 
 const document = readFileSync(SECURITY_DOC, 'utf8');
 
@@ -30,4 +37,13 @@ it('counts right', () => {
 it('names no two probes alike, and at least 60', () => {
   expect(new Set(allProbes.map(({ name }) => name)).size).toBe(allProbes.length);
   expect(allProbes.length).toBeGreaterThanOrEqual(60);
+});
+
+it('has the table of host probes, as they are', () => {
+  const table = toHostProbeTable(allHostProbes);
+  if (process.env['UPDATE_DOCS'] === '1') {
+    writeFileSync(SECURITY_DOC, replaceHostProbeTable(document, table));
+  }
+  expect(readFileSync(SECURITY_DOC, 'utf8')).toContain(table);
+  expect(new Set(allHostProbes.map(({ name }) => name)).size).toBe(allHostProbes.length);
 });
