@@ -5,9 +5,13 @@ import type { Fd, ProcessExit, System } from './system.ts';
 
 const SYS = { pidfd_send_signal: 424, pidfd_open: 434, openat2: 437 } as const;
 const PR_SET_CHILD_SUBREAPER = 36;
+const P_PID = 1;
 const P_PIDFD = 3;
 const WNOHANG = 1;
 const WEXITED = 4;
+const WNOWAIT = 0x100_0000;
+/** siginfo_t: si_code at 8, si_pid at 16, si_status at 24. */
+const SIGINFO_SIZE = 128;
 const CLD_EXITED = 1;
 const EPOLL_CLOEXEC = 0x8_0000;
 const EPOLL_CTL_ADD = 1;
@@ -32,6 +36,7 @@ type ProcessCalls = Pick<
   | 'openPidfd'
   | 'signalPidfd'
   | 'waitPidfd'
+  | 'isWaitable'
   | 'createEpoll'
   | 'addToEpoll'
   | 'removeFromEpoll'
@@ -91,14 +96,19 @@ export const linuxProcesses: ProcessCalls = {
     );
   },
   waitPidfd(pidfd): ProcessExit | undefined {
-    // siginfo_t: si_code at 8, si_pid at 16, si_status at 24.
-    const info = Buffer.alloc(128);
+    const info = Buffer.alloc(SIGINFO_SIZE);
     invoke({ name: 'waitid' }, 'waitid', P_PIDFD, pidfd, info, WEXITED | WNOHANG);
     if (info.readInt32LE(16) === 0) return undefined;
     const status = info.readInt32LE(24);
     return info.readInt32LE(8) === CLD_EXITED
       ? { exitCode: status, signal: null }
       : { exitCode: null, signal: status };
+  },
+  isWaitable(pid) {
+    const info = Buffer.alloc(SIGINFO_SIZE);
+    const flags = WEXITED | WNOHANG | WNOWAIT;
+    const asked = invokeUnless(['ECHILD'], { name: 'waitid' }, 'waitid', P_PID, pid, info, flags);
+    return asked !== undefined && info.readInt32LE(16) !== 0;
   },
   createEpoll: () => invoke({ name: 'epoll_create1' }, 'epoll_create1', EPOLL_CLOEXEC),
   addToEpoll(epollFd, fd) {

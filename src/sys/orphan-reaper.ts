@@ -1,7 +1,7 @@
 /**
  * The duty of a subreaper: processes that lost their parent become children of this one, and nobody else waits for them.
- * Whoever started a child waits for it at once when it ends; a zombie that is still there a second later is nobody's,
- * if only everybody had the chance.
+ * Whoever started a child waits for it as soon as the event loop tells of its end. One that could be waited for at two looks, a second
+ * and at least two turns of the loop apart, is nobody's.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
@@ -27,7 +27,7 @@ export function startOrphanReaper(system: System): void {
     try {
       seen = reapSeen(system, seen);
     } catch {
-      // For want of descriptors, say: it is no reason to end the process, and in a second it looks again.
+      // Running out of descriptors must not end the process; the next look retries.
       seen = new Set();
     }
   };
@@ -41,17 +41,27 @@ export function startOrphanReaper(system: System): void {
   setInterval(onTime, intervalMs).unref();
 }
 
-/** Reaps the zombies among our children that `seen` names; returns all that there were. Exported for its test. */
+/**
+ * Reaps those of our children that could be waited for before, when `seen` was returned, and still can be; returns all that can be.
+ * A zombie alone says nothing: a process whose first thread has left is one for as long as its other threads run, and its exit would
+ * be taken from its owner the moment it ends. Exported for its test.
+ */
 export function reapSeen(system: System, seen: ReadonlySet<string>): ReadonlySet<string> {
-  const zombies = new Set<string>();
+  const waitable = new Set<string>();
   for (const pid of ownChildren()) {
-    const found = readProcess(pid);
-    if (found?.state !== 'Z') continue;
-    const name = `${pid}-${found.startTime}`;
-    zombies.add(name);
-    if (seen.has(name) && !watchedPids().has(pid)) reap(system, pid);
+    if (!system.isWaitable(pid)) continue;
+    const name = nameOf(pid);
+    if (name === undefined) continue;
+    waitable.add(name);
+    if (seen.has(name) && !watchedPids().has(pid)) reap(system, pid, name);
   }
-  return zombies;
+  return waitable;
+}
+
+/** Undefined when it is gone. */
+function nameOf(pid: number): string | undefined {
+  const found = readProcess(pid);
+  return found === undefined ? undefined : `${pid}-${found.startTime}`;
 }
 
 /** Processes that someone in this process, in whatever thread, has a pidfd of: they are waited for. */
@@ -63,11 +73,12 @@ function watchedPids(): ReadonlySet<number> {
   return new Set(pids.filter((pid) => pid > 0));
 }
 
-function reap(system: System, pid: number): void {
+function reap(system: System, pid: number, name: string): void {
   try {
     const pidfd = system.openPidfd(pid);
     try {
-      system.waitPidfd(pidfd);
+      // Its owner may have waited for it meanwhile, and another child have its number.
+      if (nameOf(pid) === name) system.waitPidfd(pidfd);
     } finally {
       system.close(pidfd);
     }

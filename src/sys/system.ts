@@ -77,6 +77,11 @@ export interface System {
   signalPidfd(pidfd: Fd, signal: number): boolean;
   /** The exit of a child of ours, undefined while it runs. */
   waitPidfd(pidfd: Fd): ProcessExit | undefined;
+  /**
+   * Whether waiting for a child of ours would return at once; leaves its exit for whoever waits. False for one that is no child any
+   * more, and for a zombie whose other threads still run.
+   */
+  isWaitable(pid: number): boolean;
   createEpoll(): Fd;
   addToEpoll(epollFd: Fd, fd: Fd): void;
   removeFromEpoll(epollFd: Fd, fd: Fd): void;

@@ -1,10 +1,13 @@
-/** A subreaper's orphans: taken when nobody waits for them, and only then. */
-import { spawn } from 'node:child_process';
+/** A subreaper's orphans: taken when nobody waits for them, and only then. Requires gcc. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, readFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { closeSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { linuxSystem as system } from '../../src/sys/linux-system.ts';
-import { reapSeen } from '../../src/sys/orphan-reaper.ts';
+import { reapSeen, startOrphanReaper } from '../../src/sys/orphan-reaper.ts';
 import { drainPipe } from '../../src/sys/pipes.ts';
 import { readProcess } from '../../src/sys/processes.ts';
 
@@ -37,4 +40,37 @@ it('leaves a running child alone', async () => {
   expect(readFileSync(`/proc/${child.pid}/comm`, 'utf8')).toMatch(/sleep|node/);
   child.kill('SIGKILL');
   expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
+});
+
+describe('children of the program that uses the library', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'stackshim-orphans-'));
+  const program = join(folder, 'first-thread-leaves');
+  beforeAll(() => {
+    const source = fileURLToPath(new URL('../fixtures/first-thread-leaves.c', import.meta.url));
+    execFileSync('gcc', ['-O1', '-pthread', '-o', program, source]);
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  const start = (milliseconds: number, code: number): ChildProcess =>
+    spawn(program, [String(milliseconds), String(code)], { stdio: 'ignore' });
+
+  it('is no orphan while it is a zombie with threads that run, nor right after its end', async () => {
+    const child = start(600_000, 0);
+    await expect.poll(() => readProcess(child.pid ?? 0)?.state).toBe('Z');
+    const seen = reapSeen(system, new Set());
+    expect([...seen].some((name) => name.startsWith(`${child.pid}-`))).toBe(false);
+    child.kill('SIGKILL');
+    // Nothing of the event loop comes between its end and this look.
+    while (!system.isWaitable(child.pid ?? 0)) execFileSync('true');
+    reapSeen(system, seen);
+    expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
+  });
+
+  it('tells each of two thousand exits to the program, while orphans are looked for', async () => {
+    system.becomeSubreaper();
+    startOrphanReaper(system);
+    const children = Array.from({ length: 2_000 }, (_, i) => start(1_500 + 2 * i, i % 100));
+    const exits = await Promise.all(children.map((child) => once(child, 'exit')));
+    expect(exits).toEqual(children.map((_, i) => [i % 100, null]));
+  });
 });

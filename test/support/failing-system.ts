@@ -42,6 +42,7 @@ export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
   signalPidfd: ['EPERM', 'ENOMEM'],
   // The first: somebody else in this process has waited for every child.
   waitPidfd: ['ECHILD', 'EAGAIN'],
+  isWaitable: ['EAGAIN'],
   createEpoll: ['EMFILE', 'ENOMEM'],
   // The first: fs.epoll.max_user_watches.
   addToEpoll: ['ENOSPC', 'ENOMEM'],
