@@ -5,9 +5,11 @@ import { linuxMounts } from './linux-mounts.ts';
 import { linuxProcesses } from './linux-processes.ts';
 import { linuxStreams } from './linux-streams.ts';
 import { linuxWatches } from './linux-watches.ts';
+import { isMainThread } from './processes.ts';
 import type { System } from './system.ts';
+import { closeAtThreadExit } from './thread-descriptors.ts';
 
-export const linuxSystem: System = {
+const system: System = {
   ...linuxDeviceNodes,
   ...linuxDisks,
   ...linuxMounts,
@@ -15,3 +17,5 @@ export const linuxSystem: System = {
   ...linuxStreams,
   ...linuxWatches,
 };
+
+export const linuxSystem: System = isMainThread() ? system : closeAtThreadExit(system);

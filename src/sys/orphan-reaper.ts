@@ -11,6 +11,8 @@ import { type System, SystemError } from './system.ts';
 const LOOK_INTERVAL_MS = 1_000;
 /** A worker thread cannot tell whether the main thread, whose children it looks at, has been held up: it gives it a minute. */
 const WORKER_LOOK_INTERVAL_MS = 60_000;
+/** A process that someone here has a pidfd of is waited for, unless all these looks found that nobody did: then its thread has ended. */
+const LOOKS_WHILE_WATCHED = 60;
 /** Later than that: the event loop was held up, and with it everybody who waits for a child. */
 const LATE_MS = 100;
 
@@ -20,7 +22,7 @@ let started = false;
 export function startOrphanReaper(system: System): void {
   if (started) return;
   started = true;
-  let seen: ReadonlySet<string> = new Set();
+  let seen: SeenOrphans = new Map();
   const intervalMs = isMainThread() ? LOOK_INTERVAL_MS : WORKER_LOOK_INTERVAL_MS;
   let dueAt = performance.now() + intervalMs;
   const look = () => {
@@ -28,12 +30,12 @@ export function startOrphanReaper(system: System): void {
       seen = reapSeen(system, seen);
     } catch {
       // Running out of descriptors must not end the process; the next look retries.
-      seen = new Set();
+      seen = new Map();
     }
   };
   const onTime = () => {
     const now = performance.now();
-    if (now - dueAt > LATE_MS) seen = new Set();
+    if (now - dueAt > LATE_MS) seen = new Map();
     dueAt = now + intervalMs;
     // Two turns of the loop later: by then it has told everybody of children that have ended.
     setImmediate(() => setImmediate(look));
@@ -41,19 +43,25 @@ export function startOrphanReaper(system: System): void {
   setInterval(onTime, intervalMs).unref();
 }
 
+/** By the name of a process: how many looks in a row found that it could be waited for. */
+export type SeenOrphans = ReadonlyMap<string, number>;
+
 /**
  * Reaps those of our children that could be waited for before, when `seen` was returned, and still can be; returns all that can be.
  * A zombie alone says nothing: a process whose first thread has left is one for as long as its other threads run, and its exit would
  * be taken from its owner the moment it ends. Exported for its test.
  */
-export function reapSeen(system: System, seen: ReadonlySet<string>): ReadonlySet<string> {
-  const waitable = new Set<string>();
+export function reapSeen(system: System, seen: SeenOrphans): SeenOrphans {
+  const waitable = new Map<string, number>();
   for (const pid of ownChildren()) {
     if (!system.isWaitable(pid)) continue;
     const name = nameOf(pid);
     if (name === undefined) continue;
-    waitable.add(name);
-    if (seen.has(name) && !watchedPids().has(pid)) reap(system, pid, name);
+    const looks = (seen.get(name) ?? 0) + 1;
+    waitable.set(name, looks);
+    if (looks > LOOKS_WHILE_WATCHED || (looks > 1 && !watchedPids().has(pid))) {
+      reap(system, pid, name);
+    }
   }
   return waitable;
 }

@@ -9,9 +9,11 @@ export interface ProcessIdentity {
   readonly startTime: number;
 }
 
-/** Whoever answers for a task: a process of one boot. */
+/** Whoever answers for a task: a process of one boot, or one thread of it. */
 export interface Owner extends ProcessIdentity {
   readonly bootId: string;
+  /** Where it is not the first: the thread may end before its process does. Its `pid` is the thread's id. */
+  readonly thread?: ProcessIdentity;
 }
 
 export interface ProcessInfo extends ProcessIdentity {
@@ -31,7 +33,12 @@ const PF_FORKNOEXEC = 0x40;
 
 /** A process as it is now; undefined when there is none (one that was waited for included). */
 export function readProcess(pid: number): ProcessInfo | undefined {
-  const text = readProcFile(pid, 'stat');
+  return readStat(pid, String(pid));
+}
+
+/** @param folder Below /proc: of the process, or of one of its threads, which `pid` is the id of then. */
+function readStat(pid: number, folder: string): ProcessInfo | undefined {
+  const text = readProcFile(folder, 'stat');
   if (text === undefined) return undefined;
   // The name stands in parentheses and may itself hold parentheses, spaces and newlines.
   const open = text.indexOf('(');
@@ -43,16 +50,18 @@ export function readProcess(pid: number): ProcessInfo | undefined {
   const threads = Number(fields[17]);
   const startTime = Number(fields[19]);
   if (open < 0 || close < open || !state || !Number.isSafeInteger(startTime)) {
-    throw new StackshimError('ERR_STACKSHIM_SYSTEM', `read /proc/${pid}/stat: malformed`);
+    throw new StackshimError('ERR_STACKSHIM_SYSTEM', `read /proc/${folder}/stat: malformed`);
   }
   const executed = (flags & PF_FORKNOEXEC) === 0;
   const comm = text.slice(open + 1, close);
   return { pid, ppid, startTime, state, comm, threads, executed };
 }
 
+/** The kernel's id of the thread that JavaScript runs on here; of a process's first thread it is the pid. */
+const threadId = (): number => Number(readlinkSync('/proc/thread-self').split('/').at(-1));
+
 /** Whether JavaScript runs here on the process's first thread. Not from `node:worker_threads`: to load that takes the executable 1 ms. */
-export const isMainThread = (): boolean =>
-  readlinkSync('/proc/thread-self') === `${process.pid}/task/${process.pid}`;
+export const isMainThread = (): boolean => threadId() === process.pid;
 
 /** Whether this very process still runs. A zombie does not. */
 export function isAlive(identity: ProcessIdentity): boolean {
@@ -115,23 +124,40 @@ export function bootId(): string {
 
 let knownOwner: Owner | undefined;
 
-/** This process as an owner. */
+/** This process with all its threads. */
+export function ownProcess(): Owner {
+  const { pid, startTime, bootId: boot } = ownIdentity();
+  return { pid, startTime, bootId: boot };
+}
+
+/** This process as an owner; in a worker thread, that thread. */
 export function ownIdentity(): Owner {
-  if (knownOwner === undefined) {
-    const self = readProcess(process.pid);
-    if (self === undefined) {
-      throw new StackshimError('ERR_STACKSHIM_SYSTEM', 'read /proc/self/stat: not there', {
-        hint: 'mount /proc',
-      });
-    }
-    knownOwner = { pid: self.pid, startTime: self.startTime, bootId: bootId() };
-  }
+  knownOwner ??= readOwnIdentity();
   return knownOwner;
 }
 
+function readOwnIdentity(): Owner {
+  const tid = threadId();
+  const self = readProcess(process.pid);
+  const thread = readThread(process.pid, tid);
+  if (self === undefined || thread === undefined) {
+    throw new StackshimError('ERR_STACKSHIM_SYSTEM', 'read /proc/self/stat: not there', {
+      hint: 'mount /proc',
+    });
+  }
+  const owner = { pid: self.pid, startTime: self.startTime, bootId: bootId() };
+  if (tid === self.pid) return owner;
+  return { ...owner, thread: { pid: tid, startTime: thread.startTime } };
+}
+
+const readThread = (pid: number, tid: number) => readStat(tid, `${pid}/task/${tid}`);
+
 /** Whether an owner still runs: false for every owner of an earlier boot. */
 export function isOwnerAlive(owner: Owner): boolean {
-  return owner.bootId === bootId() && isAlive(owner);
+  if (owner.bootId !== bootId() || !isAlive(owner)) return false;
+  if (owner.thread === undefined) return true;
+  const found = readThread(owner.pid, owner.thread.pid);
+  return found?.startTime === owner.thread.startTime && !/[ZXx]/.test(found.state);
 }
 
 /** Pids of running processes whose arguments, their names first, are like that. Reads all of /proc: not for the task path. */
@@ -150,11 +176,11 @@ function statusField(pid: number, name: string): string | undefined {
 }
 
 function readProcFile(
-  pid: number,
+  folder: number | string,
   name: 'stat' | 'status' | 'cmdline' | 'syscall',
 ): string | undefined {
   try {
-    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
+    return readFileSync(`/proc/${folder}/${name}`, 'utf8');
   } catch (error) {
     const code = errnoCodeOf(error);
     if (code === 'ENOENT' || code === 'ESRCH') return undefined;

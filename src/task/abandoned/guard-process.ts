@@ -1,5 +1,6 @@
 /** The guard's own program: waits for the end of its pipe, and of the process behind it, then removes that one's tasks. */
 import { text } from 'node:stream/consumers';
+import { toStackshimError } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
 import { openInstallation } from '../installation.ts';
@@ -12,6 +13,8 @@ const SOON_MS = 1_000;
 const POLL_SOON_MS = 5;
 /** The thread that started the guard has ended, and its process runs on. */
 const POLL_LATER_MS = 200;
+/** Between looks for tasks of threads that have ended. */
+const LOOK_INTERVAL_MS = 1_000;
 
 const { layout, owner }: GuardOrder = JSON.parse(process.argv[2] ?? '');
 const installation = openInstallation(layout);
@@ -21,10 +24,23 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal
 process.stdout.on('error', () => undefined);
 process.stdout.write(READY);
 
-if ((await text(process.stdin)) !== DISMISSAL) {
+const looks = setInterval(() => void reapThreads(), LOOK_INTERVAL_MS);
+const word = await text(process.stdin);
+if (word === DISMISSAL) clearInterval(looks);
+else {
   await endOf(owner);
+  clearInterval(looks);
   const { reaped, corrupt } = await reapTasksOf(installation, owner);
   process.exitCode = corrupt.length === 0 && reaped.every(({ removed }) => removed) ? 0 : 1;
+}
+
+/** A look that fails is made again; what is left at the end is told by the exit status. */
+async function reapThreads(): Promise<void> {
+  try {
+    await reapTasksOf(installation, owner);
+  } catch (error) {
+    process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'look for ended threads'));
+  }
 }
 
 async function endOf(process: Owner): Promise<void> {

@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
-import { type Owner, ownIdentity } from '../../sys/processes.ts';
+import { type Owner, ownProcess } from '../../sys/processes.ts';
 import { started } from '../../sys/started.ts';
 import { type Installation, openInstallation } from '../installation.ts';
 import { DISMISSAL } from './guard-words.ts';
@@ -22,17 +22,18 @@ export interface Guard {
 /** What a guard is told when it starts. */
 export interface GuardOrder {
   readonly layout: Layout;
+  /** A process with all its threads. */
   readonly owner: Owner;
 }
 
 /**
  * Starts a guard of this process's tasks in one installation, those included that run already. It has a session of its own and reads
  * from a pipe that only this process can write to: the kernel closes it when this process dies, however it does. Then the guard ends
- * and removes the tasks. It does not keep the event loop alive and costs nothing per task; one for a process is enough, whatever
+ * and removes the tasks. Tasks of a worker thread that has ended are removed within a second, too. It does not keep the event loop alive and costs nothing per task; one for a process is enough, whatever
  * threads it has. Resolves once the guard is ready; rejects with ERR_STACKSHIM_SYSTEM when it cannot be started.
  */
 export async function startGuard(installation: Installation = openInstallation()): Promise<Guard> {
-  const guard = await startProcess({ layout: installation.layout, owner: ownIdentity() });
+  const guard = await startProcess({ layout: installation.layout, owner: ownProcess() });
   const { stdin, stdout, stderr } = guard;
   // A guard that was killed has closed its end.
   stdin.on('error', () => undefined);

@@ -130,6 +130,10 @@ class OwnerWatch {
       this.#lookAtFolder(changed);
     }
     for (const fd of ready) this.#bury(fd);
+    // The descriptor tells of the process alone.
+    for (const [fd, { owner }] of this.#owners) {
+      if (owner.thread !== undefined && !isOwnerAlive(owner)) this.#bury(fd);
+    }
   }
 
   /** The folder is compared with what it was: events may be lost. One of the `changed` names may be another task's by now. */
@@ -259,4 +263,5 @@ function identityOf(path: string): string | undefined {
   return stat === undefined ? undefined : `${stat.ino}-${stat.birthtimeNs}`;
 }
 
-const nameOf = ({ pid, startTime, bootId: boot }: Owner) => `${pid}-${startTime}-${boot}`;
+const nameOf = ({ pid, startTime, bootId: boot, thread }: Owner) =>
+  [pid, startTime, boot, ...(thread === undefined ? [] : [thread.pid, thread.startTime])].join('-');

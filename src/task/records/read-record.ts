@@ -25,6 +25,7 @@ import {
   text,
   textThat,
 } from '../../core/read-fields.ts';
+import type { Owner, ProcessIdentity } from '../../sys/processes.ts';
 import { RECORD_VERSION, type TaskRecord } from './record.ts';
 import { taskPlaces } from './task-places.ts';
 
@@ -33,10 +34,16 @@ const MAX_RECORD_BYTES = 1024 * 1024;
 
 const MOST_BINDS = 1024;
 
+const processIdentity = { pid: integer(1), startTime: integer(0) };
+
 const taskRecord = objectOf<TaskRecord>({
   version: oneOf(RECORD_VERSION),
   id: textThat<TaskId>(isTaskId, 'not a task id'),
-  owner: objectOf({ pid: integer(1), startTime: integer(0), bootId: text }),
+  owner: objectOf<Owner>({
+    ...processIdentity,
+    bootId: text,
+    thread: optional(objectOf<ProcessIdentity>(processIdentity)),
+  }),
   stack: textThat<StackName>(isStackName, 'not a stack name'),
   revision: integer(0),
   image: textThat<ImageDigest>(isImageDigest, 'not an image digest'),

@@ -1,0 +1,32 @@
+/**
+ * What a worker thread has open by libc stays open in its process when the thread ends, and nobody knows of it any more: a held mount
+ * would keep its filesystem, a pidfd its process. Node closes what it has opened itself.
+ */
+import type { Fd, System } from './system.ts';
+
+/** The same system, whose descriptors are closed at the latest when the thread exits (not where it is terminated: it runs nothing then). */
+export function closeAtThreadExit(system: System): System {
+  const open = new Set<Fd>();
+  const opening =
+    <A extends readonly unknown[]>(method: (...args: A) => Fd) =>
+    (...args: A): Fd => {
+      const fd = method(...args);
+      open.add(fd);
+      return fd;
+    };
+  process.once('exit', () => open.forEach(system.close));
+  return {
+    ...system,
+    openTreeClone: opening(system.openTreeClone),
+    openRealTreeClone: opening(system.openRealTreeClone),
+    fsOpen: opening(system.fsOpen),
+    fsMount: opening(system.fsMount),
+    openPidfd: opening(system.openPidfd),
+    createEpoll: opening(system.createEpoll),
+    watchFolder: opening(system.watchFolder),
+    close(fd) {
+      open.delete(fd);
+      system.close(fd);
+    },
+  };
+}

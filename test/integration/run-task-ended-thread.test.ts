@@ -1,0 +1,87 @@
+/** Tasks of a worker thread that has ended while they ran, in a process that goes on: others see that nobody answers for them, and remove them. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, expect, it } from 'vitest';
+import { parseTaskId } from '../../src/core/ids.ts';
+import { taskDir } from '../../src/core/layout.ts';
+import { reapTasks } from '../../src/task/abandoned/reap.ts';
+import { watchOwners } from '../../src/task/abandoned/watch-owners.ts';
+import { killTask } from '../../src/task/ending/kill-task.ts';
+import { openInstallation } from '../../src/task/installation.ts';
+import { listTasks } from '../../src/task/records/list-tasks.ts';
+import { useInstallation } from '../support/installation.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const { layout, options, env } = useInstallation();
+const script = fileURLToPath(new URL('../fixtures/run-in-ended-thread.mjs', import.meta.url));
+const id = parseTaskId('of-a-thread');
+const isThere = () => existsSync(taskDir(layout, id));
+
+const owners: ChildProcess[] = [];
+
+afterEach(async () => {
+  for (const owner of owners.splice(0)) {
+    owner.stdin?.end();
+    if (owner.exitCode === null) await once(owner, 'exit');
+  }
+  await reapTasks(openInstallation(options));
+});
+
+/** Resolves when the thread has ended. */
+async function endThread(...args: readonly string[]): Promise<ChildProcess> {
+  const started = spawn(process.execPath, [script, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  owners.push(started);
+  const lines = createInterface({ input: started.stdout })[Symbol.asyncIterator]();
+  expect((await lines.next()).value).toBe('thread has ended');
+  return started;
+}
+
+it.each(['throw', 'exit', 'terminate'])('are orphaned, and reaped (%s)', async (how) => {
+  await endThread(how);
+  const installation = openInstallation(options);
+  expect(listTasks(installation).tasks.map(({ state }) => state)).toEqual(['orphaned']);
+  const { reaped, corrupt } = await reapTasks(installation);
+  expect(corrupt).toEqual([]);
+  expect(reaped).toEqual([{ id, removed: true, leftovers: [] }]);
+});
+
+it('are killed by whoever asks for it', async () => {
+  await endThread('throw');
+  const removal = await killTask(openInstallation(options), id, { graceMs: 0 });
+  expect(removal).toEqual({ removed: true, leftovers: [] });
+});
+
+it('are removed by the guard of their process', async () => {
+  await endThread('terminate', 'guard');
+  await waitUntil(() => !isThere());
+});
+
+it('are removed by whoever watches for dead owners', async () => {
+  const stop = new AbortController();
+  const watching = watchOwners(openInstallation(options), {
+    signal: stop.signal,
+    onReport: () => undefined,
+  });
+  await endThread('terminate');
+  await waitUntil(() => !isThere());
+  stop.abort();
+  await watching;
+});
+
+it.each(['throw', 'exit'])('leave no descriptor behind (%s)', async (how) => {
+  const { pid } = await endThread(how);
+  await reapTasks(openInstallation(options));
+  expect(descriptorsOf(pid)).toEqual(descriptorsOf((await endThread('nothing')).pid));
+});
+
+/** What a process has open, without what differs from one to the next. */
+function descriptorsOf(pid: number | undefined): readonly string[] {
+  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  return links.map((link) => link.replace(/\[\d+\]/, '')).sort();
+}
