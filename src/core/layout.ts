@@ -55,9 +55,20 @@ export const VOLUME_PREFIX = '.volume-';
 /** Beside the folder where the volume is mounted. */
 export const taskVolumeFile = (layout: Layout, id: TaskId) =>
   `${layout.root}/scratch/${VOLUME_PREFIX}${id}`;
-/** A scratch volume that waits for a task. `id` had it last. */
-export const idleVolumeFile = (layout: Layout, id: TaskId, limitBytes: number) =>
-  `${layout.root}/scratch/.idle-${limitBytes}-${id}`;
+/** A scratch volume that waits for a task. */
+export interface IdleVolumeName {
+  /** Where its mount is seen. */
+  readonly mountNamespace: string;
+  readonly limitBytes: number;
+  /** Of the task that had it last. */
+  readonly id: TaskId;
+}
+/** Of a name that is no task's. */
+export const IDLE_PREFIX = '.idle-';
+export const idleVolumeFile = (
+  layout: Layout,
+  { mountNamespace, limitBytes, id }: IdleVolumeName,
+) => `${layout.root}/scratch/${IDLE_PREFIX}${mountNamespace}-${limitBytes}-${id}`;
 
 // under the run folder
 export const mountedLayersDir = (layout: Layout) => `${layout.run}/layers`;

@@ -35,6 +35,7 @@ import { startFixture } from '../support/bun-fixture.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const fixture = new URL('../fixtures/use-volume.ts', import.meta.url);
+const holdFixture = new URL('../fixtures/hold-idle-volumes.ts', import.meta.url);
 const LIMIT = toDiskLimit(16 * 1024 * 1024);
 
 let layout: Layout;
@@ -179,6 +180,33 @@ describe('a volume that waits', () => {
     expect(listIdleVolumes(layout)).toHaveLength(1);
     expectSound();
   });
+});
+
+it('thirty-two that wait in another mount namespace do not count here, and go when that has ended', async () => {
+  const elsewhere = startFixture(
+    holdFixture,
+    [layout.root, layout.run, '32'],
+    ['unshare', '-m', '--propagation', 'private'],
+  );
+  try {
+    await once(elsewhere.stdout ?? elsewhere, 'data');
+    expect(listIdleVolumes(layout)).toHaveLength(32);
+    await (await open('first')).remove();
+    expect(mounts()).toHaveLength(1);
+    await waitUntil(() => mounts().every(isFreshVolume));
+    const disk = await open('next');
+    // It took the one that waited here.
+    expect(mounts()).toEqual([placesOf('next').scratchDir]);
+    await disk.remove();
+    expect(listIdleVolumes(layout)).toHaveLength(33);
+  } finally {
+    elsewhere.kill('SIGKILL');
+    await once(elsewhere, 'close');
+  }
+  sweepIdleVolumes(linuxSystem, layout);
+  expect(listIdleVolumes(layout)).toHaveLength(1);
+  await waitUntil(() => loopFiles().length === 1);
+  expectSound();
 });
 
 it('a volume goes though another mount namespace has a copy of its mount', async () => {

@@ -7,11 +7,14 @@ const root = new URL('../../', import.meta.url).pathname;
 const architecture = process.arch === 'arm64' ? 'aarch64' : process.arch;
 const bun = `${root}node_modules/@oven/bun-linux-${architecture}/bin/bun`;
 
-/** Starts a program; its stderr is this process's own. */
-export function startFixture(program: URL, args: readonly string[]): ChildProcess {
-  return spawn(bun, [program.pathname, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+/** Starts a program, `through` another one that becomes it; its stderr is this process's own. */
+export function startFixture(
+  program: URL,
+  args: readonly string[],
+  through: readonly string[] = [],
+): ChildProcess {
+  const [command = bun, ...rest] = [...through, bun, program.pathname, ...args];
+  return spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
 /** Runs it to its end; rejects unless it exits 0. Resolves to what it printed. */

@@ -1,11 +1,14 @@
 /**
  * Scratch volumes that wait for a task: emptied, mounted, each with its file in the scratch folder and its mount in the run
  * folder's `volumes/`. The file's name is the claim: whoever renames or unlinks it has the volume. A mount without a file is nobody's.
+ * Each mount namespace has volumes of its own: in another one their mounts are not seen.
  */
 import { existsSync, mkdirSync, renameSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { isTaskId } from '../../core/ids.ts';
 import {
+  IDLE_PREFIX,
+  type IdleVolumeName,
   idleVolumeFile,
   type Layout,
   mountedVolumesDir,
@@ -13,8 +16,10 @@ import {
   taskDir,
 } from '../../core/layout.ts';
 import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
+import { ownMountNamespace } from '../../sys/mount-namespace.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
+import { readLoopDevices } from './loop-devices.ts';
 import { isFreshVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
 /** Each is a mount of the host's, and an open filesystem: enough for the tasks that end and begin at one time. */
@@ -33,13 +38,14 @@ export interface IdleVolume {
 
 type Places = Pick<TaskPlaces, 'id' | 'volumeFile' | 'idleVolumeDir'>;
 
-/** Every volume that waits. One that is claimed meanwhile is left out. */
+/** Every volume that waits, in whatever mount namespace. One that is claimed meanwhile is left out. */
 export function listIdleVolumes(layout: Layout): readonly IdleVolume[] {
-  return listOffers(layout).flatMap(({ id, limitBytes }) => {
-    const file = idleVolumeFile(layout, id, limitBytes);
+  return listOffers(layout).flatMap((offer) => {
+    const file = idleVolumeFile(layout, offer);
     const stat = statSync(file, { throwIfNoEntry: false });
     if (stat === undefined) return [];
-    const mount = `${mountedVolumesDir(layout)}/${id}`;
+    const mount = `${mountedVolumesDir(layout)}/${offer.id}`;
+    const { limitBytes } = offer;
     return [{ file, mount, limitBytes, sizeBytes: stat.blocks * STAT_BLOCK_BYTES }];
   });
 }
@@ -53,13 +59,13 @@ export function claimIdleVolume(
   layout: Layout,
   { places, limitBytes }: { readonly places: Places; readonly limitBytes: number },
 ): Fd | undefined {
-  for (const { id } of listOffers(layout).filter((one) => one.limitBytes === limitBytes)) {
-    const mount = `${mountedVolumesDir(layout)}/${id}`;
+  for (const offer of listOwnOffers(layout).filter((one) => one.limitBytes === limitBytes)) {
+    const mount = `${mountedVolumesDir(layout)}/${offer.id}`;
     const volume = openMounted(system, mount);
     if (volume === undefined) continue;
     let isOurs = false;
     try {
-      if (!tryRename(idleVolumeFile(layout, id, limitBytes), places.volumeFile)) continue;
+      if (!tryRename(idleVolumeFile(layout, offer), places.volumeFile)) continue;
       detachIdle(system, mount);
       isOurs = true;
     } finally {
@@ -83,10 +89,11 @@ export function keepIdleVolume(
     volume,
   }: { readonly places: Places; readonly limitBytes: number; readonly volume: Fd },
 ): boolean {
-  if (listOffers(layout).length >= MOST_IDLE) return false;
+  if (listOwnOffers(layout).length >= MOST_IDLE) return false;
   const { id, volumeFile, idleVolumeDir } = places;
   ensureDirectorySync(mountedVolumesDir(layout), 0o700);
-  const file = idleVolumeFile(layout, id, limitBytes);
+  const mountNamespace = ownMountNamespace();
+  const file = idleVolumeFile(layout, { mountNamespace, limitBytes, id });
   // An earlier task of this name may have left one.
   if (statSync(file, { throwIfNoEntry: false }) !== undefined) return false;
   try {
@@ -108,29 +115,43 @@ export function keepIdleVolume(
 
 /** Ends a volume that waits; false when a task has claimed it meanwhile. */
 export function removeIdleVolume(system: System, { file, mount }: IdleVolume): boolean {
-  try {
-    unlinkSync(file);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
+  if (!unlinkIfThere(file)) return false;
   detachIdle(system, mount);
   return true;
 }
 
+/** False when there is none. */
+function unlinkIfThere(file: string): boolean {
+  try {
+    unlinkSync(file);
+    return true;
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
 /**
- * Removes what dead processes and earlier boots left: mounts that have neither a file nor a task that could be giving it one,
- * and files without a mount.
+ * Removes what dead processes, ended mount namespaces and earlier boots left: mounts that have neither a file nor a task that could be
+ * giving it one, and files without a mount.
  */
 export function sweepIdleVolumes(system: System, layout: Layout): void {
   const mounted = namesIn(mountedVolumesDir(layout)).filter(isTaskId);
   const orphans = mounted.filter((id) => !existsSync(taskDir(layout, id)));
+  const names = namesIn(scratchDir(layout)).filter((name) => name.startsWith(IDLE_PREFIX));
+  // A volume that is mounted anywhere has a loop device: those that were offered before this look had theirs.
+  const loops = readLoopDevices();
+  for (const name of names) {
+    const file = `${scratchDir(layout)}/${name}`;
+    if (parseOffer(name) === undefined || !loops.has(file)) unlinkIfThere(file);
+  }
   // Last: a task gives its volume a name, then it is gone.
   const offered = new Set(listOffers(layout).map(({ id }) => id));
   for (const id of orphans) {
     if (!offered.has(id)) detachIdle(system, `${mountedVolumesDir(layout)}/${id}`);
   }
-  for (const volume of listIdleVolumes(layout)) {
+  const own = new Set(listOwnOffers(layout).map((offer) => idleVolumeFile(layout, offer)));
+  for (const volume of listIdleVolumes(layout).filter(({ file }) => own.has(file))) {
     if (!isMounted(volume.mount) || isForgotten(volume)) removeIdleVolume(system, volume);
   }
 }
@@ -195,10 +216,17 @@ function tryRename(from: string, to: string): boolean {
 }
 
 /** As their files' names say. */
-function listOffers(layout: Layout) {
-  return namesIn(scratchDir(layout)).flatMap((name) => {
-    const [, bytes, id] = /^\.idle-(\d{1,16})-(.+)$/.exec(name) ?? [];
-    if (bytes === undefined || id === undefined || !isTaskId(id)) return [];
-    return [{ id, limitBytes: Number(bytes) }];
-  });
+const listOffers = (layout: Layout): readonly IdleVolumeName[] =>
+  namesIn(scratchDir(layout)).flatMap((name) => parseOffer(name) ?? []);
+
+/** Those whose mounts this process sees. */
+const listOwnOffers = (layout: Layout): readonly IdleVolumeName[] =>
+  listOffers(layout).filter(({ mountNamespace }) => mountNamespace === ownMountNamespace());
+
+function parseOffer(name: string): IdleVolumeName | undefined {
+  const [, mountNamespace, bytes, id] = /^\.idle-(\d{1,16})-(\d{1,16})-(.+)$/.exec(name) ?? [];
+  if (mountNamespace === undefined || bytes === undefined || id === undefined || !isTaskId(id)) {
+    return undefined;
+  }
+  return { mountNamespace, limitBytes: Number(bytes), id };
 }
