@@ -1,0 +1,85 @@
+/**
+ * The library on the versions of Node that people have beside the one that runs this: its own suites of the integration lane, each
+ * with its leak check. Requires: root, the npm registry (for the program `node` of the stacks node-22 and node-24).
+ */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fetchStackFiles } from '../../scripts/steps/stack-files.mjs';
+import { scaled } from '../support/time-scale.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const SUITES = [
+  'pipes',
+  'run-task-children',
+  'run-task-ended-thread',
+  'run-task-guard',
+  'run-task-library',
+  'run-task-many',
+  'sys-kernel',
+  'sys-orphans',
+  'terminal-tasks',
+];
+
+interface Report {
+  readonly numPassedTests: number;
+  readonly numPendingTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
+}
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'stackshim-engines-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe.each(['22', '24'])('on Node %s', (version) => {
+  const stack = join(root, `overlay/stacks/node-${version}`);
+  const node = join(stack, 'files/node');
+
+  it('passes its suites', { timeout: scaled(600_000) }, async () => {
+    await fetchStackFiles(stack);
+    const { stdout } = await promisify(execFile)(node, ['--version']);
+    expect(stdout).toMatch(new RegExp(`^v${version}\\.`));
+    const { numPassedTests, numPendingTests, testResults } = await runSuites(node, version);
+    const failed = testResults.flatMap(({ assertionResults }) =>
+      assertionResults
+        .filter(({ status }) => status === 'failed')
+        .map(({ fullName, failureMessages }) => `${fullName}: ${failureMessages.join('\n')}`),
+    );
+    expect(failed).toEqual([]);
+    expect(testResults.map(({ assertionResults }) => assertionResults.length)).not.toContain(0);
+    expect(testResults).toHaveLength(SUITES.length);
+    expect(numPendingTests).toBe(0);
+    expect(numPassedTests).toBeGreaterThan(50);
+  });
+});
+
+/** What vitest reports, whether they pass or fail. */
+async function runSuites(node: string, version: string): Promise<Report> {
+  const report = join(folder, `${version}.json`);
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+  const files = SUITES.map((name) => `test/integration/${name}.test.ts`);
+  const args = [vitest, 'run', '--reporter=json', `--outputFile=${report}`, ...files];
+  // It fails where a test does, which the report names.
+  await promisify(execFile)(node, args, { cwd: root, env: outerEnv() }).catch(() => undefined);
+  return JSON.parse(readFileSync(report, 'utf8'));
+}
+
+/** Without what this run has set for its own workers. */
+function outerEnv(): NodeJS.ProcessEnv {
+  const own = ['NODE_OPTIONS', 'VITEST', 'VITEST_MODE', 'VITEST_POOL_ID', 'VITEST_WORKER_ID'];
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !own.includes(name)));
+}
