@@ -1,5 +1,6 @@
 /** From measurements to the table: each figure beside what it should be. */
 import type { DiskFigures } from './disk.ts';
+import type { HostProgram, LoopDelay } from './host-program.ts';
 import type { Imports } from './import.ts';
 import type { IsolationCost } from './isolation-cost.ts';
 import type { ReapedOrphans } from './reap-orphans.ts';
@@ -13,6 +14,7 @@ export interface Measured {
   readonly startTimes: StartTimes;
   readonly isolation: IsolationCost;
   readonly sleeping: SleepingTasks;
+  readonly hostProgram: HostProgram;
   readonly reaped: ReapedOrphans;
   readonly teardown: Teardown;
   readonly flips: StackFlips;
@@ -35,6 +37,7 @@ export function toFigures({
   startTimes,
   isolation,
   sleeping,
+  hostProgram,
   reaped,
   teardown,
   flips,
@@ -74,6 +77,7 @@ export function toFigures({
       target: 'true',
       met: sleeping.allRemoved,
     },
+    ...toHostProgramFigures(hostProgram),
     ...toReapFigures(reaped),
     ...toTeardownFigures(teardown),
     ...toFlipFigures(flips),
@@ -93,6 +97,40 @@ function toIsolationFigures({ isolated, open }: IsolationCost): readonly Figure[
       met: cost <= 6,
     },
     { name: '', value: `x ${ratio.toFixed(2)}`, target: '<= x 1.25', met: ratio <= 1.25 },
+  ];
+}
+
+function toHostProgramFigures(host: HostProgram): readonly Figure[] {
+  const { startDelayMs, writeDelayMs, beside, alone, besideNoise } = host;
+  const held = (name: string, { p99, max }: LoopDelay): Figure => ({
+    name,
+    value: `${ms(p99)}, ${ms(max)}`,
+    target: 'p99 <= 20 ms',
+    met: p99 <= 20,
+  });
+  const { descriptors, threads, heapKib } = beside.growth;
+  const ratio = besideNoise.median / alone.median;
+  return [
+    held('event loop held up while 100 tasks start at once, p99 and longest', startDelayMs),
+    held('  while 200 tasks write 5 MB each', writeDelayMs),
+    {
+      name: `${beside.tasks} tasks beside ${beside.children} children of the program: exits missed`,
+      value: String(beside.missedExits + beside.wrongTasks),
+      target: '0',
+      met: beside.missedExits + beside.wrongTasks === 0,
+    },
+    {
+      name: '  growth of descriptors, threads and heap',
+      value: `${descriptors}, ${threads}, ${heapKib} KiB`,
+      target: '0, 0, <= 1024 KiB',
+      met: descriptors <= 0 && threads <= 0 && heapKib <= 1024,
+    },
+    {
+      name: 'start of a task beside one that writes byte by byte, over alone',
+      value: `x ${ratio.toFixed(2)}`,
+      target: '<= x 1.10',
+      met: ratio <= 1.1,
+    },
   ];
 }
 

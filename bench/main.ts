@@ -4,6 +4,7 @@ import { availableParallelism, loadavg, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { measureDisk } from './disk.ts';
 import { printFigures, toFigures } from './figures.ts';
+import { measureHostProgram } from './host-program.ts';
 import { measureImports } from './import.ts';
 import { findInstalled } from './installed.ts';
 import { measureIsolationCost } from './isolation-cost.ts';
@@ -33,6 +34,7 @@ const host = {
 const startTimes = await measureStartTimes(installed, Number(values.runs));
 const isolation = await measureIsolationCost(installed, Number(values.runs));
 const sleeping = await measureSleepingTasks(installed, Number(values.tasks));
+const hostProgram = await measureHostProgram(installed, Number(values.runs));
 const reaped = await measureReap(installed, Number(values.orphans));
 const teardown = await measureTeardown(installed);
 const flips = await measureStackFlips(installed, Number(values.runs));
@@ -44,6 +46,7 @@ const measured = {
   startTimes,
   isolation,
   sleeping,
+  hostProgram,
   reaped,
   teardown,
   flips,
