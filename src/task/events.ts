@@ -39,17 +39,22 @@ export type TaskEvent =
     }
   | { readonly type: 'finished'; readonly id: TaskId; readonly result: TaskResult };
 
-/** Called synchronously with each event. What it throws becomes a process warning; a promise that it returns is not waited for. */
+/** Called synchronously with each event. What it throws, and what a promise that it returns rejects with, becomes a process warning; no promise is waited for. */
 export type TaskListener = (event: TaskEvent) => void;
 
-/** A listener that cannot break a task: what it throws becomes a process warning. */
+/** A listener that cannot break a task, nor the program: what it throws or rejects with becomes a process warning. */
 export function safeListener(listener: TaskListener | undefined): TaskListener {
   if (listener === undefined) return () => undefined;
   return (event) => {
     try {
-      listener(event);
+      // An async function is a listener to TypeScript as well.
+      const returned: unknown = listener(event);
+      if (returned instanceof Promise) returned.catch(warn);
     } catch (error) {
-      process.emitWarning(error instanceof Error ? error : String(error));
+      warn(error);
     }
   };
 }
+
+const warn = (error: unknown) =>
+  process.emitWarning(error instanceof Error ? error : String(error));
