@@ -1,6 +1,6 @@
 /** The root folder that a guest starts with: stacks built here, where Debian's archive can be reached, and the set-up's runtime. */
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, realpath, rm } from 'node:fs/promises';
+import { chmod, mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { executableFile, installationRoot, projectRoot } from './paths.mjs';
 import { runProgram } from './run-program.mjs';
 import { makeWorkFolder, vmCache } from './vm-disks.mjs';
@@ -53,6 +53,7 @@ export async function buildStacks() {
   }
   const run = await makeWorkFolder();
   try {
+    await writeFile(`${run}/policy.json`, '{}');
     for (const name of stacks) {
       const folder = `${projectRoot}/overlay/${name}`;
       await runProgram(executableFile, ['stack', 'build', folder, '--if-changed'], {

@@ -43,7 +43,7 @@ const onlyWithRunc = [
   'integration/layers-',
   'integration/leak-check',
   'integration/packages-',
-  'integration/policy-file',
+  'integration/trusted-paths',
   'integration/stacks-',
   'integration/storage-',
   'integration/sys-',

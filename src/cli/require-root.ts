@@ -1,8 +1,15 @@
-/** Commands that need root say so before they touch anything. */
+/** Commands that need root say so before they touch anything, and act in no installation that another user controls. */
 import { StackshimError } from '../core/errors.ts';
+import { layoutFrom } from '../core/layout.ts';
+import { toTrustedLayout } from '../task/trusted-layout.ts';
 
-/** Throws ERR_STACKSHIM_NOT_ROOT that names the operation. */
+/**
+ * Throws ERR_STACKSHIM_NOT_ROOT that names the operation, and ERR_STACKSHIM_PATH_UNTRUSTED when another user controls a folder of the
+ * installation.
+ */
 export function requireRoot(operation: string): void {
-  if (process.geteuid?.() === 0) return;
-  throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', `${operation}: needs root`);
+  if (process.geteuid?.() !== 0) {
+    throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', `${operation}: needs root`);
+  }
+  toTrustedLayout(layoutFrom({}, process.env));
 }

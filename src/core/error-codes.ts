@@ -48,6 +48,12 @@ export const errorCodes = {
     meaning: 'the operation needs root',
     hint: 'run it as root (sudo stackshim …)',
   },
+  ERR_STACKSHIM_PATH_UNTRUSTED: {
+    kind: 'unavailable',
+    meaning:
+      'the root or run folder, a program that root would run, or a directory above one of them could have been changed by another user',
+    hint: 'give the named path to root and take write permission from group and others',
+  },
   ERR_STACKSHIM_HOST_UNSUPPORTED: {
     kind: 'unavailable',
     meaning: 'the kernel or the machine lacks something the operation needs',

@@ -8,6 +8,8 @@ export interface Layout {
   readonly run: string;
   /** The operator's policy file: `/etc/stackshim/policy.json` (STACKSHIM_POLICY). */
   readonly policyFile: string;
+  /** True for the default path alone: nobody named it, so a machine without a policy has none. */
+  readonly policyIsOptional?: boolean;
   /** Shared by every installation of the machine: uid ranges must not meet. */
   readonly slots: string;
 }
@@ -18,7 +20,7 @@ export interface LayoutOptions {
   readonly root?: string;
   /** State of this boot: STACKSHIM_RUN, `/run/stackshim`. */
   readonly run?: string;
-  /** STACKSHIM_POLICY, `/etc/stackshim/policy.json`. Need not exist. */
+  /** STACKSHIM_POLICY, `/etc/stackshim/policy.json`. A file that is named here or there must exist; the default need not. */
   readonly policyFile?: string;
 }
 
@@ -27,10 +29,12 @@ export function layoutFrom(
   options: LayoutOptions,
   env: Readonly<Record<string, string | undefined>>,
 ): Layout {
+  const policyFile = options.policyFile ?? env['STACKSHIM_POLICY'];
   return {
     root: options.root ?? env['STACKSHIM_ROOT'] ?? '/var/lib/stackshim',
     run: options.run ?? env['STACKSHIM_RUN'] ?? '/run/stackshim',
-    policyFile: options.policyFile ?? env['STACKSHIM_POLICY'] ?? '/etc/stackshim/policy.json',
+    policyFile: policyFile ?? '/etc/stackshim/policy.json',
+    policyIsOptional: policyFile === undefined,
     slots: '/run/lock/stackshim',
   };
 }

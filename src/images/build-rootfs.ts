@@ -2,6 +2,8 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { execa } from 'execa';
 import { StackshimError } from '../core/errors.ts';
+import { findProgram } from '../layers/find-program.ts';
+import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
 import type { DebianDefinition } from './base-definition.ts';
 import { type Builder, runInBuilder } from './builder.ts';
 
@@ -78,12 +80,9 @@ export interface DebianMirrors {
 async function readHostMirrors(): Promise<DebianMirrors | undefined> {
   const format = '$(ORIGIN)|$(LABEL)|$(REPO_URI)';
   const listed = await execa(
-    'apt-get',
+    findProgram('apt-get', { package: 'apt' }),
     ['indextargets', '--format', format, 'Created-By: Packages'],
-    {
-      reject: false,
-      stdin: 'ignore',
-    },
+    { reject: false, stdin: 'ignore', cwd: '/', env: PLAIN_ENVIRONMENT, extendEnv: false },
   );
   return listed.exitCode === 0 ? parseMirrors(listed.stdout) : undefined;
 }

@@ -3,6 +3,7 @@ import fs from 'fs-extra';
 import { type Layout, tmpDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
+import { PROXY_VARIABLES, pickVariables, SYSTEM_PATH } from '../sys/program-environment.ts';
 import type { HeldHome } from './take-builder-home.ts';
 
 export interface BuilderHome {
@@ -13,15 +14,6 @@ export interface BuilderHome {
   /** Folder for this build's files; garbage as soon as no build holds the home's lock. */
   readonly work: string;
 }
-
-const PASSED_ON = [
-  'http_proxy',
-  'https_proxy',
-  'no_proxy',
-  'HTTP_PROXY',
-  'HTTPS_PROXY',
-  'NO_PROXY',
-];
 
 /** Only images of this machine are ever read or written, so there is no signature to check. */
 const SIGNATURE_POLICY = JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] });
@@ -39,16 +31,12 @@ export async function prepareBuilderHome(
     }
     await writeConfiguration(folder);
   });
-  const passedOn = PASSED_ON.flatMap((name) => {
-    const value = hostEnv[name];
-    return value === undefined ? [] : [[name, value] as const];
-  });
   return {
     globalOptions: ['--root', `${folder}/storage`, '--runroot', `${folder}/run`],
     signaturePolicy: `${folder}/policy.json`,
     env: {
-      ...Object.fromEntries(passedOn),
-      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      ...pickVariables(PROXY_VARIABLES, hostEnv),
+      PATH: SYSTEM_PATH,
       HOME: work,
       LC_ALL: 'C.UTF-8',
       TMPDIR: `${work}/tmp`,

@@ -27,20 +27,15 @@ const MAX_LINE_CHARS = 2000;
  * `setpriv` has the kernel kill `unshare` when we die, `unshare` has it kill the program, and as that one is the first
  * process of its own pid namespace and works in its own mount namespace, every process and mount goes with it.
  */
-const CONTAINED = [
-  ...['setpriv', '--pdeathsig', 'KILL', '--'],
-  ...[
-    'unshare',
-    '--mount',
-    '--propagation',
-    'private',
-    '--pid',
-    '--fork',
-    '--kill-child=KILL',
-    '--mount-proc',
-    '--',
-  ],
-] as const;
+function toContained(command: readonly string[]): readonly [string, ...string[]] {
+  const utilLinux = { package: 'util-linux' };
+  return [
+    findProgram('setpriv', utilLinux),
+    ...['--pdeathsig', 'KILL', '--', findProgram('unshare', utilLinux)],
+    ...['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child=KILL'],
+    ...['--mount-proc', '--', ...command],
+  ];
+}
 
 /**
  * Runs `command` to its end; every line it prints goes to `onLine`.
@@ -52,18 +47,19 @@ export async function runBuilder(
   options: RunBuilderOptions,
 ): Promise<void> {
   const { system, lock, env, fileBytesLimit, signal } = options;
-  const [program] = command;
+  const [program, ...args] = command;
   if (signal?.aborted) throw toAborted(`run ${program}`);
-  for (const tool of ['setpriv', 'unshare']) {
-    findProgram(tool, { package: 'util-linux', path: env['PATH'] });
-  }
-  findProgram(program, { package: program, path: env['PATH'] });
+  const limits =
+    fileBytesLimit === undefined
+      ? []
+      : [findProgram('prlimit', { package: 'util-linux' }), `--fsize=${fileBytesLimit}`, '--'];
+  const found = findProgram(program, { package: program });
+  const contained = toContained([...limits, found, ...args]);
   const lines = new LineTail(options.onLine);
   // A pipe, as Node's own stdio would be a socket, which a script cannot open as /dev/stderr.
   const [readEnd, writeEnd] = system.createPipe();
   const drain = drainPipe(readEnd, (chunk) => lines.push(chunk));
-  const limits = fileBytesLimit === undefined ? [] : ['prlimit', `--fsize=${fileBytesLimit}`, '--'];
-  const ended = runContained([...limits, ...command], {
+  const ended = run(contained, {
     env: { ...env },
     stdio: ['ignore', writeEnd, writeEnd, ...(lock === undefined ? [] : [lock.fd])],
     killSignal: 'SIGKILL',
@@ -78,10 +74,12 @@ export async function runBuilder(
 }
 
 /** Resolves to the exit code, null when a signal ended it, our own included. */
-function runContained(command: readonly string[], options: SpawnOptions): Promise<number | null> {
-  const [file, ...prefix] = CONTAINED;
+function run(
+  [file, ...args]: readonly [string, ...string[]],
+  options: SpawnOptions,
+): Promise<number | null> {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, [...prefix, ...command], options);
+    const child = spawn(file, args, options);
     child.once('exit', (code) => resolve(code));
     child.once('error', (error) => (error.name === 'AbortError' ? undefined : reject(error)));
   });

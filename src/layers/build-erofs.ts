@@ -56,9 +56,8 @@ const isRoot = (): boolean => process.geteuid?.() === 0;
 
 /** Every path is relative to the working directory, which is all of the disk that the unprivileged process must reach. */
 function toCommand({ policy, compression }: BuildErofsOptions): readonly string[] {
-  const path = process.env['PATH'];
   const command = [
-    findProgram('mkfs.erofs', { package: 'erofs-utils', path }),
+    findProgram('mkfs.erofs', { package: 'erofs-utils' }),
     '--quiet',
     '--tar=f',
     ...(policy.whiteouts ? ['--aufs'] : []),
@@ -67,10 +66,10 @@ function toCommand({ policy, compression }: BuildErofsOptions): readonly string[
     ...['-T0', '--mkfs-time', '-U', FILESYSTEM_UUID, IMAGE_NAME],
   ];
   // A tar that ends early makes it write for ever: it must not outlive us. A bound on its time is for the moment before that holds.
-  const prlimit = [findProgram('prlimit', { package: 'util-linux', path }), `--cpu=${MAX_CPU_S}`];
+  const prlimit = [findProgram('prlimit', { package: 'util-linux' }), `--cpu=${MAX_CPU_S}`];
   const ids = [`--reuid=${UNPRIVILEGED_ID}`, `--regid=${UNPRIVILEGED_ID}`, '--clear-groups'];
   const setpriv = [
-    findProgram('setpriv', { package: 'util-linux', path }),
+    findProgram('setpriv', { package: 'util-linux' }),
     ...(isRoot() ? ids : []),
     ...['--no-new-privs', '--pdeathsig', 'KILL', '--'],
   ];

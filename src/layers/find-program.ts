@@ -1,32 +1,37 @@
-/** Finds a program of the host the way execvp(3) does, so that one that is missing has its own error. */
+/** Finds a program of the host, so that one that is missing has its own error. */
 import { accessSync, constants } from 'node:fs';
-import { delimiter, isAbsolute, join } from 'node:path';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
-
-/** Where root's PATH may not lead but programs of filesystems lie. */
-const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+import { SYSTEM_FOLDERS } from '../sys/program-environment.ts';
+import { requireTrustedPath } from '../sys/trusted-path.ts';
 
 /**
- * The program's absolute path, by `path` (the caller's PATH) and the system's folders.
- * Throws ERR_STACKSHIM_TOOL_MISSING, which names the Debian package it comes in.
+ * The program's absolute path in the system's folders: the caller's PATH does not count. Throws ERR_STACKSHIM_TOOL_MISSING, which
+ * names the Debian package it comes in, and ERR_STACKSHIM_PATH_UNTRUSTED for one that another user could have changed.
  */
 export function findProgram(
   name: string,
-  options: { readonly package: string; readonly path: string | undefined },
+  { package: debianPackage, folders = SYSTEM_FOLDERS }: FindProgramOptions,
 ): string {
-  const folders = (options.path ?? '').split(delimiter).filter(isAbsolute);
-  for (const folder of [...folders, ...SYSTEM_FOLDERS]) {
-    const candidate = join(folder, name);
-    if (isExecutable(candidate)) return candidate;
+  for (const folder of folders) {
+    const candidate = `${folder}/${name}`;
+    if (!isExecutable(candidate)) continue;
+    requireTrustedPath(candidate, 'use program');
+    return candidate;
   }
   throw new StackshimError(
     'ERR_STACKSHIM_TOOL_MISSING',
-    `find ${name}: not installed (Debian package ${options.package})`,
+    `find ${name}: not installed (Debian package ${debianPackage})`,
     {
-      hint: `install it: apt-get install ${options.package}`,
-      details: { program: name, package: options.package },
+      hint: `install it: apt-get install ${debianPackage}`,
+      details: { program: name, package: debianPackage },
     },
   );
+}
+
+export interface FindProgramOptions {
+  readonly package: string;
+  /** Default: the system's. */
+  readonly folders?: readonly string[];
 }
 
 function isExecutable(path: string): boolean {

@@ -8,6 +8,7 @@ import { StackshimError } from '../core/errors.ts';
 import { isLayerId, type LayerId } from '../core/ids.ts';
 import { type Layout, layerFile, layersDir, tmpDir } from '../core/layout.ts';
 import { ensureDirectory, syncDirectory } from '../sys/files.ts';
+import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
 import type { System } from '../sys/system.ts';
 import type { CleanedArchive } from './archive-cleaner.ts';
 import { type ArchiveLimits, LAYER_LIMITS } from './archive-limits.ts';
@@ -173,11 +174,11 @@ async function toRecord(
 
 /** `mkfs.erofs 1.8.6`. */
 async function readMkfsVersion(): Promise<string> {
-  const program = findProgram('mkfs.erofs', {
-    package: 'erofs-utils',
-    path: process.env['PATH'],
+  const program = findProgram('mkfs.erofs', { package: 'erofs-utils' });
+  const { stdout } = await promisify(execFile)(program, ['--version'], {
+    cwd: '/',
+    env: PLAIN_ENVIRONMENT,
   });
-  const { stdout } = await promisify(execFile)(program, ['--version']);
   const match = /^mkfs\.erofs \(erofs-utils\) ([\w.+~-]{1,40})/.exec(stdout);
   return `mkfs.erofs ${match?.[1] ?? 'unknown'}`;
 }

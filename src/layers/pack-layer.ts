@@ -2,6 +2,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
 import { started } from '../sys/started.ts';
 import { LAYER_LIMITS } from './archive-limits.ts';
 import { LAYER_POLICY, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
@@ -76,14 +77,14 @@ export async function* packLayer(
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
 async function startTar(folder: string): Promise<Child> {
-  const tar = findProgram('tar', { package: 'tar', path: process.env['PATH'] });
+  const tar = findProgram('tar', { package: 'tar' });
   const args = [
     ...['--create', '--file=-', '--format=pax', '--sort=name', '--numeric-owner'],
     ...['--xattrs', '--xattrs-include=*', '--one-file-system', `--directory=${folder}`, '.'],
   ];
   try {
     return await started(
-      spawn(tar, args, { cwd: '/', env: { LC_ALL: 'C' }, stdio: ['ignore', 'pipe', 'pipe'] }),
+      spawn(tar, args, { cwd: '/', env: PLAIN_ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe'] }),
     );
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `pack ${folder}`);

@@ -4,6 +4,7 @@ import { statfs } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
 import { started } from '../sys/started.ts';
 import { keepComplaints, untilWritable } from './filter-streams.ts';
 import { codeOfComplaint, lastLine } from './guard-disk.ts';
@@ -54,7 +55,7 @@ async function start({ command, folder }: MkfsRun): Promise<Child> {
       spawn(program, args, {
         cwd: folder,
         // It keeps the files' contents in TMPDIR until it knows all names.
-        env: { LC_ALL: 'C', TMPDIR: '.' },
+        env: { ...PLAIN_ENVIRONMENT, TMPDIR: '.' },
         stdio: ['pipe', 'ignore', 'pipe'],
       }),
     );

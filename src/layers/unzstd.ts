@@ -2,6 +2,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { toStackshimError } from '../core/errors.ts';
+import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
 import { started } from '../sys/started.ts';
 import { type ArchivePolicy, toInvalidArchive } from './archive-policy.ts';
 import { keepComplaints, untilWritable } from './filter-streams.ts';
@@ -44,7 +45,7 @@ async function start(): Promise<Child> {
   const [program = '', ...args] = toCommand();
   try {
     return await started(
-      spawn(program, args, { cwd: '/', env: { LC_ALL: 'C' }, stdio: ['pipe', 'pipe', 'pipe'] }),
+      spawn(program, args, { cwd: '/', env: PLAIN_ENVIRONMENT, stdio: ['pipe', 'pipe', 'pipe'] }),
     );
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run zstd');
@@ -52,10 +53,9 @@ async function start(): Promise<Child> {
 }
 
 function toCommand(): readonly string[] {
-  const path = process.env['PATH'];
-  const utilLinux = { package: 'util-linux', path };
+  const utilLinux = { package: 'util-linux' };
   const limits = [findProgram('prlimit', utilLinux), `--as=${ADDRESS_SPACE_BYTES}`, '--core=0'];
-  const zstd = findProgram('zstd', { package: 'zstd', path });
+  const zstd = findProgram('zstd', { package: 'zstd' });
   const command = [zstd, '--decompress', '--stdout', '--quiet', `--memory=${WINDOW_LIMIT}`, '-'];
   if (process.geteuid?.() !== 0) return [...limits, '--', ...command];
   const ids = [`--reuid=${UNPRIVILEGED_ID}`, `--regid=${UNPRIVILEGED_ID}`, '--clear-groups'];

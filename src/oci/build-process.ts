@@ -18,7 +18,7 @@ export interface ProcessInput {
   readonly template: BundleTemplate;
   readonly spec: Pick<
     AdmittedTaskSpec,
-    'capAdd' | 'capDrop' | 'init' | 'noNewPrivileges' | 'tty' | 'ulimits'
+    'capAdd' | 'capDrop' | 'init' | 'noNewPrivileges' | 'tty' | 'ulimits' | 'ulimitMaxima'
   >;
   readonly user: TaskUser;
   /** At least one element; see `resolveCommand`. */
@@ -52,7 +52,10 @@ export function buildProcess(input: ProcessInput): OciProcess {
     env,
     cwd,
     capabilities: buildCapabilities(bounding, uid),
-    rlimits: buildRlimits(rlimits, spec.ulimits, host.hardLimits),
+    rlimits: buildRlimits(rlimits, spec.ulimits, {
+      hardLimits: host.hardLimits,
+      maxima: spec.ulimitMaxima,
+    }),
     noNewPrivileges: noNewPrivileges && spec.noNewPrivileges,
     // A service may be spared when memory is short; what it runs for others is not. To lower it would take a right that it may lack.
     ...(host.oomScoreAdj < 0 ? { oomScoreAdj: 0 } : {}),

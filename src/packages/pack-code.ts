@@ -1,14 +1,18 @@
 /** Makes one EROFS file of a task's code: a directory, a `.tar.gz` or a `.zip`. */
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { closeSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import type { ArchiveLimits } from '../layers/archive-limits.ts';
 import { buildErofs } from '../layers/build-erofs.ts';
 import { cleanTar } from '../layers/clean-tar.ts';
+import { linkOf, openPlain } from '../sys/real-path.ts';
 import type { CleanCode } from './clean-code.ts';
 import { CODE_LIMITS, CODE_POLICY } from './code-policy.ts';
 import { packDirectory } from './pack-directory.ts';
 
 export interface PackCodeOptions {
+  /** Default true. False: the source is an absolute path that had no links when it was looked up. */
+  readonly followLinks?: boolean | undefined;
   readonly limits?: ArchiveLimits | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -33,8 +37,8 @@ export async function packCode(
   destination: string,
   options: PackCodeOptions = {},
 ): Promise<PackedCode> {
-  const { limits = CODE_LIMITS, signal } = options;
-  const opened = await openSource(source);
+  const { limits = CODE_LIMITS, signal, followLinks = true } = options;
+  const opened = await openSource(source, followLinks);
   try {
     const code = await toCleanCode(opened, limits);
     await buildErofs(code.tar, destination, {
@@ -55,27 +59,29 @@ interface OpenedSource {
   readonly sizeBytes: number;
 }
 
-async function openSource(source: string): Promise<OpenedSource> {
+async function openSource(source: string, followLinks: boolean): Promise<OpenedSource> {
   let handle: FileHandle | undefined;
   try {
-    // Asked before it is opened: to open a pipe or a device may wait or have effects.
-    const { isPlain, sizeBytes } = await statSource(source);
-    if (!isPlain) throw toUnknown(source, 'neither a directory nor a file');
-    handle = await open(source, 'r');
-    const kind = (await handle.stat()).isDirectory() ? 'directory' : await readKind(handle);
+    handle = await openHandle(source, followLinks);
+    if (handle === undefined) throw toUnknown(source, 'neither a directory nor a file');
+    const found = await handle.stat();
+    const kind = found.isDirectory() ? 'directory' : await readKind(handle);
     if (kind === undefined) throw toUnknown(source, 'neither a gzip nor a zip file');
-    return { handle, kind, sizeBytes };
+    return { handle, kind, sizeBytes: found.size };
   } catch (error) {
     await handle?.close();
     throw toStackshimError(error, 'ERR_STACKSHIM_INPUT_NOT_FOUND', `open code ${source}`);
   }
 }
 
-async function statSource(
-  source: string,
-): Promise<{ readonly isPlain: boolean; readonly sizeBytes: number }> {
-  const found = await stat(source);
-  return { isPlain: found.isFile() || found.isDirectory(), sizeBytes: found.size };
+async function openHandle(source: string, followLinks: boolean): Promise<FileHandle | undefined> {
+  const fd = openPlain(source, { followLinks });
+  if (fd === undefined) return undefined;
+  try {
+    return await open(linkOf(fd), 'r');
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function toUnknown(source: string, reason: string): StackshimError {

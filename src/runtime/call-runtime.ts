@@ -1,5 +1,6 @@
 /** Runs an OCI runtime's command line once, never for longer than told. */
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+import { SYSTEM_PATH } from '../sys/program-environment.ts';
 import { startProgram } from '../sys/start-program.ts';
 import type { Fd } from '../sys/system.ts';
 import type { Runtime } from './runtime.ts';
@@ -15,7 +16,7 @@ export interface CallOptions {
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 /** Nothing of the caller's environment reaches the runtime. */
-const environment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
+const environment = { PATH: SYSTEM_PATH };
 
 /**
  * Starts the runtime, before it returns, and resolves to its exit code, null when a signal ended it. Rejects with

@@ -2,6 +2,8 @@
 import { type Stats, statSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { type Layout, runtimesDir, runtimeVersionsDir } from '../core/layout.ts';
+import { SYSTEM_FOLDERS } from '../sys/program-environment.ts';
+import { requireTrustedPath } from '../sys/trusted-path.ts';
 import { isOlderThan } from './compare-versions.ts';
 import type { Runtime } from './runtime.ts';
 import { readRuntimeVersion } from './runtime-version.ts';
@@ -12,14 +14,6 @@ export interface ResolveRuntimeOptions {
   readonly searchDirectories?: readonly string[];
 }
 
-const systemDirectories = [
-  '/usr/local/sbin',
-  '/usr/local/bin',
-  '/usr/sbin',
-  '/usr/bin',
-  '/sbin',
-  '/bin',
-];
 /** What is looked for by name: the Debian package is called the same. */
 const runtimeNames = ['runc', 'crun', 'runsc'];
 /** Older ones lack what is relied on: runc's handling of the cgroup and of `exec.fifo`, crun's idmapped mounts. */
@@ -27,7 +21,8 @@ const oldest: Readonly<Partial<Record<Runtime['kind'], string>>> = { runc: '1.1.
 
 /**
  * Finds the runtime named `runc`, `crun` or `runsc` (the installation's own first), or at an absolute path. Rejects with
- * ERR_STACKSHIM_SPEC_INVALID for another name, _RUNTIME_NOT_FOUND and _RUNTIME_TOO_OLD.
+ * ERR_STACKSHIM_SPEC_INVALID for another name, _RUNTIME_NOT_FOUND, _RUNTIME_TOO_OLD, and _PATH_UNTRUSTED for one that a user other than
+ * root could have changed.
  */
 export async function resolveRuntime(
   requested: string,
@@ -36,6 +31,8 @@ export async function resolveRuntime(
   const { path, stats } = requested.startsWith('/')
     ? findAtPath(requested)
     : findByName(requested, options);
+  // Each time: it costs a few lstat calls, and a process may live for months.
+  requireTrustedPath(path, 'use runtime');
   const cacheDirectory = runtimeVersionsDir(options.layout);
   const runtime = await readRuntimeVersion(path, { cacheDirectory, stats });
   const least = oldest[runtime.kind];
@@ -72,7 +69,7 @@ function findByName(name: string, options: ResolveRuntimeOptions): Executable {
       { details: { field: 'runtime' } },
     );
   }
-  const { layout, searchDirectories = systemDirectories } = options;
+  const { layout, searchDirectories = SYSTEM_FOLDERS } = options;
   for (const directory of [runtimesDir(layout), ...searchDirectories]) {
     const path = `${directory}/${name}`;
     const stats = statExecutable(path);

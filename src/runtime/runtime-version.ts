@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, rmSync, type Stats, statSync } from 'node:fs
 import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import { isAbandonedName } from '../sys/owned-name.ts';
+import { SYSTEM_PATH } from '../sys/program-environment.ts';
 import type { Runtime, RuntimeKind } from './runtime.ts';
 
 const VERSION_TIMEOUT_MS = 10_000;
@@ -69,7 +70,7 @@ function askVersion(path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = {
       cwd: '/',
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+      env: { PATH: SYSTEM_PATH },
       encoding: 'utf8',
     } as const;
     const bounds = {

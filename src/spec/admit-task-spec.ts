@@ -17,6 +17,7 @@ import type {
   TenantTerms,
   Throttle,
   Ulimit,
+  UlimitMaxima,
 } from './task-spec.ts';
 
 /** Facts about the machine that bound every task. */
@@ -38,12 +39,23 @@ export function admitTaskSpec(spec: TaskSpec, policy: Policy, host: HostLimits):
   const terms = termsOf(spec, policy);
   const limits = admitLimits(spec.limits, { policy, host, terms });
   checkPermissions(spec, policy);
-  if (!host.canRaiseLimits) checkUlimits(spec.ulimits, host);
+  if (!host.canRaiseLimits) {
+    checkUlimits(spec.ulimits, {
+      most: host.hardLimits,
+      reasonFor: (most) =>
+        `above the host's hard limit of ${most}, which stackshim cannot raise here (no CAP_SYS_RESOURCE)`,
+    });
+  }
+  checkUlimits(spec.ulimits, {
+    most: policy.ulimitMaxima,
+    reasonFor: (most) => `above the policy's maximum of ${most} (maxima.ulimits)`,
+  });
   const { slots, reserves } = policy;
   return {
     ...spec,
     limits,
     throttles: admitThrottles(spec.throttles, policy),
+    ulimitMaxima: policy.ulimitMaxima,
     admission: {
       reserves,
       ...(slots === undefined ? {} : { slots }),
@@ -63,6 +75,7 @@ const LIMIT_FIELDS = [
   ['cpus', 'cpus'],
   ['pids', 'pidsLimit'],
   ['timeoutMs', 'timeout'],
+  ['stopTimeoutMs', 'stopTimeout'],
   ['outputBytes', 'outputLimit'],
   ['cpuTimeMs', 'cpuTime'],
   ['cpuShares', 'cpuShares'],
@@ -148,15 +161,16 @@ function seccompKind(seccomp: string | undefined): 'bundle' | 'file' | 'unconfin
   return seccomp === 'unconfined' ? 'unconfined' : 'file';
 }
 
-function checkUlimits(ulimits: readonly Ulimit[], host: HostLimits): void {
+interface UlimitBounds {
+  readonly most: UlimitMaxima;
+  readonly reasonFor: (most: number) => string;
+}
+
+function checkUlimits(ulimits: readonly Ulimit[], { most, reasonFor }: UlimitBounds): void {
   for (const { type, hard } of ulimits) {
-    const most = host.hardLimits[type] ?? Number.POSITIVE_INFINITY;
-    if (hard <= most) continue;
-    throw deniedField({
-      field: 'ulimits',
-      asked: `${type}=${hard}`,
-      allowed: most,
-      reason: `above the host's hard limit of ${most}, which stackshim cannot raise here (no CAP_SYS_RESOURCE)`,
-    });
+    const allowed = most[type] ?? Number.POSITIVE_INFINITY;
+    if (hard <= allowed) continue;
+    const asked = `${type}=${hard}`;
+    throw deniedField({ field: 'ulimits', asked, allowed, reason: reasonFor(allowed) });
   }
 }

@@ -8,6 +8,7 @@ import { parseCount, parseCpus } from './parse-number.ts';
 import { parseAbsolutePath } from './parse-path.ts';
 import { parseTenants } from './parse-tenant.ts';
 import { parseThrottles } from './parse-throttle.ts';
+import { parseUlimit } from './parse-ulimit.ts';
 import { DEFAULT_POLICY, type Permissions, type Policy } from './policy.ts';
 import {
   type LimitsInput,
@@ -16,7 +17,7 @@ import {
   parsePolicyInput,
 } from './policy-input.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
-import type { AdmittedLimits, Reserves, TaskLimits } from './task-spec.ts';
+import type { AdmittedLimits, Reserves, TaskLimits, UlimitMaxima } from './task-spec.ts';
 import { withoutUndefined } from './without-undefined.ts';
 
 /**
@@ -44,6 +45,7 @@ function toPolicy(given: PolicyInput): Policy {
       defaults: parseThrottles(defaults, 'defaults.'),
       maxima: parseThrottles(maxima, 'maxima.'),
     },
+    ulimitMaxima: { ...DEFAULT_POLICY.ulimitMaxima, ...parseUlimitMaxima(maxima.ulimits ?? []) },
     allow: parsePermissions(allow),
     ...(slots === undefined ? {} : { slots: parseCount(slots, 'slots', SLOTS) }),
     reserves: parseReserves(reserves),
@@ -62,10 +64,11 @@ function parseReserves({ memory, disk }: NonNullable<PolicyInput['reserves']>): 
 }
 
 function parseLimits(given: LimitsInput, section: string): TaskLimits {
-  const { memory, cpus, pids, timeout, output, cpuTime, cpuShares, disk } = given;
+  const { memory, cpus, pids, timeout, stopTimeout, output, cpuTime, cpuShares, disk } = given;
   const shares = { min: SPEC_BOUNDS.cpuSharesMin, max: SPEC_BOUNDS.cpuSharesMax };
   const count = { min: 1, max: SPEC_BOUNDS.pidsMax };
   const wall = { min: 1, max: SPEC_BOUNDS.timeoutMsMax };
+  const grace = { min: 0, max: SPEC_BOUNDS.stopTimeoutMsMax };
   const bytes = { min: SPEC_BOUNDS.memoryBytesMin };
   return withoutUndefined({
     memoryBytes: memory === undefined ? undefined : parseBytes(memory, `${section}.memory`, bytes),
@@ -73,6 +76,10 @@ function parseLimits(given: LimitsInput, section: string): TaskLimits {
     pids: pids === undefined ? undefined : parseCount(pids, `${section}.pids`, count),
     timeoutMs:
       timeout === undefined ? undefined : parseDuration(timeout, `${section}.timeout`, wall),
+    stopTimeoutMs:
+      stopTimeout === undefined
+        ? undefined
+        : parseDuration(stopTimeout, `${section}.stopTimeout`, grace),
     outputBytes:
       output === undefined ? undefined : parseBytes(output, `${section}.output`, { min: 1 }),
     cpuTimeMs:
@@ -83,17 +90,25 @@ function parseLimits(given: LimitsInput, section: string): TaskLimits {
   });
 }
 
+function parseUlimitMaxima(given: readonly string[]): UlimitMaxima {
+  const maxima: Record<string, number> = {};
+  for (const [i, text] of given.entries()) {
+    const { type, hard } = parseUlimit(text, `maxima.ulimits[${i}]`);
+    maxima[type] = hard;
+  }
+  return maxima;
+}
+
 function parsePermissions(given: PermissionsInput): Permissions {
   const base = DEFAULT_POLICY.allow;
+  const bindSources = parsePaths(given.bindSources, 'allow.bindSources') ?? base.bindSources;
   return {
     bundles: given.bundles ?? base.bundles,
     runtimes: given.runtimes ?? base.runtimes,
-    bindSources:
-      given.bindSources?.map((path, i) => parseAbsolutePath(path, `allow.bindSources[${i}]`)) ??
-      base.bindSources,
-    devices:
-      given.devices?.map((path, i) => parseAbsolutePath(path, `allow.devices[${i}]`)) ??
-      base.devices,
+    bindSources,
+    // What a task may not bind it must not be given as a copy either, unless the policy says so.
+    inputs: parsePaths(given.inputs, 'allow.inputs') ?? bindSources,
+    devices: parsePaths(given.devices, 'allow.devices') ?? base.devices,
     networks: given.networks ?? base.networks,
     userns: given.userns ?? base.userns,
     pid: given.pid ?? base.pid,
@@ -103,6 +118,9 @@ function parsePermissions(given: PermissionsInput): Permissions {
     newPrivileges: given.newPrivileges ?? base.newPrivileges,
   };
 }
+
+const parsePaths = (paths: readonly string[] | undefined, field: string) =>
+  paths?.map((path, i) => parseAbsolutePath(path, `${field}[${i}]`));
 
 /** What a task has without cpu shares of its own. */
 const USUAL_SHARES = 1024;
@@ -119,6 +137,7 @@ function lowerTo(maxima: TaskLimits, defaults: AdmittedLimits): AdmittedLimits {
     cpus: lower(defaults.cpus, maxima.cpus),
     pids: lower(defaults.pids, maxima.pids),
     timeoutMs: lower(defaults.timeoutMs, maxima.timeoutMs),
+    stopTimeoutMs: lower(defaults.stopTimeoutMs, maxima.stopTimeoutMs),
     outputBytes: lower(defaults.outputBytes, maxima.outputBytes),
     diskBytes: lower(defaults.diskBytes, maxima.diskBytes),
     cpuTimeMs: cpuTimeMs === undefined ? undefined : lower(cpuTimeMs, maxima.cpuTimeMs),

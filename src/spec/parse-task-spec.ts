@@ -57,10 +57,6 @@ export function parseTaskSpec(input: unknown): TaskSpec {
     labels: checked(given.labels ?? {}, checkLabels, 'labels'),
     tty: given.tty ?? false,
     interactive: given.interactive ?? false,
-    stopTimeoutMs: parseDuration(given.stopTimeout ?? 10_000, 'stopTimeout', {
-      min: 0,
-      max: SPEC_BOUNDS.stopTimeoutMsMax,
-    }),
     runtime: parseRuntime(given.runtime ?? 'runc'),
     bundle: given.bundle === undefined ? undefined : matching(given.bundle, BUNDLE, 'bundle'),
     code: code === undefined ? undefined : parsePath(code, 'code'),
@@ -103,9 +99,11 @@ function parseCommand(command: readonly string[]): readonly string[] {
 
 function parseLimits(given: TaskInput): TaskLimits {
   const { memory, cpus, pidsLimit, timeout, outputLimit, cpuTime, cpuShares, disk } = given;
+  const { stopTimeout } = given;
   const shares = { min: SPEC_BOUNDS.cpuSharesMin, max: SPEC_BOUNDS.cpuSharesMax };
   const count = { min: 1, max: SPEC_BOUNDS.pidsMax };
   const wall = { min: 1, max: SPEC_BOUNDS.timeoutMsMax };
+  const grace = { min: 0, max: SPEC_BOUNDS.stopTimeoutMsMax };
   return withoutUndefined({
     memoryBytes:
       memory === undefined
@@ -114,6 +112,8 @@ function parseLimits(given: TaskInput): TaskLimits {
     cpus: cpus === undefined ? undefined : parseCpus(cpus, 'cpus'),
     pids: pidsLimit === undefined ? undefined : parseCount(pidsLimit, 'pidsLimit', count),
     timeoutMs: timeout === undefined ? undefined : parseDuration(timeout, 'timeout', wall),
+    stopTimeoutMs:
+      stopTimeout === undefined ? undefined : parseDuration(stopTimeout, 'stopTimeout', grace),
     outputBytes:
       outputLimit === undefined ? undefined : parseBytes(outputLimit, 'outputLimit', { min: 1 }),
     cpuTimeMs: cpuTime === undefined ? undefined : parseDuration(cpuTime, 'cpuTime', wall),

@@ -31,6 +31,11 @@ export function requireAllowedBindSource(allow: Permissions, source: string): vo
   requireAllowedPath(allow.bindSources, source, { field: 'mounts', rule: 'allow.bindSources' });
 }
 
+/** The same for a file or directory of the host that a task is given a copy of, or whose content decides about it. */
+export function requireAllowedInput(allow: Permissions, path: string, field: string): void {
+  requireAllowedPath(allow.inputs, path, { field, rule: 'allow.inputs' });
+}
+
 /** The same for a device of the host. */
 export function requireAllowedDevice(allow: Permissions, source: string): void {
   requireAllowedPath(allow.devices, source, { field: 'devices', rule: 'allow.devices' });

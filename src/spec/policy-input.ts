@@ -20,6 +20,7 @@ export interface LimitsInput {
   readonly cpus?: Quantity;
   readonly pids?: Quantity;
   readonly timeout?: Quantity;
+  readonly stopTimeout?: Quantity;
   readonly output?: Quantity;
   readonly cpuTime?: Quantity;
   readonly cpuShares?: Quantity;
@@ -28,6 +29,11 @@ export interface LimitsInput {
   readonly deviceReadIops?: readonly string[];
   readonly deviceWriteIops?: readonly string[];
   readonly disk?: Quantity;
+}
+
+/** Maxima of resource limits have no counterpart among the defaults: those of the bundle template hold. */
+export interface MaximaInput extends LimitsInput {
+  readonly ulimits?: readonly string[];
 }
 
 export interface TenantInput {
@@ -46,7 +52,7 @@ export type PermissionsInput = Partial<Permissions>;
 
 export interface PolicyInput {
   readonly defaults?: LimitsInput;
-  readonly maxima?: LimitsInput;
+  readonly maxima?: MaximaInput;
   readonly allow?: PermissionsInput;
   readonly slots?: Quantity;
   readonly reserves?: ReservesInput;
@@ -63,11 +69,12 @@ const quantity = numberOr(text);
 const throttles = listOf(text, SPEC_BOUNDS.throttles);
 const choices = <const T extends string>(...all: readonly T[]) => listOf(oneOf(...all), all.length);
 
-const limits = allOptional<LimitsInput>({
+const limitReaders = {
   memory: quantity,
   cpus: quantity,
   pids: quantity,
   timeout: quantity,
+  stopTimeout: quantity,
   output: quantity,
   cpuTime: quantity,
   cpuShares: quantity,
@@ -76,11 +83,17 @@ const limits = allOptional<LimitsInput>({
   deviceReadIops: throttles,
   deviceWriteIops: throttles,
   disk: quantity,
+};
+const limits = allOptional<LimitsInput>(limitReaders);
+const maxima = allOptional<MaximaInput>({
+  ...limitReaders,
+  ulimits: listOf(text, SPEC_BOUNDS.ulimits),
 });
 const allow = allOptional<PermissionsInput>({
   bundles: names,
   runtimes: names,
   bindSources: names,
+  inputs: names,
   devices: names,
   networks: choices('none', 'host'),
   userns: choices('auto', 'host'),
@@ -103,7 +116,7 @@ const disk = allOptional<NonNullable<PolicyInput['disk']>>({
 /** What each section may hold. */
 export const POLICY_SECTIONS = {
   defaults: limits,
-  maxima: limits,
+  maxima,
   allow,
   reserves,
   tenantDefault: tenant,
@@ -112,7 +125,7 @@ export const POLICY_SECTIONS = {
 
 const readers = allOptional<PolicyInput>({
   defaults: objectOf<LimitsInput>(limits),
-  maxima: objectOf<LimitsInput>(limits),
+  maxima: objectOf<MaximaInput>(maxima),
   allow: objectOf<PermissionsInput>(allow),
   slots: quantity,
   reserves: objectOf<ReservesInput>(reserves),

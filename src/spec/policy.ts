@@ -1,5 +1,12 @@
 /** The operator's policy: defaults, maxima and permissions. docs/policy.md describes the file. */
-import type { AdmittedLimits, Reserves, TaskLimits, TenantTerms, Throttle } from './task-spec.ts';
+import type {
+  AdmittedLimits,
+  Reserves,
+  TaskLimits,
+  TenantTerms,
+  Throttle,
+  UlimitMaxima,
+} from './task-spec.ts';
 
 /** What a task may ask for. A list that names nothing allows nothing. */
 export interface Permissions {
@@ -9,6 +16,8 @@ export interface Permissions {
   readonly runtimes: readonly string[];
   /** Host folders: a bind's source must be one of them or lie below one. */
   readonly bindSources: readonly string[];
+  /** Host folders: code, payload, config and seccomp files must be one of them or lie below one. */
+  readonly inputs: readonly string[];
   /** Devices of the host, or folders of them: those that a task may ask for. */
   readonly devices: readonly string[];
   readonly networks: readonly ('none' | 'host')[];
@@ -35,6 +44,8 @@ export interface Policy {
     readonly defaults: readonly Throttle[];
     readonly maxima: readonly Throttle[];
   };
+  /** By OCI name; a type that is absent is not bounded. */
+  readonly ulimitMaxima: UlimitMaxima;
   readonly allow: Permissions;
   /** Most tasks of the machine at once; absent: as many as there are slots. */
   readonly slots?: number;
@@ -56,15 +67,27 @@ export const DEFAULT_POLICY: Policy = {
     cpus: 1,
     pids: 256,
     timeoutMs: 3_600_000,
+    stopTimeoutMs: 10_000,
     outputBytes: 67_108_864,
     diskBytes: 1_073_741_824,
   },
   maxima: {},
   throttles: { defaults: [], maxima: [] },
+  ulimitMaxima: {
+    // Above these a task is served before every other process of the host.
+    RLIMIT_RTPRIO: 0,
+    RLIMIT_NICE: 0,
+    // Locked pages of a layer count for the task that read them first, which need not be the one that holds them.
+    RLIMIT_MEMLOCK: 67_108_864,
+    RLIMIT_MSGQUEUE: 819_200,
+    RLIMIT_SIGPENDING: 65_536,
+    RLIMIT_NOFILE: 1_048_576,
+  },
   allow: {
     bundles: ['default'],
     runtimes: ['runc', 'crun', 'runsc'],
     bindSources: ['/'],
+    inputs: ['/'],
     devices: [],
     networks: ['none', 'host'],
     userns: ['auto', 'host'],

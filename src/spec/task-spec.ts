@@ -14,6 +14,8 @@ export interface TaskLimits {
   readonly pids?: number;
   /** Wall time from start to the kill. */
   readonly timeoutMs?: number;
+  /** Between TERM and KILL. */
+  readonly stopTimeoutMs?: number;
   /** Both streams together; passing it ends the task. */
   readonly outputBytes?: number;
   /** All that the task writes to its root filesystem and `/task`. */
@@ -44,6 +46,9 @@ export interface Ulimit {
   readonly soft: number;
   readonly hard: number;
 }
+
+/** By OCI name; Infinity: not bounded. */
+export type UlimitMaxima = Readonly<Record<string, number>>;
 
 export interface BindRequest {
   readonly source: string;
@@ -109,8 +114,6 @@ export interface TaskSpec {
   readonly labels: Readonly<Record<string, string>>;
   readonly tty: boolean;
   readonly interactive: boolean;
-  /** Between TERM and KILL. */
-  readonly stopTimeoutMs: number;
   /** `runc`, `crun`, `runsc` or an absolute path. */
   readonly runtime: string;
   /** Name of a bundle template; absent: the image's label, else `default`. */
@@ -128,6 +131,8 @@ export interface TaskSpec {
 /** A spec that the policy has let through: every limit is set. */
 export interface AdmittedTaskSpec extends TaskSpec {
   readonly limits: AdmittedLimits;
+  /** What no resource limit of the task may be above. */
+  readonly ulimitMaxima: UlimitMaxima;
   readonly admission: Admission;
 }
 

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type Dirent, lstatSync, opendirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { entryPath } from './byte-path.ts';
+import { PLAIN_ENVIRONMENT } from './program-environment.ts';
 import { started } from './started.ts';
 
 /** Most tasks write next to nothing: so few entries go faster at once (0.4 ms) than by way of the thread pool (1.0 ms). */
@@ -72,7 +73,7 @@ async function removeByProgram(path: string): Promise<void> {
   const program = await started(
     spawn('/bin/rm', ['-rf', '--one-file-system', '--', path], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { LC_ALL: 'C' },
+      env: PLAIN_ENVIRONMENT,
     }),
   );
   let said = '';

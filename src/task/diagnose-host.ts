@@ -92,7 +92,7 @@ async function checkPrograms(
     await checkRuntime('runc', { layout, isHybrid }),
     await checkRuntime('crun', { layout, isHybrid }),
     await checkRuntime('runsc', { layout, isHybrid }),
-    ...checkTools(process.env['PATH']),
+    ...checkTools(),
   ];
 }
 

@@ -1,14 +1,6 @@
 /** From outside data to a plan: parsed, admitted, resolved. Nothing has happened yet, so everything that is wrong is thrown. */
-import {
-  accessSync,
-  constants,
-  existsSync,
-  readFileSync,
-  realpathSync,
-  statfsSync,
-  statSync,
-} from 'node:fs';
-import { messageOf, StackshimError } from '../core/errors.ts';
+import { existsSync, statfsSync } from 'node:fs';
+import { StackshimError } from '../core/errors.ts';
 import { toTaskId } from '../core/ids.ts';
 import { type Layout, scratchDir } from '../core/layout.ts';
 import type { TaskDevice } from '../core/mount.ts';
@@ -22,20 +14,22 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
 import { deniedField } from '../spec/denied-field.ts';
 import { parseTaskSpec } from '../spec/parse-task-spec.ts';
-import { requireAllowedBindSource, requireAllowedBundle } from '../spec/permissions.ts';
+import { requireAllowedBundle } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
-import { readPolicy } from '../spec/read-policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { type PinnedImage, STACK_LABELS } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import { nearestExisting } from '../sys/files.ts';
 import type { DiskAmount } from '../sys/system.ts';
+import { requireTrustedPath } from '../sys/trusted-path.ts';
 import { toDiskLimit } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
+import { readPolicy } from './read-policy.ts';
 import { type TaskPlaces, taskPlaces } from './records/task-places.ts';
 import { requireHeldBinds } from './require-held-binds.ts';
 import type { DevicesContext } from './resolve-devices.ts';
+import { readSeccomp, withRealInputs } from './resolve-inputs.ts';
 import { planTaskFiles, type TaskFile } from './task-inputs.ts';
 
 export interface TaskPlan {
@@ -65,9 +59,6 @@ export interface DiskPlan {
   readonly isUsual: boolean;
 }
 
-/** A seccomp profile is text written by people; a larger file is not one. */
-const MAX_SECCOMP_BYTES = 4 * 1024 * 1024;
-
 /** Throws a {@link StackshimError} of kind invalid, not_found, denied or unavailable; has no effect. */
 export async function planTask(installation: Installation, input: unknown): Promise<TaskPlan> {
   const { layout, host } = installation;
@@ -75,10 +66,9 @@ export async function planTask(installation: Installation, input: unknown): Prom
   if (!host.isRoot) {
     throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', 'run task: needs root');
   }
-  const policy = readPolicy(layout.policyFile);
-  const spec = withRealSources(admitTaskSpec(parsed, policy, host), policy);
+  const policy = readPolicy(layout);
+  const spec = withRealInputs(admitTaskSpec(parsed, policy, host), policy);
   if (parsed.limits.diskBytes !== undefined) requireFreeSpace(layout, parsed.limits.diskBytes);
-  requireInputs(spec);
   const pinned = resolveStack(layout, spec.stack);
   const { config } = pinned.image;
   const bundle = spec.bundle ?? config.labels[STACK_LABELS.bundle] ?? 'default';
@@ -98,7 +88,7 @@ export async function planTask(installation: Installation, input: unknown): Prom
     template,
     runtime,
     command: resolveCommand(config, spec.command),
-    ...(await readSeccomp(spec.seccomp)),
+    ...(await readSeccomp(spec.seccomp, policy)),
     ...(spec.init ? { initBinary: findInitBinary() } : {}),
     hostname,
     files: planTaskFiles(spec, hostname),
@@ -147,64 +137,8 @@ function requireFreeSpace(layout: Layout, asked: number): void {
 
 function findInitBinary(): string {
   const found = INIT_CANDIDATES.find((path) => existsSync(path));
-  if (found !== undefined) return found;
+  if (found !== undefined) return requireTrustedPath(found, 'use init program');
   throw new StackshimError('ERR_STACKSHIM_TOOL_MISSING', 'find an init program for --init: none', {
     hint: 'install the package tini',
   });
-}
-
-/** Bind sources with every link resolved, so that what the policy allows is what is mounted. */
-function withRealSources(spec: AdmittedTaskSpec, policy: Policy): AdmittedTaskSpec {
-  if (spec.mounts.length === 0) return spec;
-  const mounts = spec.mounts.map((mount) => {
-    const source = readable('mounts', mount.source, () => realpathSync(mount.source));
-    requireAllowedBindSource(policy.allow, source);
-    return { ...mount, source };
-  });
-  return { ...spec, mounts };
-}
-
-function requireInputs(spec: AdmittedTaskSpec): void {
-  for (const [field, file] of [
-    ['payloadFile', spec.payload],
-    ['configFile', spec.config],
-  ] as const) {
-    if (file?.kind === 'file') requireFile(field, file.path);
-  }
-  const { code } = spec;
-  if (code !== undefined) readable('code', code, () => accessSync(code, constants.R_OK));
-}
-
-function requireFile(field: string, path: string): void {
-  readable(field, path, () => accessSync(path, constants.R_OK));
-  if (statSync(path).isFile()) return;
-  throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: not a regular file`, {
-    details: { field, path },
-  });
-}
-
-async function readSeccomp(
-  seccomp: string | undefined,
-): Promise<{ readonly seccompProfile?: SeccompProfile }> {
-  if (seccomp === undefined || seccomp === 'unconfined') return {};
-  const { parseSeccompProfile } = await import('../spec/seccomp-profile.ts');
-  const seccompProfile = readable('securityOpt', seccomp, () => {
-    requireFile('securityOpt', seccomp);
-    if (statSync(seccomp).size > MAX_SECCOMP_BYTES) throw new RangeError('larger than 4 MiB');
-    return parseSeccompProfile(JSON.parse(readFileSync(seccomp, 'utf8')));
-  });
-  return { seccompProfile };
-}
-
-/** Runs `read`; what it throws becomes one error that names the field and the path. */
-function readable<T>(field: string, path: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof StackshimError) throw error;
-    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${messageOf(error)}`, {
-      cause: error,
-      details: { field, path },
-    });
-  }
 }

@@ -1,5 +1,5 @@
 /** Devices that a task asks for: from paths of the host to what the kernel knows them by. Loaded only for tasks that have any. */
-import { closeSync, fstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import type { TaskDevice } from '../core/mount.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -7,10 +7,9 @@ import { requireAllowedDevice } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
 import type { DeviceRequest } from '../spec/task-spec.ts';
 import { toDeviceNumbers } from '../sys/device-nodes.ts';
+import { type FoundPath, lookUpPath } from '../sys/real-path.ts';
 
 const FIELD = 'devices';
-/** open(2): the same number on x86-64 and arm64. */
-const O_PATH = 0x20_0000;
 
 export interface DevicesContext {
   readonly policy: Pick<Policy, 'allow'>;
@@ -33,22 +32,15 @@ export function resolveDevices(
   });
 }
 
-/** Of one and the same file, whatever the path comes to lead to meanwhile; it is not opened as a device. */
-function lookUp(source: string): { readonly path: string; readonly stats: Stats } {
-  let fd: number;
+function lookUp(source: string): FoundPath {
   try {
-    fd = openSync(source, O_PATH);
+    return lookUpPath(source);
   } catch (error) {
     const message = `read ${source}: ${messageOf(error)}`;
     throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, {
       cause: error,
       details: { field: FIELD, path: source },
     });
-  }
-  try {
-    return { path: readlinkSync(`/proc/self/fd/${fd}`), stats: fstatSync(fd) };
-  } finally {
-    closeSync(fd);
   }
 }
 

@@ -161,7 +161,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const stopped = new AbortController();
   const stopper = new TaskStopper({
     installation,
-    graceMs: spec.stopTimeoutMs,
+    graceMs: spec.limits.stopTimeoutMs,
     onStop(cause) {
       emit({ type: 'stopping', id, cause });
       stopped.abort();

@@ -1,11 +1,14 @@
 /** What a task is given to read: its packed code, payload, config and host names, each byte for byte. */
-import { chmodSync, chownSync, existsSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, existsSync, realpathSync, writeFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
+import { StackshimError, toStackshimError } from '../core/errors.ts';
 import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
 import { buildHostsFile } from '../oci/build-hosts-file.ts';
 import { CONFIG_FILE, PAYLOAD_FILE } from '../oci/task-paths.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
+import { linkOf, openPlain } from '../sys/real-path.ts';
+import type { Fd } from '../sys/system.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 
 /** A read-only file of the task's. */
@@ -36,7 +39,7 @@ export function planTaskFiles(spec: AdmittedTaskSpec, hostname: string): readonl
     { name: 'hosts', target: HOSTS_FILE, input: { kind: 'text', text: buildHostsFile(hostname) } },
   ];
   if (spec.network === 'host' && existsSync(RESOLV_CONF)) {
-    const input = { kind: 'file', path: RESOLV_CONF } as const;
+    const input = { kind: 'file', path: realpathSync(RESOLV_CONF) } as const;
     files.push({ name: 'resolv.conf', target: RESOLV_CONF, input });
   }
   const mounted = new Set(spec.mounts.map(({ target }) => target));
@@ -65,13 +68,33 @@ export async function writeTaskInputs(
   }
   if (code === undefined) return { binds };
   const { packCode } = await import('../packages/pack-code.ts');
-  await packCode(code, places.codeFile, { signal });
+  await packCode(code, places.codeFile, { signal, followLinks: false });
   return { binds, code: { kind: 'file', path: places.codeFile } };
+}
+
+/** Of the file that the policy has allowed, at its path without links, and of no other. */
+async function copyInput(path: string, target: string): Promise<void> {
+  const fd = openInput(path);
+  try {
+    await copyFile(linkOf(fd), target);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openInput(path: string): Fd {
+  try {
+    const fd = openPlain(path, { followLinks: false });
+    if (fd !== undefined) return fd;
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}`);
+  }
+  throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: not a regular file`);
 }
 
 async function writeInput(input: FileInput, path: string, ids: IdRange | null): Promise<void> {
   if (input.kind === 'text') writeFileSync(path, input.text);
-  else await copyFile(input.path, path);
+  else await copyInput(input.path, path);
   // Any user of the task may read it; only the task sees it.
   chmodSync(path, 0o444);
   if (ids !== null) chownSync(path, ids.base, ids.base);

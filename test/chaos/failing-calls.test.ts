@@ -46,6 +46,7 @@ import { type Random, seedRandom } from '../support/seeded-random.ts';
 import { MARKS, type TaskVariant, variantsIn } from '../support/task-variants.ts';
 import { scaled } from '../support/time-scale.ts';
 import { within } from '../support/within.ts';
+import { writePolicy } from '../support/write-policy.ts';
 
 const { layout, options } = useInstallation();
 const roots = [layout.root, layout.run];
@@ -115,14 +116,9 @@ async function run(variant: TaskVariant, fault: Fault | null): Promise<Outcome> 
   return { result, error, events, counts };
 }
 
-function setPolicy(policy: object | undefined): void {
-  if (policy === undefined) rmSync(layout.policyFile, { force: true });
-  else writeFileSync(layout.policyFile, JSON.stringify(policy));
-}
-
 function makeReady({ policy, isFirst }: TaskVariant): void {
   rmSync(join(marks, 'ran'), { force: true });
-  setPolicy(policy);
+  writePolicy(layout, policy);
   if (!isFirst) return;
   const mounted = readdirSync(mountedLayersDir(layout)).filter((name) => !name.endsWith('.lock'));
   for (const name of mounted) linuxSystem.detachMount(join(mountedLayersDir(layout), name));
@@ -241,7 +237,7 @@ describe('each call fails in turn, of', () => {
   it.each(variantsIn(folder))('$name', { timeout: scaled(3_600_000) }, async (variant) => {
     const listeners = process.listenerCount('SIGCHLD');
     // The one before may have left its policy.
-    setPolicy(undefined);
+    writePolicy(layout);
     const neighbour = startNeighbour(options);
     await neighbour.answers();
     try {

@@ -1,12 +1,21 @@
 /** The shim is killed at every step of a task; `stackshim reap` then removes all that there was, and everything works on. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { findProgram } from '../../src/layers/find-program.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { takeFileLock } from '../../src/sys/lock.ts';
 import { makeGate, realRunc, writeExecutable, writeFakeRuntime } from '../support/fake-runtime.ts';
 import { type HeldEvents, holdEvents } from '../support/held-events.ts';
+import { replaceProgram } from '../support/replace-program.ts';
 import { runCli } from '../support/run-cli.ts';
 import { seedRandom } from '../support/seeded-random.ts';
 import { type StartedTask, useTaskRunner } from '../support/task-runner.ts';
@@ -15,6 +24,7 @@ const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;
 const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
+const MKFS = findProgram('mkfs.erofs', { package: 'erofs-utils' });
 const ONE_AT_ONCE = { tenants: { acme: { maxTasks: 1 } } };
 
 interface ReapOutput {
@@ -149,10 +159,11 @@ describe('SIGKILL of the shim', () => {
     const [bin, code] = [join(folder, 'bin'), join(folder, 'packed')];
     for (const path of [bin, code]) mkdirSync(path);
     writeFileSync(join(code, 'file'), Buffer.alloc(1_000_000));
-    const script = `#!/bin/sh\n${gate.stop}\nPATH=/usr/bin:/usr/sbin exec mkfs.erofs "$@"\n`;
-    writeExecutable(join(bin, 'mkfs.erofs'), script);
+    const [real, waiting] = [join(bin, 'real'), join(bin, 'waiting')];
+    copyFileSync(MKFS, real);
+    writeExecutable(waiting, `#!/bin/sh\n${gate.stop}\nexec ${real} "$@"\n`);
     const options = ['--name', 'packing', '--code', code];
-    const task = start(options, ['true'], { env: { PATH: `${bin}:/usr/bin:/bin` } });
+    const task = start(options, ['true'], { through: replaceProgram(MKFS, waiting) });
     await gate.reached();
     await kill(task);
     await expectReaped('packing');

@@ -186,9 +186,21 @@ describe('a policy', () => {
   });
 
   it('that is a folder is refused', async () => {
+    rmSync(layout.policyFile);
     mkdirSync(layout.policyFile);
     await expectNoTask([], 'ERR_STACKSHIM_POLICY_INVALID');
     rmdirSync(layout.policyFile);
+  });
+
+  it('that is named and missing is refused, in whichever way it is named', async () => {
+    rmSync(layout.policyFile, { force: true });
+    await expectNoTask([], 'ERR_STACKSHIM_POLICY_INVALID');
+    const { root, run, policyFile } = layout;
+    await expect(runTask({ stack: 'busybox' }, { root, run, policyFile })).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_POLICY_INVALID',
+      details: { file: policyFile },
+      hint: expect.stringContaining('STACKSHIM_POLICY'),
+    });
   });
 
   it.each([

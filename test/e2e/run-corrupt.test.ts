@@ -27,6 +27,7 @@ import { expectRefusal } from '../support/refusal.ts';
 import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
 import { useTaskRunner } from '../support/task-runner.ts';
 import { waitUntil } from '../support/wait-until.ts';
+import { writePolicy } from '../support/write-policy.ts';
 
 const { installation } = useTaskRunner();
 
@@ -42,6 +43,7 @@ function openCopy(folder: string): Copy {
   const policyFile = join(folder, 'policy.json');
   const env = { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policyFile };
   const layout = { ...installation.layout, root, run, policyFile };
+  writePolicy(layout);
   return { layout, env, run: (...args) => runCli(['run', ...args], { env }) };
 }
 
@@ -281,7 +283,7 @@ describe('a full disk', () => {
     const gate = makeGate(folder, 'create');
     const path = join(folder, 'filling');
     writeFakeRuntime(path, { real: realRunc(copy.layout), beforeCreate: gate.stop });
-    writeFileSync(copy.layout.policyFile, JSON.stringify({ allow: { runtimes: [path] } }));
+    writePolicy(copy.layout, { allow: { runtimes: [path] } });
     await onDisk(copy.layout.run, ['-t', 'tmpfs', '-o', 'size=64k,mode=711', 'none'], async () => {
       const task = startCli(['run', '--runtime', path, 'busybox', 'echo', 'ran'], copy);
       await gate.reached();

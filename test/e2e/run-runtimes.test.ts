@@ -2,7 +2,9 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { findProgram } from '../../src/layers/find-program.ts';
 import { makeGate, realRunc, writeExecutable, writeFakeRuntime } from '../support/fake-runtime.ts';
+import { replaceProgram } from '../support/replace-program.ts';
 import { describeRuntime } from '../support/runtime-cases.ts';
 import { runtimesUnderTest } from '../support/runtime-lab.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
@@ -106,12 +108,13 @@ describe('a signal during set-up', () => {
 
   it('cancels the task while its code is being packed', async () => {
     const gate = makeGate(folder, 'packing');
-    const bin = join(folder, 'bin');
     const code = join(folder, 'code');
-    for (const path of [bin, code]) mkdirSync(path);
+    mkdirSync(code);
     writeFileSync(join(code, 'file'), 'content');
-    writeExecutable(join(bin, 'mkfs.erofs'), `#!/bin/sh\n${gate.stop}\nexec false\n`);
-    const task = start(['--code', code], ['true'], { env: { PATH: `${bin}:/usr/bin:/bin` } });
+    const waiting = join(folder, 'waiting');
+    writeExecutable(waiting, `#!/bin/sh\n${gate.stop}\nexec false\n`);
+    const mkfs = findProgram('mkfs.erofs', { package: 'erofs-utils' });
+    const task = start(['--code', code], ['true'], { through: replaceProgram(mkfs, waiting) });
     await gate.reached();
     task.child.kill('SIGINT');
     const { status, record } = await task.ended;

@@ -15,6 +15,7 @@ import { useLeakCheck } from '../support/leak-check.ts';
 import { linkPatchedRunc } from '../support/patched-runc.ts';
 import { runCli, STACKSHIM } from '../support/run-cli.ts';
 import { readTranscripts, toPattern } from '../support/shell-transcript.ts';
+import { writePolicy } from '../support/write-policy.ts';
 
 const BUILD_MS = 600_000;
 const MIB = 1024 * 1024;
@@ -38,6 +39,7 @@ let tls: Awaited<ReturnType<typeof startTlsServer>>;
 beforeAll(async () => {
   for (const path of [layout.root, layout.run, join(folder, 'tls')]) mkdirSync(path);
   chmodSync(join(folder, 'tls'), 0o755);
+  writePolicy(layout);
   linkPatchedRunc(layout);
   tls = await startTlsServer(join(folder, 'tls'));
 });
@@ -216,7 +218,7 @@ describe('a stack that mounts with FUSE', { timeout: BUILD_MS }, () => {
 
   it('reads a squashfs file through squashfuse, in a user namespace of its own', async () => {
     const policy = { allow: { bundles: ['default', 'fuse'] } };
-    writeFileSync(layout.policyFile, JSON.stringify(policy), { mode: 0o644 });
+    writePolicy(layout, policy);
     const { status, stderr } = await build('stacks/fuse');
     expect(status, stderr).toBe(0);
     await testStack('fuse', { executable: STACKSHIM, env, tls });

@@ -7,6 +7,7 @@ import { readMounts } from '../../src/sys/mountinfo.ts';
 import { type System, SystemError } from '../../src/sys/system.ts';
 import { type Diagnosis, diagnoseHost } from '../../src/task/diagnose-host.ts';
 import { makeOldKernel } from '../support/old-kernel.ts';
+import { writePolicy } from '../support/write-policy.ts';
 
 let layout: Layout;
 /** Mounts below the test's own folder: others come and go while this runs. */
@@ -20,6 +21,7 @@ const find = ({ checks }: Diagnosis, name: string) => checks.find((check) => che
 beforeEach(() => {
   const root = mkdtempSync('/var/tmp/stackshim-doctor-test-');
   layout = { root, run: `${root}/run`, policyFile: `${root}/policy.json`, slots: `${root}/slots` };
+  writePolicy(layout);
 });
 afterEach(() => {
   expect(ownMounts()).toEqual([]);

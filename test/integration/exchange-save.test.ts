@@ -18,6 +18,7 @@ import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
 import { linkPatchedRunc } from '../support/patched-runc.ts';
 import { writeSmallOciLayout } from '../support/small-oci-layout.ts';
 import { makeTar } from '../support/small-tar.ts';
+import { writePolicy } from '../support/write-policy.ts';
 
 const lab = useExchangeLab();
 const keys = generateKeyPairSync('ed25519');
@@ -38,6 +39,8 @@ beforeAll(async () => {
   chmodSync(lab.folder, 0o711);
   writeFileSync(keyFile, keys.privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
   await lab.export('busybox', 'busybox.tar');
+  mkdirSync(other);
+  writePolicy(receiver);
   const directory = `${lab.folder}/second`;
   mkdirSync(directory);
   const top = makeTar([{ path: 'second', content: 'x'.repeat(1000) }]);

@@ -1,4 +1,4 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
@@ -11,6 +11,7 @@ import {
 } from '../../src/index.ts';
 import { useInstallation } from '../support/installation.ts';
 import { watchOutput } from '../support/watch-output.ts';
+import { writePolicy } from '../support/write-policy.ts';
 
 const installation = useInstallation();
 
@@ -290,10 +291,9 @@ describe('errors', () => {
       { code: 'ERR_STACKSHIM_RUNTIME_NOT_FOUND', kind: 'unavailable' },
     ],
   ])('are typed: %s', async (_, input, expected) => {
-    const { policyFile } = installation.options;
-    writeFileSync(policyFile, JSON.stringify({ allow: { runtimes: ['runc', '/nowhere/runc'] } }));
+    writePolicy(installation.layout, { allow: { runtimes: ['runc', '/nowhere/runc'] } });
     const error = await run(input as TaskInput).catch((thrown: unknown) => thrown);
-    rmSync(policyFile);
+    writePolicy(installation.layout);
     expect(error).toBeInstanceOf(StackshimError);
     expect(error).toMatchObject(expected);
     const json = JSON.parse(JSON.stringify(error));

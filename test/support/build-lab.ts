@@ -23,6 +23,7 @@ import { runTask } from '../../src/task/run-task.ts';
 import { disposeInstallation } from './dispose-installation.ts';
 import { useLeakCheck } from './leak-check.ts';
 import { linkPatchedRunc } from './patched-runc.ts';
+import { writePolicy } from './write-policy.ts';
 
 export interface BuildLab {
   readonly layout: Layout;
@@ -63,6 +64,7 @@ export function useBuildLab(): BuildLab {
   const { root, run, policyFile } = layout;
   beforeAll(() => {
     for (const path of [root, run]) mkdirSync(path);
+    writePolicy(layout);
     linkPatchedRunc(layout);
   });
   afterAll(() => {

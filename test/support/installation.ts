@@ -7,6 +7,7 @@ import { installBusyboxStack } from './busybox-stack.ts';
 import { disposeInstallation } from './dispose-installation.ts';
 import { useLeakCheck } from './leak-check.ts';
 import { linkPatchedRunc } from './patched-runc.ts';
+import { writePolicy } from './write-policy.ts';
 
 /** What tests leave on purpose that change stacks: what is stored of them, and the files of locks. */
 export const STORED = /^file \S+\/lib\/(stacks|images|generations|layers|locks|current)(\/|$)/;
@@ -33,6 +34,7 @@ export function useInstallation(allow: readonly RegExp[] = []): TestInstallation
   const layout: Layout = { root, run, policyFile, slots: '/run/lock/stackshim' };
   beforeAll(async () => {
     for (const path of [root, run]) mkdirSync(path, { recursive: true });
+    writePolicy(layout);
     linkPatchedRunc(layout);
     await installBusyboxStack(layout);
   });

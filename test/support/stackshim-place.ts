@@ -1,6 +1,6 @@
 /** Probes as tasks of a test's own installation, by the built executable. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isStackName } from '../../src/core/ids.ts';
@@ -14,6 +14,7 @@ import type { ContainerSetting, PlacedContainer, ProbePlace } from './probe-plac
 import { runCli, STACKSHIM } from './run-cli.ts';
 import { writeSmallOciLayout } from './small-oci-layout.ts';
 import { watchProgram } from './watched-program.ts';
+import { writePolicy } from './write-policy.ts';
 
 const STACK = 'probes';
 
@@ -31,9 +32,7 @@ export async function openStackshimPlace(
       return startTask(installation, `probe-${count}`, setting);
     },
     setPolicy(policy) {
-      const { policyFile } = installation.layout;
-      if (policy === null) rmSync(policyFile, { force: true });
-      else writeFileSync(policyFile, JSON.stringify(policy), { mode: 0o644 });
+      writePolicy(installation.layout, policy ?? {});
     },
   };
 }

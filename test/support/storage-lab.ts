@@ -10,6 +10,7 @@ import { disposeInstallation } from './dispose-installation.ts';
 import { linkPatchedRunc } from './patched-runc.ts';
 import { addSeededStack, importSeeded } from './seeded-stacks.ts';
 import { makeTar } from './small-tar.ts';
+import { writePolicy } from './write-policy.ts';
 
 export interface StorageLab {
   readonly layout: Layout;
@@ -42,6 +43,7 @@ export function useStorageLab(
     // A container's root, which the host does not know, must pass through to its root filesystem.
     chmodSync(folder, 0o711);
     for (const path of [layout().root, layout().run]) mkdirSync(path);
+    writePolicy(layout());
     linkPatchedRunc(layout());
   });
   afterEach(() => {

@@ -1,10 +1,11 @@
 /** `stackshim run` in a test file's own installation, with the result record of each task. */
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import type { TaskResult } from '../../src/task/result.ts';
 import { type TestInstallation, useInstallation } from './installation.ts';
 import { type CliOptions, type CliResult, type StartedCli, startCli } from './run-cli.ts';
+import { writePolicy } from './write-policy.ts';
 
 export interface TaskRun extends CliResult {
   /** What `--result` wrote; undefined when the file was not written. */
@@ -29,7 +30,7 @@ export interface TaskRunner {
     command: readonly string[],
     more?: RunnerOptions,
   ): Promise<TaskRun>;
-  /** Replaces the policy file; null removes it. */
+  /** Replaces the policy file; null: one that restricts nothing. */
   setPolicy(policy: object | null): void;
 }
 
@@ -53,9 +54,7 @@ export function useTaskRunner(): TaskRunner {
     start,
     run: (options, command, more) => start(options, command, more).ended,
     setPolicy(policy) {
-      const { policyFile } = installation.layout;
-      if (policy === null) rmSync(policyFile, { force: true });
-      else writeFileSync(policyFile, JSON.stringify(policy), { mode: 0o644 });
+      writePolicy(installation.layout, policy ?? {});
     },
   };
 }

@@ -1,28 +1,49 @@
-/** A program of the host is found as a shell would find it, or is an error that names its package. */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/** A program of the host is found where programs of the system lie, whatever the caller's PATH says, or is an error that names its package. */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, afterEach, expect, it } from 'vitest';
 import { findProgram } from '../../src/layers/find-program.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/stackshim-programs-`);
+const { PATH } = process.env;
+afterEach(() => {
+  process.env['PATH'] = PATH;
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
-it('looks in PATH first, then where programs of the system lie', () => {
-  writeFileSync(`${folder}/sh`, '');
-  chmodSync(`${folder}/sh`, 0o755);
-  expect(findProgram('sh', { package: 'dash', path: folder })).toBe(`${folder}/sh`);
-  expect(findProgram('sh', { package: 'dash', path: undefined })).toMatch(/^\/(usr\/)?bin\/sh$/);
-  expect(findProgram('sh', { package: 'dash', path: 'relative:' })).toMatch(/^\/(usr\/)?bin\/sh$/);
+function writeProgram(path: string, mode: number): void {
+  writeFileSync(path, '');
+  chmodSync(path, mode);
+}
+
+it('does not look in PATH', () => {
+  writeProgram(`${folder}/sh`, 0o755);
+  process.env['PATH'] = folder;
+  expect(findProgram('sh', { package: 'dash' })).toMatch(/^\/(usr\/)?bin\/sh$/);
 });
 
 it('passes over what cannot be executed', () => {
-  writeFileSync(`${folder}/cat`, '');
-  chmodSync(`${folder}/cat`, 0o644);
-  expect(findProgram('cat', { package: 'coreutils', path: folder })).not.toContain(folder);
+  const [first, second] = [`${folder}/first`, `${folder}/second`];
+  for (const path of [first, second]) mkdirSync(path, { mode: 0o755 });
+  writeProgram(`${first}/tool`, 0o644);
+  writeProgram(`${second}/tool`, 0o755);
+  const folders = [`${folder}/missing`, first, second];
+  expect(findProgram('tool', { package: 'tools', folders })).toBe(`${second}/tool`);
+});
+
+it('refuses one that others may write', () => {
+  writeProgram(`${folder}/shared`, 0o777);
+  expect(() => findProgram('shared', { package: 'tools', folders: [folder] })).toThrow(
+    expect.objectContaining({
+      code: 'ERR_STACKSHIM_PATH_UNTRUSTED',
+      kind: 'unavailable',
+      details: { path: `${folder}/shared`, fault: `${folder}/shared` },
+    }),
+  );
 });
 
 it('names the package of one that is missing', () => {
-  expect(() => findProgram('no-such-program', { package: 'some-package', path: folder })).toThrow(
+  expect(() => findProgram('no-such-program', { package: 'some-package' })).toThrow(
     expect.objectContaining({
       code: 'ERR_STACKSHIM_TOOL_MISSING',
       kind: 'unavailable',

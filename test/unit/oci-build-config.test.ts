@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { buildConfig } from '../../src/oci/build-config.ts';
 import { buildContainerConfig } from '../../src/oci/build-container-config.ts';
+import { buildRlimits } from '../../src/oci/build-rlimits.ts';
 import { toConfigJson } from '../../src/oci/config-json.ts';
 import { loadTemplate } from '../../src/oci/load-template.ts';
 import { testIds, toConfigInput } from '../support/oci-config-input.ts';
@@ -252,6 +253,17 @@ describe('options', () => {
       { type: 'RLIMIT_MSGQUEUE', soft: 819_200, hard: 819_200 },
       { type: 'RLIMIT_NOFILE', soft: 20_000, hard: 20_000 },
       { type: 'RLIMIT_NPROC', soft: 5, hard: Number.POSITIVE_INFINITY },
+    ]);
+  });
+
+  test('what a process would inherit is no more than the policy lets tasks have', () => {
+    const base = [{ type: 'RLIMIT_NOFILE', soft: 1024, hard: 65_536 }];
+    const hardLimits = { RLIMIT_RTPRIO: 99, RLIMIT_NICE: 0, RLIMIT_MEMLOCK: Infinity };
+    const maxima = { RLIMIT_RTPRIO: 0, RLIMIT_NICE: 0, RLIMIT_MEMLOCK: 8, RLIMIT_NOFILE: 512 };
+    expect(buildRlimits(base, [], { hardLimits, maxima })).toEqual([
+      { type: 'RLIMIT_NOFILE', soft: 512, hard: 512 },
+      { type: 'RLIMIT_RTPRIO', soft: 0, hard: 0 },
+      { type: 'RLIMIT_MEMLOCK', soft: 8, hard: 8 },
     ]);
   });
 

@@ -30,6 +30,7 @@ describe('limits', () => {
       cpus: 1,
       pids: 256,
       timeoutMs: 3_600_000,
+      stopTimeoutMs: 10_000,
       outputBytes: 67_108_864,
       diskBytes: 1_073_741_824,
     });
@@ -101,6 +102,7 @@ describe('limits', () => {
     ['outputLimit', { outputLimit: '2k' }, { output: '1k' }, [2048, 1024]],
     ['cpuTime', { cpuTime: '31s' }, { cpuTime: '30s' }, [31_000, 30_000]],
     ['cpuShares', { cpuShares: 1025 }, { cpuShares: 1024 }, [1025, 1024]],
+    ['stopTimeout', { stopTimeout: '11s' }, { stopTimeout: '10s' }, [11_000, 10_000]],
   ])('%s above the policy’s maximum is denied', (field, input, maxima, [asked, allowed]) => {
     expect(() => admit(input, { maxima })).toThrow(denied(field, asked, allowed));
   });
@@ -119,7 +121,29 @@ describe('ulimits', () => {
 
   test('and let through where they can', () => {
     const able = { ...host, canRaiseLimits: true };
-    expect(admit({ ulimits: ['nofile=-1'] }, {}, able).ulimits).toHaveLength(1);
+    expect(admit({ ulimits: ['nofile=1048576'] }, {}, able).ulimits).toHaveLength(1);
+  });
+
+  test.each([
+    ['rtprio=1', 'RLIMIT_RTPRIO=1', 0],
+    ['nice=20', 'RLIMIT_NICE=20', 0],
+    ['memlock=-1', 'RLIMIT_MEMLOCK=Infinity', 67_108_864],
+    ['msgqueue=819201', 'RLIMIT_MSGQUEUE=819201', 819_200],
+    ['sigpending=65537', 'RLIMIT_SIGPENDING=65537', 65_536],
+    ['nofile=1024:1048577', 'RLIMIT_NOFILE=1048577', 1_048_576],
+  ])('%s is denied unless the policy allows it', (ulimit, asked, most) => {
+    const able = { ...host, canRaiseLimits: true };
+    expect(() => admit({ ulimits: [ulimit] }, {}, able)).toThrow(denied('ulimits', asked, most));
+    const { ulimits } = admit({ ulimits: [ulimit] }, { maxima: { ulimits: [ulimit] } }, able);
+    expect(ulimits).toHaveLength(1);
+  });
+
+  test('have the policy’s maxima', () => {
+    const policy = { maxima: { ulimits: ['nofile=4096', 'core=0'] } };
+    expect(admit({ ulimits: ['nofile=4096', 'core=0'] }, policy).ulimits).toHaveLength(2);
+    expect(() => admit({ ulimits: ['core=-1'] }, policy)).toThrow(
+      denied('ulimits', 'RLIMIT_CORE=Infinity', 0),
+    );
   });
 });
 

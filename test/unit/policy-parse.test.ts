@@ -1,11 +1,12 @@
 /** The policy: from what a file holds, and from the file itself. */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { layoutFrom } from '../../src/core/layout.ts';
 import { parsePolicy } from '../../src/spec/parse-policy.ts';
 import { DEFAULT_POLICY } from '../../src/spec/policy.ts';
-import { readPolicy } from '../../src/spec/read-policy.ts';
+import { readPolicy } from '../../src/task/read-policy.ts';
 
 const invalid = (details: object) =>
   expect.objectContaining({
@@ -21,12 +22,19 @@ describe('parsePolicy', () => {
 
   test('every field', () => {
     const policy = parsePolicy({
-      defaults: { memory: '256m', cpus: 0.5, pids: 64, timeout: '10m', output: '1m', disk: '4m' },
-      maxima: { memory: '1g', cpus: '2', pids: 1024, timeout: '1h', output: '64m', disk: '1t' },
+      defaults: {
+        ...{ memory: '256m', cpus: 0.5, pids: 64, timeout: '10m', stopTimeout: 0 },
+        ...{ output: '1m', disk: '4m' },
+      },
+      maxima: {
+        ...{ memory: '1g', cpus: '2', pids: 1024, timeout: '1h', stopTimeout: '30s' },
+        ...{ output: '64m', disk: '1t', ulimits: ['nofile=4096', 'memlock=-1', 'core=0:8'] },
+      },
       allow: {
         bundles: [],
         runtimes: ['/opt/runc'],
         bindSources: ['/srv/data/', '/mnt'],
+        inputs: ['/srv/jobs/'],
         devices: ['/dev/fuse', '/dev/dri/'],
         networks: ['none'],
         userns: ['auto'],
@@ -43,6 +51,7 @@ describe('parsePolicy', () => {
         cpus: 0.5,
         pids: 64,
         timeoutMs: 600_000,
+        stopTimeoutMs: 0,
         outputBytes: 1_048_576,
         diskBytes: 4_194_304,
       },
@@ -51,6 +60,7 @@ describe('parsePolicy', () => {
         cpus: 2,
         pids: 1024,
         timeoutMs: 3_600_000,
+        stopTimeoutMs: 30_000,
         outputBytes: 67_108_864,
         diskBytes: 1_099_511_627_776,
       },
@@ -58,6 +68,7 @@ describe('parsePolicy', () => {
         bundles: [],
         runtimes: ['/opt/runc'],
         bindSources: ['/srv/data', '/mnt'],
+        inputs: ['/srv/jobs'],
         devices: ['/dev/fuse', '/dev/dri'],
         networks: ['none'],
         userns: ['auto'],
@@ -67,6 +78,10 @@ describe('parsePolicy', () => {
         newPrivileges: false,
       },
       throttles: { defaults: [], maxima: [] },
+      ulimitMaxima: {
+        ...DEFAULT_POLICY.ulimitMaxima,
+        ...{ RLIMIT_NOFILE: 4096, RLIMIT_MEMLOCK: Infinity, RLIMIT_CORE: 8 },
+      },
       reserves: {},
       tenants: new Map(),
       tenantDefault: { weight: 100 },
@@ -82,6 +97,15 @@ describe('parsePolicy', () => {
       timeoutMs: 5000,
       pids: 8,
     });
+  });
+
+  test('what a task may not bind it is not given a copy of, unless the policy says so', () => {
+    const inputsOf = (allow: object) => parsePolicy({ allow }).allow.inputs;
+    expect(inputsOf({})).toEqual(['/']);
+    expect(inputsOf({ bindSources: ['/srv/data'] })).toEqual(['/srv/data']);
+    expect(inputsOf({ bindSources: [] })).toEqual([]);
+    expect(inputsOf({ bindSources: [], inputs: ['/srv/jobs'] })).toEqual(['/srv/jobs']);
+    expect(inputsOf({ inputs: [] })).toEqual([]);
   });
 
   test('a maximum of what has no default is one', () => {
@@ -151,6 +175,10 @@ describe('parsePolicy', () => {
     ['allow.capAdd[0]', { allow: { capAdd: ['EVERYTHING'] } }],
     ['allow.bindSources[0]', { allow: { bindSources: ['data'] } }],
     ['allow.devices[0]', { allow: { devices: ['fuse'] } }],
+    ['allow.inputs[0]', { allow: { inputs: ['jobs'] } }],
+    ['maxima.stopTimeout', { maxima: { stopTimeout: '2h' } }],
+    ['maxima.ulimits[0]', { maxima: { ulimits: ['rtprio'] } }],
+    ['defaults.ulimits', { defaults: { ulimits: ['nofile=1'] } }],
     ['allow.newPrivileges', { allow: { newPrivileges: 'no' } }],
     ['allow.runtimes', { allow: { runtimes: 'runc' } }],
   ])('refuses %s', (field, input) => {
@@ -167,34 +195,57 @@ describe('readPolicy', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  test('without a file the defaults hold', () => {
-    expect(readPolicy(file)).toBe(DEFAULT_POLICY);
+  const readFile = () => readPolicy({ policyFile: file });
+
+  test('a file that was named must exist; without one at the default path the defaults hold', () => {
+    expect(readFile).toThrow(invalid({ file }));
+    const policyFile = file;
+    expect(readPolicy({ policyFile, policyIsOptional: true })).toBe(DEFAULT_POLICY);
+    expect(layoutFrom({}, {})).toMatchObject({ policyIsOptional: true });
+    for (const layout of [
+      layoutFrom({ policyFile }, {}),
+      layoutFrom({}, { STACKSHIM_POLICY: policyFile }),
+    ]) {
+      expect(() => readPolicy(layout)).toThrow(invalid({ file }));
+    }
   });
 
-  test('reads a file', () => {
+  test('at the default path too, a link that leads nowhere is no missing file', () => {
+    symlinkSync('nowhere', file);
+    expect(() => readPolicy({ policyFile: file, policyIsOptional: true })).toThrow(
+      invalid({ file }),
+    );
+    symlinkSync('nowhere', `${folder}/etc`);
+    const policyFile = `${folder}/etc/policy.json`;
+    expect(() => readPolicy({ policyFile, policyIsOptional: true })).toThrow(invalid({}));
+  });
+
+  test('reads a file, and follows a link to one', () => {
     writeFileSync(file, '{"defaults":{"memory":"64m"}}', { mode: 0o644 });
-    expect(readPolicy(file).defaults.memoryBytes).toBe(67_108_864);
+    expect(readFile().defaults.memoryBytes).toBe(67_108_864);
+    symlinkSync('policy.json', `${folder}/link`);
+    expect(readPolicy({ policyFile: `${folder}/link` }).defaults.memoryBytes).toBe(67_108_864);
   });
 
   test.each(['', '{', 'null', '{"defaults":{"memory":"x"}}', '{"unknown":1}'])(
     'refuses a file that holds %j',
     (text) => {
       writeFileSync(file, text);
-      expect(() => readPolicy(file)).toThrow(invalid({}));
+      expect(readFile).toThrow(invalid({}));
     },
   );
 
   test('refuses what others may write, what is too large and what is no file', () => {
     writeFileSync(file, '{}');
     chmodSync(file, 0o666);
-    expect(() => readPolicy(file)).toThrow(invalid({ file }));
+    expect(readFile).toThrow(invalid({ file }));
     chmodSync(file, 0o620);
-    expect(() => readPolicy(file)).toThrow(invalid({ file }));
+    expect(readFile).toThrow(invalid({ file }));
     chmodSync(file, 0o644);
     writeFileSync(file, ' '.repeat(1_048_577));
-    expect(() => readPolicy(file)).toThrow(invalid({ file }));
+    expect(readFile).toThrow(invalid({ file }));
     rmSync(file);
     mkdirSync(file);
-    expect(() => readPolicy(file)).toThrow(invalid({ file }));
+    expect(readFile).toThrow(invalid({ file }));
   });
 });

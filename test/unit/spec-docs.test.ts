@@ -105,6 +105,7 @@ describe('docs/policy.md', () => {
       cpus: 1,
       pids: 256,
       timeoutMs: 3_600_000,
+      stopTimeoutMs: 10_000,
       outputBytes: 64 * 1024 ** 2,
       diskBytes: 1024 ** 3,
     });

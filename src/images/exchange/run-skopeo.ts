@@ -1,10 +1,13 @@
 /** Runs skopeo, which speaks to registries: contained as a builder is, its words passed on, its failures with a code of their own. */
 import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { promisify } from 'node:util';
 import { messageOf, StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
+import { PROXY_VARIABLES, pickVariables, SYSTEM_PATH } from '../../sys/program-environment.ts';
+import { walkTrusted } from '../../sys/trusted-path.ts';
 import { toAborted } from '../build-aborted.ts';
 import type { BuildStep, ProgressListener } from '../build-progress.ts';
 import { runBuilder } from '../run-builder.ts';
@@ -26,11 +29,11 @@ export interface SkopeoRun extends Pick<ExchangeOptions, 'system' | 'signal'> {
 }
 
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+/** What a caller legitimately says about registries: the way to them, passwords, and whom to trust for their certificates. */
 const PASSED_ON = [
-  ...['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'],
-  ...['HOME', 'XDG_RUNTIME_DIR', 'REGISTRY_AUTH_FILE', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
-];
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+  ...PROXY_VARIABLES,
+  ...['REGISTRY_AUTH_FILE', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
+] as const;
 
 /** Throws ERR_STACKSHIM_REGISTRY_FAILED (with skopeo's last lines), ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED. */
 export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promise<void> {
@@ -72,13 +75,14 @@ export async function inspectRaw(
   registry: RegistryOptions,
   { work, signal }: Pick<SkopeoRun, 'work' | 'signal'>,
 ): Promise<Buffer> {
-  const skopeo = findProgram('skopeo', { package: 'skopeo', path: PATH });
+  const skopeo = findProgram('skopeo', { package: 'skopeo' });
   const args = [...globalOptions(), 'inspect', '--raw', ...registryFlags(registry, '')];
   try {
     const { stdout } = await promisify(execFile)(
-      'setpriv',
+      findProgram('setpriv', { package: 'util-linux' }),
       ['--pdeathsig', 'KILL', '--', skopeo, ...args, reference],
       {
+        cwd: '/',
         env: toEnv(work),
         encoding: 'buffer',
         maxBuffer: MAX_MANIFEST_BYTES,
@@ -122,12 +126,26 @@ function globalOptions(): readonly string[] {
   return [...platform, ...(hasPolicy ? [] : ['--insecure-policy'])];
 }
 
+/**
+ * skopeo looks for passwords and for its configuration in the home folder: the one that the user database names. The folder that the
+ * caller's XDG_RUNTIME_DIR names counts only when no other user controls it.
+ */
 function toEnv(work: string): Record<string, string> {
-  const passedOn = PASSED_ON.flatMap((name) => {
-    const value = process.env[name];
-    return value === undefined ? [] : [[name, value] as const];
-  });
-  return { ...Object.fromEntries(passedOn), PATH, LC_ALL: 'C.UTF-8', TMPDIR: work };
+  const { XDG_RUNTIME_DIR = '' } = process.env;
+  const isOwn = XDG_RUNTIME_DIR.startsWith('/') && isTrusted(XDG_RUNTIME_DIR);
+  return {
+    ...pickVariables(PASSED_ON, process.env),
+    ...(isOwn ? { XDG_RUNTIME_DIR } : {}),
+    HOME: userInfo().homedir,
+    PATH: SYSTEM_PATH,
+    LC_ALL: 'C.UTF-8',
+    TMPDIR: work,
+  };
+}
+
+function isTrusted(folder: string): boolean {
+  const { stats, fault } = walkTrusted(folder);
+  return stats !== undefined && fault === undefined;
 }
 
 function toFailed(reference: string, error: unknown): StackshimError {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { type Owner, ownProcess } from '../../sys/processes.ts';
+import { PLAIN_ENVIRONMENT } from '../../sys/program-environment.ts';
 import { started } from '../../sys/started.ts';
 import { type Installation, openInstallation } from '../installation.ts';
 import { DISMISSAL } from './guard-words.ts';
@@ -62,8 +63,8 @@ async function startProcess(order: GuardOrder): Promise<ChildProcessWithoutNullS
     return await started(
       spawn(process.execPath, [programFile(), JSON.stringify(order)], {
         cwd: '/',
-        // What is meant for this process, such as the port of a debugger, is not meant for its guard.
-        env: { ...process.env, NODE_OPTIONS: '' },
+        // The order says all: what is meant for this process, such as NODE_OPTIONS, is not meant for its guard.
+        env: PLAIN_ENVIRONMENT,
         stdio: ['pipe', 'pipe', 'pipe'],
         detached: true,
       }),

@@ -3,11 +3,11 @@ import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { messageOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, scratchDir } from '../../core/layout.ts';
 import { DEFAULT_POLICY, type Policy } from '../../spec/policy.ts';
-import { readPolicy } from '../../spec/read-policy.ts';
 import { nearestExisting } from '../../sys/files.ts';
 import type { System } from '../../sys/system.ts';
 import { makeVolume } from '../disk/make-volume.ts';
 import { toDiskLimit } from '../disk/task-disk.ts';
+import { readPolicy } from '../read-policy.ts';
 import { type Check, failed, optional, passed, required, warned } from './check.ts';
 
 const subject = required('disk limit');
@@ -56,7 +56,7 @@ export const diskLimitUntried = (): Check =>
 /** A policy that cannot be read is a finding of its own. */
 function readPolicyOrDefault(layout: Layout): Policy {
   try {
-    return readPolicy(layout.policyFile);
+    return readPolicy(layout);
   } catch (error) {
     if (error instanceof StackshimError) return DEFAULT_POLICY;
     throw error;

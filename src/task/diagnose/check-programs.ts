@@ -59,10 +59,10 @@ const tools = [
   { name: 'mmdebstrap', package: 'mmdebstrap', purpose: 'building base images' },
 ] as const;
 
-export function checkTools(path: string | undefined): readonly Check[] {
+export function checkTools(): readonly Check[] {
   return tools.map(({ name, package: debianPackage, purpose }) => {
     try {
-      return passed(optional(name), findProgram(name, { package: debianPackage, path }));
+      return passed(optional(name), findProgram(name, { package: debianPackage }));
     } catch (error) {
       if (!(error instanceof StackshimError)) throw error;
       const message = `${messageOf(error)}; needed for ${purpose}`;

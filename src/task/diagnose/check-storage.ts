@@ -2,8 +2,8 @@
 import { statfsSync, statSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
-import { readPolicy } from '../../spec/read-policy.ts';
 import { nearestExisting } from '../../sys/files.ts';
+import { readPolicy } from '../read-policy.ts';
 import { type Check, failed, passed, required, warned } from './check.ts';
 
 const MIB = 1024 * 1024;
@@ -28,7 +28,7 @@ export function checkPolicy(layout: Layout): Check {
   const subject = required('policy');
   const exists = statSync(layout.policyFile, { throwIfNoEntry: false }) !== undefined;
   try {
-    readPolicy(layout.policyFile);
+    readPolicy(layout);
   } catch (error) {
     if (!(error instanceof StackshimError)) throw error;
     return failed(subject, error.message, error.hint);

@@ -6,6 +6,7 @@ import { StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
 import { codeOfComplaint, lastLine } from '../../layers/guard-disk.ts';
 import { attachLoop } from '../../sys/attach-loop.ts';
+import { PLAIN_ENVIRONMENT } from '../../sys/program-environment.ts';
 import { started } from '../../sys/started.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
 import { planVolume } from './plan-volume.ts';
@@ -32,11 +33,11 @@ export async function makeVolume(system: System, file: string, limit: DiskAmount
 }
 
 async function format(file: string, args: readonly string[]): Promise<void> {
-  const mkfs = findProgram('mkfs.ext4', { package: 'e2fsprogs', path: process.env['PATH'] });
+  const mkfs = findProgram('mkfs.ext4', { package: 'e2fsprogs' });
   const child = await started(
     spawn(mkfs, [...args, '--', file], {
       // The host's own mke2fs.conf must not add features.
-      env: { LC_ALL: 'C', MKE2FS_CONFIG: '/dev/null' },
+      env: { ...PLAIN_ENVIRONMENT, MKE2FS_CONFIG: '/dev/null' },
       stdio: ['ignore', 'ignore', 'pipe'],
     }),
   );

@@ -23,9 +23,9 @@ import { parseStackReference } from '../../../src/spec/parse-stack-reference.ts'
 import { parseTaskSpec } from '../../../src/spec/parse-task-spec.ts';
 import { parseUlimit } from '../../../src/spec/parse-ulimit.ts';
 import { parseUser } from '../../../src/spec/parse-user.ts';
-import { readPolicy } from '../../../src/spec/read-policy.ts';
 import { parseSeccompProfile } from '../../../src/spec/seccomp-profile.ts';
 import { TASK_INPUT_FIELDS } from '../../../src/spec/task-input.ts';
+import { readPolicy } from '../../../src/task/read-policy.ts';
 import type { FuzzFiles } from '../../support/fuzz-files.ts';
 import type { FuzzTarget } from '../../support/fuzz-target.ts';
 
@@ -286,7 +286,7 @@ export const specTargets = (files: FuzzFiles): readonly FuzzTarget[] => [
     name: 'policy files',
     form: 'document',
     samples: policies,
-    run: (bytes) => readPolicy(files.write('policy.json', bytes)),
+    run: (bytes) => readPolicy({ policyFile: files.write('policy.json', bytes) }),
   },
   {
     name: 'seccomp profiles',

@@ -1,0 +1,50 @@
+/** Files and directories of the host that a caller names: looked up once, then opened where they were found and nowhere else. */
+import { closeSync, constants, fstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
+import type { Fd } from './system.ts';
+
+/** open(2): the same number on x86-64 and arm64. */
+const O_PATH = 0x20_0000;
+const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+
+export interface FoundPath {
+  /** Without links. */
+  readonly path: string;
+  readonly stats: Stats;
+}
+
+/** What a path leads to, links followed. Does not open it for reading: with a device or a FIFO that may have effects. */
+export function lookUpPath(path: string): FoundPath {
+  const place = openSync(path, O_PATH);
+  try {
+    return { path: pathOf(place), stats: fstatSync(place) };
+  } finally {
+    closeSync(place);
+  }
+}
+
+/**
+ * Opens a file or directory for reading, without ever waiting; undefined for anything else. The caller closes it. Without
+ * `followLinks`, `path` is one that {@link lookUpPath} found: an error of code ELOOP when it leads elsewhere by now, so that what was
+ * allowed is what is read.
+ */
+export function openPlain(
+  path: string,
+  { followLinks }: { readonly followLinks: boolean },
+): Fd | undefined {
+  const place = openSync(path, O_PATH | (followLinks ? 0 : constants.O_NOFOLLOW));
+  try {
+    if (!followLinks && pathOf(place) !== path) {
+      const message = `${path}: the file or a directory above it was replaced`;
+      throw Object.assign(new Error(message), { code: 'ELOOP' });
+    }
+    const stats = fstatSync(place);
+    return stats.isFile() || stats.isDirectory() ? openSync(linkOf(place), READ) : undefined;
+  } finally {
+    closeSync(place);
+  }
+}
+
+/** Opened by this path, it is the very file that `fd` has. */
+export const linkOf = (fd: Fd) => `/proc/self/fd/${fd}`;
+
+const pathOf = (fd: Fd) => readlinkSync(linkOf(fd));

@@ -1,0 +1,99 @@
+/** Files and directories of the host that a task names: found, allowed by the policy, and known from there on by paths without links. */
+import { closeSync, fstatSync, readFileSync, realpathSync } from 'node:fs';
+import { messageOf, StackshimError } from '../core/errors.ts';
+import { requireAllowedBindSource, requireAllowedInput } from '../spec/permissions.ts';
+import type { Policy } from '../spec/policy.ts';
+import type { SeccompProfile } from '../spec/seccomp-profile.ts';
+import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
+import { type FoundPath, lookUpPath, openPlain } from '../sys/real-path.ts';
+
+/** A seccomp profile is text written by people; a larger file is not one. */
+const MAX_SECCOMP_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The spec with every link resolved in bind sources, code, payload and config files, so that what the policy allows is what the task
+ * gets. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_DENIED, and ERR_STACKSHIM_DISK_LIMIT for a file larger than the
+ * task's disk limit.
+ */
+export function withRealInputs(spec: AdmittedTaskSpec, policy: Policy): AdmittedTaskSpec {
+  const { mounts, code, payload, config } = spec;
+  return {
+    ...spec,
+    ...(mounts.length === 0 ? {} : { mounts: mounts.map((mount) => toRealBind(mount, policy)) }),
+    ...(code === undefined ? {} : { code: findInput('code', code, policy).path }),
+    ...(payload === undefined
+      ? {}
+      : { payload: toRealFile('payloadFile', payload, [spec, policy]) }),
+    ...(config === undefined ? {} : { config: toRealFile('configFile', config, [spec, policy]) }),
+  };
+}
+
+function toRealBind<T extends { readonly source: string }>(mount: T, policy: Policy): T {
+  const source = readable('mounts', mount.source, () => realpathSync(mount.source));
+  requireAllowedBindSource(policy.allow, source);
+  return { ...mount, source };
+}
+
+function toRealFile(
+  field: string,
+  input: FileInput,
+  [{ limits }, policy]: readonly [AdmittedTaskSpec, Policy],
+): FileInput {
+  if (input.kind === 'text') return input;
+  const { path, stats } = findInput(field, input.path, policy);
+  if (!stats.isFile()) throw notFile(field, input.path);
+  if (stats.size <= limits.diskBytes) return { kind: 'file', path };
+  throw new StackshimError(
+    'ERR_STACKSHIM_DISK_LIMIT',
+    `read ${input.path}: ${stats.size} bytes, above the disk limit of ${limits.diskBytes}`,
+    { details: { field, path: input.path } },
+  );
+}
+
+/** What the profile that `seccomp` names holds. Throws as {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID for what is no profile. */
+export async function readSeccomp(
+  seccomp: string | undefined,
+  policy: Policy,
+): Promise<{ readonly seccompProfile?: SeccompProfile }> {
+  if (seccomp === undefined || seccomp === 'unconfined') return {};
+  const { parseSeccompProfile } = await import('../spec/seccomp-profile.ts');
+  const field = 'securityOpt';
+  const { path } = findInput(field, seccomp, policy);
+  const text = readable(field, seccomp, () => {
+    const fd = openPlain(path, { followLinks: false });
+    if (fd === undefined) throw notFile(field, seccomp);
+    try {
+      const stats = fstatSync(fd);
+      if (!stats.isFile()) throw notFile(field, seccomp);
+      if (stats.size > MAX_SECCOMP_BYTES) throw new RangeError('larger than 4 MiB');
+      return readFileSync(fd, 'utf8');
+    } finally {
+      closeSync(fd);
+    }
+  });
+  return { seccompProfile: readable(field, seccomp, () => parseSeccompProfile(JSON.parse(text))) };
+}
+
+function findInput(field: string, path: string, { allow }: Policy): FoundPath {
+  const found = readable(field, path, () => lookUpPath(path));
+  requireAllowedInput(allow, found.path, field);
+  return found;
+}
+
+const notFile = (field: string, path: string) =>
+  new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: not a regular file`, {
+    details: { field, path },
+  });
+
+/** Runs `read`; what it throws becomes one error that names the field and the path. */
+function readable<T>(field: string, path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof StackshimError) throw error;
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${messageOf(error)}`, {
+      cause: error,
+      details: { field, path },
+    });
+  }
+}
