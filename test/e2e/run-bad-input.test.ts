@@ -5,12 +5,14 @@ import {
   mkdirSync,
   readFileSync,
   rmdirSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
+import { runTask } from '../../src/index.ts';
 import { realRunc } from '../support/fake-runtime.ts';
 import { expectRefusal } from '../support/refusal.ts';
 import { runCli, STACKSHIM } from '../support/run-cli.ts';

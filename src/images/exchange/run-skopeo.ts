@@ -1,10 +1,10 @@
 /** Runs skopeo, which speaks to registries: contained as a builder is, its words passed on, its failures with a code of their own. */
 import { execFile } from 'node:child_process';
-import { accessSync, constants, existsSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { messageOf, StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
+import { resolveUser } from '../../oci/resolve-user.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
 import { PROXY_VARIABLES, pickVariables, SYSTEM_PATH } from '../../sys/program-environment.ts';
 import { walkTrusted } from '../../sys/trusted-path.ts';
@@ -136,11 +136,17 @@ function toEnv(work: string): Record<string, string> {
   return {
     ...pickVariables(PASSED_ON, process.env),
     ...(isOwn ? { XDG_RUNTIME_DIR } : {}),
-    HOME: userInfo().homedir,
+    HOME: homeOfUser(),
     PATH: SYSTEM_PATH,
     LC_ALL: 'C.UTF-8',
     TMPDIR: work,
   };
+}
+
+/** Not by os.userInfo(): in the executable it answers with the caller's HOME. */
+function homeOfUser(): string {
+  const uid = String(process.geteuid?.() ?? 0);
+  return resolveUser(uid, readFileSync('/etc/passwd', 'utf8'), '').home ?? '/root';
 }
 
 function isTrusted(folder: string): boolean {
