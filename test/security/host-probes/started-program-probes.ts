@@ -28,14 +28,14 @@ const putSecret = (scene: HostProbeScene) =>
   put(scene, 'private/secret', scene.secret, { mode: 0o600 });
 
 /** As one that its writer wants to be in force. */
-const OPEN = { allow: { inputs: ['/'] } };
+const OPEN = { allow: { bindSources: ['/'] } };
 
 type PolicyProbe = Pick<CallProbe, 'name' | 'tries' | 'shownOn'> & {
   /** Makes it; resolves to its path. */
   readonly make: (scene: HostProbeScene) => string;
 };
 
-const READ_WITH_POLICY = 'if ! grep -qs \'"inputs":\\[\\]\' "$1"; then cat "$2"; fi';
+const READ_WITH_POLICY = 'if ! grep -qs \'"bindSources":\\[\\]\' "$1"; then cat "$2"; fi';
 
 const toPolicyProbe = ({ make, ...described }: PolicyProbe): HostProbe =>
   toHostProbe({
@@ -255,7 +255,7 @@ const pathProbes = [
   toPathProbe('mkfs.ext4', 'makes a scratch volume', () => [
     ...['run', '--disk', '77m', 'busybox', 'true'],
   ]),
-  toPathProbe('mkfs.erofs', 'packs code', (scene) => [
+  toPathProbe('prlimit', 'packs code', (scene) => [
     ...['run', '--code', putFolder(scene, 'code'), 'busybox', 'true'],
   ]),
   toPathProbe('setpriv', 'asks a registry', () => IMPORT),

@@ -21,7 +21,7 @@ import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
 
 const group = 'fields of a task';
 const INPUTS =
-  'the policy’s `allow.inputs`, asked of the path without links; the file is opened where it was found';
+  'the policy’s `allow.inputs`, by default what may be bound, asked of the path without links; the file is opened where it was found';
 
 /** `private/secret` is root's own; `allowed` is where the policy lets inputs come from. */
 function prepareFolders(scene: HostProbeScene): void {
@@ -35,7 +35,7 @@ const allowed = ({ folder }: HostProbeScene) => join(folder, 'allowed');
 /** A task that may take its inputs from `allowed` alone, and prints one of its files. */
 const readTask = (scene: HostProbeScene, options: readonly string[], file: string): Call =>
   taskCall(scene, options, {
-    policy: { allow: { inputs: [allowed(scene)], bindSources: [allowed(scene)] } },
+    policy: { allow: { bindSources: [allowed(scene)] } },
     command: ['cat', file],
   });
 
@@ -140,7 +140,7 @@ const seccompFile = toHostProbe({
   },
   stackshim: (scene) =>
     taskCall(scene, ['--security-opt', `seccomp=${scene.folder}/mine/profile.json`], {
-      policy: { allow: { inputs: [allowed(scene)] } },
+      policy: { allow: { bindSources: [allowed(scene)] } },
       command: ['sh', '-c', `unshare -U true && echo ${scene.secret}`],
     }),
   naive: ({ secret }) => shell('busybox unshare -U true && echo "$1"', secret),
