@@ -22,7 +22,7 @@ import {
 } from './diagnose/check-kernel.ts';
 import { checkRuntime, checkTools } from './diagnose/check-programs.ts';
 import { checkStacks } from './diagnose/check-stacks.ts';
-import { checkFreeSpace, checkPolicy } from './diagnose/check-storage.ts';
+import { checkFolders, checkFreeSpace, checkPolicy } from './diagnose/check-storage.ts';
 import { probeMounts } from './diagnose/probe-mounts.ts';
 
 export type { Check } from './diagnose/check.ts';
@@ -42,17 +42,26 @@ export async function diagnoseHost(
   system: System = linuxSystem,
 ): Promise<Diagnosis> {
   const mounts = readMounts();
+  const folders = checkFolders(layout);
   const checks = [
     ...checkKernel(),
     ...checkCgroups(mounts),
     ...(await checkPrograms(layout, mounts)),
-    ...(await checkMounts(system, layout)),
-    checkFreeSpace(layout),
-    await checkDisk(system, layout),
+    folders,
+    // Root writes nothing where another user could have set a trap.
+    ...(folders.status === 'ok' ? await checkPlaces(system, layout) : []),
     checkPolicy(layout),
     await checkStacks(layout, new Date()),
   ];
   return { checks, canRunTasks: !checks.some((c) => c.required && c.status === 'fail') };
+}
+
+async function checkPlaces(system: System, layout: Layout): Promise<readonly Check[]> {
+  return [
+    ...(await checkMounts(system, layout)),
+    checkFreeSpace(layout),
+    await checkDisk(system, layout),
+  ];
 }
 
 function checkKernel(): readonly Check[] {

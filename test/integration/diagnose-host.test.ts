@@ -52,6 +52,7 @@ test('this machine can run tasks, and the doctor leaves nothing behind', async (
     'mkfs.erofs',
     'buildah',
     'mmdebstrap',
+    'folders',
     'EROFS layers',
     'idmapped layers',
     'overlay of layers',
@@ -69,6 +70,19 @@ test('this machine can run tasks, and the doctor leaves nothing behind', async (
 test('a root folder that is not there yet is no fault', async () => {
   const diagnosis = await diagnoseHost({ ...layout, root: `${layout.root}/a/b` });
   expect(diagnosis.canRunTasks).toBe(true);
+});
+
+test('a root folder that another user controls is a finding, and nothing is tried there', async () => {
+  chmodSync(layout.root, 0o777);
+  const diagnosis = await diagnoseHost(layout);
+  expect(find(diagnosis, 'folders')).toMatchObject({
+    status: 'fail',
+    required: true,
+    message: expect.stringContaining(layout.root),
+    hint: expect.stringContaining(`chmod go-w ${layout.root}`),
+  });
+  expect(find(diagnosis, 'EROFS layers')).toBeUndefined();
+  expect(diagnosis.canRunTasks).toBe(false);
 });
 
 test('an invalid policy file is a finding', async () => {

@@ -1,14 +1,27 @@
-/** Whether there is room for tasks, and whether the operator's policy can be read. */
+/** Whether the installation's folders are root's, there is room for tasks, and the operator's policy can be read. */
 import { statfsSync, statSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { nearestExisting } from '../../sys/files.ts';
 import { readPolicy } from '../read-policy.ts';
+import { toTrustedLayout } from '../trusted-layout.ts';
 import { type Check, failed, passed, required, warned } from './check.ts';
 
 const MIB = 1024 * 1024;
 const ENOUGH_BYTES = 2048 * MIB;
 const LEAST_BYTES = 100 * MIB;
+
+/** Whether the folders of the installation are root's alone. */
+export function checkFolders(layout: Layout): Check {
+  const subject = required('folders');
+  try {
+    toTrustedLayout(layout);
+  } catch (error) {
+    if (!(error instanceof StackshimError)) throw error;
+    return failed(subject, error.message, error.hint);
+  }
+  return passed(subject, `no other user controls ${layout.root} or ${layout.run}`);
+}
 
 export function checkFreeSpace(layout: Layout): Check {
   const { bavail, bsize } = statfsSync(nearestExisting(layout.root));
