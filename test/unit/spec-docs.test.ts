@@ -24,6 +24,33 @@ describe('docs/task-spec.md', () => {
     expect([...rows].sort()).toEqual([...TASK_INPUT_FIELDS].sort());
   });
 
+  test('says of every field who may set it, and trusts no data with what is the host’s', () => {
+    const table = taskSpec.slice(taskSpec.indexOf('## Who sets what')).split('\n## ')[0] ?? '';
+    const rows = [...table.matchAll(/^\| `(\w+)` \| (.+) \| (.+) \| (.+) \| (.+) \|$/gm)];
+    expect(rows.map(([, field]) => field).sort()).toEqual([...TASK_INPUT_FIELDS].sort());
+    const forbidden = rows.flatMap(([, field, , , queue]) =>
+      queue?.startsWith('no: ') ? [field] : [],
+    );
+    expect(forbidden).toEqual(
+      expect.arrayContaining([
+        ...['mounts', 'volumes', 'tmpfs', 'devices', 'capAdd', 'capDrop', 'securityOpt', 'bundle'],
+        ...['network', 'userns', 'pid', 'code', 'payloadFile', 'configFile', 'runtime'],
+        ...['deviceReadBps', 'deviceWriteBps', 'deviceReadIops', 'deviceWriteIops'],
+      ]),
+    );
+    // A bound, whoever sets it; those without one are a yes or no.
+    const unbounded = rows.flatMap(([, field, , , , bound]) => (bound === '–' ? [field] : []));
+    expect(unbounded).toEqual(['tty', 'interactive']);
+    // Rules that are named are rules of the policy.
+    const named = rows.flatMap(([, , rule = '']) =>
+      [...rule.matchAll(/`((?:maxima|allow)\.\w+)`/g)].map(([, name = '']) => name),
+    );
+    for (const name of named) {
+      const [section = '', key = ''] = name.split('.');
+      expect(Object.keys(Reflect.get(POLICY_SECTIONS, section))).toContain(key);
+    }
+  });
+
   test('states the bounds of the code', () => {
     const thousands = (bound: number) => bound.toLocaleString('en-US');
     const named = [
@@ -109,6 +136,16 @@ describe('docs/policy.md', () => {
       outputBytes: 64 * 1024 ** 2,
       diskBytes: 1024 ** 3,
     });
+  });
+
+  test('has the maxima of resource limits', () => {
+    const maxima: Record<string, number> = {};
+    for (const [, types = '', most] of policy.matchAll(/^\| (`[a-z`, ]+`) \| (\d+) \|/gm)) {
+      for (const type of types.replaceAll('`', '').split(', ')) {
+        maxima[`RLIMIT_${type.toUpperCase()}`] = Number(most);
+      }
+    }
+    expect(maxima).toEqual(DEFAULT_POLICY.ulimitMaxima);
   });
 });
 
