@@ -33,11 +33,11 @@ export function openPlain(
 ): Fd | undefined {
   const place = openSync(path, O_PATH | (followLinks ? 0 : constants.O_NOFOLLOW));
   try {
-    if (!followLinks && pathOf(place) !== path) {
+    const stats = fstatSync(place);
+    if (!followLinks && (stats.isSymbolicLink() || pathOf(place) !== path)) {
       const message = `${path}: the file or a directory above it was replaced`;
       throw Object.assign(new Error(message), { code: 'ELOOP' });
     }
-    const stats = fstatSync(place);
     return stats.isFile() || stats.isDirectory() ? openSync(linkOf(place), READ) : undefined;
   } finally {
     closeSync(place);
