@@ -6,6 +6,7 @@ import type {
   SeccompProfile,
   SeccompRule,
 } from '../spec/seccomp-profile.ts';
+import { exceptValues } from './except-values.ts';
 import type { OciSeccomp, OciSeccompArgument, OciSeccompRule } from './oci-config.ts';
 
 export interface SeccompContext {
@@ -36,8 +37,8 @@ export function buildSeccomp(profile: SeccompProfile, context: SeccompContext): 
   const grouped = new Map<string, Set<string>>();
   const outcomes = new Map<string, SeccompRule>();
   const withArguments: SeccompRule[] = [];
-  for (const rule of profile.syscalls) {
-    if (!holds(rule, context.capabilities, architecture)) continue;
+  const held = profile.syscalls.filter((rule) => holds(rule, context.capabilities, architecture));
+  for (const rule of held.flatMap(withoutException)) {
     if (rule.args !== undefined && rule.args.length > 0) {
       withArguments.push(rule);
       continue;
@@ -88,6 +89,16 @@ function isExcluded(
     (excludes.caps ?? []).some((capability) => capabilities.includes(capability)) ||
     (excludes.arches ?? []).includes(arch)
   );
+}
+
+/** A filter can only say which values a rule holds for, and knows one comparison for an argument. */
+function withoutException({ except, args = [], ...rule }: SeccompRule): readonly SeccompRule[] {
+  if (except === undefined) return [{ ...rule, args }];
+  const { index, bits, values } = except;
+  return exceptValues(values, bits).map(({ mask, value }) => ({
+    ...rule,
+    args: [...args, { index, value: mask, valueTwo: value, op: 'SCMP_CMP_MASKED_EQ' }],
+  }));
 }
 
 function outcomeOf({ action, errnoRet }: SeccompRule): string {

@@ -19,11 +19,20 @@ export interface SeccompArgument {
   readonly op: string;
 }
 
+/** Holds for every value of an argument but these. Only `bits` of it are looked at, so that bits which the kernel drops let nothing past. */
+export interface SeccompException {
+  readonly index: number;
+  readonly bits: number;
+  readonly values: readonly number[];
+}
+
 export interface SeccompRule {
   readonly names: readonly string[];
   readonly action: string;
   readonly errnoRet?: number | undefined;
   readonly args?: readonly SeccompArgument[] | undefined;
+  /** In the bundle's own profile alone; neither OCI nor docker can say this. */
+  readonly except?: SeccompException | undefined;
   readonly includes?: SeccompCondition | undefined;
   readonly excludes?: SeccompCondition | undefined;
 }

@@ -1,7 +1,9 @@
 /** Seccomp profiles with conditions -> the rules of one task. */
 import { describe, expect, test } from 'vitest';
 import { buildSeccomp } from '../../src/oci/build-seccomp.ts';
+import { exceptValues } from '../../src/oci/except-values.ts';
 import { loadTemplate } from '../../src/oci/load-template.ts';
+import type { OciSeccompRule } from '../../src/oci/oci-config.ts';
 import type { SeccompRule } from '../../src/spec/seccomp-profile.ts';
 
 const allow = (names: string[], more: Partial<SeccompRule> = {}): SeccompRule => ({
@@ -81,16 +83,18 @@ describe('the bundle’s profile', () => {
     expect(new Set(names).size).toBe(names.length);
   });
 
-  test('clone makes no namespace, clone3 does not exist, sockets are of few families', () => {
+  test('clone makes no namespace, clone3 does not exist', () => {
     const base = rules([]);
     expect(base).toContainEqual({
       names: ['clone'],
       action: 'SCMP_ACT_ALLOW',
       args: [{ index: 0, value: 0x7e020000, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }],
     });
-    expect(base).toContainEqual({ names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: 38 });
-    const families = base.filter(({ names }) => names.includes('socket'));
-    expect(families.map(({ args }) => args?.[0]?.value)).toEqual([1, 2, 10, 16, 16]);
+    expect(base).toContainEqual({
+      names: ['clone3', 'syncfs'],
+      action: 'SCMP_ACT_ERRNO',
+      errnoRet: 38,
+    });
   });
 
   test.each([
@@ -107,5 +111,160 @@ describe('the bundle’s profile', () => {
       expect(open([])).not.toContain(call);
       expect(open([capability])).toContain(call);
     }
+  });
+});
+
+type Compared = readonly (readonly [index: number, mask: bigint, value: bigint])[];
+
+/** What a rule compares: whole arguments of 64 bits, as the kernel does. */
+function toCompared({ args = [] }: OciSeccompRule): Compared {
+  return args.map(({ index, value, valueTwo = 0, op }) => {
+    if (op !== 'SCMP_CMP_MASKED_EQ') throw new Error(`${op}: would look at bits that are dropped`);
+    return [index, BigInt(value), BigInt(valueTwo)];
+  });
+}
+
+describe('exceptValues', () => {
+  test.each([
+    [[26, 50, 51, 52], 127],
+    [[22], 23],
+    [[0, 1, 2, 3, 64], 255],
+    [[0x5412, 0x8940, 0x8941], 0xffff],
+    [[1, 0, 2, 3], 3],
+  ])('all but %j of the bits %i, each by one pair', (values, bits) => {
+    const pairs = exceptValues(values, bits);
+    const wrong = Array.from({ length: bits + 1 }, (_, value) => value).filter((value) => {
+      const hits = pairs.filter((pair) => (value & pair.mask) === pair.value).length;
+      return hits !== (values.some((one) => ((one ^ value) & bits) === 0) ? 0 : 1);
+    });
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe('arguments of the bundle’s profile', () => {
+  const { seccomp } = loadTemplate('default');
+  const all = (capabilities: string[]) =>
+    buildSeccomp(seccomp, { architecture: 'amd64', capabilities }).syscalls;
+  const known = new WeakMap<OciSeccompRule, Compared>();
+  const comparedBy = (rule: OciSeccompRule) => {
+    const found = known.get(rule) ?? toCompared(rule);
+    known.set(rule, found);
+    return found;
+  };
+  const plain = all([]);
+  /** `allow`, an errno, or `default`. A call that two rules answer differently would be left to the library that compiles them. */
+  const answer = (name: string, call: readonly number[], rules = plain) => {
+    const whole = call.map(BigInt);
+    const found = rules.filter(
+      (rule) =>
+        rule.names.includes(name) &&
+        comparedBy(rule).every(([index, mask, value]) => ((whole[index] ?? 0n) & mask) === value),
+    );
+    const answers = new Set(found.map(({ action, errnoRet }) => errnoRet ?? action));
+    if (answers.size > 1) throw new Error(`${name}(${call}): ${[...answers]}`);
+    const [said = 'default'] = answers;
+    return said === 'SCMP_ACT_ALLOW' ? 'allow' : said;
+  };
+  /** Bits of an argument that the kernel drops must change nothing. */
+  const answers = (name: string, call: readonly number[], rules = plain) => {
+    const said = answer(name, call, rules);
+    for (const index of call.keys()) {
+      const above = call.map((value, at) => (at === index ? value + 2 ** 32 : value));
+      const other = answer(name, above, rules);
+      if (other !== said) throw new Error(`${name}(${above}): ${other}, not ${said}`);
+    }
+    return said;
+  };
+  const upTo = (end: number) => Array.from({ length: end }, (_, value) => value);
+  const [UNIX, INET, NETLINK, PACKET, INET6, STREAM, DATAGRAM, RAW] = [1, 2, 16, 17, 10, 1, 2, 3];
+  const refused = (name: string, call: (value: number) => readonly number[], end: number) =>
+    upTo(end).filter((value) => answers(name, call(value)) !== 'allow');
+
+  test('options of sockets that attach programs, and those that nobody sets', () => {
+    const SOCKET_LEVEL = 1;
+    expect(refused('setsockopt', (option) => [3, SOCKET_LEVEL, option], 128)).toEqual([
+      26, 27, 48, 49, 50, 51, 52, 53, 54, 55,
+    ]);
+    expect(refused('setsockopt', (option) => [3, 6, option], 48)).toEqual([
+      14, 15, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47,
+    ]);
+    expect(refused('setsockopt', (option) => [3, 0, option], 70)).toEqual([64, 65, 66, 67, 68, 69]);
+    expect(upTo(300).filter((level) => answers('setsockopt', [3, level, 1]) === 'allow')).toEqual([
+      0, 1, 6, 17, 41, 270,
+    ]);
+    const raw = all(['CAP_NET_RAW']);
+    expect(answers('setsockopt', [3, 263, 22], raw)).toBe('default');
+    expect(answers('setsockopt', [3, 263, 18], raw)).toBe('allow');
+  });
+
+  test('families, types and protocols of sockets', () => {
+    const opened: number[][] = [];
+    for (const family of upTo(46)) {
+      for (const type of upTo(11)) {
+        for (const protocol of [...upTo(34), 41, 58, 115, 132, 136, 143, 255, 256, 262]) {
+          if (family === UNIX || answers('socket', [family, type, protocol]) !== 'allow') continue;
+          opened.push(family === NETLINK ? [family, protocol] : [family, type, protocol]);
+        }
+      }
+    }
+    expect(opened.filter(([family]) => family !== NETLINK)).toEqual([
+      [INET, STREAM, 0],
+      [INET, STREAM, 6],
+      [INET, DATAGRAM, 0],
+      [INET, DATAGRAM, 1],
+      [INET, DATAGRAM, 17],
+      [INET6, STREAM, 0],
+      [INET6, STREAM, 6],
+      [INET6, DATAGRAM, 0],
+      [INET6, DATAGRAM, 17],
+      [INET6, DATAGRAM, 58],
+    ]);
+    expect(opened.filter(([family]) => family === NETLINK).flatMap(([, it]) => it)).toEqual(
+      upTo(11).map(() => 0),
+    );
+    const [CLOSE_ON_EXEC, NON_BLOCKING] = [0x80000, 0x800];
+    expect(answers('socket', [INET, STREAM | CLOSE_ON_EXEC | NON_BLOCKING, 0])).toBe('allow');
+    expect(upTo(46).filter((family) => answers('socketpair', [family, 1, 0]) === 'allow')).toEqual([
+      UNIX,
+    ]);
+  });
+
+  test('raw and packet sockets come with their capability', () => {
+    const raw = all(['CAP_NET_RAW']);
+    for (const call of [
+      [INET, RAW, 1],
+      [INET6, RAW, 58],
+      [PACKET, RAW, 768],
+    ]) {
+      expect(answers('socket', call)).toBe('default');
+      expect(answers('socket', call, raw)).toBe('allow');
+    }
+  });
+
+  test('what libraries fall back from says what they expect', () => {
+    const [EINVAL, EPROTONOSUPPORT] = [22, 93];
+    expect(answers('socket', [INET, STREAM, 262])).toBe(EPROTONOSUPPORT);
+    expect(answers('socket', [INET6, STREAM, 262])).toBe(EPROTONOSUPPORT);
+    expect(answers('socket', [NETLINK, RAW, 9])).toBe(EPROTONOSUPPORT);
+    expect(upTo(4).map((operation) => answers('seccomp', [operation]))).toEqual([
+      'allow',
+      EINVAL,
+      'allow',
+      'default',
+    ]);
+    expect(answers('prctl', [22, 2])).toBe(EINVAL);
+    expect(answer('sync', [])).toBe(0);
+  });
+
+  test('requests to terminals and devices, options of processes', () => {
+    const low = upTo(0x10000).filter((request) => answer('ioctl', [0, request]) !== 'allow');
+    expect(low.map((request) => request.toString(16)).join(' ')).toBe(
+      '5412 541c 541d 541e 541f 5423 8940 8941 8942 8943 8980 8981 8982 8983 89a0 89a1 89a2 89a3',
+    );
+    expect(answers('ioctl', [0, 0x80045430])).toBe('allow');
+    // Sign-extended, as some C libraries pass it.
+    expect(answer('ioctl', [0, 0x80045412 + 2 ** 52])).toBe('default');
+    expect(refused('prctl', (option) => [option], 80)).toEqual([22, 30, 54, 62]);
+    for (const option of [0x53564d41, 0x59616d61]) expect(answers('prctl', [option])).toBe('allow');
   });
 });
