@@ -7,6 +7,8 @@ export interface CgroupUsage {
   /** Time in which the cpu limit held processes back that could have run. */
   readonly cpuThrottledMs: number | null;
   readonly memoryPeakBytes: number | null;
+  /** Buffers of TCP and UDP sockets, which v1 counts by themselves. Null on v2, where they are part of the memory. */
+  readonly socketPeakBytes: number | null;
   readonly pidsPeak: number | null;
   readonly oomKills: number | null;
   /** How often the kernel killed the whole group for memory. Null on v1. */
@@ -35,6 +37,11 @@ export interface CgroupDriver {
   readonly controllers: readonly string[];
   /** Reads every counter once. Precondition: the cgroup exists; a counter whose file is missing is null. */
   readUsage(cgroupsPath: string): CgroupUsage;
+  /**
+   * Bounds the buffers of TCP and UDP sockets where they do not count as memory (v1); they may take `bytes` besides. Nothing to do where
+   * they do, or where the cgroup has no such file. Precondition: the cgroup exists and no process of the task runs yet.
+   */
+  limitSockets(cgroupsPath: string, bytes: number): void;
   /** Processor time used so far, of all processors together: one file, for those who look often. Null when it cannot be told. */
   readCpuMs(cgroupsPath: string): number | null;
   /** Processes that the kernel has killed for memory so far. Null when it cannot be told. */

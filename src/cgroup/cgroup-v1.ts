@@ -3,6 +3,7 @@ import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import { CounterReader, parseCount, parseKeyed, scaleCount } from './cgroup-files.ts';
 import { childNames, existingDirectories, listTreeProcesses, removeTree } from './cgroup-tree.ts';
 import { cgroupDirectory, isSharedParent } from './cgroups-path.ts';
+import { limitSockets } from './socket-limit.ts';
 
 /** One mounted hierarchy. */
 export interface CgroupHierarchy {
@@ -52,6 +53,7 @@ export function cgroupV1(options: CgroupV1Options): CgroupDriver {
         pids: at('pids', cgroupsPath),
         blkio: at('blkio', cgroupsPath),
       }),
+    limitSockets: (cgroupsPath, bytes) => limitSockets(at('memory', cgroupsPath), bytes),
     readCpuMs: (cgroupsPath) =>
       scaleCount(reader.readNumber(at('cpuacct', cgroupsPath), 'cpuacct.usage'), NS_PER_MS),
     readOomKills: (cgroupsPath) => readOomKills(reader, at('memory', cgroupsPath)),
@@ -94,6 +96,7 @@ function readUsage(reader: CounterReader, directories: UsageDirectories): Cgroup
       NS_PER_MS,
     ),
     memoryPeakBytes: reader.readNumber(directories.memory, 'memory.max_usage_in_bytes'),
+    socketPeakBytes: reader.readNumber(directories.memory, 'memory.kmem.tcp.max_usage_in_bytes'),
     pidsPeak: reader.readNumber(directories.pids, 'pids.peak'),
     oomKills: readOomKills(reader, directories.memory),
     oomGroupKills: null,

@@ -24,6 +24,8 @@ export function cgroupV2(options: CgroupV2Options): CgroupDriver {
     version: 2,
     controllers,
     readUsage: (cgroupsPath) => readUsage(reader, cgroupDirectory(root, cgroupsPath)),
+    // They are charged as memory.
+    limitSockets: () => undefined,
     readCpuMs(cgroupsPath) {
       const stat = reader.read(cgroupDirectory(root, cgroupsPath), 'cpu.stat');
       return scaleCount(parseKeyed(stat, 'usage_usec'), US_PER_MS);
@@ -63,6 +65,7 @@ function readUsage(reader: CounterReader, directory: string): CgroupUsage {
     cpuSystemMs: scaleCount(parseKeyed(cpu, 'system_usec'), US_PER_MS),
     cpuThrottledMs: scaleCount(parseKeyed(cpu, 'throttled_usec'), US_PER_MS),
     memoryPeakBytes: reader.readNumber(directory, 'memory.peak'),
+    socketPeakBytes: null,
     pidsPeak: reader.readNumber(directory, 'pids.peak'),
     // It counts the victims of a group kill too.
     oomKills: parseKeyed(events, 'oom_kill'),

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { CgroupShare } from './cgroup-driver.ts';
+import { SOCKET_LIMIT_FILE } from './socket-limit.ts';
 
 const CPU_PERIOD_US = 100_000;
 /** The kernel takes no smaller quota: cgroup-v2.rst, cpu.max. */
@@ -55,6 +56,8 @@ async function limitMemoryV1(directory: string, bytes: number): Promise<void> {
     if (errnoCodeOf(error) !== 'EINVAL') throw error;
     await writeEach(files.reverse(), bytes);
   }
+  const sockets = `${directory}/${SOCKET_LIMIT_FILE}`;
+  if (existsSync(sockets)) await writeFile(sockets, String(bytes));
 }
 
 async function writeEach(files: readonly string[], bytes: number): Promise<void> {

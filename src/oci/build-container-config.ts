@@ -32,7 +32,11 @@ export interface ContainerInput {
   readonly initBinary?: string;
   /** Host path of a sysfs with nothing mounted below it, for a task of a user namespace on the host's network. */
   readonly sysfs?: string;
-  readonly host: { readonly architecture: string };
+  readonly host: {
+    readonly architecture: string;
+    /** Paths that are hidden besides those of the template. */
+    readonly thermalPaths: readonly string[];
+  };
   /** The spec's limits on disks, each with its device. */
   readonly throttles?: readonly DeviceThrottle[];
   /** Needed with cpu shares and `oomGroup`. */
@@ -74,7 +78,7 @@ export function buildContainerConfig(input: ContainerInput): OciContainerConfig 
         ...(cgroupVersion === undefined ? {} : { cgroupVersion }),
       }),
       ...(seccomp === undefined ? {} : { seccomp }),
-      maskedPaths: linux.maskedPaths,
+      maskedPaths: [...linux.maskedPaths, ...input.host.thermalPaths],
       readonlyPaths: linux.readonlyPaths,
     },
   };

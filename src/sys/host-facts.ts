@@ -1,5 +1,5 @@
 /** What the host is, read once per process and without starting a program. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, release, totalmem } from 'node:os';
 import { StackshimError } from '../core/errors.ts';
 import { bootId } from './processes.ts';
@@ -21,6 +21,8 @@ export interface HostFacts {
   readonly oomScoreAdj: number;
   readonly isRoot: boolean;
   readonly bootId: string;
+  /** Files of processors that tell how hot each is, and so what else runs on it. */
+  readonly thermalPaths: readonly string[];
 }
 
 /** The names that /proc/self/limits gives to resource limits. */
@@ -63,8 +65,19 @@ export function readHostFacts(): HostFacts {
     oomScoreAdj: Number(readFileSync('/proc/self/oom_score_adj', 'utf8')),
     isRoot: process.geteuid?.() === 0,
     bootId: bootId(),
+    thermalPaths: readThermalPaths(),
   };
   return known;
+}
+
+const CPUS = '/sys/devices/system/cpu';
+
+/** None in a virtual machine. */
+function readThermalPaths(): readonly string[] {
+  const pathOf = (cpu: string) => `${CPUS}/${cpu}/thermal_throttle`;
+  if (!existsSync(pathOf('cpu0'))) return [];
+  const cpus = readdirSync(CPUS).filter((name) => /^cpu\d+$/.test(name));
+  return cpus.map(pathOf).filter((path) => existsSync(path));
 }
 
 /** Whether the host's kernel is of this version or a later one. */

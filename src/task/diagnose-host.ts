@@ -14,6 +14,7 @@ import { checkDiskLimit, diskLimitUntried } from './diagnose/check-disk-limit.ts
 import {
   checkCorePattern,
   checkFilesystem,
+  checkFilterPool,
   checkHardLimits,
   checkKernelVersion,
   checkRoot,
@@ -75,6 +76,10 @@ function checkKernel(): readonly Check[] {
     checkFilesystem('erofs', filesystems, modules),
     checkUserNamespaces(readOptional('/proc/sys/user/max_user_namespaces')),
     checkSeccomp(readOptional('/proc/sys/kernel/seccomp/actions_avail')),
+    checkFilterPool({
+      enabled: readIfRoot('/proc/sys/net/core/bpf_jit_enable'),
+      limit: readIfRoot('/proc/sys/net/core/bpf_jit_limit'),
+    }),
     checkHardLimits(facts),
     checkCorePattern(readOptional('/proc/sys/kernel/core_pattern')),
   ];
@@ -114,6 +119,8 @@ async function checkMounts(system: System, layout: Layout): Promise<readonly Che
 async function checkDisk(system: System, layout: Layout): Promise<Check> {
   return readHostFacts().isRoot ? await checkDiskLimit(system, layout) : diskLimitUntried();
 }
+
+const readIfRoot = (path: string) => (readHostFacts().isRoot ? readOptional(path) : undefined);
 
 function readOptional(path: string): string | undefined {
   try {

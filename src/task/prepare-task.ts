@@ -2,7 +2,7 @@
  * From a plan to a created container whose init waits to be started: slot, mounts, config, runtime.
  * It undoes nothing: everything it may have made is named by the task's record, and removed by `removeTask`.
  */
-import { StackshimError } from '../core/errors.ts';
+import { StackshimError, toStackshimError } from '../core/errors.ts';
 import type { BindMount, LayerSource } from '../core/mount.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
 import { buildConfig } from '../oci/build-config.ts';
@@ -98,6 +98,7 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
     // Cgroups are looked for while the runtime works, so that nobody waits for it.
     const [init] = await Promise.all([creation.finish(config), openCgroups(installation)]);
     requireOwnInit(installation, plan, init);
+    limitSockets(installation, plan);
     streams.handOver();
     return { init, streams, disk, commandIsThere, detachMounts };
   } catch (error) {
@@ -168,6 +169,15 @@ function requireOwnInit(
     `create container ${places.id}: process ${pid}, which its runtime names, is none of the task's`,
     { details: { runtime: runtime.path, pid } },
   );
+}
+
+/** Before the command runs: the kernel begins to count with the limit. Runtimes ignore the one that a configuration can name. */
+function limitSockets({ cgroups }: Installation, { places, spec }: TaskPlan): void {
+  try {
+    cgroups.limitSockets(places.cgroupsPath, spec.limits.memoryBytes);
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', "limit the memory of the task's sockets");
+  }
 }
 
 export const containerOf = ({ places }: TaskPlan) => ({

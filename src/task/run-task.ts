@@ -59,6 +59,7 @@ const NO_USAGE = {
   cpuSystemMs: null,
   cpuThrottledMs: null,
   memoryPeakBytes: null,
+  socketPeakBytes: null,
   pidsPeak: null,
   oomKills: null,
   oomGroupKills: null,

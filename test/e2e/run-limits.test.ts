@@ -18,6 +18,7 @@ import { readMounts } from '../../src/sys/mountinfo.ts';
 import { cgroupParent } from '../../src/task/cgroup-parent.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 import { makeCallingProgram, makeCrashingProgram } from '../support/tiny-elf.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const { installation, run, start, setPolicy, folder } = useTaskRunner();
 const { layout } = installation;
@@ -125,6 +126,31 @@ describe('memory', () => {
     const beyond = await run(['-m', '32m', ...options], sh(fill(file)));
     expect(beyond.status).toBe(137);
     expect(beyond.record).toMatchObject({ ...CLEAN, verdict: 'oom_killed' });
+  });
+
+  it('bounds and counts what sockets hold that nobody reads from', async () => {
+    const [id, held] = [
+      'sockets',
+      { controller: 'memory', v1: 'memory.kmem.tcp.usage_in_bytes', v2: 'memory.stat' },
+    ];
+    const send = 'until nc 127.0.0.1 5000 < /dev/zero; do :; done';
+    const script = `nc -l -p 5000 -e sleep 600 & echo ready; ${send}`;
+    const task = start(['--name', id, '-m', '48m'], sh(script));
+    await task.printed('ready');
+    const heldBytes = () => {
+      const text = readCgroupFile(id, held);
+      return Number(cgroups.version === 2 ? /^sock (\d+)$/m.exec(text)?.[1] : text);
+    };
+    await waitUntil(() => heldBytes() > MIB);
+    if (cgroups.version === 1) {
+      const limit = { ...held, v1: 'memory.kmem.tcp.limit_in_bytes' };
+      expect(Number(readCgroupFile(id, limit))).toBe(48 * MIB);
+    }
+    task.child.kill('SIGTERM');
+    const { record } = await task.ended;
+    expect(record).toMatchObject(CLEAN);
+    const { socketPeakBytes, memoryPeakBytes } = record?.usage ?? {};
+    expect(cgroups.version === 1 ? socketPeakBytes : memoryPeakBytes).toBeGreaterThan(MIB);
   });
 
   it('bounds /dev/shm itself', async () => {

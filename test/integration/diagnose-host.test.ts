@@ -42,6 +42,7 @@ test('this machine can run tasks, and the doctor leaves nothing behind', async (
     'erofs',
     'user namespaces',
     'seccomp',
+    'room for filters',
     'hard limits',
     'core files',
     'cgroup controllers',

@@ -5,12 +5,14 @@ import {
   closeSync,
   existsSync,
   fstatSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -25,7 +27,7 @@ import {
   listIdleVolumes,
   sweepIdleVolumes,
 } from '../../src/task/disk/idle-volumes.ts';
-import { readLoopDevices } from '../../src/task/disk/loop-devices.ts';
+import { readLoopDevices, unnamedFile } from '../../src/task/disk/loop-devices.ts';
 import { openTaskDisk } from '../../src/task/disk/open-task-disk.ts';
 import { removeScratch } from '../../src/task/disk/remove-scratch.ts';
 import { type TaskDisk, toDiskLimit } from '../../src/task/disk/task-disk.ts';
@@ -78,8 +80,7 @@ const startHolder = () =>
 
 /** What reap does about a task whose owner is dead. */
 async function recover(id: string): Promise<void> {
-  const { volumeFile } = placesOf(id);
-  await removeScratch(linuxSystem, placesOf(id), readLoopDevices().get(volumeFile));
+  await removeScratch(linuxSystem, placesOf(id), readLoopDevices());
   sweepIdleVolumes(linuxSystem, layout);
 }
 
@@ -87,10 +88,23 @@ async function recover(id: string): Promise<void> {
 function expectSound(): void {
   const idle = listIdleVolumes(layout);
   expect(mounts().sort()).toEqual(idle.map(({ mount }) => mount).sort());
-  expect(loopFiles().sort()).toEqual(idle.map(({ file }) => file).sort());
+  expect(loopFiles().sort()).toEqual(idle.map(({ file }) => unnamedFile(file)).sort());
   const names = readdirSync(`${layout.root}/scratch`);
   expect(names.filter((name) => !name.startsWith('.idle-'))).toEqual([]);
 }
+
+it('the kernel tells nobody what the task is called that has a volume', async () => {
+  const disk = await open('customer-acme');
+  const device = loopDeviceOf(placesOf('customer-acme').scratchDir);
+  const told = readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trim();
+  const { ino } = statSync(placesOf('customer-acme').volumeFile);
+  expect(told).toBe(`${layout.root}/scratch/.loop-${ino} (deleted)`);
+  expect(readdirSync(`${layout.root}/scratch`).sort()).toEqual([
+    '.volume-customer-acme',
+    'customer-acme',
+  ]);
+  await disk.remove();
+});
 
 describe('killed before each call of the kernel', () => {
   /** True when it ran to its end instead. */
@@ -209,6 +223,15 @@ it('thirty-two that wait in another mount namespace do not count here, and go wh
   expectSound();
 });
 
+it('goes with the name by which its device was to open it', async () => {
+  const { volumeFile } = placesOf('half');
+  mkdirSync(`${layout.root}/scratch`);
+  writeFileSync(volumeFile, '');
+  linkSync(volumeFile, unnamedFile(volumeFile));
+  await recover('half');
+  expect(readdirSync(`${layout.root}/scratch`)).toEqual([]);
+});
+
 it('a volume goes though another mount namespace has a copy of its mount', async () => {
   const disk = await open('copied', false);
   const holder = startHolder();
@@ -227,10 +250,11 @@ it('a volume in which somebody has a file open is emptied', async () => {
   const disk = await open('held', false);
   const held = openSync(`${scratchDir}/file`, 'w');
   const file = openSync(volumeFile, 'r');
+  const name = unnamedFile(volumeFile);
   try {
     await disk.remove();
     expect(fstatSync(file)).toMatchObject({ size: 0, nlink: 0 });
-    expect(loopFiles()).toEqual([volumeFile]);
+    expect(loopFiles()).toEqual([name]);
   } finally {
     closeSync(held);
     closeSync(file);

@@ -32,7 +32,7 @@ export function toConfigInput(task: object, more: Partial<ConfigInput> = {}): Co
     command: spec.command.length > 0 ? spec.command : ['/bin/true'],
     env: ['PATH=/bin'],
     cwd: spec.workdir ?? '/',
-    host: { architecture: 'amd64', hardLimits: host.hardLimits, oomScoreAdj: 0 },
+    host: { architecture: 'amd64', hardLimits: host.hardLimits, oomScoreAdj: 0, thermalPaths: [] },
     ...(spec.init ? { initBinary: '/usr/bin/tini-static' } : {}),
     ...more,
   };

@@ -48,6 +48,7 @@ describe('cgroup v2', () => {
       cpuSystemMs: 8,
       cpuThrottledMs: 3.5,
       memoryPeakBytes: 9216000,
+      socketPeakBytes: null,
       pidsPeak: 3,
       oomKills: 2,
       oomGroupKills: 1,
@@ -68,6 +69,7 @@ describe('cgroup v2', () => {
     expect(driver.controllers).toEqual([]);
     expect(driver.readUsage(path)).toEqual({
       ...none,
+      socketPeakBytes: null,
       cpuThrottledMs: null,
       oomKills: null,
       oomGroupKills: null,
@@ -114,6 +116,7 @@ describe('cgroup v1', () => {
   test('reads every counter', () => {
     writeFiles(`${root}/memory${path}`, {
       'memory.max_usage_in_bytes': '9216000\n',
+      'memory.kmem.tcp.max_usage_in_bytes': '40960\n',
       'memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 2\n',
     });
     writeFiles(`${root}/cpuacct${path}`, {
@@ -137,6 +140,7 @@ describe('cgroup v1', () => {
       cpuSystemMs: 8,
       cpuThrottledMs: 3.5,
       memoryPeakBytes: 9216000,
+      socketPeakBytes: 40960,
       pidsPeak: 3,
       oomKills: 2,
       oomGroupKills: null,

@@ -8,6 +8,7 @@ import { checkControllers } from '../../src/task/diagnose/check-cgroups.ts';
 import {
   checkCorePattern,
   checkFilesystem,
+  checkFilterPool,
   checkHardLimits,
   checkKernelVersion,
   checkRoot,
@@ -21,6 +22,7 @@ import { stackName } from '../support/stack-store.ts';
 
 const facts: HostFacts = {
   architecture: 'amd64',
+  thermalPaths: [],
   kernelRelease: '6.12.48+deb13-amd64',
   kernelVersion: [6, 12],
   memoryBytes: 1e9,
@@ -73,6 +75,15 @@ test('hard limits only warn', () => {
   expect(checkHardLimits(few)).toMatchObject({ status: 'warn', required: false });
 });
 
+test('a small pool for filters is a warning', () => {
+  const pool = (limit?: string, enabled = '1\n') => checkFilterPool({ enabled, limit });
+  expect(pool('264241152\n')).toMatchObject({ status: 'ok', required: false });
+  expect(pool('264241152\n').message).toContain('252 MiB');
+  expect(pool('8388608\n')).toMatchObject({ status: 'warn', required: false });
+  expect(pool('8388608\n', '0\n').status).toBe('ok');
+  expect(pool().status).toBe('ok');
+});
+
 test('a core pattern that starts a program is a warning', () => {
   expect(checkCorePattern('core\n').status).toBe('ok');
   expect(checkCorePattern(undefined).status).toBe('ok');
@@ -88,6 +99,7 @@ describe('cgroup controllers', () => {
     readUsage: () => {
       throw new Error('not asked for');
     },
+    limitSockets: () => undefined,
     readCpuMs: () => null,
     readOomKills: () => null,
     listProcesses: () => [],

@@ -44,7 +44,7 @@ describe('isolation by default', () => {
 
   test('spared when memory is short only as far as everybody is', () => {
     const adjusted = (oomScoreAdj: number) => {
-      const host = { architecture: 'amd64', hardLimits: {}, oomScoreAdj };
+      const host = { architecture: 'amd64', hardLimits: {}, oomScoreAdj, thermalPaths: [] };
       return buildConfig(toConfigInput({}, { host })).process.oomScoreAdj;
     };
     expect([-900, 0, 300].map(adjusted)).toEqual([0, undefined, undefined]);
@@ -57,6 +57,8 @@ describe('isolation by default', () => {
     expect(config.linux.readonlyPaths).toEqual(
       expect.arrayContaining(['/proc/sys', '/proc/sysrq-trigger']),
     );
+    const host = { architecture: 'amd64', hardLimits: {}, oomScoreAdj: 0, thermalPaths: ['/hot'] };
+    expect(buildConfig(toConfigInput({}, { host })).linux.maskedPaths).toContain('/hot');
   });
 
   test('a native allow-list whose rules without arguments are one', () => {

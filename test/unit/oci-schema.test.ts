@@ -55,7 +55,10 @@ test('both architectures and a profile of the caller’s', () => {
   for (const architecture of ['amd64', 'arm64'] as const) {
     const input = toConfigInput(
       { securityOpt: ['seccomp=/p'] },
-      { host: { architecture, hardLimits: {}, oomScoreAdj: -500 }, seccompProfile },
+      {
+        host: { architecture, hardLimits: {}, oomScoreAdj: -500, thermalPaths: [] },
+        seccompProfile,
+      },
     );
     expect(
       validate(JSON.parse(toConfigJson(buildConfig(input)))),

@@ -177,7 +177,7 @@ async function removeOrphanedScratch({ layout, system }: Installation): Promise<
   const found = scratchNames(scratchDir(layout)).map((name) => name.replace(VOLUME_PREFIX, ''));
   const tasks = new Set(findRunFolders(layout).flatMap(taskFolderNames));
   const orphans = new Set(found.filter(isTaskId).filter((id) => !tasks.has(id)));
-  for (const id of orphans) await removeScratch(system, taskPlaces(layout, id), undefined);
+  for (const id of orphans) await removeScratch(system, taskPlaces(layout, id), new Map());
   sweepIdleVolumes(system, layout);
 }
 

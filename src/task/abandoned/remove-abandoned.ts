@@ -37,8 +37,7 @@ export async function removeAbandoned(
   const loops = readLoopDevices();
   return await Promise.all(
     tasks.map(async (task) => {
-      const loopDevice = loops.get(task.places.volumeFile);
-      const removal = await removeTask(installation, { ...task, keep: false, loopDevice });
+      const removal = await removeTask(installation, { ...task, keep: false, loops });
       return { id: task.places.id, ...removal };
     }),
   );

@@ -4,6 +4,9 @@ import { type Check, failed, optional, passed, required, warned } from './check.
 
 const NEWER_KERNEL = 'boot a kernel of version 5.19 or later, as Debian 12 and 13 have';
 const ENOUGH_DESCRIPTORS = 4096;
+const MEBIBYTE = 1024 * 1024;
+/** For a task in every slot, 16 KiB each: three times what the profile takes. */
+const ENOUGH_FOR_FILTERS = 64 * MEBIBYTE;
 
 export function checkRoot(facts: HostFacts): Check {
   return facts.isRoot
@@ -63,6 +66,33 @@ export function checkSeccomp(actions: string | undefined): Check {
         subject,
         'the kernel cannot filter system calls',
         'boot a kernel with CONFIG_SECCOMP_FILTER',
+      );
+}
+
+export interface JitFiles {
+  /** The text of /proc/sys/net/core/bpf_jit_enable; undefined when there is no such file, or it cannot be read. */
+  readonly enabled: string | undefined;
+  /** That of bpf_jit_limit. */
+  readonly limit: string | undefined;
+}
+
+/**
+ * Every task has a filter of system calls, compiled into a pool that all programs of the host share. A start that finds the pool used up
+ * fails (errno 524). Tasks can put nothing else there.
+ */
+export function checkFilterPool({ enabled, limit }: JitFiles): Check {
+  const subject = optional('room for filters');
+  if (limit === undefined || enabled?.trim() === '0') {
+    return passed(subject, 'the kernel does not compile filters, or does not tell how many');
+  }
+  const bytes = Number(limit);
+  const size = `${Math.floor(bytes / MEBIBYTE)} MiB for all filters of the host (net.core.bpf_jit_limit)`;
+  return bytes >= ENOUGH_FOR_FILTERS
+    ? passed(subject, size)
+    : warned(
+        subject,
+        `only ${size}: when they are used up, no task starts`,
+        `set the sysctl net.core.bpf_jit_limit to ${ENOUGH_FOR_FILTERS} or more`,
       );
 }
 

@@ -1,5 +1,6 @@
 /** Which loop device has which file: what the kernel says of it in /sys. */
-import { ftruncateSync, readdirSync, readFileSync } from 'node:fs';
+import { ftruncateSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import type { Fd } from '../../sys/system.ts';
@@ -21,12 +22,18 @@ export function readLoopDevices(): ReadonlyMap<string, string> {
 }
 
 /**
- * Resolves once the device does not have the file any more. When somebody goes on to use what is on it, the file, which is open
+ * By which name of a volume's file its loop device has it: one that follows from the inode, beside the file. It is there for a moment while
+ * the volume is made. Precondition: the file is there.
+ */
+export const unnamedFile = (file: string) => `${dirname(file)}/.loop-${statSync(file).ino}`;
+
+/**
+ * Resolves once the device does not have the file `name` (of {@link unnamedFile}) any more. When somebody goes on to use what is on it, the file, which is open
  * as `fd`, is emptied: then the device has nothing left.
  */
-export async function freeLoopDevice(device: string, file: string, fd: Fd): Promise<void> {
+export async function freeLoopDevice(device: string, name: string, fd: Fd): Promise<void> {
   const endsAt = performance.now() + FREE_WITHIN_MS;
-  while (fileOf(device) === file) {
+  while (fileOf(device) === name) {
     if (performance.now() > endsAt) {
       ftruncateSync(fd);
       return;

@@ -1,7 +1,7 @@
 /** Makes a scratch volume: a sparse file, formatted, on a loop device, as a detached mount. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, ftruncateSync, openSync, statfsSync } from 'node:fs';
+import { closeSync, ftruncateSync, linkSync, openSync, statfsSync, unlinkSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
 import { codeOfComplaint, lastLine } from '../../layers/guard-disk.ts';
@@ -9,6 +9,7 @@ import { attachLoop } from '../../sys/attach-loop.ts';
 import { PLAIN_ENVIRONMENT } from '../../sys/program-environment.ts';
 import { started } from '../../sys/started.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
+import { unnamedFile } from './loop-devices.ts';
 import { planVolume } from './plan-volume.ts';
 
 /** What mkfs says on standard error is for people: an error's detail. */
@@ -26,6 +27,26 @@ export async function makeVolume(system: System, file: string, limit: DiskAmount
   try {
     ftruncateSync(fd, fileBytes);
     await format(file, mkfsArgs);
+    return mountUnnamed(system, file);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * The kernel tells everybody by which name the file of a loop device was opened, and whoever sees the device's /sys reads it: it is opened
+ * by one that says nothing of the task, and that is gone before the device is there.
+ */
+function mountUnnamed(system: System, file: string): Fd {
+  const name = unnamedFile(file);
+  linkSync(file, name);
+  let fd: Fd;
+  try {
+    fd = openSync(name, 'r+');
+  } finally {
+    unlinkSync(name);
+  }
+  try {
     return mountFile(system, fd);
   } finally {
     closeSync(fd);

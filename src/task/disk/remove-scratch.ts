@@ -5,27 +5,31 @@ import { removeTree } from '../../sys/remove-tree.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 import { detachIdle } from './idle-volumes.ts';
-import { freeLoopDevice } from './loop-devices.ts';
+import { freeLoopDevice, unnamedFile } from './loop-devices.ts';
 
 type Places = Pick<TaskPlaces, 'scratchDir' | 'volumeFile' | 'idleVolumeDir'>;
 
 /**
- * Precondition: no process of the task is left. `loopDevice` is the one that had the volume's file, if any had. A second call does nothing.
+ * Precondition: no process of the task is left. `loops` are the loop devices in use. A second call does nothing.
  */
 export async function removeScratch(
   system: System,
   places: Places,
-  loopDevice: string | undefined,
+  loops: ReadonlyMap<string, string>,
 ): Promise<void> {
   const { scratchDir, volumeFile, idleVolumeDir } = places;
   while (system.detachMount(scratchDir));
   // Without its file the volume is not the task's any more, but waits for another.
   if (existsSync(volumeFile)) detachIdle(system, idleVolumeDir);
   const fd = openVolumeFile(volumeFile);
-  await removeScratchFiles(places);
-  if (fd === undefined) return;
+  if (fd === undefined) return await removeScratchFiles(places);
   try {
-    if (loopDevice !== undefined) await freeLoopDevice(loopDevice, volumeFile, fd);
+    const name = unnamedFile(volumeFile);
+    // Of whoever was killed while it made the volume.
+    unlinkIfThere(name);
+    await removeScratchFiles(places);
+    const loopDevice = loops.get(name);
+    if (loopDevice !== undefined) await freeLoopDevice(loopDevice, name, fd);
   } finally {
     await closeLast(fd);
   }
@@ -51,8 +55,12 @@ export function closeLast(fd: Fd): Promise<void> {
 /** The volume's file, if it is still there, and the folder where the volume was mounted, whatever it holds. */
 export async function removeScratchFiles({ scratchDir, volumeFile }: Places): Promise<void> {
   await removeTree(scratchDir);
+  unlinkIfThere(volumeFile);
+}
+
+function unlinkIfThere(path: string): void {
   try {
-    unlinkSync(volumeFile);
+    unlinkSync(path);
   } catch (error) {
     if (errnoCodeOf(error) !== 'ENOENT') throw error;
   }

@@ -5,7 +5,7 @@ import { removeTree } from '../../sys/remove-tree.ts';
 import type { DiskAmount, Fd, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import { claimIdleVolume, keepIdleVolume } from './idle-volumes.ts';
-import { freeLoopDevice } from './loop-devices.ts';
+import { freeLoopDevice, unnamedFile } from './loop-devices.ts';
 import { closeLast, removeScratchFiles } from './remove-scratch.ts';
 import type { DiskSample, TaskDisk, TaskDiskRequest } from './task-disk.ts';
 import { isSoundVolume, loopDeviceOf, measureVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
@@ -143,6 +143,7 @@ class ScratchVolume implements TaskDisk {
   async #destroy(): Promise<void> {
     const { volumeFile } = this.#parts.request.places;
     const device = loopDeviceOf(this.#root);
+    const name = unnamedFile(volumeFile);
     const file = openSync(volumeFile, 'r+');
     try {
       unlinkSync(volumeFile);
@@ -154,7 +155,7 @@ class ScratchVolume implements TaskDisk {
         // Waits until all is written.
         await closeLast(folder);
       }
-      await freeLoopDevice(device, volumeFile, file);
+      await freeLoopDevice(device, name, file);
     } finally {
       await closeLast(file);
     }

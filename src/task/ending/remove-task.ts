@@ -22,8 +22,8 @@ export interface RemovalRequest {
   readonly keep: boolean;
   /** For who has it open; others remove it by its names. */
   readonly disk?: TaskDisk | undefined;
-  /** Else: the loop device that has the volume's file. */
-  readonly loopDevice?: string | undefined;
+  /** Else: the loop devices in use, by the names of their files. Default: none. */
+  readonly loops?: ReadonlyMap<string, string>;
 }
 
 /** How the removal of a task went. */
@@ -99,11 +99,11 @@ async function removeLast(places: TaskPlaces, leftovers: Leftovers): Promise<voi
 
 function undoSteps(context: RemovalContext, request: RemovalRequest): CleanupStack {
   const { system } = context;
-  const { places, runtime, keep, disk, loopDevice } = request;
+  const { places, runtime, keep, disk, loops = new Map() } = request;
   const undo = new CleanupStack();
   undo.defer(places.scratchDir, () => {
     if (keep) return disk?.keep();
-    return disk === undefined ? removeScratch(system, places, loopDevice) : disk.remove();
+    return disk === undefined ? removeScratch(system, places, loops) : disk.remove();
   });
   undo.defer(`cgroup ${places.cgroupsPath}`, () => removeCgroup(context, places.cgroupsPath));
   undo.defer(runtimeState(places), () =>
