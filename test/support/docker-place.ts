@@ -70,6 +70,7 @@ function startContainer(
     ...(task.tmpfs ?? []).flatMap((target) => ['--tmpfs', target]),
     ...(task.user === undefined ? [] : ['-u', String(task.user)]),
     ...(task.workdir === undefined ? [] : ['-w', task.workdir]),
+    ...(task.memory === undefined ? [] : ['--memory', task.memory]),
     ...(task.openFiles === undefined
       ? []
       : ['--ulimit', `nofile=${task.openFiles}:${task.openFiles}`]),

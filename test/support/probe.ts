@@ -26,6 +26,7 @@ export interface ProbeTask {
   readonly terminal?: boolean;
   /** Soft and hard. */
   readonly openFiles?: number;
+  readonly memory?: string;
   /** Space on disk; docker has no such limit to give on most filesystems. */
   readonly disk?: string;
   /** Instead of the program. */

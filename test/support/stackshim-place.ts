@@ -80,6 +80,7 @@ function startTask(
     ...(task.openFiles === undefined
       ? []
       : ['--ulimit', `nofile=${task.openFiles}:${task.openFiles}`]),
+    ...(task.memory === undefined ? [] : ['--memory', task.memory]),
     ...(task.disk === undefined ? [] : ['--disk', task.disk]),
     ...(payload === undefined ? [] : ['--payload', payload]),
     ...(setting.code === undefined ? [] : ['--code', setting.code]),
