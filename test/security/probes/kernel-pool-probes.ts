@@ -150,6 +150,7 @@ const userProbes: readonly Probe[] = [
     tries: 'takes all keys that a user may have; the same user of the host makes one',
     stoppedBy: 'seccomp; ids of its own',
     task: { user: 1000 },
+    prepare: (scene) => scene.defer(() => void askAsUser(scene, [], 'forget-keys')),
     program: 'probe flood-keys 1000',
     judge: (_, scene) => askAsUser(scene, [], 'next-key') === 'exhausted',
   },

@@ -54,7 +54,7 @@ export const socketKindProbes: readonly Probe[] = [
   netlinkProbe('uevents', 15, 'listens to what the kernel tells of the host’s devices'),
   netlinkProbe('sockets', 4, 'opens a socket that asks about the sockets of others'),
   protocolProbe('MPTCP', STREAM, 262),
-  protocolProbe('UDPLITE', DATAGRAM, 136),
+  protocolProbe('UDP-Lite', DATAGRAM, 136),
   {
     name: 'terminals: line disciplines',
     group,
