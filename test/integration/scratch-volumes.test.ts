@@ -27,7 +27,7 @@ import {
   listIdleVolumes,
   sweepIdleVolumes,
 } from '../../src/task/disk/idle-volumes.ts';
-import { readLoopDevices, unnamedFile } from '../../src/task/disk/loop-devices.ts';
+import { loopName, readLoopDevices } from '../../src/task/disk/loop-devices.ts';
 import { openTaskDisk } from '../../src/task/disk/open-task-disk.ts';
 import { removeScratch } from '../../src/task/disk/remove-scratch.ts';
 import { type TaskDisk, toDiskLimit } from '../../src/task/disk/task-disk.ts';
@@ -88,7 +88,7 @@ async function recover(id: string): Promise<void> {
 function expectSound(): void {
   const idle = listIdleVolumes(layout);
   expect(mounts().sort()).toEqual(idle.map(({ mount }) => mount).sort());
-  expect(loopFiles().sort()).toEqual(idle.map(({ file }) => unnamedFile(file)).sort());
+  expect(loopFiles().sort()).toEqual(idle.map(({ file }) => loopName(file, statSync(file))).sort());
   const names = readdirSync(`${layout.root}/scratch`);
   expect(names.filter((name) => !name.startsWith('.idle-'))).toEqual([]);
 }
@@ -227,7 +227,7 @@ it('goes with the name by which its device was to open it', async () => {
   const { volumeFile } = placesOf('half');
   mkdirSync(`${layout.root}/scratch`);
   writeFileSync(volumeFile, '');
-  linkSync(volumeFile, unnamedFile(volumeFile));
+  linkSync(volumeFile, loopName(volumeFile, statSync(volumeFile)));
   await recover('half');
   expect(readdirSync(`${layout.root}/scratch`)).toEqual([]);
 });
@@ -250,7 +250,7 @@ it('a volume in which somebody has a file open is emptied', async () => {
   const disk = await open('held', false);
   const held = openSync(`${scratchDir}/file`, 'w');
   const file = openSync(volumeFile, 'r');
-  const name = unnamedFile(volumeFile);
+  const name = loopName(volumeFile, statSync(volumeFile));
   try {
     await disk.remove();
     expect(fstatSync(file)).toMatchObject({ size: 0, nlink: 0 });

@@ -19,7 +19,7 @@ import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
 import { ownMountNamespace } from '../../sys/mount-namespace.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
-import { readLoopDevices } from './loop-devices.ts';
+import { loopName, readLoopDevices } from './loop-devices.ts';
 import { isFreshVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
 /** Each is a mount of the host's, and an open filesystem: enough for the tasks that end and begin at one time. */
@@ -121,7 +121,7 @@ export function removeIdleVolume(system: System, { file, mount }: IdleVolume): b
 }
 
 /** False when there is none. */
-function unlinkIfThere(file: string): boolean {
+export function unlinkIfThere(file: string): boolean {
   try {
     unlinkSync(file);
     return true;
@@ -143,7 +143,9 @@ export function sweepIdleVolumes(system: System, layout: Layout): void {
   const loops = readLoopDevices();
   for (const name of names) {
     const file = `${scratchDir(layout)}/${name}`;
-    if (parseOffer(name) === undefined || !loops.has(file)) unlinkIfThere(file);
+    const stat = statSync(file, { throwIfNoEntry: false });
+    const isInUse = stat !== undefined && loops.has(loopName(file, stat));
+    if (parseOffer(name) === undefined || !isInUse) unlinkIfThere(file);
   }
   // Last: a task gives its volume a name, then it is gone.
   const offered = new Set(listOffers(layout).map(({ id }) => id));

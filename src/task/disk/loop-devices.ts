@@ -1,5 +1,5 @@
 /** Which loop device has which file: what the kernel says of it in /sys. */
-import { ftruncateSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { ftruncateSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
@@ -23,12 +23,13 @@ export function readLoopDevices(): ReadonlyMap<string, string> {
 
 /**
  * By which name of a volume's file its loop device has it: one that follows from the inode, beside the file. It is there for a moment while
- * the volume is made. Precondition: the file is there.
+ * the volume is made.
  */
-export const unnamedFile = (file: string) => `${dirname(file)}/.loop-${statSync(file).ino}`;
+export const loopName = (file: string, { ino }: { readonly ino: number }) =>
+  `${dirname(file)}/.loop-${ino}`;
 
 /**
- * Resolves once the device does not have the file `name` (of {@link unnamedFile}) any more. When somebody goes on to use what is on it, the file, which is open
+ * Resolves once the device does not have the file `name` (of {@link loopName}) any more. When somebody goes on to use what is on it, the file, which is open
  * as `fd`, is emptied: then the device has nothing left.
  */
 export async function freeLoopDevice(device: string, name: string, fd: Fd): Promise<void> {

@@ -1,7 +1,15 @@
 /** Makes a scratch volume: a sparse file, formatted, on a loop device, as a detached mount. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, ftruncateSync, linkSync, openSync, statfsSync, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  linkSync,
+  openSync,
+  statfsSync,
+  unlinkSync,
+} from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
 import { codeOfComplaint, lastLine } from '../../layers/guard-disk.ts';
@@ -9,7 +17,7 @@ import { attachLoop } from '../../sys/attach-loop.ts';
 import { PLAIN_ENVIRONMENT } from '../../sys/program-environment.ts';
 import { started } from '../../sys/started.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
-import { unnamedFile } from './loop-devices.ts';
+import { loopName } from './loop-devices.ts';
 import { planVolume } from './plan-volume.ts';
 
 /** What mkfs says on standard error is for people: an error's detail. */
@@ -27,7 +35,7 @@ export async function makeVolume(system: System, file: string, limit: DiskAmount
   try {
     ftruncateSync(fd, fileBytes);
     await format(file, mkfsArgs);
-    return mountUnnamed(system, file);
+    return mountUnnamed(system, file, loopName(file, fstatSync(fd)));
   } finally {
     closeSync(fd);
   }
@@ -37,8 +45,7 @@ export async function makeVolume(system: System, file: string, limit: DiskAmount
  * The kernel tells everybody by which name the file of a loop device was opened, and whoever sees the device's /sys reads it: it is opened
  * by one that says nothing of the task, and that is gone before the device is there.
  */
-function mountUnnamed(system: System, file: string): Fd {
-  const name = unnamedFile(file);
+function mountUnnamed(system: System, file: string, name: string): Fd {
   linkSync(file, name);
   let fd: Fd;
   try {

@@ -1,11 +1,11 @@
 /** Removes a task's disk space by its names alone: for who does not have it open. */
-import { close, constants, existsSync, openSync, unlinkSync } from 'node:fs';
+import { close, constants, existsSync, fstatSync, openSync } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
-import { detachIdle } from './idle-volumes.ts';
-import { freeLoopDevice, unnamedFile } from './loop-devices.ts';
+import { detachIdle, unlinkIfThere } from './idle-volumes.ts';
+import { freeLoopDevice, loopName } from './loop-devices.ts';
 
 type Places = Pick<TaskPlaces, 'scratchDir' | 'volumeFile' | 'idleVolumeDir'>;
 
@@ -24,7 +24,7 @@ export async function removeScratch(
   const fd = openVolumeFile(volumeFile);
   if (fd === undefined) return await removeScratchFiles(places);
   try {
-    const name = unnamedFile(volumeFile);
+    const name = loopName(volumeFile, fstatSync(fd));
     // Of whoever was killed while it made the volume.
     unlinkIfThere(name);
     await removeScratchFiles(places);
@@ -56,12 +56,4 @@ export function closeLast(fd: Fd): Promise<void> {
 export async function removeScratchFiles({ scratchDir, volumeFile }: Places): Promise<void> {
   await removeTree(scratchDir);
   unlinkIfThere(volumeFile);
-}
-
-function unlinkIfThere(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  }
 }

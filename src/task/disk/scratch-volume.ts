@@ -1,11 +1,19 @@
 /** Disk space held to its limit by being a filesystem of its own: an ext4 file on a loop device, used again once it is empty. */
-import { chmodSync, closeSync, openSync, readdirSync, statSync, unlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
 import type { Layout } from '../../core/layout.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { DiskAmount, Fd, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import { claimIdleVolume, keepIdleVolume } from './idle-volumes.ts';
-import { freeLoopDevice, unnamedFile } from './loop-devices.ts';
+import { freeLoopDevice, loopName } from './loop-devices.ts';
 import { closeLast, removeScratchFiles } from './remove-scratch.ts';
 import type { DiskSample, TaskDisk, TaskDiskRequest } from './task-disk.ts';
 import { isSoundVolume, loopDeviceOf, measureVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
@@ -143,9 +151,9 @@ class ScratchVolume implements TaskDisk {
   async #destroy(): Promise<void> {
     const { volumeFile } = this.#parts.request.places;
     const device = loopDeviceOf(this.#root);
-    const name = unnamedFile(volumeFile);
     const file = openSync(volumeFile, 'r+');
     try {
+      const name = loopName(volumeFile, fstatSync(file));
       unlinkSync(volumeFile);
       const folder = openSync(this.#root, 'r');
       try {
