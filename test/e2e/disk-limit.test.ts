@@ -47,7 +47,7 @@ describe('a scratch volume', () => {
     await run(['--disk', '64m'], ['true']);
     await run([], sh('dd if=/dev/zero of=/x bs=1M count=100 2>/dev/null'));
     expect(inodesOfIdle().filter((inode) => !before.includes(inode))).toEqual([]);
-    expect(loopsBelow(scratch).filter((file) => !file.includes('/.idle-'))).toEqual([]);
+    expect(loopsOfTasks()).toEqual([]);
   });
 
   it('is mounted nowhere on the host while the task runs', async () => {
@@ -55,6 +55,7 @@ describe('a scratch volume', () => {
     await task.printed('up');
     expect(mountsBelow(`${layout.root}/scratch`)).toEqual([]);
     expect(existsSync(`${layout.root}/scratch/.volume-running`)).toBe(true);
+    expect(loopsOfTasks()).toHaveLength(1);
     const killed = await runCli(['kill', 'running'], { env });
     expect(killed.status).toBe(0);
     expect((await task.ended).record).toMatchObject({ ...CLEAN, verdict: 'cancelled' });
@@ -66,7 +67,7 @@ describe('a scratch volume', () => {
     expect(readFileSync(made, 'utf8')).toBe('here\n');
     expect((await runCli(['kill', 'kept'], { env })).status).toBe(0);
     expect(mountsBelow(`${layout.root}/scratch`)).toEqual([]);
-    expect(loopsBelow(`${layout.root}/scratch/.volume-`)).toEqual([]);
+    expect(loopsOfTasks()).toEqual([]);
   });
 
   it('is bounded for root of the host, too', async () => {
@@ -172,8 +173,10 @@ describe('sampling alone', () => {
   });
 });
 
-/** Files below a folder that loop devices have, unlinked ones included. */
-function loopsBelow(folder: string): readonly string[] {
+/** By which names the loop devices of this installation have their files, but for those of volumes that wait. */
+function loopsOfTasks(): readonly string[] {
   const list = execFileSync('losetup', ['-l', '-n', '-O', 'BACK-FILE'], { encoding: 'utf8' });
-  return list.split('\n').filter((line) => line.trim().startsWith(folder));
+  const waiting = inodesOfIdle().map((inode) => `${scratch}/.loop-${inode}`);
+  const files = list.split('\n').flatMap((line) => line.trim().split(' ', 1));
+  return files.filter((file) => file.startsWith(scratch) && !waiting.includes(file));
 }
