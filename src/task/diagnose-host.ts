@@ -17,6 +17,7 @@ import {
   checkFilterPool,
   checkHardLimits,
   checkKernelVersion,
+  checkOpenFiles,
   checkRoot,
   checkSeccomp,
   checkUserNamespaces,
@@ -80,6 +81,7 @@ function checkKernel(): readonly Check[] {
       enabled: readIfRoot('/proc/sys/net/core/bpf_jit_enable'),
       limit: readIfRoot('/proc/sys/net/core/bpf_jit_limit'),
     }),
+    checkOpenFiles(readOptional('/proc/sys/fs/file-max'), facts.memoryBytes),
     checkHardLimits(facts),
     checkCorePattern(readOptional('/proc/sys/kernel/core_pattern')),
   ];

@@ -43,6 +43,7 @@ test('this machine can run tasks, and the doctor leaves nothing behind', async (
     'user namespaces',
     'seccomp',
     'room for filters',
+    'open files',
     'hard limits',
     'core files',
     'cgroup controllers',

@@ -11,6 +11,7 @@ import {
   checkFilterPool,
   checkHardLimits,
   checkKernelVersion,
+  checkOpenFiles,
   checkRoot,
   checkSeccomp,
   checkUserNamespaces,
@@ -82,6 +83,15 @@ test('a small pool for filters is a warning', () => {
   expect(pool('8388608\n')).toMatchObject({ status: 'warn', required: false });
   expect(pool('8388608\n', '0\n').status).toBe('ok');
   expect(pool().status).toBe('ok');
+});
+
+test('fewer open files than fit into memory are a warning', () => {
+  const memoryBytes = 192 * 1000;
+  expect(checkOpenFiles('1000\n', memoryBytes)).toMatchObject({ status: 'ok', required: false });
+  const few = checkOpenFiles('999\n', memoryBytes);
+  expect(few).toMatchObject({ status: 'warn', required: false });
+  expect(few.hint).toContain('1000');
+  expect(checkOpenFiles(undefined, memoryBytes).status).toBe('ok');
 });
 
 test('a core pattern that starts a program is a warning', () => {

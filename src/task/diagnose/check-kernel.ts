@@ -4,6 +4,8 @@ import { type Check, failed, optional, passed, required, warned } from './check.
 
 const NEWER_KERNEL = 'boot a kernel of version 5.19 or later, as Debian 12 and 13 have';
 const ENOUGH_DESCRIPTORS = 4096;
+/** What one takes of a task's memory at least: the kernel's `filp`. */
+const OPEN_FILE_BYTES = 192;
 const MEBIBYTE = 1024 * 1024;
 /** For a task in every slot, 16 KiB each: three times what the profile takes. */
 const ENOUGH_FOR_FILTERS = 64 * MEBIBYTE;
@@ -93,6 +95,22 @@ export function checkFilterPool({ enabled, limit }: JitFiles): Check {
         subject,
         `only ${size}: when they are used up, no task starts`,
         `set the sysctl net.core.bpf_jit_limit to ${ENOUGH_FOR_FILTERS} or more`,
+      );
+}
+
+/**
+ * Open files count as a task's memory, but the machine has a number of them as well: users other than root find none left when tasks have
+ * them all. `maximum` is the text of /proc/sys/fs/file-max.
+ */
+export function checkOpenFiles(maximum: string | undefined, memoryBytes: number): Check {
+  const subject = optional('open files');
+  const most = Math.floor(memoryBytes / OPEN_FILE_BYTES);
+  return maximum === undefined || Number(maximum) >= most
+    ? passed(subject, 'tasks run out of memory before the host runs out of them')
+    : warned(
+        subject,
+        `tasks can take all ${maximum.trim()} that the host has (fs.file-max)`,
+        `set the sysctl fs.file-max to ${most} or more, as systemd does`,
       );
 }
 
