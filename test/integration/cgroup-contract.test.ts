@@ -236,15 +236,12 @@ function expectedShares(version: 1 | 2, { weight, cpus, memoryBytes }: CgroupSha
       { controller: 'memory', file: 'memory.max', text: String(memoryBytes ?? 'max') },
     ];
   }
-  const unlimited = '9223372036854771712';
+  const most = memoryBytes === null ? '9223372036854771712' : String(memoryBytes);
   return [
     { controller: 'cpu', file: 'cpu.shares', text: String(Math.round(weight * 10.24)) },
     { controller: 'cpu', file: 'cpu.cfs_quota_us', text: quota ?? '-1' },
-    {
-      controller: 'memory',
-      file: 'memory.limit_in_bytes',
-      text: memoryBytes === null ? unlimited : String(memoryBytes),
-    },
+    { controller: 'memory', file: 'memory.limit_in_bytes', text: most },
+    { controller: 'memory', file: 'memory.kmem.tcp.limit_in_bytes', text: most },
   ];
 }
 

@@ -1,5 +1,5 @@
 /** Both cgroup drivers on folders that hold the kernel's files as text. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -152,6 +152,21 @@ describe('cgroup v1', () => {
     });
     expect(driver.readCpuMs(path)).toBe(28.5);
     expect(driver.readOomKills(path)).toBe(2);
+  });
+
+  test('limits sockets where the kernel counts them by themselves', () => {
+    const file = 'memory.kmem.tcp.limit_in_bytes';
+    const directory = `${root}/memory${path}`;
+    const driver = driverOf(['memory']);
+    writeFiles(directory, { [file]: '9223372036854771712\n' });
+    driver.limitSockets(path, 4096);
+    expect(readFileSync(`${directory}/${file}`, 'utf8')).toMatch(/^4096/);
+    rmSync(`${directory}/${file}`);
+    driver.limitSockets(path, 4096);
+    expect(existsSync(`${directory}/${file}`)).toBe(false);
+    mkdirSync(`${directory}/${file}`);
+    expect(() => driver.limitSockets(path, 4096)).toThrow('EISDIR');
+    expect(() => driverOf(['cpu']).limitSockets(path, 4096)).not.toThrow();
   });
 
   test('falls back to coarser files', () => {
