@@ -3,10 +3,12 @@ import { layoutFrom } from '../core/layout.ts';
 import { readStackGraph, toDot, toSvg } from '../stacks/stack-graph.ts';
 import { print, printJson } from './print.ts';
 import { collectDamage } from './report-damage.ts';
+import { requireRoot } from './require-root.ts';
 
 export async function showGraph(options: {
   readonly format: 'dot' | 'svg' | 'json';
 }): Promise<void> {
+  requireRoot('draw stacks');
   const damage = collectDamage();
   const nodes = await readStackGraph(layoutFrom({}, process.env), damage.listener);
   if (options.format === 'json') await printJson(nodes);

@@ -4,6 +4,7 @@ import { type HistoryEntry, readReleases, readStackHistory } from '../stacks/sta
 import { formatAge } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
 import { print, printJson } from './print.ts';
+import { requireRoot } from './require-root.ts';
 import { toPositive, toStackName } from './stack-arguments.ts';
 
 const SHORT_DIGEST = 'sha256:'.length + 12;
@@ -12,6 +13,7 @@ export async function showHistory(
   name: string,
   options: { readonly json?: boolean },
 ): Promise<void> {
+  requireRoot('show history');
   const stack = toStackName('show history of', name);
   const entries = readStackHistory(layoutFrom({}, process.env), stack);
   if (options.json) return await printJson(entries);
@@ -39,6 +41,7 @@ export async function showReleases(options: {
   readonly json?: boolean;
   readonly limit: string;
 }): Promise<void> {
+  requireRoot('list releases');
   const releases = readReleases(layoutFrom({}, process.env), toPositive('--limit', options.limit));
   if (options.json) return await printJson(releases);
   const rows = releases.map(({ generation, isCurrent, createdAt, stacks, reason }) => [

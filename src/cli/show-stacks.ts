@@ -12,6 +12,7 @@ import { formatAge, formatBytes } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
 import { print, printJson } from './print.ts';
 import { collectDamage } from './report-damage.ts';
+import { requireRoot } from './require-root.ts';
 import { toStackName } from './stack-arguments.ts';
 
 interface ShowOptions {
@@ -21,6 +22,7 @@ interface ShowOptions {
 const SHORT_DIGEST = 'sha256:'.length + 12;
 
 export async function showStacks(options: ShowOptions): Promise<void> {
+  requireRoot('list stacks');
   const damage = collectDamage();
   const stacks = await listStacks(layoutFrom({}, process.env), damage.listener);
   await (options.json ? printJson(stacks) : print(formatStacks(stacks)));
@@ -45,6 +47,7 @@ function formatStacks(stacks: readonly StackSummary[]): string {
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID for what cannot be a stack's name, and as `showStack`. */
 export async function showOneStack(name: string, options: ShowOptions): Promise<void> {
+  requireRoot('show stack');
   const stack = await showStack(layoutFrom({}, process.env), toStackName('show stack', name));
   return await (options.json ? printJson(stack) : print(formatStack(stack)));
 }

@@ -43,8 +43,9 @@ export function layoutFrom(
 export const layersDir = (layout: Layout) => `${layout.root}/layers`;
 export const layerFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.erofs`;
 export const layerRecordFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.json`;
+export const stacksDir = (layout: Layout) => `${layout.root}/stacks`;
 export const imagesDir = (layout: Layout) => `${layout.root}/images`;
-export const stackDir = (layout: Layout, name: StackName) => `${layout.root}/stacks/${name}`;
+export const stackDir = (layout: Layout, name: StackName) => `${stacksDir(layout)}/${name}`;
 export const generationsDir = (layout: Layout) => `${layout.root}/generations`;
 export const currentLink = (layout: Layout) => `${layout.root}/current`;
 export const tmpDir = (layout: Layout) => `${layout.root}/tmp`;

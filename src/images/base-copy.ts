@@ -70,7 +70,7 @@ async function makeCopy(
     await writeFile(`${made}/${DIFF_IDS}`, JSON.stringify(diffIds));
     // The builder syncs nothing, and what a power cut left half written would be taken for the base.
     await runInBuilder(quiet, 'base', ['sync', '--file-system', made]);
-    await ensureDirectory(baseCopiesDir(layout), 0o755);
+    await ensureDirectory(baseCopiesDir(layout), 0o700);
     await moveUnlessThere(made, store);
   });
   return diffIds;

@@ -26,7 +26,7 @@ export async function setCopiesAside(
   layout: Layout,
   folders: readonly string[],
 ): Promise<readonly string[]> {
-  if (folders.length > 0) await ensureDirectory(tmpDir(layout), 0o755);
+  if (folders.length > 0) await ensureDirectory(tmpDir(layout), 0o700);
   return folders.map((folder) => {
     const aside = temporaryPath(layout, '.base');
     renameSync(folder, aside);

@@ -14,7 +14,7 @@ export async function withBuildLock<T>(
   options: { readonly system: System; readonly stack: StackName },
 ): Promise<T> {
   const { system, stack } = options;
-  await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o755));
+  await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o700));
   const path = `${locksDir(layout)}/build.${stack}`;
   const lock = takeFileLock(system, path, { wait: false });
   if (lock === undefined) {

@@ -39,7 +39,7 @@ export async function takeBuilderHome(
   options: TakeHomeOptions,
 ): Promise<HeldHome> {
   const waitMs = options.waitMs ?? DEFAULT_WAIT_MS;
-  await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o755));
+  await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o700));
   const endsAt = performance.now() + waitMs;
   for (;;) {
     const home = takeFreeHome(layout, system);

@@ -49,14 +49,14 @@ function isMounted(target: string): boolean {
 
 function mountFirst(system: System, layout: Layout, id: LayerId): void {
   const target = mountedLayerDir(layout, id);
-  // Others may pass through to a layer whose name they know, but not list what stacks there are.
-  ensureDirectorySync(mountedLayersDir(layout), 0o711);
+  // Nobody but root passes through: a layer holds what its image keeps from other users, under modes that the image chose.
+  ensureDirectorySync(mountedLayersDir(layout), 0o700);
   const lock = takeFileLock(system, `${target}.lock`, { wait: true });
   try {
     if (isMounted(target)) return;
     const file = layerFile(layout, id);
     checkLayerFile(file, readLayerRecord(layout, id));
-    ensureDirectorySync(target, 0o755);
+    ensureDirectorySync(target, 0o700);
     attachLayerFile(system, file, target);
   } finally {
     lock?.release();

@@ -20,10 +20,10 @@ export async function receiveLayer(
 ): Promise<void> {
   const received = temporaryPath(layout, '.erofs');
   await guardDisk(`store layer ${record.id}`, async () => {
-    await ensureDirectory(tmpDir(layout), 0o755);
-    await ensureDirectory(layersDir(layout), 0o755);
+    await ensureDirectory(tmpDir(layout), 0o700);
+    await ensureDirectory(layersDir(layout), 0o700);
     try {
-      const file = await open(received, 'wx', 0o444);
+      const file = await open(received, 'wx', 0o400);
       try {
         await fill(file, record, content);
         await file.sync();

@@ -7,6 +7,7 @@ import {
   imagesDir,
   type Layout,
   layersDir,
+  stacksDir,
   tmpDir,
 } from '../core/layout.ts';
 import { isAbandonedName, ownerOfName, toOwnedName } from '../sys/owned-name.ts';
@@ -27,7 +28,7 @@ export function findStaleFiles(layout: Layout): readonly string[] {
   }));
   const stale = inTmp.filter(({ name, path }) => isAbandonedName(name) || isForgotten(name, path));
   const folders = [layersDir, imagesDir, generationsDir, buildDir].map((of) => of(layout));
-  const stacks = `${layout.root}/stacks`;
+  const stacks = stacksDir(layout);
   const beside = [...folders, ...namesIn(stacks).map((name) => `${stacks}/${name}`)].flatMap(
     (folder) =>
       namesIn(folder)

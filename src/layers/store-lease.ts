@@ -31,6 +31,7 @@ import { ensureDirectory, randomName } from '../sys/files.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
 import { guardDisk } from './guard-disk.ts';
+import { narrowStore } from './narrow-store.ts';
 import { clearStaleTmp } from './stale-files.ts';
 
 /** What a lease may protect: a layer, or an image's file. An image's layers are pinned one by one. */
@@ -53,13 +54,14 @@ const LONGEST_PAUSE_MS = 20;
 const heldHere = new Map<string, Set<StoreLease>>();
 
 /**
- * Takes a lease, after clearing away what dead processes left half written (`clearStaleTmp`).
+ * Takes a lease, after clearing away what dead processes left half written (`clearStaleTmp`) and making what is stored root's alone (`narrowStore`).
  * Throws ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM, ERR_STACKSHIM_STACK_BUSY after a minute of collection.
  */
 export async function holdStore(layout: Layout, system: System): Promise<StoreLease> {
   const path = `${leasesDir(layout)}/${randomName()}`;
   await clearStaleTmp(layout);
-  await guardDisk(`make ${leasesDir(layout)}`, () => ensureDirectory(leasesDir(layout), 0o755));
+  narrowStore(layout);
+  await guardDisk(`make ${leasesDir(layout)}`, () => ensureDirectory(leasesDir(layout), 0o700));
   const file = await whileNotCollecting(layout, system, () => openLease(system, path));
   const held = heldHere.get(layout.root) ?? new Set();
   heldHere.set(layout.root, held);
@@ -150,7 +152,7 @@ async function takeStoreLock(
   { shared }: { readonly shared: boolean },
 ): Promise<FileLock> {
   const path = `${locksDir(layout)}/store`;
-  await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o755));
+  await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o700));
   const endsAt = performance.now() + WAIT_MS;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     const lock = await guardDisk(`lock ${path}`, async () =>

@@ -67,7 +67,7 @@ async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generat
     stacks,
   };
   await guardDisk(`write generation ${generation.number}`, async () => {
-    await ensureDirectory(generationsDir(layout), 0o755);
+    await ensureDirectory(generationsDir(layout), 0o700);
     const text = `${JSON.stringify({ version: FORMAT_VERSION, ...generation }, null, 2)}\n`;
     await writeFileAtomic(generationFile(layout, generation.number), text, { durable: true });
     await replaceLink(layout, `generations/${generation.number}.json`);
@@ -101,7 +101,7 @@ function applyChanges(
 }
 
 async function replaceLink(layout: Layout, target: string): Promise<void> {
-  await ensureDirectory(tmpDir(layout), 0o755);
+  await ensureDirectory(tmpDir(layout), 0o700);
   const temporary = temporaryPath(layout, '.current');
   try {
     await symlink(target, temporary);

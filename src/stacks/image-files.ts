@@ -64,7 +64,7 @@ export async function writeImage(layout: Layout, image: Image): Promise<void> {
   const path = imageFile(layout, image.digest);
   const stored = { version: FORMAT_VERSION, ...image };
   await guardDisk(`write image ${image.digest}`, async () => {
-    await ensureDirectory(imagesDir(layout), 0o755);
+    await ensureDirectory(imagesDir(layout), 0o700);
     await writeFileAtomic(path, `${JSON.stringify(stored, null, 2)}\n`, { durable: true });
   });
 }

@@ -1,13 +1,13 @@
 /** Which stacks and images there are on disk, whether or not anything refers to them. */
 import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../core/ids.ts';
-import { imagesDir, type Layout } from '../core/layout.ts';
+import { imagesDir, type Layout, stacksDir } from '../core/layout.ts';
 import { namesIn } from '../sys/files.ts';
 
 const IMAGE_FILE = /^([0-9a-f]{64})\.json$/;
 
 /** Names of the stacks that have, or had, a revision, in order. */
 export const listStoredStacks = (layout: Layout): readonly StackName[] =>
-  namesIn(`${layout.root}/stacks`).filter(isStackName).sort();
+  namesIn(stacksDir(layout)).filter(isStackName).sort();
 
 /** Digests of the stored images, in order. */
 export const listStoredImages = (layout: Layout): readonly ImageDigest[] =>

@@ -130,8 +130,8 @@ export async function addRevision(
 
 async function writeNewRevision(layout: Layout, entry: Revision): Promise<void> {
   const directory = stackDir(layout, entry.stack);
-  await ensureDirectory(directory, 0o755);
-  await ensureDirectory(tmpDir(layout), 0o755);
+  await ensureDirectory(directory, 0o700);
+  await ensureDirectory(tmpDir(layout), 0o700);
   const temporary = temporaryPath(layout, '.revision');
   const text = `${JSON.stringify({ version: FORMAT_VERSION, ...entry }, null, 2)}\n`;
   await writeFileAtomic(temporary, text, { durable: true });

@@ -31,7 +31,7 @@ export async function withStacksLock<T>(
 
 async function takeStacksLock(layout: Layout, system: System, waitMs: number): Promise<FileLock> {
   const path = `${locksDir(layout)}/stacks`;
-  await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o755));
+  await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o700));
   const endsAt = performance.now() + waitMs;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     const lock = takeFileLock(system, path, { wait: false });

@@ -8,10 +8,11 @@ import { toOwnedName } from './owned-name.ts';
 export interface AtomicWriteOptions {
   /** Survives a power cut once the promise resolves: the file and its folder are synced. Only under the root folder. */
   readonly durable: boolean;
-  readonly mode?: number;
 }
 
-/** Replaces `path` with `data` in one step. On failure the old file stays and no temporary one is left. */
+/**
+ * Replaces `path` with `data` in one step, readable by its owner alone. On failure the old file stays and no temporary one is left.
+ */
 export async function writeFileAtomic(
   path: string,
   data: string | Uint8Array,
@@ -20,7 +21,7 @@ export async function writeFileAtomic(
   // Should we die over it, others can tell.
   const temporary = `${path}.${toOwnedName()}.tmp`;
   try {
-    const file = await open(temporary, 'wx', options.mode ?? 0o644);
+    const file = await open(temporary, 'wx', 0o600);
     try {
       await file.writeFile(data);
       if (options.durable) await file.sync();

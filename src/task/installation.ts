@@ -2,6 +2,7 @@
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
 import { type Layout, type LayoutOptions, layoutFrom } from '../core/layout.ts';
+import { narrowStore } from '../layers/narrow-store.ts';
 import { ExitWatcher } from '../sys/exit-watcher.ts';
 import { type HostFacts, readHostFacts } from '../sys/host-facts.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
@@ -20,7 +21,7 @@ export interface Installation {
 const opened = new Map<string, Installation>();
 
 /**
- * The installation that `options`, else the environment, names. Opened once per process; has no effect on disk.
+ * The installation that `options`, else the environment, names. Opened once per process; has no effect on disk but {@link narrowStore}.
  * Throws ERR_STACKSHIM_PATH_UNTRUSTED as {@link toTrustedLayout}.
  */
 export function openInstallation(options: LayoutOptions = {}): Installation {
@@ -28,6 +29,7 @@ export function openInstallation(options: LayoutOptions = {}): Installation {
   const key = JSON.stringify(layout);
   const known = opened.get(key);
   if (known !== undefined) return known;
+  narrowStore(layout);
   const made: Installation = {
     layout,
     system: linuxSystem,

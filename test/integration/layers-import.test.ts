@@ -45,7 +45,7 @@ describe('a stored layer', () => {
     const file = layerFile(lab.layout, record.id);
     expect(sha256(readFileSync(file))).toBe(record.id);
     expect(statSync(file)).toMatchObject({ size: record.sizeBytes, uid: 0, gid: 0 });
-    expect(statSync(file).mode & 0o777).toBe(0o444);
+    expect(statSync(file).mode & 0o777).toBe(0o400);
     expect(record).toEqual({
       version: 1,
       id: record.id,

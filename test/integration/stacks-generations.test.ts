@@ -223,11 +223,11 @@ describe('flipStacks', () => {
     expect(readFileSync(`${store.layout.root}/generations/5.json`, 'utf8')).toBe('{"cut off');
   });
 
-  it('leaves no temporary file, and files that only root can write', async () => {
+  it('leaves no temporary file, and files that only root can read', async () => {
     await makeCurrent('a', 'a');
     expect(readdirSync(`${store.layout.root}/tmp`)).toEqual([]);
     expect(readdirSync(`${store.layout.root}/generations`)).toEqual(['1.json']);
-    expect(statSync(`${store.layout.root}/generations/1.json`).mode & 0o777).toBe(0o644);
+    expect(statSync(`${store.layout.root}/generations/1.json`).mode & 0o777).toBe(0o600);
   });
 
   it('gives up on a lock that another holds, without blocking the event loop', async () => {

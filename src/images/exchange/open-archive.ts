@@ -113,7 +113,7 @@ async function decompress(
     },
   );
   return await guardDisk('decompress an archive', async () => {
-    await ensureDirectory(tmpDir(layout), 0o755);
+    await ensureDirectory(tmpDir(layout), 0o700);
     const temporary = temporaryPath(layout, '.tar');
     const unpacked = await open(temporary, 'wx+', 0o600);
     try {

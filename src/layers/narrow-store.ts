@@ -1,0 +1,64 @@
+/** Makes what is stored root's alone, where an earlier version left it readable by every local user. */
+import { chmodSync, lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
+import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
+import {
+  buildDir,
+  generationsDir,
+  imagesDir,
+  type Layout,
+  layersDir,
+  locksDir,
+  mountedLayersDir,
+  scratchDir,
+  stacksDir,
+  tmpDir,
+} from '../core/layout.ts';
+
+/** Folders whose files are narrowed too: whoever opened such a folder earlier still reaches them by name. */
+const STORES = [layersDir, imagesDir, stacksDir, generationsDir, locksDir];
+/** What is in these has the mode that its maker chose: files of images, mounted layers. */
+const PLACES = [tmpDir, buildDir, scratchDir, mountedLayersDir];
+const OTHERS = 0o077;
+
+/**
+ * Nine system calls where nothing is to be done. A folder is narrowed after all that is in it: where it is narrow, the rest is.
+ * Does nothing for another user than root. Throws ERR_STACKSHIM_SYSTEM.
+ */
+export function narrowStore(layout: Layout): void {
+  if (process.geteuid?.() !== 0) return;
+  for (const place of STORES) narrowFolder(place(layout), narrowEntries);
+  for (const place of PLACES) narrowFolder(place(layout), () => undefined);
+}
+
+function narrowFolder(folder: string, narrowFirst: (folder: string) => void): void {
+  try {
+    // Its place may be a link to another disk.
+    const stat = statSync(folder, { throwIfNoEntry: false });
+    if (stat?.isDirectory() !== true || !isOpen(stat)) return;
+    narrowFirst(folder);
+    narrow(folder, stat);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return;
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `make ${folder} root's alone`);
+  }
+}
+
+function narrowEntries(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const path = `${folder}/${name}`;
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat?.isDirectory() === true) narrowFolder(path, narrowEntries);
+    else if (stat?.isFile() === true && isOpen(stat)) narrow(path, stat);
+  }
+}
+
+const isOpen = ({ mode }: Stats) => (mode & OTHERS) !== 0;
+
+function narrow(path: string, { mode }: Stats): void {
+  try {
+    chmodSync(path, mode & 0o7777 & ~OTHERS);
+  } catch (error) {
+    // Collected a moment ago.
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+  }
+}
