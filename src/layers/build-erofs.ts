@@ -1,32 +1,43 @@
 /** Makes an EROFS file of a clean tar: unprivileged, in a folder of its own, all or nothing. */
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { chown, mkdir, open, rename, rm } from 'node:fs/promises';
+import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StackshimError } from '../core/errors.ts';
+import { removeTree } from '../sys/remove-tree.ts';
+import { type AdoptedFile, adoptFile } from './adopt-file.ts';
 import type { ArchivePolicy } from './archive-policy.ts';
+import {
+  claimWorker,
+  toLimited,
+  toUnprivileged,
+  type Worker,
+  type WorkerHost,
+} from './claim-worker.ts';
 import { findProgram } from './find-program.ts';
 import { guardDisk } from './guard-disk.ts';
 import { runMkfs } from './run-mkfs.ts';
 
 export interface BuildErofsOptions {
   readonly policy: ArchivePolicy;
+  /** Where it gets an id of its own. */
+  readonly workers: WorkerHost;
   /** `lz4` halves the disk; `none` is quicker to make, for an image of one use. */
   readonly compression: 'lz4' | 'none';
   readonly signal?: AbortSignal | undefined;
 }
 
-/** No one's user: `mkfs.erofs` reads what strangers made, and needs nothing but its folder. */
-const UNPRIVILEGED_ID = 65_534;
 /** Any fixed one will do: equal contents become equal files. */
 const FILESYSTEM_UUID = '73746163-6b73-4869-ad00-000000000000';
 /** Compressing the largest layer there may be takes a few minutes. */
 const MAX_CPU_S = 1_800;
 const IMAGE_NAME = 'image.erofs';
+/** An entry of 512 bytes in the tar becomes an inode, a name and a block of content at most. */
+const MOST_GROWTH = 16;
+const LEAST_MOST_BYTES = 16 * 1024 * 1024;
 
 /**
- * Makes `destination`, a read-only EROFS file, not synced yet; equal tars give equal files.
- * Works beside it in a folder that is gone when the promise settles; on failure there is no `destination`.
+ * Makes `destination`, an EROFS file that root alone can read, not synced yet; equal tars give equal files.
+ * Works beside it in a folder that is gone when the promise settles, as are the processes that worked there; on failure there is no
+ * `destination`. `mkfs.erofs` reads what strangers made: it has an id and a folder of its own, and nothing of it stays.
  * What reading `tar` throws is passed on. Otherwise: ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL,
  * ERR_STACKSHIM_TASK_ABORTED, the policy's code when `mkfs.erofs` refuses the tar, ERR_STACKSHIM_SYSTEM.
  */
@@ -34,28 +45,40 @@ export async function buildErofs(
   tar: AsyncIterable<Buffer>,
   destination: string,
   options: BuildErofsOptions,
-): Promise<void> {
-  const command = toCommand(options);
+): Promise<AdoptedFile> {
   const folder = `${destination}.${randomBytes(6).toString('hex')}.build`;
-  await guardDisk(`make an EROFS file ${destination}`, async () => {
-    await mkdir(folder, { mode: 0o700 });
+  return await guardDisk(`make an EROFS file ${destination}`, async () => {
+    const worker = await claimWorker(options.workers);
+    const run = { folder, worker, invalidCode: options.policy.invalidCode, signal: options.signal };
     try {
-      if (isRoot()) await chown(folder, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
-      const { invalidCode } = options.policy;
-      await runMkfs(tar, { command, folder, invalidCode, signal: options.signal });
-      const image = join(folder, IMAGE_NAME);
-      await takeOver(image);
-      await rename(image, destination);
+      const command = await prepare(folder, worker, options);
+      const tarBytes = await runMkfs(tar, { ...run, command });
+      const mostBytes = Math.max(LEAST_MOST_BYTES, tarBytes * MOST_GROWTH);
+      return await adoptFile(join(folder, IMAGE_NAME), destination, mostBytes);
     } finally {
-      await rm(folder, { recursive: true, force: true });
+      await removeTree(folder);
     }
   });
 }
 
-const isRoot = (): boolean => process.geteuid?.() === 0;
+async function prepare(
+  folder: string,
+  worker: Worker,
+  options: BuildErofsOptions,
+): Promise<readonly string[]> {
+  try {
+    const command = toCommand(worker, options);
+    await mkdir(folder, { mode: 0o700 });
+    if (worker.id !== undefined) await chown(folder, worker.id, worker.id);
+    return command;
+  } catch (error) {
+    await worker.end();
+    throw error;
+  }
+}
 
 /** Every path is relative to the working directory, which is all of the disk that the unprivileged process must reach. */
-function toCommand({ policy, compression }: BuildErofsOptions): readonly string[] {
+function toCommand(worker: Worker, { policy, compression }: BuildErofsOptions): readonly string[] {
   const command = [
     findProgram('mkfs.erofs', { package: 'erofs-utils' }),
     '--quiet',
@@ -66,28 +89,5 @@ function toCommand({ policy, compression }: BuildErofsOptions): readonly string[
     ...['-T0', '--mkfs-time', '-U', FILESYSTEM_UUID, IMAGE_NAME],
   ];
   // A tar that ends early makes it write for ever: it must not outlive us. A bound on its time is for the moment before that holds.
-  const prlimit = [findProgram('prlimit', { package: 'util-linux' }), `--cpu=${MAX_CPU_S}`];
-  const ids = [`--reuid=${UNPRIVILEGED_ID}`, `--regid=${UNPRIVILEGED_ID}`, '--clear-groups'];
-  const setpriv = [
-    findProgram('setpriv', { package: 'util-linux' }),
-    ...(isRoot() ? ids : []),
-    ...['--no-new-privs', '--pdeathsig', 'KILL', '--'],
-  ];
-  return [...prlimit, ...setpriv, ...command];
-}
-
-/** Makes the file ours and read-only. Its maker was unprivileged: a link in its place must lead nowhere. */
-async function takeOver(path: string): Promise<void> {
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const image = await open(path, flags);
-  try {
-    const stat = await image.stat();
-    if (!stat.isFile() || stat.nlink !== 1) {
-      throw new StackshimError('ERR_STACKSHIM_SYSTEM', `take ${path}: not a plain file`);
-    }
-    if (isRoot()) await image.chown(0, 0);
-    await image.chmod(0o444);
-  } finally {
-    await image.close();
-  }
+  return [...toLimited(`--cpu=${MAX_CPU_S}`), ...toUnprivileged(worker), ...command];
 }

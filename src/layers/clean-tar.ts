@@ -4,11 +4,10 @@ import {
   type CleanerOptions,
   createArchiveCleaner,
 } from './archive-cleaner.ts';
-import { type ArchiveDigests, type Compression, readArchive } from './read-archive.ts';
+import { type ArchiveDigests, type ReadArchiveOptions, readArchive } from './read-archive.ts';
 import { createTarParser } from './tar-parser.ts';
 
-export interface CleanTarOptions extends CleanerOptions {
-  readonly compression: Compression;
+export interface CleanTarOptions extends CleanerOptions, ReadArchiveOptions {
   /** Called with the bytes of the tar read so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }

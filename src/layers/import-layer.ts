@@ -1,13 +1,12 @@
 /** Takes a layer's tar from anywhere into the store: cleaned, converted, verified, durable. */
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { StackshimError } from '../core/errors.ts';
 import { isLayerId, type LayerId } from '../core/ids.ts';
 import { type Layout, layerFile, layersDir, tmpDir } from '../core/layout.ts';
-import { ensureDirectory, syncDirectory } from '../sys/files.ts';
+import { ensureDirectory, syncDirectory, syncFile } from '../sys/files.ts';
 import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
 import type { System } from '../sys/system.ts';
 import type { CleanedArchive } from './archive-cleaner.ts';
@@ -67,10 +66,10 @@ export async function importLayer(
   const built = temporaryPath(layout, '.erofs');
   try {
     return await guardDisk('import a layer', async () => {
-      await ensureDirectory(tmpDir(layout), 0o755);
-      await ensureDirectory(layersDir(layout), 0o755);
-      const report = await buildLayer(input, built, options);
-      const { id, sizeBytes } = await sealFile(built);
+      await ensureDirectory(tmpDir(layout), 0o700);
+      await ensureDirectory(layersDir(layout), 0o700);
+      const { report, id, sizeBytes } = await buildLayer(input, built, options);
+      await syncFile(built);
       await pinInStore(layout, id);
       const existing = await readVerifiedRecord(layout, id, { signal });
       if (existing !== undefined) {
@@ -97,17 +96,20 @@ async function buildLayer(
   input: AsyncIterable<Uint8Array>,
   destination: string,
   options: ImportLayerOptions,
-): Promise<ImportReport> {
+): Promise<{ readonly report: ImportReport; readonly id: LayerId; readonly sizeBytes: number }> {
   const { compression, mtimeCeiling, limits = LAYER_LIMITS, onProgress, signal } = options;
+  const workers = { system: options.system, layout: options.layout };
   const clean = cleanTar(input, {
     policy: LAYER_POLICY,
+    workers,
     limits,
     compression,
     mtimeCeiling,
     onProgress,
   });
-  await buildErofs(clean.tar, destination, {
+  const { sha256: id, sizeBytes } = await buildErofs(clean.tar, destination, {
     policy: LAYER_POLICY,
+    workers,
     compression: 'lz4',
     signal,
   });
@@ -115,7 +117,8 @@ async function buildLayer(
   checkExpected('size', options.expectedSize, report.packedBytes);
   checkExpected('digest', options.expectedDigest, report.digest);
   checkExpected('DiffID', options.expectedDiffId, report.diffId);
-  return report;
+  if (!isLayerId(id)) throw new Error('sha256 gave no layer id');
+  return { report, id, sizeBytes };
 }
 
 function checkExpected(
@@ -129,27 +132,6 @@ function checkExpected(
     `import a layer: its ${what} is ${actual} instead of ${expected}`,
     { details: { what, expected, actual } },
   );
-}
-
-/** Syncs a finished file and takes its id. */
-async function sealFile(
-  path: string,
-): Promise<{ readonly id: LayerId; readonly sizeBytes: number }> {
-  const file = await open(path, 'r');
-  try {
-    const hash = createHash('sha256');
-    let sizeBytes = 0;
-    for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: 1 << 20 })) {
-      hash.update(chunk as Buffer);
-      sizeBytes += (chunk as Buffer).length;
-    }
-    await file.sync();
-    const id = hash.digest('hex');
-    if (!isLayerId(id)) throw new Error('sha256 gave no layer id');
-    return { id, sizeBytes };
-  } finally {
-    await file.close();
-  }
 }
 
 async function toRecord(

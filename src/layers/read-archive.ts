@@ -5,6 +5,7 @@ import { createGunzip } from 'node:zlib';
 import { toStackshimError } from '../core/errors.ts';
 import { type ArchiveLimits, RATIO_FREE_BYTES } from './archive-limits.ts';
 import { type ArchivePolicy, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
+import type { WorkerHost } from './claim-worker.ts';
 import { unzstd } from './unzstd.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
@@ -13,6 +14,8 @@ export interface ReadArchiveOptions {
   readonly policy: ArchivePolicy;
   readonly limits: ArchiveLimits;
   readonly compression: Compression;
+  /** For the program that decompresses zstd. */
+  readonly workers: WorkerHost;
 }
 
 export interface ArchiveDigests {
@@ -79,14 +82,14 @@ export function readArchive(
 
 async function* decompress(
   input: AsyncGenerator<Buffer>,
-  { policy, compression }: ReadArchiveOptions,
+  { policy, compression, workers }: ReadArchiveOptions,
 ): AsyncGenerator<Buffer> {
   if (compression === 'none') {
     yield* input;
     return;
   }
   if (compression === 'zstd') {
-    yield* unzstd(input, policy);
+    yield* unzstd(input, { policy, workers });
     return;
   }
   const gunzip = createGunzip({ chunkSize: CHUNK_BYTES });

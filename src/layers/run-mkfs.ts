@@ -1,11 +1,13 @@
 /** Feeds a tar to the `mkfs.erofs` process and tells why it failed when it does. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { statfs } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
 import { started } from '../sys/started.ts';
+import type { Worker } from './claim-worker.ts';
 import { keepComplaints, untilWritable } from './filter-streams.ts';
 import { codeOfComplaint, lastLine } from './guard-disk.ts';
 
@@ -14,6 +16,8 @@ export interface MkfsRun {
   readonly command: readonly string[];
   /** Its working directory, and where it keeps temporary files. */
   readonly folder: string;
+  /** Whose id it runs under; ended here. */
+  readonly worker: Worker;
   /** What an exit status other than 0 fails with. */
   readonly invalidCode: ErrorCode;
   readonly signal?: AbortSignal | undefined;
@@ -22,14 +26,18 @@ export interface MkfsRun {
 /** What a full disk may still have free: the kernel rounds, and others give back. */
 const DISK_SLACK_BYTES = 1024 * 1024;
 
-/** Settles when the process has ended. The first cause wins: abort, then the tar's own failure, then the process's. */
-export async function runMkfs(tar: AsyncIterable<Buffer>, run: MkfsRun): Promise<void> {
+/**
+ * Settles when the process has ended, and whatever it started; resolves to the bytes of the tar.
+ * The first cause wins: abort, then the tar's own failure, then the process's.
+ */
+export async function runMkfs(tar: AsyncIterable<Buffer>, run: MkfsRun): Promise<number> {
   const { signal } = run;
-  if (signal?.aborted) throw toAborted(signal);
-  const child = await start(run);
+  const child = await startUnlessAborted(run);
   // Its death breaks the pipe; how it died tells more than that.
   child.stdin.on('error', () => undefined);
-  const ended = waitForChild(child);
+  const ended = waitForChild(child, run.worker);
+  // Asked for below, later than it may come.
+  ended.catch(() => undefined);
   const stop = (): void => {
     child.kill('SIGKILL');
   };
@@ -42,11 +50,22 @@ export async function runMkfs(tar: AsyncIterable<Buffer>, run: MkfsRun): Promise
   if (signal?.aborted) throw toAborted(signal);
   if (feeding.failure !== undefined) throw feeding.failure.error;
   if (end.exitCode !== 0) throw await toMkfsError(end, run, feeding.bytes);
+  return feeding.bytes;
 }
 
 const OPERATION = 'make an EROFS file with mkfs.erofs';
 
 type Child = ChildProcessByStdio<Writable, null, Readable>;
+
+async function startUnlessAborted(run: MkfsRun): Promise<Child> {
+  try {
+    if (run.signal?.aborted) throw toAborted(run.signal);
+    return await start(run);
+  } catch (error) {
+    await run.worker.end();
+    throw error;
+  }
+}
 
 async function start({ command, folder }: MkfsRun): Promise<Child> {
   const [program = '', ...args] = command;
@@ -99,13 +118,14 @@ interface ChildEnd {
   readonly stderr: string;
 }
 
-function waitForChild(child: Child): Promise<ChildEnd> {
+async function waitForChild(child: Child, worker: Worker): Promise<ChildEnd> {
   const complaints = keepComplaints(child.stderr);
-  return new Promise((resolve) => {
-    child.once('close', (exitCode, signal) => {
-      resolve({ exitCode, signal, stderr: complaints() });
-    });
-  });
+  const closed = once(child, 'close');
+  const [exitCode, signal] = (await once(child, 'exit')) as [number | null, string | null];
+  // What it started could hold its streams open for ever.
+  await worker.end();
+  await closed;
+  return { exitCode, signal, stderr: complaints() };
 }
 
 /** Whether the disk was full is asked of the disk: what the process had taken it gave back when it ended. */

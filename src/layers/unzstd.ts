@@ -5,6 +5,13 @@ import { toStackshimError } from '../core/errors.ts';
 import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
 import { started } from '../sys/started.ts';
 import { type ArchivePolicy, toInvalidArchive } from './archive-policy.ts';
+import {
+  claimWorker,
+  toLimited,
+  toUnprivileged,
+  type Worker,
+  type WorkerHost,
+} from './claim-worker.ts';
 import { keepComplaints, untilWritable } from './filter-streams.ts';
 import { findProgram } from './find-program.ts';
 
@@ -12,7 +19,6 @@ import { findProgram } from './find-program.ts';
 const WINDOW_LIMIT = '128MiB';
 /** For whatever else the program would decompress, which its own limit does not count. */
 const ADDRESS_SPACE_BYTES = 1024 ** 3;
-const UNPRIVILEGED_ID = 65_534;
 
 /**
  * The decompressed bytes. The program runs unprivileged with bounded memory; it is gone when the generator has ended,
@@ -21,9 +27,10 @@ const UNPRIVILEGED_ID = 65_534;
  */
 export async function* unzstd(
   input: AsyncIterable<Buffer>,
-  policy: ArchivePolicy,
+  { policy, workers }: { readonly policy: ArchivePolicy; readonly workers: WorkerHost },
 ): AsyncGenerator<Buffer> {
-  const child = await start();
+  const worker = await claimWorker(workers);
+  const child = await start(worker);
   // A program that died breaks the pipe; how it died tells more than that.
   child.stdin.on('error', () => undefined);
   const ended = waitForChild(child);
@@ -38,29 +45,27 @@ export async function* unzstd(
     child.kill('SIGKILL');
     child.stdin.destroy();
     await ended;
+    await worker.end();
   }
 }
 
-async function start(): Promise<Child> {
-  const [program = '', ...args] = toCommand();
+async function start(worker: Worker): Promise<Child> {
   try {
+    const [program = '', ...args] = toCommand(worker);
     return await started(
       spawn(program, args, { cwd: '/', env: PLAIN_ENVIRONMENT, stdio: ['pipe', 'pipe', 'pipe'] }),
     );
   } catch (error) {
+    await worker.end();
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run zstd');
   }
 }
 
-function toCommand(): readonly string[] {
-  const utilLinux = { package: 'util-linux' };
-  const limits = [findProgram('prlimit', utilLinux), `--as=${ADDRESS_SPACE_BYTES}`, '--core=0'];
+function toCommand(worker: Worker): readonly string[] {
+  const limits = toLimited(`--as=${ADDRESS_SPACE_BYTES}`, '--core=0');
   const zstd = findProgram('zstd', { package: 'zstd' });
   const command = [zstd, '--decompress', '--stdout', '--quiet', `--memory=${WINDOW_LIMIT}`, '-'];
-  if (process.geteuid?.() !== 0) return [...limits, '--', ...command];
-  const ids = [`--reuid=${UNPRIVILEGED_ID}`, `--regid=${UNPRIVILEGED_ID}`, '--clear-groups'];
-  const setpriv = [findProgram('setpriv', utilLinux), ...ids, '--no-new-privs', '--'];
-  return [...setpriv, ...limits, '--', ...command];
+  return [...limits, ...toUnprivileged(worker), ...command];
 }
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;

@@ -4,6 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import type { ArchiveLimits } from '../layers/archive-limits.ts';
 import { buildErofs } from '../layers/build-erofs.ts';
+import type { WorkerHost } from '../layers/claim-worker.ts';
 import { cleanTar } from '../layers/clean-tar.ts';
 import { linkOf, openPlain } from '../sys/real-path.ts';
 import type { CleanCode } from './clean-code.ts';
@@ -13,6 +14,8 @@ import { packDirectory } from './pack-directory.ts';
 export interface PackCodeOptions {
   /** Default true. False: the source is an absolute path that had no links when it was looked up. */
   readonly followLinks?: boolean | undefined;
+  /** For the programs that read the code. */
+  readonly workers: WorkerHost;
   readonly limits?: ArchiveLimits | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -35,14 +38,15 @@ type SourceKind = 'directory' | 'tar.gz' | 'zip';
 export async function packCode(
   source: string,
   destination: string,
-  options: PackCodeOptions = {},
+  options: PackCodeOptions,
 ): Promise<PackedCode> {
-  const { limits = CODE_LIMITS, signal, followLinks = true } = options;
+  const { workers, limits = CODE_LIMITS, signal, followLinks = true } = options;
   const opened = await openSource(source, followLinks);
   try {
-    const code = await toCleanCode(opened, limits);
+    const code = await toCleanCode(opened, limits, workers);
     await buildErofs(code.tar, destination, {
       policy: CODE_POLICY,
+      workers,
       compression: 'none',
       signal,
     });
@@ -100,7 +104,11 @@ async function readKind(handle: FileHandle): Promise<SourceKind | undefined> {
   return magic === 'PK\x03\x04' || magic === 'PK\x05\x06' ? 'zip' : undefined;
 }
 
-async function toCleanCode(source: OpenedSource, limits: ArchiveLimits): Promise<CleanCode> {
+async function toCleanCode(
+  source: OpenedSource,
+  limits: ArchiveLimits,
+  workers: WorkerHost,
+): Promise<CleanCode> {
   const { handle, kind, sizeBytes } = source;
   switch (kind) {
     case 'directory':
@@ -108,7 +116,7 @@ async function toCleanCode(source: OpenedSource, limits: ArchiveLimits): Promise
     case 'tar.gz':
       return cleanTar(
         handle.createReadStream({ start: 0, autoClose: false, highWaterMark: 256 * 1024 }),
-        { policy: CODE_POLICY, limits, compression: 'gzip' },
+        { policy: CODE_POLICY, limits, workers, compression: 'gzip' },
       );
     case 'zip': {
       const { packZip } = await import('./pack-zip.ts');

@@ -39,15 +39,18 @@ export async function writeFileAtomic(
   if (options.durable) await syncDirectory(dirname(path));
 }
 
-/** Makes the entries of a folder survive a power cut. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
+/** Makes a file's content survive a power cut. */
+export async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r');
   try {
-    await directory.sync();
+    await file.sync();
   } finally {
-    await directory.close();
+    await file.close();
   }
 }
+
+/** Makes the entries of a folder survive a power cut. */
+export const syncDirectory = syncFile;
 
 /** Makes a folder and its parents where missing; an existing one keeps its mode. */
 export async function ensureDirectory(path: string, mode: number): Promise<void> {

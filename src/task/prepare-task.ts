@@ -209,7 +209,12 @@ async function assembleRootfs(
   const layers = pinned.image.layers.map(
     (id): LayerSource => ({ kind: 'mounted', path: mountLayer(system, layout, id) }),
   );
-  const inputs = await writeTaskInputs(spec.code, files, { places, ids, signal });
+  const inputs = await writeTaskInputs(spec.code, files, {
+    places,
+    ids,
+    signal,
+    workers: { system, layout },
+  });
   if (inputs.code !== undefined) requireStored(layout, places, (await disk.measure()).bytes);
   const asked = spec.mounts.map((mount): BindMount => ({ type: 'bind', ...mount }));
   const rootfs = planRootfs({

@@ -3,6 +3,7 @@ import { chmodSync, chownSync, closeSync, existsSync, realpathSync, writeFileSyn
 import { copyFile } from 'node:fs/promises';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
+import type { WorkerHost } from '../layers/claim-worker.ts';
 import { buildHostsFile } from '../oci/build-hosts-file.ts';
 import { CONFIG_FILE, PAYLOAD_FILE } from '../oci/task-paths.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
@@ -28,6 +29,8 @@ export interface TaskInputsOptions {
   /** Whom the files belong to; null: the host's root. */
   readonly ids: IdRange | null;
   readonly signal: AbortSignal;
+  /** For the programs that read the code. */
+  readonly workers: WorkerHost;
 }
 
 const HOSTS_FILE = '/etc/hosts';
@@ -57,7 +60,7 @@ export function planTaskFiles(spec: AdmittedTaskSpec, hostname: string): readonl
 export async function writeTaskInputs(
   code: string | undefined,
   files: readonly TaskFile[],
-  { places, ids, signal }: TaskInputsOptions & { readonly places: TaskPlaces },
+  { places, ids, signal, workers }: TaskInputsOptions & { readonly places: TaskPlaces },
 ): Promise<TaskInputs> {
   ensureDirectorySync(places.inputsDir, 0o700);
   const binds: BindMount[] = [];
@@ -68,7 +71,7 @@ export async function writeTaskInputs(
   }
   if (code === undefined) return { binds };
   const { packCode } = await import('../packages/pack-code.ts');
-  await packCode(code, places.codeFile, { signal, followLinks: false });
+  await packCode(code, places.codeFile, { signal, followLinks: false, workers });
   return { binds, code: { kind: 'file', path: places.codeFile } };
 }
 

@@ -15,11 +15,18 @@ import { gzipSync } from 'node:zlib';
 import { create } from 'tar';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CODE_LIMITS } from '../../src/packages/code-policy.ts';
-import { packCode } from '../../src/packages/pack-code.ts';
+import { type PackCodeOptions, packCode } from '../../src/packages/pack-code.ts';
 import { type LayerLab, openLayerLab } from '../support/layer-lab.ts';
 import type { TreeNode } from '../support/read-tree.ts';
 import { buildTar } from '../support/tar-builder.ts';
+import { workers } from '../support/workers.ts';
 import { buildZip } from '../support/zip-builder.ts';
+
+const pack = (
+  source: string,
+  destination: string,
+  options: Omit<PackCodeOptions, 'workers'> = {},
+) => packCode(source, destination, { workers, ...options });
 
 let lab: LayerLab;
 let source: string;
@@ -57,7 +64,7 @@ const summary = (tree: ReadonlyMap<string, TreeNode>) =>
 describe('a directory', () => {
   it('is packed as it is, owned by root, not setuid, without .git', async () => {
     writeProgram();
-    const packed = await packCode(source, destination);
+    const packed = await pack(source, destination);
     const tree = lab.readImage(destination);
     expect(summary(tree)).toEqual([
       'directory . 755 0:0',
@@ -80,15 +87,15 @@ describe('a directory', () => {
 
   it('gives the same file each time', async () => {
     writeProgram();
-    await packCode(source, destination);
-    await packCode(source, `${destination}.2`);
+    await pack(source, destination);
+    await pack(source, `${destination}.2`);
     expect(readFileSync(destination).equals(readFileSync(`${destination}.2`))).toBe(true);
   });
 
   it('may be empty, may be named by a link, and keeps its times to the nanosecond', async () => {
     execFileSync('touch', ['-d', '2020-02-02T02:02:02.123456789Z', source]);
     symlinkSync(source, `${lab.folder}/by-link`);
-    expect(await packCode(`${lab.folder}/by-link`, destination)).toEqual({ entries: 1, bytes: 0 });
+    expect(await pack(`${lab.folder}/by-link`, destination)).toEqual({ entries: 1, bytes: 0 });
     expect(lab.readImage(destination).get('.')?.mtime).toEqual({
       seconds: 1_580_608_922,
       nanoseconds: 123_456_789,
@@ -110,7 +117,7 @@ describe('an archive', () => {
         { path: './app/here', type: '2', link: 'main.js' },
       );
       writeFileSync(archive, gzipSync(tar));
-      expect(await packCode(archive, destination)).toEqual({ entries: 5, bytes: 12 });
+      expect(await pack(archive, destination)).toEqual({ entries: 5, bytes: 12 });
       const tree = lab.readImage(destination);
       expect(summary(tree)).toEqual([
         'directory . 755 0:0',
@@ -129,7 +136,7 @@ describe('an archive', () => {
     writeFileSync(`${source}/lib/${'long-'.repeat(40)}name`, 'found');
     const archive = `${lab.folder}/code.tgz`;
     await create({ cwd: source, file: archive, gzip: true, portable: true }, ['.']);
-    await packCode(archive, destination);
+    await pack(archive, destination);
     const tree = lab.readImage(destination);
     expect(tree.get(`lib/${'long-'.repeat(40)}name`)?.content).toBe('found');
     expect(tree.get('main.js')).toMatchObject({ content: 'run()', uid: 0, gid: 0 });
@@ -139,8 +146,8 @@ describe('an archive', () => {
     writeProgram();
     const archive = `${lab.folder}/code.tar.gz`;
     execFileSync('tar', ['-czf', archive, '-C', source, '.']);
-    await packCode(archive, destination);
-    await packCode(source, `${destination}.2`);
+    await pack(archive, destination);
+    await pack(source, `${destination}.2`);
     const keys = (path: string) => [...lab.readImage(path).keys()];
     expect(keys(destination)).toEqual(keys(`${destination}.2`));
   });
@@ -158,7 +165,7 @@ describe('an archive', () => {
         { name: 'ü.txt', content: '' },
       ),
     );
-    const packed = await packCode(archive, destination);
+    const packed = await pack(archive, destination);
     const tree = lab.readImage(destination);
     expect(summary(tree)).toEqual([
       'directory . 755 0:0',
@@ -177,7 +184,7 @@ describe('an archive', () => {
   it('zip as the zip program makes it, if only an empty one', async () => {
     const archive = `${lab.folder}/code.zip`;
     writeFileSync(archive, buildZip());
-    expect(await packCode(archive, destination)).toEqual({ entries: 0, bytes: 0 });
+    expect(await pack(archive, destination)).toEqual({ entries: 0, bytes: 0 });
     expect([...lab.readImage(destination).keys()]).toEqual(['.']);
   });
 });
@@ -205,7 +212,7 @@ describe('what cannot be packed', () => {
   ])('%s', async (_, make, code) => {
     const path = `${lab.folder}/given`;
     make(path);
-    await expect(packCode(path, destination)).rejects.toMatchObject({ code });
+    await expect(pack(path, destination)).rejects.toMatchObject({ code });
     expect(readdirSync(`${lab.folder}/task`)).toEqual([]);
   });
 
@@ -216,7 +223,7 @@ describe('what cannot be packed', () => {
       [{ bytes: 600_000 }, 'bytes'],
     ] as const) {
       await expect(
-        packCode(source, destination, { limits: { ...CODE_LIMITS, ...limits } }),
+        pack(source, destination, { limits: { ...CODE_LIMITS, ...limits } }),
       ).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_TOO_LARGE', details: { limit } });
     }
     expect(readdirSync(`${lab.folder}/task`)).toEqual([]);
@@ -224,11 +231,11 @@ describe('what cannot be packed', () => {
 
   it('when it is aborted', async () => {
     writeProgram();
-    await expect(
-      packCode(source, destination, { signal: AbortSignal.abort() }),
-    ).rejects.toMatchObject({ code: 'ERR_STACKSHIM_TASK_ABORTED' });
+    await expect(pack(source, destination, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_TASK_ABORTED',
+    });
     const controller = new AbortController();
-    const packing = packCode(source, destination, { signal: controller.signal });
+    const packing = pack(source, destination, { signal: controller.signal });
     setImmediate(() => controller.abort());
     const ended = await packing.catch((error: unknown) => error);
     expect(ended).toMatchObject({ code: 'ERR_STACKSHIM_TASK_ABORTED' });

@@ -9,6 +9,7 @@ import { CODE_LIMITS } from '../../src/packages/code-policy.ts';
 import { packCode } from '../../src/packages/pack-code.ts';
 import { openLayerLab } from '../support/layer-lab.ts';
 import { buildTar, type RawEntry, toBlocks } from '../support/tar-builder.ts';
+import { workers } from '../support/workers.ts';
 import { buildZip, type RawZipEntry } from '../support/zip-builder.ts';
 
 const lab = openLayerLab();
@@ -24,7 +25,7 @@ beforeEach(() => {
 });
 
 const pack = (path: string, limits = {}) =>
-  packCode(path, `${task}/code.erofs`, { limits: { ...CODE_LIMITS, ...limits } });
+  packCode(path, `${task}/code.erofs`, { workers, limits: { ...CODE_LIMITS, ...limits } });
 
 async function expectRefused(path: string, message: RegExp): Promise<void> {
   await expect(pack(path)).rejects.toMatchObject({

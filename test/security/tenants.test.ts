@@ -13,8 +13,8 @@ import { type Layout, tenantDir } from '../../src/core/layout.ts';
 import type { TenantTerms } from '../../src/spec/task-spec.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { bootId } from '../../src/sys/processes.ts';
+import { claimTaskNumber } from '../../src/task/admission/claim-task-number.ts';
 import { joinTenant, removeIdleTenants } from '../../src/task/admission/join-tenant.ts';
-import { claimNumber } from '../../src/task/admission/numbered-locks.ts';
 import {
   cgroupParent,
   findTenant,
@@ -192,7 +192,7 @@ describe('the maximum of tasks', () => {
 
 describe('numbers', () => {
   const claim = (count: number) =>
-    claimNumber(linuxSystem, {
+    claimTaskNumber(linuxSystem, {
       folder: `${folder}/numbers`,
       count,
       run: layout.run,

@@ -7,6 +7,7 @@ import { cleanTar } from '../../src/layers/clean-tar.ts';
 import type { ArchiveDigests, Compression } from '../../src/layers/read-archive.ts';
 import type { TarEntry } from '../../src/layers/tar-entry.ts';
 import { createTarParser } from '../../src/layers/tar-parser.ts';
+import { workers } from './workers.ts';
 
 export interface Cleaned {
   readonly entries: readonly (TarEntry & { readonly content: string })[];
@@ -25,6 +26,7 @@ export interface CleanOptions {
 export async function cleanInMemory(tar: Buffer, options: CleanOptions = {}): Promise<Cleaned> {
   const cleaned = cleanTar(Readable.from(cut(tar, options.chunkBytes ?? 700)), {
     policy: LAYER_POLICY,
+    workers,
     limits: { ...LAYER_LIMITS, ...options.limits },
     compression: options.compression ?? 'none',
     mtimeCeiling: options.mtimeCeiling,

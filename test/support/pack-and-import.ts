@@ -5,6 +5,7 @@ import { layoutFrom } from '../../src/core/layout.ts';
 import { importLayer } from '../../src/layers/import-layer.ts';
 import { packCode } from '../../src/packages/pack-code.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { workers } from './workers.ts';
 
 export interface EngineOutcome {
   /** Of each source a pair: packed as code, imported as a gzip layer. An error is its code. */
@@ -22,7 +23,7 @@ export async function packAndImport(
   for (const source of sources) {
     const image = `${folder}/code.erofs`;
     const packed = await orCode(async () => {
-      const report = await packCode(source, image);
+      const report = await packCode(source, image, { workers });
       return { ...report, sha256: createHash('sha256').update(readFileSync(image)).digest('hex') };
     });
     const imported = await orCode(async () => {

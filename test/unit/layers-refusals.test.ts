@@ -16,6 +16,7 @@ import {
   type RawEntry,
   toBlocks,
 } from '../support/tar-builder.ts';
+import { workers } from '../support/workers.ts';
 
 const invalid = (reason: RegExp) =>
   expect.objectContaining({
@@ -211,6 +212,7 @@ describe('what is refused', () => {
     });
     const { tar } = cleanTar(input, {
       policy: LAYER_POLICY,
+      workers,
       limits: LAYER_LIMITS,
       compression: 'gzip',
     });

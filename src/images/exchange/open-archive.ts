@@ -9,6 +9,7 @@ import { guardDisk } from '../../layers/guard-disk.ts';
 import { type Compression, readArchive } from '../../layers/read-archive.ts';
 import { temporaryPath } from '../../layers/stale-files.ts';
 import { ensureDirectory } from '../../sys/files.ts';
+import type { System } from '../../sys/system.ts';
 import { type OciLayoutRoot, type OpenedFile, toInvalid } from '../oci-blobs.ts';
 import { type ArchiveSpan, indexArchive } from './index-archive.ts';
 
@@ -18,6 +19,11 @@ export interface OpenArchive extends OciLayoutRoot {
   close(): Promise<void>;
 }
 
+export interface ArchiveHost {
+  readonly system: System;
+  readonly layout: Layout;
+}
+
 const CHUNK_BYTES = 256 * 1024;
 
 /**
@@ -25,14 +31,14 @@ const CHUNK_BYTES = 256 * 1024;
  * bounded as a layer is. Whoever calls closes it; files opened from it must be closed before.
  * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL.
  */
-export async function openArchive(layout: Layout, path: string): Promise<OpenArchive> {
+export async function openArchive(host: ArchiveHost, path: string): Promise<OpenArchive> {
   let file = await openInput(path);
   try {
     const start = await readStart(file);
     requireReadable(path, start);
     const compression = toCompression(start);
     if (compression !== 'none') {
-      const unpacked = await decompress(layout, file, compression);
+      const unpacked = await decompress(host, file, compression);
       await file.close();
       file = unpacked;
     }
@@ -100,7 +106,7 @@ async function openInput(path: string): Promise<FileHandle> {
 }
 
 async function decompress(
-  layout: Layout,
+  { system, layout }: ArchiveHost,
   packed: FileHandle,
   compression: Compression,
 ): Promise<FileHandle> {
@@ -110,6 +116,7 @@ async function decompress(
       policy: { ...LAYER_POLICY, subject: 'archive', invalidCode: 'ERR_STACKSHIM_IMAGE_INVALID' },
       limits: LAYER_LIMITS,
       compression,
+      workers: { system, layout },
     },
   );
   return await guardDisk('decompress an archive', async () => {

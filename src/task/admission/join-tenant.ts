@@ -10,10 +10,11 @@ import { isTenantName, type TaskId, type TenantName } from '../../core/ids.ts';
 import { tenantDir, tenantsDir } from '../../core/layout.ts';
 import type { TenantTerms } from '../../spec/task-spec.ts';
 import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
+import type { HeldNumber } from '../../sys/numbered-locks.ts';
 import type { Fd } from '../../sys/system.ts';
 import { tenantCgroup } from '../cgroup-parent.ts';
 import type { Installation } from '../installation.ts';
-import { claimNumber, type HeldNumber, isHeld } from './numbered-locks.ts';
+import { claimTaskNumber, isHeldByTask } from './claim-task-number.ts';
 
 type TenantHost = Pick<Installation, 'system' | 'layout' | 'cgroups'>;
 
@@ -98,7 +99,7 @@ function claimPlace(
   const { maxTasks } = terms;
   if (maxTasks === undefined) return undefined;
   const folder = tenantDir(layout, tenant);
-  const number = claimNumber(system, { folder, count: maxTasks, run: layout.run, task });
+  const number = claimTaskNumber(system, { folder, count: maxTasks, run: layout.run, task });
   if (number !== undefined) return number;
   throw new StackshimError(
     'ERR_STACKSHIM_TENANT_EXHAUSTED',
@@ -180,7 +181,7 @@ function removeIfIdle({ system, layout, cgroups }: TenantHost, tenant: TenantNam
   try {
     if (!system.lockFile(lock, { wait: false }) || !isAt(file, lock)) return;
     const numbers = namesIn(folder).filter(isNumber);
-    if (numbers.some((number) => isHeld(system, `${folder}/${number}`))) return;
+    if (numbers.some((number) => isHeldByTask(system, `${folder}/${number}`))) return;
     if (cgroups.remove(tenantCgroup(layout, tenant)).length > 0) return;
     rmSync(folder, { recursive: true, force: true });
   } finally {

@@ -1,14 +1,15 @@
 /** Slots: what a task borrows for its life. No two running tasks of the machine, whatever their installation, share one. */
-import { closeSync, lstatSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../../core/host-ids.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { IdRange } from '../../core/mount.ts';
-import { ensureDirectorySync } from '../../sys/files.ts';
+import type { HeldNumber } from '../../sys/numbered-locks.ts';
+import { ensureOwnFolder } from '../../sys/own-folder.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import { createUserNamespace, openPinnedUserNamespace } from '../../sys/user-namespace.ts';
-import { claimNumber, type HeldNumber } from './numbered-locks.ts';
+import { claimTaskNumber } from './claim-task-number.ts';
 
 /**
  * Slots from this one on make their user namespace anew for each task, in 5 to 10 ms: a pinned one is a mount of the host's, and
@@ -44,9 +45,9 @@ export async function claimSlot(
   layout: Layout,
   { task, slots = SLOT_COUNT }: SlotRequest,
 ): Promise<Slot> {
-  ensureSlotsFolder(layout);
+  ensureOwnFolder(layout.slots);
   const count = Math.min(slots, SLOT_COUNT);
-  const held = claimNumber(system, { folder: layout.slots, count, run: layout.run, task });
+  const held = claimTaskNumber(system, { folder: layout.slots, count, run: layout.run, task });
   if (held === undefined) {
     throw new StackshimError(
       'ERR_STACKSHIM_SLOTS_EXHAUSTED',
@@ -60,19 +61,6 @@ export async function claimSlot(
     held.release();
     throw error;
   }
-}
-
-/** Its parent is open to every user of the host: one who was there first could name us namespaces and hold locks. */
-function ensureSlotsFolder({ slots }: Layout): void {
-  ensureDirectorySync(slots, 0o711);
-  const stats = lstatSync(slots);
-  const isOurs = stats.uid === 0 || stats.uid === process.geteuid?.();
-  if (stats.isDirectory() && isOurs && (stats.mode & 0o022) === 0) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_HOST_UNSUPPORTED',
-    `use folder ${slots}: others than root may write to it`,
-    { hint: `remove ${slots}: it is made anew`, details: { path: slots } },
-  );
 }
 
 async function openUserNamespace(system: System, layout: Layout, index: number): Promise<Fd> {

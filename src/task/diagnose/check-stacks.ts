@@ -10,7 +10,7 @@ const subject = optional('stacks');
 /** Never rejects: a store that cannot be read is a finding. */
 export async function checkStacks(layout: Layout, now: Date): Promise<Check> {
   if (process.geteuid?.() !== 0) {
-    return warned(subject, 'not read: they are root\'s alone', 'run stackshim doctor as root');
+    return warned(subject, "not read: they are root's alone", 'run stackshim doctor as root');
   }
   try {
     return judgeStacks(await listStacks(layout), now);

@@ -18,6 +18,7 @@ import type { Random } from '../../support/fuzz-random.ts';
 import type { FuzzTarget } from '../../support/fuzz-target.ts';
 import { repairTar } from '../../support/repair-tar.ts';
 import { buildExtension, buildTar, toBlocks } from '../../support/tar-builder.ts';
+import { workers } from '../../support/workers.ts';
 import { buildZip } from '../../support/zip-builder.ts';
 
 const layers = [
@@ -84,7 +85,7 @@ interface Cleaning {
 
 /** What comes out must itself be a tar without a fault: it is what `mkfs.erofs` is given. */
 async function cleanAndReadBack(bytes: Buffer, { policy, limits, compression }: Cleaning) {
-  const cleaned = cleanTar(inPieces(bytes), { policy, limits, compression });
+  const cleaned = cleanTar(inPieces(bytes), { policy, limits, compression, workers });
   const pieces: Buffer[] = [];
   for await (const piece of cleaned.tar) pieces.push(piece);
   let entries = 0;

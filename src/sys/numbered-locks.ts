@@ -1,33 +1,17 @@
 /**
- * Numbers that tasks hold, one lock file each. The holder has the file locked, and its text names the task for as long as that may
- * have something running: the lock of a shim that died is free, its number is not before the task is removed.
+ * Numbers that are held one at a time, one lock file each. The holder has the file locked, and its text tells who that is: the lock of a
+ * process that died is free, its number may not be.
  */
-import {
-  closeSync,
-  constants,
-  existsSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  writeSync,
-} from 'node:fs';
-import { isTaskId, type TaskId } from '../../core/ids.ts';
-import { taskDir } from '../../core/layout.ts';
-import { bootId } from '../../sys/processes.ts';
-import type { Fd, System } from '../../sys/system.ts';
-
-/** Whom a number's file names. */
-interface NumberHolder {
-  readonly bootId: string;
-  readonly run: string;
-  readonly task: TaskId;
-}
+import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import type { Fd, System } from './system.ts';
 
 export interface HeldNumber {
   readonly number: number;
+  /** What a holder left that died, or abandoned it; empty after one that released it. */
+  readonly previous: string;
   /** Gives it back. A second call does nothing. */
   release(): void;
-  /** In place of `release`, while something of the task is left: gives up only what this process has open. It is free once that is removed. */
+  /** In place of `release`, while something of the holder is left: gives up only what this process has open. */
   abandon(): void;
 }
 
@@ -36,8 +20,10 @@ export interface NumberRequest {
   readonly folder: string;
   /** Numbers are 0 to `count` - 1. */
   readonly count: number;
-  readonly run: string;
-  readonly task: TaskId;
+  /** Who holds it: the file's text. */
+  readonly holder: string;
+  /** Whether a number whose lock is free belongs to whom its text tells all the same. */
+  readonly isTaken: (holder: string) => boolean;
 }
 
 /** So many of the lowest that this process does not hold are tried in turn: low numbers are used again and again. */
@@ -59,29 +45,29 @@ const heldHere = new Map<string, Set<number>>();
  * order to come: however many are held, a claim takes some dozens of tries, unless hardly any is free.
  */
 export function claimNumber(system: System, request: NumberRequest): HeldNumber | undefined {
-  const { folder, count } = request;
+  const { folder, count, holder, isTaken } = request;
   const held = heldHere.get(folder) ?? new Set();
   for (const number of candidates(count, held)) {
-    const lock = tryLock(system, `${folder}/${number}`);
+    const lock = tryLock(system, `${folder}/${number}`, isTaken);
     if (lock === undefined) continue;
     try {
-      writeHolder(lock, { bootId: bootId(), run: request.run, task: request.task });
+      writeHolder(lock.fd, holder);
     } catch (error) {
-      closeSync(lock);
+      closeSync(lock.fd);
       throw error;
     }
     held.add(number);
     heldHere.set(folder, held);
-    return { number, ...endings(folder, number, lock) };
+    return { number, previous: lock.previous, ...endings(folder, number, lock.fd) };
   }
   return undefined;
 }
 
-/** Whether a task holds the number of this file, be its owner alive or dead. */
-export function isHeld(system: System, file: string): boolean {
-  const lock = tryLock(system, file);
+/** Whether somebody holds the number of this file, be that process alive or dead. */
+export function isHeld(system: System, file: string, isTaken: NumberRequest['isTaken']): boolean {
+  const lock = tryLock(system, file, isTaken);
   if (lock === undefined) return true;
-  closeSync(lock);
+  closeSync(lock.fd);
   return false;
 }
 
@@ -104,10 +90,22 @@ function* candidates(count: number, skipped: ReadonlySet<number>): Generator<num
   for (; next < count; next += 1) if (!skipped.has(next)) yield next;
 }
 
-function tryLock(system: System, file: string): Fd | undefined {
+interface NumberLock {
+  readonly fd: Fd;
+  readonly previous: string;
+}
+
+function tryLock(
+  system: System,
+  file: string,
+  isTaken: NumberRequest['isTaken'],
+): NumberLock | undefined {
   const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   try {
-    if (system.lockFile(fd, { wait: false }) && !isAbandoned(readHolder(fd))) return fd;
+    if (system.lockFile(fd, { wait: false })) {
+      const previous = readFileSync(fd, 'utf8');
+      if (!isTaken(previous)) return { fd, previous };
+    }
   } catch (error) {
     closeSync(fd);
     throw error;
@@ -116,21 +114,9 @@ function tryLock(system: System, file: string): Fd | undefined {
   return undefined;
 }
 
-/** The lock is free but the task it names was not removed yet: its processes may live on. */
-function isAbandoned(holder: NumberHolder | undefined): boolean {
-  if (holder === undefined || holder.bootId !== bootId()) return false;
-  return existsSync(taskDir(holder, holder.task));
-}
-
-function readHolder(fd: Fd): NumberHolder | undefined {
-  const [boot, task, run] = readFileSync(fd, 'utf8').split('\n');
-  if (boot === undefined || task === undefined || run === undefined) return undefined;
-  return isTaskId(task) ? { bootId: boot, task, run } : undefined;
-}
-
-function writeHolder(fd: Fd, holder: NumberHolder): void {
+function writeHolder(fd: Fd, holder: string): void {
   ftruncateSync(fd, 0);
-  writeSync(fd, `${holder.bootId}\n${holder.task}\n${holder.run}\n`, 0);
+  writeSync(fd, holder, 0);
 }
 
 function endings(
@@ -151,7 +137,7 @@ function endings(
     try {
       if (isOurs) ftruncateSync(lock, 0);
     } catch {
-      // It is free all the same once the task that its file names is gone.
+      // It is free all the same once whom its file names is gone.
     }
     abandon();
   };

@@ -1,0 +1,60 @@
+/** Takes over what an unprivileged program wrote: as a file that the program never had open. */
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { StackshimError } from '../core/errors.ts';
+
+export interface AdoptedFile {
+  /** Of the content, in hexadecimal. */
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+const CHUNK_BYTES = 1 << 20;
+
+/**
+ * Copies `source` into the new file `destination`, readable by its owner alone, and tells what was copied. Whoever still has `source`
+ * open can write to it for ever, and change it while it is copied: to the copy nobody can. Not synced; on failure there is no `destination`.
+ * Throws ERR_STACKSHIM_SYSTEM for a `source` that is no regular file, or has more than `mostBytes`.
+ */
+export async function adoptFile(
+  source: string,
+  destination: string,
+  mostBytes: number,
+): Promise<AdoptedFile> {
+  const from = await open(source, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const stat = await from.stat();
+    if (!stat.isFile()) throw toUnfit(source, 'not a regular file');
+    if (stat.size > mostBytes) throw toUnfit(source, `${stat.size} bytes, more than ${mostBytes}`);
+    const to = await open(destination, 'wx', 0o400);
+    try {
+      return await copy(from, to, stat.size);
+    } catch (error) {
+      await rm(destination, { force: true });
+      throw error;
+    } finally {
+      await to.close();
+    }
+  } finally {
+    await from.close();
+  }
+}
+
+async function copy(from: FileHandle, to: FileHandle, size: number): Promise<AdoptedFile> {
+  const hash = createHash('sha256');
+  const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, Math.max(1, size)));
+  let done = 0;
+  while (done < size) {
+    const { bytesRead } = await from.read(chunk, 0, Math.min(chunk.length, size - done), done);
+    if (bytesRead === 0) break;
+    const piece = chunk.subarray(0, bytesRead);
+    hash.update(piece);
+    await to.writeFile(piece);
+    done += bytesRead;
+  }
+  return { sha256: hash.digest('hex'), sizeBytes: done };
+}
+
+const toUnfit = (path: string, reason: string) =>
+  new StackshimError('ERR_STACKSHIM_SYSTEM', `take ${path}: ${reason}`);

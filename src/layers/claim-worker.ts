@@ -1,0 +1,122 @@
+/** Ids of the host for programs that read what strangers made: nobody else on the machine has the id of one that runs. */
+import { type SpawnOptions, spawn } from 'node:child_process';
+import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { FIRST_WORKER_ID, WORKER_ID_COUNT } from '../core/host-ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { pause } from '../core/pause.ts';
+import { claimNumber, type HeldNumber } from '../sys/numbered-locks.ts';
+import { ensureOwnFolder } from '../sys/own-folder.ts';
+import { bootId } from '../sys/processes.ts';
+import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
+import type { System } from '../sys/system.ts';
+import { findProgram } from './find-program.ts';
+
+/** Where ids are claimed. */
+export interface WorkerHost {
+  readonly system: System;
+  readonly layout: Pick<Layout, 'slots'>;
+}
+
+export interface Worker {
+  /** User and group id of the host; undefined where we are not root, and the program runs as what we are. */
+  readonly id: number | undefined;
+  /**
+   * Ends every process that has the id, and gives the id back. To be called when the program has ended: what it started may live.
+   * Throws ERR_STACKSHIM_SYSTEM when some process cannot be ended: nobody gets the id then.
+   */
+  end(): Promise<void>;
+}
+
+const NOBODY: Worker = { id: undefined, end: () => Promise.resolve() };
+/** A process that was killed holds its id until its parent has waited for it. */
+const TRIES = 100;
+const PAUSE_MS = 20;
+
+/** Claims a free id. Throws ERR_STACKSHIM_HOST_UNSUPPORTED, ERR_STACKSHIM_SYSTEM. */
+export async function claimWorker({ system, layout }: WorkerHost): Promise<Worker> {
+  if (process.geteuid?.() !== 0) return NOBODY;
+  const folder = `${layout.slots}/workers`;
+  ensureOwnFolder(layout.slots);
+  ensureOwnFolder(folder);
+  const holder = `${bootId()}\n`;
+  const request = { folder, count: WORKER_ID_COUNT, holder, isTaken: () => false };
+  const inUse: HeldNumber[] = [];
+  try {
+    for (;;) {
+      const held = claimNumber(system, request);
+      if (held === undefined) {
+        throw new StackshimError(
+          'ERR_STACKSHIM_SYSTEM',
+          `claim an id for a program: all ${WORKER_ID_COUNT} are taken`,
+        );
+      }
+      const id = FIRST_WORKER_ID + held.number;
+      // Whoever had the id last may have died before it could end what its program left.
+      if (held.previous !== holder || (await endProcesses(id))) return toWorker(id, held);
+      inUse.push(held);
+    }
+  } finally {
+    for (const held of inUse) held.abandon();
+  }
+}
+
+const toWorker = (id: number, held: HeldNumber): Worker => ({
+  id,
+  async end() {
+    if (await endProcesses(id)) {
+      held.release();
+      return;
+    }
+    held.abandon();
+    throw new StackshimError(
+      'ERR_STACKSHIM_SYSTEM',
+      `end the processes of user ${id}: some remain`,
+      { hint: `see which: pgrep -U ${id}`, details: { id } },
+    );
+  },
+});
+
+/** What a command begins with to run under a worker's id with no way back. Its processes die with the one that started it. */
+export function toUnprivileged({ id }: Pick<Worker, 'id'>): readonly string[] {
+  const ids = id === undefined ? [] : [`--reuid=${id}`, `--regid=${id}`, '--clear-groups'];
+  return [findUtility('setpriv'), ...ids, '--no-new-privs', '--pdeathsig', 'KILL', '--'];
+}
+
+/** @param limits As prlimit(1) takes them. */
+export const toLimited = (...limits: readonly string[]): readonly string[] => [
+  findUtility('prlimit'),
+  ...limits,
+];
+
+const findUtility = (name: string) =>
+  findProgram(name, { package: 'util-linux' });
+
+/** Whether no process has the id, once all were killed. Nobody but root can make another. */
+async function endProcesses(id: number): Promise<boolean> {
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    if (await isUnused(id)) return true;
+    await runQuietly([...toUnprivileged({ id }), '/bin/sh', '-c', 'kill -KILL -1']);
+    await pause(PAUSE_MS);
+  }
+  return false;
+}
+
+/**
+ * Asks the kernel, which counts the processes of each user: where there are more than the limit says, it starts no program for that
+ * user (EAGAIN of execve(2)). Our own process is not counted when it takes the id. Reading /proc would miss one that keeps forking.
+ */
+async function isUnused(id: number): Promise<boolean> {
+  const asking = [...toLimited('--nproc=0'), ...toUnprivileged({ id })];
+  return (await runQuietly([...asking, '/bin/true'])) === 0;
+}
+
+function runQuietly([program = '', ...args]: readonly string[]): Promise<number | null> {
+  const options: SpawnOptions = { cwd: '/', env: PLAIN_ENVIRONMENT, stdio: 'ignore' };
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, options);
+    child.once('exit', (code) => resolve(code));
+    child.once('error', (error) =>
+      reject(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `run ${program}`)),
+    );
+  });
+}

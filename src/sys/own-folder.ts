@@ -1,0 +1,17 @@
+/** Folders whose names decide what root does: nobody else may write to them. */
+import { lstatSync } from 'node:fs';
+import { StackshimError } from '../core/errors.ts';
+import { ensureDirectorySync } from './files.ts';
+
+/** Makes the folder where missing, for its owner alone. Throws ERR_STACKSHIM_HOST_UNSUPPORTED for one that others can write to. */
+export function ensureOwnFolder(path: string): void {
+  ensureDirectorySync(path, 0o700);
+  const stats = lstatSync(path);
+  const isOurs = stats.uid === 0 || stats.uid === process.geteuid?.();
+  if (stats.isDirectory() && isOurs && (stats.mode & 0o022) === 0) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_HOST_UNSUPPORTED',
+    `use folder ${path}: others than root may write to it`,
+    { hint: `remove ${path}: it is made anew`, details: { path } },
+  );
+}
