@@ -6,7 +6,9 @@ import { type FileHandle, open, realpath } from 'node:fs/promises';
 import type * as z from 'zod/mini';
 import { checkSafely } from '../core/check-safely.ts';
 import { messageOf, StackshimError } from '../core/errors.ts';
+import { AmbiguousJson, parseStrictJson } from '../core/strict-json.ts';
 import type { Descriptor } from './oci-schemas.ts';
+import { refuseOtherSpellings } from './refuse-other-spellings.ts';
 
 /** Largest manifest, index or config; the same as registries allow. */
 const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
@@ -129,12 +131,18 @@ export async function readWhole(file: OpenedFile, subject: string): Promise<Uint
   }
 }
 
-/** Parses and checks a JSON document. */
+/**
+ * Parses and checks a JSON document: refuses keys that other programs, which fetch and unpack what it names, would take for other ones.
+ */
 export function parseDocument<T>(bytes: Uint8Array, schema: z.ZodMiniType<T>, subject: string): T {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = parseStrictJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    refuseOtherSpellings(schema, value);
   } catch (error) {
+    if (error instanceof AmbiguousJson) {
+      throw toInvalid(`read ${subject}: ${error.message}`, { cause: error });
+    }
     throw toInvalid(`read ${subject}: not JSON: ${messageOf(error)}`, { cause: error });
   }
   const parsed = checkSafely(() => schema.safeParse(value));

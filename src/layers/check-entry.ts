@@ -3,6 +3,7 @@ import { type ArchiveLimits, MAX_LINK_BYTES, MAX_NAME_BYTES } from './archive-li
 import { type ArchivePolicy, toDisplayPath, toInvalidArchive } from './archive-policy.ts';
 import { leadsOutside, parseEntryPath, parseWhiteout } from './entry-path.ts';
 import type { EntryTree } from './entry-tree.ts';
+import { isPosixAcl, parsePosixAcl } from './posix-acl.ts';
 import { type ByteString, NO_XATTRS, type TarEntry, type Timestamp } from './tar-entry.ts';
 
 export interface EntryContext {
@@ -29,6 +30,10 @@ export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | u
     policy.ownership === 'root'
       ? { uid: 0, gid: 0, mode: entry.kind === 'directory' ? entry.mode : entry.mode & 0o777 }
       : {};
+  if (policy.xattrs && entry.hasTextAcl) {
+    // Left out, it would let in whom it keeps out.
+    throw toInvalidArchive(policy, 'has an access control list as text (SCHILY.acl)', entry.path);
+  }
   const xattrs = cleanXattrs(entry, policy);
   if (xattrs.size > 0 && context.tree.isAttributed(entry.path)) {
     // mkfs.erofs would keep both values of an attribute that comes twice.
@@ -107,6 +112,12 @@ function cleanXattrs(entry: TarEntry, policy: ArchivePolicy): TarEntry['xattrs']
   for (const [name, value] of entry.xattrs) {
     if (REFUSED_XATTRS.some((prefix) => name.startsWith(prefix))) {
       throw toInvalidArchive(policy, `has the attribute ${toDisplayPath(name)}`, entry.path);
+    }
+    if (isPosixAcl(name)) {
+      const acl = parsePosixAcl(value);
+      if (typeof acl === 'string') throw toInvalidArchive(policy, acl, entry.path);
+      kept.set(name, value);
+      continue;
     }
     const isKept = KEPT_XATTRS.some((prefix) => name.startsWith(prefix) && name !== prefix);
     if (isKept && name.length <= MAX_NAME_BYTES) kept.set(name, value);

@@ -10,6 +10,7 @@ import { encodeTarEntry, TAR_TRAILER } from './encode-tar-entry.ts';
 import { parseEntryPath, toOpaquePath, toWhiteoutPath } from './entry-path.ts';
 import { findProgram } from './find-program.ts';
 import { paddingOf } from './parse-tar-header.ts';
+import { isPosixAcl, shiftPosixAcl } from './posix-acl.ts';
 import { shiftCapability } from './shift-capability.ts';
 import { type ByteString, type EntrySink, NO_XATTRS, type TarEntry } from './tar-entry.ts';
 import { createTarParser } from './tar-parser.ts';
@@ -43,7 +44,7 @@ const MARKER: TarEntry = {
 
 /**
  * The tar's bytes; equal folders give equal tars, whatever the version of the program that reads them. Names come in byte order,
- * hard links, attributes and file capabilities are kept, sockets and devices are left out.
+ * hard links, attributes, access control lists and file capabilities are kept, sockets and devices are left out.
  * Throws ERR_STACKSHIM_LAYER_INVALID for what no layer can say, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_SYSTEM when the folder cannot be read.
  */
 export async function* packLayer(
@@ -180,7 +181,7 @@ const hasOpaqueMark = ({ kind, xattrs }: TarEntry) =>
 
 function keepXattrs(
   { path, xattrs }: TarEntry,
-  { idBase = 0 }: PackLayerOptions,
+  { idBase = 0, idCount = ALL_IDS }: PackLayerOptions,
 ): ReadonlyMap<ByteString, Buffer> {
   if (xattrs.size === 0) return NO_XATTRS;
   const kept = new Map<ByteString, Buffer>();
@@ -189,7 +190,11 @@ function keepXattrs(
       throw toInvalidArchive(LAYER_POLICY, `has the attribute ${name}`, path);
     }
     if (name.startsWith(OVERLAY_XATTR)) continue;
-    if (name === 'security.capability') kept.set(name, shiftCapability(value, idBase));
+    if (isPosixAcl(name)) {
+      const acl = shiftPosixAcl(value, { idBase, idCount });
+      if (typeof acl === 'string') throw toInvalidArchive(LAYER_POLICY, acl, path);
+      kept.set(name, acl);
+    } else if (name === 'security.capability') kept.set(name, shiftCapability(value, idBase));
     else kept.set(name, value);
   }
   return kept;

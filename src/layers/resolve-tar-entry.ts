@@ -23,6 +23,11 @@ const KINDS: ReadonlyMap<string, EntryKind> = new Map([
 ]);
 
 const XATTR_KEY = 'SCHILY.xattr.';
+/** As `tar --acls` writes them, each beside the attribute where `--xattrs` is given as well. */
+const TEXT_ACLS = [
+  ['SCHILY.acl.access', 'system.posix_acl_access'],
+  ['SCHILY.acl.default', 'system.posix_acl_default'],
+] as const;
 /** Of a record with an attribute beside its name and value, at most. */
 const XATTR_RECORD_BYTES = 32;
 /** The highest id; the one above means "no change" to chown(2). */
@@ -67,6 +72,7 @@ export function resolveTarEntry(header: TarHeader, extensions: Extensions): TarE
     linkTarget: isLink ? linkTarget : '',
     xattrs,
     ...(header.isZeroDevice ? { isZeroDevice: true } : {}),
+    ...(hasTextAcl(pax, xattrs) ? { hasTextAcl: true } : {}),
   };
 }
 
@@ -107,6 +113,16 @@ function mtimeOf(pax: ReadonlyMap<ByteString, Buffer>, header: TarHeader): Times
   if (seconds > MAX_SECONDS) return undefined;
   return { seconds, nanoseconds: Number((match[3] ?? '').slice(0, 9).padEnd(9, '0')) };
 }
+
+/** GNU tar writes one of owner, group and others for every file: it says no more than the mode. */
+const hasTextAcl = (pax: ReadonlyMap<ByteString, Buffer>, xattrs: TarEntry['xattrs']) =>
+  TEXT_ACLS.some(([key, attribute]) => {
+    const text = textOf(pax, key);
+    return text !== undefined && !xattrs.has(attribute) && !isOfMode(key, text);
+  });
+
+const isOfMode = (key: ByteString, text: ByteString) =>
+  key === 'SCHILY.acl.access' && !/(?:user|group|u|g):[^:,\n]|mask|(?:^|[,\n])m:/.test(text);
 
 function xattrsOf(pax: ReadonlyMap<ByteString, Buffer>): TarEntry['xattrs'] | string {
   const xattrs = new Map<ByteString, Buffer>();

@@ -26,6 +26,8 @@ export interface TarEntry {
   readonly xattrs: ReadonlyMap<ByteString, Buffer>;
   /** Of devices: a character device 0:0, by which overlayfs says that what lies below is deleted. */
   readonly isZeroDevice?: boolean;
+  /** A PAX record has an access control list that no attribute has. */
+  readonly hasTextAcl?: boolean;
 }
 
 /** What takes an archive apart or puts one together: an entry, then exactly `size` bytes of its content. */

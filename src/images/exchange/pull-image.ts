@@ -6,6 +6,7 @@ import { LAYER_LIMITS } from '../../layers/archive-limits.ts';
 import { parseDocument, toInvalid } from '../oci-blobs.ts';
 import { indexSchema, LAYER_COMPRESSION, MEDIA_TYPES, manifestSchema } from '../oci-schemas.ts';
 import { pickPlatform } from '../read-oci-layout.ts';
+import { withinBytes } from './bound-folder.ts';
 import {
   inspectRaw,
   type RegistryOptions,
@@ -18,10 +19,13 @@ export const PULLED_TAG = 'image';
 /** Of the layers of one image, as they come. */
 const MOST_BYTES = 64 * 1024 ** 3;
 const DOCUMENT_BYTES = 4 * 1024 * 1024;
+/** For documents, and blocks that files do not fill. */
+const SLACK_BYTES = 16 * 1024 * 1024;
 
 const typedSchema = z.object({
   mediaType: z.optional(z.string()),
   manifests: z.optional(z.unknown()),
+  layers: z.optional(z.unknown()),
 });
 
 /**
@@ -33,11 +37,21 @@ export async function pullImage(
   registry: RegistryOptions,
   run: SkopeoRun,
 ): Promise<string> {
-  const { reference, largestBytes } = await resolveManifest(name, registry, run);
+  const { reference, largestBytes, totalBytes } = await resolveManifest(name, registry, run);
   const directory = `${run.work}/layout`;
-  await runSkopeo(
-    ['copy', ...registryFlags(registry, 'src-'), reference, `oci:${directory}:${PULLED_TAG}`],
-    { ...run, fileBytesLimit: Math.max(largestBytes, DOCUMENT_BYTES) },
+  const copy = ['copy', ...registryFlags(registry, 'src-'), reference];
+  const bound = {
+    folder: run.work,
+    mostBytes: totalBytes + SLACK_BYTES,
+    operation: `fetch ${reference}`,
+    signal: run.signal,
+  };
+  await withinBytes(bound, (signal) =>
+    runSkopeo([...copy, `oci:${directory}:${PULLED_TAG}`], {
+      ...run,
+      signal,
+      fileBytesLimit: Math.max(largestBytes, DOCUMENT_BYTES),
+    }),
   );
   return directory;
 }
@@ -46,6 +60,8 @@ interface ResolvedManifest {
   /** Names the manifest by its digest: what was checked is what is fetched. */
   readonly reference: string;
   readonly largestBytes: number;
+  /** Of the config and all layers. */
+  readonly totalBytes: number;
 }
 
 async function resolveManifest(
@@ -57,6 +73,9 @@ async function resolveManifest(
   let bytes = await inspectRaw(`docker://${name}`, registry, run);
   let digest = digestOf(bytes);
   const top = parseDocument(bytes, typedSchema, `manifest of ${name}`);
+  if (top.manifests !== undefined && top.layers !== undefined) {
+    throw toInvalid(`read manifest of ${name}: it is an index as well`);
+  }
   if (isIndex(top)) {
     const index = parseDocument(bytes, indexSchema, `index of ${name}`);
     digest = pickPlatform(index, digest).digest;
@@ -81,7 +100,7 @@ async function resolveManifest(
       { details: { totalBytes: total, largestBytes, maximum: LAYER_LIMITS.bytes } },
     );
   }
-  return { reference: `docker://${repository}@${digest}`, largestBytes };
+  return { reference: `docker://${repository}@${digest}`, largestBytes, totalBytes: total };
 }
 
 const isIndex = ({ mediaType, manifests }: z.infer<typeof typedSchema>) =>

@@ -3,6 +3,7 @@
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, StackName } from '../../core/ids.ts';
 import { date, listOf, objectOf, oneOf, readWith } from '../../core/read-fields.ts';
+import { parseStrictJson } from '../../core/strict-json.ts';
 import { type LayerRecord, layerRecord } from '../../layers/layer-record.ts';
 import { type StoredImage, storedImage } from '../../stacks/image-files.ts';
 import { imageDigest, number, stackName } from '../../stacks/stored-fields.ts';
@@ -48,7 +49,7 @@ const savedIndex = objectOf<SavedIndex>({
 export function parseSavedIndex(bytes: Uint8Array): SavedIndex {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = parseStrictJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
     throw toInvalidSave('its index is not JSON', { cause: error });
   }

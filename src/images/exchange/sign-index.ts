@@ -11,6 +11,7 @@ import { lstat, readdir, readFile, stat } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { errnoCodeOf, messageOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, trustedKeysDir } from '../../core/layout.ts';
+import { parseStrictJson } from '../../core/strict-json.ts';
 import { toInvalidSave } from './saved-index.ts';
 
 /** A key of another purpose that signs the same bytes must not speak for this one. */
@@ -70,7 +71,7 @@ export async function verifyIndex(
 
 function parseSignature(document: Uint8Array): z.infer<typeof signatureSchema> {
   try {
-    return signatureSchema.parse(JSON.parse(new TextDecoder().decode(document)));
+    return signatureSchema.parse(parseStrictJson(new TextDecoder().decode(document)));
   } catch (error) {
     throw toInvalidSave('its signature cannot be read', { cause: error });
   }

@@ -1,0 +1,73 @@
+/** POSIX access control lists as extended attributes (acl(5), linux/posix_acl_xattr.h): whom they name, in another range of ids. */
+
+const NAMES: ReadonlySet<string> = new Set(['system.posix_acl_access', 'system.posix_acl_default']);
+const VERSION = 2;
+const HEADER_BYTES = 4;
+const ENTRY_BYTES = 8;
+const TAG = { userOwner: 1, user: 2, groupOwner: 4, group: 8, mask: 0x10, other: 0x20 } as const;
+const TAGS: ReadonlySet<number> = new Set(Object.values(TAG));
+/** The highest id; the one above means "nobody in particular". */
+const MAX_ID = 0xffff_fffe;
+const ALL_PERMISSIONS = 7;
+
+export interface AclEntry {
+  readonly tag: number;
+  readonly permissions: number;
+  /** Of a user or group that is named; undefined for the rest. */
+  readonly id: number | undefined;
+  /** Where the id is in the value. */
+  readonly at: number;
+}
+
+export const isPosixAcl = (name: string): boolean => NAMES.has(name);
+
+/** The entries, or why the value is no list. */
+export function parsePosixAcl(value: Buffer): readonly AclEntry[] | string {
+  const isWhole = value.length > HEADER_BYTES && (value.length - HEADER_BYTES) % ENTRY_BYTES === 0;
+  if (!isWhole || value.readUInt32LE(0) !== VERSION) return 'its access control list is malformed';
+  const entries: AclEntry[] = [];
+  for (let at = HEADER_BYTES; at < value.length; at += ENTRY_BYTES) {
+    const tag = value.readUInt16LE(at);
+    const permissions = value.readUInt16LE(at + 2);
+    const id = value.readUInt32LE(at + 4);
+    const isNamed = tag === TAG.user || tag === TAG.group;
+    if (!TAGS.has(tag) || permissions > ALL_PERMISSIONS || (isNamed && id > MAX_ID)) {
+      return 'its access control list is malformed';
+    }
+    entries.push({ tag, permissions, id: isNamed ? id : undefined, at: at + 4 });
+  }
+  return isInOrder(entries) ? entries : 'its access control list is malformed';
+}
+
+/** As the kernel wants them: it takes a list that is not so for none. */
+function isInOrder(entries: readonly AclEntry[]): boolean {
+  const count = (tag: number) => entries.filter((entry) => entry.tag === tag).length;
+  const isSorted = entries.every(({ tag }, index) => tag >= (entries[index - 1]?.tag ?? 0));
+  const isNamed = count(TAG.user) + count(TAG.group) > 0;
+  const once = [TAG.userOwner, TAG.groupOwner, TAG.other].every((tag) => count(tag) === 1);
+  return isSorted && once && count(TAG.mask) <= 1 && (!isNamed || count(TAG.mask) === 1);
+}
+
+export interface IdShift {
+  /** Subtracted from each id. */
+  readonly idBase: number;
+  /** How many ids there are from `idBase` on. */
+  readonly idCount: number;
+}
+
+/** The same list with its ids moved; a text tells why that cannot be. */
+export function shiftPosixAcl(value: Buffer, { idBase, idCount }: IdShift): Buffer | string {
+  const entries = parsePosixAcl(value);
+  if (typeof entries === 'string') return entries;
+  const shifted = Buffer.from(value);
+  for (const { tag, id, at } of entries) {
+    if (id === undefined) continue;
+    const moved = id - idBase;
+    if (moved < 0 || moved >= idCount) {
+      const what = tag === TAG.user ? 'user' : 'group';
+      return `its access control list names ${what} ${id}, no id of the task`;
+    }
+    shifted.writeUInt32LE(moved, at);
+  }
+  return shifted;
+}
