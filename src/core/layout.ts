@@ -43,6 +43,8 @@ export function layoutFrom(
 export const layersDir = (layout: Layout) => `${layout.root}/layers`;
 export const layerFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.erofs`;
 export const layerRecordFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.json`;
+/** Beside the record: it may change, and be lost. */
+export const layerBlobsFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.blobs`;
 export const stacksDir = (layout: Layout) => `${layout.root}/stacks`;
 export const imagesDir = (layout: Layout) => `${layout.root}/images`;
 export const stackDir = (layout: Layout, name: StackName) => `${stacksDir(layout)}/${name}`;

@@ -3,6 +3,8 @@ import type { LayerId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { importLayer } from '../layers/import-layer.ts';
 import { findLayerByDiffId, type LayerRecord } from '../layers/layer-record.ts';
+import { proveBlob } from '../layers/prove-blob.ts';
+import { rememberBlob } from '../layers/proven-blobs.ts';
 import { pinInStore } from '../layers/store-lease.ts';
 import { readVerifiedRecord } from '../layers/verify-layer.ts';
 import { type Image, STACK_LABELS } from '../stacks/image.ts';
@@ -28,7 +30,8 @@ export interface ImportOciLayoutOptions extends ImportImageOptions {
 }
 
 /**
- * Stores the image and every layer it needs. A layer that is stored is held against its digest, and made again where it is damaged.
+ * Stores the image and every layer it needs. A layer that is stored is held against its digest, and made again where it is
+ * damaged; it is taken for an image's only when the image's own blob is read and is that layer.
  * Interrupted, it leaves whole layers that nothing refers to yet. No stack changes. Whoever goes on to make a revision of the
  * image holds a lease on the store (`holdStore`) from before this call; what is found and stored is pinned in it.
  *
@@ -90,6 +93,7 @@ async function importLayers(
   const mtimeCeiling = parseEpoch(source.config.labels[STACK_LABELS.epoch]);
   const known = toKnownLayers(options.base);
   const records: LayerRecord[] = [];
+  const proven = new Set<string>();
   for (const [index, layer] of source.layers.entries()) {
     const tell = (doneBytes: number, reused: boolean) => {
       const position = { layer: index + 1, layers: source.layers.length };
@@ -98,10 +102,13 @@ async function importLayers(
     const id = known.get(layer.diffId);
     const found = id ?? (await findLayerByDiffId(layout, layer.diffId, mtimeCeiling))?.id;
     const stored = found === undefined ? undefined : await pinStored(layout, found, options.signal);
-    if (stored !== undefined) tell(layer.size, true);
     const { system, signal } = options;
     const importing = { system, source, layer, mtimeCeiling, signal, tell };
+    const key = `${layer.digest} ${layer.diffId} ${layer.size}`;
+    if (stored !== undefined && !proven.has(key)) await proveOne(layout, stored.id, importing);
+    if (stored !== undefined) tell(layer.size, true);
     const record = stored ?? (await importOne(layout, importing));
+    proven.add(key);
     if (stored === undefined && record.droppedDevices > 0) {
       const text = `layer ${index + 1}: device nodes left out, ${record.droppedDevices} of them`;
       report({ kind: 'warning', step: 'import', text });
@@ -138,6 +145,26 @@ interface LayerToImport {
   readonly tell: (doneBytes: number, reused: boolean) => void;
 }
 
+/** Whoever brings an image has what it names: to know the DiffID of another's layer is not enough. */
+async function proveOne(
+  layout: Layout,
+  id: LayerId,
+  { system, source, layer, signal }: LayerToImport,
+): Promise<void> {
+  const blob = await source.openLayer(layer);
+  async function* abortableChunks(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of blob.chunks()) {
+      signal?.throwIfAborted();
+      yield chunk;
+    }
+  }
+  try {
+    await proveBlob(abortableChunks(), layer, { layout, system, id });
+  } finally {
+    await blob.close();
+  }
+}
+
 async function importOne(
   layout: Layout,
   { system, source, layer, mtimeCeiling, signal, tell }: LayerToImport,
@@ -162,6 +189,7 @@ async function importOne(
       ...(mtimeCeiling === undefined ? {} : { mtimeCeiling }),
       ...(signal === undefined ? {} : { signal }),
     });
+    await rememberBlob(layout, imported.record.id, layer);
     return imported.record;
   } finally {
     await blob.close();

@@ -5,6 +5,7 @@ import { errnoCodeOf } from '../core/errors.ts';
 import type { LayerId } from '../core/ids.ts';
 import {
   type Layout,
+  layerBlobsFile,
   layerFile,
   layerRecordFile,
   layersDir,
@@ -36,6 +37,7 @@ export const findUnneededLayers = (
 export async function removeLayers(layout: Layout, layers: readonly StoredLayer[]): Promise<void> {
   for (const { id } of layers) {
     await rm(layerRecordFile(layout, id), { force: true });
+    await rm(layerBlobsFile(layout, id), { force: true });
     await rm(layerFile(layout, id), { force: true });
   }
   if (layers.length > 0) await syncDirectory(layersDir(layout));

@@ -114,14 +114,15 @@ async function buildLayer(
     signal,
   });
   const report = clean.report();
-  checkExpected('size', options.expectedSize, report.packedBytes);
-  checkExpected('digest', options.expectedDigest, report.digest);
-  checkExpected('DiffID', options.expectedDiffId, report.diffId);
+  requireExpected('size', options.expectedSize, report.packedBytes);
+  requireExpected('digest', options.expectedDigest, report.digest);
+  requireExpected('DiffID', options.expectedDiffId, report.diffId);
   if (!isLayerId(id)) throw new Error('sha256 gave no layer id');
   return { report, id, sizeBytes };
 }
 
-function checkExpected(
+/** Throws ERR_STACKSHIM_LAYER_INVALID unless the two are the same, or nothing is expected. */
+export function requireExpected(
   what: string,
   expected: string | number | undefined,
   actual: string | number,

@@ -38,7 +38,7 @@ export interface PublishedStack {
 
 /**
  * Imports the image and makes it the current revision of `stack`. Until the last step nothing that was there before
- * changes; layers that are stored already are not read again. Failing, it leaves nothing.
+ * changes; layers that are stored already are not made again. Failing, it leaves nothing.
  *
  * Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_SMOKE_FAILED,
  * and as `importOciLayout`.

@@ -1,0 +1,53 @@
+/** Holds the blob of a layer that is stored already against what is said of it: naming a layer must not be enough to get it. */
+import type { LayerId } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import type { System } from '../sys/system.ts';
+import { LAYER_LIMITS } from './archive-limits.ts';
+import { LAYER_POLICY, toArchiveTooLarge } from './archive-policy.ts';
+import { requireExpected } from './import-layer.ts';
+import { isProven, type ProvenBlob, rememberBlob } from './proven-blobs.ts';
+import { type Compression, readArchive } from './read-archive.ts';
+
+export interface BlobToProve extends ProvenBlob {
+  readonly size: number;
+  readonly compression: Compression;
+}
+
+export interface ProveBlobOptions {
+  readonly layout: Layout;
+  readonly system: System;
+  /** The stored layer that a tar with the blob's DiffID was made into. */
+  readonly id: LayerId;
+}
+
+/**
+ * Reads the blob to its end, and returns when it has the digest, the size and the DiffID that it is said to have. One that was seen
+ * to unpack to this layer before is not unpacked again. Throws ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE,
+ * ERR_STACKSHIM_TOOL_MISSING, and what reading `input` throws.
+ */
+export async function proveBlob(
+  input: AsyncIterable<Uint8Array>,
+  blob: BlobToProve,
+  { layout, system, id }: ProveBlobOptions,
+): Promise<void> {
+  const proven = isProven(layout, id, blob);
+  const reading = readArchive(input, {
+    policy: LAYER_POLICY,
+    limits: LAYER_LIMITS,
+    compression: proven ? 'none' : blob.compression,
+    workers: { system, layout },
+  });
+  let bytes = 0;
+  for await (const chunk of reading.tar) {
+    bytes += chunk.length;
+    if (bytes > LAYER_LIMITS.bytes) {
+      throw toArchiveTooLarge(LAYER_POLICY, 'bytes', LAYER_LIMITS.bytes);
+    }
+  }
+  const found = reading.digests();
+  requireExpected('size', blob.size, found.packedBytes);
+  requireExpected('digest', blob.digest, found.digest);
+  if (proven) return;
+  requireExpected('DiffID', blob.diffId, found.diffId);
+  await rememberBlob(layout, id, blob);
+}

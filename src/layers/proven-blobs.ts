@@ -1,0 +1,62 @@
+/**
+ * The file `layers/<hex>.blobs`: which blobs were seen to unpack to a stored layer. Whoever brings one of them again need not have it
+ * unpacked again. Losing the file costs time only; docs/on-disk-layout.md describes it.
+ */
+import { StackshimError } from '../core/errors.ts';
+import type { LayerId } from '../core/ids.ts';
+import { type Layout, layerBlobsFile } from '../core/layout.ts';
+import { listOf, objectOf, oneOf, textThat } from '../core/read-fields.ts';
+import { writeFileAtomic } from '../sys/files.ts';
+import { readStoredJson } from './stored-json.ts';
+
+export interface ProvenBlob {
+  /** `sha256:<hex>` of the blob. */
+  readonly digest: string;
+  /** `sha256:<hex>` of the tar in it. */
+  readonly diffId: string;
+}
+
+interface ProvenBlobs {
+  readonly version: 1;
+  /** Latest last. */
+  readonly blobs: readonly ProvenBlob[];
+}
+
+/** Registries and tools compress one layer in a few ways. */
+const MOST_BLOBS = 32;
+
+const sha256 = textThat((value) => /^sha256:[0-9a-f]{64}$/.test(value), 'not a sha256 digest');
+const reader = objectOf<ProvenBlobs>({
+  version: oneOf(1),
+  blobs: listOf(objectOf<ProvenBlob>({ digest: sha256, diffId: sha256 }), MOST_BLOBS),
+});
+
+/** Whether the blob was seen to unpack to the tar, and that tar to become the layer. */
+export const isProven = (layout: Layout, id: LayerId, blob: ProvenBlob): boolean =>
+  readBlobs(layout, id).some((one) => isSame(one, blob));
+
+/** Remembers a blob that was seen to. */
+export async function rememberBlob(layout: Layout, id: LayerId, blob: ProvenBlob): Promise<void> {
+  const known = readBlobs(layout, id);
+  if (known.some((one) => isSame(one, blob))) return;
+  const { digest, diffId } = blob;
+  const blobs = [...known, { digest, diffId }].slice(-MOST_BLOBS);
+  const text = `${JSON.stringify({ version: 1, blobs }, null, 2)}\n`;
+  await writeFileAtomic(layerBlobsFile(layout, id), text, { durable: true });
+}
+
+const isSame = (one: ProvenBlob, other: ProvenBlob) =>
+  one.digest === other.digest && one.diffId === other.diffId;
+
+/** None where the file cannot be read: all are proven anew. */
+function readBlobs(layout: Layout, id: LayerId): readonly ProvenBlob[] {
+  try {
+    const options = { reader, code: 'ERR_STACKSHIM_LAYER_CORRUPT', what: 'list of blobs' } as const;
+    return readStoredJson(layerBlobsFile(layout, id), options)?.blobs ?? [];
+  } catch (error) {
+    const isCorrupt =
+      error instanceof StackshimError && error.code === 'ERR_STACKSHIM_LAYER_CORRUPT';
+    if (isCorrupt) return [];
+    throw error;
+  }
+}
