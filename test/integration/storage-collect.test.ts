@@ -82,7 +82,7 @@ describe('revisions', () => {
     await lab.add(PYTHON, 'two');
     expect(await collect()).toEqual({ dryRun: false, ...NOTHING });
     expect(readRevisionNumbers(lab.layout, PYTHON)).toEqual([1, 2]);
-    expect(lab.layerFiles()).toHaveLength(6);
+    expect(lab.layerFiles()).toHaveLength(9);
   });
 
   it('older than the newest few go, with what only they had', async () => {

@@ -1,6 +1,17 @@
 /** The host probes of the battery. */
 import type { HostProbe } from '../../support/host-probe.ts';
+import { accessListProbes } from './access-list-probes.ts';
+import { namedLayerProbes } from './named-layer-probes.ts';
 import { startedProgramProbes } from './started-program-probes.ts';
+import { storedFileProbes } from './stored-file-probes.ts';
 import { taskFieldProbes } from './task-field-probes.ts';
+import { twofoldManifestProbes } from './twofold-manifest-probes.ts';
 
-export const allHostProbes: readonly HostProbe[] = [...taskFieldProbes, ...startedProgramProbes];
+export const allHostProbes: readonly HostProbe[] = [
+  ...taskFieldProbes,
+  ...startedProgramProbes,
+  ...accessListProbes,
+  ...namedLayerProbes,
+  ...storedFileProbes,
+  ...twofoldManifestProbes,
+];
