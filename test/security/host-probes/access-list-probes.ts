@@ -1,6 +1,6 @@
 /** Access control lists on their way through commit, export and import: whoever one keeps out stays out. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
 import { asNamed, cli, stackOf, verdictOf, writeLayout } from '../../support/image-scene.ts';
 import type { ProbeVerdict } from '../../support/probe.ts';
@@ -37,10 +37,9 @@ const TEXT = 'user::rw-\ngroup::r--\ngroup:50:---\nmask::rw-\nother::r--\n';
 function toTar(
   scene: HostProbeScene,
   record: readonly [string, string | Buffer] = toRecord(GROUP),
-  owner = 0,
 ): Buffer {
   const content = `${scene.secret}\n`;
-  return buildTar({ path: 'private', content, mode: 0o664, uid: owner, gid: owner, pax: [record] });
+  return buildTar({ path: 'private', content, mode: 0o664, pax: [record] });
 }
 
 const toRecord = (group: number) => ['SCHILY.xattr.system.posix_acl_access', toAcl(group)] as const;
@@ -88,7 +87,8 @@ async function commitFile(
   scene.defer(async () => void (await cli(scene, 'kill', id)));
   const upper = `${scene.installation.layout.root}/scratch/${id}/rootfs/upper`;
   const base = lstatSync(upper).uid;
-  unpack(upper, toTar(scene, toRecord(groupOf(base)), base));
+  unpack(upper, toTar(scene, toRecord(groupOf(base))));
+  chownSync(`${upper}/private`, base, base);
   const stack = stackOf(scene, 'c');
   await cli(scene, 'stack', 'commit', id, stack);
   return await isReadIn(scene, stack);
