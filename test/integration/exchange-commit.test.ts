@@ -8,8 +8,11 @@ import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { killTask } from '../../src/task/ending/kill-task.ts';
 import { openInstallation } from '../../src/task/installation.ts';
 import { runTask } from '../../src/task/run-task.ts';
+import { makeBusyboxTar } from '../support/busybox-stack.ts';
 import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
 import { readTree } from '../support/read-tree.ts';
+import { writeSmallOciLayout } from '../support/small-oci-layout.ts';
+import { buildTar } from '../support/tar-builder.ts';
 import { scaled } from '../support/time-scale.ts';
 
 const lab = useExchangeLab();
@@ -31,6 +34,21 @@ afterEach(async () => {
     await killTask(openInstallation(options), parseTaskId(id), { graceMs: 0 });
   }
 });
+
+const ACL_NAME = 'system.posix_acl_access';
+/** user::rw- group::rw- group:50:--- mask::rw- other::r-- */
+const ACL_RECORD = [
+  `SCHILY.xattr.${ACL_NAME}`,
+  Buffer.from(
+    '02000000' +
+      '01000600ffffffff' +
+      '04000600ffffffff' +
+      '0800000032000000' +
+      '10000600ffffffff' +
+      '20000400ffffffff',
+    'hex',
+  ),
+] as const;
 
 const topOf = (name: string) => {
   const id = lab.layersOf(name).at(-1) ?? '';
@@ -60,6 +78,20 @@ describe('commit', () => {
     expect(top.get('home')?.xattrs.get('trusted.overlay.opaque')?.toString()).toBe('y');
     const seen = await lab.run('changed', ['sh', '-c', 'cat /etc/same; ls /home; ls /etc/group']);
     expect(seen).toMatchObject({ exitCode: 1, output: { stdout: 'new\nmine\n' } });
+  });
+
+  it('keeps access control lists, with the ids of the image', async () => {
+    const tar = buildTar({ path: 'listed', mode: 0o664, content: 'listed\n', pax: [ACL_RECORD] });
+    const busybox = await makeBusyboxTar();
+    await writeSmallOciLayout(`${lab.folder}/listed`, { layers: [busybox, tar] });
+    await lab.import('listed', `oci:${lab.folder}/listed`);
+    await keep('listing', 'echo more >> /listed', { stack: 'listed' });
+    await commit('listing', 'listed-again');
+    expect(topOf('listed-again').get('listed')?.xattrs.get(ACL_NAME)).toEqual(ACL_RECORD[1]);
+    const read = (user: string) =>
+      runTask({ stack: 'listed-again', command: ['cat', '/listed'], user }, options);
+    expect(await read('1000:1000')).toMatchObject({ output: { stdout: 'listed\nmore\n' } });
+    expect(await read('1000:50')).toMatchObject({ verdict: 'failed', output: { stdout: '' } });
   });
 
   it('takes what a task wrote without a user namespace of its own', async () => {
