@@ -88,8 +88,7 @@ export const toLimited = (...limits: readonly string[]): readonly string[] => [
   ...limits,
 ];
 
-const findUtility = (name: string) =>
-  findProgram(name, { package: 'util-linux' });
+const findUtility = (name: string) => findProgram(name, { package: 'util-linux' });
 
 /** Whether no process has the id, once all were killed. Nobody but root can make another. */
 async function endProcesses(id: number): Promise<boolean> {
