@@ -13,7 +13,7 @@ export interface AdoptedFile {
 const CHUNK_BYTES = 1 << 20;
 
 /**
- * Copies `source` into the new file `destination`, readable by its owner alone, and tells what was copied. Whoever still has `source`
+ * Copies `source` into a new file `destination`, readable by its owner alone, and tells what was copied. Whoever still has `source`
  * open can write to it for ever, and change it while it is copied: to the copy nobody can. Not synced; on failure there is no `destination`.
  * Throws ERR_STACKSHIM_SYSTEM for a `source` that is no regular file, or has more than `mostBytes`.
  */
@@ -27,6 +27,8 @@ export async function adoptFile(
     const stat = await from.stat();
     if (!stat.isFile()) throw toUnfit(source, 'not a regular file');
     if (stat.size > mostBytes) throw toUnfit(source, `${stat.size} bytes, more than ${mostBytes}`);
+    // Not truncated: whoever has an older file open keeps that one.
+    await rm(destination, { force: true });
     const to = await open(destination, 'wx', 0o400);
     try {
       return await copy(from, to, stat.size);

@@ -40,17 +40,19 @@ export async function writeFileAtomic(
 }
 
 /** Makes a file's content survive a power cut. */
-export async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
+export const syncFile = (path: string): Promise<void> => sync(path);
 
 /** Makes the entries of a folder survive a power cut. */
-export const syncDirectory = syncFile;
+export const syncDirectory = (path: string): Promise<void> => sync(path);
+
+async function sync(path: string): Promise<void> {
+  const opened = await open(path, 'r');
+  try {
+    await opened.sync();
+  } finally {
+    await opened.close();
+  }
+}
 
 /** Makes a folder and its parents where missing; an existing one keeps its mode. */
 export async function ensureDirectory(path: string, mode: number): Promise<void> {
