@@ -10,7 +10,7 @@ export interface Layout {
   readonly policyFile: string;
   /** True for the default path alone: nobody named it, so a machine without a policy has none. */
   readonly policyIsOptional?: boolean;
-  /** Shared by every installation of the machine: uid ranges must not meet. */
+  /** Shared by every installation of the machine: uid ranges must not meet. Only root can write to its parent. */
   readonly slots: string;
 }
 
@@ -35,7 +35,7 @@ export function layoutFrom(
     run: options.run ?? env['STACKSHIM_RUN'] ?? '/run/stackshim',
     policyFile: policyFile ?? '/etc/stackshim/policy.json',
     policyIsOptional: policyFile === undefined,
-    slots: '/run/lock/stackshim',
+    slots: '/run/stackshim-slots',
   };
 }
 

@@ -27,7 +27,7 @@ const layout: Layout = {
   root: join(folder, 'lib'),
   run: join(folder, 'run'),
   policyFile: join(folder, 'policy.json'),
-  slots: '/run/lock/stackshim',
+  slots: '/run/stackshim-slots',
 };
 const env = {
   STACKSHIM_ROOT: layout.root,

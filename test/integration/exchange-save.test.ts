@@ -31,7 +31,7 @@ const receiver: Layout = {
   root: `${other}/lib`,
   run: `${other}/run`,
   policyFile: `${other}/policy.json`,
-  slots: '/run/lock/stackshim',
+  slots: '/run/stackshim-slots',
 };
 const { root, run, policyFile } = receiver;
 

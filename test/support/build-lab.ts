@@ -59,7 +59,7 @@ export function useBuildLab(): BuildLab {
     root: join(folder, 'lib'),
     run: join(folder, 'run'),
     policyFile: join(folder, 'policy.json'),
-    slots: '/run/lock/stackshim',
+    slots: '/run/stackshim-slots',
   };
   const { root, run, policyFile } = layout;
   beforeAll(() => {

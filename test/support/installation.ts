@@ -31,7 +31,7 @@ export function useInstallation(allow: readonly RegExp[] = []): TestInstallation
   const root = join(folder, 'lib');
   const run = join(folder, 'run');
   const policyFile = join(folder, 'policy.json');
-  const layout: Layout = { root, run, policyFile, slots: '/run/lock/stackshim' };
+  const layout: Layout = { root, run, policyFile, slots: '/run/stackshim-slots' };
   beforeAll(async () => {
     for (const path of [root, run]) mkdirSync(path, { recursive: true });
     writePolicy(layout);

@@ -24,7 +24,7 @@ const staysByDesign: readonly RegExp[] = [
   /^mount \S+\/volumes\/[^/ ]+ \(ext4 /,
   /^file \S+\/volumes\/[^/]+\/?$/,
   /^file \S+\/scratch\/\.idle-[^/]+$/,
-  /^mount \/run\/lock\/stackshim\/\d+\.userns \(nsfs /,
+  /^mount \/run\/stackshim-slots\/\d+\.userns \(nsfs /,
   /^file \S+\/layers\/[0-9a-f]{64}(\/|\.lock)?$/,
   /^file \S+\/(layers|tasks|tenants|runtime|runtime-versions|locks|leases|tmp|scratch|volumes|build)\/$/,
   /^file \S+\/runtime-versions\/[^/]+$/,

@@ -36,7 +36,7 @@ export function useStorageLab(
     root: join(folder, 'lib'),
     run: join(folder, 'run'),
     policyFile: join(folder, 'policy.json'),
-    slots: '/run/lock/stackshim',
+    slots: '/run/stackshim-slots',
   });
   beforeEach(() => {
     folder = mkdtempSync('/var/tmp/stackshim-storage-');
