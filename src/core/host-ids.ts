@@ -13,3 +13,19 @@ export const FIRST_WORKER_ID = 2_147_418_112;
 export const WORKER_ID_COUNT = 4_096;
 /** Whom files belong to that tasks write into a bind whose source is root's, where the policy names nobody. */
 export const DEFAULT_BIND_OWNER_ID = FIRST_WORKER_ID + WORKER_ID_COUNT;
+
+/** Whom a file of a bind belongs to from the moment that gVisor's file server makes it until that gives it to the task's user. */
+export const FILE_SERVER_ID = DEFAULT_BIND_OWNER_ID + 1;
+
+/** Ids of slots and of programs, as [first, behind the last]: no file that outlives a task may belong to one. In ascending order. */
+export const RESERVED_IDS: readonly (readonly [number, number])[] = [
+  [FIRST_SLOT_ID, FIRST_SLOT_ID + SLOT_COUNT * IDS_PER_SLOT],
+  [FIRST_WORKER_ID, FIRST_WORKER_ID + WORKER_ID_COUNT],
+  [FILE_SERVER_ID, FILE_SERVER_ID + 1],
+];
+
+export const isReservedId = (id: number): boolean =>
+  RESERVED_IDS.some(([first, end]) => id >= first && id < end);
+
+/** The kernel takes it for no id at all; those below are ids. */
+export const INVALID_ID = 4_294_967_295;

@@ -7,6 +7,25 @@ export interface IdRange {
   readonly size: number;
 }
 
+/** `size` ids of a file as it lies on disk, from `from` on, are seen as those from `to` on: a line of uid_map in user_namespaces(7). */
+export interface IdMap {
+  readonly from: number;
+  readonly to: number;
+  readonly size: number;
+}
+
+/** How an idmapped mount shows the owners and groups of files. What belongs to an id that is not mapped cannot be written there. */
+export interface IdMaps {
+  readonly uids: readonly IdMap[];
+  readonly gids: readonly IdMap[];
+}
+
+/** Shows the ids 0…size-1 of a layer as those of a range. */
+export function toIdMaps({ base, size }: IdRange): IdMaps {
+  const map = [{ from: 0, to: base, size }];
+  return { uids: map, gids: map };
+}
+
 /** A read-only filesystem image to stand below an overlay. */
 export type LayerSource =
   /** A layer that is mounted already. */
@@ -22,6 +41,8 @@ export interface OverlayMount {
   readonly layers: readonly LayerSource[];
   /** Folder that holds `upper/` and `work/`; both are made when missing. */
   readonly scratch: string;
+  /** Whether setuid files and file capabilities in it have an effect. Default: none. */
+  readonly setuid?: boolean;
 }
 
 /** A host file or folder seen again at another place. */
@@ -32,6 +53,8 @@ export interface BindMount {
   readonly readOnly: boolean;
   /** Without what is mounted below the source. Default: with it. */
   readonly alone?: boolean;
+  /** Maps the source's owner to the user of the task's command. Default: ids are left as they are. */
+  readonly ownerMapped?: boolean;
 }
 
 /** A device of the host's kernel that a task may open, through a node of its own with mode 0666: a new inode, not the host's. */

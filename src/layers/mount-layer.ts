@@ -49,6 +49,8 @@ function isMounted(target: string): boolean {
 
 function mountFirst(system: System, layout: Layout, id: LayerId): void {
   const target = mountedLayerDir(layout, id);
+  // A container's root passes through the run folder to its own root filesystem.
+  ensureDirectorySync(layout.run, 0o711);
   // Nobody but root passes through: a layer holds what its image keeps from other users, under modes that the image chose.
   ensureDirectorySync(mountedLayersDir(layout), 0o700);
   const lock = takeFileLock(system, `${target}.lock`, { wait: true });

@@ -39,7 +39,7 @@ export interface ProcessInput {
 export function buildProcess(input: ProcessInput): OciProcess {
   const { template, spec, user, command, env, cwd, ids, host } = input;
   const { capabilities, rlimits, noNewPrivileges } = template.config.process;
-  if (ids !== null) checkMapped(user, ids);
+  if (ids !== null) requireMappedUser(user, ids);
   const bounding = resolveCapabilities(capabilities.bounding, {
     add: spec.capAdd,
     drop: spec.capDrop,
@@ -62,7 +62,8 @@ export function buildProcess(input: ProcessInput): OciProcess {
   };
 }
 
-function checkMapped({ uid, gid, additionalGids }: TaskUser, { size }: IdRange): void {
+/** Throws ERR_STACKSHIM_SPEC_INVALID for a user with an id that the task does not have. */
+export function requireMappedUser({ uid, gid, additionalGids }: TaskUser, { size }: IdRange): void {
   const outside = [uid, gid, ...additionalGids].find((id) => id >= size);
   if (outside === undefined) return;
   throw new StackshimError(

@@ -6,11 +6,19 @@ import { chmodSync } from 'node:fs';
 import type { DevicesMount } from '../core/mount.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { MOUNT_ATTR, type System } from '../sys/system.ts';
+import type { RootfsOwner } from './mount-overlay.ts';
 
-/** Mounts the filesystem at its target (made when missing) and makes the nodes. On failure nothing stays attached. */
-export function mountDevices(system: System, { target, nodes }: DevicesMount): void {
-  ensureDirectorySync(target, 0o711);
-  attachTmpfs(system, target);
+/**
+ * Mounts the filesystem at its target (made when missing) and makes the nodes, which every user of the task may open: on the host only
+ * root and the root of the task's user namespace, where it has one, reach them. On failure nothing stays attached.
+ */
+export function mountDevices(
+  system: System,
+  { target, nodes }: DevicesMount,
+  owner: RootfsOwner | null,
+): void {
+  ensureDirectorySync(target, 0o700);
+  attachTmpfs(system, target, owner);
   try {
     for (const [index, node] of nodes.entries()) {
       const path = `${target}/${index}`;
@@ -24,10 +32,11 @@ export function mountDevices(system: System, { target, nodes }: DevicesMount): v
   }
 }
 
-function attachTmpfs(system: System, target: string): void {
+function attachTmpfs(system: System, target: string, owner: RootfsOwner | null): void {
   const context = system.fsOpen('tmpfs');
   try {
-    system.fsConfigString(context, 'mode', '0711');
+    system.fsConfigString(context, 'mode', owner === null ? '0700' : '0710');
+    if (owner !== null) system.fsConfigString(context, 'gid', String(owner.ids.base));
     system.fsConfigString(context, 'size', '4k');
     system.fsConfigCreate(context);
     const made = system.fsMount(context, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC);

@@ -50,6 +50,7 @@ const EXPLAINED = 'mount overlay';
 const OLDER_KERNEL = new Set(['EINVAL', 'EBADF', 'EOPNOTSUPP']);
 
 /** Of mount(2). */
+const MS_NOSUID = 2;
 const MS_NODEV = 4;
 
 const modes: readonly LowersMode[] = ['detached', 'attached', 'joined'];
@@ -95,7 +96,7 @@ function assembleOverlay(
   { owner, lowers: mode }: Required<MountOverlayOptions>,
 ): void {
   const folders = makeScratch(mount, owner);
-  ensureDirectorySync(mount.target, 0o755);
+  ensureDirectorySync(mount.target, 0o700);
   const opened: Fd[] = [];
   const attached: string[] = [];
   const [upper, work] = [openFolder(folders.upper), openFolder(folders.work)];
@@ -117,11 +118,12 @@ function assembleOverlay(
       else system.fsConfigString(context, 'lowerdir+', namelessPath(lower));
     }
     if (context === undefined) {
-      mountJoined(system, mount.target, { ...scratch, lowers });
+      mountJoined(system, mount, { ...scratch, lowers });
       return;
     }
     configureOverlay(system, context, scratch);
-    const made = keep(opened, system.fsMount(context, MOUNT_ATTR.NODEV));
+    const attributes = MOUNT_ATTR.NODEV | (mount.setuid ? 0 : MOUNT_ATTR.NOSUID);
+    const made = keep(opened, system.fsMount(context, attributes));
     system.attachMount(made, mount.target);
   } finally {
     for (const place of attached) system.detachMount(place);
@@ -133,7 +135,7 @@ function assembleOverlay(
 
 function mountJoined(
   system: System,
-  target: string,
+  { target, setuid = false }: OverlayMount,
   { upper, work, lowers }: Scratch & { readonly lowers: readonly Fd[] },
 ): void {
   const named = {
@@ -142,8 +144,9 @@ function mountJoined(
     workdir: work,
     ...FIXED_OPTIONS,
   };
+  const flags = MS_NODEV | (setuid ? 0 : MS_NOSUID);
   const options = [...Object.entries(named).map(([key, value]) => `${key}=${value}`), 'volatile'];
-  system.mountByString('overlay', target, { flags: MS_NODEV, options: options.join(',') });
+  system.mountByString('overlay', target, { flags, options: options.join(',') });
 }
 
 /**

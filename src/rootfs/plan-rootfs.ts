@@ -18,6 +18,8 @@ export interface RootfsRequest extends RootfsPlaces {
   readonly binds: readonly BindMount[];
   /** No two of them at one path. */
   readonly devices?: readonly Omit<TaskDevice, 'access'>[];
+  /** Whether setuid files of the image have an effect; those of the code never have. Default: none. */
+  readonly setuid?: boolean;
   /** Whether to prepare the host's sysfs for the runtime to bind; see {@link RootfsPlan.sysfs}. */
   readonly sysfs?: boolean;
 }
@@ -69,6 +71,7 @@ export function planRootfs(request: RootfsRequest): RootfsPlan {
       target: rootfs,
       layers: request.layers,
       scratch: `${request.scratchDir}/rootfs`,
+      ...(request.setuid ? { setuid: true } : {}),
     },
   ];
   const binds: PreparedBind[] = [];

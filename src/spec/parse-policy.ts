@@ -1,5 +1,7 @@
 /** unknown -> Policy. */
 import { StackshimError } from '../core/errors.ts';
+import { INVALID_ID, isReservedId } from '../core/host-ids.ts';
+import { invalidField } from './invalid-field.ts';
 import { parseBytes } from './parse-bytes.ts';
 import { parseCapability } from './parse-capability.ts';
 import { parseDisk } from './parse-disk.ts';
@@ -11,6 +13,7 @@ import { parseThrottles } from './parse-throttle.ts';
 import { parseUlimit } from './parse-ulimit.ts';
 import { DEFAULT_POLICY, type Permissions, type Policy } from './policy.ts';
 import {
+  type BindsInput,
   type LimitsInput,
   type PermissionsInput,
   type PolicyInput,
@@ -51,6 +54,7 @@ function toPolicy(given: PolicyInput): Policy {
     reserves: parseReserves(reserves),
     ...parseTenants(given, DEFAULT_POLICY.tenantDefault),
     disk: { ...DEFAULT_POLICY.disk, ...given.disk },
+    binds: parseBinds(given.binds),
   };
 }
 
@@ -61,6 +65,16 @@ function parseReserves({ memory, disk }: NonNullable<PolicyInput['reserves']>): 
     memoryBytes: memory === undefined ? undefined : parseBytes(memory, 'reserves.memory'),
     diskBytes: disk === undefined ? undefined : parseBytes(disk, 'reserves.disk'),
   });
+}
+
+const OWNERS = { min: 1, max: INVALID_ID - 1 };
+
+function parseBinds({ owner }: BindsInput = {}): Policy['binds'] {
+  if (owner === undefined) return DEFAULT_POLICY.binds;
+  const id = parseCount(owner, 'binds.owner', OWNERS);
+  if (isReservedId(id))
+    throw invalidField('binds.owner', 'an id that stackshim gives to tasks', owner);
+  return { owner: id };
 }
 
 function parseLimits(given: LimitsInput, section: string): TaskLimits {

@@ -48,6 +48,10 @@ export interface ReservesInput {
   readonly disk?: Quantity;
 }
 
+export interface BindsInput {
+  readonly owner?: Quantity;
+}
+
 export type PermissionsInput = Partial<Permissions>;
 
 export interface PolicyInput {
@@ -59,6 +63,7 @@ export interface PolicyInput {
   readonly tenants?: Readonly<Record<string, TenantInput>>;
   readonly tenantDefault?: TenantInput;
   readonly disk?: Partial<Policy['disk']>;
+  readonly binds?: BindsInput;
 }
 
 const MOST_NAMES = 1024;
@@ -113,6 +118,8 @@ const disk = allOptional<NonNullable<PolicyInput['disk']>>({
   mechanism: oneOf(...DISK_MECHANISMS),
 });
 
+const binds = allOptional<BindsInput>({ owner: quantity });
+
 /** What each section may hold. */
 export const POLICY_SECTIONS = {
   defaults: limits,
@@ -121,6 +128,7 @@ export const POLICY_SECTIONS = {
   reserves,
   tenantDefault: tenant,
   disk,
+  binds,
 } as const;
 
 const readers = allOptional<PolicyInput>({
@@ -132,6 +140,7 @@ const readers = allOptional<PolicyInput>({
   tenants: mapOf(objectOf<TenantInput>(tenant)),
   tenantDefault: objectOf<TenantInput>(tenant),
   disk: objectOf<NonNullable<PolicyInput['disk']>>(disk),
+  binds: objectOf<BindsInput>(binds),
 });
 
 /** Every field of the whole. */

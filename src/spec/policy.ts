@@ -1,4 +1,5 @@
 /** The operator's policy: defaults, maxima and permissions. docs/policy.md describes the file. */
+import { DEFAULT_BIND_OWNER_ID } from '../core/host-ids.ts';
 import type {
   AdmittedLimits,
   Reserves,
@@ -58,6 +59,10 @@ export interface Policy {
     /** What holds a task to its disk limit. */
     readonly mechanism: (typeof DISK_MECHANISMS)[number];
   };
+  readonly binds: {
+    /** User and group id of the host that files belong to which tasks write into a bind whose source is root's. */
+    readonly owner: number;
+  };
 }
 
 /** What holds without a policy file: bounded tasks, and a caller who is root on its own machine anyway. */
@@ -100,4 +105,5 @@ export const DEFAULT_POLICY: Policy = {
   tenants: new Map(),
   tenantDefault: { weight: 100 },
   disk: { mechanism: 'auto' },
+  binds: { owner: DEFAULT_BIND_OWNER_ID },
 };

@@ -75,7 +75,8 @@ export const linuxMounts: MountCalls = {
       invoke({ name: 'close' }, 'close', fd);
     }
   },
-  idmapMount(mountFd, userNamespaceFd) {
+  idmapMount(mountFd, userNamespaceFd, { recursive } = { recursive: false }) {
+    const flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
     const attributes = mountAttributes(MOUNT_ATTR.IDMAP, 0, userNamespaceFd);
     const { mount_setattr } = SYS;
     invoke(
@@ -84,7 +85,7 @@ export const linuxMounts: MountCalls = {
       mount_setattr,
       mountFd,
       '',
-      AT_EMPTY_PATH,
+      flags,
       attributes,
       32,
     );

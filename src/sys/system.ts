@@ -15,8 +15,10 @@ export interface System {
    * (openat2(2) with RESOLVE_NO_SYMLINKS).
    */
   openRealTreeClone(path: string): Fd;
-  /** Maps the ids of a detached mount through a user namespace. */
-  idmapMount(mountFd: Fd, userNamespaceFd: Fd): void;
+  /**
+   * Maps the ids of a detached mount through a user namespace; with `recursive` those of all mounts below it, or of none when it throws.
+   */
+  idmapMount(mountFd: Fd, userNamespaceFd: Fd, options?: { readonly recursive: boolean }): void;
   /** Sets MOUNT_ATTR_* bits on a detached mount and makes it private. */
   restrictMount(mountFd: Fd, attributes: number, options: { readonly recursive: boolean }): void;
   fsOpen(filesystem: string): Fd;

@@ -1,9 +1,9 @@
 /** User namespaces that only carry an id mapping, for idmapped mounts. A bind mount pins one until the next boot. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, constants, openSync, statfsSync, writeFileSync } from 'node:fs';
-import type { IdRange } from '../core/mount.ts';
-import { started } from './started.ts';
+import { type IdMap, type IdMaps, type IdRange, toIdMaps } from '../core/mount.ts';
+import { drainPipe } from './pipes.ts';
+import type { StartedProgram } from './programs/contract.ts';
+import { startProgram } from './start-program.ts';
 import type { Fd, System } from './system.ts';
 
 const NSFS_MAGIC = 0x6e73_6673;
@@ -27,6 +27,78 @@ export function openPinnedUserNamespace(path: string): Fd | undefined {
   return undefined;
 }
 
+/** A user namespace that maps nothing yet, kept by a process. */
+export interface HeldUserNamespace {
+  /** Gives it its mapping, once, and opens it. */
+  map(maps: IdMaps): Fd;
+  /** Ends the process, and resolves when it is gone: the namespace stays as long as it is open or pinned. Never rejects. */
+  release(): Promise<void>;
+}
+
+/** Makes a user namespace for {@link HeldUserNamespace.map}: that takes 3 to 10 ms, in which the caller can do something else. */
+export async function holdUserNamespace(system: System): Promise<HeldUserNamespace> {
+  const { holder, keeper, output } = startHolder(system);
+  const ended = holder.exited.catch(() => null);
+  const release = async () => {
+    system.close(keeper);
+    await ended;
+  };
+  const isReady = await hasWritten(output);
+  const { pid } = holder;
+  if (isReady && pid !== undefined) return { map: (maps) => mapNamespace(pid, maps), release };
+  await release();
+  throw new Error(`unshare --user: exit code ${await holder.exited}`);
+}
+
+interface Holder {
+  readonly holder: StartedProgram;
+  /** It ends when this is closed, at the latest when this process dies. */
+  readonly keeper: Fd;
+  /** It writes here once it has its namespace. */
+  readonly output: Fd;
+}
+
+function startHolder(system: System): Holder {
+  const [input, keeper] = system.createPipe();
+  const toClose = [input];
+  try {
+    const [output, told] = system.createPipe();
+    toClose.push(told);
+    const command = ['--user', '--', '/bin/sh', '-c', 'echo ready; read -r _'];
+    const stdio = [input, told, 'ignore'] as const;
+    return {
+      holder: startProgram('/usr/bin/unshare', command, { env: {}, stdio }),
+      keeper,
+      output,
+    };
+  } catch (error) {
+    toClose.push(keeper);
+    throw error;
+  } finally {
+    for (const fd of toClose) system.close(fd);
+  }
+}
+
+/** Whether anything comes before the end. */
+async function hasWritten(output: Fd): Promise<boolean> {
+  let hasCome = false;
+  const drain = drainPipe(output, () => {
+    hasCome = true;
+    drain.stop();
+  });
+  await drain.ended;
+  return hasCome;
+}
+
+function mapNamespace(pid: number, { uids, gids }: IdMaps): Fd {
+  writeFileSync(`/proc/${pid}/uid_map`, toMapText(uids));
+  writeFileSync(`/proc/${pid}/gid_map`, toMapText(gids));
+  return openSync(`/proc/${pid}/ns/user`, constants.O_RDONLY);
+}
+
+const toMapText = (maps: readonly IdMap[]) =>
+  maps.map(({ from, to, size }) => `${from} ${to} ${size}\n`).join('');
+
 /**
  * Makes a user namespace that maps ids 0…size-1 to `range`, and with `pin` keeps it under that path (a plain file, made when missing)
  * until the next boot. Precondition: the caller holds the lock of what the path belongs to. Takes 5-10 ms.
@@ -37,29 +109,18 @@ export async function createUserNamespace(
   range: IdRange,
   pin?: string,
 ): Promise<Fd> {
-  // The child holds the namespace until its stdin closes, at the latest when this process dies.
-  const command = ['--user', '--', '/bin/sh', '-c', 'echo ready; read -r _'];
-  const holder = await started(
-    spawn('/usr/bin/unshare', command, { stdio: ['pipe', 'pipe', 'inherit'], env: {} }),
-  );
-  const ended = once(holder, 'exit');
+  const held = await holdUserNamespace(system);
   try {
-    const ready = once(holder.stdout, 'data');
-    await Promise.race([
-      ready,
-      ended.then(([code]) => {
-        throw new Error(`unshare --user: exit code ${code}`);
-      }),
-    ]);
-    const map = `0 ${range.base} ${range.size}\n`;
-    writeFileSync(`/proc/${holder.pid}/uid_map`, map);
-    writeFileSync(`/proc/${holder.pid}/gid_map`, map);
-    const namespace = `/proc/${holder.pid}/ns/user`;
-    if (pin !== undefined) pinNamespace(system, namespace, pin);
-    return openSync(namespace, constants.O_RDONLY);
+    const namespace = held.map(toIdMaps(range));
+    try {
+      if (pin !== undefined) pinNamespace(system, `/proc/self/fd/${namespace}`, pin);
+    } catch (error) {
+      closeSync(namespace);
+      throw error;
+    }
+    return namespace;
   } finally {
-    holder.stdin.end();
-    await ended;
+    await held.release();
   }
 }
 

@@ -49,6 +49,8 @@ export interface TaskPlan {
   readonly devices: readonly TaskDevice[];
   readonly throttles: readonly DeviceThrottle[];
   readonly disk: DiskPlan;
+  /** Whom files belong to that the task writes into a bind whose source is root's. */
+  readonly bindOwner: number;
   readonly places: TaskPlaces;
 }
 
@@ -95,6 +97,7 @@ export async function planTask(installation: Installation, input: unknown): Prom
     devices: await planDevices(spec, { template, policy, runtime }),
     throttles: await planThrottles(installation, spec),
     disk: planDisk(spec, policy),
+    bindOwner: policy.binds.owner,
     places,
   };
 }

@@ -3,12 +3,14 @@
  * It undoes nothing: everything it may have made is named by the task's record, and removed by `removeTask`.
  */
 import { StackshimError, toStackshimError } from '../core/errors.ts';
-import type { BindMount, LayerSource } from '../core/mount.ts';
+import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
 import { buildConfig } from '../oci/build-config.ts';
+import { requireMappedUser } from '../oci/build-process.ts';
 import { buildTaskEnv } from '../oci/build-task-env.ts';
 import { toConfigJson } from '../oci/config-json.ts';
 import { resolveWorkdir } from '../oci/resolve-command.ts';
+import type { ResolvedUser } from '../oci/resolve-user.ts';
 import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import { beginContainer } from '../runtime/create-container.ts';
@@ -19,6 +21,7 @@ import { readProcess } from '../sys/processes.ts';
 import type { System } from '../sys/system.ts';
 import type { TenantSeat } from './admission/join-tenant.ts';
 import { claimSlot, type Slot } from './admission/slot.ts';
+import type { BindOwners } from './bind-owners.ts';
 import { openTaskDisk } from './disk/open-task-disk.ts';
 import { requireStored } from './disk/require-stored.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
@@ -26,6 +29,7 @@ import type { CommandPlace } from './inspect-command.ts';
 import type { Installation } from './installation.ts';
 import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
+import { admitToTaskDir, closeTaskDir } from './records/record.ts';
 import { resolveTaskUser } from './resolve-task-user.ts';
 import { openPipeStreams, type StreamOwner, type TaskStreams } from './streams/task-streams.ts';
 import { openTerminalStreams, type TaskTerminal } from './streams/terminal-streams.ts';
@@ -72,8 +76,10 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
   const creation = beginContainer(system, plan.runtime, toCreateOptions(plan, streams, context));
   let disk: TaskDisk | undefined;
   let rootfs: RootfsPlan | undefined;
+  let binds: BindOwners | undefined;
   const detachMounts = () => {
     try {
+      closeTaskDir(plan.places);
       if (rootfs !== undefined) detachRootfs(system, rootfs);
       disk?.detach();
     } catch {
@@ -82,27 +88,34 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
   };
   try {
     const { places, spec } = plan;
+    if (needsBindOwners(spec)) binds = await openBindOwners(system, plan);
     const { slots } = spec.admission;
     const slot = await claimSlot(system, installation.layout, { task: places.id, slots });
     context.onSlot(slot);
     const { userns } = spec;
+    if (userns !== 'host') admitToTaskDir(places, slot.ids);
     disk = await openTaskDisk(installation, { ...plan.disk, places, slot, userns });
     context.onDisk(disk);
-    rootfs = await assembleRootfs(plan, slot, { ...context, disk });
+    const root = await assembleRootfs(plan, slot, { ...context, disk, binds });
+    rootfs = root.rootfs;
     clock.enter('configure');
-    const { config, owner, place } = configure(plan, slot, { rootfs, installation });
+    const { config, owner, place } = configure(plan, slot, { ...root, installation });
     const commandIsThere =
       plan.runtime.kind === 'runsc' && (await inspectInRoot(system, rootfs, place));
     streams.give(owner);
     clock.enter('start');
     // Cgroups are looked for while the runtime works, so that nobody waits for it.
-    const [init] = await Promise.all([creation.finish(config), openCgroups(installation)]);
+    const [init] = await Promise.all([
+      creation.finish(config),
+      openCgroups(installation),
+      binds?.close(),
+    ]);
     requireOwnInit(installation, plan, init);
     limitSockets(installation, plan);
     streams.handOver();
     return { init, streams, disk, commandIsThere, detachMounts };
   } catch (error) {
-    await creation.abandon();
+    await Promise.all([creation.abandon(), binds?.close()]);
     detachMounts();
     throw error;
   }
@@ -198,11 +211,31 @@ function openStreams(
 /** Null with `--userns host`. */
 const idsOf = (plan: TaskPlan, slot: Slot) => (plan.spec.userns === 'host' ? null : slot.ids);
 
+/** Binds of the host's user namespace have the host's ids. */
+const needsBindOwners = ({ mounts, userns }: AdmittedTaskSpec) =>
+  userns !== 'host' && mounts.some(({ readOnly }) => !readOnly);
+
+/** Loaded by those tasks alone that need them. */
+async function openBindOwners(system: System, { bindOwner }: TaskPlan): Promise<BindOwners> {
+  const { BindOwners: Owners } = await import('./bind-owners.ts');
+  return new Owners(system, bindOwner);
+}
+
+interface Assembly {
+  readonly disk: TaskDisk;
+  readonly binds: BindOwners | undefined;
+}
+
+interface AssembledRoot {
+  readonly rootfs: RootfsPlan;
+  readonly user: ResolvedUser;
+}
+
 async function assembleRootfs(
   plan: TaskPlan,
   slot: Slot,
-  { installation, signal, disk }: PrepareContext & { readonly disk: TaskDisk },
-): Promise<RootfsPlan> {
+  { installation, signal, disk, binds }: PrepareContext & Assembly,
+): Promise<AssembledRoot> {
   const { system, layout } = installation;
   const { spec, pinned, places, files } = plan;
   const ids = idsOf(plan, slot);
@@ -216,7 +249,13 @@ async function assembleRootfs(
     workers: { system, layout },
   });
   if (inputs.code !== undefined) requireStored(layout, places, (await disk.measure()).bytes);
-  const asked = spec.mounts.map((mount): BindMount => ({ type: 'bind', ...mount }));
+  const asked = spec.mounts.map(
+    (mount): BindMount => ({
+      type: 'bind',
+      ...mount,
+      ownerMapped: binds !== undefined && !mount.readOnly,
+    }),
+  );
   const rootfs = planRootfs({
     taskDir: places.taskDir,
     scratchDir: places.scratchDir,
@@ -224,11 +263,34 @@ async function assembleRootfs(
     ...(inputs.code === undefined ? {} : { code: inputs.code }),
     binds: [...asked, ...inputs.binds],
     devices: plan.devices,
+    setuid: !spec.noNewPrivileges,
     sysfs: ids !== null && spec.network === 'host',
   });
   const owner = ids === null ? null : { ids, userNamespaceFd: slot.userNamespaceFd };
-  mountRootfs(system, rootfs, { owner });
-  return rootfs;
+  const resolveUser = () =>
+    resolveTaskUser(system, spec.user ?? pinned.image.config.user, rootfs.rootfs);
+  let user: ResolvedUser | undefined;
+  await mountRootfs(system, rootfs, {
+    owner,
+    async mapOwner(clone, bind, source) {
+      user ??= resolveUser();
+      requireMappedUser(user, slot.ids);
+      await binds?.map(clone, bind, {
+        source,
+        user: toHostUser(user, ids),
+        // Its file server is root of the task's user namespace, whoever the command runs as.
+        ...(plan.runtime.kind === 'runsc' ? { server: toHostUser(ROOT, ids) } : {}),
+      });
+    },
+  });
+  return { rootfs, user: user ?? resolveUser() };
+}
+
+const ROOT = { uid: 0, gid: 0 };
+
+function toHostUser({ uid, gid }: StreamOwner, ids: IdRange | null): StreamOwner {
+  const base = ids?.base ?? 0;
+  return { uid: base + uid, gid: base + gid };
 }
 
 /** Cgroups are looked for only when they must be known: mostly that can be done beside the runtime. */
@@ -239,18 +301,14 @@ const needsCgroupVersion = ({ limits, oomGroup }: AdmittedTaskSpec) =>
 function configure(
   plan: TaskPlan,
   slot: Slot,
-  { rootfs, installation }: { readonly rootfs: RootfsPlan; readonly installation: Installation },
+  { rootfs, user, installation }: AssembledRoot & { readonly installation: Installation },
 ): { readonly config: string; readonly owner: StreamOwner; readonly place: CommandPlace } {
   const { spec, pinned, places, template, hostname, command, seccompProfile, initBinary } = plan;
   const { devices, throttles } = plan;
   const { config: image } = pinned.image;
   const ids = idsOf(plan, slot);
   const hasCode = spec.code !== undefined;
-  const { home, ...user } = resolveTaskUser(
-    installation.system,
-    spec.user ?? image.user,
-    rootfs.rootfs,
-  );
+  const { home, ...ownUser } = user;
   const env = buildTaskEnv({
     imageEnv: image.env,
     env: spec.env,
@@ -275,7 +333,7 @@ function configure(
     binds: rootfs.binds,
     locksBinds: locksBinds(plan.runtime),
     ...(rootfs.sysfs === undefined ? {} : { sysfs: rootfs.sysfs }),
-    user,
+    user: ownUser,
     command,
     env,
     cwd,
@@ -286,7 +344,9 @@ function configure(
     ...(seccompProfile === undefined ? {} : { seccompProfile }),
     ...(initBinary === undefined ? {} : { initBinary }),
   });
-  const base = ids?.base ?? 0;
-  const owner = { uid: base + user.uid, gid: base + user.gid };
-  return { config: toConfigJson(config), owner, place: { command, env, cwd } };
+  return {
+    config: toConfigJson(config),
+    owner: toHostUser(user, ids),
+    place: { command, env, cwd },
+  };
 }

@@ -22,6 +22,7 @@ const returnsFd: ReadonlySet<string> = new Set([
 export function recordSystem(): RecordingSystem {
   const calls: string[] = [];
   const open = new Set<Fd>();
+  const attached = new Set<unknown>();
   const failures: { method: string; part: string; error: Error }[] = [];
   let nextFd = FIRST_FD;
   const call = (method: string, args: readonly unknown[]): unknown => {
@@ -38,7 +39,9 @@ export function recordSystem(): RecordingSystem {
     if (method === 'close') open.delete(args[0] as Fd);
     if (!returnsFd.has(method)) {
       calls.push(line);
-      return method === 'detachMount' ? true : method === 'fsContextLog' ? '' : undefined;
+      if (method === 'attachMount') attached.add(args[1]);
+      if (method === 'detachMount') return attached.delete(args[0]);
+      return method === 'fsContextLog' ? '' : undefined;
     }
     const fd = nextFd;
     nextFd += 1;

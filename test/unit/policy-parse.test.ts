@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FIRST_SLOT_ID, FIRST_WORKER_ID } from '../../src/core/host-ids.ts';
 import { layoutFrom } from '../../src/core/layout.ts';
 import { parsePolicy } from '../../src/spec/parse-policy.ts';
 import { DEFAULT_POLICY } from '../../src/spec/policy.ts';
@@ -44,6 +45,7 @@ describe('parsePolicy', () => {
         newPrivileges: false,
       },
       disk: { mechanism: 'sampling' },
+      binds: { owner: 200_000 },
     });
     expect(policy).toEqual({
       defaults: {
@@ -86,6 +88,7 @@ describe('parsePolicy', () => {
       tenants: new Map(),
       tenantDefault: { weight: 100 },
       disk: { mechanism: 'sampling' },
+      binds: { owner: 200_000 },
     });
   });
 
@@ -166,6 +169,11 @@ describe('parsePolicy', () => {
     ['maxima.deviceReadBps[0]', { maxima: { deviceReadBps: ['/dev/sda'] } }],
     ['allow.pid[0]', { allow: { pid: ['container'] } }],
     ['defaults.disk', { defaults: { disk: '1k' } }],
+    ['binds.owner', { binds: { owner: 0 } }],
+    ['binds.owner', { binds: { owner: 4_294_967_295 } }],
+    ['binds.owner', { binds: { owner: FIRST_SLOT_ID } }],
+    ['binds.owner', { binds: { owner: FIRST_WORKER_ID + 1 } }],
+    ['binds.group', { binds: { group: 1000 } }],
     ['disk.mechanism', { disk: { mechanism: 'quota' } }],
     ['defaults.memory', { defaults: { memory: '1m' } }],
     ['maxima.timeout', { maxima: { timeout: -1 } }],

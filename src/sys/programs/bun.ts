@@ -28,11 +28,12 @@ export const startProgram: StartProgram = (path, args, { env, stdio }) => {
   try {
     child = Bun.spawn([path, ...args], { cwd: '/', env, stdio: [...stdio], detached: true });
   } catch (error) {
-    return { exited: Promise.reject(error), killAll: () => undefined };
+    return { pid: undefined, exited: Promise.reject(error), killAll: () => undefined };
   } finally {
     process.umask(umask);
   }
   return {
+    pid: child.pid,
     exited: child.exited.then(() => child.exitCode),
     killAll() {
       if (child.exitCode === null && child.signalCode === null) killGroup(child.pid);

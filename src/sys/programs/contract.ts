@@ -9,6 +9,8 @@ export interface ProgramOptions {
 }
 
 export interface StartedProgram {
+  /** Undefined when it could not be started. */
+  readonly pid: number | undefined;
   /** Resolves to the exit code, null when a signal ended it. Rejects when it could not be started. */
   readonly exited: Promise<number | null>;
   /** Kills it and what it started; nothing once it has ended. */

@@ -11,6 +11,7 @@ export const startProgram: StartProgram = (path, args, { env, stdio }) => {
     child.once('exit', (exitCode) => resolve(exitCode));
   });
   return {
+    pid: child.pid,
     exited,
     killAll() {
       if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;

@@ -1,5 +1,5 @@
 /** Tries on the real kernel what every task's root filesystem is made of, with an empty layer, and undoes it. */
-import { chmodSync, closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { inflateRawSync } from 'node:zlib';
 import { CleanupStack } from '../../core/cleanup-stack.ts';
 import { messageOf } from '../../core/errors.ts';
@@ -60,7 +60,6 @@ interface Probe {
 async function probe({ system, undo, checks }: Probe, layout: Layout): Promise<void> {
   const folder = mkdtempSync(`${nearestExisting(layout.root)}/.stackshim-doctor-`);
   undo.defer(`remove ${folder}`, () => rmSync(folder, { recursive: true }));
-  chmodSync(folder, 0o711);
   const file = `${folder}/empty.erofs`;
   writeFileSync(file, inflateRawSync(Buffer.from(EMPTY_LAYER, 'base64')));
   const layer = openLayerFile(system, file);

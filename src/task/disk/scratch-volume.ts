@@ -9,6 +9,8 @@ import {
   unlinkSync,
 } from 'node:fs';
 import type { Layout } from '../../core/layout.ts';
+import { detachTarget } from '../../rootfs/mount-rootfs.ts';
+import { ensureDirectorySync } from '../../sys/files.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { DiskAmount, Fd, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
@@ -73,7 +75,7 @@ class ScratchVolume implements TaskDisk {
 
   detach(): void {
     const { system, request } = this.#parts;
-    while (system.detachMount(request.places.scratchDir));
+    detachTarget(system, request.places.scratchDir);
   }
 
   measure(): DiskSample {
@@ -83,8 +85,10 @@ class ScratchVolume implements TaskDisk {
   keep(): void {
     if (!this.#isHeld) return;
     const { system, held, request } = this.#parts;
+    const { scratchDir } = request.places;
     try {
-      system.attachMount(held, request.places.scratchDir);
+      ensureDirectorySync(scratchDir, 0o700);
+      system.attachMount(held, scratchDir);
     } finally {
       this.#release();
     }

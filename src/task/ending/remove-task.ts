@@ -3,6 +3,7 @@ import { lstatSync } from 'node:fs';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { CleanupStack } from '../../core/cleanup-stack.ts';
 import { messageOf } from '../../core/errors.ts';
+import { detachTarget } from '../../rootfs/mount-rootfs.ts';
 import { mountTargetsOf } from '../../rootfs/plan-rootfs.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { removeRuntimeState, runtimeStateExists } from '../../runtime/runtime-state.ts';
@@ -110,7 +111,7 @@ function undoSteps(context: RemovalContext, request: RemovalRequest): CleanupSta
     removeRuntimeState(runtime, containerOf(places), { logFile: places.logFile }),
   );
   for (const target of mountTargetsOf(places, request.bindCount)) {
-    undo.defer(`mount ${target}`, () => detachAll(system, target));
+    undo.defer(`mount ${target}`, () => detachTarget(system, target));
   }
   undo.defer(`processes of ${places.id}`, () => killAll(context, places.cgroupsPath));
   return undo;
@@ -118,11 +119,6 @@ function undoSteps(context: RemovalContext, request: RemovalRequest): CleanupSta
 
 const containerOf = (places: TaskPlaces) => ({ id: places.id, stateRoot: places.stateRoot });
 const runtimeState = (places: TaskPlaces) => `${places.stateRoot}/${places.id}`;
-
-/** A mount point may have been mounted over more than once. */
-function detachAll(system: System, target: string): void {
-  while (system.detachMount(target));
-}
 
 /** All but the task's folder, which the caller looks after. */
 function findLeftovers(

@@ -1,9 +1,10 @@
 /** The record: one file, written before a task's first effect, that names everything the task may come to make. */
-import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, StackName, TaskId, TenantName } from '../../core/ids.ts';
 import { type Layout, tasksDir } from '../../core/layout.ts';
+import type { IdRange } from '../../core/mount.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { ensureDirectorySync } from '../../sys/files.ts';
 import { type Owner, ownIdentity, type ProcessIdentity } from '../../sys/processes.ts';
@@ -50,11 +51,9 @@ export function parseUnfinishedName(name: string): ProcessIdentity | undefined {
 export function createRecord(layout: Layout, places: TaskPlaces, record: TaskRecord): void {
   const tasks = tasksDir(layout);
   const unfinished = `${tasks}/${unfinishedName(record.owner, record.id)}`;
-  // The container's root must reach its root filesystem below these folders: passable, not listable.
+  // The container's root must reach its root filesystem below this folder: passable, not listable.
   ensureDirectorySync(tasks, 0o711);
-  mkdirSync(unfinished);
-  // Not by mkdir itself, whose mode the umask would narrow.
-  chmodSync(unfinished, 0o711);
+  mkdirSync(unfinished, { mode: 0o700 });
   try {
     writeFileSync(`${unfinished}/record.json`, JSON.stringify(record), { mode: 0o600 });
     renameSync(unfinished, places.taskDir);
@@ -67,6 +66,20 @@ export function createRecord(layout: Layout, places: TaskPlaces, record: TaskRec
       cause: error,
     });
   }
+}
+
+/**
+ * Lets the root of the task's user namespace pass through the task's folder, which is closed to everybody but root until then. It is
+ * known by its group alone: no process outside of the slot has that one.
+ */
+export function admitToTaskDir({ taskDir }: TaskPlaces, ids: IdRange): void {
+  chownSync(taskDir, 0, ids.base);
+  chmodSync(taskDir, 0o710);
+}
+
+/** Once its container is there nobody but root passes through a task's folder any more. */
+export function closeTaskDir({ taskDir }: TaskPlaces): void {
+  chmodSync(taskDir, 0o700);
 }
 
 /**
