@@ -31,6 +31,7 @@ export async function openDockerPlace(home: string, image: ProbeImage): Promise<
   let count = 0;
   return {
     name: 'docker',
+    folders: [home],
     version: call('version', '--format', '{{.Server.Version}}'),
     start(setting) {
       count += 1;
@@ -57,7 +58,7 @@ function startContainer(
   { setting, call }: DockerStart,
 ): PlacedContainer {
   const { task } = setting;
-  const payload = setting.payload === undefined ? [] : ['-e', `PAYLOAD=${setting.payload}`];
+  const payload = setting.payload === undefined ? [] : ['-e', 'PAYLOAD'];
   const options = [
     ...['--name', name],
     ...Object.entries(setting.env).flatMap(([key, value]) => ['-e', `${key}=${value}`]),
@@ -75,9 +76,11 @@ function startContainer(
       ? []
       : ['--ulimit', `nofile=${task.openFiles}:${task.openFiles}`]),
     ...(task.terminal ? ['-t'] : []),
+    ...(task.device === undefined ? [] : ['--device', `${task.device}:${task.device}:r`]),
   ];
   const program = watchProgram([...docker, 'run', ...options, IMAGE, ...setting.command], {
-    env: setting.callerEnv,
+    // By name alone: command lines are everybody's to read.
+    env: { ...setting.callerEnv, ...(setting.payload && { PAYLOAD: setting.payload }) },
   });
   const inspect = (format: string) => call('inspect', '--format', format, name);
   return {

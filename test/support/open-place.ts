@@ -14,12 +14,15 @@ import { watchProgram } from './watched-program.ts';
 export function openOpenPlace(folder: string, image: ProbeImage): ProbePlace {
   const installed = join(runtimesDir(layoutFrom({}, process.env)), 'runc');
   const runtime = existsSync(installed) ? installed : 'runc';
+  const containers = join(folder, 'open');
+  mkdirSync(containers, { mode: 0o755 });
   let count = 0;
   return {
     name: 'open',
+    folders: [containers],
     start(setting) {
       count += 1;
-      return startOpen(`${folder}/open-${count}`, { runtime, image, setting });
+      return startOpen(`${containers}/${count}`, { runtime, image, setting });
     },
   };
 }
@@ -37,7 +40,9 @@ function startOpen(bundle: string, { runtime, image, setting }: OpenStart): Plac
   mkdirSync(bundle, { mode: 0o711 });
   const written = setting.open.overlay ? mountOverlay(bundle, image.rootfs) : rootfs;
   if (!existsSync(rootfs)) execFileSync('cp', ['-a', image.rootfs, rootfs]);
-  const config = toOpenConfig(rootfs, cgroup, setting);
+  const device = setting.task.device && makeNode(bundle, setting.task.device);
+  const given = setting.open.hostBinds ? mountOnHost(bundle, setting) : setting;
+  const config = toOpenConfig(rootfs, cgroup, device ? withBind(given, device) : given);
   writeFileSync(join(bundle, 'config.json'), JSON.stringify(config));
   const command = [runtime, '--root', join(bundle, 'state')];
   const leaked = setting.open.leaked === undefined ? undefined : openSync(setting.open.leaked, 'r');
@@ -58,9 +63,45 @@ function startOpen(bundle: string, { runtime, image, setting }: OpenStart): Plac
       });
       await program.ended;
       if (setting.open.overlay) execFileSync('umount', [rootfs]);
+      if (given !== setting) unmountOnHost(given);
       await waitUntil(() => openCgroupDriver().remove(cgroup).length === 0);
     },
   };
+}
+
+/** As tools do that make a node for every user of the container. */
+function makeNode(bundle: string, device: string): string {
+  const node = join(bundle, 'devices/0');
+  mkdirSync(join(bundle, 'devices'), { mode: 0o711 });
+  const numbers = execFileSync('stat', ['-c', '%Hr %Lr', device], { encoding: 'utf8' });
+  execFileSync('mknod', ['-m', '666', node, 'b', ...numbers.trim().split(' ')]);
+  return node;
+}
+
+const withBind = (setting: ContainerSetting, source: string): ContainerSetting => ({
+  ...setting,
+  binds: [...setting.binds, { source, target: setting.task.device ?? '' }],
+});
+
+/** The setting with every bind, and the code, mounted below the bundle. */
+function mountOnHost(bundle: string, setting: ContainerSetting): ContainerSetting {
+  const mounted = (source: string, name: string) => {
+    const target = join(bundle, 'binds', name);
+    mkdirSync(target, { recursive: true });
+    execFileSync('mount', ['--bind', source, target]);
+    return target;
+  };
+  const binds = setting.binds.map((bind, index) => ({
+    ...bind,
+    source: mounted(bind.source, String(index)),
+  }));
+  const { code } = setting;
+  return { ...setting, binds, ...(code === undefined ? {} : { code: mounted(code, 'code') }) };
+}
+
+function unmountOnHost({ binds, code }: ContainerSetting): void {
+  for (const { source } of binds) execFileSync('umount', [source]);
+  if (code !== undefined) execFileSync('umount', [code]);
 }
 
 /** Mounts it at `rootfs` of the bundle; gives its upper folder. */

@@ -37,5 +37,7 @@ export interface ProbePlace {
   /** Replaces the operator's policy where there is one; null removes it. */
   setPolicy?(policy: object | null): void;
   readonly name: PlaceName;
+  /** Everything of its containers is below them. */
+  readonly folders: readonly string[];
   start(setting: ContainerSetting): PlacedContainer;
 }

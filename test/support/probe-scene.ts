@@ -3,10 +3,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { OpenContainer, PlaceName, ProbeTask } from './probe.ts';
+import type { OpenContainer, PlaceName, ProbeTask, Stranger } from './probe.ts';
 import type { ProbeImage } from './probe-image.ts';
 import type { PlacedContainer, ProbeBind, ProbePlace } from './probe-place.ts';
 import { removeHard } from './remove-hard.ts';
+import { hasLookedTwice, startStranger } from './stranger.ts';
 import { type WatchedProgram, watchProgram } from './watched-program.ts';
 
 export interface NeighbourSetting {
@@ -27,10 +28,13 @@ export class ProbeScene {
   readonly env: Record<string, string>;
   readonly callerEnv: Record<string, string> = {};
   readonly binds: ProbeBind[] = [];
+  /** What the program is given beside what the probe says. */
+  readonly given: { payload?: string; code?: string; device?: string } = {};
   readonly image: ProbeImage;
   readonly placeName: PlaceName;
   readonly #place: ProbePlace;
   readonly #open: OpenContainer;
+  #stranger: WatchedProgram | undefined;
   readonly #undo: (() => void | Promise<void>)[] = [];
 
   constructor(place: ProbePlace, image: ProbeImage, open: OpenContainer) {
@@ -41,6 +45,11 @@ export class ProbeScene {
     chmodSync(this.folder, 0o755);
     this.write('secret', `${this.secret}\n`);
     this.env = { FOLDER: this.folder, SECRET: this.path('secret') };
+  }
+
+  /** Everything of the place's containers is below them. */
+  get placeFolders(): readonly string[] {
+    return this.#place.folders;
   }
 
   path(name: string): string {
@@ -103,6 +112,28 @@ export class ProbeScene {
     });
     await program.tried;
     return program;
+  }
+
+  /** Puts another user of the host to work until the probe is over. */
+  async watchAsStranger({ mode, what, where }: Stranger): Promise<void> {
+    const folders = [...this.#place.folders, ...(where?.(this) ?? [])];
+    this.#stranger = startStranger(this.image.program, { mode, what: what(this), folders });
+    const stranger = this.#stranger;
+    this.defer(async () => {
+      stranger.signal('SIGKILL');
+      await stranger.ended;
+    });
+    await stranger.tried;
+  }
+
+  /** Resolves once that user, if there is one, has looked at everything as it is now. */
+  async strangerHasLooked(): Promise<void> {
+    if (this.#stranger !== undefined) await hasLookedTwice(this.#stranger);
+  }
+
+  /** What that user has come to know. */
+  strangerKnows(): string {
+    return this.#stranger?.stdout() ?? '';
   }
 
   /** Starts another container of the same place, which stays until the probe is over. */

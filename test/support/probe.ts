@@ -9,6 +9,7 @@ export type ProbeGroup =
   | 'the host'
   | 'other tasks'
   | 'resources'
+  | 'other users of the host'
   | 'information';
 
 /** `through`: it got what it went for. */
@@ -31,6 +32,42 @@ export interface ProbeTask {
   readonly disk?: string;
   /** Instead of the program. */
   readonly command?: readonly string[];
+  /** A block device of the host, to read. */
+  readonly device?: string;
+  /** Where it can be chosen. */
+  readonly userns?: 'host';
+}
+
+/** What the program `stranger` of test/fixtures/probes can do. */
+export type StrangerMode =
+  /** Looks for a text in files. */
+  | 'hunt'
+  /** Keeps directories open, and looks for a text in `tmp/held` below them. */
+  | 'read-kept'
+  /** The same, and writes a text to `tmp/planted`. */
+  | 'plant-kept'
+  /** Runs `bin/probe-setuid`, which leaves a file. */
+  | 'run-setuid'
+  /** Writes to the loop device of a number. */
+  | 'write-node'
+  /** Hunts in copies of the mount table, in user and mount namespaces of its own. */
+  | 'copy-mounts'
+  /** Looks for a text in what /proc shows of processes. */
+  | 'processes'
+  /** Kills the processes that have a word among their arguments. */
+  | 'kill'
+  /** Sends a descriptor of a file to every socket. */
+  | 'sockets'
+  /** Joins user namespaces that are mounted, and leaves a file. */
+  | 'namespaces';
+
+/** An unprivileged user of the host, at work from before the container is set up until after it was removed. */
+export interface Stranger {
+  readonly mode: StrangerMode;
+  /** What it looks for, writes or leaves: see the mode. */
+  readonly what: (scene: ProbeScene) => string;
+  /** Beside the folders of the place. */
+  readonly where?: (scene: ProbeScene) => readonly string[];
 }
 
 /**
@@ -52,6 +89,8 @@ export interface OpenContainer {
   readonly overlay?: true;
   /** Core files of any size. */
   readonly coreFiles?: true;
+  /** What it is given is mounted on the host first, below its bundle, and then bound into it from there. */
+  readonly hostBinds?: true;
   /** All containers of the scene have one root filesystem. */
   readonly sharedRoot?: true;
 }
@@ -81,6 +120,7 @@ export interface Probe {
   readonly task?: ProbeTask;
   /** Lays out on the host what the program goes for, and names it in the program's environment. */
   readonly prepare?: (scene: ProbeScene) => void | Promise<void>;
+  readonly stranger?: Stranger;
   /** For sh; whatever it starts by `exec` stays until it was judged. */
   readonly program: string;
   /** Whether it came through, asked while the container is there. */

@@ -15,16 +15,20 @@ export async function runProbe(
   const scene = new ProbeScene(place, image, probe.open ?? {});
   try {
     await probe.prepare?.(scene);
+    if (probe.stranger !== undefined) await scene.watchAsStranger(probe.stranger);
     const open = place.name === 'open' ? probe.open : undefined;
     const command = (open?.command ?? probe.task?.command)?.map((word) => scene.expand(word));
+    const { payload, code, device } = scene.given;
     const container = place.start({
       command: command ?? ['sh', '-c', `echo ${BEGUN}${probe.program}\nexec probe wait`],
-      task: probe.task ?? {},
+      task: { ...probe.task, ...(device === undefined ? {} : { device }) },
       env: scene.env,
       binds: scene.binds,
       callerEnv: scene.callerEnv,
       open: probe.open ?? {},
       sceneFolder: scene.folder,
+      ...(payload === undefined ? {} : { payload }),
+      ...(code === undefined ? {} : { code }),
     });
     return (await judge(probe, container, { scene, place, mustBegin: command === undefined }))
       ? 'through'
@@ -59,6 +63,7 @@ async function judge(
       pid: program.hasEnded() ? undefined : await container.findPid(),
       writtenTo: await container.writtenTo(),
     };
+    await scene.strangerHasLooked();
     isThrough = (await probe.judge?.(attempt, scene)) ?? false;
   } finally {
     await container.stop();

@@ -27,6 +27,7 @@ export async function openStackshimPlace(
   let count = 0;
   return {
     name: 'stackshim',
+    folders: [installation.layout.root, installation.layout.run],
     start(setting) {
       count += 1;
       return startTask(installation, `probe-${count}`, setting);
@@ -61,6 +62,13 @@ async function installStack({ layout }: TestInstallation, image: ProbeImage): Pr
   }
 }
 
+/** Not on the command line, which is everybody's to read. */
+function writePayload(folder: string, name: string, payload: string): string {
+  const file = join(folder, `payload-of-${name}`);
+  writeFileSync(file, payload, { mode: 0o600 });
+  return file;
+}
+
 function startTask(
   { env, layout }: TestInstallation,
   name: string,
@@ -82,8 +90,12 @@ function startTask(
       : ['--ulimit', `nofile=${task.openFiles}:${task.openFiles}`]),
     ...(task.memory === undefined ? [] : ['--memory', task.memory]),
     ...(task.disk === undefined ? [] : ['--disk', task.disk]),
-    ...(payload === undefined ? [] : ['--payload', payload]),
+    ...(payload === undefined
+      ? []
+      : ['--payload-file', writePayload(setting.sceneFolder, name, payload)]),
     ...(setting.code === undefined ? [] : ['--code', setting.code]),
+    ...(task.device === undefined ? [] : ['--device', `${task.device}:r`]),
+    ...(task.userns === undefined ? [] : ['--userns', task.userns]),
   ];
   const argv = [
     STACKSHIM,

@@ -9,6 +9,7 @@ import { neighbourProbes } from './neighbour-probes.ts';
 import { resourceProbes } from './resource-probes.ts';
 import { runtimeProbes } from './runtime-probes.ts';
 import { socketKindProbes } from './socket-kind-probes.ts';
+import { strangerProbes } from './stranger-probes.ts';
 import { systemCallProbes } from './system-call-probes.ts';
 import { traceProbes } from './trace-probes.ts';
 
@@ -24,4 +25,5 @@ export const allProbes: readonly Probe[] = [
   ...kernelPoolProbes,
   ...informationProbes,
   ...traceProbes,
+  ...strangerProbes,
 ];
