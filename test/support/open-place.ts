@@ -2,14 +2,18 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { layoutFrom, runtimesDir } from '../../src/core/layout.ts';
 import { CAPABILITIES } from '../../src/spec/parse-capability.ts';
+import { signalProcess } from '../../src/sys/processes.ts';
 import type { ProbeImage } from './probe-image.ts';
 import type { ContainerSetting, PlacedContainer, ProbePlace } from './probe-place.ts';
 import { waitUntil } from './wait-until.ts';
 import { watchProgram } from './watched-program.ts';
+
+const { SIGKILL } = constants.signals;
 
 export function openOpenPlace(folder: string, image: ProbeImage): ProbePlace {
   const installed = join(runtimesDir(layoutFrom({}, process.env)), 'runc');
@@ -57,7 +61,7 @@ function startOpen(bundle: string, { runtime, image, setting }: OpenStart): Plac
     async stop() {
       await waitUntil(() => existsSync(pidFile) || program.hasEnded());
       // In the host's pid namespace, and out of its cgroup, nothing else would end it.
-      if (!program.hasEnded()) process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');
+      if (!program.hasEnded()) signalProcess(Number(readFileSync(pidFile, 'utf8')), SIGKILL);
       spawnSync(command[0] ?? '', [...command.slice(1), 'delete', '--force', id], {
         stdio: 'pipe',
       });

@@ -1,6 +1,14 @@
 /** Other users of the host, who watch while a container is set up, runs and ends. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { isReservedId } from '../../../src/core/host-ids.ts';
 import { readProcess } from '../../../src/sys/processes.ts';
@@ -31,20 +39,20 @@ function makePrivate(scene: ProbeScene, name: string): string {
   return folder;
 }
 
-const leftFile = (scene: ProbeScene) => scene.path('open/left');
+const openFolder = (scene: ProbeScene) => scene.path('open');
 
 /** A directory that every user of the host may write to. */
 function makeOpenFolder(scene: ProbeScene): void {
-  mkdirSync(scene.path('open'));
-  execFileSync('chmod', ['777', scene.path('open')]);
+  mkdirSync(openFolder(scene));
+  chmodSync(openFolder(scene), 0o777);
 }
 
-/** Whom that belongs to which the stranger has left: undefined where it has left nothing. */
-const ownerOfLeft = (scene: ProbeScene) =>
-  statSync(leftFile(scene), { throwIfNoEntry: false })?.uid;
+/** Whom those files belong to that the stranger has left. */
+const ownersOfLeft = (scene: ProbeScene): readonly number[] =>
+  readdirSync(openFolder(scene)).map((name) => statSync(join(openFolder(scene), name)).uid);
 
 const hadRightsOfOthers = (_: ProbeAttempt, scene: ProbeScene) =>
-  (ownerOfLeft(scene) ?? STRANGER_ID) !== STRANGER_ID;
+  ownersOfLeft(scene).some((uid) => uid !== STRANGER_ID);
 
 const DISK_BYTES = 1024 * 1024;
 
@@ -66,7 +74,7 @@ function isDiskOverwritten(_: ProbeAttempt, scene: ProbeScene): boolean {
 }
 
 /** A process of the stranger's has a mount of the container's, which the host has no more. */
-function keepsMountsOfEnded(_: ProbeAttempt, { placeFolders }: ProbeScene): boolean {
+function keepsMounts(_: ProbeAttempt, { placeFolders }: ProbeScene): boolean {
   const hosts = new Set(mountPointsOf('self'));
   return readdirSync('/proc')
     .filter((pid) => /^\d+$/.test(pid))
@@ -200,12 +208,14 @@ const throughTime: readonly Probe[] = [
   {
     name: 'copies of the mount table: keep',
     group,
-    tries: 'keeps a task’s filesystems mounted in such a namespace when the task has ended',
+    tries:
+      'keeps a task’s filesystems mounted in such a namespace when they are not mounted on the host any more',
     stoppedBy: 'mount points are removed, which detaches every copy',
     stranger: { mode: 'copy-mounts', what: secretOf },
     open: { overlay: true },
     program: 'true',
-    judgeAfter: keepsMountsOfEnded,
+    judge: keepsMounts,
+    judgeAfter: keepsMounts,
   },
 ];
 
@@ -216,7 +226,7 @@ const rights: readonly Probe[] = [
     tries: 'runs one while the image is mounted, and leaves a file with its rights',
     stoppedBy: `${CLOSED}; the root filesystem is \`nosuid\``,
     prepare: makeOpenFolder,
-    stranger: { mode: 'run-setuid', what: leftFile },
+    stranger: { mode: 'run-setuid', what: openFolder },
     program: 'true',
     judgeAfter: hadRightsOfOthers,
   },
@@ -227,7 +237,7 @@ const rights: readonly Probe[] = [
     stoppedBy: `${CLOSED}; the root filesystem is \`nosuid\``,
     task: { userns: 'host' },
     prepare: makeOpenFolder,
-    stranger: { mode: 'run-setuid', what: leftFile },
+    stranger: { mode: 'run-setuid', what: openFolder },
     program: 'true',
     judgeAfter: hadRightsOfOthers,
   },
@@ -240,10 +250,10 @@ const rights: readonly Probe[] = [
       makeOpenFolder(scene);
       scene.bind('shared', '/shared');
     },
-    stranger: { mode: 'run-setuid', what: leftFile, where: (scene) => [scene.path('shared')] },
+    stranger: { mode: 'run-setuid', what: openFolder, where: (scene) => [scene.path('shared')] },
     program:
       'mkdir /shared/bin; cp /bin/probe /shared/bin/probe-setuid; chmod 4755 /shared/bin/probe-setuid',
-    judgeAfter: (_, scene) => ownerOfLeft(scene) === 0 || isReservedId(ownerOfLeft(scene) ?? -1),
+    judgeAfter: (_, scene) => ownersOfLeft(scene).some((uid) => uid === 0 || isReservedId(uid)),
   },
   {
     name: 'a node of a disk',
