@@ -11,7 +11,8 @@ export type HostProbeGroup =
   | 'fields of a task'
   | 'images and layers'
   | 'folders that are built'
-  | 'what root starts';
+  | 'what root starts'
+  | 'other users of the host';
 
 export interface HostProbeScene {
   /** A fresh folder of mode 0755, removed afterwards. Other local users can pass through it. */

@@ -28,7 +28,7 @@ export async function makeProbeImage(folder: string): Promise<ProbeImage> {
   ];
   mkdirSync(rootfs, { recursive: true });
   execFileSync('tar', ['-xf', '-', '-C', rootfs], { input: await makeBusyboxTar() });
-  compile(program, ['-static', '-O1', ...probeSources()]);
+  compileProbes(program);
   const loader = join(rootfs, INTERPRETER);
   mkdirSync(dirname(loader), { recursive: true });
   const alone = ['-static', '-nostdlib', '-ffreestanding', '-fno-stack-protector', '-O1'];
@@ -58,6 +58,11 @@ export async function makeProbeImage(folder: string): Promise<ProbeImage> {
     '.',
   ]);
   return { rootfs, tar, program };
+}
+
+/** The probe program alone, for attacks from the host. Requires gcc. */
+export function compileProbes(output: string): void {
+  compile(output, ['-static', '-O1', ...probeSources()]);
 }
 
 function probeSources(): readonly string[] {

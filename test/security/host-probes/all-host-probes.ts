@@ -2,6 +2,7 @@
 import type { HostProbe } from '../../support/host-probe.ts';
 import { accessListProbes } from './access-list-probes.ts';
 import { namedLayerProbes } from './named-layer-probes.ts';
+import { localUserProbes } from './local-user-probes.ts';
 import { startedProgramProbes } from './started-program-probes.ts';
 import { storedFileProbes } from './stored-file-probes.ts';
 import { taskFieldProbes } from './task-field-probes.ts';
@@ -14,4 +15,5 @@ export const allHostProbes: readonly HostProbe[] = [
   ...namedLayerProbes,
   ...storedFileProbes,
   ...twofoldManifestProbes,
+  ...localUserProbes,
 ];

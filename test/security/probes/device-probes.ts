@@ -122,7 +122,7 @@ export const deviceProbes: readonly Probe[] = [
     name: 'a setuid program for the host',
     group,
     tries: 'leaves a program in a shared folder that makes any user of the host root',
-    stoppedBy: 'user namespace: it belongs to nobody of the host',
+    stoppedBy: 'binds are id-mapped: it belongs to an id that is neither root’s nor a task’s',
     prepare: (scene) => void scene.bind('shared', '/shared'),
     program: 'cp /bin/probe /shared/shell; chmod 4755 /shared/shell',
     judge(_, scene) {

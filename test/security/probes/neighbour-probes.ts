@@ -1,5 +1,5 @@
 /** Other tasks on the same machine: what they have, say and leave. */
-import { readFileSync, statSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import type { Probe, ProbeAttempt } from '../../support/probe.ts';
 import type { ProbeScene } from '../../support/probe-scene.ts';
 import { KILL, UNTIL_LISTENING } from './host-probes.ts';
@@ -121,24 +121,28 @@ export const neighbourProbes: readonly Probe[] = [
     judge: leaked,
   },
   {
-    name: 'private files in a folder of both',
+    name: 'a folder of another owner below its own',
     group,
     tries:
-      'reads what another task has kept to itself (mode 0600) in a folder that both were given',
-    stoppedBy: 'no two running tasks have the same ids',
+      'reads what another task keeps to itself (mode 0600) in a folder of a user of its own, below one that it was given',
+    stoppedBy: 'binds are id-mapped: only what belongs to the owner of its own source is its own',
     async prepare(scene) {
-      scene.bind('shared', '/shared');
-      const env = { HELD: scene.secret };
-      await scene.neighbour('umask 077; echo $HELD > /shared/held', { env });
+      const own = `${scene.bind('shared', '/shared')}/own`;
+      mkdirSync(own);
+      chownSync(own, 4321, 4321);
+      await scene.neighbour('umask 077; echo $HELD > /own/held', {
+        env: { HELD: scene.secret },
+        binds: [{ source: own, target: '/own' }],
+      });
     },
-    program: 'cat /shared/held',
+    program: 'cat /shared/own/held',
     judge: leaked,
   },
   {
     name: 'ids of another task',
     group,
     tries: 'reads in a folder of both who the other is on the host',
-    stoppedBy: 'user namespace: ids of others are `nobody`',
+    stoppedBy: 'binds are id-mapped: it sees ids of its own alone',
     async prepare(scene) {
       scene.bind('shared', '/shared');
       await scene.neighbour('echo > /shared/held');
