@@ -3,6 +3,7 @@ import {
   chmodSync,
   closeSync,
   fstatSync,
+  mkdirSync,
   openSync,
   readdirSync,
   statSync,
@@ -10,7 +11,6 @@ import {
 } from 'node:fs';
 import type { Layout } from '../../core/layout.ts';
 import { detachTarget } from '../../rootfs/mount-rootfs.ts';
-import { ensureDirectorySync } from '../../sys/files.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { DiskAmount, Fd, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
@@ -75,7 +75,9 @@ class ScratchVolume implements TaskDisk {
 
   detach(): void {
     const { system, request } = this.#parts;
-    detachTarget(system, request.places.scratchDir);
+    const { scratchDir } = request.places;
+    detachTarget(system, scratchDir);
+    mkdirSync(scratchDir, { mode: 0o700 });
   }
 
   measure(): DiskSample {
@@ -85,10 +87,8 @@ class ScratchVolume implements TaskDisk {
   keep(): void {
     if (!this.#isHeld) return;
     const { system, held, request } = this.#parts;
-    const { scratchDir } = request.places;
     try {
-      ensureDirectorySync(scratchDir, 0o700);
-      system.attachMount(held, scratchDir);
+      system.attachMount(held, request.places.scratchDir);
     } finally {
       this.#release();
     }
@@ -109,10 +109,11 @@ class ScratchVolume implements TaskDisk {
   }
 
   async remove(): Promise<void> {
-    const { places } = this.#parts.request;
+    const { system, request } = this.#parts;
+    const { places } = request;
     try {
-      this.detach();
       // First: it detaches the copies that other mount namespaces have of what was mounted there.
+      detachTarget(system, places.scratchDir);
       await removeTree(places.scratchDir);
       if (this.#isHeld && !(await this.#reuse())) await this.#destroy();
     } catch (error) {
