@@ -9,6 +9,7 @@ import { linuxSystem } from '../sys/linux-system.ts';
 import { type MountEntry, readMounts } from '../sys/mountinfo.ts';
 import type { System } from '../sys/system.ts';
 import { type Check, failed, optional, required, warned } from './diagnose/check.ts';
+import { checkBindSources } from './diagnose/check-bind-sources.ts';
 import { checkControllers, checkSwapLimit } from './diagnose/check-cgroups.ts';
 import { checkDiskLimit, diskLimitUntried } from './diagnose/check-disk-limit.ts';
 import {
@@ -53,6 +54,7 @@ export async function diagnoseHost(
     // Root writes nothing where another user could have set a trap.
     ...(folders.status === 'ok' ? await checkPlaces(system, layout) : []),
     checkPolicy(layout),
+    checkBindSources(layout, mounts),
     await checkStacks(layout, new Date()),
   ];
   return { checks, canRunTasks: !checks.some((c) => c.required && c.status === 'fail') };

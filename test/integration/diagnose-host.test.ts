@@ -61,6 +61,7 @@ test('this machine can run tasks, and the doctor leaves nothing behind', async (
     'free space',
     'disk limit',
     'policy',
+    'bind sources',
     'stacks',
   ]);
   for (const check of diagnosis.checks) {

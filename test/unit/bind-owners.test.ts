@@ -1,0 +1,110 @@
+/** Whom files belong to that tasks write into a bind, and which ids of the host its mount maps. */
+import { describe, expect, it } from 'vitest';
+import {
+  DEFAULT_BIND_OWNER_ID,
+  FILE_SERVER_ID,
+  FIRST_SLOT_ID,
+  FIRST_WORKER_ID,
+  INVALID_ID,
+  isReservedId,
+  RESERVED_IDS,
+} from '../../src/core/host-ids.ts';
+import type { IdMap } from '../../src/core/mount.ts';
+import { parseMountinfo } from '../../src/sys/mountinfo.ts';
+import { ownerOfWritten, toOwnerMap } from '../../src/task/bind-owners.ts';
+import { judgeBindSources } from '../../src/task/diagnose/check-bind-sources.ts';
+
+const USER = FIRST_SLOT_ID + 3 * 65_536 + 1000;
+const FALLBACK = DEFAULT_BIND_OWNER_ID;
+
+describe('the owner of what is written', () => {
+  it.each([
+    ['is that of the source', [1000, 1001], [1000, 1001]],
+    ['is not root, nor whom root’s directories are shared with', [0, 50], [FALLBACK, FALLBACK]],
+    ['is not of root’s group', [1000, 0], [1000, FALLBACK]],
+    ['may be nobody', [65_534, 65_534], [65_534, 65_534]],
+  ])('%s', (_, [uid = 0, gid = 0], [ownUid, ownGid]) => {
+    expect(ownerOfWritten('/data', { uid, gid }, FALLBACK)).toEqual({ uid: ownUid, gid: ownGid });
+  });
+
+  it.each([
+    [FIRST_SLOT_ID, 1000],
+    [1000, USER],
+    [FIRST_WORKER_ID + 5, 0],
+    [FILE_SERVER_ID, 1000],
+  ])('is never an id of stackshim’s own: %i:%i', (uid, gid) => {
+    expect(() => ownerOfWritten('/data', { uid, gid }, FALLBACK)).toThrow(
+      expect.objectContaining({ code: 'ERR_STACKSHIM_SPEC_INVALID' }),
+    );
+  });
+});
+
+/** What an id on disk is seen as; undefined where it is not mapped. */
+function seen(maps: readonly IdMap[], id: number): number | undefined {
+  const map = maps.find(({ from, size }) => id >= from && id < from + size);
+  return map && map.to + id - map.from;
+}
+
+describe.each([1, 1000, 65_534, FALLBACK, INVALID_ID - 1])('the mapping for owner %i', (owner) => {
+  const maps = toOwnerMap(owner, USER);
+
+  it('shows the owner as the user, and others as what they are', () => {
+    expect(seen(maps, owner)).toBe(USER);
+    for (const id of [0, 2, 1001, 4_000_000_000]) expect(seen(maps, id)).toBe(id);
+    expect(seen(maps, INVALID_ID)).toBeUndefined();
+  });
+
+  it('lets nothing be made for a slot but by that user', () => {
+    const made = maps.filter(({ to, size }) =>
+      RESERVED_IDS.some(([first, end]) => to < end && to + size > first),
+    );
+    expect(made).toEqual([{ from: owner, to: USER, size: 1 }]);
+    expect(maps.some(({ from }) => isReservedId(from))).toBe(false);
+  });
+
+  it('maps no id twice, either way', () => {
+    for (const side of ['from', 'to'] as const) {
+      const sorted = maps.toSorted((a, b) => a[side] - b[side]);
+      for (const [index, map] of sorted.entries()) {
+        const next = sorted[index + 1];
+        if (next !== undefined) expect(map[side] + map.size).toBeLessThanOrEqual(next[side]);
+      }
+    }
+  });
+
+  it('has a place for what a file server makes', () => {
+    const base = USER - 1000;
+    expect(seen(toOwnerMap(owner, USER, base), FILE_SERVER_ID)).toBe(base);
+    expect(seen(maps, FILE_SERVER_ID)).toBeUndefined();
+  });
+});
+
+describe('the doctor on bind sources', () => {
+  const mounts = parseMountinfo(
+    [
+      '1 0 8:1 / / rw - ext4 /dev/a rw',
+      '2 1 8:2 / /srv rw,nosuid - ext4 /dev/b rw',
+      '3 2 8:3 / /srv/open rw - ext4 /dev/c rw',
+      '4 1 8:4 / /data rw - ext4 /dev/d rw',
+      '5 4 8:4 / /data rw,nosuid - ext4 /dev/d rw',
+    ].join('\n'),
+  );
+
+  it.each([
+    [undefined, 'ok'],
+    [[], 'ok'],
+    [['/srv/closed', '/data/a'], 'ok'],
+    [['/home'], 'warn'],
+    [['/srv/open/a'], 'warn'],
+    [['/srv'], 'warn'],
+    [['/'], 'warn'],
+    [['/srvx'], 'warn'],
+  ])('%j: %s', (sources, status) => {
+    expect(judgeBindSources(sources, mounts).status).toBe(status);
+  });
+
+  it('names those that are not mounted nosuid', () => {
+    const { message } = judgeBindSources(['/data', '/home', '/srv/open'], mounts);
+    expect(message).toMatch(/: \/home, \/srv\/open$/);
+  });
+});
