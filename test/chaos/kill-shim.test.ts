@@ -103,7 +103,7 @@ describe('SIGKILL of the shim at the event', () => {
       '-v',
       '/etc/hostname:/h:ro',
       '-v',
-      '/:/host',
+      '/:/host:ro',
     ];
     const events = join(folder, 'sizes');
     const task = start(optionsFor('x00', events), COMMAND);
