@@ -1,5 +1,5 @@
 /** Mounts a stored layer once per boot, for all tasks together. */
-import { statfsSync } from 'node:fs';
+import { chmodSync, statfsSync } from 'node:fs';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
 import type { LayerId } from '../core/ids.ts';
 import { type Layout, layerFile, mountedLayerDir, mountedLayersDir } from '../core/layout.ts';
@@ -53,6 +53,8 @@ function mountFirst(system: System, layout: Layout, id: LayerId): void {
   ensureDirectorySync(layout.run, 0o711);
   // Nobody but root passes through: a layer holds what its image keeps from other users, under modes that the image chose.
   ensureDirectorySync(mountedLayersDir(layout), 0o700);
+  // An earlier version let others pass through it.
+  chmodSync(mountedLayersDir(layout), 0o700);
   const lock = takeFileLock(system, `${target}.lock`, { wait: true });
   try {
     if (isMounted(target)) return;

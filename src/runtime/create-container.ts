@@ -1,6 +1,7 @@
 /** Has the runtime create a container whose init waits to be started. */
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
+import { ensureDirectorySync } from '../sys/files.ts';
 import { fillPipe } from '../sys/fill-pipe.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { Fd, System } from '../sys/system.ts';
@@ -33,6 +34,8 @@ export function beginContainer(
   options: CreateContainerOptions,
 ): ContainerCreation {
   mkdirSync(options.bundle, { mode: 0o700 });
+  // runsc would let every user of the host pass through to its sockets.
+  ensureDirectorySync(options.stateRoot, 0o700);
   return runtime.kind === 'runc'
     ? beginAtOnce(system, runtime, options)
     : {
