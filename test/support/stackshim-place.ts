@@ -1,6 +1,6 @@
 /** Probes as tasks of a test's own installation, by the built executable. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isStackName } from '../../src/core/ids.ts';

@@ -3,8 +3,8 @@ import { realpathSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { DEFAULT_POLICY } from '../../spec/policy.ts';
-import { readPolicy } from '../../spec/read-policy.ts';
 import type { MountEntry } from '../../sys/mountinfo.ts';
+import { readPolicy } from '../read-policy.ts';
 import { type Check, optional, passed, warned } from './check.ts';
 
 const subject = optional('bind sources');
@@ -14,9 +14,9 @@ export function checkBindSources(layout: Layout, mounts: readonly MountEntry[]):
 }
 
 /** Undefined where the policy names none. A policy that cannot be read is another check's finding. */
-function bindSourcesOf({ policyFile }: Layout): readonly string[] | undefined {
+function bindSourcesOf(layout: Layout): readonly string[] | undefined {
   try {
-    const { bindSources } = readPolicy(policyFile).allow;
+    const { bindSources } = readPolicy(layout).allow;
     return bindSources === DEFAULT_POLICY.allow.bindSources ? undefined : bindSources.map(realPath);
   } catch (error) {
     if (error instanceof StackshimError) return undefined;
