@@ -8,6 +8,7 @@ import {
   INVALID_ID,
   isReservedId,
   RESERVED_IDS,
+  WORKER_ID_COUNT,
 } from '../../src/core/host-ids.ts';
 import type { IdMap } from '../../src/core/mount.ts';
 import { parseMountinfo } from '../../src/sys/mountinfo.ts';
@@ -30,7 +31,8 @@ describe('the owner of what is written', () => {
   it.each([
     [FIRST_SLOT_ID, 1000],
     [1000, USER],
-    [FIRST_WORKER_ID + 5, 0],
+    [FIRST_WORKER_ID, 0],
+    [FIRST_WORKER_ID + WORKER_ID_COUNT - 1, 1000],
     [FILE_SERVER_ID, 1000],
   ])('is never an id of stackshim’s own: %i:%i', (uid, gid) => {
     expect(() => ownerOfWritten('/data', { uid, gid }, FALLBACK)).toThrow(
