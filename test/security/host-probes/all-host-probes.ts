@@ -1,8 +1,8 @@
 /** The host probes of the battery. */
 import type { HostProbe } from '../../support/host-probe.ts';
 import { accessListProbes } from './access-list-probes.ts';
-import { namedLayerProbes } from './named-layer-probes.ts';
 import { localUserProbes } from './local-user-probes.ts';
+import { namedLayerProbes } from './named-layer-probes.ts';
 import { startedProgramProbes } from './started-program-probes.ts';
 import { storedFileProbes } from './stored-file-probes.ts';
 import { taskFieldProbes } from './task-field-probes.ts';
