@@ -1,6 +1,5 @@
 /** `stackshim stack rollback`, `rm` and `release`: stacks move to other revisions, or go. */
-import { readFile, stat } from 'node:fs/promises';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import { layoutFrom } from '../core/layout.ts';
 import { removeStacks } from '../images/remove-stacks.ts';
 import {
@@ -11,6 +10,7 @@ import {
 } from '../stacks/release.ts';
 import { rollbackStack, type StackMove } from '../stacks/rollback.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
+import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import { print, printJson } from './print.ts';
 import { requireRoot } from './require-root.ts';
 import { toPositive, toStackName } from './stack-arguments.ts';
@@ -50,7 +50,7 @@ export async function applyReleaseFile(
   file: string,
   options: { readonly json?: boolean },
 ): Promise<void> {
-  const release = parseRelease(await readReleaseFile(file), file);
+  const release = parseRelease(readReleaseFile(file), file);
   requireRoot('apply release');
   const result = await applyRelease(layoutFrom({}, process.env), linuxSystem, {
     release,
@@ -84,19 +84,17 @@ async function printResult(
 const formatMove = ({ stack, from, to }: StackMove) =>
   `${stack}: ${from === null ? 'none' : `rev:${from}`} -> rev:${to}\n`;
 
-async function readReleaseFile(file: string): Promise<string> {
+function readReleaseFile(file: string): string {
   try {
-    const stats = await stat(file);
-    if (!stats.isFile() || stats.size > MAX_RELEASE_BYTES) {
+    return readBoundedFile(file, { maxBytes: MAX_RELEASE_BYTES, followLink: true });
+  } catch (error) {
+    if (errnoCodeOf(error) === undefined) {
       throw new StackshimError(
         'ERR_STACKSHIM_SPEC_INVALID',
-        `read release ${file}: not a file of at most ${MAX_RELEASE_BYTES} bytes`,
-        { details: { field: 'release' } },
+        `read release ${file}: ${messageOf(error)}`,
+        { details: { field: 'release' }, cause: error },
       );
     }
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (error instanceof StackshimError) throw error;
     throw new StackshimError(
       'ERR_STACKSHIM_INPUT_NOT_FOUND',
       `read release ${file}: ${errnoCodeOf(error) ?? 'failed'}`,

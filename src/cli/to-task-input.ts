@@ -1,9 +1,9 @@
 /** The task input that the options of `run` make. */
-import { readFileSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { parseEnvEntries, parseEnvFile } from '../spec/parse-env.ts';
 import { parseLabelEntries } from '../spec/parse-labels.ts';
 import type { TaskInput } from '../spec/task-input.ts';
+import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import type { RunOptions } from './run-options.ts';
 
 /** Reads the env files; everything else is passed on as given, for the one parser to judge. */
@@ -50,9 +50,12 @@ function toEnv(
   return Object.assign(env, parseEnvEntries(entries, process.env));
 }
 
+/** The kernel takes no environment of that size. */
+const MAX_ENV_FILE_BYTES = 8 * 1024 * 1024;
+
 function readEnvFile(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readBoundedFile(path, { maxBytes: MAX_ENV_FILE_BYTES, followLink: true });
   } catch (error) {
     throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${messageOf(error)}`, {
       cause: error,

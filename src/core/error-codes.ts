@@ -51,7 +51,7 @@ export const errorCodes = {
   ERR_STACKSHIM_PATH_UNTRUSTED: {
     kind: 'unavailable',
     meaning:
-      'the root or run folder, a program that root would run, or a directory above one of them could have been changed by another user',
+      'the root or run folder, a program that root would run, a folder that root would build, or a directory above one of them could have been changed by another user',
     hint: 'give the named path to root and take write permission from group and others',
   },
   ERR_STACKSHIM_HOST_UNSUPPORTED: {

@@ -6,8 +6,10 @@
 /** Ids of one slot: what its task calls 0 to 65535. */
 export const IDS_PER_SLOT = 65_536;
 export const FIRST_SLOT_ID = 1_879_048_192;
-/** Up to systemd's foreign range. */
-export const SLOT_COUNT = 4_094;
+export const SLOT_COUNT = 4_078;
+/** For the steps of builds, ranges of as many ids as a slot has: the last ones below systemd's foreign range. */
+export const FIRST_BUILD_ID = FIRST_SLOT_ID + SLOT_COUNT * IDS_PER_SLOT;
+export const BUILD_RANGE_COUNT = 16;
 /** For programs that read hostile input outside of a task, each run under an id of its own. */
 export const FIRST_WORKER_ID = 2_147_418_112;
 export const WORKER_ID_COUNT = 4_096;

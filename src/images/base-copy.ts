@@ -1,5 +1,5 @@
 /** Stored images unpacked for the builder to build on: `build/bases/<stack>.<hex>/`, each a storage that is only read once it is there. */
-import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { open, rename, rm, writeFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
@@ -7,7 +7,8 @@ import { buildDir, type Layout } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { findLayerDamage } from '../layers/verify-layer.ts';
 import type { Image, PinnedImage } from '../stacks/image.ts';
-import { ensureDirectory } from '../sys/files.ts';
+import { ensureClosedFolder } from '../sys/own-folder.ts';
+import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { type Builder, runInBuilder } from './builder.ts';
 import { writeImageArchive } from './exchange/write-image-archive.ts';
@@ -20,6 +21,7 @@ export interface BaseCopy {
 }
 
 const DIFF_IDS = 'diff-ids.json';
+const MAX_DIFF_IDS_BYTES = 64 * 1024;
 const diffIdsSchema = z.array(z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/)));
 
 export const baseCopiesDir = (layout: Layout) => `${buildDir(layout)}/bases`;
@@ -37,8 +39,7 @@ export async function ensureBaseCopy(
   { stack, image }: PinnedImage,
 ): Promise<BaseCopy> {
   const store = `${baseCopiesDir(layout)}/${toCopyName(stack, image.digest)}`;
-  const diffIds =
-    (await readDiffIds(store)) ?? (await makeCopy(layout, builder, { stack, image, store }));
+  const diffIds = readDiffIds(store) ?? (await makeCopy(layout, builder, { stack, image, store }));
   return { store, image: { ...image, diffIds } };
 }
 
@@ -70,7 +71,7 @@ async function makeCopy(
     await writeFile(`${made}/${DIFF_IDS}`, JSON.stringify(diffIds));
     // The builder syncs nothing, and what a power cut left half written would be taken for the base.
     await runInBuilder(quiet, 'base', ['sync', '--file-system', made]);
-    await ensureDirectory(baseCopiesDir(layout), 0o700);
+    ensureClosedFolder(baseCopiesDir(layout));
     await moveUnlessThere(made, store);
   });
   return diffIds;
@@ -113,11 +114,11 @@ async function moveUnlessThere(made: string, store: string): Promise<void> {
   }
 }
 
-async function readDiffIds(store: string): Promise<readonly string[] | undefined> {
+function readDiffIds(store: string): readonly string[] | undefined {
   const path = `${store}/${DIFF_IDS}`;
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = readBoundedFile(path, { maxBytes: MAX_DIFF_IDS_BYTES });
   } catch (error) {
     if (errnoCodeOf(error) === 'ENOENT') return undefined;
     throw error;

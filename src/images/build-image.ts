@@ -1,5 +1,5 @@
 /** Builds the image of a stack's folder in the builder's storage and stores it here; no stack changes. */
-import { readFile, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -7,14 +7,16 @@ import { pinInStore } from '../layers/store-lease.ts';
 import { type Image, type PinnedImage, STACK_LABELS } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import { type HostFacts, readHostFacts } from '../sys/host-facts.ts';
+import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import { type BaseCopy, ensureBaseCopy } from './base-copy.ts';
-import { copyBuildContext, OLDEST_EPOCH } from './build-context.ts';
+import { OLDEST_EPOCH, setContextTimes } from './build-context.ts';
 import { buildRootfs } from './build-rootfs.ts';
 import { type Builder, runBuildah } from './builder.ts';
 import { writeImageStores } from './builder-home.ts';
 import { BUILT_TAG, exportBuiltImage } from './export-built-image.ts';
 import { importOciLayout } from './import-oci-layout.ts';
-import type { StackDirectory } from './stack-directory.ts';
+import type { StackSource } from './stack-source.ts';
+import { type StepPlace, toStepOptions } from './step-options.ts';
 
 export interface BuiltImage {
   readonly image: Image;
@@ -25,13 +27,14 @@ export interface BuiltImage {
 /** Most open files and processes that a build step may have: no more than we may ourselves. */
 const MOST_OPEN_FILES = 65_536;
 const MOST_PROCESSES = 65_536;
+const MAX_ID_BYTES = 1024;
 
 /** The current image of each stack that the Dockerfile names. Throws ERR_STACKSHIM_STACK_NOT_FOUND with how to build one. */
-export function resolveStacks(layout: Layout, source: StackDirectory): readonly PinnedImage[] {
+export function resolveStacks(layout: Layout, source: StackSource): readonly PinnedImage[] {
   return source.stacks.all.map((name) => resolveNamed(layout, source, name));
 }
 
-function resolveNamed(layout: Layout, source: StackDirectory, name: StackName): PinnedImage {
+function resolveNamed(layout: Layout, source: StackSource, name: StackName): PinnedImage {
   try {
     return resolveStack(layout, { name });
   } catch (error) {
@@ -45,7 +48,7 @@ function resolveNamed(layout: Layout, source: StackDirectory, name: StackName): 
 export async function buildImage(
   layout: Layout,
   builder: Builder,
-  source: StackDirectory,
+  { source, place }: { readonly source: StackSource; readonly place: StepPlace },
 ): Promise<BuiltImage> {
   const stacks: PinnedImage[] = [];
   for (const name of source.stacks.all) stacks.push(await holdStack(layout, source, name));
@@ -59,7 +62,7 @@ export async function buildImage(
   );
   // A second earlier: the kernel's file times lag behind the clock a little.
   const startedAt = Math.floor(Date.now() / 1000) - 1;
-  const { builderId, epoch } = await runBuild({ ...builder, home }, source, base);
+  const { builderId, epoch } = await runBuild({ ...builder, home }, { source, place, base });
   builder.report({ kind: 'step', step: 'export', text: `export ${source.name}` });
   const exporting = { image: builderId, base, startedAt, epoch };
   const directory = await exportBuiltImage({ ...builder, home }, exporting);
@@ -81,7 +84,7 @@ export async function buildImage(
  */
 async function holdStack(
   layout: Layout,
-  source: StackDirectory,
+  source: StackSource,
   name: StackName,
 ): Promise<PinnedImage> {
   for (let found = resolveNamed(layout, source, name); ; ) {
@@ -93,10 +96,15 @@ async function holdStack(
   }
 }
 
+interface BuildRun {
+  readonly source: StackSource;
+  readonly place: StepPlace;
+  readonly base: Image | undefined;
+}
+
 async function runBuild(
   builder: Builder,
-  source: StackDirectory,
-  base: Image | undefined,
+  { source, place, base }: BuildRun,
 ): Promise<{ readonly builderId: string; readonly epoch: number | undefined }> {
   const { work } = builder.home;
   let epoch: number | undefined;
@@ -107,14 +115,16 @@ async function runBuild(
     epoch = await buildRootfs(builder, debian, rootfs);
   }
   const contextEpoch = epoch ?? Number(base?.config.labels[STACK_LABELS.epoch] ?? OLDEST_EPOCH);
-  const context = await copyBuildContext(source, work, contextEpoch);
+  const { context } = source;
+  await setContextTimes(context, contextEpoch);
   if (epoch !== undefined) await rename(rootfs, `${context.directory}/rootfs.tar`);
   const shared =
     context.shared === undefined ? [] : ['--build-context', `shared=${context.shared}`];
   const idFile = `${work}/image-id`;
   builder.report({ kind: 'step', step: 'build', text: `build ${source.name}` });
-  await runBuildah(builder, 'build', [
-    ...['build', '--isolation', 'chroot', '--network', 'host', '--pull=never', '--layers=false'],
+  const locks = [...builder.locks, place.lock];
+  await runBuildah({ ...builder, locks }, 'build', [
+    ...['build', ...toStepOptions(place), '--pull=never', '--layers=false'],
     ...['--format', 'oci', '--identity-label=false', '--iidfile', idFile],
     ...['--signature-policy', builder.home.signaturePolicy],
     ...['--ulimit', toUlimit('nofile', 'RLIMIT_NOFILE', MOST_OPEN_FILES)],
@@ -122,7 +132,7 @@ async function runBuild(
     ...shared,
     ...['--file', `${context.directory}/Dockerfile`, context.directory],
   ]);
-  return { builderId: (await readFile(idFile, 'utf8')).trim(), epoch };
+  return { builderId: readBoundedFile(idFile, { maxBytes: MAX_ID_BYTES }).trim(), epoch };
 }
 
 /** A limit above our own hard one could not be set. */
@@ -131,7 +141,7 @@ function toUlimit(name: string, resource: keyof HostFacts['hardLimits'], most: n
   return `${name}=${value}:${value}`;
 }
 
-function toBaseMissing(source: StackDirectory, base: StackName, cause: unknown): StackshimError {
+function toBaseMissing(source: StackSource, base: StackName, cause: unknown): StackshimError {
   return new StackshimError(
     'ERR_STACKSHIM_STACK_NOT_FOUND',
     `build ${source.name}: there is no stack ${base} to build on`,

@@ -1,12 +1,15 @@
 /** Makes the root filesystem of a Debian base as a tar, by mmdebstrap; the same packages give the same bytes. */
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { execa } from 'execa';
 import { StackshimError } from '../core/errors.ts';
 import { findProgram } from '../layers/find-program.ts';
 import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
+import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import type { DebianDefinition } from './base-definition.ts';
 import { type Builder, runInBuilder } from './builder.ts';
 
+/** Debian's are of some 200 kB. */
+const MAX_RELEASE_BYTES = 8 * 1024 * 1024;
 /** What maintainer scripts and the set-up leave that differs from run to run, or that belongs to this host. */
 const CLEAN_UP = [
   'cd "$1"',
@@ -53,7 +56,9 @@ async function readNewestRelease(lists: string): Promise<number> {
   const dates: number[] = [];
   for (const name of await readdir(lists)) {
     if (!/_(?:In)?Release$/.test(name)) continue;
-    const date = parseReleaseDate(await readFile(`${lists}/${name}`, 'utf8'));
+    const date = parseReleaseDate(
+      readBoundedFile(`${lists}/${name}`, { maxBytes: MAX_RELEASE_BYTES }),
+    );
     if (date !== undefined) dates.push(date);
   }
   if (dates.length === 0) {

@@ -4,6 +4,7 @@ import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { readVerifiedRecord } from '../layers/verify-layer.ts';
+import { resolveRuntime } from '../runtime/resolve-runtime.ts';
 import { flipStacks } from '../stacks/flip-stacks.ts';
 import type { Image, PinnedImage } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
@@ -16,6 +17,8 @@ import {
 import type { System } from '../sys/system.ts';
 import type { TaskResult } from '../task/result.ts';
 import { abortable } from './build-aborted.ts';
+import { copyBuildContext } from './build-context.ts';
+import { claimBuildIds } from './build-ids.ts';
 import { buildImage, resolveStacks } from './build-image.ts';
 import { type ProgressListener, toReporter } from './build-progress.ts';
 import type { Builder } from './builder.ts';
@@ -23,7 +26,9 @@ import { prepareBuilderHome } from './builder-home.ts';
 import { holdStoreFor } from './hold-store-for.ts';
 import { parseSmokeLabel, runSmoke, type SmokeRunner } from './smoke.ts';
 import { withBuildLock } from './stack-build-lock.ts';
-import { readStackDirectory, type StackDirectory } from './stack-directory.ts';
+import { openStackFolder, type StackFolder } from './stack-folder.ts';
+import { readStackSource, type StackSource } from './stack-source.ts';
+import { type StepPlace, toStepPlace } from './step-options.ts';
 import {
   clearDeadHomes,
   type HeldHome,
@@ -82,7 +87,7 @@ export async function buildStack(
   options: BuildStackOptions,
 ): Promise<BuildResult> {
   return await abortable(`build ${directory}`, options.signal, async () => {
-    const source = await readStackDirectory(directory);
+    const folder = openStackFolder(directory);
     const { system, signal, lockWaitMs } = options;
     const build = async (): Promise<BuildResult> => {
       const home = await takeBuilderHome(layout, system, {
@@ -90,45 +95,59 @@ export async function buildStack(
         ...(signal === undefined ? {} : { signal }),
       });
       try {
-        return await buildInHome(layout, home, { source, options });
+        return await buildInHome(layout, home, { folder, options });
       } finally {
         await leaveBuilderHome(home);
         // A process of a build that was killed may have lived on while this one took its own place.
         await clearDeadHomes(layout, system);
       }
     };
-    return await withBuildLock(layout, build, { system, stack: source.name });
+    return await withBuildLock(layout, build, { system, stack: folder.name });
   });
 }
 
 async function buildInHome(
   layout: Layout,
   held: HeldHome,
-  { source, options }: Omit<Build, 'inputHash'>,
+  { folder, options }: { readonly folder: StackFolder; readonly options: BuildStackOptions },
 ): Promise<BuildResult> {
   const { system, signal } = options;
+  const home = await prepareBuilderHome(layout, held, options.env ?? process.env);
+  const source = readStackSource(folder, await copyBuildContext(folder, home.work));
   const inputHash = hashInputs(layout, source);
   const unchanged = options.ifChanged ? await findUnchanged(layout, source, inputHash) : undefined;
   if (unchanged !== undefined) return unchanged;
-  const report = toReporter(options.onProgress);
-  const home = await prepareBuilderHome(layout, held, options.env ?? process.env);
-  const builder: Builder = { system, lock: held.lock, home, report, signal };
-  const build = { source, inputHash, options };
-  return await holdStoreFor(layout, system, {
-    work: () => buildHeld(layout, builder, build),
-    isInVain: ({ status }) => status === 'unchanged',
-  });
+  const runtime = await resolveRuntime('runc', { layout });
+  const claimed = claimBuildIds(system, layout);
+  try {
+    const builder: Builder = {
+      system,
+      locks: [held.lock],
+      home,
+      report: toReporter(options.onProgress),
+      signal,
+    };
+    const place = toStepPlace(held, home, { ...claimed, runtime: runtime.path });
+    const build = { source, place, inputHash, options };
+    return await holdStoreFor(layout, system, {
+      work: () => buildHeld(layout, builder, build),
+      isInVain: ({ status }) => status === 'unchanged',
+    });
+  } finally {
+    claimed.lock.release();
+  }
 }
 
 interface Build {
-  readonly source: StackDirectory;
+  readonly source: StackSource;
+  readonly place: StepPlace;
   readonly inputHash: string;
   readonly options: BuildStackOptions;
 }
 
 async function buildHeld(layout: Layout, builder: Builder, build: Build): Promise<BuildResult> {
-  const { source, inputHash, options } = build;
-  const { image, base } = await buildImage(layout, builder, source);
+  const { source, place, inputHash, options } = build;
+  const { image, base } = await buildImage(layout, builder, { source, place });
   const same = options.ifDifferent ? findSame(layout, source, image) : undefined;
   if (same !== undefined) return same;
   const command = parseSmokeLabel(image);
@@ -172,17 +191,17 @@ async function smokeRevision(
   });
 }
 
-function hashInputs(layout: Layout, source: StackDirectory): string {
+function hashInputs(layout: Layout, source: StackSource): string {
   // Not their digests: a base that was built again from the same packages has another, though nothing changed.
   const images = resolveStacks(layout, source).map(({ image }) => toContent(image));
   return createHash('sha256')
-    .update(JSON.stringify([BUILDER_FORMAT, source.filesHash, images]))
+    .update(JSON.stringify([BUILDER_FORMAT, source.context.filesHash, images]))
     .digest('hex');
 }
 
 async function findUnchanged(
   layout: Layout,
-  source: StackDirectory,
+  source: StackSource,
   inputHash: string,
 ): Promise<BuildResult | undefined> {
   const current = findCurrent(layout, source.name);
@@ -207,7 +226,7 @@ function findCurrent(
 }
 
 /** The current revision, where the image that was built says and holds what that one's does. */
-function findSame(layout: Layout, source: StackDirectory, built: Image): BuildResult | undefined {
+function findSame(layout: Layout, source: StackSource, built: Image): BuildResult | undefined {
   const current = findCurrent(layout, source.name);
   if (current === undefined) return undefined;
   const [before, now] = [current.image, built].map((image) => JSON.stringify(toContent(image)));

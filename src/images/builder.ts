@@ -1,13 +1,15 @@
-/** What a build is carried out with: the home's lock, the home, and where its output goes. */
+/** What a build is carried out with: its locks, its home, and where its output goes. */
 import type { FileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
 import type { BuildStep, ProgressListener } from './build-progress.ts';
+import { withBuilderDevices } from './builder-devices.ts';
 import type { BuilderHome } from './builder-home.ts';
 import { type RunBuilderOptions, runBuilder } from './run-builder.ts';
 
 export interface Builder {
   readonly system: System;
-  readonly lock: FileLock;
+  /** Free only when every program of the build is gone. Few: mmdebstrap has a shell write to a descriptor that must be below 10. */
+  readonly locks: readonly FileLock[];
   readonly home: BuilderHome;
   readonly report: ProgressListener;
   readonly signal: AbortSignal | undefined;
@@ -20,10 +22,11 @@ export async function runInBuilder(
   command: readonly [string, ...string[]],
   env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const { system, lock, home, report, signal } = builder;
+  const { system, locks, home, report, signal } = builder;
   const options: RunBuilderOptions = {
     system,
-    lock,
+    locks,
+    within: withBuilderDevices(home.tmp),
     env: { ...home.env, ...env },
     onLine: (text) => report({ kind: 'line', step, text }),
     ...(signal === undefined ? {} : { signal }),

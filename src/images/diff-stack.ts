@@ -1,10 +1,11 @@
 /** What changed between two revisions of a stack: packages and files, with sizes. */
-import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import type { Image } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import { findEarlierRevision } from '../stacks/rollback.ts';
+import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import type { System } from '../sys/system.ts';
 import { diffTrees, type FileChange } from './diff-trees.ts';
 import { diffPackages, type PackageChange, parseDpkgStatus } from './dpkg-status.ts';
@@ -103,11 +104,6 @@ function readPackages(root: string): ReturnType<typeof parseDpkgStatus> {
     const isLast = index === DPKG_STATUS.length - 1;
     if (!(isLast ? stats?.isFile() : stats?.isDirectory())) return new Map();
   }
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    if (fstatSync(fd).size > MAX_STATUS_BYTES) return new Map();
-    return parseDpkgStatus(readFileSync(fd, 'utf8'));
-  } finally {
-    closeSync(fd);
-  }
+  if (lstatSync(path).size > MAX_STATUS_BYTES) return new Map();
+  return parseDpkgStatus(readBoundedFile(path, { maxBytes: MAX_STATUS_BYTES }));
 }

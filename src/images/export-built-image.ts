@@ -1,9 +1,10 @@
 /** From the builder's storage to an OCI layout, uncompressed and labelled with the time that no file is newer than. */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { type Image, STACK_LABELS } from '../stacks/image.ts';
+import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import { type Builder, runBuildah } from './builder.ts';
 import { readNewestMtime } from './newest-mtime.ts';
 import { toInvalid } from './oci-blobs.ts';
@@ -55,8 +56,8 @@ export async function exportBuiltImage(builder: Builder, options: ExportOptions)
     ],
     ...[options.image, `dir:${pushed}`],
   ]);
-  const manifest = await readJson(`${pushed}/manifest.json`, manifestSchema);
-  const config = await readJson(`${pushed}/${hexOf(manifest.config.digest)}`, configSchema);
+  const manifest = readJson(`${pushed}/manifest.json`, manifestSchema);
+  const config = readJson(`${pushed}/${hexOf(manifest.config.digest)}`, configSchema);
   const epoch = options.epoch ?? (await findEpoch(pushed, manifest.layers, options));
   const labels = { ...config.config?.Labels, [STACK_LABELS.epoch]: String(epoch) };
   const labelled = { ...config, config: { ...config.config, Labels: labels } };
@@ -98,11 +99,9 @@ async function findEpoch(
   return newest;
 }
 
-async function readJson<T>(path: string, schema: z.ZodMiniType<T>): Promise<T> {
-  const { size } = await stat(path);
-  if (size > MAX_DOCUMENT_BYTES)
-    throw toInvalid(`read ${path}: ${size} bytes, more than ${MAX_DOCUMENT_BYTES}`);
-  const parsed = schema.safeParse(JSON.parse(await readFile(path, 'utf8')));
+function readJson<T>(path: string, schema: z.ZodMiniType<T>): T {
+  const text = readBoundedFile(path, { maxBytes: MAX_DOCUMENT_BYTES });
+  const parsed = schema.safeParse(JSON.parse(text));
   if (parsed.success) return parsed.data;
   throw toInvalid(`read ${path}: ${parsed.error.issues[0]?.message}`, { cause: parsed.error });
 }

@@ -10,8 +10,10 @@ import { toAborted } from './build-aborted.ts';
 
 export interface RunBuilderOptions {
   readonly system: System;
-  /** Handed down to the program, so that it is free only when all of its processes are gone. */
-  readonly lock?: FileLock;
+  /** Handed down to the program, so that they are free only when all of its processes are gone. */
+  readonly locks?: readonly FileLock[];
+  /** A program with arguments that gets ready what the command needs, and then becomes the command. */
+  readonly within?: readonly string[];
   /** The largest file that the program may write. */
   readonly fileBytesLimit?: number;
   readonly env: Readonly<Record<string, string>>;
@@ -46,7 +48,7 @@ export async function runBuilder(
   command: readonly [string, ...string[]],
   options: RunBuilderOptions,
 ): Promise<void> {
-  const { system, lock, env, fileBytesLimit, signal } = options;
+  const { system, locks = [], within = [], env, fileBytesLimit, signal } = options;
   const [program, ...args] = command;
   if (signal?.aborted) throw toAborted(`run ${program}`);
   const limits =
@@ -54,14 +56,14 @@ export async function runBuilder(
       ? []
       : [findProgram('prlimit', { package: 'util-linux' }), `--fsize=${fileBytesLimit}`, '--'];
   const found = findProgram(program, { package: program });
-  const contained = toContained([...limits, found, ...args]);
+  const contained = toContained([...limits, ...within, found, ...args]);
   const lines = new LineTail(options.onLine);
   // A pipe, as Node's own stdio would be a socket, which a script cannot open as /dev/stderr.
   const [readEnd, writeEnd] = system.createPipe();
   const drain = drainPipe(readEnd, (chunk) => lines.push(chunk));
   const ended = run(contained, {
     env: { ...env },
-    stdio: ['ignore', writeEnd, writeEnd, ...(lock === undefined ? [] : [lock.fd])],
+    stdio: ['ignore', writeEnd, writeEnd, ...locks.map(({ fd }) => fd)],
     killSignal: 'SIGKILL',
     ...(signal === undefined ? {} : { signal }),
   });

@@ -1,6 +1,7 @@
 /** The places where builds work, `build/0` and `build/1`: each is one build's at a time, by the lock `locks/builder.<n>`. */
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { buildDir, type Layout, locksDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
@@ -8,6 +9,7 @@ import { ensureDirectory } from '../sys/files.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import type { System } from '../sys/system.ts';
+import { cgroupParent } from '../task/cgroup-parent.ts';
 
 /** How many builds of one root folder run at a time. */
 export const BUILDS_AT_A_TIME = 2;
@@ -19,6 +21,8 @@ const MOST_TRIES = 20;
 export interface HeldHome {
   /** Whoever holds the lock may treat all that lies here as garbage. Not there until it is made. */
   readonly folder: string;
+  /** Below which the steps of the build run. Not there until the first of them starts. */
+  readonly cgroup: string;
   /** Handed down to every program of the build, so that the lock of a killed one is free only when the last of them is gone. */
   readonly lock: FileLock;
 }
@@ -44,7 +48,7 @@ export async function takeBuilderHome(
   for (;;) {
     const home = takeFreeHome(layout, system);
     if (home !== undefined) {
-      await removeFolder(home.folder);
+      await clearHome(home);
       await clearDeadHomes(layout, system);
       return home;
     }
@@ -55,11 +59,11 @@ export async function takeBuilderHome(
 }
 
 /** Removes the folder of a build that ended, and lets the next one in. */
-export async function leaveBuilderHome({ folder, lock }: HeldHome): Promise<void> {
+export async function leaveBuilderHome(home: HeldHome): Promise<void> {
   try {
-    await removeFolder(folder);
+    await clearHome(home);
   } finally {
-    lock.release();
+    home.lock.release();
   }
 }
 
@@ -75,10 +79,29 @@ export function findDeadHomes(layout: Layout, system: System): readonly string[]
 
 /** Removes what {@link findDeadHomes} finds. */
 export async function clearDeadHomes(layout: Layout, system: System): Promise<void> {
-  for (const { folder, lockFile } of toPlaces(layout)) {
+  for (const { folder, cgroup, lockFile } of toPlaces(layout)) {
     if (!existsSync(folder)) continue;
     const lock = takeFileLock(system, lockFile, { wait: false });
-    if (lock !== undefined) await leaveBuilderHome({ folder, lock });
+    if (lock !== undefined) await leaveBuilderHome({ folder, cgroup, lock });
+  }
+}
+
+/** The folder last: as long as it is there, others look for the rest. */
+async function clearHome({ folder, cgroup }: Omit<HeldHome, 'lock'>): Promise<void> {
+  if (!existsSync(folder)) return;
+  await removeCgroup(cgroup);
+  await removeFolder(folder);
+}
+
+/** A killed step's processes may be there for some milliseconds more than its builder holds its lock. */
+async function removeCgroup(cgroup: string): Promise<void> {
+  const driver = openCgroupDriver();
+  for (let left = MOST_TRIES; ; left -= 1) {
+    const stuck = driver.remove(cgroup);
+    if (stuck.length === 0) return;
+    if (left === 0) throw toBusyCgroup(stuck);
+    await driver.killProcesses(cgroup);
+    await delay(PAUSE_MS);
   }
 }
 
@@ -95,9 +118,9 @@ async function removeFolder(folder: string): Promise<void> {
 }
 
 function takeFreeHome(layout: Layout, system: System): HeldHome | undefined {
-  for (const { folder, lockFile } of toPlaces(layout)) {
+  for (const { folder, cgroup, lockFile } of toPlaces(layout)) {
     const lock = takeFileLock(system, lockFile, { wait: false });
-    if (lock !== undefined) return { folder, lock };
+    if (lock !== undefined) return { folder, cgroup, lock };
   }
   return undefined;
 }
@@ -105,6 +128,7 @@ function takeFreeHome(layout: Layout, system: System): HeldHome | undefined {
 const toPlaces = (layout: Layout) =>
   Array.from({ length: BUILDS_AT_A_TIME }, (_, index) => ({
     folder: `${buildDir(layout)}/${index}`,
+    cgroup: `${cgroupParent(layout)}/build-${index}`,
     lockFile: `${locksDir(layout)}/builder.${index}`,
   }));
 
@@ -113,4 +137,13 @@ const toBusy = (layout: Layout, waitMs: number) =>
     'ERR_STACKSHIM_STACK_BUSY',
     `build below ${buildDir(layout)}: ${BUILDS_AT_A_TIME} other builds are running`,
     { details: { path: buildDir(layout), waitMs } },
+  );
+
+const toBusyCgroup = (stuck: readonly string[]) =>
+  new StackshimError(
+    'ERR_STACKSHIM_SYSTEM',
+    `remove cgroup ${stuck[0]}: processes of a build are still in it`,
+    {
+      details: { paths: stuck },
+    },
   );

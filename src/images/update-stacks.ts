@@ -9,7 +9,7 @@ import { toAborted } from './build-aborted.ts';
 import type { BuildProgress } from './build-progress.ts';
 import { type BuildStackOptions, buildStack } from './build-stack.ts';
 import { type PlannedUpdate, planUpdate, type UpdateSelection } from './plan-update.ts';
-import { readStackDirectory } from './stack-directory.ts';
+import { openStackFolder } from './stack-folder.ts';
 import { BUILDS_AT_A_TIME } from './take-builder-home.ts';
 
 export interface UpdateStacksOptions
@@ -123,7 +123,7 @@ async function rebuild(
       },
     );
   }
-  const { name } = await readStackDirectory(directory);
+  const { name } = openStackFolder(directory);
   if (name !== stack) {
     throw new StackshimError(
       'ERR_STACKSHIM_SPEC_INVALID',

@@ -4,6 +4,7 @@ import { type ArchivePolicy, toDisplayPath, toInvalidArchive } from './archive-p
 import { leadsOutside, parseEntryPath, parseWhiteout } from './entry-path.ts';
 import type { EntryTree } from './entry-tree.ts';
 import { isPosixAcl, parsePosixAcl } from './posix-acl.ts';
+import { shiftBuildCapability } from './shift-capability.ts';
 import { type ByteString, NO_XATTRS, type TarEntry, type Timestamp } from './tar-entry.ts';
 
 export interface EntryContext {
@@ -120,7 +121,8 @@ function cleanXattrs(entry: TarEntry, policy: ArchivePolicy): TarEntry['xattrs']
       continue;
     }
     const isKept = KEPT_XATTRS.some((prefix) => name.startsWith(prefix) && name !== prefix);
-    if (isKept && name.length <= MAX_NAME_BYTES) kept.set(name, value);
+    if (!isKept || name.length > MAX_NAME_BYTES) continue;
+    kept.set(name, name === 'security.capability' ? shiftBuildCapability(value) : value);
   }
   return kept;
 }

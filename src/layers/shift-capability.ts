@@ -1,5 +1,7 @@
 /** File capabilities that were given inside a user namespace, as they are outside of it (capabilities(7), linux/capability.h). */
 
+import { BUILD_RANGE_COUNT, FIRST_BUILD_ID, IDS_PER_SLOT } from '../core/host-ids.ts';
+
 const REVISION_MASK = 0xff00_0000;
 const REVISION_2 = 0x0200_0000;
 const REVISION_3 = 0x0300_0000;
@@ -18,4 +20,13 @@ export function shiftCapability(value: Buffer, idBase: number): Buffer {
   const shifted = Buffer.from(value.subarray(0, REVISION_2_BYTES));
   shifted.writeUInt32LE(((magic & ~REVISION_MASK) | REVISION_2) >>> 0, 0);
   return shifted;
+}
+
+/** The same of what a step of a build gave, in whichever range of ids it ran: an image must not tell which. */
+export function shiftBuildCapability(value: Buffer): Buffer {
+  if (value.length !== REVISION_3_BYTES) return value;
+  const root = value.readUInt32LE(20);
+  const offset = root - FIRST_BUILD_ID;
+  const isBuilds = offset >= 0 && offset < BUILD_RANGE_COUNT * IDS_PER_SLOT;
+  return isBuilds && offset % IDS_PER_SLOT === 0 ? shiftCapability(value, root) : value;
 }

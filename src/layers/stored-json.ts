@@ -1,6 +1,5 @@
 /** Reads one of the small JSON files under the root folder: bounded, checked, undefined when absent. */
 
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import type { ErrorCode } from '../core/error-codes.ts';
 import {
   errnoCodeOf,
@@ -10,6 +9,7 @@ import {
   toStackshimError,
 } from '../core/errors.ts';
 import { type Reader, readWith } from '../core/read-fields.ts';
+import { readBoundedFile } from '../sys/read-bounded-file.ts';
 
 export interface StoredJsonOptions<T> {
   readonly reader: Reader<T>;
@@ -54,20 +54,10 @@ export function toCorrupt(
 }
 
 function readBounded(path: string): string | undefined {
-  let fd: number;
   try {
-    // O_NONBLOCK: a FIFO under this name must fail the check below, not hang the open.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return readBoundedFile(path, { maxBytes: MAX_BYTES });
   } catch (error) {
     if (errnoCodeOf(error) === 'ENOENT') return undefined;
     throw error;
-  }
-  try {
-    const stat = fstatSync(fd);
-    if (!stat.isFile()) throw new Error('not a regular file');
-    if (stat.size > MAX_BYTES) throw new Error(`larger than ${MAX_BYTES} bytes`);
-    return readFileSync(fd, 'utf8');
-  } finally {
-    closeSync(fd);
   }
 }

@@ -1,5 +1,5 @@
 /** Folders whose names decide what root does: nobody else may write to them. */
-import { lstatSync } from 'node:fs';
+import { chmodSync, lstatSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import { ensureDirectorySync } from './files.ts';
 
@@ -14,4 +14,11 @@ export function ensureOwnFolder(path: string): void {
     `use folder ${path}: others than root may write to it`,
     { hint: `remove ${path}: it is made anew`, details: { path } },
   );
+}
+
+/** The same, and nobody else can enter it either: one that was open is closed. */
+export function ensureClosedFolder(path: string): void {
+  ensureOwnFolder(path);
+  const { mode } = lstatSync(path);
+  if ((mode & 0o077) !== 0) chmodSync(path, mode & 0o700);
 }

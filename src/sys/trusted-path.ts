@@ -12,6 +12,9 @@ export interface PathFault {
   readonly hint: string | undefined;
 }
 
+/** What of `Stats` tells who may write. */
+export type Owned = Pick<Stats, 'uid' | 'mode'>;
+
 export interface WalkedPath {
   /** Without links, unless there is a fault. */
   readonly path: string;
@@ -80,23 +83,24 @@ export function requireTrustedPath(path: string, use: string): string {
 }
 
 /** On the way: in a sticky folder of root's nobody else removes or renames what root has there. */
-function faultOfFolder(path: string, stats: Stats): PathFault | undefined {
+function faultOfFolder(path: string, stats: Owned): PathFault | undefined {
   return (
     faultOfOwner(path, stats) ??
     ((stats.mode & STICKY) === 0 ? faultOfMode(path, stats) : undefined)
   );
 }
 
-const faultOfEnd = (path: string, stats: Stats) =>
+/** Of what is there itself, wherever it lies. */
+export const faultOfEnd = (path: string, stats: Owned) =>
   faultOfOwner(path, stats) ?? faultOfMode(path, stats);
 
-function faultOfOwner(path: string, { uid }: Stats): PathFault | undefined {
+function faultOfOwner(path: string, { uid }: Owned): PathFault | undefined {
   if (uid === 0 || uid === process.geteuid?.()) return undefined;
   const problem = `is owned by uid ${uid}, neither root nor this user`;
   return toFault(path, problem, `check what it holds, then run chown -h root ${path}`);
 }
 
-function faultOfMode(path: string, { mode }: Stats): PathFault | undefined {
+function faultOfMode(path: string, { mode }: Owned): PathFault | undefined {
   if ((mode & WRITABLE_BY_OTHERS) === 0) return undefined;
   return toFault(
     path,

@@ -284,7 +284,7 @@ describe('a build that fails', () => {
 
   it('because a program is not installed', async () => {
     const home = await takeBuilderHome(lab.layout, linuxSystem, { waitMs: 0 });
-    const options = { system: linuxSystem, lock: home.lock, env: {} };
+    const options = { system: linuxSystem, locks: [home.lock], env: {} };
     await expect(runBuilder(['no-such-builder'], options)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_TOOL_MISSING',
       details: { program: 'no-such-builder' },

@@ -54,7 +54,7 @@ const CHUNK_BYTES = 1024 * 1024;
 export async function saveStacks(layout: Layout, options: SaveStacksOptions): Promise<SavedStacks> {
   const { stacks, have = new Set<string>(), system, signal, clock = () => new Date() } = options;
   return await abortable(`save ${stacks.join(' ')}`, signal, async () => {
-    const key = await readSigningKey(options.keyFile);
+    const key = readSigningKey(options.keyFile);
     const lease = await holdStore(layout, system);
     try {
       const pinned = resolveAll(layout, stacks);

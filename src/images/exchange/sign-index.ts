@@ -7,11 +7,12 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { lstat, readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { errnoCodeOf, messageOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, trustedKeysDir } from '../../core/layout.ts';
 import { parseStrictJson } from '../../core/strict-json.ts';
+import { readBoundedFile } from '../../sys/read-bounded-file.ts';
 import { toInvalidSave } from './saved-index.ts';
 
 /** A key of another purpose that signs the same bytes must not speak for this one. */
@@ -28,8 +29,8 @@ const signatureSchema = z.strictObject({
 });
 
 /** Reads a private key in PEM. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID. */
-export async function readSigningKey(path: string): Promise<KeyObject> {
-  const pem = await readKeyFile(path);
+export function readSigningKey(path: string): KeyObject {
+  const pem = readKeyFile(path);
   try {
     return requireEd25519(createPrivateKey(pem));
   } catch (error) {
@@ -85,7 +86,7 @@ async function readTrustedKeys(layout: Layout): Promise<ReadonlyMap<string, KeyO
     const path = `${folder}/${name}`;
     await requireOurs(layout, path);
     try {
-      const key = requireEd25519(readPublicKey(await readKeyFile(path)));
+      const key = requireEd25519(readPublicKey(readKeyFile(path)));
       keys.set(toKeyId(key), key);
     } catch (error) {
       throw toUntrusted(layout, `${path} is no Ed25519 public key: ${messageOf(error)}`, {
@@ -122,11 +123,9 @@ async function requireOurs(layout: Layout, path: string): Promise<void> {
   });
 }
 
-async function readKeyFile(path: string): Promise<string> {
+function readKeyFile(path: string): string {
   try {
-    const found = await stat(path);
-    if (!found.isFile() || found.size > MAX_KEY_BYTES) throw new Error('not a key file');
-    return await readFile(path, 'utf8');
+    return readBoundedFile(path, { maxBytes: MAX_KEY_BYTES, followLink: true });
   } catch (error) {
     throw new StackshimError(
       'ERR_STACKSHIM_INPUT_NOT_FOUND',

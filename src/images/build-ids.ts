@@ -1,0 +1,30 @@
+/** The ids that a build's steps run under: a range of the machine's that no other build and no task has meanwhile. */
+import { StackshimError } from '../core/errors.ts';
+import { BUILD_RANGE_COUNT, FIRST_BUILD_ID, IDS_PER_SLOT } from '../core/host-ids.ts';
+import type { Layout } from '../core/layout.ts';
+import type { IdRange } from '../core/mount.ts';
+import { type FileLock, takeFileLock } from '../sys/lock.ts';
+import { ensureOwnFolder } from '../sys/own-folder.ts';
+import type { System } from '../sys/system.ts';
+
+export interface BuildIds {
+  /** What the steps call 0 to 65535. */
+  readonly ids: IdRange;
+  /** To be handed to the program that runs the steps: the range is free only when the last of them is gone. The caller releases it. */
+  readonly lock: FileLock;
+}
+
+/** Claims a free range; never waits. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_HOST_UNSUPPORTED. */
+export function claimBuildIds(system: System, layout: Layout): BuildIds {
+  ensureOwnFolder(layout.slots);
+  for (let index = 0; index < BUILD_RANGE_COUNT; index += 1) {
+    const lock = takeFileLock(system, `${layout.slots}/build.${index}`, { wait: false });
+    if (lock === undefined) continue;
+    return { ids: { base: FIRST_BUILD_ID + index * IDS_PER_SLOT, size: IDS_PER_SLOT }, lock };
+  }
+  throw new StackshimError(
+    'ERR_STACKSHIM_STACK_BUSY',
+    `claim ids for a build: ${BUILD_RANGE_COUNT} builds of this machine are running`,
+    { details: { builds: BUILD_RANGE_COUNT } },
+  );
+}

@@ -1,0 +1,82 @@
+/** Finds a stack's folder, and makes sure that nobody but root has had a hand in it. What is in it is read from a copy: build-context.ts. */
+import { lstatSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { messageOf, StackshimError } from '../core/errors.ts';
+import { isStackName, type StackName } from '../core/ids.ts';
+import { type PathFault, walkTrusted } from '../sys/trusted-path.ts';
+
+export interface StackFolder {
+  /** Absolute, links resolved. */
+  readonly path: string;
+  /** The folder's own name. */
+  readonly name: StackName;
+  /** The folder `shared` beside it, offered to the Dockerfile as `COPY --from=shared`; undefined when there is none. */
+  readonly shared: string | undefined;
+}
+
+/**
+ * Finds a stack's folder. It, the folder `shared` beside it, and every folder above must be root's, and nobody else may write to them.
+ * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_PATH_UNTRUSTED.
+ */
+export function openStackFolder(directory: string): StackFolder {
+  const path = resolveFolder(directory);
+  const name = basename(path);
+  if (!isStackName(name)) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_SPEC_INVALID',
+      `build ${path}: ${JSON.stringify(name)} is not a stack name`,
+      {
+        hint: 'name the folder in lower-case letters and digits, with single ".", "_" or "-" between them',
+        details: { field: 'directory', directory: path },
+      },
+    );
+  }
+  if (lstatSync(`${path}/Dockerfile`, { throwIfNoEntry: false }) === undefined) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_INPUT_NOT_FOUND',
+      `build ${path}: it has no Dockerfile`,
+      { details: { path: `${path}/Dockerfile` } },
+    );
+  }
+  return { path, name, shared: findShared(path) };
+}
+
+/** Whoever controls a folder controls what root builds from it, and reads what root may read through it. */
+export function toUntrustedFolder(folder: string, { path, problem }: PathFault): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_PATH_UNTRUSTED', `build ${folder}: ${path} ${problem}`, {
+    hint: `copy the folder to where only root can write, check what it holds, and build it there: cp -R --no-preserve=ownership ${folder} /root/`,
+    details: { path: folder, fault: path },
+  });
+}
+
+export function toUnreadable(path: string, error: unknown): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${messageOf(error)}`, {
+    cause: error,
+    details: { path },
+  });
+}
+
+function resolveFolder(directory: string): string {
+  let walked: ReturnType<typeof walkTrusted>;
+  try {
+    walked = walkTrusted(directory);
+  } catch (error) {
+    throw toUnreadable(directory, error);
+  }
+  const { path, stats, fault } = walked;
+  if (stats === undefined) throw toUnreadable(directory, new Error('no such folder'));
+  if (fault !== undefined) throw toUntrustedFolder(directory, fault);
+  if (!stats.isDirectory()) throw toUnreadable(directory, new Error('not a folder'));
+  return path;
+}
+
+function findShared(path: string): string | undefined {
+  const shared = `${dirname(path)}/shared`;
+  const stats = lstatSync(shared, { throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  if (stats.isSymbolicLink()) {
+    const problem = 'is a link, which could lead to files that no stack may have';
+    throw toUntrustedFolder(path, { path: shared, problem, hint: undefined });
+  }
+  return stats.isDirectory() ? shared : undefined;
+}

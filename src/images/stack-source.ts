@@ -1,0 +1,51 @@
+/** What a stack is built from: its Dockerfile and `base.json`, read from the copy that is built. */
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import type { StackName } from '../core/ids.ts';
+import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { type BaseDefinition, parseBaseDefinition } from './base-definition.ts';
+import type { BuildContext } from './build-context.ts';
+import { type DockerfileStacks, parseDockerfile } from './parse-dockerfile.ts';
+import { type StackFolder, toUnreadable } from './stack-folder.ts';
+
+export interface StackSource {
+  /** Of the stack's folder: absolute, links resolved. */
+  readonly path: string;
+  /** The folder's own name. */
+  readonly name: StackName;
+  readonly context: BuildContext;
+  /** The stacks that its Dockerfile names. */
+  readonly stacks: DockerfileStacks;
+  /** Of its `base.json`: what its `rootfs.tar` is made of. */
+  readonly definition: BaseDefinition | undefined;
+}
+
+const MAX_BYTES = 1024 * 1024;
+
+/** Reads the copy of a stack's folder. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_BUILD_FAILED. */
+export function readStackSource({ path, name }: StackFolder, context: BuildContext): StackSource {
+  const dockerfile = readCopied(context, path, 'Dockerfile');
+  if (dockerfile === undefined) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_INPUT_NOT_FOUND',
+      `build ${path}: it has no Dockerfile`,
+      { details: { path: `${path}/Dockerfile` } },
+    );
+  }
+  const definition = readCopied(context, path, 'base.json');
+  return {
+    path,
+    name,
+    context,
+    stacks: parseDockerfile(dockerfile),
+    definition: definition === undefined ? undefined : parseBaseDefinition(definition, path),
+  };
+}
+
+function readCopied(context: BuildContext, path: string, name: string): string | undefined {
+  try {
+    return readBoundedFile(`${context.directory}/${name}`, { maxBytes: MAX_BYTES });
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    throw toUnreadable(`${path}/${name}`, error);
+  }
+}

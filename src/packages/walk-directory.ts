@@ -1,0 +1,77 @@
+/** Goes through a directory that others may change meanwhile: follows no link, and opens nothing by a path that could lead elsewhere by now. */
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+} from 'node:fs';
+import { errnoCodeOf } from '../core/errors.ts';
+import type { ByteString } from '../layers/tar-entry.ts';
+import type { Fd } from '../sys/system.ts';
+
+export interface WalkOptions {
+  /** Names that are passed over, with all below them. */
+  readonly leaveOutNames: ReadonlySet<string>;
+  /** The error for an entry that went away, or became something else, while it was opened. */
+  readonly toChanged: (path: ByteString) => Error;
+}
+
+export interface WalkedEntry {
+  /** Below the directory. */
+  readonly path: ByteString;
+  /** Of `fd` where there is one. */
+  readonly stat: BigIntStats;
+  /** Of a file or a folder, open for reading until the walk goes on; undefined for anything else, which is not opened. */
+  readonly fd: Fd | undefined;
+  /** Of a link; else empty. */
+  readonly linkTarget: ByteString;
+}
+
+/** Each entry once, a folder before what is in it, names in byte order. The open directory `fd` stays the caller's. */
+export function walkDirectory(fd: Fd, options: WalkOptions): Generator<WalkedEntry> {
+  return walkFolder(fd, '', options);
+}
+
+function* walkFolder(fd: Fd, path: ByteString, options: WalkOptions): Generator<WalkedEntry> {
+  // Through /proc a name is looked up in the open folder itself, wherever its path leads by now.
+  const place = `/proc/self/fd/${fd}`;
+  const names = readdirSync(place, { encoding: 'buffer' });
+  for (const name of names.map((bytes) => bytes.toString('latin1')).sort()) {
+    if (options.leaveOutNames.has(name)) continue;
+    const entry = openEntry(Buffer.from(`${place}/${name}`, 'latin1'), path + name, options);
+    try {
+      yield entry;
+      if (entry.fd !== undefined && entry.stat.isDirectory()) {
+        yield* walkFolder(entry.fd, `${entry.path}/`, options);
+      }
+    } finally {
+      if (entry.fd !== undefined) closeSync(entry.fd);
+    }
+  }
+}
+
+const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
+
+function openEntry(place: Buffer, path: ByteString, { toChanged }: WalkOptions): WalkedEntry {
+  let fd: Fd | undefined;
+  try {
+    const stat = lstatSync(place, { bigint: true });
+    if (!stat.isDirectory() && !stat.isFile()) {
+      const target = stat.isSymbolicLink() ? readlinkSync(place, { encoding: 'buffer' }) : '';
+      return { path, stat, fd, linkTarget: target.toString('latin1') };
+    }
+    fd = openSync(place, OPEN);
+    return { path, stat: fstatSync(fd, { bigint: true }), fd, linkTarget: '' };
+  } catch (error) {
+    if (fd !== undefined) closeSync(fd);
+    if (GONE.has(errnoCodeOf(error) ?? '')) throw toChanged(path);
+    throw error;
+  }
+}
+
+/** What a name answers with that was there, or was no link, a moment ago. */
+const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EINVAL', 'ELOOP', 'ENXIO']);
