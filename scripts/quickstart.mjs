@@ -1,11 +1,13 @@
 /** npm run quickstart: from a fresh Debian machine to a real task in a real stack. A second call repeats no finished work. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { basename } from 'node:path';
 import { ensureBuild } from './steps/ensure-build.mjs';
 import { StepFailure } from './steps/failure.mjs';
 import { buildNeeds } from './steps/host-needs.mjs';
 import { ensureHostPackages } from './steps/host-packages.mjs';
-import { executableFile, projectRoot } from './steps/paths.mjs';
+import { ensureOwnFolder, findForeignFolder } from './steps/own-folder.mjs';
+import { executableFile, installationRoot, projectRoot } from './steps/paths.mjs';
 import { prepareHost } from './steps/prepare-host.mjs';
 import { note, reportStep } from './steps/report-step.mjs';
 import { runProgram } from './steps/run-program.mjs';
@@ -27,8 +29,9 @@ await runScript(async () => {
   }
   await prepareHost({ forTests: false });
   await ensureBuild();
-  await buildStack('base', 'debian-13');
-  await buildStack('stacks', 'python-3.13');
+  const overlay = await ownOverlay();
+  await buildStack(`${overlay}/base/debian-13`);
+  await buildStack(`${overlay}/stacks/python-3.13`);
   await reportStep('a task in python-3.13', runGreeting);
   console.error(
     `\nready after ${((Date.now() - startedAt) / 1000).toFixed(1)} s. Next: README.md, "The first ten minutes"`,
@@ -36,12 +39,25 @@ await runScript(async () => {
 });
 
 /**
- * @param {'base' | 'stacks'} kind
- * @param {string} name
+ * Stacks are built from folders that only root can write to. A checkout of another user's is copied to such a place, where the
+ * scheduled update finds it, too.
+ * @returns {Promise<string>}
  */
-async function buildStack(kind, name) {
-  const folder = `${projectRoot}/overlay/${kind}/${name}`;
-  await reportStep(`stack ${name}`, async () => {
+async function ownOverlay() {
+  const overlay = `${projectRoot}/overlay`;
+  const fault = findForeignFolder(overlay);
+  if (fault === undefined) return overlay;
+  const copy = `${installationRoot}/overlay`;
+  note(`${fault}: stacks are built from a copy, ${copy}`);
+  ensureOwnFolder(installationRoot);
+  await rm(copy, { recursive: true, force: true });
+  await runProgram('cp', ['-R', '-P', '--no-preserve=mode,ownership', overlay, copy]);
+  return copy;
+}
+
+/** @param {string} folder */
+async function buildStack(folder) {
+  await reportStep(`stack ${basename(folder)}`, async () => {
     await runProgram(executableFile, ['stack', 'build', folder, '--if-changed']);
   });
 }

@@ -17,13 +17,14 @@ import {
 } from 'node:fs/promises';
 import { findMirror } from './apt-sources.mjs';
 import { readOsRelease } from './host-packages.mjs';
+import { ensureOwnFolder } from './own-folder.mjs';
 import { projectRoot } from './paths.mjs';
 import { runProgram } from './run-program.mjs';
 import { lendTools, toolSources } from './vm-borrowed-tools.mjs';
 import { earlyGuestFiles, guestFiles, guestUnits } from './vm-guest-files.mjs';
 
-/** Everything that the test VM keeps between runs. */
-export const vmCache = process.env.STACKSHIM_VM_CACHE ?? '/var/tmp/stackshim-vm';
+/** Everything that the test VM keeps between runs: kernels and disks that root boots, so nobody else may write there. */
+export const vmCache = process.env.STACKSHIM_VM_CACHE ?? '/var/cache/stackshim/vm';
 
 const provisionScript = `${projectRoot}/scripts/provision-guest.sh`;
 const SYSTEM_SIZE = '4G';
@@ -43,6 +44,7 @@ const STALE_MS = 24 * 3_600_000;
  * @returns {Promise<SystemDisk>}
  */
 export async function ensureSystemDisk(guest) {
+  ensureOwnFolder(vmCache);
   const folder = `${vmCache}/${guest.name}-${hashGuest(guest)}`;
   if (!existsSync(folder)) await makeSystemDisk(guest, folder);
   await utimes(folder, new Date(), new Date());
@@ -56,7 +58,7 @@ export async function ensureSystemDisk(guest) {
 
 /** A folder for one run's files, on the cache's filesystem. Removes those of runs that were killed. */
 export async function makeWorkFolder() {
-  await mkdir(vmCache, { recursive: true });
+  ensureOwnFolder(vmCache);
   for (const name of await readdir(vmCache)) {
     const pid = /^work-(\d+)-/.exec(name)?.[1];
     if (pid === undefined || existsSync(`/proc/${pid}`)) continue;

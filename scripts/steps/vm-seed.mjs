@@ -1,6 +1,7 @@
 /** The root folder that a guest starts with: stacks built here, where Debian's archive can be reached, and the set-up's runtime. */
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { ensureOwnFolder } from './own-folder.mjs';
 import { executableFile, installationRoot, projectRoot } from './paths.mjs';
 import { runProgram } from './run-program.mjs';
 import { makeWorkFolder, vmCache } from './vm-disks.mjs';
@@ -43,6 +44,7 @@ export async function makeSeed(guest, { store, folder }) {
  */
 export async function buildStacks() {
   const store = `${vmCache}/store`;
+  ensureOwnFolder(vmCache);
   await mkdir(`${store}/runtimes`, { recursive: true });
   await chmod(store, 0o711);
   const runc = `${installationRoot}/runtimes/runc`;

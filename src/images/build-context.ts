@@ -85,8 +85,9 @@ async function copyFolder(copy: Copy, hash: Hash): Promise<readonly string[]> {
   return await guardDisk(`copy ${copy.from}`, async () => {
     const fd = openSync(copy.from, DIRECTORY);
     try {
-      requireRootOwned(copy, copy.from, fstatSync(fd));
-      mkdirSync(copy.to, { mode: 0o700 });
+      const stats = fstatSync(fd);
+      requireRootOwned(copy, copy.from, stats);
+      makeFolder(copy.to, stats.mode & 0o7777);
       const lines = await copyEntries(copy, fd);
       hash.update(JSON.stringify(['folder', lines.size]));
       for (const name of [...lines.keys()].sort()) hash.update(lines.get(name) ?? '');
@@ -136,8 +137,7 @@ async function copyEntry(
     return JSON.stringify(['link', name, link.toString('utf8')]);
   }
   if (fd !== undefined && stat.isDirectory()) {
-    mkdirSync(target, { mode: 0o700 });
-    setMode(target, mode);
+    makeFolder(target, mode);
     return JSON.stringify(['folder', name, mode]);
   }
   if (fd === undefined || !stat.isFile()) {
@@ -180,7 +180,8 @@ async function copyFile(
   return content.digest('hex');
 }
 
-function setMode(folder: string, mode: number): void {
+function makeFolder(folder: string, mode: number): void {
+  mkdirSync(folder, { mode: 0o700 });
   const fd = openSync(folder, DIRECTORY);
   try {
     fchmodSync(fd, mode);

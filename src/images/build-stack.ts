@@ -113,13 +113,16 @@ async function buildInHome(
 ): Promise<BuildResult> {
   const { system, signal } = options;
   const home = await prepareBuilderHome(layout, held, options.env ?? process.env);
-  const source = readStackSource(folder, await copyBuildContext(folder, home.work));
-  const inputHash = hashInputs(layout, source);
-  const unchanged = options.ifChanged ? await findUnchanged(layout, source, inputHash) : undefined;
-  if (unchanged !== undefined) return unchanged;
-  const runtime = await resolveRuntime('runc', { layout });
   const claimed = claimBuildIds(system, layout);
   try {
+    const context = await copyBuildContext(folder, home.work);
+    const source = readStackSource(folder, context);
+    const inputHash = hashInputs(layout, source);
+    const unchanged = options.ifChanged
+      ? await findUnchanged(layout, source, inputHash)
+      : undefined;
+    if (unchanged !== undefined) return unchanged;
+    const runtime = await resolveRuntime('runc', { layout });
     const builder: Builder = {
       system,
       locks: [held.lock],

@@ -3,8 +3,12 @@
 /** Where a builder keeps what a step's root must pass through to: on the host that lies in a folder which only root can enter. */
 export const BUILDER_TMP = '/dev/stackshim';
 
-/** Run in the builder's own mount namespace (run-builder.ts); the host's /dev is not touched. */
+/**
+ * Run in the builder's own mount namespace (run-builder.ts); the host's /dev is not touched. With a fixed umask the caller's makes no
+ * other image.
+ */
 const SCRIPT = `set -e
+umask 022
 mount -t tmpfs -o nosuid,noexec,mode=0755,size=64k,nr_inodes=64 stackshim /dev
 mknod -m 666 /dev/null c 1 3
 mknod -m 666 /dev/zero c 1 5

@@ -2,6 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
+/** Settings that give a service mounts of its own: what it unmounts there stays mounted for everybody else (systemd.exec(5)). */
+const MAKES_MOUNTS =
+  /^(Protect(System|Home|KernelTunables|KernelModules|KernelLogs|ControlGroups|Proc)|Private(Tmp|Devices|Mounts|Users)|ProcSubset|MountFlags|(Read(Write|Only)|Inaccessible|Exec|NoExec)Paths|Bind(ReadOnly)?Paths|TemporaryFileSystem|Root(Directory|Image)|DynamicUser|PrivateNetwork|NetworkNamespacePath|ProtectHostname)$/;
+
 type Unit = Readonly<Record<string, readonly (readonly [key: string, value: string])[]>>;
 
 /** Sections with their settings, as systemd.syntax(7) has them; a line of neither kind fails. */
@@ -35,8 +39,46 @@ it('the service updates all stacks once, keeps some revisions, and may be config
   const command = '/usr/local/bin/stackshim stack update --all --keep ${STACKSHIM_KEEP}';
   expect(valuesOf(unit, 'Service', 'ExecStart')).toEqual([command]);
   expect(valuesOf(unit, 'Service', 'ExecStopPost')).toEqual(['-/usr/local/bin/stackshim gc']);
-  expect(valuesOf(unit, 'Service', 'Environment')).toEqual(['STACKSHIM_KEEP=5']);
+  expect(valuesOf(unit, 'Service', 'Environment')).toEqual([
+    'STACKSHIM_KEEP=5',
+    'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    'LC_ALL=C.UTF-8',
+  ]);
   expect(valuesOf(unit, 'Service', 'EnvironmentFile')).toEqual(['-/etc/default/stackshim']);
+});
+
+it.each(['stackshim-update.service', 'stackshim-reap.service'])(
+  '%s has no more rights than it needs, in the mounts of the machine',
+  (name) => {
+    const unit = readUnit(name);
+    const set = (key: string) => valuesOf(unit, 'Service', key);
+    expect(unit['Service']?.filter(([key]) => MAKES_MOUNTS.test(key))).toEqual([]);
+    expect(set('UMask')).toEqual(['0077']);
+    expect(set('LimitCORE')).toEqual(['0']);
+    expect(set('KeyringMode')).toEqual(['private']);
+    expect(set('LockPersonality')).toEqual(['yes']);
+    expect(set('RestrictRealtime')).toEqual(['yes']);
+    expect(set('SystemCallArchitectures')).toEqual(['native']);
+    expect(set('SystemCallErrorNumber')).toEqual(['EPERM']);
+    expect(set('RestrictAddressFamilies')).toHaveLength(1);
+    expect(set('CapabilityBoundingSet')?.length).toBeGreaterThan(0);
+    expect(set('SystemCallFilter')?.length).toBeGreaterThan(0);
+    for (const variable of ['LD_PRELOAD', 'NODE_OPTIONS', 'BUN_OPTIONS', 'BUN_BE_BUN']) {
+      expect(set('UnsetEnvironment')?.join(' ').split(' ')).toContain(variable);
+    }
+  },
+);
+
+it('the update may take neither all memory nor for ever, and one stack without memory ends no other', () => {
+  const unit = readUnit('stackshim-update.service');
+  const settings = ['MemoryMax', 'TasksMax', 'OOMPolicy', 'TimeoutStartSec', 'TimeoutStopSec'];
+  expect(settings.map((key) => valuesOf(unit, 'Service', key)?.[0])).toEqual([
+    '4G',
+    '4096',
+    'continue',
+    '6h',
+    '2min',
+  ]);
 });
 
 it('the service is told to stop before anything is killed', () => {
@@ -58,10 +100,6 @@ it('both are part of the package', () => {
   );
   expect(files).toContain('systemd');
 });
-
-/** Settings that give a service mounts of its own: what it unmounts there stays mounted for everybody else (systemd.exec(5)). */
-const MAKES_MOUNTS =
-  /^(Protect(System|Home|KernelTunables|KernelModules|KernelLogs|ControlGroups|Proc)|Private(Tmp|Devices|Mounts|Users)|ProcSubset|MountFlags|(Read(Write|Only)|Inaccessible|Exec|NoExec)Paths|Bind(ReadOnly)?Paths|TemporaryFileSystem|Root(Directory|Image)|DynamicUser|PrivateNetwork|NetworkNamespacePath|ProtectHostname)$/;
 
 it('the reaping service goes on for ever, in the mounts of the machine', () => {
   const unit = readUnit('stackshim-reap.service');
