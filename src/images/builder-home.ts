@@ -2,6 +2,7 @@
 import { chmod, mkdir, symlink } from 'node:fs/promises';
 import { buildDir, type Layout, tmpDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
+import { loadTemplate } from '../oci/load-template.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import { ensureClosedFolder } from '../sys/own-folder.ts';
 import { PROXY_VARIABLES, pickVariables, SYSTEM_PATH } from '../sys/program-environment.ts';
@@ -12,6 +13,8 @@ export interface BuilderHome {
   /** Options that every buildah command on the build's own storage starts with. */
   readonly globalOptions: readonly string[];
   readonly signaturePolicy: string;
+  /** A task's own: what may run in a task may run in a step. */
+  readonly seccompProfile: string;
   readonly env: Readonly<Record<string, string>>;
   /** Folder for this build's files; garbage as soon as no build holds the home's lock. */
   readonly work: string;
@@ -45,6 +48,7 @@ export async function prepareBuilderHome(
   return {
     globalOptions: ['--root', `${folder}/storage`, '--runroot', `${folder}/run`],
     signaturePolicy: `${folder}/policy.json`,
+    seccompProfile: `${folder}/seccomp.json`,
     env: {
       ...pickVariables(PROXY_VARIABLES, hostEnv),
       PATH: SYSTEM_PATH,
@@ -85,6 +89,7 @@ async function writeConfiguration(folder: string): Promise<void> {
     'storage.conf': STORAGE,
     'registries.conf': 'unqualified-search-registries = []\n',
     'policy.json': SIGNATURE_POLICY,
+    'seccomp.json': JSON.stringify(loadTemplate('default').seccomp),
   };
   for (const [name, text] of Object.entries(files)) {
     await writeFileAtomic(`${folder}/${name}`, text, { durable: false, mode: 0o600 });

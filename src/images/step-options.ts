@@ -10,6 +10,7 @@ export interface StepPlace extends BuildIds {
   /** The runtime's own state. */
   readonly stateRoot: string;
   readonly cgroup: string;
+  readonly seccompProfile: string;
 }
 
 /** What installing packages takes: changing owners and modes, becoming another user, setting file capabilities. */
@@ -27,19 +28,25 @@ const CAPABILITIES = [
 /** The build's part of them, in its home. */
 export function toStepPlace(
   { cgroup }: HeldHome,
-  { work }: BuilderHome,
+  { work, seccompProfile }: BuilderHome,
   { ids, lock, runtime }: BuildIds & Pick<StepPlace, 'runtime'>,
 ): StepPlace {
-  return { ids, lock, runtime, stateRoot: `${work}/runtime`, cgroup };
+  return { ids, lock, runtime, stateRoot: `${work}/runtime`, cgroup, seccompProfile };
 }
 
 /** Options of `buildah build`. The host's network stays: packages come from there. */
-export function toStepOptions({ ids, runtime, stateRoot, cgroup }: StepPlace): readonly string[] {
+export function toStepOptions({
+  ids,
+  runtime,
+  stateRoot,
+  cgroup,
+  seccompProfile,
+}: StepPlace): readonly string[] {
   const map = `0:${ids.base}:${ids.size}`;
   return [
     ...['--isolation', 'oci', '--runtime', runtime, '--runtime-flag', `root=${stateRoot}`],
     ...['--cgroup-parent', cgroup, '--userns-uid-map', map, '--userns-gid-map', map],
     ...['--cap-drop', 'ALL', ...CAPABILITIES.flatMap((name) => ['--cap-add', name])],
-    ...['--network', 'host'],
+    ...['--security-opt', `seccomp=${seccompProfile}`, '--network', 'host'],
   ];
 }
