@@ -14,6 +14,9 @@ export interface StackFolder {
   readonly shared: string | undefined;
 }
 
+/** Of a Dockerfile, and of a `base.json`. */
+export const MAX_READ_BYTES = 1024 * 1024;
+
 /**
  * Finds a stack's folder. It, the folder `shared` beside it, and every folder above must be root's, and nobody else may write to them.
  * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_PATH_UNTRUSTED.
@@ -31,14 +34,25 @@ export function openStackFolder(directory: string): StackFolder {
       },
     );
   }
-  if (lstatSync(`${path}/Dockerfile`, { throwIfNoEntry: false }) === undefined) {
+  if (!isThere(path, 'Dockerfile')) {
     throw new StackshimError(
       'ERR_STACKSHIM_INPUT_NOT_FOUND',
       `build ${path}: it has no Dockerfile`,
       { details: { path: `${path}/Dockerfile` } },
     );
   }
+  isThere(path, 'base.json');
   return { path, name, shared: findShared(path) };
+}
+
+/** Before anything is copied: what is read whole is a file of a moderate size, or absent. */
+function isThere(path: string, name: string): boolean {
+  const file = `${path}/${name}`;
+  const stats = lstatSync(file, { throwIfNoEntry: false });
+  if (stats === undefined) return false;
+  if (!stats.isFile()) throw toUnreadable(file, new Error('not a regular file'));
+  if (stats.size <= MAX_READ_BYTES) return true;
+  throw toUnreadable(file, new Error(`larger than ${MAX_READ_BYTES} bytes`));
 }
 
 /** Whoever controls a folder controls what root builds from it, and reads what root may read through it. */

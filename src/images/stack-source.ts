@@ -5,7 +5,7 @@ import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import { type BaseDefinition, parseBaseDefinition } from './base-definition.ts';
 import type { BuildContext } from './build-context.ts';
 import { type DockerfileStacks, parseDockerfile } from './parse-dockerfile.ts';
-import { type StackFolder, toUnreadable } from './stack-folder.ts';
+import { MAX_READ_BYTES, type StackFolder, toUnreadable } from './stack-folder.ts';
 
 export interface StackSource {
   /** Of the stack's folder: absolute, links resolved. */
@@ -18,8 +18,6 @@ export interface StackSource {
   /** Of its `base.json`: what its `rootfs.tar` is made of. */
   readonly definition: BaseDefinition | undefined;
 }
-
-const MAX_BYTES = 1024 * 1024;
 
 /** Reads the copy of a stack's folder. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_BUILD_FAILED. */
 export function readStackSource({ path, name }: StackFolder, context: BuildContext): StackSource {
@@ -43,7 +41,7 @@ export function readStackSource({ path, name }: StackFolder, context: BuildConte
 
 function readCopied(context: BuildContext, path: string, name: string): string | undefined {
   try {
-    return readBoundedFile(`${context.directory}/${name}`, { maxBytes: MAX_BYTES });
+    return readBoundedFile(`${context.directory}/${name}`, { maxBytes: MAX_READ_BYTES });
   } catch (error) {
     if (errnoCodeOf(error) === 'ENOENT') return undefined;
     throw toUnreadable(`${path}/${name}`, error);

@@ -2,6 +2,7 @@
 import type { HostProbe } from '../../support/host-probe.ts';
 import { accessListProbes } from './access-list-probes.ts';
 import { localUserProbes } from './local-user-probes.ts';
+import { folderProbes } from './folder-probes.ts';
 import { namedLayerProbes } from './named-layer-probes.ts';
 import { startedProgramProbes } from './started-program-probes.ts';
 import { storedFileProbes } from './stored-file-probes.ts';
@@ -10,6 +11,7 @@ import { twofoldManifestProbes } from './twofold-manifest-probes.ts';
 
 export const allHostProbes: readonly HostProbe[] = [
   ...taskFieldProbes,
+  ...folderProbes,
   ...startedProgramProbes,
   ...accessListProbes,
   ...namedLayerProbes,
