@@ -1,8 +1,8 @@
 /** `stackshim stack build`: a folder becomes a stack's current revision; what it does goes to stderr, the outcome to stdout. */
 import { StackshimError } from '../core/errors.ts';
-import { layoutFrom } from '../core/layout.ts';
 import { buildStack } from '../images/build-stack.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
+import { openInstallation } from '../task/installation.ts';
 import { openBuildProgress } from './build-progress-view.ts';
 import { print, printJson } from './print.ts';
 import { reportToolOutput } from './report-tool-output.ts';
@@ -24,7 +24,7 @@ export async function buildStackFrom(
   const stops = listenForStops();
   const view = openBuildProgress(process.stderr);
   try {
-    const result = await buildStack(layoutFrom({}, process.env), directory, {
+    const result = await buildStack(openInstallation().layout, directory, {
       system: linuxSystem,
       runSmoke: runSmokeTask,
       ifChanged: options.ifChanged === true,

@@ -2,9 +2,9 @@
 import { resolve } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
-import { layoutFrom } from '../core/layout.ts';
 import { type StackUpdate, type UpdateReport, updateStacks } from '../images/update-stacks.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
+import { openInstallation } from '../task/installation.ts';
 import { openBuildProgress } from './build-progress-view.ts';
 import { statusOfError } from './exit-status.ts';
 import { formatTable } from './format-table.ts';
@@ -36,7 +36,7 @@ export async function updateNamed(
   const view = openBuildProgress(process.stderr);
   let isAlone = true;
   try {
-    const report = await updateStacks(layoutFrom({}, process.env), {
+    const report = await updateStacks(openInstallation().layout, {
       system: linuxSystem,
       runSmoke: runSmokeTask,
       signal: stops.signals.signal,

@@ -2,9 +2,11 @@
 import type { HostProbe } from '../../support/host-probe.ts';
 import { accessListProbes } from './access-list-probes.ts';
 import { localUserProbes } from './local-user-probes.ts';
+import { endlessFileProbes } from './endless-file-probes.ts';
 import { folderProbes } from './folder-probes.ts';
 import { namedLayerProbes } from './named-layer-probes.ts';
 import { startedProgramProbes } from './started-program-probes.ts';
+import { stepProbes } from './step-probes.ts';
 import { storedFileProbes } from './stored-file-probes.ts';
 import { taskFieldProbes } from './task-field-probes.ts';
 import { twofoldManifestProbes } from './twofold-manifest-probes.ts';
@@ -12,6 +14,8 @@ import { twofoldManifestProbes } from './twofold-manifest-probes.ts';
 export const allHostProbes: readonly HostProbe[] = [
   ...taskFieldProbes,
   ...folderProbes,
+  ...stepProbes,
+  ...endlessFileProbes,
   ...startedProgramProbes,
   ...accessListProbes,
   ...namedLayerProbes,
