@@ -1,16 +1,7 @@
 /** For host probes on builds: stacks' folders that another local user has had a hand in, built by stackshim, and by a builder without protection. */
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  chownSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, chownSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Layout } from '../../src/core/layout.ts';
@@ -20,6 +11,7 @@ import type { HostProbeScene } from './host-probe.ts';
 import { linkPatchedRunc } from './patched-runc.ts';
 import type { ProbeVerdict } from './probe.ts';
 import { runCli, type StartedCli, startCli } from './run-cli.ts';
+import { waitUntil } from './wait-until.ts';
 
 /** Runs a program to its end; rejects when that is not a good one. */
 export const runProgram = promisify(execFile);
@@ -81,15 +73,19 @@ export function runAsMallory(script: string): void {
   if (status !== 0) throw new Error(`the local user's script ended with ${status}: ${stderr}`);
 }
 
-/** Starts one that goes on until it is told to stop; resolves when it has begun, which it says by a line. */
+/** Starts one that goes on until it is told to stop; resolves when it has printed `word`. */
 export async function startAsMallory(
   script: string,
+  word = 'begun',
 ): Promise<{ readonly stop: () => Promise<void> }> {
   const [program, args] = asMallory(`echo begun; ${script}`);
   const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
   const ended = once(child, 'close');
-  await once(child.stdout, 'data');
-  child.stdout.resume();
+  let said = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  await waitUntil(() => said.includes(word));
   return {
     stop: async () => {
       killGroup(child);
@@ -197,8 +193,11 @@ export async function buildNaively(
 /** Whether a layer of what {@link buildNaively} made holds the scene's secret. */
 export function naiveHasLoot({ folder, secret }: HostProbeScene): boolean {
   const pushed = join(folder, 'naive/pushed');
-  return (
-    existsSync(pushed) &&
-    readdirSync(pushed).some((name) => readFileSync(join(pushed, name)).includes(secret))
+  // Not the image's history, which tells every line of the Dockerfile.
+  const { layers }: { readonly layers: readonly { readonly digest: string }[] } = JSON.parse(
+    readFileSync(join(pushed, 'manifest.json'), 'utf8'),
+  );
+  return layers.some(({ digest }) =>
+    readFileSync(join(pushed, digest.slice('sha256:'.length))).includes(secret),
   );
 }

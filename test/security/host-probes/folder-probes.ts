@@ -1,5 +1,5 @@
 /** Attacks of another local user on the folders that root builds stacks from. */
-import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   buildNaively,
@@ -162,32 +162,41 @@ function makeAnew({ secret }: HostProbeScene, folder: string): void {
 }
 
 interface Swap extends Pick<HostProbe, 'name' | 'tries'> {
-  readonly lines: readonly string[];
-  /** Lays a harmless entry in the current folder. */
-  readonly harmless: string;
-  /** Puts the link in its place. */
-  readonly link: (hidden: string) => string;
-  /** Copies it by its path to `$1`, having seen that it is harmless. */
-  readonly naiveCopy: string;
+  /** A program for Node that lays the harmless `entry`, then swaps it and a link to what is `hidden`; its folder is `stage`. */
+  readonly lay: string;
+  readonly swap: string;
+  /** Below the entry, what the Dockerfile and the naive copy take. */
+  readonly taken: string;
 }
 
-const TURNS = 3;
+const TURNS = 4;
+/** One of so many is in its moment when it is looked at. */
+const ENTRIES = 150;
 
-/** The other user swaps an entry of a folder of theirs for a link, again and again, while root copies. */
-const toSwapProbe = ({ lines, harmless, link, naiveCopy, ...texts }: Swap): HostProbe => ({
-  ...texts,
+const swapper = (hidden: string, { files, stage }: Theirs, { lay, swap }: Swap) => `
+  const { mkdirSync, renameSync: move, symlinkSync, writeFileSync } = require('node:fs');
+  const [hidden, stage] = ['${hidden}', '${stage}'];
+  const entries = Array.from({ length: ${ENTRIES} }, (_, index) => '${files}/' + index);
+  for (const entry of entries) { ${lay} }
+  console.log('laid');
+  for (;;) for (const entry of entries) { ${swap} }`;
+
+/** The other user swaps entries of a folder of theirs for links, again and again, while root copies. */
+const toSwapProbe = (swap: Swap): HostProbe => ({
+  name: swap.name,
+  tries: swap.tries,
   group,
   stoppedBy: 'entries are opened without following links and checked when open; all must be root’s',
   shownOn: 'a copy by path of what was seen to be harmless',
   attack: async (scene) => {
     const hidden = hideSecret(scene);
-    const folder = layTheirs(scene, lines);
+    const theirs = layTheirs(scene, swap.taken);
     const place = openBuildPlace(scene);
-    const swap = `${harmless}; rm -rf entry; ${link(hidden)}; rm -rf entry`;
-    const swapping = await startAsMallory(`cd '${folder}/files'; while :; do ${swap}; done`);
+    const program = swapper(hidden, theirs, swap);
+    const swapping = await startAsMallory(`exec '${process.execPath}' -e "${program}"`, 'laid');
     try {
       for (let turn = 0; turn < TURNS; turn += 1) {
-        await place.build(folder);
+        await place.build(theirs.folder);
         if (await place.hasLoot('victim')) return 'through';
       }
       return 'held';
@@ -197,41 +206,51 @@ const toSwapProbe = ({ lines, harmless, link, naiveCopy, ...texts }: Swap): Host
   },
   proof: async (scene) => {
     const hidden = hideSecret(scene);
-    const files = join(layTheirs(scene, lines), 'files');
-    runAsMallory(`cd '${files}'; ${harmless}`);
+    const { files, stage } = layTheirs(scene, swap.taken);
+    const one = `const { mkdirSync, renameSync: move, symlinkSync, writeFileSync } = require('node:fs');
+      const [hidden, stage, entry] = ['${hidden}', '${stage}', '${files}/0'];`;
     // The moment between the look and the copy is made to last.
-    runAsMallory(`cd '${files}'; rm -rf entry; ${link(hidden)}`);
-    const copied = join(scene.folder, 'naive/pushed');
-    mkdirSync(copied, { recursive: true });
-    await runProgram('sh', ['-c', `cd '${files}'; ${naiveCopy}`, 'sh', join(copied, 'loot')]);
-    return verdictOf(naiveHasLoot(scene));
+    runAsMallory(`'${process.execPath}' -e "${one} ${swap.lay}"`);
+    runAsMallory(
+      `cd '${files}' && rm -rf 0 && ln -s '${hidden}${swap.taken === '' ? '/key' : ''}' 0`,
+    );
+    const copied = join(scene.folder, 'copied');
+    await runProgram('cp', [`${files}/0${swap.taken}`, copied]);
+    return verdictOf(readFileSync(copied, 'utf8').includes(scene.secret));
   },
 });
 
-function layTheirs({ folder: scene }: HostProbeScene, lines: readonly string[]): string {
-  const folder = writeStack(scene, 'victim', lines);
-  mkdirSync(`${folder}/files`);
-  writeFileSync(`${folder}/files/README`, 'theirs\n');
-  giveToMallory(`${folder}/files`);
-  return folder;
+interface Theirs {
+  readonly folder: string;
+  readonly files: string;
+  readonly stage: string;
+}
+
+function layTheirs({ folder: scene }: HostProbeScene, taken: string): Theirs {
+  const folder = writeStack(scene, 'victim', [
+    'COPY files /files',
+    `RUN cat /files/*${taken} > /loot || true`,
+  ]);
+  const [files, stage] = [join(folder, 'files'), join(scene, 'stage')];
+  for (const path of [files, stage]) mkdirSync(path);
+  giveToMallory(files, stage);
+  return { folder, files, stage };
 }
 
 const swaps: readonly Swap[] = [
   {
     name: 'a file that becomes a link while it is copied',
-    tries: 'swaps a file in a folder of theirs for a link to a file that only root may read',
-    lines: ['COPY files/entry /loot'],
-    harmless: 'echo harmless > entry',
-    link: (hidden) => `ln -s '${hidden}/key' entry`,
-    naiveCopy: 'cp entry "$1"',
+    tries: 'swaps files in a folder of theirs for links to a file that only root may read',
+    taken: '',
+    lay: "writeFileSync(entry, 'harmless');",
+    swap: "symlinkSync(hidden + '/key', stage + '/next'); move(stage + '/next', entry); writeFileSync(stage + '/next', 'harmless'); move(stage + '/next', entry);",
   },
   {
     name: 'a folder that becomes a link while it is copied',
-    tries: 'swaps a folder in a folder of theirs for a link to one that only root may enter',
-    lines: ['COPY files/entry/key /loot'],
-    harmless: 'mkdir entry && echo harmless > entry/key',
-    link: (hidden) => `ln -s '${hidden}' entry`,
-    naiveCopy: 'cp entry/key "$1"',
+    tries: 'swaps folders in a folder of theirs for links to one that only root may enter',
+    taken: '/key',
+    lay: "mkdirSync(entry); writeFileSync(entry + '/key', 'harmless');",
+    swap: "move(entry, stage + '/away'); symlinkSync(hidden, entry); move(entry, stage + '/link'); move(stage + '/away', entry); require('node:fs').unlinkSync(stage + '/link');",
   },
 ];
 

@@ -92,7 +92,7 @@ const steps: readonly StepAttack[] = [
     stoppedBy: 'the seccomp profile of tasks',
     lay: (scene) =>
       writeStack(scene.folder, 'victim', [
-        `RUN unshare -U sh -c 'echo ${scene.secret} > /loot' || true`,
+        `RUN unshare -U -r sh -c 'echo ${scene.secret} > /loot' || true`,
       ]),
   },
 ];
