@@ -74,7 +74,7 @@ export async function writeImageStores(
   const path = `${home.work}/storage.conf`;
   const text = `${STORAGE}[storage.options]\nadditionalimagestores = ${JSON.stringify(stores)}\n`;
   await guardDisk(`write ${path}`, () =>
-    writeFileAtomic(path, text, { durable: false, mode: 0o600 }),
+    writeFileAtomic(path, text, { durable: false }),
   );
   return { ...home, env: { ...home.env, CONTAINERS_STORAGE_CONF: path } };
 }
@@ -92,6 +92,6 @@ async function writeConfiguration(folder: string): Promise<void> {
     'seccomp.json': JSON.stringify(loadTemplate('default').seccomp),
   };
   for (const [name, text] of Object.entries(files)) {
-    await writeFileAtomic(`${folder}/${name}`, text, { durable: false, mode: 0o600 });
+    await writeFileAtomic(`${folder}/${name}`, text, { durable: false });
   }
 }

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
+import { BUILD_RANGE_COUNT, FIRST_BUILD_ID, IDS_PER_SLOT } from '../../src/core/host-ids.ts';
 import { parseImageReference, parsePushName } from '../../src/images/exchange/image-reference.ts';
 import { indexArchive } from '../../src/images/exchange/index-archive.ts';
 import { toOciConfig } from '../../src/images/exchange/oci-config.ts';
@@ -13,7 +14,7 @@ import { readDockerArchive } from '../../src/images/exchange/read-docker-archive
 import { toPlain } from '../../src/images/exchange/run-skopeo.ts';
 import { parseSavedIndex } from '../../src/images/exchange/saved-index.ts';
 import { createSavedReader } from '../../src/images/exchange/saved-reader.ts';
-import { shiftCapability } from '../../src/layers/shift-capability.ts';
+import { shiftBuildCapability, shiftCapability } from '../../src/layers/shift-capability.ts';
 import { STACK_LABELS } from '../../src/stacks/image.ts';
 import { digestOf } from '../support/stack-store.ts';
 import { buildPaxHeader, buildTar, toBlocks } from '../support/tar-builder.ts';
@@ -320,6 +321,37 @@ describe('shiftCapability', () => {
     ['that is none', Buffer.from('x')],
   ])('leaves a value %s as it is', (_, value) => {
     expect(shiftCapability(value, 1_879_048_192)).toEqual(value);
+  });
+});
+
+describe('shiftBuildCapability', () => {
+  const revision2 = Buffer.from('0100000200200000000000000000000000000000', 'hex');
+  const revision3 = (id: number) => {
+    const value = Buffer.concat([revision2, Buffer.alloc(4)]);
+    value.writeUInt32LE(0x0300_0001, 0);
+    value.writeUInt32LE(id, revision2.length);
+    return value;
+  };
+
+  it('makes the root of any range of builds the file’s root: an image does not tell which it was', () => {
+    for (const index of [0, 1, BUILD_RANGE_COUNT - 1]) {
+      const root = FIRST_BUILD_ID + index * IDS_PER_SLOT;
+      expect(shiftBuildCapability(revision3(root))).toEqual(revision2);
+    }
+  });
+
+  it.each([
+    ['of another root', revision3(7)],
+    ['of an id within a range', revision3(FIRST_BUILD_ID + 1)],
+    [
+      'of the id after the last range',
+      revision3(FIRST_BUILD_ID + BUILD_RANGE_COUNT * IDS_PER_SLOT),
+    ],
+    ['of a slot', revision3(FIRST_BUILD_ID - IDS_PER_SLOT)],
+    ['of revision 2', revision2],
+    ['that is none', Buffer.from('x')],
+  ])('leaves a value %s as it is', (_, value) => {
+    expect(shiftBuildCapability(value)).toEqual(value);
   });
 });
 

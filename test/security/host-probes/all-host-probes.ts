@@ -1,9 +1,9 @@
 /** The host probes of the battery. */
 import type { HostProbe } from '../../support/host-probe.ts';
 import { accessListProbes } from './access-list-probes.ts';
-import { localUserProbes } from './local-user-probes.ts';
 import { endlessFileProbes } from './endless-file-probes.ts';
 import { folderProbes } from './folder-probes.ts';
+import { localUserProbes } from './local-user-probes.ts';
 import { namedLayerProbes } from './named-layer-probes.ts';
 import { startedProgramProbes } from './started-program-probes.ts';
 import { stepProbes } from './step-probes.ts';

@@ -1,0 +1,46 @@
+/** Small files read whole: what is refused in their place. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { readBoundedFile } from '../../src/sys/read-bounded-file.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'stackshim-bounded-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const path = (name: string) => join(folder, name);
+const read = (name: string, followLink = false) =>
+  readBoundedFile(path(name), { maxBytes: 8, followLink });
+
+writeFileSync(path('small'), '12345678');
+writeFileSync(path('empty'), '');
+symlinkSync('small', path('link'));
+symlinkSync('/dev/zero', path('endless'));
+
+it('reads a file of as many bytes as are allowed', () => {
+  expect(read('small')).toBe('12345678');
+  expect(read('empty')).toBe('');
+});
+
+it('reads a file that tells no size, up to the same bound', () => {
+  expect(readBoundedFile('/proc/self/comm', { maxBytes: 64 })).toMatch(/\n$/);
+  expect(() => readBoundedFile('/proc/self/maps', { maxBytes: 8 })).toThrow('larger than 8 bytes');
+});
+
+it('follows a link only where it is told to', () => {
+  expect(() => read('link')).toThrow(expect.objectContaining({ code: 'ELOOP' }));
+  expect(read('link', true)).toBe('12345678');
+});
+
+it('refuses a larger file without reading it', () => {
+  writeFileSync(path('large'), '');
+  truncateSync(path('large'), 2 ** 40);
+  expect(() => read('large')).toThrow('larger than 8 bytes');
+});
+
+it('neither waits for the writer of a FIFO nor reads a device', () => {
+  execFileSync('mkfifo', [path('fifo')]);
+  mkdirSync(path('folder'));
+  for (const name of ['fifo', 'folder']) expect(() => read(name)).toThrow('not a regular file');
+  expect(() => read('endless', true)).toThrow('not a regular file');
+});
