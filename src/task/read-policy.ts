@@ -1,18 +1,11 @@
 /** The policy file on disk. */
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readFileSync,
-} from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isUsedUp, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { parsePolicy } from '../spec/parse-policy.ts';
 import { DEFAULT_POLICY, type Policy } from '../spec/policy.ts';
+import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import { walkTrusted } from '../sys/trusted-path.ts';
 
 type PolicyPlace = Pick<Layout, 'policyFile' | 'policyIsOptional'>;
@@ -70,20 +63,10 @@ function findDanglingLink(path: string): string | undefined {
 }
 
 function readText(policyFile: string, path: string): string {
-  let fd: number;
   try {
-    // Non-blocking: a FIFO in its place must not hang the task.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+    return readBoundedFile(path, { maxBytes: MAX_BYTES });
   } catch (error) {
     throw toUnreadable(policyFile, error);
-  }
-  try {
-    const stats = fstatSync(fd);
-    if (!stats.isFile()) throw invalidFile(policyFile, 'not a regular file');
-    if (stats.size > MAX_BYTES) throw invalidFile(policyFile, `larger than ${MAX_BYTES} bytes`);
-    return readFileSync(fd, 'utf8');
-  } finally {
-    closeSync(fd);
   }
 }
 

@@ -1,10 +1,11 @@
 /** Files and directories of the host that a task names: found, allowed by the policy, and known from there on by paths without links. */
-import { closeSync, fstatSync, readFileSync, realpathSync } from 'node:fs';
+import { closeSync, realpathSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { requireAllowedBindSource, requireAllowedInput } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
+import { readBoundedFd } from '../sys/read-bounded-file.ts';
 import { type FoundPath, lookUpPath, openPlain } from '../sys/real-path.ts';
 
 /** A seccomp profile is text written by people; a larger file is not one. */
@@ -63,10 +64,7 @@ export async function readSeccomp(
     const fd = openPlain(path, { followLinks: false });
     if (fd === undefined) throw notFile(field, seccomp);
     try {
-      const stats = fstatSync(fd);
-      if (!stats.isFile()) throw notFile(field, seccomp);
-      if (stats.size > MAX_SECCOMP_BYTES) throw new RangeError('larger than 4 MiB');
-      return readFileSync(fd, 'utf8');
+      return readBoundedFd(fd, MAX_SECCOMP_BYTES);
     } finally {
       closeSync(fd);
     }
