@@ -12,6 +12,7 @@ import { linkPatchedRunc } from './patched-runc.ts';
 import type { ProbeVerdict } from './probe.ts';
 import { runCli, type StartedCli, startCli } from './run-cli.ts';
 import { waitUntil } from './wait-until.ts';
+import { writePolicy } from './write-policy.ts';
 
 /** Runs a program to its end; rejects when that is not a good one. */
 export const runProgram = promisify(execFile);
@@ -109,6 +110,8 @@ export interface BuildPlace {
   hasLoot(stack: string): Promise<boolean>;
 }
 
+const SHIM_FAILED = 125;
+
 export function openBuildPlace(scene: HostProbeScene): BuildPlace {
   const place = join(scene.folder, 'place');
   const layout: Layout = {
@@ -119,6 +122,7 @@ export function openBuildPlace(scene: HostProbeScene): BuildPlace {
   };
   for (const path of [layout.root, layout.run]) mkdirSync(path, { recursive: true });
   linkPatchedRunc(layout);
+  writePolicy(layout);
   scene.defer(() => disposeInstallation(layout));
   const env = {
     STACKSHIM_ROOT: layout.root,
@@ -132,8 +136,11 @@ export function openBuildPlace(scene: HostProbeScene): BuildPlace {
     start,
     build: async (folder) => void (await start(folder).ended),
     hasLoot: async (stack) => {
-      const { stdout } = await runCli(['run', stack, '--', 'cat', '/loot'], { env });
-      return stdout.includes(scene.secret);
+      const ran = await runCli(['run', stack, '--', 'cat', '/loot'], { env });
+      const isMissing = ran.stderr.includes('ERR_STACKSHIM_STACK_NOT_FOUND');
+      // A task that could not be run tells nothing of what is in the image.
+      if (ran.status === SHIM_FAILED && !isMissing) throw new Error(ran.stderr);
+      return ran.stdout.includes(scene.secret);
     },
   };
 }
