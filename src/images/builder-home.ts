@@ -73,9 +73,7 @@ export async function writeImageStores(
 ): Promise<BuilderHome> {
   const path = `${home.work}/storage.conf`;
   const text = `${STORAGE}[storage.options]\nadditionalimagestores = ${JSON.stringify(stores)}\n`;
-  await guardDisk(`write ${path}`, () =>
-    writeFileAtomic(path, text, { durable: false }),
-  );
+  await guardDisk(`write ${path}`, () => writeFileAtomic(path, text, { durable: false }));
   return { ...home, env: { ...home.env, CONTAINERS_STORAGE_CONF: path } };
 }
 
