@@ -1,5 +1,6 @@
 /** One builder's own folder below `build/`, with its storage and configuration: nothing of the host's container set-up is used or touched. */
-import { chmod, mkdir, symlink } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
+import fs from 'fs-extra';
 import { buildDir, type Layout, tmpDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { loadTemplate } from '../oci/load-template.ts';
@@ -81,7 +82,7 @@ const STORAGE = '[storage]\ndriver = "overlay"\n';
 
 async function writeConfiguration(folder: string): Promise<void> {
   // buildah looks its network helper up even where every step uses the host's network, and never starts it then.
-  await symlink('/bin/false', `${folder}/helpers/netavark`);
+  await fs.ensureSymlink('/bin/false', `${folder}/helpers/netavark`);
   const files = {
     'containers.conf': `[engine]\nhelper_binaries_dir = [${JSON.stringify(`${folder}/helpers`)}]\n`,
     'storage.conf': STORAGE,

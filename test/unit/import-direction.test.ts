@@ -41,6 +41,7 @@ const ownersOfPackages: Readonly<Record<string, readonly string[]>> = {
   commander: ['cli'],
   execa: ['sys', 'layers', 'packages', 'runtime', 'task', 'images', 'cli'],
   bullmq: ['worker'],
+  'fs-extra': ['images'],
   'some-new-package': [],
   '@scope/some-new-package': [],
   fs: [],
