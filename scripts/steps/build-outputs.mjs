@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hashContents } from './content-hash.mjs';
 import { StepFailure } from './failure.mjs';
+import { hideVariables } from './hide-variables.mjs';
 import { projectRoot } from './paths.mjs';
 import { runProgram } from './run-program.mjs';
 
@@ -30,7 +31,8 @@ export function buildBench() {
 
 /** The self-contained executable: dist/stackshim. */
 export function buildExecutable() {
-  return buildOnce({ name: 'stackshim', inputs: [...commonInputs, 'overlay'], make: link });
+  const inputs = [...commonInputs, 'overlay', 'scripts/steps/hide-variables.mjs'];
+  return buildOnce({ name: 'stackshim', inputs, make: link });
 }
 
 /**
@@ -104,10 +106,28 @@ async function link(outFile) {
       cwd: work,
       output: 'capture',
     });
+    await shutOutVariables(`${work}/stackshim`);
     await rename(`${work}/stackshim`, outFile);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/**
+ * Whoever can set a variable of the executable must not be able to make it run code of theirs.
+ * @param {string} file
+ */
+async function shutOutVariables(file) {
+  const executable = await readFile(file);
+  try {
+    hideVariables(executable);
+  } catch (error) {
+    throw new StepFailure(
+      `build the executable: ${error instanceof Error ? error.message : error}`,
+      'see scripts/steps/hide-variables.mjs: this Bun is linked in another way',
+    );
+  }
+  await writeFile(file, executable);
 }
 
 /** Removes temporary outputs of builds that were killed. Call it when no other build of this checkout runs. */

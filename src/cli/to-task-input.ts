@@ -4,6 +4,7 @@ import { parseEnvEntries, parseEnvFile } from '../spec/parse-env.ts';
 import { parseLabelEntries } from '../spec/parse-labels.ts';
 import type { TaskInput } from '../spec/task-input.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { callerEnvironment } from './caller-environment.ts';
 import type { RunOptions } from './run-options.ts';
 
 /** Reads the env files; everything else is passed on as given, for the one parser to judge. */
@@ -46,8 +47,10 @@ function toEnv(
   files: readonly string[] = [],
 ): Record<string, string> {
   const env: Record<string, string> = {};
-  for (const file of files) Object.assign(env, parseEnvFile(readEnvFile(file), process.env));
-  return Object.assign(env, parseEnvEntries(entries, process.env));
+  if (entries.length === 0 && files.length === 0) return env;
+  const callerEnv = callerEnvironment();
+  for (const file of files) Object.assign(env, parseEnvFile(readEnvFile(file), callerEnv));
+  return Object.assign(env, parseEnvEntries(entries, callerEnv));
 }
 
 /** The kernel takes no environment of that size. */
