@@ -33,7 +33,7 @@ export function defineStackExchange(stack: Command): void {
     .command('export')
     .description('write a stack as one archive that podman, docker and skopeo take')
     .argument('<stack>', 'name, name@rev:N or name@sha256:…')
-    .argument('<file>', 'the archive')
+    .argument('<file>', 'the archive; - for standard output')
     .option(...JSON_FLAG)
     .action(async (name: string, file: string, options: ExchangeCommandOptions) => {
       const { exportStackTo } = await import('./exchange-stacks.ts');

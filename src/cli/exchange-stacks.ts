@@ -5,6 +5,7 @@ import { layoutFrom } from '../core/layout.ts';
 import { commitTask } from '../images/exchange/commit-task.ts';
 import { exportStack } from '../images/exchange/export-stack.ts';
 import { importStack } from '../images/exchange/import-stack.ts';
+import { isStandardOutput } from '../images/exchange/output-file.ts';
 import type { ExchangeOptions } from '../images/exchange/publish-image.ts';
 import { pushStack } from '../images/exchange/push-stack.ts';
 import type { RegistryOptions } from '../images/exchange/run-skopeo.ts';
@@ -56,6 +57,8 @@ export async function exportStackTo(
   const result = await withProgress('export stack', (exchange) =>
     exportStack(layoutFrom({}, process.env), { ...exchange, stack, file }),
   );
+  // Standard output is the file itself then.
+  if (isStandardOutput(file)) return;
   await (options.json ? printJson(result) : print(`${result.reference} ${result.digest}\n`));
 }
 

@@ -4,8 +4,8 @@ import { open, stat } from 'node:fs/promises';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { isLayerId } from '../core/ids.ts';
 import { layoutFrom } from '../core/layout.ts';
-import { writeWhole } from '../images/exchange/export-stack.ts';
 import { type LoadedStacks, listHeldLayers, loadStacks } from '../images/exchange/load-stacks.ts';
+import { isStandardOutput, withOutput, writeChunks } from '../images/exchange/output-file.ts';
 import { type SavedStacks, saveStacks } from '../images/exchange/save-stacks.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { withProgress } from './exchange-stacks.ts';
@@ -34,16 +34,18 @@ export async function saveStacksTo(
   const { key: keyFile, json = false } = options;
   const have = options.have === undefined ? new Set<string>() : await readLayerList(options.have);
   const saved = await withProgress('save stacks', (exchange) =>
-    saveStacks(layoutFrom({}, process.env), {
-      ...exchange,
-      stacks,
-      keyFile,
-      have,
-      write: (chunks) => (file === PIPE ? writeToStdout(chunks) : writeToFile(file, chunks)),
-    }),
+    withOutput(file, exchange.signal, (output) =>
+      saveStacks(layoutFrom({}, process.env), {
+        ...exchange,
+        stacks,
+        keyFile,
+        have,
+        write: (chunks) => guardDisk(`write ${file}`, () => writeChunks(output, chunks)),
+      }),
+    ),
   );
   // Standard output is the file itself then.
-  if (file === PIPE) return;
+  if (isStandardOutput(file)) return;
   await (json ? printJson(saved) : print(describeSaved(saved)));
 }
 
@@ -112,22 +114,6 @@ async function readLayerList(file: string): Promise<ReadonlySet<string>> {
     `read ${file}: ${JSON.stringify((odd ?? '').slice(0, 80))} is no layer's id`,
     { hint: 'make the list with: stackshim load --list', details: { field: 'have', path: file } },
   );
-}
-
-async function writeToFile(file: string, chunks: AsyncIterable<Buffer>): Promise<void> {
-  await guardDisk(`write ${file}`, () =>
-    writeWhole(file, async (handle) => {
-      for await (const chunk of chunks) await handle.writeFile(chunk);
-    }),
-  );
-}
-
-async function writeToStdout(chunks: AsyncIterable<Buffer>): Promise<void> {
-  for await (const chunk of chunks) {
-    await new Promise<void>((resolve, reject) => {
-      process.stdout.write(chunk, (error) => (error ? reject(error) : resolve()));
-    });
-  }
 }
 
 const describeSaved = ({ stacks, layers, leftOut }: SavedStacks) => {

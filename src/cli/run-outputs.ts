@@ -1,0 +1,106 @@
+/** The files that `--result` and `--events` name: opened before the task is started, never in a place that the task can write to. */
+import { accessSync, closeSync, constants, writeFileSync } from 'node:fs';
+import { StackshimError } from '../core/errors.ts';
+import { parseMounts } from '../spec/parse-mounts.ts';
+import { PathRefusal, reasonOf } from '../sys/output/open-folder.ts';
+import {
+  closeOutputPlace,
+  createNewFile,
+  type FilePlace,
+  type OutputPlace,
+  openOutputPlace,
+  openPlacedNode,
+} from '../sys/output/output-place.ts';
+import { sourceAbove } from '../sys/output/seen-below.ts';
+import type { RunOptions } from './run-options.ts';
+
+export interface ResultOutput {
+  write(json: string): void;
+}
+
+/** Read by whoever started the task for somebody, so not root's alone; the umask may narrow it. */
+const FILE_MODE = 0o644;
+const HINT = 'name a file in a folder that exists and can be written to';
+
+/** A regular file is replaced in one step at the end; a pipe, a device or a descriptor is opened now and written to then. */
+export function openResult(path: string, options: RunOptions): ResultOutput {
+  return writable(path, () => {
+    const place = openPlace(path, options);
+    if (place.kind !== 'file') {
+      const fd = openStream(place);
+      return { write: (json) => writeFileSync(fd, json) };
+    }
+    accessSync(`/proc/self/fd/${place.folder}`, constants.W_OK);
+    return { write: (json) => writable(path, () => replaceFile(place, json)) };
+  });
+}
+
+/** A regular file is replaced now, by an empty one. */
+export const openEvents = (path: string, options: RunOptions): number =>
+  writable(path, () => {
+    const place = openPlace(path, options);
+    if (place.kind !== 'file') return openStream(place);
+    const file = createNewFile(place, FILE_MODE);
+    try {
+      file.publish();
+    } catch (error) {
+      closeSync(file.fd);
+      file.discard();
+      throw error;
+    } finally {
+      closeOutputPlace(place);
+    }
+    return file.fd;
+  });
+
+function openPlace(path: string, { mount, volume }: RunOptions): OutputPlace {
+  const place = openOutputPlace(path);
+  if (place.kind === 'descriptor' || (mount === undefined && volume === undefined)) return place;
+  const { mounts } = parseMounts({ stack: '', mounts: mount, volumes: volume });
+  const sources = mounts.filter(({ readOnly }) => !readOnly).map(({ source }) => source);
+  const source = sources.length === 0 ? undefined : sourceAbove(sources, place.passed);
+  if (source === undefined) return place;
+  closeOutputPlace(place);
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `write ${path}: the task can write to ${source}`,
+    {
+      hint: 'name a file outside of the directories that the task may write to, or bind them read-only',
+      details: { path, source },
+    },
+  );
+}
+
+function openStream(place: Exclude<OutputPlace, FilePlace>): number {
+  if (place.kind === 'descriptor') return place.fd;
+  try {
+    return openPlacedNode(place);
+  } finally {
+    closeOutputPlace(place);
+  }
+}
+
+function replaceFile(place: FilePlace, json: string): void {
+  const file = createNewFile(place, FILE_MODE);
+  try {
+    writeFileSync(file.fd, json);
+    file.publish();
+  } finally {
+    closeSync(file.fd);
+    file.discard();
+    closeOutputPlace(place);
+  }
+}
+
+function writable<T>(path: string, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof StackshimError) throw error;
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `write ${path}: ${reasonOf(error)}`, {
+      cause: error,
+      hint: error instanceof PathRefusal ? error.hint : HINT,
+      details: { path },
+    });
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Opens the folder of a path so that nobody but root can have chosen it: one component after the other, each below the open one before it.
+ * A link is followed only where root (or this user) made it and nobody else can put another in its place.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  type Stats,
+} from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { errnoCodeOf, messageOf } from '../../core/errors.ts';
+import type { Fd } from '../system.ts';
+
+/** As Linux itself. */
+const MOST_LINKS = 40;
+const OTHERS_MAY_WRITE = 0o022;
+const STICKY = 0o1000;
+const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+/** Why a path is not written to, for a person. */
+export class PathRefusal extends Error {
+  override readonly name = 'PathRefusal';
+  readonly hint = 'name a file in a folder that only root can write to';
+}
+
+export interface OpenFolder {
+  /** Whoever calls closes it. */
+  readonly fd: Fd;
+  /** The last component of the path, or of what a link in its place names. Not a link, unless somebody has made it one meanwhile. */
+  readonly name: string;
+  /** Every folder on the way, the links' ones included, as the kernel names them. */
+  readonly passed: readonly string[];
+  /** Whether the last component was a link. */
+  readonly isLinked: boolean;
+}
+
+/** The path of an entry of an open folder: wherever the folder goes, it is this one. */
+export const entryOf = (folder: Fd, name: string): string => `/proc/self/fd/${folder}/${name}`;
+
+/** Throws {@link PathRefusal} for a link that others control, and the errors of the system. */
+export function openFolderOf(path: string): OpenFolder {
+  const absolute = isAbsolute(path) ? path : `${process.cwd()}/${path}`;
+  let rest = toComponents(absolute);
+  let links = 0;
+  let isLinked = false;
+  const passed: string[] = [];
+  let folder = openSync('/', FOLDER_FLAGS);
+  try {
+    for (;;) {
+      passed.push(readlinkSync(`/proc/self/fd/${folder}`));
+      const [name, ...after] = rest;
+      if (name === undefined) throw new PathRefusal('it is a folder');
+      const target = readTrustedLink(folder, name);
+      if (target !== undefined) {
+        links += 1;
+        if (links > MOST_LINKS) throw new PathRefusal('it has too many links');
+        isLinked ||= after.length === 0;
+        rest = [...toComponents(target), ...after];
+        if (isAbsolute(target)) folder = replace(folder, '/');
+      } else if (after.length === 0 && name !== '..') {
+        return { fd: folder, name, passed, isLinked };
+      } else {
+        folder = replace(folder, entryOf(folder, name));
+        rest = after;
+      }
+    }
+  } catch (error) {
+    closeSync(folder);
+    throw error;
+  }
+}
+
+const toComponents = (path: string) =>
+  path.split('/').filter((name) => name !== '' && name !== '.');
+
+function replace(folder: Fd, next: string): Fd {
+  const fd = openSync(next, FOLDER_FLAGS);
+  closeSync(folder);
+  return fd;
+}
+
+/** Where a link leads; undefined for what is no link, or is not there. */
+function readTrustedLink(folder: Fd, name: string): string | undefined {
+  const entry = entryOf(folder, name);
+  let stats: Stats;
+  try {
+    stats = lstatSync(entry);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  if (!stats.isSymbolicLink()) return undefined;
+  if (!isOurs(stats) || !isClosed(fstatSync(folder))) {
+    const place = readlinkSync(`/proc/self/fd/${folder}`);
+    throw new PathRefusal(`${place}/${name} is a link that another user may have made`);
+  }
+  return readlinkSync(entry);
+}
+
+export const isOurs = ({ uid }: Stats): boolean => uid === 0 || uid === process.geteuid?.();
+
+/** Whether nobody else can change what root has put into the folder. */
+export const isClosed = (folder: Stats): boolean =>
+  isOurs(folder) && ((folder.mode & OTHERS_MAY_WRITE) === 0 || (folder.mode & STICKY) !== 0);
+
+/** What went wrong, without the name that the kernel gives to a descriptor's entry. */
+export const reasonOf = (error: unknown): string =>
+  messageOf(error).replace(/, \w+ '\/proc\/self\/fd\/.*$/s, '');

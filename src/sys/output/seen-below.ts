@@ -1,0 +1,54 @@
+/** Which folders can be reached from which, wherever on the host their filesystem is mounted. */
+import { realpathSync } from 'node:fs';
+import { type MountEntry, readMounts } from '../mountinfo.ts';
+
+/**
+ * The first of `sources` that is one of the folders, or has one of them below it. A filesystem may be mounted in several places: the
+ * folders are compared as their filesystem names them. A source that is not there is left out.
+ */
+export function sourceAbove(
+  sources: readonly string[],
+  folders: readonly string[],
+): string | undefined {
+  const mounts = readMounts();
+  const inner = folders.map((folder) => toInnerPath(folder, mounts));
+  return sources.find((source) => {
+    const path = realPathOrNothing(source);
+    const above = path === undefined ? undefined : toInnerPath(path, mounts);
+    return above !== undefined && inner.some((one) => one !== undefined && isBelow(one, above));
+  });
+}
+
+/** A folder's path from the root of its filesystem. */
+interface InnerPath {
+  readonly device: string;
+  readonly path: string;
+}
+
+function toInnerPath(path: string, mounts: readonly MountEntry[]): InnerPath | undefined {
+  let best: MountEntry | undefined;
+  for (const mount of mounts) {
+    // Of two mounts in one place the later one is seen.
+    const isNearer = best === undefined || mount.mountPoint.length >= best.mountPoint.length;
+    if (isNearer && startsWithFolder(path, mount.mountPoint)) best = mount;
+  }
+  if (best === undefined) return undefined;
+  const rest = best.mountPoint === '/' ? path : path.slice(best.mountPoint.length);
+  const joined = `${best.root === '/' ? '' : best.root}${rest === '/' ? '' : rest}`;
+  return { device: best.device, path: joined === '' ? '/' : joined };
+}
+
+const isBelow = (inner: InnerPath, above: InnerPath) =>
+  inner.device === above.device && startsWithFolder(inner.path, above.path);
+
+const startsWithFolder = (path: string, folder: string) =>
+  folder === '/' || path === folder || path.startsWith(`${folder}/`);
+
+function realPathOrNothing(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    // The task is refused for it, with the field's name.
+    return undefined;
+  }
+}
