@@ -82,6 +82,7 @@ export function defineExchangeCommands(program: Command): void {
     .description('take in what save wrote, when a trusted key has signed it')
     .argument('[file]', 'the file; - for standard input')
     .option('--list', 'print the ids of the layers that are here, and load nothing')
+    .option('--any-date', 'load a save that is older than what is here, or dated in the future')
     .option(...JSON_FLAG)
     .action(async (file: string | undefined, options: LoadCommandOptions) => {
       const { loadStacksFrom } = await import('./save-and-load.ts');

@@ -20,6 +20,7 @@ export interface SaveCommandOptions {
 
 export interface LoadCommandOptions {
   readonly list?: boolean;
+  readonly anyDate?: boolean;
   readonly json?: boolean;
 }
 
@@ -72,6 +73,7 @@ export async function loadStacksFrom(
         input,
         runSmoke: runSmokeTask,
         name: file === PIPE ? 'standard input' : file,
+        anyDate: options.anyDate === true,
       }),
     );
     await (options.json ? printJson(loaded) : print(describeLoaded(loaded)));

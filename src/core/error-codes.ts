@@ -224,6 +224,11 @@ export const errorCodes = {
     meaning: 'a file of saved stacks is not signed by a key that this installation trusts',
     hint: "put the saving operator's public key into trusted-keys/ below the root folder, if you trust it",
   },
+  ERR_STACKSHIM_SAVE_OUTDATED: {
+    kind: 'conflict',
+    meaning: 'a file of saved stacks is older than what is here, or dated in the future',
+    hint: 'save the stacks again and load that file; --any-date loads an older one',
+  },
   ERR_STACKSHIM_TASK_NOT_KEPT: {
     kind: 'conflict',
     meaning: 'the task still runs, or its writable layer was not kept',

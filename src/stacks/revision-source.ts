@@ -1,6 +1,7 @@
 /** What a revision was made from. */
 import type { StackName } from '../core/ids.ts';
 import {
+  date,
   FieldFault,
   isObject,
   objectOf,
@@ -31,6 +32,8 @@ interface BuildSource {
 interface ImportSource {
   readonly kind: 'import';
   readonly reference: string;
+  /** When the file of saved stacks was made that it came from, ISO 8601; no later than the revision. */
+  readonly savedAt?: string | undefined;
 }
 
 export type RevisionSource = BuildSource | ImportSource;
@@ -41,7 +44,11 @@ const buildSource = objectOf<BuildSource>({
   inputHash: textThat((value) => /^[0-9a-f]{64}$/.test(value), 'not a sha256'),
   base: optional(objectOf<BaseReference>({ stack: stackName, revision: number })),
 });
-const importSource = objectOf<ImportSource>({ kind: oneOf('import'), reference: line });
+const importSource = objectOf<ImportSource>({
+  kind: oneOf('import'),
+  reference: line,
+  savedAt: optional(date),
+});
 
 export const source: Reader<RevisionSource> = (value, field) => {
   const kind: unknown = isObject(value) ? Reflect.get(value, 'kind') : undefined;

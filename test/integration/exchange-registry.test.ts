@@ -95,7 +95,9 @@ describe('a registry', () => {
       });
       const authFile = `${lab.folder}/auth.json`;
       const auth = Buffer.from('user:secret').toString('base64');
-      writeFileSync(authFile, JSON.stringify({ auths: { [closed.host]: { auth } } }));
+      writeFileSync(authFile, JSON.stringify({ auths: { [closed.host]: { auth } } }), {
+        mode: 0o600,
+      });
       const pushed = await push('busybox', reference, { authFile });
       const pulled = await lab.import('pulled', reference, { ...HTTP, authFile });
       expect(pulled.image).toBe(pushed.digest);

@@ -18,7 +18,7 @@ import { openArchive } from './open-archive.ts';
 import { type PublishOptions, publishImages, SMOKE_HINT } from './publish-image.ts';
 import { PULLED_TAG, pullImage } from './pull-image.ts';
 import { readDockerArchive } from './read-docker-archive.ts';
-import { type RegistryOptions, requireAuthFile } from './run-skopeo.ts';
+import { type RegistryOptions, takeAuthFile } from './run-skopeo.ts';
 
 export interface ImportStackOptions extends PublishOptions, RegistryOptions {
   readonly stack: StackName;
@@ -50,7 +50,6 @@ export async function importStack(
   const { stack, signal } = options;
   const reference = parseImageReference(options.reference);
   const smoke = options.smoke === undefined ? undefined : parseSmokeOption(options.smoke);
-  requireAuthFile(options);
   const report = toReporter(options.onProgress);
   return await abortable(`import ${options.reference}`, signal, async () => {
     const work = async () => {
@@ -97,7 +96,8 @@ async function importReference(
     case 'docker':
       return await inWorkFolder(layout, async (work) => {
         options.report({ kind: 'step', step: 'fetch', text: `fetch ${options.reference}` });
-        const directory = await pullImage(reference.name, options, {
+        const registry = takeAuthFile(options, work);
+        const directory = await pullImage(reference.name, registry, {
           ...options,
           work,
           step: 'fetch',

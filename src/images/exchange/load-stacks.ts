@@ -9,6 +9,7 @@ import { holdStore, type StoreLease } from '../../layers/store-lease.ts';
 import { readVerifiedRecord } from '../../layers/verify-layer.ts';
 import type { Image } from '../../stacks/image.ts';
 import { readImage, writeImage } from '../../stacks/image-files.ts';
+import { rememberSave } from '../../stacks/loaded-saves.ts';
 import { resolveStack } from '../../stacks/resolve-stack.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
 import type { System } from '../../sys/system.ts';
@@ -16,6 +17,7 @@ import { abortable } from '../build-aborted.ts';
 import { type ProgressListener, toReporter } from '../build-progress.ts';
 import type { PublishedStack } from './import-stack.ts';
 import { type Publication, type PublishOptions, publishImages } from './publish-image.ts';
+import { requireNewer } from './require-newer.ts';
 import {
   INDEX_PATH,
   MAX_INDEX_BYTES,
@@ -34,6 +36,8 @@ export interface LoadStacksOptions extends PublishOptions {
   readonly input: AsyncIterable<Uint8Array>;
   /** Where they come from, for the stacks' history. */
   readonly name: string;
+  /** Loads stacks that are older than what is here too, or dated in the future. Default false. */
+  readonly anyDate?: boolean;
 }
 
 export interface LoadedStacks {
@@ -50,7 +54,7 @@ export interface LoadedStacks {
  * Nothing but the index is read before a trusted key is found to have signed it. Layers that are here already, and sound, are passed over;
  * each one that was received and verified stays, so that a second call after a break goes on where the first one ended.
  *
- * Throws ERR_STACKSHIM_SAVE_UNTRUSTED, ERR_STACKSHIM_SAVE_INVALID, ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_DISK_FULL,
+ * Throws ERR_STACKSHIM_SAVE_UNTRUSTED, ERR_STACKSHIM_SAVE_INVALID, ERR_STACKSHIM_SAVE_OUTDATED, ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_DISK_FULL,
  * ERR_STACKSHIM_BUILD_ABORTED, and what reading `input` throws.
  */
 export async function loadStacks(
@@ -60,6 +64,8 @@ export async function loadStacks(
   return await abortable(`load ${options.name}`, options.signal, async () => {
     const reader = createSavedReader(options.input);
     const index = await readIndex(layout, reader);
+    const { clock = () => new Date() } = options;
+    if (options.anyDate !== true) requireNewer(layout, toChanges(layout, index), clock());
     const lease = await holdStore(layout, options.system);
     try {
       const report = toReporter(options.onProgress);
@@ -164,12 +170,16 @@ async function receiveLayers(layout: Layout, receiving: Receiving): Promise<read
   const { reader, index, images, held, system, report, signal } = receiving;
   const needed = new Set(images.flatMap(({ layers }) => layers));
   const received: LayerId[] = [];
+  let last = -1;
   for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
     signal?.throwIfAborted();
     const { path, size } = entry;
     const at = index.layers.findIndex(({ id }) => toLayerPath(id) === path);
     const record = index.layers[at];
     if (record === undefined) throw toInvalidSave(`${JSON.stringify(path)} is not in its index`);
+    // In the index's order, each at most once: so what is stored is bounded by what was signed.
+    if (at <= last) throw toInvalidSave(`layer ${record.id} comes twice, or after a later one`);
+    last = at;
     if (size !== record.sizeBytes) {
       throw toInvalidSave(`layer ${record.id} has ${size} bytes instead of ${record.sizeBytes}`);
     }
@@ -224,16 +234,24 @@ async function publishAll(
   index: SavedIndex,
   options: LoadStacksOptions & { readonly report: ProgressListener },
 ): Promise<LoadedStacks['stacks']> {
-  const changed = index.stacks.filter(({ stack, image }) => currentImage(layout, stack) !== image);
+  const changed = toChanges(layout, index).stacks;
+  const { system, clock = () => new Date() } = options;
+  // A date that was let through although it lies in the future must not make later saves look old.
+  const savedAt = new Date(Math.min(Date.parse(index.createdAt), clock().getTime())).toISOString();
   const publications = changed.map(({ stack, revision, image }): Publication => {
     const reference = `${options.name}: ${stack}@rev:${revision}`.slice(0, 4096);
-    return { stack, image: readImage(layout, image), source: { kind: 'import', reference } };
+    return {
+      stack,
+      image: readImage(layout, image),
+      source: { kind: 'import', reference, savedAt },
+    };
   });
   const reason = `load ${changed.map(({ stack }) => stack).join(' ')}`.slice(0, 4096);
   const added =
     publications.length === 0
       ? []
       : await publishImages(layout, publications, { ...options, reason, hint: SMOKE_HINT });
+  for (const { stack } of index.stacks) await rememberSave(layout, system, { stack, savedAt });
   return index.stacks.map(({ stack, image }) => {
     const revision = added.find((one) => one.stack === stack)?.revision;
     return revision === undefined
@@ -246,6 +264,12 @@ async function publishAll(
       : { stack, image, revision, status: 'loaded' };
   });
 }
+
+/** The index with those of its stacks alone whose current image is another. */
+const toChanges = (layout: Layout, index: SavedIndex): SavedIndex => ({
+  ...index,
+  stacks: index.stacks.filter(({ stack, image }) => currentImage(layout, stack) !== image),
+});
 
 function currentImage(layout: Layout, name: SavedIndex['stacks'][number]['stack']) {
   try {

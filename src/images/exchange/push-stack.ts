@@ -9,7 +9,7 @@ import { exportStack } from './export-stack.ts';
 import { parsePushName } from './image-reference.ts';
 import { inWorkFolder } from './import-stack.ts';
 import type { ExchangeOptions } from './publish-image.ts';
-import { type RegistryOptions, registryFlags, requireAuthFile, runSkopeo } from './run-skopeo.ts';
+import { type RegistryOptions, registryFlags, runSkopeo, takeAuthFile } from './run-skopeo.ts';
 
 export interface PushStackOptions extends ExchangeOptions, RegistryOptions {
   /** `name`, `name@rev:N` or `name@sha256:…`. */
@@ -29,10 +29,10 @@ export interface PushedStack {
 /** Throws as `exportStack`, and ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_INPUT_NOT_FOUND for the passwords. */
 export async function pushStack(layout: Layout, options: PushStackOptions): Promise<PushedStack> {
   const name = parsePushName(options.reference);
-  requireAuthFile(options);
   const report = toReporter(options.onProgress);
   return await abortable(`push ${options.stack}`, options.signal, () =>
     inWorkFolder(layout, async (work) => {
+      const registry = takeAuthFile(options, work);
       const file = `${work}/image.tar`;
       const exported = await exportStack(layout, { ...options, file });
       report({ kind: 'step', step: 'push', text: `push ${options.reference}` });
@@ -40,7 +40,7 @@ export async function pushStack(layout: Layout, options: PushStackOptions): Prom
       await runSkopeo(
         [
           ...['copy', '--format', 'oci', '--digestfile', digestFile],
-          ...registryFlags(options, 'dest-'),
+          ...registryFlags(registry, 'dest-'),
           ...[`oci-archive:${file}`, `docker://${name}`],
         ],
         { ...options, work, step: 'push', report },

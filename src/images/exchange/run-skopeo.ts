@@ -1,12 +1,13 @@
 /** Runs skopeo, which speaks to registries: contained as a builder is, its words passed on, its failures with a code of their own. */
 import { execFile } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { messageOf, StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
 import { resolveUser } from '../../oci/resolve-user.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
 import { PROXY_VARIABLES, pickVariables, SYSTEM_PATH } from '../../sys/program-environment.ts';
+import { readPrivateFile } from '../../sys/read-private-file.ts';
 import { walkTrusted } from '../../sys/trusted-path.ts';
 import { toAborted } from '../build-aborted.ts';
 import type { BuildStep, ProgressListener } from '../build-progress.ts';
@@ -29,11 +30,9 @@ export interface SkopeoRun extends Pick<ExchangeOptions, 'system' | 'signal'> {
 }
 
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
-/** What a caller legitimately says about registries: the way to them, passwords, and whom to trust for their certificates. */
-const PASSED_ON = [
-  ...PROXY_VARIABLES,
-  ...['REGISTRY_AUTH_FILE', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
-] as const;
+const MAX_AUTH_BYTES = 1024 * 1024;
+/** What a caller legitimately says about registries: the way to them, and whom to trust for their certificates. */
+const PASSED_ON = [...PROXY_VARIABLES, ...['SSL_CERT_FILE', 'SSL_CERT_DIR']] as const;
 
 /** Throws ERR_STACKSHIM_REGISTRY_FAILED (with skopeo's last lines), ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED. */
 export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promise<void> {
@@ -55,18 +54,21 @@ export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promis
   }
 }
 
-/** Skopeo takes a file that is not there for one without passwords. Throws ERR_STACKSHIM_INPUT_NOT_FOUND. */
-export function requireAuthFile({ authFile }: RegistryOptions): void {
-  if (authFile === undefined) return;
-  try {
-    accessSync(authFile, constants.R_OK);
-  } catch (error) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_INPUT_NOT_FOUND',
-      `read passwords of registries from ${authFile}: ${messageOf(error)}`,
-      { details: { path: authFile }, cause: error },
-    );
-  }
+/**
+ * Copies the file with the registries' passwords into `work`, for skopeo to read: what was checked is what is used. Skopeo takes a file
+ * that is not there for one without passwords. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID where others may read it.
+ */
+export function takeAuthFile<T extends RegistryOptions>(options: T, work: string): T {
+  const path = options.authFile ?? process.env['REGISTRY_AUTH_FILE'];
+  if (path === undefined || path === '') return options;
+  const bytes = readPrivateFile(path, {
+    what: 'passwords of registries',
+    field: 'authfile',
+    maxBytes: MAX_AUTH_BYTES,
+  });
+  const authFile = `${work}/auth.json`;
+  writeFileSync(authFile, bytes, { flag: 'wx', mode: 0o600 });
+  return { ...options, authFile };
 }
 
 /** The bytes of the manifest or index that a registry has under `docker://NAME`. Throws as {@link runSkopeo}. */

@@ -16,6 +16,9 @@ export interface SavedReader {
   whole(maxBytes: number): Promise<Buffer>;
 }
 
+/** Programs that write tars fill the last record with zeros; an input without an end must not be read for ever. */
+const MAX_END_BYTES = 1024 * 1024;
+
 /** Every method throws ERR_STACKSHIM_SAVE_INVALID for input that is cut off or no such file, and what reading `input` throws. */
 export function createSavedReader(input: AsyncIterable<Uint8Array>): SavedReader {
   const pieces = input[Symbol.asyncIterator]();
@@ -49,8 +52,10 @@ export function createSavedReader(input: AsyncIterable<Uint8Array>): SavedReader
   };
   const expectEnd = async (): Promise<void> => {
     if (!isZeros(await takeExactly(BLOCK_BYTES))) throw toInvalidSave('its end is malformed');
+    let zeros = 0;
     while (await fill()) {
-      if (!isZeros(held)) throw toInvalidSave('bytes follow its end');
+      zeros += held.length;
+      if (zeros > MAX_END_BYTES || !isZeros(held)) throw toInvalidSave('bytes follow its end');
       held = Buffer.alloc(0);
     }
   };

@@ -13,6 +13,7 @@ import { errnoCodeOf, messageOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, trustedKeysDir } from '../../core/layout.ts';
 import { parseStrictJson } from '../../core/strict-json.ts';
 import { readBoundedFile } from '../../sys/read-bounded-file.ts';
+import { readPrivateFile } from '../../sys/read-private-file.ts';
 import { toInvalidSave } from './saved-index.ts';
 
 /** A key of another purpose that signs the same bytes must not speak for this one. */
@@ -28,9 +29,9 @@ const signatureSchema = z.strictObject({
   signature: z.string().check(z.regex(/^[A-Za-z0-9+/]{86}==$/)),
 });
 
-/** Reads a private key in PEM. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID. */
+/** Reads a private key in PEM that nobody else can read. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID. */
 export function readSigningKey(path: string): KeyObject {
-  const pem = readKeyFile(path);
+  const pem = readPrivateFile(path, { what: 'key', field: 'key', maxBytes: MAX_KEY_BYTES });
   try {
     return requireEd25519(createPrivateKey(pem));
   } catch (error) {

@@ -1,0 +1,53 @@
+/** Files with secrets: keys, passwords. They are root's (or this user's) alone, as ssh has it. */
+import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
+import { messageOf, StackshimError } from '../core/errors.ts';
+import { readBoundedFd } from './read-bounded-file.ts';
+import type { Fd } from './system.ts';
+
+const OTHERS = 0o077;
+
+export interface PrivateFileOptions {
+  /** For the message: `key`. */
+  readonly what: string;
+  /** The option that names it, for `details`. */
+  readonly field: string;
+  readonly maxBytes: number;
+}
+
+/**
+ * Reads a file that nobody else can read, write or own. What was checked is what is read.
+ * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID with what to do about its mode.
+ */
+export function readPrivateFile(path: string, options: PrivateFileOptions): string {
+  const { what, field, maxBytes } = options;
+  const operation = `read ${what} ${path}`;
+  const details = { field, path };
+  let fd: Fd | undefined;
+  try {
+    // Non-blocking: a FIFO in its place must not hang the command.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    const fault = faultOf(fstatSync(fd));
+    if (fault === undefined) return readBoundedFd(fd, maxBytes);
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `${operation}: ${fault}`, {
+      hint: `if others may have read it, make a new one; then: chown root ${path} && chmod 600 ${path}`,
+      details,
+    });
+  } catch (error) {
+    if (error instanceof StackshimError) throw error;
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `${operation}: ${messageOf(error)}`, {
+      details,
+      cause: error,
+    });
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+function faultOf(stats: Stats): string | undefined {
+  const { uid, mode } = stats;
+  // Reading it says so.
+  if (!stats.isFile()) return undefined;
+  if (uid !== 0 && uid !== process.geteuid?.()) return `it belongs to another user (${uid})`;
+  if ((mode & OTHERS) === 0) return undefined;
+  return `others may read or write it (mode ${(mode & 0o777).toString(8).padStart(3, '0')})`;
+}
