@@ -1,7 +1,8 @@
 /** The progress of a build on stderr: lines for a log; on a terminal one line that is written over. */
 import type { BuildProgress } from '../images/build-progress.ts';
 import { formatBytes } from './format-quantities.ts';
-import { shorten, toPrintable } from './format-table.ts';
+import { shorten } from './format-table.ts';
+import { toPrintable } from './printable.ts';
 
 export interface BuildProgressView {
   /** `label`: whose progress it is, where that of several comes. */
@@ -30,7 +31,7 @@ function openLogView(stream: ProgressStream): BuildProgressView {
   return {
     onProgress(progress, label) {
       const begin = toBegin(label);
-      if (progress.kind === 'step') stream.write(`- ${begin}${progress.text}\n`);
+      if (progress.kind === 'step') stream.write(`- ${begin}${toPrintable(progress.text)}\n`);
       else if (progress.kind === 'line' || progress.kind === 'warning') {
         stream.write(`${INDENT}${begin}${toPrintable(progress.text)}\n`);
       } else if (isDone(progress)) stream.write(`${INDENT}${begin}${describeLayer(progress)}\n`);
@@ -69,7 +70,7 @@ function openTerminalView(stream: ProgressStream): BuildProgressView {
 function toLine(progress: Exclude<BuildProgress, { kind: 'line' }>, begin: string): string {
   switch (progress.kind) {
     case 'step':
-      return `- ${begin}${progress.text}\n`;
+      return `- ${begin}${toPrintable(progress.text)}\n`;
     case 'warning':
       return `${INDENT}${begin}${toPrintable(progress.text)}\n`;
     case 'layer':

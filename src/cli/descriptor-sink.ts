@@ -2,7 +2,6 @@
  * This process's own output, written by descriptor: `process.stdout` costs the executable 6 to 11 ms to set up, which a task
  * that prints nothing need not pay, and neither need one that does.
  */
-import { writeSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { writeFully } from '../sys/write-fully.ts';
 import type { OutputSink } from '../task/streams/output-sink.ts';
@@ -21,13 +20,4 @@ export function descriptorSink(fd: number): OutputSink {
       }
     },
   };
-}
-
-/** Writes a short message at once; a reader that has gone misses it. */
-export function writeMessage(fd: number, text: string): void {
-  try {
-    writeSync(fd, text);
-  } catch (error) {
-    if (!['EPIPE', 'EAGAIN'].includes(errnoCodeOf(error) ?? '')) throw error;
-  }
 }

@@ -2,7 +2,6 @@
 
 import type { TaskResult, Verdict } from '../task/result.ts';
 import { runTaskAndLeave } from '../task/run-task.ts';
-import { writeMessage } from './descriptor-sink.ts';
 import { statusOfResult } from './exit-status.ts';
 import { reportError } from './report-error.ts';
 import { reportLeftovers } from './report-leftovers.ts';
@@ -11,6 +10,7 @@ import { openRunSinks } from './run-sinks.ts';
 import { startReaper } from './start-reaper.ts';
 import { listenForStops } from './stop-signals.ts';
 import { toTaskInput } from './to-task-input.ts';
+import { writeMessage } from './write-message.ts';
 
 export async function executeRun(
   stack: string,

@@ -1,4 +1,5 @@
 /** Tables for people: a header, aligned columns, nothing that could steer a terminal. Pure. */
+import { toPrintable } from './printable.ts';
 
 const GAP = '   ';
 
@@ -15,15 +16,6 @@ export function formatTable(
     .map((line) => `${line.map((cell, column) => pad(cell, widths[column] ?? 0)).join(GAP)}`)
     .map((line) => `${line.trimEnd()}\n`)
     .join('');
-}
-
-/** Text of strangers as one line: control characters, line breaks included, become visible escapes. */
-export function toPrintable(text: string): string {
-  return text.replaceAll(/\p{C}/gu, (character) => {
-    if (character === '\n') return '\\n';
-    if (character === '\t') return '\\t';
-    return `\\u{${character.codePointAt(0)?.toString(16)}}`;
-  });
 }
 
 /** At most `length` characters; what is longer ends in `…`. */

@@ -1,4 +1,5 @@
-/** Standard output of the commands that answer with text or JSON. */
+/** Standard output of the commands that answer with text or JSON, and notes on stderr. Nothing printed here can steer a terminal. */
+import { toJsonText, toPrintableLines } from './printable.ts';
 
 /** Resolves when standard output has taken everything. A reader that has gone, as `head` does, wanted no more: no error. */
 export async function print(text: string): Promise<void> {
@@ -8,9 +9,16 @@ export async function print(text: string): Promise<void> {
       if (error.code === 'EPIPE') resolve();
       else reject(error);
     });
-    stdout.write(text, () => resolve());
+    stdout.write(toPrintableLines(text), () => resolve());
   });
 }
 
-export const printJson = (value: unknown): Promise<void> =>
-  print(`${JSON.stringify(value, null, 2)}\n`);
+export const printJson = (value: unknown): Promise<void> => print(`${toJsonText(value, 2)}\n`);
+
+/** The same in one line. */
+export const printJsonLine = (value: unknown): Promise<void> => print(`${toJsonText(value)}\n`);
+
+/** Lines for people on stderr, between those of a view of progress. */
+export function printNote(text: string): void {
+  process.stderr.write(toPrintableLines(text));
+}

@@ -2,7 +2,7 @@
 import { parseTaskId } from '../core/ids.ts';
 import { type ReapReport, reapTasks } from '../task/abandoned/reap.ts';
 import { type Installation, openInstallation } from '../task/installation.ts';
-import { print, printJson } from './print.ts';
+import { print, printJson, printJsonLine } from './print.ts';
 import { reportError } from './report-error.ts';
 import { reportLeftovers } from './report-leftovers.ts';
 import { requireRoot } from './require-root.ts';
@@ -50,9 +50,7 @@ async function watchUntilStopped(
     for (const { message } of news) told.add(message);
     const report = { reaped, corrupt: news };
     if (reaped.length + news.length === 0) return;
-    printed = printed.then(() =>
-      json ? print(`${JSON.stringify(report)}\n`) : printReport(report),
-    );
+    printed = printed.then(() => (json ? printJsonLine(report) : printReport(report)));
   };
   try {
     await watchOwners(installation, { signal: stops.signals.signal, onReport });

@@ -1,7 +1,7 @@
 /** Errors as a person reads them, on stderr. */
 import type { ErrorJson } from '../core/errors.ts';
-import { writeMessage } from './descriptor-sink.ts';
-import { toPrintable } from './format-table.ts';
+import { toPrintable } from './printable.ts';
+import { writeMessage } from './write-message.ts';
 
 /** One line with the operation and its code, one with what to do. Names of strangers may be part of both. */
 function formatError(error: ErrorJson): string {

@@ -1,5 +1,5 @@
 /** What a task left behind, as a person reads it, on stderr. */
-import { writeMessage } from './descriptor-sink.ts';
+import { writeMessage } from './write-message.ts';
 
 export function reportLeftovers(task: {
   readonly id: string;

@@ -1,5 +1,6 @@
 /** What a program said that failed in a build or an exchange, on stderr. */
 import type { ErrorJson, StackshimError } from '../core/errors.ts';
+import { printNote } from './print.ts';
 
 /** The error itself has room for the last line only. */
 export function reportToolOutput({
@@ -9,10 +10,10 @@ export function reportToolOutput({
   const { output, stdout, stderr } = details;
   // A log has the builder's lines already; on a terminal they were written over.
   if (Array.isArray(output) && process.stderr.isTTY) {
-    process.stderr.write(output.map((line) => `${line}\n`).join(''));
+    printNote(output.map((line) => `${line}\n`).join(''));
   }
   if (code !== 'ERR_STACKSHIM_SMOKE_FAILED') return;
   for (const text of [stdout, stderr]) {
-    if (typeof text === 'string' && text !== '') process.stderr.write(`${text.trimEnd()}\n`);
+    if (typeof text === 'string' && text !== '') printNote(`${text.trimEnd()}\n`);
   }
 }

@@ -4,6 +4,7 @@ import type { TaskEvent } from '../task/events.ts';
 import type { TaskResult } from '../task/result.ts';
 import type { OutputSink } from '../task/streams/output-sink.ts';
 import { descriptorSink } from './descriptor-sink.ts';
+import { toJsonText } from './printable.ts';
 import type { RunOptions } from './run-options.ts';
 import { openEvents, openResult } from './run-outputs.ts';
 
@@ -31,10 +32,10 @@ export function openRunSinks(options: RunOptions): RunSinks {
       ? { capture: true }
       : { stdout: descriptorSink(STDOUT), stderr: descriptorSink(STDERR) },
     onEvent(event) {
-      if (events !== undefined) writeSync(events, `${JSON.stringify(toEventLine(event))}\n`);
+      if (events !== undefined) writeSync(events, `${toJsonText(toEventLine(event))}\n`);
     },
     async finish(record) {
-      const json = `${JSON.stringify(record)}\n`;
+      const json = `${toJsonText(record)}\n`;
       // Before the result: it may go to the same place.
       if (options.json) await descriptorSink(STDOUT).write(Buffer.from(json));
       result?.write(json);

@@ -8,7 +8,7 @@ import { openInstallation } from '../task/installation.ts';
 import { openBuildProgress } from './build-progress-view.ts';
 import { statusOfError } from './exit-status.ts';
 import { formatTable } from './format-table.ts';
-import { print, printJson } from './print.ts';
+import { print, printJson, printNote } from './print.ts';
 import { reportError } from './report-error.ts';
 import { reportToolOutput } from './report-tool-output.ts';
 import { requireRoot } from './require-root.ts';
@@ -44,7 +44,7 @@ export async function updateNamed(
       onStack(stack, number, count) {
         isAlone = count === 1;
         view.close();
-        process.stderr.write(`[${number}/${count}] ${stack}\n`);
+        printNote(`[${number}/${count}] ${stack}\n`);
       },
       ...keep,
       ...(names === undefined ? {} : { names }),

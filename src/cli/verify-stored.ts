@@ -6,8 +6,8 @@ import type { AffectedRevision, Damage } from '../stacks/survey-store.ts';
 import { type Verification, type VerifyProgress, verifyStore } from '../stacks/verify-store.ts';
 import type { ProgressStream } from './build-progress-view.ts';
 import { formatBytes } from './format-quantities.ts';
-import { toPrintable } from './format-table.ts';
 import { print, printJson } from './print.ts';
+import { toPrintable } from './printable.ts';
 import { requireRoot } from './require-root.ts';
 import { listenForStops } from './stop-signals.ts';
 

@@ -1,12 +1,13 @@
 /** A guard removes the tasks of a library process that dies, however it does, and nothing while it lives. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
 import { tasksDir } from '../../src/core/layout.ts';
 import { isAlive, type ProcessIdentity, readProcess } from '../../src/sys/processes.ts';
+import { SYSTEM_PATH } from '../../src/sys/program-environment.ts';
 import { reapTasks } from '../../src/task/abandoned/reap.ts';
 import { openInstallation } from '../../src/task/installation.ts';
 import { useInstallation } from '../support/installation.ts';
@@ -33,9 +34,9 @@ afterEach(async () => {
   await reapTasks(openInstallation(options));
 });
 
-function startProgram(count: number, what: string) {
+function startProgram(count: number, what: string, more: Readonly<Record<string, string>> = {}) {
   const owner = spawn(process.execPath, [script, String(count), what], {
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...env, ...more },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   running.push(owner);
@@ -44,8 +45,12 @@ function startProgram(count: number, what: string) {
   return { owner, line };
 }
 
-async function startGuarded(count: number, what = ''): Promise<Guarded> {
-  const { owner, line } = startProgram(count, what);
+async function startGuarded(
+  count: number,
+  what = '',
+  more: Readonly<Record<string, string>> = {},
+): Promise<Guarded> {
+  const { owner, line } = startProgram(count, what, more);
   const pid = Number(/^guard (\d+)$/.exec(await line())?.[1]);
   const guard = readProcess(pid);
   if (guard === undefined) throw new Error(`no guard ${pid}`);
@@ -95,6 +100,18 @@ it('does not keep its process alive, and ends with it', async () => {
   const guarded = await startGuarded(0);
   await once(guarded.owner, 'exit');
   expect(guarded.owner.exitCode).toBe(0);
+  await expectAllGone(guarded);
+});
+
+it('has nothing of its process’s environment, which may tell Node what to load and what to write', async () => {
+  const guarded = await startGuarded(1, '', { NODE_COMPILE_CACHE: '/no/such/folder' });
+  const environment = readFileSync(`/proc/${guarded.guard.pid}/environ`, 'utf8');
+  expect(environment.split('\0').filter((entry) => entry !== '')).toEqual([
+    `PATH=${SYSTEM_PATH}`,
+    'LC_ALL=C',
+  ]);
+  guarded.owner.kill('SIGKILL');
+  await once(guarded.owner, 'exit');
   await expectAllGone(guarded);
 });
 

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { openBuildProgress, type ProgressStream } from '../../src/cli/build-progress-view.ts';
 import { formatAge, formatBytes } from '../../src/cli/format-quantities.ts';
-import { formatTable, shorten, toPrintable } from '../../src/cli/format-table.ts';
+import { formatTable, shorten } from '../../src/cli/format-table.ts';
+import { toJsonText, toPrintable, toPrintableLines } from '../../src/cli/printable.ts';
 import type { BuildProgress } from '../../src/images/build-progress.ts';
 
 describe('tables', () => {
@@ -35,6 +36,24 @@ test('control characters are shown, not sent', () => {
     'a\\u{1b}[31mb\\nc\\td\\u{202e}e\\u{0}',
   );
   expect(toPrintable('grün 日本 🙂')).toBe('grün 日本 🙂');
+});
+
+const HOSTILE = 'a\u001b]0;title\u0007\u009b31m\u202eb\u2066\u2028\u007f\r\u{e0001}';
+
+test('lines stay lines, and nothing in them steers a terminal', () => {
+  expect(toPrintableLines(`1\n\t2${HOSTILE}\n`)).toBe(
+    '1\n\t2a\\u{1b}]0;title\\u{7}\\u{9b}31m\\u{202e}b\\u{2066}\\u{2028}\\u{7f}\\u{d}\\u{e0001}\n',
+  );
+});
+
+test('JSON shows what would steer a terminal, and reads as the same value', () => {
+  const value = { text: HOSTILE, [HOSTILE]: ['grün', '🙂'] };
+  for (const indent of [undefined, 2]) {
+    const text = toJsonText(value, indent);
+    expect(text.replaceAll('\n', '')).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
+    expect(text).toContain('🙂');
+    expect(JSON.parse(text)).toEqual(value);
+  }
 });
 
 test('long text ends in …', () => {
