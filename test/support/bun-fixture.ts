@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 
 const root = new URL('../../', import.meta.url).pathname;
 const architecture = process.arch === 'arm64' ? 'aarch64' : process.arch;
-const bun = `${root}node_modules/@oven/bun-linux-${architecture}/bin/bun`;
+export const BUN = `${root}node_modules/@oven/bun-linux-${architecture}/bin/bun`;
 
 /** Starts a program, `through` another one that becomes it; its stderr is this process's own. */
 export function startFixture(
@@ -13,7 +13,7 @@ export function startFixture(
   args: readonly string[],
   through: readonly string[] = [],
 ): ChildProcess {
-  const [command = bun, ...rest] = [...through, bun, program.pathname, ...args];
+  const [command = BUN, ...rest] = [...through, BUN, program.pathname, ...args];
   return spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
@@ -27,11 +27,11 @@ export async function runFixture(program: URL, args: readonly string[]): Promise
   return printed.join('');
 }
 
-/** Resolves when it prints a line that holds `text`; rejects when it ends before. */
-export async function waitForLine(child: ChildProcess, text: string): Promise<void> {
+/** Resolves to the first line it prints that holds `text`; rejects when it ends before. */
+export async function waitForLine(child: ChildProcess, text: string): Promise<string> {
   if (child.stdout === null) throw new Error('the fixture has no stdout');
   for await (const line of createInterface({ input: child.stdout })) {
-    if (line.includes(text)) return;
+    if (line.includes(text)) return line;
   }
   throw new Error(`the fixture ended without printing ${JSON.stringify(text)}`);
 }

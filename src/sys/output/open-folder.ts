@@ -94,7 +94,7 @@ function readTrustedLink(folder: Fd, name: string): string | undefined {
     throw error;
   }
   if (!stats.isSymbolicLink()) return undefined;
-  if (!isOurs(stats) || !isClosed(fstatSync(folder))) {
+  if (!isOurs(stats) || !isSafe(fstatSync(folder))) {
     const place = readlinkSync(`/proc/self/fd/${folder}`);
     throw new PathRefusal(`${place}/${name} is a link that another user may have made`);
   }
@@ -103,9 +103,13 @@ function readTrustedLink(folder: Fd, name: string): string | undefined {
 
 export const isOurs = ({ uid }: Stats): boolean => uid === 0 || uid === process.geteuid?.();
 
-/** Whether nobody else can change what root has put into the folder. */
+/** Whether nobody else can put anything into the folder. */
 export const isClosed = (folder: Stats): boolean =>
-  isOurs(folder) && ((folder.mode & OTHERS_MAY_WRITE) === 0 || (folder.mode & STICKY) !== 0);
+  isOurs(folder) && (folder.mode & OTHERS_MAY_WRITE) === 0;
+
+/** Whether nobody else can take away what root has put into the folder. */
+const isSafe = (folder: Stats): boolean =>
+  isClosed(folder) || (isOurs(folder) && (folder.mode & STICKY) !== 0);
 
 /** What went wrong, without the name that the kernel gives to a descriptor's entry. */
 export const reasonOf = (error: unknown): string =>

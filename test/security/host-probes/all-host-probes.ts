@@ -1,15 +1,19 @@
 /** The host probes of the battery. */
 import type { HostProbe } from '../../support/host-probe.ts';
 import { accessListProbes } from './access-list-probes.ts';
+import { changingFileProbes } from './changing-file-probes.ts';
 import { endlessFileProbes } from './endless-file-probes.ts';
+import { engineProbes } from './engine-probes.ts';
 import { folderProbes } from './folder-probes.ts';
 import { localUserProbes } from './local-user-probes.ts';
 import { namedLayerProbes } from './named-layer-probes.ts';
+import { readFileProbes } from './read-file-probes.ts';
 import { startedProgramProbes } from './started-program-probes.ts';
 import { stepProbes } from './step-probes.ts';
 import { storedFileProbes } from './stored-file-probes.ts';
 import { taskFieldProbes } from './task-field-probes.ts';
 import { twofoldManifestProbes } from './twofold-manifest-probes.ts';
+import { writtenFileProbes } from './written-file-probes.ts';
 
 export const allHostProbes: readonly HostProbe[] = [
   ...taskFieldProbes,
@@ -22,4 +26,8 @@ export const allHostProbes: readonly HostProbe[] = [
   ...storedFileProbes,
   ...twofoldManifestProbes,
   ...localUserProbes,
+  ...writtenFileProbes,
+  ...changingFileProbes,
+  ...readFileProbes,
+  ...engineProbes,
 ];
