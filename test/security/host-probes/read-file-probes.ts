@@ -1,7 +1,7 @@
 /** Files that root reads: saves that were signed once, keys and passwords that are no secret, and texts that would steer a terminal. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { resolveStack } from '../../../src/stacks/resolve-stack.ts';
 import { makeBusyboxTar } from '../../support/busybox-stack.ts';
@@ -134,8 +134,9 @@ const toKeyProbe = ({ name, tries, spoil }: SecretProbe): HostProbe => ({
     const key = makeKey(scene);
     spoil(key);
     const { env } = scene.installation;
-    const { status } = await runCli(['save', '/dev/null', 'busybox', '--key', key], { env });
-    return toVerdict(status === 0);
+    const file = `${scene.folder}/saved.tar`;
+    await runCli(['save', file, 'busybox', '--key', key], { env });
+    return toVerdict(existsSync(file));
   },
   proof(scene) {
     const key = makeKey(scene);
