@@ -1,10 +1,9 @@
 /** `stackshim save` and `load`: stacks as signed files, by way of a file or a pipe. */
-import { createReadStream } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
-import { messageOf, StackshimError } from '../core/errors.ts';
+import { StackshimError } from '../core/errors.ts';
 import { isLayerId } from '../core/ids.ts';
 import { layoutFrom } from '../core/layout.ts';
 import { type LoadedStacks, listHeldLayers, loadStacks } from '../images/exchange/load-stacks.ts';
+import { openInput } from '../images/exchange/open-archive.ts';
 import { isStandardOutput, withOutput, writeChunks } from '../images/exchange/output-file.ts';
 import { type SavedStacks, saveStacks } from '../images/exchange/save-stacks.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
@@ -65,7 +64,7 @@ export async function loadStacksFrom(
       details: { field: 'file' },
     });
   }
-  const input = file === PIPE ? process.stdin : await openInput(file);
+  const input = file === PIPE ? process.stdin : await readInput(file);
   try {
     const loaded = await withProgress('load stacks', (exchange) =>
       loadStacks(layout, {
@@ -82,24 +81,14 @@ export async function loadStacksFrom(
   }
 }
 
-async function openInput(file: string) {
-  try {
-    if (!(await stat(file)).isFile()) throw new Error('not a regular file');
-    const handle = await open(file, 'r');
-    return createReadStream('', { fd: handle, highWaterMark: 1024 * 1024 });
-  } catch (error) {
-    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `open ${file}: ${messageOf(error)}`, {
-      cause: error,
-      details: { path: file },
-    });
-  }
-}
+const readInput = async (file: string) =>
+  (await openInput(file)).createReadStream({ highWaterMark: 1024 * 1024 });
 
 /** One id in each line. */
 async function readLayerList(file: string): Promise<ReadonlySet<string>> {
   const text: string[] = [];
   let bytes = 0;
-  const input = await openInput(file);
+  const input = await readInput(file);
   for await (const chunk of input.setEncoding('utf8')) {
     bytes += (chunk as string).length;
     if (bytes > MAX_LIST_BYTES) break;

@@ -90,10 +90,11 @@ async function readStart(file: FileHandle): Promise<Buffer> {
   return buffer.subarray(0, bytesRead);
 }
 
-async function openInput(path: string): Promise<FileHandle> {
+/** Opens a regular file to read; a FIFO or device in its place is refused, and keeps nobody waiting. Throws ERR_STACKSHIM_INPUT_NOT_FOUND. */
+export async function openInput(path: string): Promise<FileHandle> {
   let file: FileHandle | undefined;
   try {
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     if (!(await file.stat()).isFile()) throw new Error('not a regular file');
     return file;
   } catch (error) {
