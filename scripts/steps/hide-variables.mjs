@@ -5,7 +5,7 @@
  */
 
 /** Four bytes each. src/cli/caller-environment.ts gives the variables back their names. */
-export const HIDDEN_PREFIXES = ['BUN_', 'NODE', 'JSC_'];
+const HIDDEN_PREFIXES = ['BUN_', 'NODE', 'JSC_'];
 
 const SEGMENT_LOAD = 1;
 const SEGMENT_EXECUTABLE = 1;

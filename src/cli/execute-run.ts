@@ -20,7 +20,7 @@ export async function executeRun(
   // `STACK -- COMMAND`: the dashes part the two, and are not the command.
   const command = rest[0] === '--' ? rest.slice(1) : rest;
   const input = toTaskInput(stack, command, options);
-  const sinks = openRunSinks(options);
+  const sinks = await openRunSinks(options);
   const stops = listenForStops();
   const terminal = await openTerminal(options);
   try {

@@ -6,7 +6,7 @@ import type { OutputSink } from '../task/streams/output-sink.ts';
 import { descriptorSink } from './descriptor-sink.ts';
 import { toJsonText } from './printable.ts';
 import type { RunOptions } from './run-options.ts';
-import { openEvents, openResult } from './run-outputs.ts';
+import type { ResultOutput } from './run-outputs.ts';
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -24,9 +24,8 @@ export interface RunSinks {
 }
 
 /** Opens every file before a task is started: one that cannot be written must not cost a run. */
-export function openRunSinks(options: RunOptions): RunSinks {
-  const events = options.events === undefined ? undefined : openEvents(options.events, options);
-  const result = options.result === undefined ? undefined : openResult(options.result, options);
+export async function openRunSinks(options: RunOptions): Promise<RunSinks> {
+  const { events, result } = await openOutputs(options);
   return {
     streams: options.json
       ? { capture: true }
@@ -41,6 +40,22 @@ export function openRunSinks(options: RunOptions): RunSinks {
       result?.write(json);
       if (events !== undefined) closeSync(events);
     },
+  };
+}
+
+interface Outputs {
+  readonly events?: number;
+  readonly result?: ResultOutput;
+}
+
+async function openOutputs(options: RunOptions): Promise<Outputs> {
+  const { events, result } = options;
+  // A task without such files need not wait for what opens them.
+  if (events === undefined && result === undefined) return {};
+  const { openEvents, openResult } = await import('./run-outputs.ts');
+  return {
+    ...(events === undefined ? {} : { events: openEvents(events, options) }),
+    ...(result === undefined ? {} : { result: openResult(result, options) }),
   };
 }
 
