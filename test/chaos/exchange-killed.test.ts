@@ -89,7 +89,8 @@ describe('a load that is killed', () => {
     await lab.import('second', `oci:${directory}`);
     const [first = '', second = ''] = lab.layersOf('second');
     const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-    writeFileSync(`${lab.folder}/key.pem`, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
+    writeFileSync(`${lab.folder}/key.pem`, pem, { mode: 0o600 });
     const saving = ['save', `${lab.folder}/saved`, 'second', '--key', `${lab.folder}/key.pem`];
     expect(await runCli(saving, { env })).toMatchObject({ status: 0 });
     const saved = readFileSync(`${lab.folder}/saved`);

@@ -2,11 +2,15 @@
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import {
+  closeSync,
+  constants,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -14,9 +18,11 @@ import {
 } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { errnoCodeOf } from '../../src/core/errors.ts';
 import { useInstallation } from '../support/installation.ts';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
+import { runCli, STACKSHIM, startCli } from '../support/run-cli.ts';
 import { openTerminalSession } from '../support/terminal-session.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const { env } = useInstallation();
 const outside = mkdtempSync('/var/tmp/stackshim-output-');
@@ -42,6 +48,16 @@ const commands = {
 /** The name of a layer, in both kinds of archive: what was written is one. */
 const listOf = (archive: Buffer) =>
   execFileSync('tar', ['-tf', '-'], { input: archive }).toString().trim().split('\n');
+
+/** Of a FIFO: nothing is there before somebody writes, and it says so once it is opened to write. */
+function hasByte(fd: number): boolean {
+  try {
+    return readSync(fd, Buffer.alloc(1)) > 0;
+  } catch (error) {
+    if (errnoCodeOf(error) === 'EAGAIN') return false;
+    throw error;
+  }
+}
 
 describe.each(Object.entries(commands))('%s', (_, to) => {
   it('writes a file that only root can read, and leaves nothing beside it', async () => {
@@ -78,6 +94,22 @@ describe.each(Object.entries(commands))('%s', (_, to) => {
     expect(await stackshim(...to(fifo))).toMatchObject({ status: 0 });
     expect(listOf(await reading).length).toBeGreaterThan(2);
     expect(lstatSync(fifo).isFIFO()).toBe(true);
+  });
+
+  it('waits for the reader of a FIFO until it is interrupted', async () => {
+    const fifo = `${folder}/fifo`;
+    execFileSync('mkfifo', [fifo]);
+    const { child, ended } = startCli(to(fifo), { env });
+    // Open without a writer, and read by nobody: the archive is larger than what a FIFO holds.
+    const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      await waitUntil(() => hasByte(reader));
+      child.kill('SIGTERM');
+      expect((await ended).stderr).toContain('[ERR_STACKSHIM_BUILD_ABORTED]');
+      expect(lstatSync(fifo).isFIFO()).toBe(true);
+    } finally {
+      closeSync(reader);
+    }
   });
 
   it('writes into a device, through a link too', async () => {

@@ -36,6 +36,7 @@ export function makeSecondMachine(
   for (const path of [run, trustedKeysDir(layout)]) mkdirSync(path, { recursive: true });
   chmodSync(folder, 0o711);
   linkPatchedRunc(layout);
+  writeFileSync(policyFile, '{}', { mode: 0o600 });
   writeFileSync(keyFile, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
   writeFileSync(
     `${trustedKeysDir(layout)}/operator.pem`,

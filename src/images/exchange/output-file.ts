@@ -120,21 +120,19 @@ async function writeStream(output: Output, chunks: AsyncIterable<Buffer>): Promi
   try {
     refuseTerminal(name, fd);
     for await (const chunk of chunks) {
-      signal?.throwIfAborted();
-      await writeFully(fd, chunk);
+      await writeFully(fd, chunk, signal);
     }
   } finally {
     if (place.kind === 'node') closeSync(fd);
   }
 }
 
-/** A FIFO may have no reader yet: the event loop must not wait for one. */
+/** A FIFO may have no reader yet, and its reader may go: neither must keep the command from being interrupted. */
 async function openNode({ name, signal }: Output, place: NodePlace): Promise<number> {
   for (;;) {
     signal?.throwIfAborted();
     try {
-      closeSync(openPlacedNode(place, constants.O_NONBLOCK));
-      return openPlacedNode(place);
+      return openPlacedNode(place, constants.O_NONBLOCK);
     } catch (error) {
       if (errnoCodeOf(error) !== 'ENXIO') throw toUnreachable(name, error);
       await pause(READER_PAUSE_MS);
