@@ -76,6 +76,7 @@ function formatStack(stack: StackDetails): string {
       ['command', toWords(config.cmd)],
       ['working dir', config.workingDir || '/'],
       ['user', config.user || 'root'],
+      ...(config.stopSignal === undefined ? [] : [['stop signal', config.stopSignal]]),
       ...config.env.map((entry) => ['env', entry]),
       ['bundle', describeBundle(config.labels[STACK_LABELS.bundle] ?? 'default')],
       ...Object.entries(config.labels).map(([key, value]) => ['label', `${key}=${value}`]),

@@ -1,5 +1,6 @@
 /** From outside data to a plan: parsed, admitted, resolved. Nothing has happened yet, so everything that is wrong is thrown. */
 import { existsSync, statfsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { StackshimError } from '../core/errors.ts';
 import { toTaskId } from '../core/ids.ts';
 import { type Layout, scratchDir } from '../core/layout.ts';
@@ -13,6 +14,7 @@ import { resolveRuntime } from '../runtime/resolve-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
 import { deniedField } from '../spec/denied-field.ts';
+import { toSignalNumber } from '../spec/parse-signal.ts';
 import { parseTaskSpec } from '../spec/parse-task-spec.ts';
 import { requireAllowedBundle } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
@@ -39,6 +41,8 @@ export interface TaskPlan {
   readonly runtime: Runtime;
   /** What to run, entrypoint included; never empty. */
   readonly command: readonly string[];
+  /** What a stop begins with. */
+  readonly stopSignal: number;
   readonly hostname: string;
   readonly files: readonly TaskFile[];
   /** What the file named by `spec.seccomp` holds. */
@@ -60,6 +64,8 @@ export interface DiskPlan {
   /** Whether the limit is what a task gets that names none. */
   readonly isUsual: boolean;
 }
+
+const { SIGTERM } = constants.signals;
 
 /** Throws a {@link StackshimError} of kind invalid, not_found, denied or unavailable; has no effect. */
 export async function planTask(installation: Installation, input: unknown): Promise<TaskPlan> {
@@ -89,7 +95,8 @@ export async function planTask(installation: Installation, input: unknown): Prom
     pinned,
     template,
     runtime,
-    command: resolveCommand(config, spec.command),
+    command: resolveCommand(config, spec),
+    stopSignal: spec.stopSignal ?? toSignalNumber(config.stopSignal ?? '') ?? SIGTERM,
     ...(await readSeccomp(spec.seccomp, policy)),
     ...(spec.init ? { initBinary: findInitBinary() } : {}),
     hostname,

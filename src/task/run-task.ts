@@ -1,10 +1,12 @@
 /** `runTask`: one task from a spec to its result record. The library's main entry. */
 import { setMaxListeners } from 'node:events';
 import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { LayoutOptions } from '../core/layout.ts';
+import { toSignalNumber } from '../spec/parse-signal.ts';
 import type { TaskInput } from '../spec/task-input.ts';
 import { isImageStored } from '../stacks/image-files.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
@@ -34,7 +36,10 @@ import type { TaskTerminal } from './streams/terminal-streams.ts';
 
 /** How a task is run: whom it reports to, and who may end it. */
 export interface RunTaskOptions extends LayoutOptions {
-  /** Abort: TERM, and KILL after the stop timeout; the verdict is `cancelled`. */
+  /**
+   * Abort: the stop signal, and KILL after the stop timeout; the verdict is `cancelled`. A signal's name as the reason, `abort('SIGINT')`,
+   * is sent instead where the command acts on it.
+   */
   readonly signal?: AbortSignal;
   /** Abort: KILL at once. */
   readonly killSignal?: AbortSignal;
@@ -52,6 +57,8 @@ export interface RunTaskOptions extends LayoutOptions {
   /** With `tty`: the terminal to follow. */
   readonly terminal?: TaskTerminal;
 }
+
+const { SIGTERM } = constants.signals;
 
 /** Of a task that never had a cgroup. */
 const NO_USAGE = {
@@ -163,6 +170,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const stopper = new TaskStopper({
     installation,
     graceMs: spec.limits.stopTimeoutMs,
+    stopSignal: plan.stopSignal,
     onStop(cause) {
       emit({ type: 'stopping', id, cause });
       stopped.abort();
@@ -200,7 +208,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
 }
 
 function toRecord(plan: TaskPlan, now: Date): TaskRecord {
-  const { spec, pinned, places, runtime, command, files } = plan;
+  const { spec, pinned, places, runtime, command, files, stopSignal } = plan;
   return {
     version: RECORD_VERSION,
     id: places.id,
@@ -213,6 +221,7 @@ function toRecord(plan: TaskPlan, now: Date): TaskRecord {
     bindCount: spec.mounts.length + files.length,
     command,
     labels: spec.labels,
+    ...(stopSignal === SIGTERM ? {} : { stopSignal }),
     createdAt: now.toISOString(),
     kept: false,
     disowned: false,
@@ -244,7 +253,10 @@ const isAborted = ({ signal, killSignal }: RunTaskOptions) =>
 function armStops(options: RunTaskOptions, stopper: TaskStopper, output: OutputMeter): () => void {
   const { signal, killSignal, deadline } = options;
   // Once the task has ended, all that can be cut short is waiting for a slow sink.
-  const stop = () => (stopper.ended ? output.abandon() : stopper.stop('cancelled'));
+  const stop = () => {
+    if (stopper.ended) output.abandon();
+    else stopper.stop('cancelled', signalOf(signal?.reason));
+  };
   const kill = () => (stopper.ended ? output.abandon() : stopper.kill('cancelled'));
   // One signal may well stop a thousand tasks.
   for (const one of [signal, killSignal]) if (one !== undefined) setMaxListeners(0, one);
@@ -263,6 +275,9 @@ function armStops(options: RunTaskOptions, stopper: TaskStopper, output: OutputM
     cancelTimer?.();
   };
 }
+
+const signalOf = (reason: unknown): number | undefined =>
+  typeof reason === 'string' ? toSignalNumber(reason) : undefined;
 
 /** The result of an ended task that nothing has been removed of yet. */
 function toResult(
