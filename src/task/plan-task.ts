@@ -135,14 +135,27 @@ const planDisk = ({ limits }: AdmittedTaskSpec, { defaults, disk }: Policy): Dis
   isUsual: limits.diskBytes === defaults.diskBytes,
 });
 
-/** A limit that could not be used up is a mistake of the caller's. What is usual may be more than is free: most tasks use little. */
+/**
+ * A limit that the host's disk could never hold is a mistake of the caller's; one that it cannot hold now may do later. What is usual
+ * may be more than is free: most tasks use little.
+ */
 function requireFreeSpace(layout: Layout, asked: number): void {
   const folder = scratchDir(layout);
-  const { bavail, bsize } = statfsSync(nearestExisting(folder));
-  const allowed = bavail * bsize;
-  if (asked <= allowed) return;
-  const reason = `above the ${allowed} bytes that are free for ${folder}`;
-  throw deniedField({ field: 'disk', asked, allowed, reason });
+  const { blocks, bavail, bsize } = statfsSync(nearestExisting(folder));
+  const [allowed, free] = [blocks * bsize, bavail * bsize];
+  if (asked > allowed) {
+    const reason = `above the ${allowed} bytes of the filesystem of ${folder}`;
+    throw deniedField({ field: 'disk', asked, allowed, reason });
+  }
+  if (asked <= free) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_DISK_FULL',
+    `disk ${asked}: only ${free} bytes are free for ${folder}`,
+    {
+      hint: 'free disk space (stackshim gc), or ask for less',
+      details: { field: 'disk', asked, free },
+    },
+  );
 }
 
 function findInitBinary(): string {

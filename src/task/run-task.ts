@@ -6,6 +6,7 @@ import type { Readable, Writable } from 'node:stream';
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { LayoutOptions } from '../core/layout.ts';
+import { invalidField } from '../spec/invalid-field.ts';
 import { toSignalNumber } from '../spec/parse-signal.ts';
 import type { TaskInput } from '../spec/task-input.ts';
 import { isImageStored } from '../stacks/image-files.ts';
@@ -108,6 +109,10 @@ export async function runTaskAndLeave(
 ): Promise<EndedTask> {
   const clock = new PhaseClock();
   const installation = openInstallation(options);
+  const { deadline } = options;
+  if (deadline !== undefined && Number.isNaN(deadline)) {
+    throw invalidField('deadline', 'not a time in milliseconds since 1970', deadline);
+  }
   if (isAborted(options)) {
     throw new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'run task: aborted before it began');
   }
