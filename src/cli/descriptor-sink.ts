@@ -1,17 +1,21 @@
 /**
  * This process's own output, written by descriptor: `process.stdout` costs the executable 6 to 11 ms to set up, which a task
- * that prints nothing need not pay, and neither need one that does.
+ * that prints nothing need not pay, and neither need one that does. It also tells nobody of output that was lost.
  */
 import { write, writeSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
 import type { OutputSink } from '../task/streams/output-sink.ts';
 
 /** A non-blocking descriptor that is full says so at once. */
 const FULL_PAUSE_MS = 5;
+const NAMES = ['standard input', 'standard output', 'standard error'];
 
-/** A sink that writes on a thread of the pool. Whoever read it may go, as `head` does: the task runs on, its output is dropped. */
-export function descriptorSink(fd: number): OutputSink {
+/**
+ * A sink that writes on a thread of the pool. Its reader may go, as `head` does: then `onGone` is called once, and what comes later is
+ * dropped. Whatever else keeps it from writing is thrown as one error that names the descriptor.
+ */
+export function descriptorSink(fd: number, onGone: () => void = () => undefined): OutputSink {
   let gone = false;
   return {
     async write(chunk) {
@@ -19,9 +23,12 @@ export function descriptorSink(fd: number): OutputSink {
         try {
           done += await writeSome(fd, chunk.subarray(done));
         } catch (error) {
-          if (errnoCodeOf(error) === 'EPIPE') gone = true;
-          else if (errnoCodeOf(error) === 'EAGAIN') await pause(FULL_PAUSE_MS);
-          else throw error;
+          if (errnoCodeOf(error) === 'EAGAIN') await pause(FULL_PAUSE_MS);
+          else if (errnoCodeOf(error) !== 'EPIPE') throw toLostOutput(nameOf(fd), error);
+          else if (!gone) {
+            gone = true;
+            onGone();
+          }
         }
       }
     },
@@ -34,11 +41,23 @@ const writeSome = (fd: number, bytes: Uint8Array) =>
     write(fd, bytes, (error, written) => (error === null ? resolve(written) : reject(error)));
   });
 
-/** Writes a short message at once; a reader that has gone misses it. */
-export function writeMessage(fd: number, text: string): void {
+const nameOf = (fd: number) => NAMES[fd] ?? `descriptor ${fd}`;
+
+/** @param where `standard output`, or a file's path. */
+export function toLostOutput(where: string, error: unknown): StackshimError {
+  const isFull = ['ENOSPC', 'EDQUOT'].includes(errnoCodeOf(error) ?? '');
+  const message = `write ${where}: ${messageOf(error)}`;
+  return new StackshimError(isFull ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_SYSTEM', message, {
+    cause: error,
+    hint: 'what could not be written is lost; send the output where there is room for it',
+  });
+}
+
+/** Writes a message at once. It is for people, and where standard error does not take it there is nobody left to tell. */
+export function writeMessage(text: string): void {
   try {
-    writeSync(fd, text);
-  } catch (error) {
-    if (!['EPIPE', 'EAGAIN'].includes(errnoCodeOf(error) ?? '')) throw error;
+    writeSync(2, text);
+  } catch {
+    // The exit status says the rest.
   }
 }

@@ -3,7 +3,8 @@
 import type { TaskResult, Verdict } from '../task/result.ts';
 import { runTaskAndLeave } from '../task/run-task.ts';
 import { writeMessage } from './descriptor-sink.ts';
-import { statusOfResult } from './exit-status.ts';
+import { SHIM_FAILED, statusOfResult } from './exit-status.ts';
+import { forwardSignals } from './forward-signals.ts';
 import { reportError } from './report-error.ts';
 import { reportLeftovers } from './report-leftovers.ts';
 import type { RunOptions } from './run-options.ts';
@@ -20,14 +21,18 @@ export async function executeRun(
   // `STACK -- COMMAND`: the dashes part the two, and are not the command.
   const command = rest[0] === '--' ? rest.slice(1) : rest;
   const input = toTaskInput(stack, command, options);
-  const sinks = openRunSinks(options);
-  const stops = listenForStops();
+  const stops = listenForStops({ byName: true, onStop: tellOfInterrupt });
+  const sinks = openRunSinks(options, stops.readerGone);
+  const forwarder = forwardSignals();
   const terminal = await openTerminal(options);
   try {
     const { result, remove, abandon } = await runTaskAndLeave(input, {
       ...stops.signals,
       ...sinks.streams,
-      onEvent: sinks.onEvent,
+      onEvent(event) {
+        forwarder.onEvent(event);
+        sinks.onEvent(event);
+      },
       ...(options.interactive ? { stdin: process.stdin } : {}),
       ...(terminal?.task === undefined ? {} : { terminal: terminal.task }),
     });
@@ -38,13 +43,23 @@ export async function executeRun(
       if (await startReaper(result.id)) abandon();
       else await remove();
     }
-    process.exitCode = statusOfResult(result, stops.received());
+    const lost = sinks.lost();
+    if (lost !== undefined) reportError(lost.toJSON());
+    const status = statusOfResult(result, stops.received());
+    process.exitCode = status === 0 && lost !== undefined ? SHIM_FAILED : status;
   } finally {
     terminal?.restore();
     stops.close();
+    forwarder.close();
     // Data may still be waited for on it, which would keep this process.
     if (options.interactive) process.stdin.destroy();
   }
+}
+
+/** Ctrl-C is a person's. */
+function tellOfInterrupt(signal: NodeJS.Signals): void {
+  if (signal !== 'SIGINT') return;
+  writeMessage('stackshim: interrupted: stopping the task; interrupt again to kill it\n');
 }
 
 interface Reported {
@@ -77,7 +92,7 @@ function reportFailure(result: TaskResult, { command, options }: Reported): void
       error?.code === 'ERR_STACKSHIM_COMMAND_NOT_FOUND' && command[0]?.startsWith('-');
     if (error !== null) reportError(misplaced ? { ...error, hint: OPTIONS_FIRST } : error);
     const note = stopNotes[result.verdict];
-    if (note !== undefined) writeMessage(2, `stackshim: task ${result.id} ${note}\n`);
+    if (note !== undefined) writeMessage(`stackshim: task ${result.id} ${note}\n`);
   }
   if (result.removed || options.keep === true || options.remove === 'async') return;
   reportLeftovers(result);

@@ -77,6 +77,12 @@ export function caughtSignals(pid: number): bigint | undefined {
   return mask === undefined ? undefined : BigInt(`0x${mask}`);
 }
 
+/** Whether this process was started with the signal ignored, and has not changed that. */
+export function ignoresSignal(signal: number): boolean {
+  const ignored = BigInt(`0x${statusField(process.pid, 'SigIgn') ?? '0'}`);
+  return (ignored & (1n << BigInt(signal - 1))) !== 0n;
+}
+
 /** `handled`: by a handler or by sigwait(3). `blocked`: for now, or to be read by signalfd(2). `dropped`: neither. */
 export type SignalDisposition = 'handled' | 'blocked' | 'dropped';
 
