@@ -1,4 +1,4 @@
-/** `stackshim stack diff`: packages and files that differ between two revisions. */
+/** `stackshim stack diff`: settings, packages and files that differ between two revisions. */
 import { layoutFrom } from '../core/layout.ts';
 import { diffStack, type FileTotals, type StackDiff } from '../images/diff-stack.ts';
 import type { FileChange } from '../images/diff-trees.ts';
@@ -42,6 +42,15 @@ function formatDiff(diff: StackDiff, most: number): string {
     ['', 'PACKAGE', 'BEFORE', 'AFTER', 'SIZE'],
     diff.packages.map(toRow),
   );
+  const settings = formatTable(
+    ['', 'SETTING', 'BEFORE', 'AFTER'],
+    diff.settings.map(({ change, name, before, after }) => [
+      MARKS[change],
+      name,
+      before ?? '-',
+      after ?? '-',
+    ]),
+  );
   const totals = `files: ${toTotal('added', added)}, ${toTotal('removed', removed)}, ${toTotal('changed', changed)}\n`;
   const shown =
     diff.files.length <= most
@@ -60,6 +69,7 @@ function formatDiff(diff: StackDiff, most: number): string {
   const more = hidden > 0 ? `and ${hidden} smaller ones: --files shows all\n` : '';
   return [
     head,
+    diff.settings.length === 0 ? 'settings: the same\n' : settings,
     diff.packages.length === 0 ? 'packages: the same\n' : packages,
     totals,
     shown.length === 0 ? '' : files,

@@ -68,7 +68,11 @@ export interface DiskPlan {
 const { SIGTERM } = constants.signals;
 
 /** Throws a {@link StackshimError} of kind invalid, not_found, denied or unavailable; has no effect. */
-export async function planTask(installation: Installation, input: unknown): Promise<TaskPlan> {
+export async function planTask(
+  installation: Installation,
+  input: unknown,
+  { trustsImageBundle = false }: { readonly trustsImageBundle?: boolean } = {},
+): Promise<TaskPlan> {
   const { layout, host } = installation;
   const parsed = parseTaskSpec(input);
   if (!host.isRoot) {
@@ -80,7 +84,7 @@ export async function planTask(installation: Installation, input: unknown): Prom
   const pinned = resolveStack(layout, spec.stack);
   const { config } = pinned.image;
   const bundle = spec.bundle ?? config.labels[STACK_LABELS.bundle] ?? 'default';
-  requireAllowedBundle(policy.allow, bundle);
+  if (spec.bundle !== undefined || !trustsImageBundle) requireAllowedBundle(policy.allow, bundle);
   const places = taskPlaces(
     layout,
     spec.id ?? toTaskId(crypto.getRandomValues(new Uint8Array(13))),

@@ -102,10 +102,16 @@ export async function runTask(input: TaskInput, options: RunTaskOptions = {}): P
   return result;
 }
 
+/** For the command line alone. */
+export interface OwnTaskOptions extends RunTaskOptions {
+  /** True: the bundle template that the image's label names needs no permission of the policy. */
+  readonly trustsImageBundle?: boolean;
+}
+
 /** {@link runTask} for a caller that carries out an asynchronous removal itself. */
 export async function runTaskAndLeave(
   input: TaskInput,
-  options: RunTaskOptions = {},
+  options: OwnTaskOptions = {},
 ): Promise<EndedTask> {
   const clock = new PhaseClock();
   const installation = openInstallation(options);
@@ -122,26 +128,34 @@ export async function runTaskAndLeave(
   try {
     installation.system.becomeSubreaper();
     startOrphanReaper(installation.system);
-    recorded = await recordPlan(installation, input);
+    recorded = await recordPlan(installation, input, options);
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run task');
   }
   return await runRecorded({ installation, options, clock, ...recorded });
 }
 
-async function recordPlan(installation: Installation, input: TaskInput): Promise<RecordedPlan> {
-  const recorded = await planRecorded(installation, input);
+async function recordPlan(
+  installation: Installation,
+  input: TaskInput,
+  options: OwnTaskOptions,
+): Promise<RecordedPlan> {
+  const recorded = await planRecorded(installation, input, options);
   if (isImageStored(installation.layout, recorded.record.image)) return recorded;
   // Collected before the record could keep it: what the stack's name means has changed, then.
   dropRecord(recorded.plan.places);
-  return await planRecorded(installation, input);
+  return await planRecorded(installation, input, options);
 }
 
 type RecordedPlan = Pick<RunContext, 'plan' | 'record' | 'startedAt'>;
 
-async function planRecorded(installation: Installation, input: TaskInput): Promise<RecordedPlan> {
+async function planRecorded(
+  installation: Installation,
+  input: TaskInput,
+  { trustsImageBundle = false }: OwnTaskOptions,
+): Promise<RecordedPlan> {
   await takeSetUpTurn();
-  const plan = await planTask(installation, input);
+  const plan = await planTask(installation, input, { trustsImageBundle });
   const startedAt = new Date();
   const record = toRecord(plan, startedAt);
   try {
