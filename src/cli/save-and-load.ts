@@ -3,11 +3,11 @@ import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { isLayerId } from '../core/ids.ts';
-import { layoutFrom } from '../core/layout.ts';
 import { writeWhole } from '../images/exchange/export-stack.ts';
 import { type LoadedStacks, listHeldLayers, loadStacks } from '../images/exchange/load-stacks.ts';
 import { type SavedStacks, saveStacks } from '../images/exchange/save-stacks.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
+import { openInstallation } from '../task/installation.ts';
 import { withProgress } from './exchange-stacks.ts';
 import { print, printJson } from './print.ts';
 import { runSmokeTask } from './run-smoke-task.ts';
@@ -34,7 +34,7 @@ export async function saveStacksTo(
   const { key: keyFile, json = false } = options;
   const have = options.have === undefined ? new Set<string>() : await readLayerList(options.have);
   const saved = await withProgress('save stacks', (exchange) =>
-    saveStacks(layoutFrom({}, process.env), {
+    saveStacks(openInstallation().layout, {
       ...exchange,
       stacks,
       keyFile,
@@ -51,7 +51,7 @@ export async function loadStacksFrom(
   file: string | undefined,
   options: LoadCommandOptions,
 ): Promise<void> {
-  const layout = layoutFrom({}, process.env);
+  const layout = openInstallation().layout;
   if (options.list) {
     const ids = await listHeldLayers(layout);
     return await (options.json ? printJson(ids) : print(ids.map((id) => `${id}\n`).join('')));

@@ -1,5 +1,5 @@
 /** The `stack` commands that follow a stack through its revisions, as a person and a program call them. */
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { flipStacks } from '../../src/stacks/flip-stacks.ts';
 import type { ImageConfig } from '../../src/stacks/image.ts';
@@ -227,5 +227,19 @@ describe('rm', () => {
     expect(await stackJson('rm', 'doomed')).toEqual([{ stack: 'doomed', revisions: [1] }]);
     expect((await runCli(['run', 'doomed', '--', 'true'], { env })).status).toBe(125);
     expect(existsSync(`${layout.root}/stacks/doomed/1.json`)).toBe(false);
+  });
+
+  it('sees the tasks of other run folders also where the root folder is named by a link', async () => {
+    await installBusyboxStack(layout, 'linked');
+    const [link, other] = [`${layout.root}/../link`, `${layout.run}/../other-run`];
+    symlinkSync(layout.root, link);
+    await runCli(['run', '--name', 'far', '--keep', 'linked', '--', 'true'], { env });
+    const elsewhere = { env: { ...env, STACKSHIM_ROOT: link, STACKSHIM_RUN: other } };
+    const refused = await runCli(['stack', 'rm', 'linked'], elsewhere);
+    expect(refused.stderr).toContain('used by task far [ERR_STACKSHIM_STACK_IN_USE]');
+    expect(refused.status).toBe(4);
+    await runCli(['kill', 'far'], { env });
+    expect((await runCli(['stack', 'rm', 'linked'], elsewhere)).status).toBe(0);
+    rmSync(link);
   });
 });
