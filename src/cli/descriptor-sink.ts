@@ -3,7 +3,7 @@
  * that prints nothing need not pay, and neither need one that does. It also tells nobody of output that was lost.
  */
 import { write, writeSync } from 'node:fs';
-import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf, reasonOf, StackshimError } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
 import type { OutputSink } from '../task/streams/output-sink.ts';
 
@@ -46,7 +46,7 @@ const nameOf = (fd: number) => NAMES[fd] ?? `descriptor ${fd}`;
 /** @param where `standard output`, or a file's path. */
 export function toLostOutput(where: string, error: unknown): StackshimError {
   const isFull = ['ENOSPC', 'EDQUOT'].includes(errnoCodeOf(error) ?? '');
-  const message = `write ${where}: ${messageOf(error)}`;
+  const message = `write ${where}: ${reasonOf(error)}`;
   return new StackshimError(isFull ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_SYSTEM', message, {
     cause: error,
     hint: 'what could not be written is lost; send the output where there is room for it',

@@ -1,5 +1,5 @@
 /** `stackshim stack rollback`, `rm` and `release`: stacks move to other revisions, or go. */
-import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf, reasonOf, StackshimError } from '../core/errors.ts';
 import { removeStacks } from '../images/remove-stacks.ts';
 import {
   applyRelease,
@@ -91,7 +91,7 @@ function readReleaseFile(file: string): string {
     if (errnoCodeOf(error) === undefined) {
       throw new StackshimError(
         'ERR_STACKSHIM_SPEC_INVALID',
-        `read release ${file}: ${messageOf(error)}`,
+        `read release ${file}: ${reasonOf(error)}`,
         { details: { field: 'release' }, cause: error },
       );
     }

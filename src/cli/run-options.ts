@@ -49,6 +49,8 @@ export interface RunOptions {
   readonly configFile?: string;
   readonly keep?: boolean;
   readonly remove?: string;
+  /** For who is used to docker: a task is always removed. */
+  readonly rm?: boolean;
   // what becomes of the result
   readonly result?: string;
   readonly json?: boolean;
@@ -104,6 +106,7 @@ export const RUN_OPTIONS: readonly (readonly [flags: string, description: string
   ['--config-file <file>', 'the file that CONFIG_FILE names'],
   ['--keep', 'keep the writable layer of the ended task; stackshim kill ID removes it'],
   ['--remove <mode>', 'sync, or async: removal is left to a process of its own'],
+  ['--rm', 'nothing: a task is always removed; for who is used to docker'],
   ['--result <file>', 'write the result record as JSON'],
   ['--json', 'capture output and print one JSON object'],
   ['--events <file>', 'write events as they happen, one JSON object a line'],

@@ -13,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
+import { reasonOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { TaskEvent } from '../task/events.ts';
 import type { TaskResult } from '../task/result.ts';
 import type { OutputSink } from '../task/streams/output-sink.ts';
@@ -130,7 +130,7 @@ function writable<T>(path: string, open: () => T): T {
   try {
     return open();
   } catch (error) {
-    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `write ${path}: ${messageOf(error)}`, {
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `write ${path}: ${reasonOf(error)}`, {
       cause: error,
       hint: 'name a file in a folder that exists and can be written to',
       details: { path },

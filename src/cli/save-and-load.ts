@@ -1,7 +1,7 @@
 /** `stackshim save` and `load`: stacks as signed files, by way of a file or a pipe. */
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
-import { messageOf, StackshimError } from '../core/errors.ts';
+import { reasonOf, StackshimError } from '../core/errors.ts';
 import { isLayerId } from '../core/ids.ts';
 import { writeWhole } from '../images/exchange/export-stack.ts';
 import { type LoadedStacks, listHeldLayers, loadStacks } from '../images/exchange/load-stacks.ts';
@@ -84,7 +84,7 @@ async function openInput(file: string) {
     const handle = await open(file, 'r');
     return createReadStream('', { fd: handle, highWaterMark: 1024 * 1024 });
   } catch (error) {
-    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `open ${file}: ${messageOf(error)}`, {
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `open ${file}: ${reasonOf(error)}`, {
       cause: error,
       details: { path: file },
     });

@@ -58,6 +58,13 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
+/** Why a file could not be had, for a message that names the file: without what Node puts around the system's own words. */
+export function reasonOf(thrown: unknown): string {
+  const message = messageOf(thrown);
+  const [, reason] = /^E[A-Z0-9]+: (.+?), [a-z]+(?: '.*)?$/s.exec(message) ?? [];
+  return reason ?? message;
+}
+
 /** The `code` of a system error (`ENOENT`, …), undefined for anything else. */
 export function errnoCodeOf(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error) || !('code' in thrown)) return undefined;

@@ -19,6 +19,7 @@ import { parseTaskSpec } from '../spec/parse-task-spec.ts';
 import { requireAllowedBundle } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
+import { showBytes } from '../spec/show-quantity.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { type PinnedImage, STACK_LABELS } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
@@ -148,13 +149,13 @@ function requireFreeSpace(layout: Layout, asked: number): void {
   const { blocks, bavail, bsize } = statfsSync(nearestExisting(folder));
   const [allowed, free] = [blocks * bsize, bavail * bsize];
   if (asked > allowed) {
-    const reason = `above the ${allowed} bytes of the filesystem of ${folder}`;
-    throw deniedField({ field: 'disk', asked, allowed, reason });
+    const reason = `above the ${showBytes(allowed)} of the filesystem of ${folder}`;
+    throw deniedField({ field: 'disk', asked, shown: showBytes(asked), allowed, reason });
   }
   if (asked <= free) return;
   throw new StackshimError(
     'ERR_STACKSHIM_DISK_FULL',
-    `disk ${asked}: only ${free} bytes are free for ${folder}`,
+    `disk ${showBytes(asked)}: only ${showBytes(free)} are free for ${folder}`,
     {
       hint: 'free disk space (stackshim gc), or ask for less',
       details: { field: 'disk', asked, free },

@@ -264,7 +264,7 @@ describe('parseTaskSpec', () => {
 
   test('the sentence names field and value', () => {
     expect(() => parseTaskSpec({ stack: 's', memory: '3m' })).toThrow(
-      'memory "3m": less than the least allowed, 4194304 bytes',
+      'memory "3m": less than the least allowed, 4m',
     );
     expect(() => parseTaskSpec({ stack: 's', colour: 1 })).toThrow(
       'colour: there is no such field',

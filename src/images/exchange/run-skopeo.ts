@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { messageOf, StackshimError } from '../../core/errors.ts';
+import { messageOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
 import { resolveUser } from '../../oci/resolve-user.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
@@ -63,7 +63,7 @@ export function requireAuthFile({ authFile }: RegistryOptions): void {
   } catch (error) {
     throw new StackshimError(
       'ERR_STACKSHIM_INPUT_NOT_FOUND',
-      `read passwords of registries from ${authFile}: ${messageOf(error)}`,
+      `read passwords of registries from ${authFile}: ${reasonOf(error)}`,
       { details: { path: authFile }, cause: error },
     );
   }
