@@ -43,7 +43,8 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
     first ??= signal;
     if (!isFirst) return kill.abort();
     onStop?.(signal);
-    stop.abort(byName ? signal : undefined);
+    // TERM is how services are stopped: it begins with the task's own stop signal.
+    stop.abort(byName && signal !== 'SIGTERM' ? signal : undefined);
   };
   const heard = STOP_SIGNALS.filter((signal) => !ignoresSignal(constants.signals[signal]));
   for (const signal of heard) process.on(signal, onSignal);

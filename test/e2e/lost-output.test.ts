@@ -13,7 +13,7 @@ const cli = (through: readonly string[], ...args: string[]) =>
   startCli(args, { env, through }).ended;
 
 const LOST =
-  /^stackshim: write standard output: ENOSPC: [^\n]* \[ERR_STACKSHIM_DISK_FULL\]\n {2}hint: [^\n]*\n$/;
+  /^stackshim: write standard output: no space left on device \[ERR_STACKSHIM_DISK_FULL\]\n {2}hint: [^\n]*\n$/;
 
 describe('a full disk behind standard output', () => {
   it.each([
@@ -56,7 +56,9 @@ describe('a full disk behind standard output', () => {
   it('events that are lost are told in one line', async () => {
     const { status, stderr } = await run(['--events', '/dev/full'], ['true']);
     expect(status).toBe(125);
-    expect(stderr).toMatch(/^stackshim: write \/dev\/full: ENOSPC[^\n]*\n {2}hint: [^\n]*\n$/);
+    expect(stderr).toMatch(
+      /^stackshim: write \/dev\/full: no space left on device [^\n]*\n {2}hint: [^\n]*\n$/,
+    );
   });
 
   it('behind standard error changes no status', async () => {
