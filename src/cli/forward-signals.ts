@@ -1,6 +1,6 @@
 /** Signals that mean something to a program and nothing to stackshim: a running task gets them, as `docker run` has it. */
 import { constants } from 'node:os';
-import { ignoresSignal, signalDisposition, signalProcess } from '../sys/processes.ts';
+import { heededSignals, signalDisposition, signalProcess } from '../sys/processes.ts';
 import type { TaskEvent } from '../task/events.ts';
 
 const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const;
@@ -20,7 +20,7 @@ export function forwardSignals(): SignalForwarder {
     if (pid !== undefined && signalDisposition(pid, signal) !== 'dropped')
       signalProcess(pid, signal);
   };
-  const heard = FORWARDED.filter((signal) => !ignoresSignal(constants.signals[signal]));
+  const heard = heededSignals(FORWARDED);
   for (const signal of heard) process.on(signal, onSignal);
   return {
     onEvent(event) {

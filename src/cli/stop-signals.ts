@@ -1,6 +1,5 @@
 /** Signals that ask this process to end what it does: the first one politely, the second one at once. */
-import { constants } from 'node:os';
-import { ignoresSignal } from '../sys/processes.ts';
+import { heededSignals } from '../sys/processes.ts';
 
 /** Those that would end this process, and leave what it has begun behind. KILL cannot be caught; PIPE is noticed by a write. */
 const STOP_SIGNALS = [
@@ -46,7 +45,7 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
     // TERM is how services are stopped: it begins with the task's own stop signal.
     stop.abort(byName && signal !== 'SIGTERM' ? signal : undefined);
   };
-  const heard = STOP_SIGNALS.filter((signal) => !ignoresSignal(constants.signals[signal]));
+  const heard = heededSignals(STOP_SIGNALS);
   for (const signal of heard) process.on(signal, onSignal);
   return {
     signals: { signal: stop.signal, killSignal: kill.signal },
