@@ -8,7 +8,7 @@ import { isStopping } from './run-program.mjs';
 import { fetchStackFiles, needsStackFiles } from './stack-files.mjs';
 import { chooseStackFolders, listStackFolders } from './stack-folders.mjs';
 import { openStackStore } from './stack-store.mjs';
-import { testStack } from './test-stack.mjs';
+import { testDefaultCommand, testLibrary, testStack } from './test-stack.mjs';
 import { startTlsServer } from './tls-server.mjs';
 
 /** @typedef {import('./stacks-report.mjs').StackReport} StackReport */
@@ -109,15 +109,17 @@ async function buildAgain(stack, report, tools) {
 }
 
 /**
- * A base has no program of its own: its smoke command has run.
+ * A base has no program of its own: its smoke command has run, and its default command is tried.
  * @param {StackFolder} stack
  * @param {StackReport} report
  * @param {Tools} tools
  */
 async function testOne(stack, report, tools) {
+  await testDefaultCommand(stack.name, tools);
   if (stack.base === undefined) return;
   const startedAt = Date.now();
   await testStack(stack.name, tools);
+  await testLibrary(stack.name, tools);
   report.testSeconds = (Date.now() - startedAt) / 1000;
 }
 

@@ -69,6 +69,44 @@ export async function testStack(stack, { executable, env, tls }) {
 }
 
 /**
+ * Runs what the stack runs when a task names no command, on an empty standard input: an interpreter reads its end and ends.
+ * @param {string} stack
+ * @param {{executable: string, env: Record<string, string>}} options
+ */
+export async function testDefaultCommand(stack, options) {
+  await runToEnd(`run ${stack} without a command`, ['--memory', '1g', stack], options);
+}
+
+/**
+ * Loads all that the language's standard library has, with the program `library` beside the others; a language without one passes.
+ * @param {string} stack
+ * @param {{executable: string, env: Record<string, string>}} options
+ */
+export async function testLibrary(stack, options) {
+  const folder = programFolder(stack);
+  if (!existsSync(`${folder}/library`)) return;
+  const args = ['--memory', '1g', '--code', folder, stack, 'sh', '/task/library'];
+  await runToEnd(`load the library of ${stack}`, args, options);
+}
+
+/**
+ * @param {string} what
+ * @param {readonly string[]} args
+ * @param {{executable: string, env: Record<string, string>}} options
+ */
+async function runToEnd(what, args, { executable, env }) {
+  const run = ['run', '--timeout', '300s', ...args];
+  const { status, stderr } = await runProgram(executable, run, {
+    env,
+    output: 'capture',
+    anyStatus: true,
+  });
+  if (status === 0) return;
+  const tail = stderr.trim().split('\n').slice(-MOST_LINES).join('\n    ');
+  throw new StepFailure(`${what}: exit status ${status}\n    ${tail}`, '');
+}
+
+/**
  * @param {string} stack
  * @param {string} stdout
  * @returns {Record<string, unknown>}

@@ -7,7 +7,7 @@ import { openBuildProgress } from './build-progress-view.ts';
 import { print, printJson } from './print.ts';
 import { reportToolOutput } from './report-tool-output.ts';
 import { requireRoot } from './require-root.ts';
-import { runSmokeTask } from './run-smoke-task.ts';
+import { runBuiltSmokeTask } from './run-smoke-task.ts';
 import { listenForStops } from './stop-signals.ts';
 
 export interface BuildCommandOptions {
@@ -26,7 +26,7 @@ export async function buildStackFrom(
   try {
     const result = await buildStack(openInstallation().layout, directory, {
       system: linuxSystem,
-      runSmoke: runSmokeTask,
+      runSmoke: runBuiltSmokeTask,
       ifChanged: options.ifChanged === true,
       onProgress: view.onProgress,
       signal: stops.signals.signal,

@@ -1,21 +1,25 @@
 /** The whole command line: every command and its help, and whatever is wrong with a line. */
+import { writeSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { toStackshimError } from '../core/errors.ts';
+import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
 import { defineCompletion } from './define-completion.ts';
 import { defineExchangeCommands } from './define-exchange-commands.ts';
 import { defineStackCommands } from './define-stack-commands.ts';
 import { defineStorageCommands } from './define-storage-commands.ts';
 import { defineTaskCommands } from './define-task-commands.ts';
+import { toLostOutput } from './descriptor-sink.ts';
 import { defineRun, type RunAction } from './run-command.ts';
 import { toUsageError } from './usage-error.ts';
 import { version } from './version.ts';
+
+const STDOUT = 1;
 
 export function defineCommands(executeRun: RunAction): Command {
   const program = new Command('stackshim')
     .description('run short tasks in language stacks: isolated, limited, in milliseconds')
     .version(version)
     .enablePositionalOptions()
-    .configureOutput({ outputError: () => undefined })
+    .configureOutput({ outputError: () => undefined, writeOut: writeHelp })
     .exitOverride();
   defineRun(program, executeRun);
   defineStackCommands(program);
@@ -24,6 +28,16 @@ export function defineCommands(executeRun: RunAction): Command {
   defineStorageCommands(program);
   defineCompletion(program);
   return program;
+}
+
+/** Help and the version. Throws where they are lost: commander ends right after. */
+function writeHelp(text: string): void {
+  const bytes = Buffer.from(text);
+  try {
+    for (let done = 0; done < bytes.length; ) done += writeSync(STDOUT, bytes, done);
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'EPIPE') throw toLostOutput('standard output', error);
+  }
 }
 
 /**

@@ -17,7 +17,7 @@ export function defineTaskCommands(program: Command): void {
     .command('kill')
     .description('end tasks and remove them')
     .argument('<id...>', 'ids of tasks')
-    .option('--stop-timeout <duration>', 'time between TERM and KILL', '10s')
+    .option('--stop-timeout <duration>', 'time between the stop signal and KILL', '10s')
     .action(async (ids: readonly string[], options: KillCommandOptions) => {
       const { endTasks } = await import('./end-tasks.ts');
       process.exitCode = await endTasks(ids, options);

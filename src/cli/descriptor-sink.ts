@@ -1,13 +1,18 @@
 /**
  * This process's own output, written by descriptor: `process.stdout` costs the executable 6 to 11 ms to set up, which a task
- * that prints nothing need not pay, and neither need one that does.
+ * that prints nothing need not pay, and neither need one that does. It also tells nobody of output that was lost.
  */
-import { errnoCodeOf } from '../core/errors.ts';
+import { errnoCodeOf, reasonOf, StackshimError } from '../core/errors.ts';
 import { writeFully } from '../sys/write-fully.ts';
 import type { OutputSink } from '../task/streams/output-sink.ts';
 
-/** A sink that writes on a thread of the pool. Whoever read it may go, as `head` does: the task runs on, its output is dropped. */
-export function descriptorSink(fd: number): OutputSink {
+const NAMES = ['standard input', 'standard output', 'standard error'];
+
+/**
+ * A sink that writes on a thread of the pool. Its reader may go, as `head` does: then `onGone` is called once, and what comes later is
+ * dropped. Whatever else keeps it from writing is thrown as one error that names the descriptor.
+ */
+export function descriptorSink(fd: number, onGone: () => void = () => undefined): OutputSink {
   let gone = false;
   return {
     async write(chunk) {
@@ -15,9 +20,22 @@ export function descriptorSink(fd: number): OutputSink {
       try {
         await writeFully(fd, chunk);
       } catch (error) {
-        if (errnoCodeOf(error) !== 'EPIPE') throw error;
+        if (errnoCodeOf(error) !== 'EPIPE') throw toLostOutput(nameOf(fd), error);
+        if (!gone) onGone();
         gone = true;
       }
     },
   };
+}
+
+const nameOf = (fd: number) => NAMES[fd] ?? `descriptor ${fd}`;
+
+/** @param where `standard output`, or a file's path. */
+export function toLostOutput(where: string, error: unknown): StackshimError {
+  const isFull = ['ENOSPC', 'EDQUOT'].includes(errnoCodeOf(error) ?? '');
+  const message = `write ${where}: ${reasonOf(error)}`;
+  return new StackshimError(isFull ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_SYSTEM', message, {
+    cause: error,
+    hint: 'what could not be written is lost; send the output where there is room for it',
+  });
 }

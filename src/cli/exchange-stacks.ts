@@ -1,7 +1,6 @@
 /** `stackshim stack import`, `export`, `push` and `commit`: what they do goes to stderr, the outcome to stdout. */
 import { StackshimError } from '../core/errors.ts';
 import { parseTaskId } from '../core/ids.ts';
-import { layoutFrom } from '../core/layout.ts';
 import { commitTask } from '../images/exchange/commit-task.ts';
 import { exportStack } from '../images/exchange/export-stack.ts';
 import { importStack } from '../images/exchange/import-stack.ts';
@@ -10,6 +9,7 @@ import type { ExchangeOptions } from '../images/exchange/publish-image.ts';
 import { pushStack } from '../images/exchange/push-stack.ts';
 import type { RegistryOptions } from '../images/exchange/run-skopeo.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
+import { openInstallation } from '../task/installation.ts';
 import { openBuildProgress } from './build-progress-view.ts';
 import { print, printJson } from './print.ts';
 import { reportToolOutput } from './report-tool-output.ts';
@@ -36,7 +36,7 @@ export async function importStackFrom(
   const stack = toStackName('import stack', name);
   const registry = toRegistryOptions(options);
   const result = await withProgress('import stack', (exchange) =>
-    importStack(layoutFrom({}, process.env), {
+    importStack(openInstallation().layout, {
       ...exchange,
       ...registry,
       ...toSmoke(options),
@@ -55,7 +55,7 @@ export async function exportStackTo(
   options: ExchangeCommandOptions,
 ): Promise<void> {
   const result = await withProgress('export stack', (exchange) =>
-    exportStack(layoutFrom({}, process.env), { ...exchange, stack, file }),
+    exportStack(openInstallation().layout, { ...exchange, stack, file }),
   );
   // Standard output is the file itself then.
   if (isStandardOutput(file)) return;
@@ -69,7 +69,7 @@ export async function pushStackTo(
 ): Promise<void> {
   const registry = toRegistryOptions(options);
   const result = await withProgress('push stack', (exchange) =>
-    pushStack(layoutFrom({}, process.env), { ...exchange, ...registry, stack, reference }),
+    pushStack(openInstallation().layout, { ...exchange, ...registry, stack, reference }),
   );
   await (options.json ? printJson(result) : print(`${result.reference} ${result.digest}\n`));
 }
@@ -81,7 +81,7 @@ export async function commitTaskAs(
 ): Promise<void> {
   const [id, stack] = [parseTaskId(task), toStackName('commit task as', name)];
   const result = await withProgress('commit task', (exchange) =>
-    commitTask(layoutFrom({}, process.env), {
+    commitTask(openInstallation().layout, {
       ...exchange,
       ...toSmoke(options),
       runSmoke: runSmokeTask,

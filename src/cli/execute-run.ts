@@ -2,7 +2,9 @@
 
 import type { TaskResult, Verdict } from '../task/result.ts';
 import { runTaskAndLeave } from '../task/run-task.ts';
-import { statusOfResult } from './exit-status.ts';
+import { SHIM_FAILED, statusOfResult } from './exit-status.ts';
+import { forwardSignals } from './forward-signals.ts';
+import { nameOptions } from './name-options.ts';
 import { reportError } from './report-error.ts';
 import { reportLeftovers } from './report-leftovers.ts';
 import type { RunOptions } from './run-options.ts';
@@ -20,14 +22,18 @@ export async function executeRun(
   // `STACK -- COMMAND`: the dashes part the two, and are not the command.
   const command = rest[0] === '--' ? rest.slice(1) : rest;
   const input = toTaskInput(stack, command, options);
-  const sinks = await openRunSinks(options);
-  const stops = listenForStops();
+  const stops = listenForStops({ byName: true, onStop: tellOfInterrupt });
+  const sinks = await openRunSinks(options, stops.readerGone);
+  const forwarder = forwardSignals();
   const terminal = await openTerminal(options);
   try {
     const { result, remove, abandon } = await runTaskAndLeave(input, {
       ...stops.signals,
       ...sinks.streams,
-      onEvent: sinks.onEvent,
+      onEvent(event) {
+        forwarder.onEvent(event);
+        sinks.onEvent(event);
+      },
       ...(options.interactive ? { stdin: process.stdin } : {}),
       ...(terminal?.task === undefined ? {} : { terminal: terminal.task }),
     });
@@ -38,13 +44,23 @@ export async function executeRun(
       if (await startReaper(result.id)) abandon();
       else await remove();
     }
-    process.exitCode = statusOfResult(result, stops.received());
+    const lost = sinks.lost();
+    if (lost !== undefined) reportError(lost.toJSON());
+    const status = statusOfResult(result, stops.received());
+    process.exitCode = status === 0 && lost !== undefined ? SHIM_FAILED : status;
   } finally {
     terminal?.restore();
     stops.close();
+    forwarder.close();
     // Data may still be waited for on it, which would keep this process.
     if (options.interactive) process.stdin.destroy();
   }
+}
+
+/** Ctrl-C is a person's. */
+function tellOfInterrupt(signal: NodeJS.Signals): void {
+  if (signal !== 'SIGINT') return;
+  writeMessage('stackshim: interrupted: stopping the task; interrupt again to kill it\n');
 }
 
 interface Reported {
@@ -55,13 +71,21 @@ interface Reported {
 const OPTIONS_FIRST = 'options stand before the stack: stackshim run [OPTIONS] STACK COMMAND';
 
 /** The ends that a task does not see coming. */
-const stopNotes: Readonly<Partial<Record<Verdict, string>>> = {
-  timed_out: 'was stopped: its time was over (--timeout)',
-  cpu_time_exceeded: 'was killed: it used more processor time than it may (--cpu-time)',
-  oom_killed: 'was killed: it ran out of memory (--memory)',
-  output_limited: 'was killed: it wrote more than it may (--output-limit)',
-  disk_full: 'failed: its disk space was full (--disk)',
+const stopNotes: Readonly<Partial<Record<Verdict, (options: RunOptions) => string>>> = {
+  timed_out: ({ timeout }) => `timed out${toLimit('after', timeout)} (--timeout)`,
+  cpu_time_exceeded: ({ cpuTime }) =>
+    `was killed: it used more processor time than${toLimit('', cpuTime, 'it may')} (--cpu-time)`,
+  oom_killed: ({ memory }) => `was killed: it ran out of memory${toLimit('at', memory)} (--memory)`,
+  output_limited: ({ outputLimit }) =>
+    `was killed: it wrote more than${toLimit('', outputLimit, 'it may')} (--output-limit)`,
+  disk_full: ({ disk }) => `failed: its disk space was full${toLimit('at', disk)} (--disk)`,
 };
+
+/** A limit as it was typed; one that the policy gave is not known here. */
+function toLimit(before: string, typed: string | undefined, unknown = ''): string {
+  const limit = typed === undefined ? unknown : `${before} ${typed}`;
+  return limit === '' ? '' : ` ${limit.trim()}`;
+}
 
 async function openTerminal(options: RunOptions) {
   if (options.tty !== true) return undefined;
@@ -75,9 +99,10 @@ function reportFailure(result: TaskResult, { command, options }: Reported): void
     const { error } = result;
     const misplaced =
       error?.code === 'ERR_STACKSHIM_COMMAND_NOT_FOUND' && command[0]?.startsWith('-');
-    if (error !== null) reportError(misplaced ? { ...error, hint: OPTIONS_FIRST } : error);
+    if (error !== null)
+      reportError(nameOptions(misplaced ? { ...error, hint: OPTIONS_FIRST } : error));
     const note = stopNotes[result.verdict];
-    if (note !== undefined) writeMessage(2, `stackshim: task ${result.id} ${note}\n`);
+    if (note !== undefined) writeMessage(`stackshim: task ${result.id} ${note(options)}\n`);
   }
   if (result.removed || options.keep === true || options.remove === 'async') return;
   reportLeftovers(result);

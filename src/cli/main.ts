@@ -1,6 +1,7 @@
 /** The `stackshim` command: carries out what it was called for, turns whatever goes wrong into a message and an exit status. */
 import { toStackshimError } from '../core/errors.ts';
 import { SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
+import { nameOptions } from './name-options.ts';
 import { readRunLine } from './read-run-line.ts';
 import { reportError } from './report-error.ts';
 import type { RunAction } from './run-command.ts';
@@ -40,6 +41,6 @@ async function readByCommander(): Promise<boolean> {
 
 function statusOf(error: unknown): number {
   const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', args[0] ?? 'start');
-  reportError(known.toJSON());
+  reportError(isRun ? nameOptions(known.toJSON()) : known.toJSON());
   return isRun ? SHIM_FAILED : statusOfError(known);
 }

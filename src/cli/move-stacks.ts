@@ -1,6 +1,5 @@
 /** `stackshim stack rollback`, `rm` and `release`: stacks move to other revisions, or go. */
-import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
-import { layoutFrom } from '../core/layout.ts';
+import { errnoCodeOf, reasonOf, StackshimError } from '../core/errors.ts';
 import { removeStacks } from '../images/remove-stacks.ts';
 import {
   applyRelease,
@@ -11,6 +10,7 @@ import {
 import { rollbackStack, type StackMove } from '../stacks/rollback.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { openInstallation } from '../task/installation.ts';
 import { print, printJson } from './print.ts';
 import { requireRoot } from './require-root.ts';
 import { toPositive, toStackName } from './stack-arguments.ts';
@@ -26,7 +26,7 @@ export async function rollBack(name: string, options: MoveOptions): Promise<void
   const stack = toStackName('roll back', name);
   const to = options.to === undefined ? {} : { to: toPositive('--to', options.to) };
   requireRoot('roll back stack');
-  const layout = layoutFrom({}, process.env);
+  const layout = openInstallation().layout;
   const move = await rollbackStack(layout, linuxSystem, { stack, now: new Date(), ...to });
   return await (options.json ? printJson(move) : print(formatMove(move)));
 }
@@ -37,7 +37,7 @@ export async function remove(
 ): Promise<void> {
   const stacks = names.map((name) => toStackName('remove', name));
   requireRoot('remove stack');
-  const layout = layoutFrom({}, process.env);
+  const layout = openInstallation().layout;
   const removed = await removeStacks(layout, linuxSystem, { names: stacks, now: new Date() });
   if (options.json) return await printJson(removed);
   const lines = removed.map(
@@ -52,7 +52,7 @@ export async function applyReleaseFile(
 ): Promise<void> {
   const release = parseRelease(readReleaseFile(file), file);
   requireRoot('apply release');
-  const result = await applyRelease(layoutFrom({}, process.env), linuxSystem, {
+  const result = await applyRelease(openInstallation().layout, linuxSystem, {
     release,
     label: file,
     now: new Date(),
@@ -63,7 +63,7 @@ export async function applyReleaseFile(
 export async function rollBackRelease(options: MoveOptions): Promise<void> {
   const to = options.to === undefined ? {} : { to: toPositive('--to', options.to) };
   requireRoot('roll back release');
-  const layout = layoutFrom({}, process.env);
+  const layout = openInstallation().layout;
   await printResult(
     await rollbackRelease(layout, linuxSystem, { now: new Date(), ...to }),
     options,
@@ -91,7 +91,7 @@ function readReleaseFile(file: string): string {
     if (errnoCodeOf(error) === undefined) {
       throw new StackshimError(
         'ERR_STACKSHIM_SPEC_INVALID',
-        `read release ${file}: ${messageOf(error)}`,
+        `read release ${file}: ${reasonOf(error)}`,
         { details: { field: 'release' }, cause: error },
       );
     }

@@ -1,16 +1,15 @@
 /** Standard output of the commands that answer with text or JSON, and notes on stderr. Nothing printed here can steer a terminal. */
+import { descriptorSink } from './descriptor-sink.ts';
 import { toJsonText, toPrintableLines } from './printable.ts';
 
-/** Resolves when standard output has taken everything. A reader that has gone, as `head` does, wanted no more: no error. */
+const STDOUT = 1;
+
+/**
+ * Resolves when standard output has taken everything. A reader that has gone, as `head` does, wanted no more: no error. Output that is
+ * lost is one: ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM.
+ */
 export async function print(text: string): Promise<void> {
-  const { stdout } = process;
-  await new Promise<void>((resolve, reject) => {
-    stdout.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') resolve();
-      else reject(error);
-    });
-    stdout.write(toPrintableLines(text), () => resolve());
-  });
+  await descriptorSink(STDOUT).write(Buffer.from(toPrintableLines(text)));
 }
 
 export const printJson = (value: unknown): Promise<void> => print(`${toJsonText(value, 2)}\n`);

@@ -9,5 +9,5 @@ function formatError(error: ErrorJson): string {
 }
 
 export function reportError(error: ErrorJson): void {
-  writeMessage(2, formatError(error));
+  writeMessage(formatError(error));
 }

@@ -6,7 +6,6 @@ export function reportLeftovers(task: {
   readonly leftovers: readonly string[];
 }): void {
   writeMessage(
-    2,
     `stackshim: task ${task.id} is not removed: ${task.leftovers.join('; ')}\n  hint: put right what keeps it there, then stackshim reap removes it\n`,
   );
 }

@@ -1,7 +1,6 @@
 /** Commands that need root say so before they touch anything, and act in no installation that another user controls. */
 import { StackshimError } from '../core/errors.ts';
-import { layoutFrom } from '../core/layout.ts';
-import { toTrustedLayout } from '../task/trusted-layout.ts';
+import { openInstallation } from '../task/installation.ts';
 
 /**
  * Throws ERR_STACKSHIM_NOT_ROOT that names the operation, and ERR_STACKSHIM_PATH_UNTRUSTED when another user controls a folder of the
@@ -11,5 +10,5 @@ export function requireRoot(operation: string): void {
   if (process.geteuid?.() !== 0) {
     throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', `${operation}: needs root`);
   }
-  toTrustedLayout(layoutFrom({}, process.env));
+  openInstallation();
 }

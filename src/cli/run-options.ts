@@ -17,6 +17,7 @@ export interface RunOptions {
   readonly tenant?: string;
   readonly disk?: string;
   readonly ulimit?: readonly string[];
+  readonly entrypoint?: string;
   readonly workdir?: string;
   readonly user?: string;
   readonly hostname?: string;
@@ -37,6 +38,7 @@ export interface RunOptions {
   readonly tty?: boolean;
   readonly name?: string;
   readonly stopTimeout?: string;
+  readonly stopSignal?: string;
   readonly runtime?: string;
   readonly bundle?: string;
   readonly timeout?: string;
@@ -47,6 +49,8 @@ export interface RunOptions {
   readonly configFile?: string;
   readonly keep?: boolean;
   readonly remove?: string;
+  /** For who is used to docker: a task is always removed. */
+  readonly rm?: boolean;
   // what becomes of the result
   readonly result?: string;
   readonly json?: boolean;
@@ -70,6 +74,7 @@ export const RUN_OPTIONS: readonly (readonly [flags: string, description: string
   ['--tenant <name>', 'whose task it is; the policy says what a tenant may have'],
   ['--disk <size>', 'most the task may write to its root filesystem and /task: 512m'],
   ['--ulimit <type=soft:hard…>', 'a resource limit: nofile=1024:2048'],
+  ['--entrypoint <program>', "instead of the image's entrypoint and command; '' for none"],
   ['-w, --workdir <path>', 'working directory in the task'],
   ['-u, --user <user>', 'name|uid[:group|gid]'],
   ['--hostname <name>', 'host name in the task'],
@@ -89,7 +94,8 @@ export const RUN_OPTIONS: readonly (readonly [flags: string, description: string
   ['-i, --interactive', 'give the task this standard input'],
   ['-t, --tty', 'give the task a terminal'],
   ['--name <id>', 'id of the task; random when not given'],
-  ['--stop-timeout <duration>', 'time between TERM and KILL: 10s'],
+  ['--stop-signal <signal>', "what a stop begins with: SIGQUIT; else the image's, or TERM"],
+  ['--stop-timeout <duration>', 'time between the stop signal and KILL: 10s'],
   ['--runtime <runtime>', 'runc, crun, runsc or a path'],
   ['--bundle <template>', 'bundle template'],
   ['--timeout <duration>', 'wall time: 60s'],
@@ -100,6 +106,7 @@ export const RUN_OPTIONS: readonly (readonly [flags: string, description: string
   ['--config-file <file>', 'the file that CONFIG_FILE names'],
   ['--keep', 'keep the writable layer of the ended task; stackshim kill ID removes it'],
   ['--remove <mode>', 'sync, or async: removal is left to a process of its own'],
+  ['--rm', 'nothing: a task is always removed; for who is used to docker'],
   ['--result <file>', 'write the result record as JSON'],
   ['--json', 'capture output and print one JSON object'],
   ['--events <file>', 'write events as they happen, one JSON object a line'],

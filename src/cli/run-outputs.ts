@@ -1,8 +1,8 @@
 /** The files that `--result` and `--events` name: opened before the task is started, never in a place that the task can write to. */
 import { accessSync, closeSync, constants, writeFileSync } from 'node:fs';
-import { StackshimError } from '../core/errors.ts';
+import { reasonOf, StackshimError } from '../core/errors.ts';
 import { parseMounts } from '../spec/parse-mounts.ts';
-import { PathRefusal, reasonOf } from '../sys/output/open-folder.ts';
+import { PathRefusal } from '../sys/output/open-folder.ts';
 import {
   closeOutputPlace,
   createNewFile,
@@ -13,6 +13,7 @@ import {
 } from '../sys/output/output-place.ts';
 import { sourceAbove } from '../sys/output/seen-below.ts';
 import type { RunOptions } from './run-options.ts';
+import { toMounts } from './to-task-input.ts';
 
 export interface ResultOutput {
   write(json: string): void;
@@ -53,10 +54,11 @@ export const openEvents = (path: string, options: RunOptions): number =>
     return file.fd;
   });
 
-function openPlace(path: string, { mount, volume }: RunOptions): OutputPlace {
+function openPlace(path: string, options: RunOptions): OutputPlace {
   const place = openOutputPlace(path);
-  if (place.kind === 'descriptor' || (mount === undefined && volume === undefined)) return place;
-  const { mounts } = parseMounts({ stack: '', mounts: mount, volumes: volume });
+  const asked = toMounts(options);
+  if (place.kind === 'descriptor' || (asked.mounts ?? asked.volumes) === undefined) return place;
+  const { mounts } = parseMounts({ stack: '', ...asked });
   const sources = mounts.filter(({ readOnly }) => !readOnly).map(({ source }) => source);
   const source = sources.length === 0 ? undefined : sourceAbove(sources, place.passed);
   if (source === undefined) return place;

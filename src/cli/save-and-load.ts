@@ -1,12 +1,12 @@
 /** `stackshim save` and `load`: stacks as signed files, by way of a file or a pipe. */
 import { StackshimError } from '../core/errors.ts';
 import { isLayerId } from '../core/ids.ts';
-import { layoutFrom } from '../core/layout.ts';
 import { type LoadedStacks, listHeldLayers, loadStacks } from '../images/exchange/load-stacks.ts';
 import { openInput } from '../images/exchange/open-archive.ts';
 import { isStandardOutput, withOutput, writeChunks } from '../images/exchange/output-file.ts';
 import { type SavedStacks, saveStacks } from '../images/exchange/save-stacks.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
+import { openInstallation } from '../task/installation.ts';
 import { withProgress } from './exchange-stacks.ts';
 import { print, printJson } from './print.ts';
 import { runSmokeTask } from './run-smoke-task.ts';
@@ -35,7 +35,7 @@ export async function saveStacksTo(
   const have = options.have === undefined ? new Set<string>() : await readLayerList(options.have);
   const saved = await withProgress('save stacks', (exchange) =>
     withOutput(file, exchange.signal, (output) =>
-      saveStacks(layoutFrom({}, process.env), {
+      saveStacks(openInstallation().layout, {
         ...exchange,
         stacks,
         keyFile,
@@ -53,7 +53,7 @@ export async function loadStacksFrom(
   file: string | undefined,
   options: LoadCommandOptions,
 ): Promise<void> {
-  const layout = layoutFrom({}, process.env);
+  const layout = openInstallation().layout;
   if (options.list) {
     const ids = await listHeldLayers(layout);
     return await (options.json ? printJson(ids) : print(ids.map((id) => `${id}\n`).join('')));

@@ -1,9 +1,9 @@
-/** `stackshim stack diff`: packages and files that differ between two revisions. */
-import { layoutFrom } from '../core/layout.ts';
+/** `stackshim stack diff`: settings, packages and files that differ between two revisions. */
 import { diffStack, type FileTotals, type StackDiff } from '../images/diff-stack.ts';
 import type { FileChange } from '../images/diff-trees.ts';
 import type { PackageChange } from '../images/dpkg-status.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
+import { openInstallation } from '../task/installation.ts';
 import { formatBytes } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
 import { print, printJson } from './print.ts';
@@ -28,7 +28,7 @@ export async function showDiff(name: string, options: DiffOptions): Promise<void
     ...(to === undefined ? {} : { to: toPositive('B', to) }),
   };
   requireRoot('compare revisions');
-  const diff = diffStack(layoutFrom({}, process.env), linuxSystem, { stack, ...range });
+  const diff = diffStack(openInstallation().layout, linuxSystem, { stack, ...range });
   return await (options.json
     ? printJson(diff)
     : print(formatDiff(diff, options.files ? Number.POSITIVE_INFINITY : MOST_SHOWN)));
@@ -41,6 +41,15 @@ function formatDiff(diff: StackDiff, most: number): string {
   const packages = formatTable(
     ['', 'PACKAGE', 'BEFORE', 'AFTER', 'SIZE'],
     diff.packages.map(toRow),
+  );
+  const settings = formatTable(
+    ['', 'SETTING', 'BEFORE', 'AFTER'],
+    diff.settings.map(({ change, name, before, after }) => [
+      MARKS[change],
+      name,
+      before ?? '-',
+      after ?? '-',
+    ]),
   );
   const totals = `files: ${toTotal('added', added)}, ${toTotal('removed', removed)}, ${toTotal('changed', changed)}\n`;
   const shown =
@@ -60,6 +69,7 @@ function formatDiff(diff: StackDiff, most: number): string {
   const more = hidden > 0 ? `and ${hidden} smaller ones: --files shows all\n` : '';
   return [
     head,
+    diff.settings.length === 0 ? 'settings: the same\n' : settings,
     diff.packages.length === 0 ? 'packages: the same\n' : packages,
     totals,
     shown.length === 0 ? '' : files,

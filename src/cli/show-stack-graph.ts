@@ -1,6 +1,6 @@
 /** `stackshim stack graph`: the tree of bases and stacks, to look at or to draw. */
-import { layoutFrom } from '../core/layout.ts';
 import { readStackGraph, toDot, toSvg } from '../stacks/stack-graph.ts';
+import { openInstallation } from '../task/installation.ts';
 import { print, printJson } from './print.ts';
 import { collectDamage } from './report-damage.ts';
 import { requireRoot } from './require-root.ts';
@@ -10,7 +10,7 @@ export async function showGraph(options: {
 }): Promise<void> {
   requireRoot('draw stacks');
   const damage = collectDamage();
-  const nodes = await readStackGraph(layoutFrom({}, process.env), damage.listener);
+  const nodes = await readStackGraph(openInstallation().layout, damage.listener);
   if (options.format === 'json') await printJson(nodes);
   else await print(options.format === 'dot' ? toDot(nodes) : toSvg(nodes));
   damage.tell();

@@ -1,6 +1,6 @@
 /** `stackshim stack history` and `stack release ls`: what was current, and when. */
-import { layoutFrom } from '../core/layout.ts';
 import { type HistoryEntry, readReleases, readStackHistory } from '../stacks/stack-history.ts';
+import { openInstallation } from '../task/installation.ts';
 import { formatAge } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
 import { print, printJson } from './print.ts';
@@ -15,7 +15,7 @@ export async function showHistory(
 ): Promise<void> {
   requireRoot('show history');
   const stack = toStackName('show history of', name);
-  const entries = readStackHistory(layoutFrom({}, process.env), stack);
+  const entries = readStackHistory(openInstallation().layout, stack);
   if (options.json) return await printJson(entries);
   const now = Date.now();
   const rows = entries.map((entry) => [
@@ -42,7 +42,7 @@ export async function showReleases(options: {
   readonly limit: string;
 }): Promise<void> {
   requireRoot('list releases');
-  const releases = readReleases(layoutFrom({}, process.env), toPositive('--limit', options.limit));
+  const releases = readReleases(openInstallation().layout, toPositive('--limit', options.limit));
   if (options.json) return await printJson(releases);
   const rows = releases.map(({ generation, isCurrent, createdAt, stacks, reason }) => [
     String(generation),

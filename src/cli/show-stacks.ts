@@ -1,5 +1,4 @@
 /** `stackshim stack ls` and `stack show`: what there is to run tasks in. */
-import { layoutFrom } from '../core/layout.ts';
 import { warnOfTemplate } from '../oci/load-template.ts';
 import { STACK_LABELS } from '../stacks/image.ts';
 import {
@@ -8,6 +7,7 @@ import {
   type StackSummary,
   showStack,
 } from '../stacks/list-stacks.ts';
+import { openInstallation } from '../task/installation.ts';
 import { formatAge, formatBytes } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
 import { print, printJson } from './print.ts';
@@ -24,7 +24,7 @@ const SHORT_DIGEST = 'sha256:'.length + 12;
 export async function showStacks(options: ShowOptions): Promise<void> {
   requireRoot('list stacks');
   const damage = collectDamage();
-  const stacks = await listStacks(layoutFrom({}, process.env), damage.listener);
+  const stacks = await listStacks(openInstallation().layout, damage.listener);
   await (options.json ? printJson(stacks) : print(formatStacks(stacks)));
   damage.tell();
 }
@@ -48,7 +48,7 @@ function formatStacks(stacks: readonly StackSummary[]): string {
 /** Throws ERR_STACKSHIM_SPEC_INVALID for what cannot be a stack's name, and as `showStack`. */
 export async function showOneStack(name: string, options: ShowOptions): Promise<void> {
   requireRoot('show stack');
-  const stack = await showStack(layoutFrom({}, process.env), toStackName('show stack', name));
+  const stack = await showStack(openInstallation().layout, toStackName('show stack', name));
   return await (options.json ? printJson(stack) : print(formatStack(stack)));
 }
 
@@ -76,6 +76,7 @@ function formatStack(stack: StackDetails): string {
       ['command', toWords(config.cmd)],
       ['working dir', config.workingDir || '/'],
       ['user', config.user || 'root'],
+      ...(config.stopSignal === undefined ? [] : [['stop signal', config.stopSignal]]),
       ...config.env.map((entry) => ['env', entry]),
       ['bundle', describeBundle(config.labels[STACK_LABELS.bundle] ?? 'default')],
       ...Object.entries(config.labels).map(([key, value]) => ['label', `${key}=${value}`]),

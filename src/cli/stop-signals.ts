@@ -1,31 +1,61 @@
-/** Signals that ask `run` to end its task: the first one politely, the second one at once. */
+/** Signals that ask this process to end what it does: the first one politely, the second one at once. */
+import { heededSignals } from '../sys/processes.ts';
 
-const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** Those that would end this process, and leave what it has begun behind. KILL cannot be caught; PIPE is noticed by a write. */
+const STOP_SIGNALS = [
+  'SIGINT',
+  'SIGTERM',
+  'SIGHUP',
+  'SIGQUIT',
+  'SIGALRM',
+  'SIGVTALRM',
+  'SIGABRT',
+  'SIGXCPU',
+  'SIGIO',
+] as const;
 
 export interface StopSignals {
   /** For `runTask`. */
   readonly signals: { readonly signal: AbortSignal; readonly killSignal: AbortSignal };
   /** The first signal that came. */
   received(): NodeJS.Signals | undefined;
+  /** The reader of this process's output has gone: stops at once, as SIGPIPE would. */
+  readerGone(): void;
   /** Gives the signals back their usual meaning. */
   close(): void;
 }
 
-export function listenForStops(): StopSignals {
+export interface StopSignalsOptions {
+  /** Aborts with the signal's name as the reason: a task is then sent the same. */
+  readonly byName?: boolean;
+  /** Called with the first signal. */
+  readonly onStop?: (signal: NodeJS.Signals) => void;
+}
+
+/** A signal that was ignored when this process began, as nohup(1) and a shell's background jobs have it, stays ignored. */
+export function listenForStops({ byName = false, onStop }: StopSignalsOptions = {}): StopSignals {
   const stop = new AbortController();
   const kill = new AbortController();
   let first: NodeJS.Signals | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
-    if (first !== undefined) kill.abort();
+    const isFirst = first === undefined;
     first ??= signal;
-    stop.abort();
+    if (!isFirst) return kill.abort();
+    onStop?.(signal);
+    // TERM is how services are stopped: it begins with the task's own stop signal.
+    stop.abort(byName && signal !== 'SIGTERM' ? signal : undefined);
   };
-  for (const signal of STOP_SIGNALS) process.on(signal, onSignal);
+  const heard = heededSignals(STOP_SIGNALS);
+  for (const signal of heard) process.on(signal, onSignal);
   return {
     signals: { signal: stop.signal, killSignal: kill.signal },
     received: () => first,
+    readerGone() {
+      first ??= 'SIGPIPE';
+      kill.abort();
+    },
     close: () => {
-      for (const signal of STOP_SIGNALS) process.off(signal, onSignal);
+      for (const signal of heard) process.off(signal, onSignal);
     },
   };
 }

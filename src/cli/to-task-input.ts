@@ -1,5 +1,6 @@
 /** The task input that the options of `run` make. */
-import { messageOf, StackshimError } from '../core/errors.ts';
+import { resolve } from 'node:path';
+import { reasonOf, StackshimError } from '../core/errors.ts';
 import { parseEnvEntries, parseEnvFile } from '../spec/parse-env.ts';
 import { parseLabelEntries } from '../spec/parse-labels.ts';
 import type { TaskInput } from '../spec/task-input.ts';
@@ -17,11 +18,12 @@ export function toTaskInput(
     env,
     envFile,
     ulimit,
-    mount,
-    volume,
+    mount: _mount,
+    volume: _volume,
     device,
     label,
     name,
+    rm,
     result,
     json,
     events,
@@ -33,13 +35,31 @@ export function toTaskInput(
     command,
     env: toEnv(env, envFile),
     ulimits: ulimit,
-    mounts: mount,
-    volumes: volume,
+    ...toMounts(options),
     devices: device,
     labels: label === undefined ? undefined : parseLabelEntries(label),
     id: name,
   };
 }
+
+/** What `--mount` and `--volume` say, relative sources resolved. */
+export const toMounts = ({ mount, volume }: RunOptions) => ({
+  mounts: mount?.map(fromHere),
+  volumes: volume?.map((entry) => resolveHere(entry)),
+});
+
+/** A relative source begins with a dot, as docker has it: without one it would be the name of a volume. */
+const RELATIVE = /^\.{1,2}(?=[/:]|$)[^:]*/;
+
+const resolveHere = (source: string) => source.replace(RELATIVE, (path) => resolve(path));
+
+const fromHere = (mount: string) =>
+  mount
+    .split(',')
+    .map((part) =>
+      part.replace(/^(source|src)=(.*)$/s, (_, key, path) => `${key}=${resolveHere(path)}`),
+    )
+    .join(',');
 
 /** Later files win over earlier ones, `--env` over all of them, as docker has it. */
 function toEnv(
@@ -60,7 +80,7 @@ function readEnvFile(path: string): string {
   try {
     return readBoundedFile(path, { maxBytes: MAX_ENV_FILE_BYTES, followLink: true });
   } catch (error) {
-    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${messageOf(error)}`, {
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${reasonOf(error)}`, {
       cause: error,
       details: { field: 'envFile', path },
     });

@@ -12,7 +12,7 @@ import { print, printJson, printNote } from './print.ts';
 import { reportError } from './report-error.ts';
 import { reportToolOutput } from './report-tool-output.ts';
 import { requireRoot } from './require-root.ts';
-import { runSmokeTask } from './run-smoke-task.ts';
+import { runBuiltSmokeTask } from './run-smoke-task.ts';
 import { toPositive, toStackName } from './stack-arguments.ts';
 import { listenForStops } from './stop-signals.ts';
 
@@ -38,7 +38,7 @@ export async function updateNamed(
   try {
     const report = await updateStacks(openInstallation().layout, {
       system: linuxSystem,
-      runSmoke: runSmokeTask,
+      runSmoke: runBuiltSmokeTask,
       signal: stops.signals.signal,
       onProgress: (stack, progress) => view.onProgress(progress, isAlone ? undefined : stack),
       onStack(stack, number, count) {

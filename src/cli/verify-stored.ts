@@ -1,9 +1,9 @@
 /** `stackshim verify`: what is damaged goes to stdout, with the stacks that it hits; progress goes to stderr. */
 import { StackshimError } from '../core/errors.ts';
 import { isStackName, type StackName } from '../core/ids.ts';
-import { layoutFrom } from '../core/layout.ts';
 import type { AffectedRevision, Damage } from '../stacks/survey-store.ts';
 import { type Verification, type VerifyProgress, verifyStore } from '../stacks/verify-store.ts';
+import { openInstallation } from '../task/installation.ts';
 import type { ProgressStream } from './build-progress-view.ts';
 import { formatBytes } from './format-quantities.ts';
 import { print, printJson } from './print.ts';
@@ -23,7 +23,7 @@ export async function verifyStored(
   const stops = listenForStops();
   const view = openView(process.stderr);
   try {
-    const found = await verifyStore(layoutFrom({}, process.env), {
+    const found = await verifyStore(openInstallation().layout, {
       ...(stacks.length === 0 ? {} : { stacks }),
       onProgress: view.onProgress,
       signal: stops.signals.signal,

@@ -1,13 +1,17 @@
-/** Messages on a descriptor, without what `process.stderr` costs. */
+/** Messages on standard error, without what `process.stderr` costs. */
 import { writeSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
 import { toPrintableLines } from './printable.ts';
 
-/** Writes a short message at once, nothing in it steers a terminal; a reader that has gone misses it. */
-export function writeMessage(fd: number, text: string): void {
+const STDERR = 2;
+
+/**
+ * Writes a message at once, nothing in it steers a terminal. It is for people, and where standard error does not take it there is
+ * nobody left to tell: the exit status says the rest.
+ */
+export function writeMessage(text: string): void {
   try {
-    writeSync(fd, toPrintableLines(text));
-  } catch (error) {
-    if (!['EPIPE', 'EAGAIN'].includes(errnoCodeOf(error) ?? '')) throw error;
+    writeSync(STDERR, toPrintableLines(text));
+  } catch {
+    // See above.
   }
 }

@@ -79,6 +79,12 @@ export const errorCodes = {
     meaning: "the task's code, payload and config do not fit into its disk limit",
     hint: 'give the task more with --disk',
   },
+  ERR_STACKSHIM_PROCESS_EXHAUSTED: {
+    kind: 'exhausted',
+    meaning:
+      'this process, its cgroup or the host has no more descriptors, processes or memory to give',
+    hint: 'run fewer tasks at a time, or raise the limit: of open files (ulimit -n), of processes (pids.max of the cgroup, ulimit -u)',
+  },
   ERR_STACKSHIM_SYSTEM: {
     kind: 'internal',
     meaning: 'a system call failed in a way that has no code of its own',

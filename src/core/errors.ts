@@ -58,6 +58,13 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
+/** Why a file could not be had, for a message that names the file: without what Node puts around the system's own words. */
+export function reasonOf(thrown: unknown): string {
+  const message = messageOf(thrown);
+  const [, reason] = /^E[A-Z0-9]+: (.+?), [a-z]+(?: '.*)?$/s.exec(message) ?? [];
+  return reason ?? message;
+}
+
 /** The `code` of a system error (`ENOENT`, …), undefined for anything else. */
 export function errnoCodeOf(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error) || !('code' in thrown)) return undefined;
@@ -71,12 +78,15 @@ const USED_UP: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAG
 /** Whether the process or the host had no more of something: what was to be opened or started may be sound for all that. */
 export const isUsedUp = (thrown: unknown): boolean => USED_UP.has(errnoCodeOf(thrown) ?? '');
 
-/** What was to be read or written is on a disk that fails, or on a filesystem that takes no writes since it met that. */
+const READ_ONLY_HINT =
+  'the filesystem is read-only: mount it writable, or name another folder (STACKSHIM_ROOT, STACKSHIM_RUN); dmesg tells whether a disk error made it so';
+
+/** What was to be read or written is on a disk that fails, or on a filesystem that takes no writes. */
 const OF_FAILING_DISK: ReadonlySet<string> = new Set(['EIO', 'EROFS']);
 
 /**
  * Passes a {@link StackshimError} through; wraps anything else in one with `code`. A system error is none of our own doing,
- * and one of a failing disk has a code of its own: ERR_STACKSHIM_INTERNAL and _SYSTEM give way to what the error itself says.
+ * and those of a failing disk and of used-up limits have codes of their own: ERR_STACKSHIM_INTERNAL and _SYSTEM give way to what the error itself says.
  */
 export function toStackshimError(
   thrown: unknown,
@@ -86,10 +96,15 @@ export function toStackshimError(
   if (thrown instanceof StackshimError) return thrown;
   const isVague = code === 'ERR_STACKSHIM_INTERNAL' || code === 'ERR_STACKSHIM_SYSTEM';
   const known = isVague ? (codeOfErrno(errnoCodeOf(thrown)) ?? code) : code;
-  return new StackshimError(known, `${operation}: ${messageOf(thrown)}`, { cause: thrown });
+  const hint = errnoCodeOf(thrown) === 'EROFS' ? { hint: READ_ONLY_HINT } : {};
+  return new StackshimError(known, `${operation}: ${messageOf(thrown)}`, {
+    cause: thrown,
+    ...hint,
+  });
 }
 
 function codeOfErrno(errno: string | undefined): ErrorCode | undefined {
   if (errno === undefined) return undefined;
-  return OF_FAILING_DISK.has(errno) ? 'ERR_STACKSHIM_DISK_FAILED' : 'ERR_STACKSHIM_SYSTEM';
+  if (OF_FAILING_DISK.has(errno)) return 'ERR_STACKSHIM_DISK_FAILED';
+  return USED_UP.has(errno) ? 'ERR_STACKSHIM_PROCESS_EXHAUSTED' : 'ERR_STACKSHIM_SYSTEM';
 }

@@ -1,4 +1,4 @@
-/** What changed between two revisions of a stack: packages and files, with sizes. */
+/** What changed between two revisions of a stack: settings, packages and files, with sizes. */
 import { lstatSync } from 'node:fs';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -7,6 +7,7 @@ import { resolveStack } from '../stacks/resolve-stack.ts';
 import { findEarlierRevision } from '../stacks/rollback.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import type { System } from '../sys/system.ts';
+import { diffSettings, type SettingChange } from './diff-settings.ts';
 import { diffTrees, type FileChange } from './diff-trees.ts';
 import { diffPackages, type PackageChange, parseDpkgStatus } from './dpkg-status.ts';
 import { openImageViews } from './image-view.ts';
@@ -29,6 +30,7 @@ export interface StackDiff {
   readonly stack: StackName;
   readonly from: number;
   readonly to: number;
+  readonly settings: readonly SettingChange[];
   readonly packages: readonly PackageChange[];
   /** In the order of their paths. No more than 100,000: `totals` counts all. */
   readonly files: readonly FileChange[];
@@ -59,7 +61,8 @@ export function diffStack(layout: Layout, system: System, options: DiffStackOpti
     const layers = notShared(before.image, after.image).map(views.layer);
     const files = collectFiles({ before: one, after: other, layers });
     const packages = diffPackages(readPackages(one), readPackages(other));
-    return { stack, from, to: after.revision, packages, ...files };
+    const settings = diffSettings(before.image.config, after.image.config);
+    return { stack, from, to: after.revision, settings, packages, ...files };
   } finally {
     views.close();
   }

@@ -2,10 +2,10 @@
 
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, open, realpath } from 'node:fs/promises';
+import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import type * as z from 'zod/mini';
 import { checkSafely } from '../core/check-safely.ts';
-import { messageOf, StackshimError } from '../core/errors.ts';
+import { reasonOf, StackshimError } from '../core/errors.ts';
 import { AmbiguousJson, parseStrictJson } from '../core/strict-json.ts';
 import type { Descriptor } from './oci-schemas.ts';
 import { refuseOtherSpellings } from './refuse-other-spellings.ts';
@@ -35,14 +35,23 @@ const CHUNK_BYTES = 256 * 1024;
 export async function openLayoutRoot(directory: string): Promise<OciLayoutRoot> {
   try {
     const real = await realpath(directory);
+    if (!(await stat(real)).isDirectory()) throw toNoFolder(directory);
     return { name: directory, openFile: (path) => openBeneath(real, path) };
   } catch (error) {
+    if (error instanceof StackshimError) throw error;
     throw new StackshimError(
       'ERR_STACKSHIM_INPUT_NOT_FOUND',
-      `open OCI layout ${directory}: ${messageOf(error)}`,
+      `open OCI layout ${directory}: ${reasonOf(error)}`,
       { cause: error, details: { path: directory } },
     );
   }
+}
+
+function toNoFolder(path: string): StackshimError {
+  return toInvalid(`open OCI layout ${path}: it is a file, and oci: names a folder`, {
+    hint: `for an archive write oci-archive:${path}, or docker-archive:${path} for what docker save has written`,
+    details: { path },
+  });
 }
 
 /** Reads and checks a JSON document that a descriptor names. */
@@ -99,7 +108,7 @@ async function openBeneath(directory: string, name: string): Promise<OpenedFile>
     return toOpenedFile(file, stat.size);
   } catch (error) {
     await file?.close();
-    throw toInvalid(`open ${name} of OCI layout: ${messageOf(error)}`, {
+    throw toInvalid(`open ${name} of OCI layout: ${reasonOf(error)}`, {
       cause: error,
       details: { path },
     });
@@ -143,7 +152,7 @@ export function parseDocument<T>(bytes: Uint8Array, schema: z.ZodMiniType<T>, su
     if (error instanceof AmbiguousJson) {
       throw toInvalid(`read ${subject}: ${error.message}`, { cause: error });
     }
-    throw toInvalid(`read ${subject}: not JSON: ${messageOf(error)}`, { cause: error });
+    throw toInvalid(`read ${subject}: not JSON: ${reasonOf(error)}`, { cause: error });
   }
   const parsed = checkSafely(() => schema.safeParse(value));
   if (parsed?.success) return parsed.data;

@@ -67,13 +67,14 @@ export const configSchema = z.object({
   architecture: z.string().check(z.minLength(1), z.maxLength(64)),
   os: z.literal('linux'),
   config: z.nullish(
-    z.object({
+    z.looseObject({
       Env: texts,
       Entrypoint: texts,
       Cmd: texts,
       WorkingDir: z.nullish(z.string()),
       User: z.nullish(z.string()),
       Labels: z.nullish(strings),
+      StopSignal: z.nullish(z.string()),
     }),
   ),
   rootfs: z.object({

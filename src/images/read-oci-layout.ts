@@ -1,7 +1,9 @@
 /** Reads an OCI image layout: which manifest, which config, which layers; everything but the layers' content is checked. */
 import { type ImageDigest, isImageDigest } from '../core/ids.ts';
+import { type FieldFault, readWith } from '../core/read-fields.ts';
 import type { Compression } from '../layers/read-archive.ts';
 import type { ImageConfig } from '../stacks/image.ts';
+import { otherSettings, toOtherSettings } from '../stacks/other-settings.ts';
 import { readHostFacts } from '../sys/host-facts.ts';
 import {
   type OciLayoutRoot,
@@ -158,16 +160,22 @@ function toLayers(descriptors: readonly Descriptor[], diffIds: readonly string[]
   });
 }
 
-/** The part of an OCI config that stackshim uses. */
+/** What an OCI config says of the image's tasks. Throws ERR_STACKSHIM_IMAGE_INVALID. */
 export function toImageConfig({ config }: OciImageConfig): ImageConfig {
+  const { Env, Entrypoint, Cmd, WorkingDir, User, Labels, StopSignal, ...unused } = config ?? {};
+  const other = toOtherSettings(unused);
   return {
-    env: config?.Env ?? [],
-    entrypoint: config?.Entrypoint ?? [],
-    cmd: config?.Cmd ?? [],
-    workingDir: config?.WorkingDir ?? '',
-    user: config?.User ?? '',
-    labels: config?.Labels ?? {},
+    env: Env ?? [],
+    entrypoint: Entrypoint ?? [],
+    cmd: Cmd ?? [],
+    workingDir: WorkingDir ?? '',
+    user: User ?? '',
+    labels: Labels ?? {},
+    ...(StopSignal == null || StopSignal === '' ? {} : { stopSignal: StopSignal }),
+    ...(other === undefined ? {} : { other: readWith(otherSettings, other, toBadConfig) }),
   };
 }
+
+const toBadConfig = ({ message }: FieldFault) => toInvalid(`read image config: ${message}`);
 
 const quote = (text: string) => JSON.stringify(text.slice(0, MAX_SHOWN_CHARS));

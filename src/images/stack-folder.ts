@@ -1,7 +1,7 @@
 /** Finds a stack's folder, and makes sure that nobody but root has had a hand in it. What is in it is read from a copy: build-context.ts. */
 import { lstatSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { messageOf, StackshimError } from '../core/errors.ts';
+import { reasonOf, StackshimError } from '../core/errors.ts';
 import { isStackName, type StackName } from '../core/ids.ts';
 import { type PathFault, walkTrusted } from '../sys/trusted-path.ts';
 
@@ -64,7 +64,7 @@ export function toUntrustedFolder(folder: string, { path, problem }: PathFault):
 }
 
 export function toUnreadable(path: string, error: unknown): StackshimError {
-  return new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${messageOf(error)}`, {
+  return new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${reasonOf(error)}`, {
     cause: error,
     details: { path },
   });

@@ -125,7 +125,7 @@ function takeEntry(cleaning: Cleaning, entry: TarEntry): void {
   cleaning.contentKept = false;
   cleaning.contentPadding = paddingOf(entry.size);
 
-  const parsed = parseEntryPath(entry.path, limits);
+  const parsed = parseEntryPath(entry.path, limits, policy.absoluteNames);
   if (typeof parsed === 'string') throw toInvalidArchive(policy, parsed, entry.path);
   const { path } = parsed;
   if (policy.leaveOutNames.size > 0 && path.split('/').some((p) => policy.leaveOutNames.has(p))) {

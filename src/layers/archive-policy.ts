@@ -1,6 +1,7 @@
 /** What an archive of one kind may hold: layers of images, and the code of tasks. */
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError } from '../core/errors.ts';
+import type { AbsoluteNames } from './entry-path.ts';
 
 export interface ArchivePolicy {
   /** Names the archive in messages: `layer`. */
@@ -13,6 +14,8 @@ export interface ArchivePolicy {
   readonly xattrs: boolean;
   /** Whether symbolic links may lead outside the archive. */
   readonly outwardLinks: boolean;
+  /** `ko` and other builders write a layer's names with a slash in front, which docker drops. */
+  readonly absoluteNames: AbsoluteNames;
   /** `root`: everything belongs to 0:0, and no file is setuid, setgid or sticky. */
   readonly ownership: 'keep' | 'root';
   /** Entries of these names are left out wherever they are, with what lies beneath. */
@@ -33,6 +36,7 @@ export const LAYER_POLICY: ArchivePolicy = {
   fifos: true,
   xattrs: true,
   outwardLinks: true,
+  absoluteNames: 'beneath',
   ownership: 'keep',
   leaveOutNames: new Set(),
   leaveOutEmptyFiles: new Set(['etc/hosts', 'run/.containerenv']),

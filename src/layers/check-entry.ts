@@ -1,4 +1,5 @@
 /** Decides about one entry: as the policy wants it, left out, or refused. */
+import { IDS_PER_SLOT } from '../core/host-ids.ts';
 import { type ArchiveLimits, MAX_LINK_BYTES, MAX_NAME_BYTES } from './archive-limits.ts';
 import { type ArchivePolicy, toDisplayPath, toInvalidArchive } from './archive-policy.ts';
 import { leadsOutside, parseEntryPath, parseWhiteout } from './entry-path.ts';
@@ -27,6 +28,7 @@ export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | u
   if (entry.kind === 'symlink') checkSymlink(entry, policy);
   const linkTarget = entry.kind === 'hardlink' ? resolveHardLink(entry, context) : entry.linkTarget;
   if (linkTarget === undefined) return undefined;
+  if (policy.ownership === 'keep') checkOwner(entry, policy);
   const owner =
     policy.ownership === 'root'
       ? { uid: 0, gid: 0, mode: entry.kind === 'directory' ? entry.mode : entry.mode & 0o777 }
@@ -61,6 +63,15 @@ function checkPlace(entry: TarEntry, { tree, policy }: EntryContext): void {
   throw toInvalidArchive(policy, `is there already as a ${taken}`, path);
 }
 
+/** A task has no such id: to it the file would belong to nobody, and nothing would say why. */
+function checkOwner({ path, uid, gid }: TarEntry, policy: ArchivePolicy): void {
+  const id = Math.max(uid, gid);
+  if (id < IDS_PER_SLOT) return;
+  const what = id === uid ? 'user' : 'group';
+  const reason = `belongs to ${what} ${id}, and ids end at ${IDS_PER_SLOT - 1}`;
+  throw toInvalidArchive(policy, reason, path);
+}
+
 function checkSymlink(entry: TarEntry, policy: ArchivePolicy): void {
   const { path, linkTarget } = entry;
   if (linkTarget === '') throw toInvalidArchive(policy, 'symbolic link to nothing', path);
@@ -83,7 +94,7 @@ function checkSymlink(entry: TarEntry, policy: ArchivePolicy): void {
 function resolveHardLink(entry: TarEntry, context: EntryContext): ByteString | undefined {
   const { policy, limits, tree } = context;
   const shown = toDisplayPath(entry.linkTarget);
-  const parsed = parseEntryPath(entry.linkTarget, limits);
+  const parsed = parseEntryPath(entry.linkTarget, limits, policy.absoluteNames);
   if (typeof parsed === 'string') {
     throw toInvalidArchive(policy, `hard link to "${shown}": ${parsed}`, entry.path);
   }

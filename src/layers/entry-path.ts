@@ -5,6 +5,9 @@ import type { ByteString } from './tar-entry.ts';
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 
+/** What becomes of a name that begins with a slash: it is taken as one below the archive's root, or refused. */
+export type AbsoluteNames = 'beneath' | 'refuse';
+
 /**
  * The path without `.`, empty components and slashes at the end; empty for the root itself.
  * A refused one comes back as its reason.
@@ -12,9 +15,10 @@ const OPAQUE = '.wh..wh..opq';
 export function parseEntryPath(
   path: ByteString,
   limits: ArchiveLimits,
+  absolute: AbsoluteNames = 'refuse',
 ): { readonly path: ByteString } | string {
   if (path === '') return 'empty name';
-  if (path.startsWith('/')) return 'absolute name';
+  if (absolute === 'refuse' && path.startsWith('/')) return 'absolute name';
   if (path.includes('\0')) return 'name with a NUL';
   if (path.length > limits.pathBytes) return `name of more than ${limits.pathBytes} bytes`;
   const components = path.split('/').filter((part) => part !== '' && part !== '.');

@@ -1,24 +1,33 @@
 /** What a task runs, and where. */
 import { posix } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
+import type { TaskSpec } from '../spec/task-spec.ts';
 import type { ImageConfig } from '../stacks/image.ts';
 import { TASK_DIR } from './task-paths.ts';
 
 /**
- * The image's entrypoint followed by the task's command, else by the image's own, as docker does.
+ * The entrypoint followed by the command, each the task's own or else the image's. The image's command belongs to the image's
+ * entrypoint: a task with an entrypoint of its own has only the command that it brings, as in docker.
  * Throws ERR_STACKSHIM_SPEC_INVALID when that leaves nothing to run.
  */
 export function resolveCommand(
   image: Pick<ImageConfig, 'entrypoint' | 'cmd'>,
-  command: readonly string[],
+  { command, entrypoint }: Pick<TaskSpec, 'command' | 'entrypoint'>,
 ): readonly string[] {
-  const resolved = [...image.entrypoint, ...(command.length > 0 ? command : image.cmd)];
+  const imageCmd = entrypoint === undefined ? image.cmd : [];
+  const resolved = [
+    ...(entrypoint ?? image.entrypoint),
+    ...(command.length > 0 ? command : imageCmd),
+  ];
   if (resolved[0] !== undefined && resolved[0] !== '') return resolved;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    'command: none was given, and the image has none',
-    { details: { field: 'command' } },
-  );
+  const problem =
+    entrypoint === undefined
+      ? 'none was given, and the image has none'
+      : 'none was given, and with an entrypoint of the task the image gives none';
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `command: ${problem}`, {
+    hint: 'name the command behind the stack',
+    details: { field: 'command' },
+  });
 }
 
 export interface WorkdirInput {

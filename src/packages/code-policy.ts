@@ -11,6 +11,7 @@ export const CODE_POLICY: ArchivePolicy = {
   fifos: false,
   xattrs: false,
   outwardLinks: false,
+  absoluteNames: 'refuse',
   ownership: 'root',
   leaveOutNames: new Set(['.git']),
   leaveOutEmptyFiles: new Set(),

@@ -120,6 +120,19 @@ const patterns: readonly FailurePattern[] = [
     code: 'ERR_STACKSHIM_SPEC_INVALID',
     ...memoryHint,
   },
+  // What the host, or whoever limits this process, does not have.
+  {
+    pattern: runc(
+      String.raw`unable to start init: fork/exec \S+: resource temporarily unavailable`,
+    ),
+    code: 'ERR_STACKSHIM_PROCESS_EXHAUSTED',
+  },
+  { pattern: runc('.*: too many open files'), code: 'ERR_STACKSHIM_PROCESS_EXHAUSTED' },
+  {
+    pattern:
+      /^(?:fork|clone|pipe|open [a-z ]+|open `.*`): (?:Resource temporarily unavailable|Too many open files)$/s,
+    code: 'ERR_STACKSHIM_PROCESS_EXHAUSTED',
+  },
   { pattern: runc('container with given ID already exists'), code: 'ERR_STACKSHIM_TASK_CONFLICT' },
   { pattern: /^container `.*` already exists$/s, code: 'ERR_STACKSHIM_TASK_CONFLICT' },
 ];

@@ -9,6 +9,7 @@ import {
   requireAllowedDevice,
 } from './permissions.ts';
 import type { Policy } from './policy.ts';
+import { showBytes, showDuration } from './show-quantity.ts';
 import type {
   AdmittedLimits,
   AdmittedTaskSpec,
@@ -69,17 +70,17 @@ function termsOf({ tenant }: TaskSpec, policy: Policy): TenantTerms | undefined 
   return policy.tenants.get(tenant) ?? policy.tenantDefault;
 }
 
-/** Fields of {@link TaskLimits} beside the names users know them by. */
+/** Fields of {@link TaskLimits} beside the names users know them by, and how their values are shown. */
 const LIMIT_FIELDS = [
-  ['memoryBytes', 'memory'],
-  ['cpus', 'cpus'],
-  ['pids', 'pidsLimit'],
-  ['timeoutMs', 'timeout'],
-  ['stopTimeoutMs', 'stopTimeout'],
-  ['outputBytes', 'outputLimit'],
-  ['cpuTimeMs', 'cpuTime'],
-  ['cpuShares', 'cpuShares'],
-  ['diskBytes', 'disk'],
+  ['memoryBytes', 'memory', showBytes],
+  ['cpus', 'cpus', String],
+  ['pids', 'pidsLimit', String],
+  ['timeoutMs', 'timeout', showDuration],
+  ['stopTimeoutMs', 'stopTimeout', showDuration],
+  ['outputBytes', 'outputLimit', showBytes],
+  ['cpuTimeMs', 'cpuTime', showDuration],
+  ['cpuShares', 'cpuShares', String],
+  ['diskBytes', 'disk', showBytes],
 ] as const;
 
 interface Bounds {
@@ -95,7 +96,7 @@ function admitLimits(asked: TaskLimits, { policy, host, terms }: Bounds): Admitt
     ["host's", { memoryBytes: host.memoryBytes, cpus: host.cpus }],
   ];
   const admitted = { ...policy.defaults };
-  for (const [key, field] of LIMIT_FIELDS) {
+  for (const [key, field, show] of LIMIT_FIELDS) {
     const value = asked[key];
     for (const [whose, most] of bounds) {
       const allowed = most[key];
@@ -104,7 +105,8 @@ function admitLimits(asked: TaskLimits, { policy, host, terms }: Bounds): Admitt
       const given = admitted[key];
       if (given !== undefined) admitted[key] = Math.min(given, allowed);
       if (value === undefined || value <= allowed) continue;
-      throw deniedField({ field, asked: value, allowed, reason: `above the ${whose} ${allowed}` });
+      const reason = `above the ${whose} ${show(allowed)}`;
+      throw deniedField({ field, asked: value, shown: show(value), allowed, reason });
     }
     if (value !== undefined) admitted[key] = value;
   }

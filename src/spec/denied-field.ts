@@ -5,13 +5,15 @@ export interface Denial {
   readonly field: string;
   readonly asked: string | number;
   readonly allowed: string | number | readonly string[];
+  /** `asked` as people write it; absent: as it is. */
+  readonly shown?: string;
   /** Completes the sentence `<field> <asked>: …`. */
   readonly reason: string;
 }
 
 /** An ERR_STACKSHIM_SPEC_DENIED that names the field and both values. */
-export function deniedField({ field, asked, allowed, reason }: Denial): StackshimError {
-  return new StackshimError('ERR_STACKSHIM_SPEC_DENIED', `${field} ${asked}: ${reason}`, {
+export function deniedField({ field, asked, allowed, reason, shown }: Denial): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_SPEC_DENIED', `${field} ${shown ?? asked}: ${reason}`, {
     details: { field, asked, allowed },
   });
 }

@@ -1,5 +1,6 @@
 /** Quantities of bytes as docker writes them. */
 import { invalidField } from './invalid-field.ts';
+import { showBytes } from './show-quantity.ts';
 
 const BYTES = /^(\d{1,16}(?:\.\d{1,9})?)(?: ?(?:([kmgt])(?:i?b)?|b))?$/i;
 const POWER_OF_1024: Readonly<Record<string, number>> = { k: 1, m: 2, g: 3, t: 4 };
@@ -21,8 +22,10 @@ export function parseBytes(value: string | number, field: string, bounds: ByteBo
   if (!Number.isSafeInteger(bytes)) {
     throw invalidField(field, 'not a whole number of bytes below 2^53', value);
   }
-  if (bytes < min) throw invalidField(field, `less than the least allowed, ${min} bytes`, value);
-  if (bytes > max) throw invalidField(field, `more than the most allowed, ${max} bytes`, value);
+  if (bytes < min)
+    throw invalidField(field, `less than the least allowed, ${showBytes(min)}`, value);
+  if (bytes > max)
+    throw invalidField(field, `more than the most allowed, ${showBytes(max)}`, value);
   return bytes;
 }
 

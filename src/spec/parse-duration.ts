@@ -1,5 +1,6 @@
 /** Durations: text with units, or a number of milliseconds. */
 import { invalidField } from './invalid-field.ts';
+import { showDuration } from './show-quantity.ts';
 
 const PART = /(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h)/g;
 const WHOLE = /^(?:\d{1,12}(?:\.\d{1,9})?(?:ms|s|m|h)){1,8}$/;
@@ -24,7 +25,11 @@ export function parseDuration(
   const ms = Math.round(typeof value === 'number' ? value : msOfText(value, field));
   if (!Number.isFinite(ms)) throw invalidField(field, 'not a finite duration', value);
   if (ms < bounds.min || ms > bounds.max) {
-    throw invalidField(field, `not between ${bounds.min} ms and ${bounds.max} ms`, value);
+    throw invalidField(
+      field,
+      `not between ${showDuration(bounds.min)} and ${showDuration(bounds.max)}`,
+      value,
+    );
   }
   return ms;
 }

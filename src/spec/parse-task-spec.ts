@@ -12,6 +12,7 @@ import { parseMounts } from './parse-mounts.ts';
 import { parseCount, parseCpus } from './parse-number.ts';
 import { parseAbsolutePath, parsePath } from './parse-path.ts';
 import { parseSecurityOpts } from './parse-security-opt.ts';
+import { parseSignal } from './parse-signal.ts';
 import { parseStackReference } from './parse-stack-reference.ts';
 import { parseThrottles } from './parse-throttle.ts';
 import { parseUlimit } from './parse-ulimit.ts';
@@ -35,7 +36,8 @@ export function parseTaskSpec(input: unknown): TaskSpec {
   return withoutUndefined({
     id: given.id === undefined ? undefined : parseTaskId(given.id),
     stack: parseStackReference(given.stack, 'stack'),
-    command: parseCommand(given.command ?? []),
+    command: parseCommand(given.command ?? [], 'command'),
+    entrypoint: given.entrypoint === undefined ? undefined : parseEntrypoint(given.entrypoint),
     env: checked(given.env ?? {}, checkEnv, 'env'),
     workdir: workdir === undefined ? undefined : parseAbsolutePath(workdir, 'workdir'),
     user: user === undefined ? undefined : parseUser(user, 'user'),
@@ -57,6 +59,8 @@ export function parseTaskSpec(input: unknown): TaskSpec {
     labels: checked(given.labels ?? {}, checkLabels, 'labels'),
     tty: given.tty ?? false,
     interactive: given.interactive ?? false,
+    stopSignal:
+      given.stopSignal === undefined ? undefined : parseSignal(given.stopSignal, 'stopSignal'),
     runtime: parseRuntime(given.runtime ?? 'runc'),
     bundle: given.bundle === undefined ? undefined : matching(given.bundle, BUNDLE, 'bundle'),
     code: code === undefined ? undefined : parsePath(code, 'code'),
@@ -80,20 +84,26 @@ function parseNamespaces(given: TaskInput): Pick<TaskSpec, 'pid' | 'userns'> {
   return { pid, userns };
 }
 
-function parseCommand(command: readonly string[]): readonly string[] {
+/** An empty text is docker's way to say: none. */
+function parseEntrypoint(entrypoint: string | readonly string[]): readonly string[] {
+  const words = typeof entrypoint === 'string' ? [entrypoint] : entrypoint;
+  return words.length === 1 && words[0] === '' ? [] : parseCommand(words, 'entrypoint');
+}
+
+function parseCommand(command: readonly string[], field: string): readonly string[] {
   let total = 0;
   for (const [i, argument] of command.entries()) {
-    if (argument.includes('\0')) throw invalidField(`command[${i}]`, 'an argument with a NUL');
+    if (argument.includes('\0')) throw invalidField(`${field}[${i}]`, 'an argument with a NUL');
     const bytes = Buffer.byteLength(argument);
     if (bytes > SPEC_BOUNDS.argumentBytes) {
-      throw invalidField(`command[${i}]`, `longer than ${SPEC_BOUNDS.argumentBytes} bytes`);
+      throw invalidField(`${field}[${i}]`, `longer than ${SPEC_BOUNDS.argumentBytes} bytes`);
     }
     total += bytes + 1;
   }
   if (total > SPEC_BOUNDS.commandBytes) {
-    throw invalidField('command', `more than ${SPEC_BOUNDS.commandBytes} bytes in all`);
+    throw invalidField(field, `more than ${SPEC_BOUNDS.commandBytes} bytes in all`);
   }
-  if (command[0] === '') throw invalidField('command[0]', 'an empty name');
+  if (command[0] === '') throw invalidField(`${field}[0]`, 'an empty name');
   return command;
 }
 

@@ -39,6 +39,8 @@ export interface TaskInput {
   readonly stack: string;
   /** Absent or empty: what the image says. */
   readonly command?: readonly string[] | undefined;
+  /** Instead of the image's entrypoint, and without the image's command: a program, or a list. Empty: none. */
+  readonly entrypoint?: string | readonly string[] | undefined;
   /** The task's name; random when absent. */
   readonly id?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
@@ -64,7 +66,9 @@ export interface TaskInput {
   readonly ulimits?: readonly string[] | undefined;
   /** Wall time: milliseconds, or text such as `60s`. */
   readonly timeout?: string | number | undefined;
-  /** Between TERM and KILL: milliseconds, or text such as `10s`. */
+  /** What a stop begins with: `SIGTERM`, `QUIT`, `9`. Absent: what the image says. */
+  readonly stopSignal?: string | undefined;
+  /** Between the stop signal and KILL: milliseconds, or text such as `10s`. */
   readonly stopTimeout?: string | number | undefined;
   /** Bytes that its root filesystem and `/task` may take, what it is given to read included. */
   readonly disk?: string | number | undefined;
@@ -142,10 +146,16 @@ const mount: Reader<string | MountInput> = (value, field) => {
   throw new FieldFault(`${field}.type`, 'not "bind" or "tmpfs"');
 };
 
+const words = listOf(text, BOUNDS.commandElements);
+
+const entrypoint: Reader<string | readonly string[]> = (value, field) =>
+  typeof value === 'string' ? text(value, field) : words(value, field);
+
 const readers = {
   stack: option,
   ...allOptional({
-    command: listOf(text, BOUNDS.commandElements),
+    command: words,
+    entrypoint,
     id: option,
     env: mapOf(text),
     memory: quantity,
@@ -162,6 +172,7 @@ const readers = {
     ulimits: options(BOUNDS.ulimits),
     timeout: quantity,
     stopTimeout: quantity,
+    stopSignal: option,
     outputLimit: quantity,
     disk: quantity,
     captureBytes: quantity,

@@ -85,6 +85,8 @@ export interface TaskSpec {
   readonly stack: StackReference;
   /** Empty: the image's own entrypoint and command. */
   readonly command: readonly string[];
+  /** Instead of the image's, whose command is not used then. Empty: none. */
+  readonly entrypoint?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly workdir?: string;
   /** `name|uid[:group|gid]`. */
@@ -114,6 +116,8 @@ export interface TaskSpec {
   readonly labels: Readonly<Record<string, string>>;
   readonly tty: boolean;
   readonly interactive: boolean;
+  /** Number of the signal that a stop begins with; absent: the image's, else TERM. */
+  readonly stopSignal?: number;
   /** `runc`, `crun`, `runsc` or an absolute path. */
   readonly runtime: string;
   /** Name of a bundle template; absent: the image's label, else `default`. */

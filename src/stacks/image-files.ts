@@ -7,6 +7,7 @@ import {
   listOf,
   mapOf,
   objectOf,
+  optional,
   type Reader,
   textThat,
   textUpTo,
@@ -14,7 +15,8 @@ import {
 import { guardDisk } from '../layers/guard-disk.ts';
 import { readStoredJson, toCorrupt } from '../layers/stored-json.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
-import type { Image } from './image.ts';
+import type { Image, ImageConfig } from './image.ts';
+import { otherSettings } from './other-settings.ts';
 import { FORMAT_VERSION, imageDigest, line, type StoredVersion, version } from './stored-fields.ts';
 
 const MOST_LAYERS = 256;
@@ -33,13 +35,15 @@ const fields = objectOf<StoredImage>({
     textThat((value) => /^sha256:[0-9a-f]{64}$/.test(value), 'not a DiffID'),
     MOST_LAYERS,
   ),
-  config: objectOf({
+  config: objectOf<ImageConfig>({
     env: texts,
     entrypoint: texts,
     cmd: texts,
     workingDir: text,
     user: text,
     labels: mapOf(text, text),
+    stopSignal: optional(text),
+    other: optional(otherSettings),
   }),
   architecture: line,
 });

@@ -1,5 +1,6 @@
 /** An image: an ordered list of layers and the OCI config that says how a command runs on them. */
 import type { ImageDigest, LayerId, StackName } from '../core/ids.ts';
+import type { OtherSettings } from './other-settings.ts';
 
 /** The part of an OCI image config that stackshim uses (image-spec, config.md). */
 export interface ImageConfig {
@@ -11,6 +12,10 @@ export interface ImageConfig {
   /** `user[:group]`, names or numbers; empty: root. */
   readonly user: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** The signal that asks its command to end, as the image writes it: `SIGQUIT`, `3`. Absent: TERM. */
+  readonly stopSignal?: string;
+  /** All else that its OCI config says: `Healthcheck`, `ExposedPorts`, `Volumes`. Exported again, without effect here. */
+  readonly other?: OtherSettings;
 }
 
 export interface Image {

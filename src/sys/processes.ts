@@ -1,5 +1,6 @@
 /** Processes as /proc tells of them: who they are, whether they still are, what they catch. All calls are synchronous and cheap. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { constants } from 'node:os';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 
 /** A process that cannot be mistaken for a later one with the same pid. */
@@ -75,6 +76,12 @@ export function isAlive(identity: ProcessIdentity): boolean {
 export function caughtSignals(pid: number): bigint | undefined {
   const mask = statusField(pid, 'SigCgt');
   return mask === undefined ? undefined : BigInt(`0x${mask}`);
+}
+
+/** Those of the signals that this process does not ignore: what it was started to ignore it ignores until it changes that. */
+export function heededSignals<T extends NodeJS.Signals>(names: readonly T[]): readonly T[] {
+  const ignored = BigInt(`0x${statusField(process.pid, 'SigIgn') ?? '0'}`);
+  return names.filter((name) => (ignored & (1n << BigInt(constants.signals[name] - 1))) === 0n);
 }
 
 /** `handled`: by a handler or by sigwait(3). `blocked`: for now, or to be read by signalfd(2). `dropped`: neither. */

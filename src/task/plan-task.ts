@@ -1,5 +1,6 @@
 /** From outside data to a plan: parsed, admitted, resolved. Nothing has happened yet, so everything that is wrong is thrown. */
 import { existsSync, statfsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { StackshimError } from '../core/errors.ts';
 import { toTaskId } from '../core/ids.ts';
 import { type Layout, scratchDir } from '../core/layout.ts';
@@ -13,10 +14,12 @@ import { resolveRuntime } from '../runtime/resolve-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
 import { deniedField } from '../spec/denied-field.ts';
+import { toSignalNumber } from '../spec/parse-signal.ts';
 import { parseTaskSpec } from '../spec/parse-task-spec.ts';
 import { requireAllowedBundle } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
+import { showBytes } from '../spec/show-quantity.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { type PinnedImage, STACK_LABELS } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
@@ -39,6 +42,8 @@ export interface TaskPlan {
   readonly runtime: Runtime;
   /** What to run, entrypoint included; never empty. */
   readonly command: readonly string[];
+  /** What a stop begins with. */
+  readonly stopSignal: number;
   readonly hostname: string;
   readonly files: readonly TaskFile[];
   /** What the file named by `spec.seccomp` holds. */
@@ -61,8 +66,14 @@ export interface DiskPlan {
   readonly isUsual: boolean;
 }
 
+const { SIGTERM } = constants.signals;
+
 /** Throws a {@link StackshimError} of kind invalid, not_found, denied or unavailable; has no effect. */
-export async function planTask(installation: Installation, input: unknown): Promise<TaskPlan> {
+export async function planTask(
+  installation: Installation,
+  input: unknown,
+  { trustsImageBundle = false }: { readonly trustsImageBundle?: boolean } = {},
+): Promise<TaskPlan> {
   const { layout, host } = installation;
   const parsed = parseTaskSpec(input);
   if (!host.isRoot) {
@@ -74,7 +85,7 @@ export async function planTask(installation: Installation, input: unknown): Prom
   const pinned = resolveStack(layout, spec.stack);
   const { config } = pinned.image;
   const bundle = spec.bundle ?? config.labels[STACK_LABELS.bundle] ?? 'default';
-  requireAllowedBundle(policy.allow, bundle);
+  if (spec.bundle !== undefined || !trustsImageBundle) requireAllowedBundle(policy.allow, bundle);
   const places = taskPlaces(
     layout,
     spec.id ?? toTaskId(crypto.getRandomValues(new Uint8Array(13))),
@@ -89,7 +100,8 @@ export async function planTask(installation: Installation, input: unknown): Prom
     pinned,
     template,
     runtime,
-    command: resolveCommand(config, spec.command),
+    command: resolveCommand(config, spec),
+    stopSignal: spec.stopSignal ?? toSignalNumber(config.stopSignal ?? '') ?? SIGTERM,
     ...(await readSeccomp(spec.seccomp, policy)),
     ...(spec.init ? { initBinary: findInitBinary() } : {}),
     hostname,
@@ -128,14 +140,27 @@ const planDisk = ({ limits }: AdmittedTaskSpec, { defaults, disk }: Policy): Dis
   isUsual: limits.diskBytes === defaults.diskBytes,
 });
 
-/** A limit that could not be used up is a mistake of the caller's. What is usual may be more than is free: most tasks use little. */
+/**
+ * A limit that the host's disk could never hold is a mistake of the caller's; one that it cannot hold now may do later. What is usual
+ * may be more than is free: most tasks use little.
+ */
 function requireFreeSpace(layout: Layout, asked: number): void {
   const folder = scratchDir(layout);
-  const { bavail, bsize } = statfsSync(nearestExisting(folder));
-  const allowed = bavail * bsize;
-  if (asked <= allowed) return;
-  const reason = `above the ${allowed} bytes that are free for ${folder}`;
-  throw deniedField({ field: 'disk', asked, allowed, reason });
+  const { blocks, bavail, bsize } = statfsSync(nearestExisting(folder));
+  const [allowed, free] = [blocks * bsize, bavail * bsize];
+  if (asked > allowed) {
+    const reason = `above the ${showBytes(allowed)} of the filesystem of ${folder}`;
+    throw deniedField({ field: 'disk', asked, shown: showBytes(asked), allowed, reason });
+  }
+  if (asked <= free) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_DISK_FULL',
+    `disk ${showBytes(asked)}: only ${showBytes(free)} are free for ${folder}`,
+    {
+      hint: 'free disk space (stackshim gc), or ask for less',
+      details: { field: 'disk', asked, free },
+    },
+  );
 }
 
 function findInitBinary(): string {

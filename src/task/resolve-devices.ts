@@ -1,6 +1,6 @@
 /** Devices that a task asks for: from paths of the host to what the kernel knows them by. Loaded only for tasks that have any. */
 import type { Stats } from 'node:fs';
-import { messageOf, StackshimError } from '../core/errors.ts';
+import { reasonOf, StackshimError } from '../core/errors.ts';
 import type { TaskDevice } from '../core/mount.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { requireAllowedDevice } from '../spec/permissions.ts';
@@ -36,7 +36,7 @@ function lookUp(source: string): FoundPath {
   try {
     return lookUpPath(source);
   } catch (error) {
-    const message = `read ${source}: ${messageOf(error)}`;
+    const message = `read ${source}: ${reasonOf(error)}`;
     throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, {
       cause: error,
       details: { field: FIELD, path: source },

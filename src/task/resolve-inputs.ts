@@ -1,6 +1,6 @@
 /** Files and directories of the host that a task names: found, allowed by the policy, and known from there on by paths without links. */
 import { closeSync, realpathSync } from 'node:fs';
-import { messageOf, StackshimError } from '../core/errors.ts';
+import { reasonOf, StackshimError } from '../core/errors.ts';
 import { requireAllowedBindSource, requireAllowedInput } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
@@ -89,7 +89,7 @@ function readable<T>(field: string, path: string, read: () => T): T {
     return read();
   } catch (error) {
     if (error instanceof StackshimError) throw error;
-    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${messageOf(error)}`, {
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${reasonOf(error)}`, {
       cause: error,
       details: { field, path },
     });

@@ -1,7 +1,7 @@
 /** Limits on disks: from paths to the devices that the kernel knows, each once. Loaded only for tasks that have any. */
 import { existsSync, statSync } from 'node:fs';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
-import { messageOf, StackshimError } from '../core/errors.ts';
+import { reasonOf, StackshimError } from '../core/errors.ts';
 import type { DeviceThrottle } from '../oci/build-resources.ts';
 import { THROTTLE_FIELDS } from '../spec/parse-throttle.ts';
 import type { Throttle } from '../spec/task-spec.ts';
@@ -50,7 +50,7 @@ function statOf(path: string, field: string) {
   try {
     return statSync(path);
   } catch (error) {
-    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${messageOf(error)}`, {
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${reasonOf(error)}`, {
       cause: error,
       details: { field, path },
     });

@@ -1,10 +1,13 @@
 /** `runTask`: one task from a spec to its result record. The library's main entry. */
 import { setMaxListeners } from 'node:events';
 import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { LayoutOptions } from '../core/layout.ts';
+import { invalidField } from '../spec/invalid-field.ts';
+import { toSignalNumber } from '../spec/parse-signal.ts';
 import type { TaskInput } from '../spec/task-input.ts';
 import { isImageStored } from '../stacks/image-files.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
@@ -34,7 +37,10 @@ import type { TaskTerminal } from './streams/terminal-streams.ts';
 
 /** How a task is run: whom it reports to, and who may end it. */
 export interface RunTaskOptions extends LayoutOptions {
-  /** Abort: TERM, and KILL after the stop timeout; the verdict is `cancelled`. */
+  /**
+   * Abort: the stop signal, and KILL after the stop timeout; the verdict is `cancelled`. A signal's name as the reason, `abort('SIGINT')`,
+   * is sent instead where the command acts on it.
+   */
   readonly signal?: AbortSignal;
   /** Abort: KILL at once. */
   readonly killSignal?: AbortSignal;
@@ -52,6 +58,8 @@ export interface RunTaskOptions extends LayoutOptions {
   /** With `tty`: the terminal to follow. */
   readonly terminal?: TaskTerminal;
 }
+
+const { SIGTERM } = constants.signals;
 
 /** Of a task that never had a cgroup. */
 const NO_USAGE = {
@@ -94,13 +102,23 @@ export async function runTask(input: TaskInput, options: RunTaskOptions = {}): P
   return result;
 }
 
+/** For the command line alone. */
+export interface OwnTaskOptions extends RunTaskOptions {
+  /** True: the bundle template that the image's label names needs no permission of the policy. */
+  readonly trustsImageBundle?: boolean;
+}
+
 /** {@link runTask} for a caller that carries out an asynchronous removal itself. */
 export async function runTaskAndLeave(
   input: TaskInput,
-  options: RunTaskOptions = {},
+  options: OwnTaskOptions = {},
 ): Promise<EndedTask> {
   const clock = new PhaseClock();
   const installation = openInstallation(options);
+  const { deadline } = options;
+  if (deadline !== undefined && Number.isNaN(deadline)) {
+    throw invalidField('deadline', 'not a time in milliseconds since 1970', deadline);
+  }
   if (isAborted(options)) {
     throw new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'run task: aborted before it began');
   }
@@ -110,26 +128,34 @@ export async function runTaskAndLeave(
   try {
     installation.system.becomeSubreaper();
     startOrphanReaper(installation.system);
-    recorded = await recordPlan(installation, input);
+    recorded = await recordPlan(installation, input, options);
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run task');
   }
   return await runRecorded({ installation, options, clock, ...recorded });
 }
 
-async function recordPlan(installation: Installation, input: TaskInput): Promise<RecordedPlan> {
-  const recorded = await planRecorded(installation, input);
+async function recordPlan(
+  installation: Installation,
+  input: TaskInput,
+  options: OwnTaskOptions,
+): Promise<RecordedPlan> {
+  const recorded = await planRecorded(installation, input, options);
   if (isImageStored(installation.layout, recorded.record.image)) return recorded;
   // Collected before the record could keep it: what the stack's name means has changed, then.
   dropRecord(recorded.plan.places);
-  return await planRecorded(installation, input);
+  return await planRecorded(installation, input, options);
 }
 
 type RecordedPlan = Pick<RunContext, 'plan' | 'record' | 'startedAt'>;
 
-async function planRecorded(installation: Installation, input: TaskInput): Promise<RecordedPlan> {
+async function planRecorded(
+  installation: Installation,
+  input: TaskInput,
+  { trustsImageBundle = false }: OwnTaskOptions,
+): Promise<RecordedPlan> {
   await takeSetUpTurn();
-  const plan = await planTask(installation, input);
+  const plan = await planTask(installation, input, { trustsImageBundle });
   const startedAt = new Date();
   const record = toRecord(plan, startedAt);
   try {
@@ -163,6 +189,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const stopper = new TaskStopper({
     installation,
     graceMs: spec.limits.stopTimeoutMs,
+    stopSignal: plan.stopSignal,
     onStop(cause) {
       emit({ type: 'stopping', id, cause });
       stopped.abort();
@@ -200,7 +227,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
 }
 
 function toRecord(plan: TaskPlan, now: Date): TaskRecord {
-  const { spec, pinned, places, runtime, command, files } = plan;
+  const { spec, pinned, places, runtime, command, files, stopSignal } = plan;
   return {
     version: RECORD_VERSION,
     id: places.id,
@@ -213,6 +240,7 @@ function toRecord(plan: TaskPlan, now: Date): TaskRecord {
     bindCount: spec.mounts.length + files.length,
     command,
     labels: spec.labels,
+    ...(stopSignal === SIGTERM ? {} : { stopSignal }),
     createdAt: now.toISOString(),
     kept: false,
     disowned: false,
@@ -244,7 +272,10 @@ const isAborted = ({ signal, killSignal }: RunTaskOptions) =>
 function armStops(options: RunTaskOptions, stopper: TaskStopper, output: OutputMeter): () => void {
   const { signal, killSignal, deadline } = options;
   // Once the task has ended, all that can be cut short is waiting for a slow sink.
-  const stop = () => (stopper.ended ? output.abandon() : stopper.stop('cancelled'));
+  const stop = () => {
+    if (stopper.ended) output.abandon();
+    else stopper.stop('cancelled', signalOf(signal?.reason));
+  };
   const kill = () => (stopper.ended ? output.abandon() : stopper.kill('cancelled'));
   // One signal may well stop a thousand tasks.
   for (const one of [signal, killSignal]) if (one !== undefined) setMaxListeners(0, one);
@@ -263,6 +294,9 @@ function armStops(options: RunTaskOptions, stopper: TaskStopper, output: OutputM
     cancelTimer?.();
   };
 }
+
+const signalOf = (reason: unknown): number | undefined =>
+  typeof reason === 'string' ? toSignalNumber(reason) : undefined;
 
 /** The result of an ended task that nothing has been removed of yet. */
 function toResult(

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { errnoCodeOf, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import { nearestExisting } from '../sys/files.ts';
 import { SystemError } from '../sys/system.ts';
+import { hasReachedProcessLimit } from './process-limit.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 
 /** A disk with so much room did not keep a task from being set up. */
@@ -21,7 +22,11 @@ export function toSetupError(thrown: unknown, places: TaskPlaces): StackshimErro
   const hint = usedUpHint(thrown);
   if (hint !== undefined) {
     const message = `set up task: ${messageOf(thrown)}`;
-    return new StackshimError('ERR_STACKSHIM_SYSTEM', message, { cause: thrown, hint });
+    return new StackshimError('ERR_STACKSHIM_PROCESS_EXHAUSTED', message, { cause: thrown, hint });
+  }
+  if (isOfRuntime(thrown) && hasReachedProcessLimit()) {
+    const message = `set up task: no more processes (pids.max): ${messageOf(thrown)}`;
+    return new StackshimError('ERR_STACKSHIM_PROCESS_EXHAUSTED', message, { cause: thrown });
   }
   if (isOfRuntime(thrown) && !hasRoom(places.taskDir, RUNTIME_BYTES)) {
     const message = `set up task: the run folder is full: ${messageOf(thrown)}`;

@@ -45,7 +45,7 @@ interface Told {
 }
 
 function expectTold({ result, error = result?.error ?? undefined }: Told): void {
-  expect(error?.code, error?.message).toMatch(/^ERR_STACKSHIM_(SYSTEM|RUNTIME_FAILED)$/);
+  expect(error?.code, error?.message).toMatch(/^ERR_STACKSHIM_(PROCESS_EXHAUSTED|RUNTIME_FAILED)$/);
   expect(error?.message).toMatch(/EMFILE|too many open files/);
   if (result === undefined) return;
   const failed = { verdict: 'setup_failed', exitCode: null, retryable: true };
@@ -74,7 +74,9 @@ describe('the executable', () => {
       else {
         ended = 0;
         expect(status, context).toBe(125);
-        expect(stderr, context).toMatch(/ \[ERR_STACKSHIM_(SYSTEM|RUNTIME_FAILED)\]\n {2}hint: /);
+        expect(stderr, context).toMatch(
+          / \[ERR_STACKSHIM_(PROCESS_EXHAUSTED|RUNTIME_FAILED)\]\n {2}hint: /,
+        );
         if (record !== undefined) expectTold({ result: record });
       }
       await (options.includes('async') ? reap() : expectRemoved());

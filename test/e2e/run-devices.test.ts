@@ -50,7 +50,7 @@ describe('a device that the policy allows', () => {
     const options = ['--device', `${link}:/dev/control`];
     const denied = await run(options, sh('true'));
     expect(denied.status).toBe(125);
-    expect(denied.stderr).toContain(`devices ${link}: the policy's allow.devices has only`);
+    expect(denied.stderr).toContain(`--device ${link}: the policy's allow.devices has only`);
     setPolicy(allowing(DEVICE, folder));
     expect(await run(options, sh(opens('/dev/control')))).toMatchObject({ stdout: 'ok\nok\n' });
   });
@@ -87,7 +87,7 @@ describe('no task starts', () => {
     symlinkSync(DEVICE, join(allowed, 'link'));
     setPolicy(allowing(allowed));
     const told = await refuse('ERR_STACKSHIM_SPEC_DENIED', `${allowed}/link:/dev/control`);
-    expect(told).toContain(`devices ${DEVICE}: the policy's allow.devices has only ${allowed}`);
+    expect(told).toContain(`--device ${DEVICE}: the policy's allow.devices has only ${allowed}`);
   });
 
   it('for what is no device, is not there, or has no place in a task', async () => {
@@ -95,7 +95,7 @@ describe('no task starts', () => {
     writeFileSync(file, '');
     setPolicy(allowing(folder, '/dev'));
     const told = await refuse('ERR_STACKSHIM_SPEC_INVALID', `${file}:/dev/file`);
-    expect(told).toContain(`devices: ${file}: not a device`);
+    expect(told).toContain(`--device: ${file}: not a device`);
     await refuse('ERR_STACKSHIM_INPUT_NOT_FOUND', '/dev/no-such-device');
     await refuse('ERR_STACKSHIM_SPEC_INVALID', `${DEVICE}:/etc/control`);
     await refuse('ERR_STACKSHIM_SPEC_INVALID', '/dev/null');

@@ -215,14 +215,16 @@ describe('output_limited', () => {
 });
 
 describe('cancelled', () => {
-  const waiting = sh('trap "echo bye; exit 3" TERM; echo ready; while :; do sleep 0.02; done');
+  // Ctrl-C is an INT for the task, too, and a shell has a handler of its own for it.
+  const waiting = (signal: string) =>
+    sh(`trap "echo bye; exit 3" ${signal}; echo ready; sleep 600 & wait`);
 
   it.each([
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-    ['SIGHUP', 129],
-  ] as const)('ends the task on %s and exits with %i', async (signal, expected) => {
-    const task = start(['--stop-timeout', '1h'], waiting);
+    ['SIGINT', 130, 'INT'],
+    ['SIGTERM', 143, 'TERM'],
+    ['SIGHUP', 129, 'TERM'],
+  ] as const)('ends the task on %s and exits with %i', async (signal, expected, trapped) => {
+    const task = start(['--stop-timeout', '1h'], waiting(trapped));
     await task.printed('ready');
     task.child.kill(signal);
     const { status, stdout, record } = await task.ended;
@@ -231,7 +233,7 @@ describe('cancelled', () => {
   });
 
   it('kills at once on the second signal', async () => {
-    const stubborn = sh('trap "echo no" TERM; echo ready; while :; do sleep 0.02; done');
+    const stubborn = sh('trap "echo no" TERM INT; echo ready; while :; do sleep 0.02; done');
     const task = start(['--stop-timeout', '1h'], stubborn);
     await task.printed('ready');
     task.child.kill('SIGINT');

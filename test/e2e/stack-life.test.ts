@@ -1,7 +1,8 @@
 /** The `stack` commands that follow a stack through its revisions, as a person and a program call them. */
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { flipStacks } from '../../src/stacks/flip-stacks.ts';
+import type { ImageConfig } from '../../src/stacks/image.ts';
 import { writeImage } from '../../src/stacks/image-files.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { addRevision } from '../../src/stacks/revisions.ts';
@@ -21,10 +22,17 @@ const stackJson = async (...args: readonly string[]) =>
 const current = () => resolveStack(layout, { name: busybox }).revision;
 
 /** Gives the stack one more revision, with other labels, and makes it current. */
-async function addNext(labels: Readonly<Record<string, string>> = {}): Promise<number> {
+async function addNext(
+  labels: Readonly<Record<string, string>> = {},
+  settings: Partial<ImageConfig> = {},
+): Promise<number> {
   const { image } = resolveStack(layout, { name: busybox });
   const digest = digestOf(`next ${Math.random()}`);
-  const config = { ...image.config, labels: { ...image.config.labels, ...labels } };
+  const config = {
+    ...image.config,
+    ...settings,
+    labels: { ...image.config.labels, ...labels },
+  };
   await writeImage(layout, { ...image, digest, config });
   const { revision } = await addRevision(layout, linuxSystem, {
     stack: busybox,
@@ -123,7 +131,7 @@ describe('looking', () => {
     const { status, stdout } = await stack('diff', 'busybox');
     expect(status).toBe(0);
     expect(stdout).toMatch(
-      /^busybox: rev:\d+ -> rev:\d+\npackages: the same\nfiles: 0 added \(0 B\), 0 removed \(0 B\), 0 changed \(\+0 B\)\n$/,
+      /^busybox: rev:\d+ -> rev:\d+\nsettings: the same\npackages: the same\nfiles: 0 added \(0 B\), 0 removed \(0 B\), 0 changed \(\+0 B\)\n$/,
     );
     expect(await stackJson('diff', 'busybox', '1', '2')).toMatchObject({
       from: 1,
@@ -132,6 +140,44 @@ describe('looking', () => {
       files: [],
       complete: true,
     });
+  });
+
+  it('diff tells which settings differ', async () => {
+    const before = await addNext({ kept: 'x', 'io.stackshim.epoch': '1' });
+    const after = await addNext(
+      { kept: 'x', added: 'two\nlines', 'io.stackshim.epoch': '2' },
+      {
+        env: ['PATH=/bin', 'NEW=a=b'],
+        entrypoint: ['/init'],
+        user: 'nobody',
+        workingDir: '/srv',
+        stopSignal: 'SIGQUIT',
+        other: { ExposedPorts: { '80/tcp': {} } },
+      },
+    );
+    const changes = [
+      ['added', 'ExposedPorts', null, '{"80/tcp":{}}'],
+      ['added', 'entrypoint', null, '["/init"]'],
+      ['added', 'env NEW', null, 'a=b'],
+      ['changed', 'env PATH', '/usr/sbin:/usr/bin:/sbin:/bin', '/bin'],
+      ['added', 'label added', null, 'two\nlines'],
+      ['added', 'stop signal', null, 'SIGQUIT'],
+      ['added', 'user', null, 'nobody'],
+      ['changed', 'working dir', '/', '/srv'],
+    ];
+    const { settings } = await stackJson('diff', 'busybox', String(before), String(after));
+    const told = settings.map((one: Record<string, unknown>) => [
+      one['change'],
+      one['name'],
+      one['before'],
+      one['after'],
+    ]);
+    expect(told).toEqual(changes);
+    const { stdout } = await stack('diff', 'busybox', String(before), String(after));
+    expect(stdout).toMatch(/^ {4}SETTING +BEFORE +AFTER$/m);
+    expect(stdout).toMatch(/^~ +env PATH +\/usr\/sbin:\S+ +\/bin$/m);
+    expect(stdout).toMatch(/^\+ +label added +- +two\\nlines$/m);
+    await addNext({}, { env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'] });
   });
 
   it('ls, show and doctor tell when fixes end', async () => {
@@ -181,5 +227,19 @@ describe('rm', () => {
     expect(await stackJson('rm', 'doomed')).toEqual([{ stack: 'doomed', revisions: [1] }]);
     expect((await runCli(['run', 'doomed', '--', 'true'], { env })).status).toBe(125);
     expect(existsSync(`${layout.root}/stacks/doomed/1.json`)).toBe(false);
+  });
+
+  it('sees the tasks of other run folders also where the root folder is named by a link', async () => {
+    await installBusyboxStack(layout, 'linked');
+    const [link, other] = [`${layout.root}/../link`, `${layout.run}/../other-run`];
+    symlinkSync(layout.root, link);
+    await runCli(['run', '--name', 'far', '--keep', 'linked', '--', 'true'], { env });
+    const elsewhere = { env: { ...env, STACKSHIM_ROOT: link, STACKSHIM_RUN: other } };
+    const refused = await runCli(['stack', 'rm', 'linked'], elsewhere);
+    expect(refused.stderr).toContain('used by task far [ERR_STACKSHIM_STACK_IN_USE]');
+    expect(refused.status).toBe(4);
+    await runCli(['kill', 'far'], { env });
+    expect((await runCli(['stack', 'rm', 'linked'], elsewhere)).status).toBe(0);
+    rmSync(link);
   });
 });

@@ -68,6 +68,25 @@ describe('stack build', () => {
     expect(await build(directory)).toMatchObject({ status: 'built', revision: 2 });
   });
 
+  it('tries a stack that needs a bundle template, which tasks may have once the policy allows it', async () => {
+    const opens = `LABEL io.stackshim.smoke='["sh", "-c", "exec 3<> /dev/fuse"]'`;
+    const bundle = 'LABEL io.stackshim.bundle=fuse';
+    const directory = lab.writeStack('mounting', [...BUSYBOX_IMAGE, opens, bundle]);
+    expect(await cli('stack', 'build', directory)).toMatchObject({ status: 0 });
+    const refused = await cli('run', 'mounting', 'true');
+    expect(refused.status).toBe(125);
+    expect(refused.stderr).toContain('ERR_STACKSHIM_SPEC_DENIED');
+    expect(await cli('run', '--bundle', 'default', 'mounting', 'true')).toMatchObject({
+      status: 0,
+    });
+    // What comes from elsewhere chooses nothing for itself.
+    const archive = join(folder, 'mounting.tar');
+    expect((await cli('stack', 'export', 'mounting', archive)).status).toBe(0);
+    const imported = await cli('stack', 'import', 'foreign', `oci-archive:${archive}`);
+    expect(imported.stderr).toContain('ERR_STACKSHIM_SPEC_DENIED');
+    expect(imported.status).toBe(1);
+  });
+
   it('writes its progress over on a terminal', async () => {
     const directory = lab.writeStack('shown', SOUND);
     const session = openTerminalSession(`${STACKSHIM} stack build ${directory}`, env);

@@ -40,6 +40,18 @@ function stored(): readonly string[] {
 }
 
 describe('a stored layer', () => {
+  it('is read at a pace whatever it holds: no extent grows large, however well it compresses', async () => {
+    const zeros = Buffer.alloc(8 * 1024 * 1024).toString('latin1');
+    const { record } = await lab.import(buildTar({ path: 'zeros', content: zeros }));
+    const file = layerFile(lab.layout, record.id);
+    const told = execFileSync('dump.erofs', ['-e', '--path=/zeros', file], { encoding: 'utf8' });
+    const lengths = [...told.matchAll(/^ *\d+: +\d+\.\. +\d+ \| +(\d+) :/gm)].map((one) =>
+      Number(one[1]),
+    );
+    expect(lengths.reduce((sum, length) => sum + length, 0)).toBe(zeros.length);
+    expect(Math.max(...lengths)).toBeLessThanOrEqual(256 * 1024);
+  });
+
   it('is named by its file, told of by its record, and read-only', async () => {
     const { record, digest, existed } = await lab.import(tar);
     const file = layerFile(lab.layout, record.id);

@@ -113,6 +113,33 @@ describe('stopping', () => {
     expect(far).toMatchObject({ ...GONE, verdict: 'failed', exitCode: 2 });
   });
 
+  it('refuses a deadline that is no moment', async () => {
+    await expect(run(task('true'), { deadline: Number.NaN })).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_SPEC_INVALID',
+      details: { field: 'deadline' },
+    });
+  });
+
+  it('begins with the signal that the abort names, where the command acts on it', async () => {
+    const cases = [
+      ['SIGINT', 'INT'],
+      // A shell acts on INT by itself.
+      ['SIGINT', 'TERM; trap "" INT'],
+      ['SIGQUIT', 'QUIT'],
+    ] as const;
+    for (const [reason, handled] of cases) {
+      const controller = new AbortController();
+      const { onEvent, written } = watchOutput('ready');
+      const script = `trap "echo bye; exit 3" ${handled}; echo ready; sleep 600 & wait`;
+      const input = task(script, { stopTimeout: '1h' });
+      const running = run(input, { signal: controller.signal, onEvent });
+      await written;
+      controller.abort(reason);
+      const ended = { verdict: 'cancelled', exitCode: 3, output: { stdout: 'ready\nbye\n' } };
+      expect(await running).toMatchObject({ ...GONE, ...ended });
+    }
+  });
+
   it('of a task that has ended changes nothing', async () => {
     const controller = new AbortController();
     const onEvent = (event: TaskEvent) => {

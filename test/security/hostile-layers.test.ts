@@ -55,7 +55,10 @@ const hostile: readonly (readonly [string, readonly (RawEntry | Buffer)[]])[] = 
     'overlay attributes',
     [{ path: 'd/', type: '5', pax: [['SCHILY.xattr.trusted.overlay.redirect', '/']] }],
   ],
-  ['an empty PAX path', [{ path: 'a', pax: [['path', '/']] }]],
+  [
+    'a link as the root, by a PAX path',
+    [{ path: 'a', type: '2', link: 'b', pax: [['path', '/']] }],
+  ],
   ['a hard link to itself', [{ path: 'a', type: '1', link: 'a' }]],
   [
     'a hard link that replaces its own target',
@@ -72,7 +75,8 @@ const hostile: readonly (readonly [string, readonly (RawEntry | Buffer)[]])[] = 
   ],
   ['a PAX record that is cut', [buildExtension('x', Buffer.from('30 path=a'))]],
   ['a way through ".."', [{ path: '../canary/secret', content: 'stolen' }]],
-  ['an absolute way', [{ path: `${canary}/secret`, content: 'stolen' }]],
+  ['an absolute way through ".."', [{ path: `/..${canary}/secret`, content: 'stolen' }]],
+  ['an id that no task has', [{ path: 'a', uid: 1_879_048_192 }]],
   [
     'a way through a symbolic link',
     [
@@ -121,6 +125,12 @@ describe('a hostile tar that is a layer all the same', () => {
     );
     expect([...lab.read(layer).keys()]).toEqual(['.', 'dev', 'etc']);
     expect(layer.record.droppedDevices).toBe(2);
+  });
+
+  it('has an absolute way as one below its own root', async () => {
+    const layer = await lab.import(buildTar({ path: `${canary}/secret`, content: 'stolen' }));
+    expect([...lab.read(layer).keys()]).toContain(`${canary.slice(1)}/secret`);
+    expect(readFileSync(`${canary}/secret`, 'utf8')).toBe('untouched');
   });
 
   it('may be opaque at its root', async () => {

@@ -41,6 +41,17 @@ export function describeDiskCases(runner: TaskRunner): void {
     expect(record?.usage.diskPeakBytes).toBeLessThan(9 * MIB);
   });
 
+  it.each([
+    ['8m', '1M'],
+    ['32m', '3M'],
+    ['31m', '64M'],
+    ['61m', '100M'],
+  ])('so does one whose writes are large: %s in writes of %s', async (disk, size) => {
+    const script = `dd if=/dev/zero of=/filler bs=${size} count=200 2>/dev/null || exit 7`;
+    const { record } = await run(['--disk', disk, '-m', '512m'], sh(script));
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'disk_full', exitCode: 7 });
+  });
+
   it('one that goes on without the space and exits 0 has succeeded, and its usage tells', async () => {
     const { status, record } = await run(['--disk', '8m'], sh(`${FILL}; exit 0`));
     expect({ status, verdict: record?.verdict }).toEqual({ status: 0, verdict: 'succeeded' });

@@ -11,6 +11,8 @@ export interface SmallImage {
   readonly user?: string;
   readonly workingDir?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Of the config, by their OCI names; they win over the others. */
+  readonly settings?: Readonly<Record<string, unknown>>;
 }
 
 export interface BlobDescriptor {
@@ -60,6 +62,7 @@ export function toConfig(image: SmallImage): object {
       User: image.user ?? '',
       WorkingDir: image.workingDir ?? '/',
       Labels: image.labels ?? {},
+      ...image.settings,
     },
     rootfs: { type: 'layers', diff_ids: image.layers.map(sha256) },
   };

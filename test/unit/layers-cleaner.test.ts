@@ -91,14 +91,34 @@ describe('what comes through', () => {
     expect(paths(cleaned)).toContain('b\xff\xfe');
   });
 
-  it('reads sizes, ids and times that octal digits cannot hold', async () => {
+  it('takes absolute names as names below the root, as docker does', async () => {
+    const cleaned = await clean(
+      buildTar(
+        { path: '/', type: '5', mode: 0o700 },
+        { path: '/ko-app/', type: '5' },
+        { path: '//ko-app/tool', content: 'x' },
+        { path: '/ko-app/same', type: '1', link: '/ko-app/tool' },
+        { path: '/ko-app/.wh.old' },
+      ),
+    );
+    expect(cleaned.entries.slice(1).map(({ kind, path }) => `${kind} ${path}`)).toEqual([
+      'directory ./',
+      'directory ko-app/',
+      'file ko-app/tool',
+      'hardlink ko-app/same',
+      'file ko-app/.wh.old',
+    ]);
+    expect(cleaned.entries[4]?.linkTarget).toBe('ko-app/tool');
+  });
+
+  it('reads sizes, ids and times of PAX records, and those that octal digits cannot hold', async () => {
     const cleaned = await clean(
       buildTar(
         {
           path: 'a',
           pax: [
-            ['uid', '4294967294'],
-            ['gid', '3000000'],
+            ['uid', '65535'],
+            ['gid', '40000'],
             ['mtime', '-3.5'],
           ],
         },
@@ -107,7 +127,7 @@ describe('what comes through', () => {
       ),
     );
     expect(cleaned.entries.slice(1)).toMatchObject([
-      { uid: 4_294_967_294, gid: 3_000_000, mtime: { seconds: 0, nanoseconds: 0 } },
+      { uid: 65_535, gid: 40_000, mtime: { seconds: 0, nanoseconds: 0 } },
       { mtime: { seconds: 99_999_999_999, nanoseconds: 0 } },
       { size: 5, content: 'hello' },
     ]);

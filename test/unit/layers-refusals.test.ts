@@ -33,7 +33,14 @@ const big = 'n'.repeat(256);
 const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegExp])[] = [
   ['a name with ".."', [{ path: 'a/../../b' }], /name with "\.\."/],
   ['a name that ends in ".."', [{ path: 'a/..' }], /name with "\.\."/],
-  ['an absolute name', [{ path: '/etc/passwd' }], /absolute name/],
+  ['an absolute name that ends in ".."', [{ path: '/etc/..' }], /name with "\.\."/],
+  [
+    'a link as the root, by an absolute name',
+    [{ path: '/', type: '2', link: 'a' }],
+    /the root is no folder/,
+  ],
+  ['a user that no task has', [{ path: 'a', uid: 65_536 }], /user 65536, and ids end at 65535/],
+  ['a group that no task has', [{ path: 'a', gid: 70_000 }], /group 70000, and ids end at 65535/],
   ['an empty name', [{ path: '' }], /empty name/],
   ['a NUL in a PAX path', [{ path: 'a', pax: [['path', 'a\0b']] }], /NUL/],
   ['a NUL in a PAX link', [{ path: 'a', type: '2', pax: [['linkpath', 'a\0b']] }], /NUL/],
@@ -147,7 +154,7 @@ const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegEx
     [{ path: 'a', type: '1', link: '../etc/shadow' }],
     /name with "\.\."/,
   ],
-  ['an absolute hard link', [{ path: 'a', type: '1', link: '/etc/shadow' }], /absolute name/],
+  ['an absolute hard link', [{ path: 'a', type: '1', link: '/etc/shadow' }], /before it/],
   [
     'a hard link to a deletion',
     [{ path: '.wh.b' }, { path: 'a', type: '1', link: '.wh.b' }],

@@ -178,11 +178,22 @@ describe('resolveUser', () => {
 describe('resolveCommand and resolveWorkdir', () => {
   test('entrypoint and command as docker joins them', () => {
     const image = { entrypoint: ['/init'], cmd: ['serve'] };
-    expect(resolveCommand(image, [])).toEqual(['/init', 'serve']);
-    expect(resolveCommand(image, ['a'])).toEqual(['/init', 'a']);
-    expect(resolveCommand({ entrypoint: [], cmd: [] }, ['a'])).toEqual(['a']);
-    expect(resolveCommand({ entrypoint: [], cmd: ['sh'] }, [])).toEqual(['sh']);
-    expect(() => resolveCommand({ entrypoint: [], cmd: [] }, [])).toThrow(invalid('command'));
+    const of = (...command: string[]) => ({ command });
+    expect(resolveCommand(image, of())).toEqual(['/init', 'serve']);
+    expect(resolveCommand(image, of('a'))).toEqual(['/init', 'a']);
+    expect(resolveCommand({ entrypoint: [], cmd: [] }, of('a'))).toEqual(['a']);
+    expect(resolveCommand({ entrypoint: [], cmd: ['sh'] }, of())).toEqual(['sh']);
+    expect(() => resolveCommand({ entrypoint: [], cmd: [] }, of())).toThrow(invalid('command'));
+  });
+
+  test('an entrypoint of the task takes the place of both of the image, as docker has it', () => {
+    const image = { entrypoint: ['/init'], cmd: ['serve'] };
+    const at = (entrypoint: readonly string[], ...command: string[]) =>
+      resolveCommand(image, { entrypoint, command });
+    expect(at(['/bin/echo'], 'a')).toEqual(['/bin/echo', 'a']);
+    expect(at(['/bin/echo'])).toEqual(['/bin/echo']);
+    expect(at([], 'a')).toEqual(['a']);
+    expect(() => at([])).toThrow(invalid('command'));
   });
 
   test('the task’s own directory, the code’s, the image’s', () => {

@@ -19,7 +19,7 @@ describe('what is used up is told with what to do about it', () => {
     ['pipe2', 'ENFILE', 'fs.file-max'],
   ])('%s: %s', (syscall, code, hint) => {
     const error = refused(syscall, code);
-    expect(error).toMatchObject({ code: 'ERR_STACKSHIM_SYSTEM', kind: 'internal' });
+    expect(error).toMatchObject({ code: 'ERR_STACKSHIM_PROCESS_EXHAUSTED', kind: 'exhausted' });
     expect(error.message).toBe(`set up task: ${syscall} x: ${code}`);
     expect(error.hint).toContain(hint);
   });

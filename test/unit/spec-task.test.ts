@@ -63,6 +63,8 @@ describe('parseTaskSpec', () => {
       ulimits: ['nofile=1024:2048'],
       timeout: '1m30s',
       stopTimeout: 0,
+      stopSignal: 'rtmin+3',
+      entrypoint: ['/init', '-v'],
       outputLimit: '64k',
       disk: '8m',
       captureBytes: 0,
@@ -119,6 +121,8 @@ describe('parseTaskSpec', () => {
       ],
       oomGroup: true,
       ulimits: [{ type: 'RLIMIT_NOFILE', soft: 1024, hard: 2048 }],
+      stopSignal: 37,
+      entrypoint: ['/init', '-v'],
       captureBytes: 0,
       workdir: '/srv/app',
       user: 'nobody:nogroup',
@@ -260,7 +264,7 @@ describe('parseTaskSpec', () => {
 
   test('the sentence names field and value', () => {
     expect(() => parseTaskSpec({ stack: 's', memory: '3m' })).toThrow(
-      'memory "3m": less than the least allowed, 4194304 bytes',
+      'memory "3m": less than the least allowed, 4m',
     );
     expect(() => parseTaskSpec({ stack: 's', colour: 1 })).toThrow(
       'colour: there is no such field',
@@ -287,5 +291,44 @@ describe('parseTaskSpec', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('signals and entrypoints', () => {
+  const parse = (more: object) => parseTaskSpec({ stack: 'a', ...more });
+
+  test.each([
+    ['TERM', 15],
+    ['SIGQUIT', 3],
+    ['sigusr1', 10],
+    ['9', 9],
+    ['RTMIN', 34],
+    ['SIGRTMAX-1', 63],
+  ])('stop signal %s is %i', (stopSignal, number) => {
+    expect(parse({ stopSignal }).stopSignal).toBe(number);
+  });
+
+  test.each(['', 'FOO', '0', '65', 'RTMIN-1', 'RTMAX+1', 'SIG'])(
+    '%j is no signal',
+    (stopSignal) => {
+      expect(() => parse({ stopSignal })).toThrow(fails('stopSignal'));
+    },
+  );
+
+  test.each([
+    ['/bin/x', ['/bin/x']],
+    ['', []],
+    [[], []],
+    [[''], []],
+    [
+      ['/bin/x', '-v'],
+      ['/bin/x', '-v'],
+    ],
+  ])('entrypoint %j', (entrypoint, expected) => {
+    expect(parse({ entrypoint }).entrypoint).toEqual(expected);
+  });
+
+  test('an entrypoint without a name is refused', () => {
+    expect(() => parse({ entrypoint: ['', 'x'] })).toThrow(fails('entrypoint[0]'));
   });
 });

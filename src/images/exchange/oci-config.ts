@@ -7,7 +7,7 @@ const MAX_EPOCH = 253_402_300_800;
 
 /** The same image with the same DiffIDs gives the same text. */
 export function toOciConfig(image: Image, diffIds: readonly string[]): string {
-  const { env, entrypoint, cmd, workingDir, user, labels } = image.config;
+  const { env, entrypoint, cmd, workingDir, user, labels, stopSignal, other } = image.config;
   const epoch = Number(labels[STACK_LABELS.epoch] ?? 0);
   // A label is whatever the image says.
   const isEpoch = Number.isSafeInteger(epoch) && epoch >= 0 && epoch < MAX_EPOCH;
@@ -22,6 +22,8 @@ export function toOciConfig(image: Image, diffIds: readonly string[]): string {
       ...(cmd.length === 0 ? {} : { Cmd: cmd }),
       ...(workingDir === '' ? {} : { WorkingDir: workingDir }),
       ...(Object.keys(labels).length === 0 ? {} : { Labels: labels }),
+      ...(stopSignal === undefined ? {} : { StopSignal: stopSignal }),
+      ...other,
     },
     rootfs: { type: 'layers', diff_ids: diffIds },
     history: diffIds.map(() => ({ created_by: 'stackshim' })),

@@ -1,7 +1,7 @@
 /** Opens an archive of an image as the files in it, compressed as a whole or not. */
 import { constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
-import { messageOf, StackshimError } from '../../core/errors.ts';
+import { reasonOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, tmpDir } from '../../core/layout.ts';
 import { LAYER_LIMITS } from '../../layers/archive-limits.ts';
 import { LAYER_POLICY } from '../../layers/archive-policy.ts';
@@ -99,7 +99,7 @@ export async function openInput(path: string): Promise<FileHandle> {
     return file;
   } catch (error) {
     await file?.close();
-    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `open ${path}: ${messageOf(error)}`, {
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `open ${path}: ${reasonOf(error)}`, {
       cause: error,
       details: { path },
     });

@@ -2,12 +2,12 @@
 import { closeSync, constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { isatty } from 'node:tty';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, tmpDir } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
 import { temporaryPath } from '../../layers/stale-files.ts';
 import { ensureDirectory } from '../../sys/files.ts';
-import { PathRefusal, reasonOf } from '../../sys/output/open-folder.ts';
+import { PathRefusal } from '../../sys/output/open-folder.ts';
 import {
   closeOutputPlace,
   createNewFile,

@@ -9,7 +9,7 @@ import {
 } from 'node:crypto';
 import { lstat, readdir } from 'node:fs/promises';
 import * as z from 'zod/mini';
-import { errnoCodeOf, messageOf, StackshimError } from '../../core/errors.ts';
+import { errnoCodeOf, messageOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, trustedKeysDir } from '../../core/layout.ts';
 import { parseStrictJson } from '../../core/strict-json.ts';
 import { readBoundedFile } from '../../sys/read-bounded-file.ts';
@@ -130,7 +130,7 @@ function readKeyFile(path: string): string {
   } catch (error) {
     throw new StackshimError(
       'ERR_STACKSHIM_INPUT_NOT_FOUND',
-      `read key ${path}: ${messageOf(error)}`,
+      `read key ${path}: ${reasonOf(error)}`,
       {
         details: { field: 'key', path },
         cause: error,

@@ -12,7 +12,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { errnoCodeOf, messageOf } from '../../core/errors.ts';
+import { errnoCodeOf } from '../../core/errors.ts';
 import type { Fd } from '../system.ts';
 
 /** As Linux itself. */
@@ -110,7 +110,3 @@ export const isClosed = (folder: Stats): boolean =>
 /** Whether nobody else can take away what root has put into the folder. */
 const isSafe = (folder: Stats): boolean =>
   isClosed(folder) || (isOurs(folder) && (folder.mode & STICKY) !== 0);
-
-/** What went wrong, without the name that the kernel gives to a descriptor's entry. */
-export const reasonOf = (error: unknown): string =>
-  messageOf(error).replace(/, \w+ '\/proc\/self\/fd\/.*$/s, '');

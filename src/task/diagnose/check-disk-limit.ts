@@ -6,7 +6,7 @@ import { DEFAULT_POLICY, type Policy } from '../../spec/policy.ts';
 import { nearestExisting } from '../../sys/files.ts';
 import type { System } from '../../sys/system.ts';
 import { makeVolume } from '../disk/make-volume.ts';
-import { toDiskLimit } from '../disk/task-disk.ts';
+import { type DiskMechanism, toDiskLimit } from '../disk/task-disk.ts';
 import { readPolicy } from '../read-policy.ts';
 import { type Check, failed, optional, passed, required, warned } from './check.ts';
 
@@ -15,20 +15,20 @@ const OWN_FILESYSTEM = 'keep the root folder on a filesystem of its own';
 
 /** Needs root. Leaves nothing behind, and never rejects: what fails is the finding. */
 export async function checkDiskLimit(system: System, layout: Layout): Promise<Check> {
-  const { disk, defaults } = readPolicyOrDefault(layout);
-  if (disk.mechanism === 'sampling') {
+  const { defaults } = readPolicyOrDefault(layout);
+  const mechanism = findMechanism(system, layout);
+  if (mechanism === 'sampling') {
     const message =
       'tasks are ended when they are seen above their limit; what they write meanwhile is not bounded';
     return warned(subject, message, `${OWN_FILESYSTEM}, or set disk.mechanism to auto`);
   }
-  const root = nearestExisting(scratchDir(layout));
-  if (disk.mechanism === 'auto' && enforcesQuota(system, root)) {
+  if (mechanism === 'quota') {
     return passed(
       subject,
       'a project quota of the filesystem for each task, at no cost that can be measured',
     );
   }
-  const folder = mkdtempSync(`${root}/.stackshim-doctor-`);
+  const folder = mkdtempSync(`${nearestExisting(scratchDir(layout))}/.stackshim-doctor-`);
   try {
     const began = performance.now();
     system.close(await makeVolume(system, `${folder}/volume`, toDiskLimit(defaults.diskBytes)));
@@ -52,6 +52,13 @@ export const diskLimitUntried = (): Check =>
     'not tried: only root can mount volumes',
     'run stackshim doctor as root',
   );
+
+/** What holds a task of this installation to its disk limit. */
+export function findMechanism(system: System, layout: Layout): DiskMechanism {
+  const { mechanism } = readPolicyOrDefault(layout).disk;
+  if (mechanism !== 'auto') return mechanism;
+  return enforcesQuota(system, nearestExisting(scratchDir(layout))) ? 'quota' : 'volume';
+}
 
 /** A policy that cannot be read is a finding of its own. */
 function readPolicyOrDefault(layout: Layout): Policy {

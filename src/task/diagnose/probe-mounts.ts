@@ -1,5 +1,5 @@
 /** Tries on the real kernel what every task's root filesystem is made of, with an empty layer, and undoes it. */
-import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { inflateRawSync } from 'node:zlib';
 import { CleanupStack } from '../../core/cleanup-stack.ts';
 import { messageOf } from '../../core/errors.ts';
@@ -10,11 +10,16 @@ import { nearestExisting } from '../../sys/files.ts';
 import type { System } from '../../sys/system.ts';
 import { createUserNamespace } from '../../sys/user-namespace.ts';
 import { slotIds } from '../admission/slot.ts';
+import { makeVolume } from '../disk/make-volume.ts';
+import { toDiskLimit } from '../disk/task-disk.ts';
 import { type Check, failed, passed, required } from './check.ts';
+import { findMechanism } from './check-disk-limit.ts';
 
 /** An EROFS image of one empty folder: 4 KiB, deflated. Made by `mkfs.erofs` 1.8.6 with a zero UUID. */
 const EMPTY_LAYER =
   '7dEhDoBADETR2YLkABDs6r0DB+USXIgFT1DoYjYEgUGg+M+0kzQZUQnAX63Lkcd9nipJjaLCw034sL+WtA2mvmR393tfLLOVXXsnU0qJ5wEAAAAvnQ==';
+/** Of a scratch volume that is tried. */
+const PROBE_BYTES = 4 * 1024 * 1024;
 const UNDO_DEADLINE_MS = 10_000;
 const NEWER = 'boot a newer kernel: 5.19 at least, 6.12 or later to do without loop devices';
 
@@ -82,14 +87,57 @@ async function probe({ system, undo, checks }: Probe, layout: Layout): Promise<v
   undo.defer(`unmount ${target}`, () => void system.detachMount(target));
   const owner = { ids: slotIds(0), userNamespaceFd };
   const layers = [{ kind: 'file', path: file }] as const;
-  for (const [lowers, finding] of ways) {
-    const scratch = `${folder}/${lowers}`;
-    try {
-      mountOverlay(system, { type: 'overlay', target, layers, scratch }, { owner, lowers });
-      checks.push(passed(subjects.overlay, finding));
-      return;
-    } catch (error) {
-      if (!isRefusedMode(error, lowers)) throw error;
+  const tryBelow = (scratches: string): string => {
+    let refusal: unknown;
+    for (const [lowers, finding] of ways) {
+      const scratch = `${scratches}/${lowers}`;
+      try {
+        mountOverlay(system, { type: 'overlay', target, layers, scratch }, { owner, lowers });
+        return finding;
+      } catch (error) {
+        if (!isRefusedMode(error, lowers)) throw error;
+        refusal = error;
+      }
     }
+    throw refusal;
+  };
+  checks.push(await probeOverlay({ system, undo, checks }, { layout, folder, tryBelow }));
+}
+
+interface OverlayProbe {
+  readonly layout: Layout;
+  readonly folder: string;
+  /** Mounts an overlay whose writable layer lies below a folder, and tells how; throws what refuses it. */
+  readonly tryBelow: (scratches: string) => string;
+}
+
+const OTHER_FILESYSTEM =
+  'keep the root folder on a filesystem that can hold the writable layer of an overlay, such as ext4 or XFS, or set disk.mechanism to volume';
+
+/** A filesystem that is an overlay itself holds no writable layer. Where a task's own lies on a scratch volume it need not. */
+async function probeOverlay(
+  { system, undo }: Probe,
+  { layout, folder, tryBelow }: OverlayProbe,
+): Promise<Check> {
+  let refusal: unknown;
+  try {
+    return passed(subjects.overlay, tryBelow(folder));
+  } catch (error) {
+    refusal = error;
   }
+  const volume = `${folder}/volume`;
+  mkdirSync(volume);
+  const mounted = await makeVolume(system, `${folder}/volume.img`, toDiskLimit(PROBE_BYTES));
+  try {
+    system.attachMount(mounted, volume);
+    undo.defer(`unmount ${volume}`, () => void system.detachMount(volume));
+  } finally {
+    system.close(mounted);
+  }
+  const finding = tryBelow(volume);
+  if (findMechanism(system, layout) === 'volume') {
+    return passed(subjects.overlay, `${finding}, with the writable layer on a scratch volume`);
+  }
+  const message = `${layout.root} cannot hold a task's writable layer: ${messageOf(refusal)}`;
+  return failed(subjects.overlay, message, OTHER_FILESYSTEM);
 }

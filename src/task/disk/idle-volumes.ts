@@ -126,7 +126,8 @@ export function unlinkIfThere(file: string): boolean {
     unlinkSync(file);
     return true;
   } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return false;
+    // A read-only filesystem refuses before it looks for the name.
+    if (errnoCodeOf(error) === 'ENOENT' || !existsSync(file)) return false;
     throw error;
   }
 }

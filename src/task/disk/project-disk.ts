@@ -4,10 +4,8 @@ import { StackshimError } from '../../core/errors.ts';
 import type { IdRange } from '../../core/mount.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { Fd, System } from '../../sys/system.ts';
-import type { TaskDisk, TaskDiskRequest } from './task-disk.ts';
+import { isUsedUp, type TaskDisk, type TaskDiskRequest } from './task-disk.ts';
 
-/** What is less than this cannot take a write of any size. */
-const NOTHING_BYTES = 65_536;
 const NO_LIMIT = { bytes: 0, inodes: 0 };
 
 /** No two slots of the machine share an id. Those that a kept task, or one of before a reboot, still has files in are passed over. */
@@ -44,10 +42,7 @@ export function openProjectDisk(system: System, request: TaskDiskRequest): TaskD
     detach: () => undefined,
     measure() {
       const used = system.readProjectUsage(folder, project);
-      const isFull =
-        used.bytes > limit.bytes - Math.min(NOTHING_BYTES, limit.bytes / 16) ||
-        used.inodes >= limit.inodes;
-      return { ...used, isFull };
+      return { ...used, isFull: isUsedUp(used.bytes, limit) || used.inodes >= limit.inodes };
     },
     keep() {
       if (!isOpen) return;

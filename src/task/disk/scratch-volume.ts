@@ -17,7 +17,7 @@ import type { Installation } from '../installation.ts';
 import { claimIdleVolume, keepIdleVolume } from './idle-volumes.ts';
 import { freeLoopDevice, loopName } from './loop-devices.ts';
 import { closeLast, removeScratchFiles } from './remove-scratch.ts';
-import type { DiskSample, TaskDisk, TaskDiskRequest } from './task-disk.ts';
+import { type DiskSample, isUsedUp, type TaskDisk, type TaskDiskRequest } from './task-disk.ts';
 import { isSoundVolume, loopDeviceOf, measureVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
 /** To empty a volume of so few files, which take so little, is faster than to make a new one. */
@@ -81,7 +81,8 @@ class ScratchVolume implements TaskDisk {
   }
 
   measure(): DiskSample {
-    return measureVolume(this.#root);
+    const sample = measureVolume(this.#root);
+    return { ...sample, isFull: sample.isFull || isUsedUp(sample.bytes, this.limit) };
   }
 
   keep(): void {

@@ -38,6 +38,18 @@ export interface TaskDiskRequest {
   readonly userns: 'auto' | 'host';
 }
 
+/**
+ * The kernel writes in pieces of up to this size (large folios), and refuses a piece that does not fit as a whole. So what is left
+ * when a large write fails may be anything below it.
+ */
+const LARGEST_PIECE_BYTES = 2 * 1024 * 1024;
+/** Of a small limit a piece is much: what leaves more than this share has room. */
+const ROOM_SHARE = 1 / 8;
+
+/** Whether so little is left of a limit that a write may have failed for it. */
+export const isUsedUp = (usedBytes: number, { bytes }: DiskAmount): boolean =>
+  usedBytes > bytes - Math.min(LARGEST_PIECE_BYTES, bytes * ROOM_SHARE);
+
 /** Bytes for each inode that a task may have, as many as a typical small file takes with its share of folders. */
 const BYTES_PER_INODE = 8192;
 const LEAST_INODES = 1024;

@@ -17,7 +17,7 @@ import { findInit } from './kill-processes.ts';
 import type { Removal } from './remove-task.ts';
 import { terminateTask } from './stop-task.ts';
 
-const { SIGKILL } = constants.signals;
+const { SIGKILL, SIGTERM } = constants.signals;
 /** For a task whose record does not tell: with runsc, state is looked for where any of the three keeps it. */
 const UNKNOWN_RUNTIME: Runtime = { kind: 'runsc', path: '/usr/bin/runsc', version: '' };
 const POLL_MS = 10;
@@ -26,7 +26,7 @@ const OWNER_REMOVES_WITHIN_MS = 30_000;
 
 /** How a task is ended. */
 export interface KillOptions {
-  /** Between TERM and KILL; 0 kills at once. */
+  /** Between the task's stop signal and KILL; 0 kills at once. */
   readonly graceMs: number;
 }
 
@@ -104,7 +104,9 @@ async function askOwner(
       if (inVain === undefined) {
         const { cgroupsPath } = places;
         const sandbox = sandboxOf(places, record?.runtime);
-        inVain = !(await terminateTask(installation.cgroups, { pid: init, cgroupsPath, sandbox }));
+        const processes = { pid: init, cgroupsPath, sandbox };
+        const { stopSignal = SIGTERM } = record ?? {};
+        inVain = !(await terminateTask(installation.cgroups, processes, { stopSignal }));
         // That took time: the pid may be another's.
         continue;
       }

@@ -1,5 +1,5 @@
 /**
- * Ends a task: TERM to every process, then KILL to pid 1, whose pid namespace takes all the others with it. A task in the host's
+ * Ends a task: a stop signal, TERM to every process unless the task has one of its own, then KILL to pid 1, whose pid namespace takes all the others with it. A task in the host's
  * pid namespace has no pid 1: there KILL is for its whole cgroup.
  */
 import { constants } from 'node:os';
@@ -29,8 +29,10 @@ export interface TaskProcesses {
 
 export interface TaskStopperOptions {
   readonly installation: Installation;
-  /** Between TERM and KILL. */
+  /** Between the stop signal and KILL. */
   readonly graceMs: number;
+  /** What a stop begins with. */
+  readonly stopSignal: number;
   /** Called once, with the first cause. */
   readonly onStop: (cause: StopCause) => void;
 }
@@ -69,14 +71,17 @@ export class TaskStopper {
     clearTimeout(this.#killTimer);
   }
 
-  /** TERM, and KILL after the grace time. The first cause stays; asking again does not wait any longer. */
-  stop(cause: StopCause): void {
+  /**
+   * The stop signal, or `signal` where pid 1 acts on that, and KILL after the grace time. The first cause stays; asking again does not
+   * wait any longer.
+   */
+  stop(cause: StopCause, signal?: number): void {
     if (this.#ended) return;
     const again = this.#cause !== null;
     this.note(cause);
     if (this.#task === undefined) return;
     if (again) this.killProcesses();
-    else void this.#terminate(this.#task);
+    else void this.#terminate(this.#task, signal);
   }
 
   /** KILL at once. */
@@ -111,10 +116,11 @@ export class TaskStopper {
     await killAll(installation, cgroupsPath);
   }
 
-  async #terminate(task: TaskProcesses): Promise<void> {
+  async #terminate(task: TaskProcesses, signal: number | undefined): Promise<void> {
+    const { installation, stopSignal } = this.#options;
     let ends = false;
     try {
-      ends = await terminateTask(this.#options.installation.cgroups, task);
+      ends = await terminateTask(installation.cgroups, task, { stopSignal, signal });
     } catch {
       // Nobody waits for this call, and whom it cannot ask it can still kill.
     }
@@ -134,21 +140,36 @@ function tryKill({ system }: Installation, pidfd: Fd): boolean {
   }
 }
 
+export interface StopSignals {
+  /** TERM goes to every process of the task; any other is one that its pid 1 has chosen, and goes there alone. */
+  readonly stopSignal: number;
+  /** Sent to every process instead, as a terminal does, where pid 1 acts on it. */
+  readonly signal?: number | undefined;
+}
+
 /**
- * Sends TERM to every process of a task; false when waiting for it to end makes no sense.
+ * Asks a task to end by a signal; false when waiting for it to end makes no sense.
  * What runs in a sandbox cannot be asked for its handlers: there it always does.
  */
 export async function terminateTask(
   cgroups: CgroupDriver,
   { pid, cgroupsPath, sandbox }: Pick<TaskProcesses, 'pid' | 'cgroupsPath' | 'sandbox'>,
+  { stopSignal, signal }: StopSignals,
 ): Promise<boolean> {
   if (sandbox !== undefined) {
     void import('../../runtime/gvisor-sandbox.ts').then((gvisor) =>
-      gvisor.signalSandbox(sandbox, SIGTERM),
+      gvisor.signalSandbox(sandbox, signal ?? stopSignal),
     );
     return true;
   }
-  const ends = await actsOnSignal(pid, SIGTERM);
-  for (const each of cgroups.listProcesses(cgroupsPath)) signalProcess(each, SIGTERM);
+  if (signal !== undefined && (await actsOnSignal(pid, signal))) {
+    for (const each of cgroups.listProcesses(cgroupsPath)) signalProcess(each, signal);
+    return true;
+  }
+  const ends = await actsOnSignal(pid, stopSignal);
+  const asked = cgroups.listProcesses(cgroupsPath);
+  for (const each of asked) {
+    if (stopSignal === SIGTERM || each === pid) signalProcess(each, stopSignal);
+  }
   return ends;
 }

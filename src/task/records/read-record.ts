@@ -33,6 +33,7 @@ import { taskPlaces } from './task-places.ts';
 const MAX_RECORD_BYTES = 1024 * 1024;
 
 const MOST_BINDS = 1024;
+const MOST_SIGNAL = 64;
 
 const processIdentity = { pid: integer(1), startTime: integer(0) };
 
@@ -56,6 +57,7 @@ const taskRecord = objectOf<TaskRecord>({
   bindCount: integer(0, MOST_BINDS),
   command: listOf(text),
   labels: mapOf(text),
+  stopSignal: optional(integer(1, MOST_SIGNAL)),
   createdAt: date,
   kept: flag,
   disowned: flag,

@@ -27,6 +27,8 @@ export interface TaskRecord {
   readonly bindCount: number;
   readonly command: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  /** What a stop begins with; absent: TERM. */
+  readonly stopSignal?: number;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
   /** True once the task has ended and its writable layer is to stay (`--keep`). */

@@ -39,7 +39,7 @@ const layers = [
       pax: [
         ['path', `long/${'n'.repeat(150)}`],
         ['mtime', '1700000000.5'],
-        ['uid', '3000000'],
+        ['uid', '60000'],
         ['SCHILY.xattr.user.a', Buffer.from([0, 1, 2])],
       ],
     },

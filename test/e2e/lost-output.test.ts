@@ -1,0 +1,95 @@
+/** Output that is lost is noticed, and a task whose output nobody reads any more is stopped. Requires: root. */
+import { describe, expect, it } from 'vitest';
+import { startCli } from '../support/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+
+const { run, installation } = useTaskRunner();
+const { env } = installation;
+
+/** `/dev/full` takes nothing: every write finds no space. */
+const shell = (script: string) => ['sh', '-c', script, 'sh'];
+const toFull = shell('exec "$@" > /dev/full');
+const cli = (through: readonly string[], ...args: string[]) =>
+  startCli(args, { env, through }).ended;
+
+const LOST =
+  /^stackshim: write standard output: no space left on device \[ERR_STACKSHIM_DISK_FULL\]\n {2}hint: [^\n]*\n$/;
+
+describe('a full disk behind standard output', () => {
+  it.each([
+    [['ps']],
+    [['ps', '--json']],
+    [['stack', 'ls']],
+    [['stack', 'show', 'busybox']],
+    [['doctor']],
+    [['df']],
+    [['completion']],
+    [['--help']],
+    [['--version']],
+  ])('%j fails with one line', async (args) => {
+    const { status, stderr } = await cli(toFull, ...args);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(LOST);
+  });
+
+  it.each([[['--', 'echo', 'hi']], [['--json', '--', 'echo', 'hi']], [['--help', '--']]])(
+    'run %j is a failure of stackshim',
+    async (args) => {
+      const [options, command] = [
+        args.slice(0, args.indexOf('--')),
+        args.slice(args.indexOf('--')),
+      ];
+      const { status, stderr } = await cli(toFull, 'run', ...options, 'busybox', ...command);
+      expect(status).toBe(125);
+      expect(stderr).toMatch(LOST);
+    },
+  );
+
+  it('does not disturb the task, and hides no failure of its own', async () => {
+    const script = 'for i in 1 2 3; do echo $i; sleep 0.05; done; exit 7';
+    const { status, stderr, record } = await run([], ['sh', '-c', script], { through: toFull });
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: 7 });
+    expect(status).toBe(7);
+    expect(stderr).toMatch(LOST);
+  });
+
+  it('events that are lost are told in one line', async () => {
+    const { status, stderr } = await run(['--events', '/dev/full'], ['true']);
+    expect(status).toBe(125);
+    expect(stderr).toMatch(
+      /^stackshim: write \/dev\/full: no space left on device [^\n]*\n {2}hint: [^\n]*\n$/,
+    );
+  });
+
+  it('behind standard error changes no status', async () => {
+    const through = shell('exec "$@" 2> /dev/full');
+    expect((await cli(through, 'run', 'nothing-called-so', 'true')).status).toBe(125);
+    expect((await cli(through, 'stack', 'show', 'nothing-called-so')).status).toBe(3);
+  });
+});
+
+describe('a reader of standard output that has gone', () => {
+  const piped = (reader: string) => shell(`{ "$@"; echo "status $?" >&2; } | ${reader}`);
+
+  it('ends the task at once, as SIGPIPE ends a program', async () => {
+    // Deaf to TERM, and with an hour to end: it is killed. Without that the test would not end.
+    const script = 'trap "" TERM PIPE; while :; do echo line; sleep 0.01; done';
+    const { stdout, stderr, record } = await run(['--stop-timeout', '1h'], ['sh', '-c', script], {
+      through: piped('head -n 1'),
+    });
+    expect({ stdout, stderr }).toEqual({ stdout: 'line\n', stderr: 'status 141\n' });
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled', signal: 'SIGKILL' });
+  });
+
+  it('changes nothing for a task that writes nothing more', async () => {
+    const script = 'echo line; exit 3';
+    const { stderr, record } = await run([], ['sh', '-c', script], { through: piped('head -n 1') });
+    expect(stderr).toBe('status 3\n');
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: 3 });
+  });
+
+  it('is no failure of a command that lists', async () => {
+    const { stderr } = await cli(piped('true'), 'stack', 'show', 'busybox', '--json');
+    expect(stderr).toBe('status 0\n');
+  });
+});

@@ -1,0 +1,86 @@
+/** `run` as a shell's job: which signals it heeds, and that no signal makes it leave its task behind. Requires: root. */
+import { constants } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+
+const { start } = useTaskRunner();
+
+const ENDS_ITSELF = 'echo ready; until [ -e /tmp/go ]; do sleep 0.02; done; exit 5';
+const sh = (script: string) => ['sh', '-c', script];
+/** `wait` is interrupted by a signal with a trap, and the children of a shell are deaf to INT and QUIT. */
+const traps = (signal: string) => `trap 'echo got; exit 6' ${signal}; echo ready; sleep 600 & wait`;
+
+describe('signals that were ignored when it was started', () => {
+  it.each(['HUP', 'INT', 'QUIT', 'TERM'])('%s stays ignored', async (signal) => {
+    const script = `${traps('HUP INT QUIT TERM')}`;
+    const through = ['sh', '-c', `trap '' ${signal}; exec "$@"`, 'sh'];
+    const other = signal === 'TERM' ? 'SIGINT' : 'SIGTERM';
+    const task = start(['--stop-timeout', '1h'], sh(script), { through });
+    await task.printed('ready');
+    task.child.kill(`SIG${signal}` as NodeJS.Signals);
+    task.child.kill(other);
+    const { status, record } = await task.ended;
+    // Were the first one heeded, its number would be the status.
+    expect(status).toBe(128 + constants.signals[other]);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled', exitCode: 6 });
+  });
+});
+
+describe('signals that would end it', () => {
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const)(
+    '%s goes to the task',
+    async (signal) => {
+      const task = start(['--stop-timeout', '1h'], sh(traps(signal.slice(3))));
+      await task.printed('ready');
+      task.child.kill(signal);
+      const { status, stdout, stderr, record } = await task.ended;
+      expect({ status, stdout }).toEqual({
+        status: 128 + constants.signals[signal],
+        stdout: 'ready\ngot\n',
+      });
+      expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled', exitCode: 6 });
+      expect(stderr.includes('interrupt again to kill it')).toBe(signal === 'SIGINT');
+    },
+  );
+
+  it.each(['SIGALRM', 'SIGVTALRM', 'SIGABRT', 'SIGXCPU', 'SIGIO'] as const)(
+    '%s leaves nothing of the task',
+    async (signal) => {
+      const task = start(['--stop-timeout', '1h'], sh('echo ready; exec sleep 600'));
+      await task.printed('ready');
+      task.child.kill(signal);
+      const { status, record } = await task.ended;
+      expect(status).toBe(128 + constants.signals[signal]);
+      expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled', signal: 'SIGKILL' });
+    },
+  );
+
+  it('a task that does not act on INT is asked by its stop signal', async () => {
+    const script = `trap '' INT; ${traps('TERM')}`;
+    const task = start(['--stop-timeout', '1h'], sh(script));
+    await task.printed('ready');
+    task.child.kill('SIGINT');
+    expect(await task.ended).toMatchObject({ status: 130, stdout: 'ready\ngot\n' });
+  });
+});
+
+describe('USR1 and USR2', () => {
+  it.each(['USR1', 'USR2'])('%s reaches a task that handles it, which goes on', async (signal) => {
+    const script = `trap 'echo got; : > /tmp/go' ${signal}; ${ENDS_ITSELF}`;
+    const task = start([], sh(script));
+    await task.printed('ready');
+    task.child.kill(`SIG${signal}` as NodeJS.Signals);
+    const { status, stdout, record } = await task.ended;
+    expect({ status, stdout }).toEqual({ status: 5, stdout: 'ready\ngot\n' });
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: 5 });
+  });
+
+  it('change nothing for one that does not', async () => {
+    const script = `trap ': > /tmp/go' USR2; ${ENDS_ITSELF}`;
+    const task = start([], sh(script));
+    await task.printed('ready');
+    task.child.kill('SIGUSR1');
+    task.child.kill('SIGUSR2');
+    expect((await task.ended).record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: 5 });
+  });
+});

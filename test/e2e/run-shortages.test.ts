@@ -1,0 +1,94 @@
+/** What the host lacks is told as what it is, and as worth another try. Requires: root. */
+import { existsSync, mkdirSync, rmdirSync, statfsSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCli } from '../support/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+
+const { run, installation, folder } = useTaskRunner();
+const { layout, env } = installation;
+
+const failed = { ...CLEAN, verdict: 'setup_failed', exitCode: null, retryable: true };
+/** The script's own words are its arguments, which it hands on to `exec`. */
+const through = (script: string) => ['sh', '-c', `${script}; exec "$@"`, 'sh'];
+const mounted = (script: string) => ['unshare', '--mount', ...through(script)];
+
+describe('disk', () => {
+  it('more than is free now is exhausted', async () => {
+    const { blocks, bavail, bsize } = statfsSync(layout.root);
+    const asked = Math.floor((blocks + bavail) / 2) * bsize;
+    const { status, stderr, record } = await run(['--disk', `${asked}`], ['true']);
+    expect({ status, record }).toEqual({ status: 125, record: undefined });
+    expect(stderr).toContain('[ERR_STACKSHIM_DISK_FULL]\n  hint: free disk space');
+    expect(stderr).not.toContain('policy');
+  });
+
+  it('a root folder that is read-only is called so, and nothing is left', async () => {
+    const { root } = layout;
+    const readOnly = `mount --bind ${root} ${root} && mount -o remount,bind,ro ${root}`;
+    const { status, stderr, record } = await run([], ['true'], { through: mounted(readOnly) });
+    expect(record).toMatchObject({ ...failed, error: { code: 'ERR_STACKSHIM_DISK_FAILED' } });
+    expect(record?.error?.hint).toMatch(/^the filesystem is read-only: mount it writable/);
+    expect({ status, told: stderr.includes('is not removed') }).toEqual({
+      status: 125,
+      told: false,
+    });
+  });
+});
+
+describe('processes and descriptors', () => {
+  const pids = existsSync('/sys/fs/cgroup/pids') ? '/sys/fs/cgroup/pids' : '/sys/fs/cgroup';
+  const group = `${pids}/few-processes-${process.pid}`;
+  beforeAll(() => mkdirSync(group));
+  afterAll(() => rmdirSync(group));
+
+  it.each([8, 12])('pids.max %i is exhausted', async (most) => {
+    writeFileSync(`${group}/pids.max`, `${most}`);
+    const { status, record } = await run([], ['true'], {
+      through: through(`echo $$ > ${group}/cgroup.procs`),
+    });
+    expect(record).toMatchObject({
+      ...failed,
+      error: { code: 'ERR_STACKSHIM_PROCESS_EXHAUSTED', kind: 'exhausted' },
+    });
+    expect(record?.error?.hint).toContain('pids.max');
+    expect(status).toBe(125);
+  });
+
+  it('too few descriptors are exhausted', async () => {
+    const { record } = await run([], ['true'], { through: through('ulimit -n 18') });
+    expect(record).toMatchObject({
+      ...failed,
+      error: { code: 'ERR_STACKSHIM_PROCESS_EXHAUSTED', kind: 'exhausted' },
+    });
+    expect(record?.error?.hint).toContain('ulimit -n');
+  });
+});
+
+describe('the doctor', () => {
+  const overlay = `cd ${folder} && mkdir -p over && mount -t tmpfs none over && cd over &&
+    mkdir lower upper work root && mount -t overlay none -o lowerdir=lower,upperdir=upper,workdir=work root`;
+  const diagnose = async (policy: object) => {
+    const policyFile = `${folder}/doctor-policy.json`;
+    writeFileSync(policyFile, JSON.stringify(policy));
+    const { stdout } = await runCli(['doctor', '--json'], {
+      env: { ...env, STACKSHIM_ROOT: `${folder}/over/root`, STACKSHIM_POLICY: policyFile },
+      through: mounted(overlay),
+    });
+    const { checks } = JSON.parse(stdout);
+    return checks.find(({ name }: { name: string }) => name === 'overlay of layers');
+  };
+
+  it('finds that tasks run where the root folder is on an overlay', async () => {
+    expect(await diagnose({})).toMatchObject({
+      status: 'ok',
+      message: expect.stringContaining('scratch volume'),
+    });
+  });
+
+  it('says what to change where they do not, and blames no kernel', async () => {
+    const check = await diagnose({ disk: { mechanism: 'sampling' } });
+    expect(check).toMatchObject({ status: 'fail' });
+    expect(check.hint).toContain('ext4');
+    expect(check.hint).not.toContain('kernel');
+  });
+});
