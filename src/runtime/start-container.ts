@@ -2,21 +2,15 @@
 import { closeSync, constants, openSync, readSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
-import { isAlive } from '../sys/processes.ts';
 import { callRuntime } from './call-runtime.ts';
-import type {
-  ContainerReference,
-  CreatedContainer,
-  Runtime,
-  RuntimeCallOptions,
-} from './runtime.ts';
+import type { ContainerReference, Runtime, RuntimeCallOptions } from './runtime.ts';
 import { runtimeArguments } from './runtime-arguments.ts';
 import { toRuntimeFailure } from './runtime-failure.ts';
 import { runtimeStateDirectory } from './runtime-state.ts';
 
 export interface StartContainerOptions extends RuntimeCallOptions {
-  /** What `createContainer` resolved to. */
-  readonly init: CreatedContainer;
+  /** Whether the container's init has ended: asked of a descriptor, since it may have become the command. */
+  readonly hasEnded: () => boolean;
   /** As it was created. */
   readonly hostNetwork?: boolean;
 }
@@ -97,7 +91,7 @@ async function readReply(
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     try {
       if (hasReply(fd)) return;
-      const isDead = !isAlive(options.init);
+      const isDead = options.hasEnded();
       // It may have answered and ended between the two looks.
       if (isDead && hasReply(fd)) return;
       if (isDead) throw failed(container, 'its init died before the start');

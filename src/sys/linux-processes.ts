@@ -1,4 +1,4 @@
-/** Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), waitid(2), epoll(7), prctl(2), flock(2), openat2(2). */
+/** Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), poll(2), waitid(2), epoll(7), prctl(2), flock(2), openat2(2). */
 import { ffi } from '#ffi';
 import { invoke, invokeUnless } from './invoke.ts';
 import type { Fd, ProcessExit, System } from './system.ts';
@@ -17,6 +17,7 @@ const EPOLL_CLOEXEC = 0x8_0000;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
+const POLLIN = 1;
 const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
@@ -35,6 +36,7 @@ type ProcessCalls = Pick<
   | 'becomeSubreaper'
   | 'openPidfd'
   | 'signalPidfd'
+  | 'hasEnded'
   | 'waitPidfd'
   | 'isWaitable'
   | 'createEpoll'
@@ -94,6 +96,13 @@ export const linuxProcesses: ProcessCalls = {
       invokeUnless(['ESRCH'], as, 'syscall', SYS.pidfd_send_signal, pidfd, signal, 0, 0) !==
       undefined
     );
+  },
+  hasEnded(pidfd) {
+    // struct pollfd: fd, events, revents.
+    const polled = Buffer.alloc(8);
+    polled.writeInt32LE(pidfd, 0);
+    polled.writeInt16LE(POLLIN, 4);
+    return (invokeUnless(['EINTR'], { name: 'poll' }, 'poll', polled, 1, 0) ?? 0) > 0;
   },
   waitPidfd(pidfd): ProcessExit | undefined {
     const info = Buffer.alloc(SIGINFO_SIZE);

@@ -1,5 +1,5 @@
 /** Names of temporary files that tell whose they are, so that others can tell when nobody will finish them. */
-import { isAlive, ownIdentity, type ProcessIdentity } from './processes.ts';
+import { bootId, isOwnerAlive, ownIdentity, type ProcessIdentity } from './processes.ts';
 
 /** `<pid>-<start time>-<16 random hex digits>`, different each time. */
 export function toOwnedName(): string {
@@ -19,5 +19,5 @@ export function ownerOfName(name: string): ProcessIdentity | undefined {
 /** Whether a name is owned, and its owner ended. What an owner of an earlier boot left counts, too. */
 export function isAbandonedName(name: string): boolean {
   const owner = ownerOfName(name);
-  return owner !== undefined && !isAlive(owner);
+  return owner !== undefined && !isOwnerAlive({ ...owner, bootId: bootId() });
 }

@@ -1,7 +1,11 @@
-/** Processes as /proc tells of them: who they are, whether they still are, what they catch. All calls are synchronous and cheap. */
+/**
+ * Processes as /proc tells of them: who they are, whether they still are. All calls are synchronous, and cheap for processes of the
+ * host; those of a running task can make them wait: `handled-process.ts` and `ask-process.ts` are for these.
+ */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { isOfHost } from './handled-process.ts';
 
 /** A process that cannot be mistaken for a later one with the same pid. */
 export interface ProcessIdentity {
@@ -32,7 +36,10 @@ export interface ProcessInfo extends ProcessIdentity {
 
 const PF_FORKNOEXEC = 0x40;
 
-/** A process as it is now; undefined when there is none (one that was waited for included). */
+/**
+ * A process as it is now; undefined when there is none (one that was waited for included). Precondition: it runs nothing of a task, or
+ * has ended.
+ */
 export function readProcess(pid: number): ProcessInfo | undefined {
   return readStat(pid, String(pid));
 }
@@ -40,7 +47,11 @@ export function readProcess(pid: number): ProcessInfo | undefined {
 /** @param folder Below /proc: of the process, or of one of its threads, which `pid` is the id of then. */
 function readStat(pid: number, folder: string): ProcessInfo | undefined {
   const text = readProcFile(folder, 'stat');
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : parseStat(pid, text);
+}
+
+/** The text of /proc/PID/stat, of a process or a thread. */
+export function parseStat(pid: number, text: string): ProcessInfo {
   // The name stands in parentheses and may itself hold parentheses, spaces and newlines.
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
@@ -51,7 +62,7 @@ function readStat(pid: number, folder: string): ProcessInfo | undefined {
   const threads = Number(fields[17]);
   const startTime = Number(fields[19]);
   if (open < 0 || close < open || !state || !Number.isSafeInteger(startTime)) {
-    throw new StackshimError('ERR_STACKSHIM_SYSTEM', `read /proc/${folder}/stat: malformed`);
+    throw new StackshimError('ERR_STACKSHIM_SYSTEM', `read /proc/${pid}/stat: malformed`);
   }
   const executed = (flags & PF_FORKNOEXEC) === 0;
   const comm = text.slice(open + 1, close);
@@ -64,7 +75,7 @@ const threadId = (): number => Number(readlinkSync('/proc/thread-self').split('/
 /** Whether JavaScript runs here on the process's first thread. Not from `node:worker_threads`: to load that takes the executable 1 ms. */
 export const isMainThread = (): boolean => threadId() === process.pid;
 
-/** Whether this very process still runs. A zombie does not. */
+/** Whether this very process still runs. A zombie does not. Precondition: as for {@link readProcess}. */
 export function isAlive(identity: ProcessIdentity): boolean {
   const found = readProcess(identity.pid);
   if (found === undefined || found.startTime !== identity.startTime) return false;
@@ -72,31 +83,11 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return !/[ZXx]/.test(found.state) || found.threads > 1;
 }
 
-/** The signals that a process has handlers for, signal n as bit n-1; undefined when there is no such process. */
-export function caughtSignals(pid: number): bigint | undefined {
-  const mask = statusField(pid, 'SigCgt');
-  return mask === undefined ? undefined : BigInt(`0x${mask}`);
-}
-
 /** Those of the signals that this process does not ignore: what it was started to ignore it ignores until it changes that. */
 export function heededSignals<T extends NodeJS.Signals>(names: readonly T[]): readonly T[] {
-  const ignored = BigInt(`0x${statusField(process.pid, 'SigIgn') ?? '0'}`);
+  const status = readProcFile(process.pid, 'status') ?? '';
+  const ignored = BigInt(`0x${statusField(status, 'SigIgn') ?? '0'}`);
   return names.filter((name) => (ignored & (1n << BigInt(constants.signals[name] - 1))) === 0n);
-}
-
-/** `handled`: by a handler or by sigwait(3). `blocked`: for now, or to be read by signalfd(2). `dropped`: neither. */
-export type SignalDisposition = 'handled' | 'blocked' | 'dropped';
-
-/**
- * What becomes of a signal that a pid 1 is sent from inside or by a parent namespace: the kernel drops one that it neither handles nor
- * blocks, KILL excepted. Ask before the signal is sent: what it does to the process blurs the answer.
- */
-export function signalDisposition(pid: number, signal: number): SignalDisposition {
-  const bit = 1n << BigInt(signal - 1);
-  // While a process waits in sigwait(3) the kernel does not show the signals it waits for as blocked.
-  if (isInSigwait(pid) || ((caughtSignals(pid) ?? 0n) & bit) !== 0n) return 'handled';
-  const blocked = BigInt(`0x${statusField(pid, 'SigBlk') ?? '0'}`);
-  return (blocked & bit) === 0n ? 'dropped' : 'blocked';
 }
 
 /** Sends a signal; a process that is gone already is fine. */
@@ -106,19 +97,6 @@ export function signalProcess(pid: number, signal: number): void {
   } catch (error) {
     if (errnoCodeOf(error) !== 'ESRCH') throw error;
   }
-}
-
-/** rt_sigtimedwait(2). */
-const SIGWAIT = process.arch === 'arm64' ? '137' : '128';
-
-function isInSigwait(pid: number): boolean {
-  return readProcFile(pid, 'syscall')?.split(' ', 1)[0] === SIGWAIT;
-}
-
-/** The pid that a process has in its innermost pid namespace; undefined when there is no such process. */
-export function nsPidOf(pid: number): number | undefined {
-  const innermost = statusField(pid, 'NSpid')?.split('\t').at(-1);
-  return innermost === undefined ? undefined : Number(innermost);
 }
 
 let knownBootId: string | undefined;
@@ -159,40 +137,41 @@ function readOwnIdentity(): Owner {
 
 const readThread = (pid: number, tid: number) => readStat(tid, `${pid}/task/${tid}`);
 
-/** Whether an owner still runs: false for every owner of an earlier boot. */
+/** Whether an owner still runs: false for every owner of an earlier boot, and where a task's process has its pid by now. */
 export function isOwnerAlive(owner: Owner): boolean {
-  if (owner.bootId !== bootId() || !isAlive(owner)) return false;
+  if (owner.bootId !== bootId() || !isOfHost(owner.pid) || !isAlive(owner)) return false;
   if (owner.thread === undefined) return true;
   const found = readThread(owner.pid, owner.thread.pid);
   return found?.startTime === owner.thread.startTime && !/[ZXx]/.test(found.state);
 }
 
-/** Pids of running processes whose arguments, their names first, are like that. Reads all of /proc: not for the task path. */
+/**
+ * Pids of running programs of the host whose arguments, their names first, are like that. Reads all of /proc: not for the task path.
+ */
 export function findProcesses(isLike: (args: readonly string[]) => boolean): readonly number[] {
   const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
-  return pids.filter((pid) => isLike(readProcFile(pid, 'cmdline')?.split('\0') ?? []));
+  return pids.filter(
+    (pid) => isOfHost(pid) && isLike(readProcFile(pid, 'cmdline')?.split('\0') ?? []),
+  );
 }
 
-function statusField(pid: number, name: string): string | undefined {
-  const status = readProcFile(pid, 'status');
-  if (status === undefined) return undefined;
+/** A field in the text of /proc/PID/status. */
+export function statusField(status: string, name: string): string | undefined {
   const start = status.indexOf(`\n${name}:\t`);
   if (start < 0) return undefined;
   const from = start + name.length + 3;
   return status.slice(from, status.indexOf('\n', from));
 }
 
-function readProcFile(
-  folder: number | string,
-  name: 'stat' | 'status' | 'cmdline' | 'syscall',
-): string | undefined {
+/** Entries of /proc/PID that are read. */
+export type ProcessFile = 'stat' | 'status' | 'cmdline' | 'syscall';
+
+function readProcFile(folder: number | string, name: ProcessFile): string | undefined {
   try {
     return readFileSync(`/proc/${folder}/${name}`, 'utf8');
   } catch (error) {
     const code = errnoCodeOf(error);
     if (code === 'ENOENT' || code === 'ESRCH') return undefined;
-    // Where tracing is forbidden to everyone (Yama's ptrace_scope 3), nobody may ask for the system call.
-    if (name === 'syscall' && (code === 'EPERM' || code === 'EACCES')) return undefined;
     throw error;
   }
 }

@@ -77,6 +77,8 @@ export interface System {
   openPidfd(pid: number): Fd;
   /** Sends a signal. Returns false when the process is gone. */
   signalPidfd(pidfd: Fd, signal: number): boolean;
+  /** Whether the process behind a descriptor has ended, waited for or not: all of its threads have. Asks nothing of the process. */
+  hasEnded(pidfd: Fd): boolean;
   /** The exit of a child of ours, undefined while it runs. */
   waitPidfd(pidfd: Fd): ProcessExit | undefined;
   /**

@@ -119,12 +119,13 @@ async function runPrepared(
     const sharedPids = plan.spec.pid === 'host';
     const sandbox = sandboxOf(plan.places, plan.runtime);
     const seenFrom = sandbox && watchSandbox(sandbox);
-    stopper.attach({ pid, pidfd, cgroupsPath, sharedPids, sandbox });
+    stopper.attach({ pid, pidfd, cgroupsPath, sandbox });
     if (existsSync(cancelFile)) stopper.kill('cancelled');
     // From here on the command may run: what it takes is its own, even while this process is not looking.
     clock.enter('run');
     const startedAt = performance.now();
-    const starting = startOrKill(plan, prepared, { context, exited });
+    const hasEnded = () => system.hasEnded(pidfd);
+    const starting = startOrKill(plan, prepared, { context, exited, hasEnded });
     // While its init becomes the command.
     prepared.detachMounts();
     const start = await starting;
@@ -199,6 +200,7 @@ async function openWatch(
 interface StartOptions {
   readonly context: ExecutionContext;
   readonly exited: Promise<ProcessExit>;
+  readonly hasEnded: () => boolean;
 }
 
 interface Start {
@@ -214,8 +216,8 @@ interface Start {
  */
 async function startOrKill(
   plan: TaskPlan,
-  { init, commandIsThere }: PreparedTask,
-  { context, exited }: StartOptions,
+  { commandIsThere }: PreparedTask,
+  { context, exited, hasEnded }: StartOptions,
 ): Promise<Start> {
   const { stopper, emit } = context;
   const { places, spec, runtime } = plan;
@@ -224,7 +226,7 @@ async function startOrKill(
   try {
     if (needsWatch(plan)) watch = await openWatch(plan, context.installation);
     await startContainer(runtime, containerOf(plan), {
-      init,
+      hasEnded,
       logFile: places.logFile,
       hostNetwork: spec.network === 'host',
       signal: context.signal,

@@ -9,7 +9,7 @@ import { expect, it } from 'vitest';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { isTaskId, parseTaskId, type TaskId } from '../../src/core/ids.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
-import { nsPidOf } from '../../src/sys/processes.ts';
+import { nsPidOf } from '../../src/sys/handled-process.ts';
 import { taskCgroup } from '../../src/task/cgroup-parent.ts';
 import { readRecord } from '../../src/task/records/read-record.ts';
 import { snapshotHost } from '../support/host-snapshot.ts';

@@ -32,8 +32,8 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
   /** Runs a command to its end and removes its container. */
   async function run(id: string, args: readonly string[]) {
     const container = await lab.create(runtime, id, { args });
-    const { init } = container;
-    await startContainer(runtime, lab.reference(id), { init, logFile: lab.logFile(id) });
+    const { hasEnded } = container;
+    await startContainer(runtime, lab.reference(id), { hasEnded, logFile: lab.logFile(id) });
     const exit = await container.end();
     const usage = driver.readUsage(`${lab.cgroupParent}/${id}`);
     await removeRuntimeState(runtime, lab.reference(id), { logFile: lab.logFile(id) });
@@ -131,7 +131,7 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
     const container = await lab.create(runtime, 't-dead', { args: ['true'] });
     process.kill(container.init.pid, 'SIGKILL');
     expect((await container.end()).executed).toBe(false);
-    const options = { init: container.init, logFile: lab.logFile('t-dead') };
+    const options = { hasEnded: () => true, logFile: lab.logFile('t-dead') };
     await expect(startContainer(runtime, lab.reference('t-dead'), options)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_RUNTIME_FAILED',
     });
@@ -141,7 +141,7 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
 
   test('starts a container once', async () => {
     const container = await lab.create(runtime, 't-once', { args: ['sleep', '600'] });
-    const options = { init: container.init, logFile: lab.logFile('t-once') };
+    const options = { hasEnded: container.hasEnded, logFile: lab.logFile('t-once') };
     await startContainer(runtime, lab.reference('t-once'), options);
     await expect(startContainer(runtime, lab.reference('t-once'), options)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_RUNTIME_FAILED',

@@ -77,6 +77,7 @@ function startContainer(
       : ['--ulimit', `nofile=${task.openFiles}:${task.openFiles}`]),
     ...(task.terminal ? ['-t'] : []),
     ...(task.device === undefined ? [] : ['--device', `${task.device}:${task.device}:r`]),
+    ...(task.fuse ? ['--device', '/dev/fuse', '--cap-add', 'SYS_ADMIN'] : []),
   ];
   const program = watchProgram([...docker, 'run', ...options, IMAGE, ...setting.command], {
     // By name alone: command lines are everybody's to read.

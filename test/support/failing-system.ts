@@ -41,6 +41,7 @@ export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
   openPidfd: ['EMFILE', 'ENOMEM'],
   signalPidfd: ['EPERM', 'ENOMEM'],
   // The first: somebody else in this process has waited for every child.
+  hasEnded: ['ENOMEM'],
   waitPidfd: ['ECHILD', 'EAGAIN'],
   isWaitable: ['EAGAIN'],
   createEpoll: ['EMFILE', 'ENOMEM'],

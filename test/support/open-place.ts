@@ -192,6 +192,7 @@ function toOpenMounts({
     ...(task.tmpfs ?? []).map((target) => tmpfs(target, 'mode=1777', 'size=100%')),
     ...binds.map(({ source, target }) => bind(source, target)),
     ...(code === undefined ? [] : [bind(code, '/task')]),
+    ...(task.fuse ? [bind('/dev/fuse', '/dev/fuse')] : []),
     ...(open.sceneFolder ? [bind(sceneFolder, sceneFolder)] : []),
   ];
 }

@@ -25,6 +25,8 @@ export interface ProbeTask {
   /** Targets of tmpfs mounts without a size. */
   readonly tmpfs?: readonly string[];
   readonly terminal?: boolean;
+  /** It may serve filesystems of its own: the bundle `fuse`, which the probe's policy has to allow. */
+  readonly fuse?: true;
   /** Soft and hard. */
   readonly openFiles?: number;
   readonly memory?: string;

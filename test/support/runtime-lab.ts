@@ -134,6 +134,7 @@ function toConfig({ rootfs, cgroupsPath, args, cwd = '/' }: BundleOptions): obje
 
 export interface Container {
   readonly init: CreatedContainer;
+  readonly hasEnded: () => boolean;
   /** Waits for the init to end and tells how, and whether it had become the command. */
   end(): Promise<ProcessExit & { readonly executed: boolean }>;
   stdout(): string;
@@ -202,6 +203,7 @@ export class RuntimeLab {
       this.#pidfds.set(id, pidfd);
       return {
         init,
+        hasEnded: () => linuxSystem.hasEnded(pidfd),
         end: () => this.#end(id, init.pid, pidfd),
         stdout: () => readFileSync(stdout, 'utf8'),
         stderr: () => readFileSync(stderr, 'utf8'),

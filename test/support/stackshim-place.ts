@@ -89,6 +89,7 @@ function startTask(
       ? []
       : ['--ulimit', `nofile=${task.openFiles}:${task.openFiles}`]),
     ...(task.memory === undefined ? [] : ['--memory', task.memory]),
+    ...(task.fuse ? ['--bundle', 'fuse'] : []),
     ...(task.disk === undefined ? [] : ['--disk', task.disk]),
     ...(payload === undefined
       ? []

@@ -21,6 +21,7 @@ export const libcArity = {
   listen: 2,
   mount: 5,
   pipe2: 2,
+  poll: 3,
   prctl: 5,
   recvmsg: 3,
   socket: 3,

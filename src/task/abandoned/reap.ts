@@ -1,21 +1,14 @@
 /** Removes what dead owners left behind: the only recovery there is, and safe to run at any time, by any number of processes. */
 import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
-import { constants } from 'node:os';
 import { type ErrorJson, errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { scratchDir, taskDir, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
 import { clearStaleTmp } from '../../layers/stale-files.ts';
-import {
-  bootId,
-  isOwnerAlive,
-  type Owner,
-  type ProcessIdentity,
-  signalProcess,
-} from '../../sys/processes.ts';
+import { bootId, isOwnerAlive, type Owner, type ProcessIdentity } from '../../sys/processes.ts';
 import type { Fd } from '../../sys/system.ts';
 import { sweepIdleVolumes } from '../disk/idle-volumes.ts';
 import { removeScratch } from '../disk/remove-scratch.ts';
-import { findInit } from '../ending/kill-processes.ts';
+import { signalAll } from '../ending/kill-processes.ts';
 import type { Installation } from '../installation.ts';
 import { listTaskIds, readRecord, taskFolderNames } from '../records/read-record.ts';
 import { parseUnfinishedName, type TaskRecord } from '../records/record.ts';
@@ -107,13 +100,12 @@ interface ClaimedTask extends AbandonedTask {
   readonly lock: Fd;
 }
 
-/** Kills its first process, and with it the others. Whatever lives on is killed when the task is removed. */
+/** Kills its processes. Whatever lives on is killed when the task is removed. */
 function endTask(installation: Installation, id: TaskId): void {
   const task = claim(installation, id);
   if (task === undefined) return;
   try {
-    const init = findInit(installation.cgroups, task.places, task.runtime);
-    if (init !== undefined) signalProcess(init, constants.signals.SIGKILL);
+    signalAll(installation.cgroups, task.places.cgroupsPath);
   } finally {
     closeSync(task.lock);
   }

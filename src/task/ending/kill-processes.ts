@@ -6,13 +6,19 @@ import { listTreeProcesses } from '../../cgroup/cgroup-tree.ts';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { isAlive, nsPidOf, readProcess, signalProcess } from '../../sys/processes.ts';
+import { abortFuseConnections } from '../../sys/fuse-connections.ts';
+import { isRunning, nsPidOf, slotOfUser, userOf } from '../../sys/handled-process.ts';
+import { signalProcess } from '../../sys/processes.ts';
+import type { System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 
 const { SIGKILL } = constants.signals;
 /** Killed processes that have not gone by then are stuck in the kernel. */
 const GONE_WITHIN_MS = 20_000;
 const POLL_MS = 5;
+const LONGEST_PAUSE_MS = 100;
+const FREEZE_AFTER_MS = 100;
+const STUCK_AFTER_MS = 200;
 
 /**
  * The first process of a task as the host numbers it, undefined when it does not run: pid 1, or, in the host's pid namespace and
@@ -40,25 +46,75 @@ function readPid(file: string): number | undefined {
 }
 
 /**
- * Kills every process in the task's cgroup. On v1 pid 1 alone where there is one: its namespace takes the others with it, at less cost
- * than freezing them. Resolves when none is left but zombies; rejects when some do not go.
+ * Kills every process in the task's cgroup, pid 1 first, so that it does not see the others end. Resolves when none runs any more;
+ * rejects when some do not go. Ends without more ado once `isWanted` says no: another task may have the cgroup's name by then.
  */
 export async function killAll(
-  { cgroups }: { readonly cgroups: CgroupDriver },
+  context: KillContext,
   cgroupsPath: string,
+  isWanted: () => boolean = () => true,
 ): Promise<void> {
+  const killing = new Killing(context, cgroupsPath);
   const endsAt = performance.now() + GONE_WITHIN_MS;
-  for (;;) {
-    const left = cgroups.listProcesses(cgroupsPath).filter(isRunning);
-    if (left.length === 0) return;
-    const init = cgroups.version === 1 ? left.find((pid) => nsPidOf(pid) === 1) : undefined;
-    if (init !== undefined) signalProcess(init, SIGKILL);
-    else await cgroups.killProcesses(cgroupsPath);
+  for (let pauseMs = POLL_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    const left = await killing.again();
+    if (left.length === 0 || !isWanted()) return;
     if (performance.now() > endsAt) {
       throw new Error(`kill processes of ${cgroupsPath}: ${left.join(', ')} did not end`);
     }
-    await pause(POLL_MS);
+    await pause(pauseMs);
+    if (!isWanted()) return;
   }
+}
+
+export interface KillContext {
+  readonly cgroups: CgroupDriver;
+  readonly system: System;
+}
+
+/** Kills the processes of a cgroup, and goes further against those that are still there when it is asked again. */
+export class Killing {
+  readonly #context: KillContext;
+  readonly #cgroupsPath: string;
+  readonly #begunAt = performance.now();
+
+  constructor(context: KillContext, cgroupsPath: string) {
+    this.#context = context;
+    this.#cgroupsPath = cgroupsPath;
+  }
+
+  /** Signals whatever runs in the cgroup; resolves to which processes that were. */
+  async again(): Promise<readonly number[]> {
+    const { cgroups, system } = this.#context;
+    const left = cgroups.listProcesses(this.#cgroupsPath).filter(isRunning);
+    if (left.length === 0) return left;
+    const sinceMs = performance.now() - this.#begunAt;
+    const init = cgroups.version === 1 ? left.find((pid) => nsPidOf(pid) === 1) : undefined;
+    if (init !== undefined) signalEach([init, ...left]);
+    // To freeze them takes longer, and holds back those that fork faster than they are listed.
+    if (init === undefined || sinceMs > FREEZE_AFTER_MS) {
+      await cgroups.killProcesses(this.#cgroupsPath);
+    }
+    if (sinceMs > STUCK_AFTER_MS) releaseFromFuse(system, left);
+    return left;
+  }
+}
+
+const signalEach = (pids: readonly number[]) => {
+  for (const pid of pids) signalProcess(pid, SIGKILL);
+};
+
+/** KILL for every process of a cgroup that is listed now; those that it misses are for who removes the task. */
+export const signalAll = (cgroups: CgroupDriver, cgroupsPath: string): void =>
+  signalEach(cgroups.listProcesses(cgroupsPath));
+
+/** What is killed and does not end may wait for a filesystem that the task serves itself. Those of its slot's ids are its own. */
+function releaseFromFuse(system: System, stuck: readonly number[]): void {
+  const slots = new Set(stuck.map((pid) => slotOfUser(userOf(pid) ?? 0)));
+  abortFuseConnections(system, (uid) => {
+    const slot = slotOfUser(uid);
+    return slot !== undefined && slots.has(slot);
+  });
 }
 
 /**
@@ -77,9 +133,4 @@ export async function removeCgroup(
     if (performance.now() > endsAt) throw new Error(`remove ${left.join(', ')}: still in use`);
     await pause(POLL_MS);
   }
-}
-
-function isRunning(pid: number): boolean {
-  const found = readProcess(pid);
-  return found !== undefined && isAlive(found);
 }

@@ -5,7 +5,7 @@ import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { pause } from '../../core/pause.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { isOwnerAlive, signalProcess } from '../../sys/processes.ts';
+import { isOwnerAlive } from '../../sys/processes.ts';
 import { removeAbandoned, removeTenants } from '../abandoned/remove-abandoned.ts';
 import { findTenant } from '../cgroup-parent.ts';
 import type { Installation } from '../installation.ts';
@@ -13,11 +13,11 @@ import { readRecord } from '../records/read-record.ts';
 import type { TaskRecord } from '../records/record.ts';
 import { type TaskPlaces, taskPlaces } from '../records/task-places.ts';
 import { sandboxOf } from '../sandbox.ts';
-import { findInit } from './kill-processes.ts';
+import { findInit, Killing } from './kill-processes.ts';
 import type { Removal } from './remove-task.ts';
 import { terminateTask } from './stop-task.ts';
 
-const { SIGKILL, SIGTERM } = constants.signals;
+const { SIGTERM } = constants.signals;
 /** For a task whose record does not tell: with runsc, state is looked for where any of the three keeps it. */
 const UNKNOWN_RUNTIME: Runtime = { kind: 'runsc', path: '/usr/bin/runsc', version: '' };
 const POLL_MS = 10;
@@ -94,6 +94,7 @@ async function askOwner(
   const killAt = performance.now() + graceMs;
   const giveUpAt = killAt + OWNER_REMOVES_WITHIN_MS;
   let inVain: boolean | undefined;
+  let killing: Killing | undefined;
   for (;;) {
     const record = readRecordOrNull(installation, places.id);
     if (record === undefined) return { removed: true, leftovers: [] };
@@ -110,7 +111,11 @@ async function askOwner(
         // That took time: the pid may be another's.
         continue;
       }
-      if (inVain || performance.now() > killAt) signalProcess(init, SIGKILL);
+    }
+    // Also when pid 1 is gone: it is, for the kernel, before the others have ended.
+    if (inVain !== undefined && (inVain || performance.now() > killAt)) {
+      killing ??= new Killing(installation, places.cgroupsPath);
+      await killing.again();
     }
     await pause(POLL_MS);
   }

@@ -1,6 +1,6 @@
 /**
- * Ends a task: a stop signal, TERM to every process unless the task has one of its own, then KILL to pid 1, whose pid namespace takes all the others with it. A task in the host's
- * pid namespace has no pid 1: there KILL is for its whole cgroup.
+ * Ends a task: a stop signal, TERM to every process unless the task has one of its own, then KILL to every process. Pid 1 alone would
+ * not do, though its pid namespace takes all the others with it: it can wait for one of them, in the kernel, where KILL does not reach it.
  */
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
@@ -21,8 +21,6 @@ export interface TaskProcesses {
   readonly pid: number;
   readonly pidfd: Fd;
   readonly cgroupsPath: string;
-  /** True in the host's pid namespace. */
-  readonly sharedPids: boolean;
   /** In a gVisor sandbox: `pid` is the sandbox, which hands signals to the task's processes. */
   readonly sandbox?: ContainerReference | undefined;
 }
@@ -104,16 +102,18 @@ export class TaskStopper {
    */
   killProcesses(): void {
     if (this.#task === undefined) return;
-    this.#kill(this.#task).catch(() => {
-      if (this.#task === undefined) return;
+    const task = this.#task;
+    this.#kill(task).catch(() => {
+      if (this.#task !== task) return;
       this.#killTimer = setTimeout(() => this.killProcesses(), KILL_AGAIN_MS);
     });
   }
 
-  async #kill({ pidfd, sharedPids, cgroupsPath }: TaskProcesses): Promise<void> {
+  async #kill(task: TaskProcesses): Promise<void> {
     const { installation } = this.#options;
-    if (!sharedPids && tryKill(installation, pidfd)) return;
-    await killAll(installation, cgroupsPath);
+    // First, and also where the cgroup cannot be read.
+    tryKill(installation, task.pidfd);
+    await killAll(installation, task.cgroupsPath, () => this.#task === task);
   }
 
   async #terminate(task: TaskProcesses, signal: number | undefined): Promise<void> {
@@ -130,13 +130,11 @@ export class TaskStopper {
   }
 }
 
-/** False when the kernel refuses: what it does not do for a descriptor it may do for a pid. */
-function tryKill({ system }: Installation, pidfd: Fd): boolean {
+function tryKill({ system }: Installation, pidfd: Fd): void {
   try {
     system.signalPidfd(pidfd, SIGKILL);
-    return true;
   } catch {
-    return false;
+    // What the kernel does not do for a descriptor it may do for a pid.
   }
 }
 

@@ -1,6 +1,7 @@
 /** The escape battery. */
 import type { Probe } from '../../support/probe.ts';
 import { deviceProbes } from './device-probes.ts';
+import { fuseProbes } from './fuse-probes.ts';
 import { hostProbes } from './host-probes.ts';
 import { informationProbes } from './information-probes.ts';
 import { kernelFileProbes } from './kernel-file-probes.ts';
@@ -19,6 +20,7 @@ export const allProbes: readonly Probe[] = [
   ...systemCallProbes,
   ...socketKindProbes,
   ...deviceProbes,
+  ...fuseProbes,
   ...hostProbes,
   ...neighbourProbes,
   ...resourceProbes,

@@ -1,0 +1,66 @@
+/**
+ * What only a process's own /proc entries tell. A task can make reading them wait, so they are read on threads of the pool, few at a
+ * time, and nobody waits for long: a process that does not tell in time is one that nothing is known of.
+ */
+import { readFile } from 'node:fs';
+import { type ProcessFile, parseStat, statusField } from './processes.ts';
+
+/** Of the pool's threads, of which there are four: each may be held up until the process is killed. */
+const READS_AT_ONCE = 2;
+const ANSWERS_WITHIN_MS = 1_000;
+
+/** `handled`: by a handler or by sigwait(3). `blocked`: for now, or to be read by signalfd(2). `dropped`: neither. */
+export type SignalDisposition = 'handled' | 'blocked' | 'dropped';
+
+/** rt_sigtimedwait(2). */
+const SIGWAIT = process.arch === 'arm64' ? '137' : '128';
+
+/** {@link ProcessInfo.executed} of a process that a task runs; undefined when it is gone or does not tell. */
+export async function hasExecuted(pid: number): Promise<boolean | undefined> {
+  const stat = await ask(pid, 'stat');
+  return stat === undefined ? undefined : parseStat(pid, stat).executed;
+}
+
+/**
+ * What becomes of a signal that a pid 1 is sent from inside or by a parent namespace: the kernel drops one that it neither handles nor
+ * blocks, KILL excepted. Ask before the signal is sent: what it does to the process blurs the answer. Undefined: it does not tell.
+ */
+export async function signalDisposition(
+  pid: number,
+  signal: number,
+): Promise<SignalDisposition | undefined> {
+  const bit = 1n << BigInt(signal - 1);
+  const status = await ask(pid, 'status');
+  if (status === undefined) return undefined;
+  const has = (name: string) => (BigInt(`0x${statusField(status, name) ?? '0'}`) & bit) !== 0n;
+  if (has('SigCgt')) return 'handled';
+  // While a process waits in sigwait(3) the kernel does not show the signals it waits for as blocked.
+  if ((await ask(pid, 'syscall'))?.split(' ', 1)[0] === SIGWAIT) return 'handled';
+  return has('SigBlk') ? 'blocked' : 'dropped';
+}
+
+const waiting: (() => void)[] = [];
+let reading = 0;
+
+/** The text of an entry; undefined when it cannot be read, or not in time. Never rejects. */
+function ask(pid: number, name: ProcessFile): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const giveUp = () => {
+      const place = waiting.indexOf(begin);
+      if (place >= 0) waiting.splice(place, 1);
+      resolve(undefined);
+    };
+    const timer = setTimeout(giveUp, ANSWERS_WITHIN_MS);
+    const begin = () => {
+      reading += 1;
+      readFile(`/proc/${pid}/${name}`, 'utf8', (error, text) => {
+        reading -= 1;
+        waiting.shift()?.();
+        clearTimeout(timer);
+        resolve(error === null ? text : undefined);
+      });
+    };
+    if (reading < READS_AT_ONCE) begin();
+    else waiting.push(begin);
+  });
+}

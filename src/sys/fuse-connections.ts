@@ -1,0 +1,46 @@
+/**
+ * Filesystems of FUSE, as the kernel's control filesystem lists them: Documentation/filesystems/fuse/fuse.rst. A process that waits for
+ * a server which does not answer cannot be killed, and may itself be the one that keeps the connection open: then only this ends it.
+ */
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { errnoCodeOf } from '../core/errors.ts';
+import { type Fd, type System, SystemError } from './system.ts';
+
+/**
+ * Aborts the connections of those users, the ones that mounted them: whatever waits for such a filesystem gets an error. Looks at a
+ * mount of its own that is attached nowhere. Does nothing on a kernel without FUSE.
+ */
+export function abortFuseConnections(system: System, isUser: (uid: number) => boolean): void {
+  const control = openControl(system);
+  if (control === undefined) return;
+  try {
+    const root = `/proc/self/fd/${control}`;
+    for (const name of readdirSync(root)) abortUnlessGone(`${root}/${name}`, isUser);
+  } finally {
+    system.close(control);
+  }
+}
+
+function abortUnlessGone(connection: string, isUser: (uid: number) => boolean): void {
+  try {
+    if (isUser(statSync(connection).uid)) writeFileSync(`${connection}/abort`, '1', { flag: 'r+' });
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+function openControl(system: System): Fd | undefined {
+  let context: Fd;
+  try {
+    context = system.fsOpen('fusectl');
+  } catch (error) {
+    if (error instanceof SystemError && error.code === 'ENODEV') return undefined;
+    throw error;
+  }
+  try {
+    system.fsConfigCreate(context);
+    return system.fsMount(context, 0);
+  } finally {
+    system.close(context);
+  }
+}
