@@ -10,6 +10,7 @@ const SOCK_CLOEXEC = 0x8_0000;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
+const FIONREAD = 0x541b;
 const FIONBIO = 0x5421;
 const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
@@ -69,6 +70,13 @@ export function setNonBlocking(fd: number): void {
   const on = Buffer.alloc(4);
   on.writeInt32LE(1);
   invoke({ name: 'ioctl', subject: 'FIONBIO' }, 'ioctl', fd, FIONBIO, on);
+}
+
+/** Bytes that can be read from a pipe or a terminal at this moment. */
+export function countWaiting(fd: number): number {
+  const count = Buffer.alloc(4);
+  invoke({ name: 'ioctl', subject: 'FIONREAD' }, 'ioctl', fd, FIONREAD, count);
+  return count.readInt32LE(0);
 }
 
 /** Reads one message and takes the one descriptor that came with it. */

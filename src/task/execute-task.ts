@@ -108,6 +108,7 @@ async function runPrepared(
   const { cgroupsPath, cancelFile, id } = plan.places;
   const { pid } = prepared.init;
   const pidfd = system.openPidfd(pid);
+  let cancelTimer: (() => void) | undefined;
   try {
     let executed = true;
     const exited = exits.wait(pidfd, () => {
@@ -129,12 +130,13 @@ async function runPrepared(
     // While its init becomes the command.
     prepared.detachMounts();
     const start = await starting;
+    cancelTimer = start.cancelTimer;
     const diskWatch = new DiskWatch(prepared.disk, {
       hostFolder: scratchDir(installation.layout),
       onFull: () => onDiskFull(prepared.disk, stopper),
     });
     if (start.started) diskWatch.start();
-    // Not before its `started` event, however soon it has written something.
+    // Not before the `started` event, however soon the command has written something.
     output.release();
     const { exit: ended, error: exitError } = await exitOf(exited, stopper);
     const exit = (await seenFrom?.(ended)) ?? ended;
@@ -144,13 +146,15 @@ async function runPrepared(
     if (existsSync(cancelFile)) stopper.note('cancelled');
     // No pid namespace has ended with it: whatever else it left in its cgroup still runs.
     if (sharedPids) await killLeft(installation, cgroupsPath);
+    // Whoever was given its descriptors may go on writing to them: no longer in its name.
+    output.finish();
     // What it used counts, not how soon that was looked at.
     const { usage, error: usageError } = readUsage(cgroups, cgroupsPath, () => {
       const passed = start.watch?.judge() ?? null;
       if (passed !== null) stopper.note(passed);
     });
     const { diskReport, error: diskError } = await diskReportOf(start.started, diskWatch);
-    const outputError = await endOfOutput(output);
+    const outputError = await endOfOutput(output, { stopper, cancelFile });
     const error = start.error ?? exitError ?? outputError ?? usageError ?? diskError;
     // A start that failed half-way may have let the command run. A sandbox is a program before that, but tells only of a command's end.
     const ran = sandbox === undefined ? executed : exit !== ended;
@@ -168,7 +172,9 @@ async function runPrepared(
     context.emit({ type: 'exited', id, exitCode: exit.exitCode, signal });
     return { exit, error: error ?? toHostFull(exit, diskReport), usage, wallMs, diskReport };
   } finally {
+    cancelTimer?.();
     stopper.detach();
+    output.finish();
     exits.abandon(pidfd);
     system.close(pidfd);
   }
@@ -208,6 +214,8 @@ interface Start {
   /** Why it failed. */
   readonly error: StackshimError | null;
   readonly watch?: LimitWatch | undefined;
+  /** To be called once the task's output was read. */
+  readonly cancelTimer?: () => void;
 }
 
 /**
@@ -238,15 +246,15 @@ async function startOrKill(
     return { started: false, error: toSetupError(failure, places) };
   }
   emit({ type: 'started', id: places.id });
-  const cancelTimer = startTimer(spec.limits.timeoutMs, () => stopper.stop('timed_out'));
+  const cancelTimer = startTimer(spec.limits.timeoutMs, () => {
+    // Its time is also that of whoever reads what it wrote.
+    if (stopper.ended) context.output.hurry();
+    else stopper.stop('timed_out');
+  });
   // At once: while it was given time to end it would use more of what it may not have.
   watch?.start((cause) => stopper.kill(cause));
-  const disarm = () => {
-    cancelTimer();
-    watch?.stop();
-  };
-  void exited.finally(disarm).catch(() => undefined);
-  return { started: true, error: null, watch };
+  void exited.finally(() => watch?.stop()).catch(() => undefined);
+  return { started: true, error: null, watch, cancelTimer };
 }
 
 async function toExecutionFailure(error: unknown): Promise<unknown> {
@@ -288,6 +296,9 @@ function readUsage(
   }
 }
 
+/** How soon a task that has ended, and is kept by a slow reader, notices that another process asks for its end. */
+const CANCEL_LOOK_MS = 500;
+
 interface DiskEnd {
   readonly diskReport: DiskReport | null;
   readonly error: StackshimError | null;
@@ -315,11 +326,21 @@ function toHostFull(exit: ProcessExit, report: DiskReport | null): StackshimErro
   return new StackshimError('ERR_STACKSHIM_DISK_FULL', "run task: the host's disk was full");
 }
 
-async function endOfOutput(output: OutputMeter): Promise<StackshimError | null> {
+/** A task that was stopped, be it by another process and only now, is not kept by whoever does not read. */
+async function endOfOutput(
+  output: OutputMeter,
+  { stopper, cancelFile }: { readonly stopper: TaskStopper; readonly cancelFile: string },
+): Promise<StackshimError | null> {
+  if (stopper.cause !== null) output.hurry();
+  const look = setInterval(() => {
+    if (existsSync(cancelFile)) output.abandon();
+  }, CANCEL_LOOK_MS);
   try {
     await output.ended();
     return null;
   } catch (error) {
     return toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', "read the task's output");
+  } finally {
+    clearInterval(look);
   }
 }

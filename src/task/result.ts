@@ -43,7 +43,9 @@ export interface TaskOutput {
   /** As written by the task, what the output limit dropped included. */
   readonly stdoutBytes: number;
   readonly stderrBytes: number;
-  /** True when a captured stream lost its middle, when the limit cut output off, or when it was not read to its end. */
+  /** Of these, what no sink took although it was waited for: the task was stopped, or its time was over. */
+  readonly lostBytes: number;
+  /** True when something is missing: a captured stream lost its middle, the limit cut output off, or `lostBytes` is not 0. */
   readonly truncated: boolean;
   /** Captured text, present only when capture was asked for. Bytes that are not UTF-8 become U+FFFD. */
   readonly stdout?: string;

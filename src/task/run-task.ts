@@ -284,7 +284,9 @@ function armStops(options: RunTaskOptions, stopper: TaskStopper, output: OutputM
   const cancelTimer =
     deadline === undefined
       ? undefined
-      : startTimer(deadline - Date.now(), () => stopper.stop('timed_out'));
+      : startTimer(deadline - Date.now(), () =>
+          stopper.ended ? output.hurry() : stopper.stop('timed_out'),
+        );
   // They may have been aborted while the task was being planned.
   if (signal?.aborted) stop();
   if (killSignal?.aborted) kill();

@@ -219,7 +219,12 @@ describe('streams', () => {
     });
     const result = await run(task('head -c 150000 /dev/zero'), { stdout: sink });
     expect(result).toMatchObject({ ...GONE, verdict: 'succeeded' });
-    expect(result.output).toEqual({ stdoutBytes: 150_000, stderrBytes: 0, truncated: false });
+    expect(result.output).toEqual({
+      stdoutBytes: 150_000,
+      stderrBytes: 0,
+      lostBytes: 0,
+      truncated: false,
+    });
     expect(bytes).toBe(150_000);
     expect(sink.writableEnded).toBe(false);
   });
@@ -258,7 +263,12 @@ describe('streams', () => {
   it('are captured only when asked for, and within bounds', async () => {
     const sink = new Writable({ write: (_, __, done) => done() });
     const passed = await run(task('echo out'), { stdout: sink });
-    expect(passed.output).toEqual({ stdoutBytes: 4, stderrBytes: 0, truncated: false });
+    expect(passed.output).toEqual({
+      stdoutBytes: 4,
+      stderrBytes: 0,
+      lostBytes: 0,
+      truncated: false,
+    });
     const both = await run(task('echo out'), { stdout: sink, capture: true });
     expect(both.output.stdout).toBe('out\n');
     const bounded = await run(task('printf 0123456789; printf abcdefghij', { captureBytes: 8 }));

@@ -21,7 +21,7 @@ it('reaps an orphan that it has seen before, and no sooner', async () => {
   let text = '';
   const drain = drainPipe(readEnd, (chunk) => {
     text += Buffer.from(chunk).toString();
-    drain.stop();
+    drain.finish();
   });
   await Promise.all([once(parent, 'exit'), drain.ended]);
   const pid = Number(text);

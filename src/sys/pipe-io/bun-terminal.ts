@@ -1,33 +1,29 @@
 /** The master of a terminal in the executable, which has no stream that polls one: a thread of the pool waits in each read. */
 import { createWriteStream, read } from 'node:fs';
 import type { Fd } from '../system.ts';
-import type { ChunkListener, TerminalMaster } from './contract.ts';
+import { BunDrain } from './bun-drain.ts';
+import type { TerminalMaster } from './contract.ts';
+import { TERMINAL_LAST_BYTES, TERMINAL_LAST_MS } from './last-bytes.ts';
 import { isHangUp, typeInto } from './type-into.ts';
 
 const CHUNK_BYTES = 16_384;
 
 export function openTerminal(fd: Fd): TerminalMaster {
   const sink = createWriteStream('', { fd });
-  let stopped = false;
-  const readAll = async (onChunk: ChunkListener) => {
-    while (!stopped) {
-      const chunk = await readSome(fd);
-      if (chunk.length === 0) return;
-      await onChunk(chunk);
-    }
-  };
   return {
-    drain(onChunk) {
-      const ended = readAll(onChunk).catch((error: unknown) => {
-        if (!isHangUp(error)) throw error;
-      });
-      return {
-        ended,
-        stop: () => {
-          stopped = true;
+    drain: (onChunk) =>
+      new BunDrain(
+        {
+          // One that waits for a terminal which others hold open ends with the process.
+          read: () => readSome(fd),
+          countLast: () => TERMINAL_LAST_BYTES,
+          hasMore: () => false,
+          lastMs: TERMINAL_LAST_MS,
+          isEnd: isHangUp,
+          close: () => undefined,
         },
-      };
-    },
+        onChunk,
+      ),
     feed: (source, onError) => typeInto(sink, source, onError),
     close: () => void sink.destroy(),
   };

@@ -1,33 +1,38 @@
 /** Pipes in the executable: its `net.Socket` delivers nothing for a pipe, its own file streams do. */
 import { closeSync, createWriteStream } from 'node:fs';
+import { countWaiting } from '../linux-streams.ts';
 import type { Fd } from '../system.ts';
+import { BunDrain } from './bun-drain.ts';
 import { openTerminal } from './bun-terminal.ts';
 import type { PipeIo } from './contract.ts';
 import { isClosedPipe } from './is-closed-pipe.ts';
+import { PIPE_LAST_MS } from './last-bytes.ts';
 
 declare const Bun: { file(fd: Fd): { stream(): ReadableStream<Uint8Array> } };
+
+/** The engine reads ahead while nothing is asked of it: two chunks of 256 KiB (measured). */
+const READ_AHEAD_BYTES = 524_288;
 
 export const pipeIo: PipeIo = {
   openTerminal,
   drainPipe(fd, onChunk) {
-    const stopper = new AbortController();
-    const stopped = new Promise<void>((resolve) => {
-      stopper.signal.addEventListener('abort', () => resolve(), { once: true });
-    });
-    const reader = Bun.file(fd).stream().getReader();
     // It reads from a duplicate of its own.
-    closeSync(fd);
-    const read = async () => {
-      for (let next = await reader.read(); !next.done; next = await reader.read()) {
-        await onChunk(next.value);
-      }
-    };
-    const stop = () => {
-      stopper.abort();
-      // A read that goes on would keep the process.
-      reader.cancel().catch(() => undefined);
-    };
-    return { ended: Promise.race([read(), stopped]), stop };
+    const reader = Bun.file(fd).stream().getReader();
+    return new BunDrain(
+      {
+        read: async () => (await reader.read()).value,
+        countLast: (isReading) => countWaiting(fd) + (isReading ? 0 : READ_AHEAD_BYTES),
+        hasMore: () => countWaiting(fd) > 0,
+        lastMs: PIPE_LAST_MS,
+        isEnd: () => false,
+        close() {
+          // A read that goes on would keep the process.
+          reader.cancel().catch(() => undefined);
+          closeSync(fd);
+        },
+      },
+      onChunk,
+    );
   },
   feedPipe(fd, source, onError) {
     // Written on a thread of the pool: one task at a time reads from a terminal or a pipe here.

@@ -6,10 +6,13 @@ import type { Fd } from '../system.ts';
 export type ChunkListener = (chunk: Uint8Array) => void | Promise<void>;
 
 export interface Drain {
-  /** Resolves when every writer has closed its end, or after `stop`. Rejects when reading fails or a listener rejects. */
+  /** Resolves when every writer has closed its end, or as `finish` says. Rejects when reading fails or a listener rejects. */
   readonly ended: Promise<void>;
-  /** Gives up reading: for a writer that outlives the task. */
-  stop(): void;
+  /**
+   * No process is left whose output this is. What has been written by now is handed over, however long the listener takes for it;
+   * then `ended` resolves, without waiting for others who hold an end open, and without what they write from here on.
+   */
+  finish(): void;
 }
 
 export interface Feed {

@@ -1,11 +1,14 @@
 /** The master of a terminal on Node: libuv polls it for reading; writing tries again while the terminal is full. */
 import { readSync, writeSync } from 'node:fs';
+import type { ConnectOpts, OnReadOpts, SocketConstructorOpts } from 'node:net';
 import { Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { setNonBlocking } from '../linux-streams.ts';
 import type { Fd } from '../system.ts';
 import type { TerminalMaster } from './contract.ts';
+import { TERMINAL_LAST_BYTES, TERMINAL_LAST_MS } from './last-bytes.ts';
+import { type DrainSource, SocketDrain } from './node-drain.ts';
 import { isHangUp, typeInto } from './type-into.ts';
 
 /** How soon a full terminal is tried again: its task is not reading what was typed. */
@@ -13,34 +16,34 @@ const RETRY_MS = 10;
 const CHUNK_BYTES = 16_384;
 
 export function openTerminal(fd: Fd): TerminalMaster {
-  const stream = new ReadStream(fd);
   // libuv makes every terminal but a master non-blocking; a blocking one can stop the event loop.
   setNonBlocking(fd);
+  let stream: ReadStream | undefined;
+  const open = (onread?: OnReadOpts) => {
+    const options: SocketConstructorOpts & ConnectOpts = onread === undefined ? {} : { onread };
+    stream ??= new ReadStream(fd, options);
+    return stream;
+  };
   return {
     drain(onChunk) {
-      let rest: void | Promise<void>;
-      const ended = new Promise<void>((resolve, reject) => {
-        stream.on('data', (chunk: Uint8Array) => {
-          const pending = onChunk(chunk);
-          if (pending === undefined) return;
-          stream.pause();
-          pending.then(() => stream.resume(), reject);
-        });
-        // libuv calls it the end as soon as the other side is closed, though there may be more to read.
-        stream.once('end', () => {
-          const chunk = readRest(fd);
-          if (chunk.length > 0) rest = onChunk(chunk);
-        });
-        stream.once('close', () => resolve(rest));
-        stream.once('error', (error) => (isHangUp(error) ? resolve(rest) : reject(error)));
-      });
-      return { ended, stop: () => stream.destroy() };
+      const drain = new SocketDrain({ ...terminalSource(fd), open }, onChunk);
+      drain.socket.resume();
+      return drain;
     },
     // Not into the stream: libuv's writes to a master block.
-    feed: (source, onError) => typeInto(toKeyboard(fd, stream), source, onError),
-    close: () => void stream.destroy(),
+    feed: (source, onError) => typeInto(toKeyboard(fd, open()), source, onError),
+    close: () => void open().destroy(),
   };
 }
+
+const terminalSource = (fd: Fd): Omit<DrainSource, 'open'> => ({
+  // libuv calls it the end as soon as the other side is closed, though there may be more to read.
+  readRest: () => readRest(fd),
+  countLast: () => TERMINAL_LAST_BYTES,
+  hasMore: () => false,
+  lastMs: TERMINAL_LAST_MS,
+  isEnd: isHangUp,
+});
 
 /** What a closed terminal still holds. */
 function readRest(fd: Fd): Buffer {

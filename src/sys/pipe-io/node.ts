@@ -1,26 +1,29 @@
 /** Pipes on Node: libuv polls them behind a socket. */
-import { Socket } from 'node:net';
+import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { pipeline } from 'node:stream';
+import { countWaiting } from '../linux-streams.ts';
 import type { PipeIo } from './contract.ts';
 import { isClosedPipe } from './is-closed-pipe.ts';
+import { PIPE_LAST_MS } from './last-bytes.ts';
+import { SocketDrain } from './node-drain.ts';
 import { openTerminal } from './node-terminal.ts';
 
 export const pipeIo: PipeIo = {
   openTerminal,
-  drainPipe(fd, onChunk) {
-    const socket = new Socket({ fd, readable: true, writable: false });
-    const ended = new Promise<void>((resolve, reject) => {
-      socket.on('data', (chunk: Uint8Array) => {
-        const pending = onChunk(chunk);
-        if (pending === undefined) return;
-        socket.pause();
-        pending.then(() => socket.resume(), reject);
-      });
-      socket.once('close', () => resolve());
-      socket.once('error', reject);
-    });
-    return { ended, stop: () => socket.destroy() };
-  },
+  drainPipe: (fd, onChunk) =>
+    new SocketDrain(
+      {
+        open(onread) {
+          const options: SocketConstructorOpts & ConnectOpts = { fd, readable: true, onread };
+          return new Socket({ ...options, writable: false });
+        },
+        countLast: () => countWaiting(fd),
+        hasMore: () => countWaiting(fd) > 0,
+        lastMs: PIPE_LAST_MS,
+        isEnd: () => false,
+      },
+      onChunk,
+    ),
   feedPipe(fd, source, onError) {
     const sink = new Socket({ fd, readable: false, writable: true });
     pipeline(source, sink, (error) => {

@@ -1,16 +1,15 @@
 /** Keeps the first half and the last half of a stream within a bound, so that neither its beginning nor its end is lost. */
 
 export class StreamCapture {
-  readonly #half: number;
-  readonly #head: Uint8Array[] = [];
-  readonly #tail: Uint8Array[] = [];
-  #headBytes = 0;
-  #tailBytes = 0;
+  readonly #head: ByteRing;
+  readonly #tail: ByteRing;
   #lostBytes = 0;
 
   /** @param captureBytes How much to keep, both halves together. */
   constructor(captureBytes: number) {
-    this.#half = Math.floor(captureBytes / 2);
+    const half = Math.floor(captureBytes / 2);
+    this.#head = new ByteRing(half);
+    this.#tail = new ByteRing(half);
   }
 
   /** True once something in the middle was left out. */
@@ -18,43 +17,75 @@ export class StreamCapture {
     return this.#lostBytes > 0;
   }
 
+  /** Copies what it keeps. */
   push(chunk: Uint8Array): void {
-    const room = this.#half - this.#headBytes;
-    const first = chunk.subarray(0, Math.max(0, room));
-    if (first.length > 0) {
-      this.#head.push(first);
-      this.#headBytes += first.length;
+    const first = chunk.subarray(0, this.#head.room);
+    if (first.length > 0) this.#head.push(first);
+    if (first.length < chunk.length) {
+      this.#lostBytes += this.#tail.push(chunk.subarray(first.length));
     }
-    const rest = chunk.subarray(first.length);
-    if (rest.length === 0) return;
-    this.#tail.push(rest);
-    this.#tailBytes += rest.length;
-    this.#trimTail();
   }
 
   /** What was kept, as UTF-8 text; a line in the middle tells how many bytes were left out. */
   text(): string {
-    const head = Buffer.concat(this.#head);
-    const tail = Buffer.concat(this.#tail);
+    const [head, tail] = [this.#head.bytes(), this.#tail.bytes()];
     if (!this.truncated) return Buffer.concat([head, tail]).toString('utf8');
     const [from, to] = [wholeCharactersStart(tail), wholeCharactersEnd(head)];
     const lost = this.#lostBytes + from + (head.length - to);
     const note = `\n[${lost} bytes left out]\n`;
     return head.toString('utf8', 0, to) + note + tail.toString('utf8', from);
   }
+}
 
-  #trimTail(): void {
-    while (this.#tailBytes > this.#half) {
-      const [oldest] = this.#tail;
-      if (oldest === undefined) return;
-      const excess = this.#tailBytes - this.#half;
-      const cut = Math.min(excess, oldest.length);
-      if (cut === oldest.length) this.#tail.shift();
-      // A copy: a view would keep the whole chunk in memory.
-      else this.#tail[0] = oldest.slice(cut);
-      this.#tailBytes -= cut;
-      this.#lostBytes += cut;
-    }
+const FIRST_BYTES = 4_096;
+
+/** The last bytes of a stream, up to a number of them. Takes at most twice the memory of what it holds. */
+class ByteRing {
+  readonly #limit: number;
+  #memory: Buffer = Buffer.alloc(0);
+  #start = 0;
+  #length = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** How many more bytes it takes without losing one. */
+  get room(): number {
+    return this.#limit - this.#length;
+  }
+
+  /** Returns how many bytes it lost for these, or of these. */
+  push(chunk: Uint8Array): number {
+    const kept = chunk.subarray(Math.max(0, chunk.length - this.#limit));
+    const lost = Math.max(0, this.#length + chunk.length - this.#limit);
+    if (kept.length === 0) return lost;
+    this.#grow(Math.min(this.#limit, this.#length + kept.length));
+    const size = this.#memory.length;
+    const end = (this.#start + this.#length) % size;
+    const untilWrap = Math.min(kept.length, size - end);
+    this.#memory.set(kept.subarray(0, untilWrap), end);
+    this.#memory.set(kept.subarray(untilWrap), 0);
+    const excess = Math.max(0, this.#length + kept.length - size);
+    this.#start = (this.#start + excess) % size;
+    this.#length = Math.min(size, this.#length + kept.length);
+    return lost;
+  }
+
+  bytes(): Buffer {
+    const untilWrap = this.#memory.subarray(this.#start, this.#start + this.#length);
+    const wrapped = this.#memory.subarray(0, this.#length - untilWrap.length);
+    return Buffer.concat([untilWrap, wrapped]);
+  }
+
+  /** It has not wrapped around before it is as large as it may become. */
+  #grow(wanted: number): void {
+    if (wanted <= this.#memory.length) return;
+    const size = Math.max(FIRST_BYTES, wanted, 2 * this.#memory.length);
+    const larger = Buffer.allocUnsafeSlow(Math.min(this.#limit, size));
+    larger.set(this.bytes());
+    this.#memory = larger;
+    this.#start = 0;
   }
 }
 

@@ -19,8 +19,9 @@ export interface OutputOptions {
   readonly onLimit: () => void;
 }
 
-/** How long a writer that outlived the task may hold a stream open before it is given up. */
-const END_OF_STREAM_MS = 2_000;
+/** How long a sink may take nothing, once nobody is to wait for it without end. */
+const STALLED_AFTER_MS = 10_000;
+const LOOK_MS = 250;
 
 const STDERR_HEAD_CHARACTERS = 2_000;
 
@@ -32,10 +33,14 @@ export class OutputMeter {
   /** What waits to be passed on; null once the task has started. */
   #held: (() => void)[] | null = [];
   #limitPassed = false;
-  #abandoned = false;
-  /** How often a sink was waited for, and how many are at this moment. */
-  #sinkWaits = 0;
+  /** How many sinks are waited for, and when one of them last took something. */
   #waitingSinks = 0;
+  #takenAt = 0;
+  #lostBytes = 0;
+  /** What ends the waiting for sinks, for good. */
+  readonly #giveUps = new Set<() => void>();
+  #isGivenUp = false;
+  #stallTimer: NodeJS.Timeout | undefined;
   #failure: unknown;
   #stderrHead = '';
 
@@ -89,7 +94,8 @@ export class OutputMeter {
     const room = this.#options.limitBytes - this.#bytes.stdout - this.#bytes.stderr;
     this.#bytes[stream] += chunk.length;
     if (stream === 'stderr' && this.#stderrHead.length < STDERR_HEAD_CHARACTERS) {
-      this.#stderrHead += Buffer.from(chunk).toString('utf8', 0, STDERR_HEAD_CHARACTERS);
+      const beginning = chunk.subarray(0, STDERR_HEAD_CHARACTERS);
+      this.#stderrHead += Buffer.from(beginning).toString('utf8');
     }
     const kept = chunk.length > room ? chunk.subarray(0, Math.max(0, room)) : chunk;
     if (kept.length > 0) {
@@ -97,9 +103,14 @@ export class OutputMeter {
       this.#options.onChunk(stream, kept);
     }
     if (kept.length < chunk.length) this.#passLimit();
-    if (kept.length === 0) return;
-    const pending = this.#options.sinks[stream]?.write(kept);
-    return pending === undefined ? undefined : this.#waitFor(pending);
+    const sink = this.#options.sinks[stream];
+    if (kept.length === 0 || sink === undefined) return;
+    if (this.#isGivenUp) {
+      this.#lostBytes += kept.length;
+      return;
+    }
+    const pending = sink.write(kept);
+    return pending === undefined ? undefined : this.#waitFor(pending, kept.length);
   }
 
   #passLimit(): void {
@@ -108,43 +119,62 @@ export class OutputMeter {
     this.#options.onLimit();
   }
 
-  async #waitFor(pending: Promise<void>): Promise<void> {
-    this.#sinkWaits += 1;
+  async #waitFor(pending: Promise<void>, bytes: number): Promise<void> {
     this.#waitingSinks += 1;
+    let giveUp: () => void = () => undefined;
+    const givenUp = new Promise<boolean>((resolve) => {
+      giveUp = () => resolve(false);
+    });
+    this.#giveUps.add(giveUp);
     try {
-      await pending;
+      const isTaken = await Promise.race([pending.then(() => true), givenUp]);
+      if (!isTaken) this.#lostBytes += bytes;
     } finally {
+      this.#giveUps.delete(giveUp);
       this.#waitingSinks -= 1;
+      this.#takenAt = performance.now();
     }
   }
 
-  /**
-   * Resolves when both streams have ended, or when a writer has outlived the task for too long: time counts only while no sink
-   * is waited for. Rejects with the first error of reading or of a sink. Precondition: the task has ended.
-   */
+  /** No process of the task is left: what it has written by now is read, and nothing of what others write later. */
+  finish(): void {
+    this.release();
+    for (const drain of this.#drains) drain.finish();
+  }
+
+  /** Resolves when all of it has been read and passed on. Rejects with the first error of reading or of a sink. Call `finish` first. */
   async ended(): Promise<void> {
-    const all = Promise.allSettled(this.#drains.map((drain) => drain.ended));
-    for (;;) {
-      const before = this.#sinkWaits;
-      if (await settlesWithin(all, END_OF_STREAM_MS)) break;
-      if (this.#waitingSinks > 0 || this.#sinkWaits !== before) continue;
-      this.abandon();
-      break;
-    }
+    await Promise.allSettled(this.#drains.map((drain) => drain.ended));
+    clearInterval(this.#stallTimer);
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Gives up reading, and waiting for slow sinks: what was not passed on by now is lost. */
+  /**
+   * The task has ended, and its time is over or it was stopped: from here on sinks are waited for only as long as one of them takes
+   * something now and then. A second call does nothing.
+   */
+  hurry(): void {
+    if (this.#stallTimer !== undefined) return;
+    this.#takenAt = performance.now();
+    this.#stallTimer = setInterval(() => {
+      if (this.#waitingSinks === 0) this.#takenAt = performance.now();
+      else if (performance.now() - this.#takenAt > STALLED_AFTER_MS) this.abandon();
+    }, LOOK_MS);
+  }
+
+  /** Gives up waiting for sinks, and hands them nothing more: what they have not taken is lost, and counted. */
   abandon(): void {
-    this.#abandoned = true;
-    for (const drain of this.#drains) drain.stop();
+    this.#isGivenUp = true;
+    clearInterval(this.#stallTimer);
+    for (const giveUp of this.#giveUps) giveUp();
   }
 
   summary(): TaskOutput {
     const { stdout, stderr } = this.#bytes;
     const captures = this.#captures;
-    const cut = this.#abandoned || stdout + stderr > this.#options.limitBytes;
-    const counts = { stdoutBytes: stdout, stderrBytes: stderr };
+    const lostBytes = this.#lostBytes;
+    const cut = lostBytes > 0 || stdout + stderr > this.#options.limitBytes;
+    const counts = { stdoutBytes: stdout, stderrBytes: stderr, lostBytes };
     if (captures === undefined) return { ...counts, truncated: cut };
     return {
       ...counts,
@@ -153,19 +183,4 @@ export class OutputMeter {
       stderr: captures.stderr.text(),
     };
   }
-}
-
-/** Whether `promise` settles in time. */
-async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, ms, false);
-  });
-  const settled = promise.then(
-    () => true,
-    () => true,
-  );
-  const result = await Promise.race([settled, late]);
-  clearTimeout(timer);
-  return result;
 }

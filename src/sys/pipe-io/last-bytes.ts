@@ -1,0 +1,94 @@
+/** Where a stream ends that others may go on writing to, and how often one is read that is written to in small pieces. */
+import type { ChunkListener } from './contract.ts';
+
+/** Time after `finish` in which a pipe is read; more of it while bytes of the task are there. Others may have taken them. */
+export const PIPE_LAST_MS = 200;
+/** What a terminal holds is on its way through the kernel for moments: it counts as its task's when it comes within this time, */
+export const TERMINAL_LAST_MS = 100;
+/** and is no more than a terminal holds: 64 KiB and a page on their way, and what was just being read. */
+export const TERMINAL_LAST_BYTES = 131_072;
+
+/** A timer that stands still while the listener is waited for. */
+export class LastMoments {
+  readonly #ms: number;
+  readonly #isOver: () => void;
+  #leftMs: number;
+  #since = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(ms: number, isOver: () => void) {
+    this.#ms = ms;
+    this.#leftMs = ms;
+    this.#isOver = isOver;
+  }
+
+  run(): void {
+    if (this.#timer !== undefined) return;
+    this.#since = performance.now();
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#leftMs = this.#ms;
+      this.#isOver();
+    }, this.#leftMs);
+  }
+
+  stop(): void {
+    if (this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#leftMs = Math.max(1, this.#leftMs - (performance.now() - this.#since));
+  }
+}
+
+/** Hands chunks over, up to the last byte that counts. */
+export class LastBytes {
+  readonly #onChunk: ChunkListener;
+  #left = Number.POSITIVE_INFINITY;
+
+  constructor(onChunk: ChunkListener) {
+    this.#onChunk = onChunk;
+  }
+
+  /** So many bytes count from here on. */
+  limit(bytes: number): void {
+    this.#left = bytes;
+  }
+
+  get areOver(): boolean {
+    return this.#left <= 0;
+  }
+
+  take(chunk: Uint8Array): void | Promise<void> {
+    const kept = chunk.length > this.#left ? chunk.subarray(0, this.#left) : chunk;
+    this.#left -= kept.length;
+    return kept.length === 0 ? undefined : this.#onChunk(kept);
+  }
+}
+
+/** Whoever writes much at a time is read from at once. */
+const SMALL_BYTES = 16_384;
+const PAUSE_MS = 4;
+/** Together they are not read more often than this says, however many they are. */
+const STREAMS_PER_MS = 4;
+const LONGEST_PAUSE_MS = 50;
+
+let resting = 0;
+
+/**
+ * After a small chunk a stream rests, so that what is written meanwhile comes as one: each chunk costs the process about as much,
+ * whatever is in it. Returns what ends the rest early; undefined where the chunk was large: nothing to wait for.
+ */
+export function rest(chunkBytes: number, isOver: () => void): (() => void) | undefined {
+  if (chunkBytes >= SMALL_BYTES) return undefined;
+  resting += 1;
+  const end = () => {
+    if (timer === undefined) return;
+    clearTimeout(timer);
+    timer = undefined;
+    resting -= 1;
+    isOver();
+  };
+  const pauseMs = Math.min(LONGEST_PAUSE_MS, PAUSE_MS + resting / STREAMS_PER_MS);
+  let timer: NodeJS.Timeout | undefined = setTimeout(end, pauseMs);
+  return end;
+}
