@@ -1,6 +1,9 @@
 /** Runs an OCI runtime's command line once, never for longer than told. */
+import { closeSync } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import { SYSTEM_PATH } from '../sys/program-environment.ts';
+import { openNullDevice } from '../sys/null-device.ts';
+import type { StartedProgram } from '../sys/programs/contract.ts';
 import { startProgram } from '../sys/start-program.ts';
 import type { Fd } from '../sys/system.ts';
 import type { Runtime } from './runtime.ts';
@@ -8,8 +11,8 @@ import type { Runtime } from './runtime.ts';
 export interface CallOptions {
   /** `create container t1`: begins the message of an error. */
   readonly operation: string;
-  /** Its descriptors 0, 1, 2 and so on. */
-  readonly stdio: readonly (Fd | 'ignore')[];
+  /** Its descriptors 0, 1, 2 and so on. Default: a null device. */
+  readonly stdio?: readonly Fd[];
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -28,9 +31,9 @@ export async function callRuntime(
   args: readonly string[],
   options: CallOptions,
 ): Promise<number | null> {
-  const { signal, stdio, timeoutMs } = options;
+  const { signal, timeoutMs } = options;
   if (signal?.aborted) throw unfinished(runtime, options, 'aborted');
-  const program = startProgram(runtime.path, args, { env: environment, stdio });
+  const program = start(runtime, args, options);
   let givenUp: StackshimError | undefined;
   const giveUp = (reason: 'timeout' | 'aborted') => {
     givenUp ??= unfinished(runtime, options, reason);
@@ -51,6 +54,17 @@ export async function callRuntime(
   }
   if (givenUp !== undefined) throw givenUp;
   return exitCode;
+}
+
+function start(runtime: Runtime, args: readonly string[], { stdio }: CallOptions): StartedProgram {
+  if (stdio !== undefined) return startProgram(runtime.path, args, { env: environment, stdio });
+  const silent = openNullDevice('both');
+  try {
+    const none = [silent, silent, silent];
+    return startProgram(runtime.path, args, { env: environment, stdio: none });
+  } finally {
+    closeSync(silent);
+  }
 }
 
 function unfinished(

@@ -45,8 +45,7 @@ export async function removeRuntimeState(
   const operation = `delete container ${container.id}`;
   const args = runtimeArguments(runtime, { ...container, logFile });
   args.push('delete', '--force', container.id);
-  const stdio = ['ignore', 'ignore', 'ignore'] as const;
-  const exitCode = await callRuntime(runtime, args, { operation, stdio, timeoutMs, signal });
+  const exitCode = await callRuntime(runtime, args, { operation, timeoutMs, signal });
   if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
 }
 

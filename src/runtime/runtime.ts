@@ -32,8 +32,11 @@ export interface CreateContainerOptions extends ContainerReference, RuntimeCallO
   /** Folder to be made for `config.json`; must not exist. */
   readonly bundle: string;
   readonly pidFile: string;
-  /** Descriptors that become the task's stdin, stdout and stderr; the caller closes its copies. With a console they are the runtime's own. */
-  readonly stdio: readonly [Fd | 'ignore', Fd | 'ignore', Fd | 'ignore'];
+  /**
+   * Descriptors that become the task's stdin, stdout and stderr; the caller closes its copies. With a console they are the runtime's own.
+   * None of them may be of a file of the host: a runtime gives them to the task's user.
+   */
+  readonly stdio: readonly [Fd, Fd, Fd];
   readonly consoleSocket?: string;
   /** The container has the host's network namespace. Default: false. */
   readonly hostNetwork?: boolean;

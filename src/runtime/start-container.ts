@@ -43,8 +43,7 @@ export async function startContainer(
   const { hostNetwork = false } = options;
   const args = runtimeArguments(runtime, { ...container, logFile, hostNetwork });
   args.push('start', container.id);
-  const stdio = ['ignore', 'ignore', 'ignore'] as const;
-  const exitCode = await callRuntime(runtime, args, { operation, stdio, timeoutMs, signal });
+  const exitCode = await callRuntime(runtime, args, { operation, timeoutMs, signal });
   if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
 }
 

@@ -1,21 +1,33 @@
 /** Finding a runtime and calling it, with small programs that stand in for one, and on the engine of the executable. */
 import { execFile } from 'node:child_process';
-import { lstatSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Layout } from '../../src/core/layout.ts';
 import { beginContainer } from '../../src/runtime/create-container.ts';
 import { resolveRuntime } from '../../src/runtime/resolve-runtime.ts';
 import type { CreateContainerOptions, Runtime, RuntimeKind } from '../../src/runtime/runtime.ts';
 import { removeRuntimeState, runtimeStateExists } from '../../src/runtime/runtime-state.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { openNullDevice } from '../../src/sys/null-device.ts';
 import { readProcess } from '../../src/sys/processes.ts';
 import { makeFolder, RuntimeLab, writeScript } from '../support/runtime-lab.ts';
 
 let folder: string;
 let layout: Layout;
 let create: CreateContainerOptions;
+
+const silent = openNullDevice('both');
+afterAll(() => closeSync(silent));
 
 beforeEach(() => {
   folder = makeFolder();
@@ -26,7 +38,7 @@ beforeEach(() => {
     bundle: `${folder}/bundle`,
     logFile: `${folder}/log`,
     pidFile: `${folder}/pid`,
-    stdio: ['ignore', 'ignore', 'ignore'],
+    stdio: [silent, silent, silent],
   };
 });
 afterEach(() => rmSync(folder, { recursive: true }));

@@ -11,6 +11,8 @@ export interface HostSnapshot {
   readonly processes: ReadonlyMap<string, ProcessLine>;
   /** Everything below the given roots, not across mounts; folders end with a slash. */
   readonly files: ReadonlySet<string>;
+  /** `<path> <owner>:<group> <mode>` of each device node of the host that programs are given. */
+  readonly devices: ReadonlySet<string>;
 }
 
 export interface ProcessLine {
@@ -38,7 +40,20 @@ export function snapshotHost(roots: readonly string[]): HostSnapshot {
     ),
     processes: readProcesses(),
     files: new Set(roots.flatMap((root) => listTree(root))),
+    devices: new Set(DEVICES.flatMap(describeDevice)),
   };
+}
+
+const DEVICES = [
+  ...['null', 'zero', 'full', 'random', 'urandom', 'tty', 'console', 'ptmx', 'fuse', 'kvm', 'kmsg'],
+  ...['loop-control', 'net/tun', 'mapper/control', 'vhost-net', 'hwrng', 'mem', 'port', 'loop0'],
+].map((name) => `/dev/${name}`);
+
+/** Those that the host does not have are none. */
+function describeDevice(path: string): readonly string[] {
+  const stat = orNothing(() => lstatSync(path));
+  if (stat === undefined) return [];
+  return [`${path} ${stat.uid}:${stat.gid} ${stat.mode.toString(8)}`];
 }
 
 function parseMount(line: string): { id: string; point: string; type: string } {

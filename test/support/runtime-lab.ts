@@ -19,6 +19,7 @@ import { beginContainer } from '../../src/runtime/create-container.ts';
 import type { CreatedContainer, Runtime, RuntimeKind } from '../../src/runtime/runtime.ts';
 import { removeRuntimeState } from '../../src/runtime/runtime-state.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { openNullDevice } from '../../src/sys/null-device.ts';
 import { readProcess } from '../../src/sys/processes.ts';
 import type { ProcessExit } from '../../src/sys/system.ts';
 
@@ -190,13 +191,14 @@ export class RuntimeLab {
     rmSync(this.bundle(id), { recursive: true, force: true });
     const [stdout, stderr] = [`${this.folder}/${id}.out`, `${this.folder}/${id}.err`];
     const [out, err] = [openSync(stdout, 'w'), openSync(stderr, 'w')];
+    const input = openNullDevice('input');
     try {
       const creation = beginContainer(linuxSystem, runtime, {
         ...this.reference(id),
         bundle: this.bundle(id),
         logFile: this.logFile(id),
         pidFile: `${this.folder}/${id}.pid`,
-        stdio: ['ignore', out, err],
+        stdio: [input, out, err],
       });
       const init = await creation.finish(this.config(id, command.args, command.cwd));
       const pidfd = linuxSystem.openPidfd(init.pid);
@@ -209,6 +211,7 @@ export class RuntimeLab {
         stderr: () => readFileSync(stderr, 'utf8'),
       };
     } finally {
+      closeSync(input);
       closeSync(out);
       closeSync(err);
     }

@@ -1,13 +1,14 @@
 /** What a task's command gets as its standard streams, and what becomes of our ends. */
-import { fchownSync } from 'node:fs';
+import { closeSync, fchownSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { openNullDevice } from '../../sys/null-device.ts';
 import { feedPipe } from '../../sys/pipes.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { OutputMeter } from './task-output.ts';
 
 export interface TaskStreams {
   /** For the runtime, which hands them to the command. */
-  readonly childEnds: readonly [Fd | 'ignore', Fd | 'ignore', Fd | 'ignore'];
+  readonly childEnds: readonly [Fd, Fd, Fd];
   /** With a terminal: where the runtime sends its master. */
   readonly consoleSocket?: string;
   /** To be called before the container is created: the task's user could not open `/dev/stderr` of somebody else's pipe. */
@@ -30,37 +31,50 @@ export function openPipeStreams(
   system: System,
   options: { readonly interactive: boolean },
 ): TaskStreams {
-  const open = new Set<Fd>();
+  const open = new Map<Fd, (fd: Fd) => void>();
   const close = (fd: Fd) => {
-    if (open.delete(fd)) system.close(fd);
+    const closeIt = open.get(fd);
+    open.delete(fd);
+    closeIt?.(fd);
   };
-  const pipe = () => {
+  const orCloseAll = <T>(make: () => T): T => {
     try {
-      const ends = system.createPipe();
-      for (const fd of ends) open.add(fd);
-      return ends;
+      return make();
     } catch (error) {
-      for (const fd of [...open]) close(fd);
+      for (const fd of [...open.keys()]) close(fd);
       throw error;
     }
   };
+  const pipe = () =>
+    orCloseAll(() => {
+      const ends = system.createPipe();
+      for (const fd of ends) open.set(fd, system.close);
+      return ends;
+    });
+  const nullInput = () =>
+    orCloseAll(() => {
+      const fd = openNullDevice('input');
+      open.set(fd, closeSync);
+      return fd;
+    });
   const input = options.interactive ? pipe() : undefined;
+  const childStdin = input?.[0] ?? nullInput();
   const [stdout, childStdout] = pipe();
   const [stderr, childStderr] = pipe();
   const take = (fd: Fd) => {
     open.delete(fd);
     return fd;
   };
-  const passedOn = [input?.[0], childStdout, childStderr].filter((fd) => fd !== undefined);
+  const childEnds = [childStdin, childStdout, childStderr] as const;
   let stop: (() => void) | undefined;
   return {
-    childEnds: [input?.[0] ?? 'ignore', childStdout, childStderr],
+    childEnds,
     give(owner) {
       // Both ends of a pipe are one inode.
-      for (const fd of passedOn) fchownSync(fd, owner.uid, owner.gid);
+      for (const fd of childEnds) fchownSync(fd, owner.uid, owner.gid);
     },
     handOver() {
-      for (const fd of passedOn) close(fd);
+      for (const fd of childEnds) close(fd);
     },
     connect(output, stdin) {
       output.read('stdout', take(stdout));
@@ -71,7 +85,7 @@ export function openPipeStreams(
     },
     close() {
       stop?.();
-      for (const fd of [...open]) close(fd);
+      for (const fd of [...open.keys()]) close(fd);
     },
   };
 }

@@ -1,4 +1,6 @@
 /** A task's terminal: the runtime makes it inside the task and sends us its master. */
+import { closeSync } from 'node:fs';
+import { openNullDevice } from '../../sys/null-device.ts';
 import { openTerminal, type TerminalMaster } from '../../sys/pipes.ts';
 import type { Fd, System, WindowSize } from '../../sys/system.ts';
 import type { TaskStreams } from './task-streams.ts';
@@ -20,16 +22,26 @@ export function openTerminalStreams(
   options: { readonly socket: string; readonly terminal: TaskTerminal | undefined },
 ): TaskStreams {
   const { socket, terminal } = options;
-  let listener: Fd | undefined = system.listenUnix(socket);
+  const ends = openNullDevice('both');
+  let silent: Fd | undefined = ends;
+  let listener: Fd | undefined;
+  try {
+    listener = system.listenUnix(socket);
+  } catch (error) {
+    closeSync(ends);
+    throw error;
+  }
   let fd: Fd | undefined;
   let master: TerminalMaster | undefined;
   let stopResize: (() => void) | undefined;
   const closeListener = () => {
     if (listener !== undefined) system.close(listener);
     listener = undefined;
+    if (silent !== undefined) closeSync(silent);
+    silent = undefined;
   };
   return {
-    childEnds: ['ignore', 'ignore', 'ignore'],
+    childEnds: [ends, ends, ends],
     consoleSocket: socket,
     // The runtime makes the terminal, for the task's user.
     give: () => undefined,
