@@ -17,8 +17,8 @@ const { SIGKILL } = constants.signals;
 const GONE_WITHIN_MS = 20_000;
 const POLL_MS = 5;
 const LONGEST_PAUSE_MS = 100;
-const FREEZE_AFTER_MS = 100;
-const STUCK_AFTER_MS = 200;
+const STUCK_AFTER_MS = 100;
+const FREEZE_AFTER_MS = 250;
 
 /**
  * The first process of a task as the host numbers it, undefined when it does not run: pid 1, or, in the host's pid namespace and
@@ -91,11 +91,11 @@ export class Killing {
     const sinceMs = performance.now() - this.#begunAt;
     const init = cgroups.version === 1 ? left.find((pid) => nsPidOf(pid) === 1) : undefined;
     if (init !== undefined) signalEach([init, ...left]);
+    if (sinceMs > STUCK_AFTER_MS) releaseFromFuse(system, left);
     // To freeze them takes longer, and holds back those that fork faster than they are listed.
     if (init === undefined || sinceMs > FREEZE_AFTER_MS) {
       await cgroups.killProcesses(this.#cgroupsPath);
     }
-    if (sinceMs > STUCK_AFTER_MS) releaseFromFuse(system, left);
     return left;
   }
 }

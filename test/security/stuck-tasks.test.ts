@@ -1,0 +1,96 @@
+/**
+ * A task that a filesystem of its own holds up in the kernel: it cannot be asked, nor killed alone. Its time ends all the same, and
+ * whoever lists, kills or reaps tasks does not wait for it. Requires: root, gcc, FUSE.
+ */
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { abortFuseConnections } from '../../src/sys/fuse-connections.ts';
+import { slotOfUser } from '../../src/sys/handled-process.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { runTask } from '../../src/task/run-task.ts';
+import { useInstallation } from '../support/installation.ts';
+import { makeProbeImage } from '../support/probe-image.ts';
+import { runCli, startCli } from '../support/run-cli.ts';
+
+const { env, layout, options } = useInstallation();
+const folder = mkdtempSync('/var/tmp/stackshim-stuck-');
+const code = `${folder}/code`;
+
+beforeAll(async () => {
+  chmodSync(folder, 0o755);
+  const image = await makeProbeImage(`${folder}/image`);
+  mkdirSync(code, { mode: 0o755 });
+  copyFileSync(image.program, `${code}/probe`);
+  const policy = { allow: { bundles: ['default', 'fuse'] } };
+  writeFileSync(layout.policyFile, JSON.stringify(policy), { mode: 0o644 });
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+// Where a test fails, nothing else would end it.
+afterEach(() => abortFuseConnections(linuxSystem, (uid) => slotOfUser(uid) !== undefined));
+
+const hang = ['/task/probe', 'fuse-hang', 'exec'];
+let count = 0;
+
+/** Runs it by the executable, and waits until it is held up. */
+async function startStuck(...more: readonly string[]) {
+  count += 1;
+  const id = `stuck-${count}`;
+  const given = ['--name', id, '--bundle', 'fuse', '--code', code, '--stop-timeout', '1s'];
+  const started = startCli(['run', ...given, ...more, 'busybox', ...hang], { env });
+  await started.printed('tried');
+  return { id, ...started };
+}
+
+const listed = async (id: string) => {
+  const { stdout } = await runCli(['ps', '--json'], { env });
+  return JSON.parse(stdout).tasks.find((task: { id: string }) => task.id === id);
+};
+
+describe.each(['exec', 'exit', 'close', 'unmap'])('held up in %s', (place) => {
+  it('a task ends when its time is over, and its process goes on meanwhile', async () => {
+    const command = ['/task/probe', 'fuse-hang', place];
+    let longest = 0;
+    let last = performance.now();
+    const ticks = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    }, 10);
+    const result = await runTask(
+      { stack: 'busybox', bundle: 'fuse', code, command, timeout: '1s', stopTimeout: '500ms' },
+      options,
+    );
+    clearInterval(ticks);
+    expect(result).toMatchObject({ verdict: 'timed_out', removed: true, leftovers: [] });
+    // No limit of speed: what waits for the task waits until it is killed, and so for more than its time.
+    expect(longest).toBeLessThan(1_500);
+  });
+});
+
+it('the executable ends with it', async () => {
+  const { ended } = await startStuck('--timeout', '1s');
+  expect((await ended).status).toBe(124);
+});
+
+it('is listed, and looked after by doctor', async () => {
+  const { id, ended } = await startStuck();
+  expect(await listed(id)).toMatchObject({ state: 'running' });
+  await runCli(['doctor'], { env });
+  expect((await runCli(['kill', '--stop-timeout', '0', id], { env })).status).toBe(0);
+  expect((await ended).status).toBe(143);
+});
+
+it('is killed by another process, which asks it first', async () => {
+  const { id, ended } = await startStuck();
+  const { status, stdout } = await runCli(['kill', '--stop-timeout', '1s', id], { env });
+  expect({ status, stdout }).toEqual({ status: 0, stdout: `${id}\n` });
+  await ended;
+});
+
+it('is reaped when its owner is dead', async () => {
+  const { id, child, ended } = await startStuck();
+  child.kill('SIGKILL');
+  await ended;
+  const { status, stdout } = await runCli(['reap', '--json'], { env });
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout).reaped).toMatchObject([{ id, removed: true, leftovers: [] }]);
+});
