@@ -11,7 +11,7 @@ const WAITED_MS = 1_000;
 export function gets(path: string): boolean {
   const within = (...command: readonly string[]) =>
     spawnSync('timeout', ['-s', 'KILL', '1', ...command], { stdio: 'ignore' }).signal === null;
-  return within('stat', '-L', path) && within('head', '-c', '9', path);
+  return within('stat', '-L', path) && within('cat', path);
 }
 
 /** Kills a process, and tells whether it is there a second later. */

@@ -12,7 +12,8 @@ export type HostProbeGroup =
   | 'images and layers'
   | 'folders that are built'
   | 'what root starts'
-  | 'other users of the host';
+  | 'other users of the host'
+  | 'what a task writes';
 
 export interface HostProbeScene {
   /** A fresh folder of mode 0755, removed afterwards. Other local users can pass through it. */

@@ -1,5 +1,4 @@
 /** Probes as tasks of a test's own installation, by the built executable. */
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +16,8 @@ import { watchProgram } from './watched-program.ts';
 import { writePolicy } from './write-policy.ts';
 
 const STACK = 'probes';
+/** Exit status of a command for a task that is not there. */
+const NOT_FOUND = 3;
 
 /** Imports the image as a stack, once for a file. */
 export async function openStackshimPlace(
@@ -112,16 +113,18 @@ function startTask(
     async findPid() {
       const { stdout } = await runCli(['ps', '--json'], { env });
       const found = JSON.parse(stdout).tasks.find(({ id }: { id: string }) => id === name);
-      return found.pid;
+      return found?.pid;
     },
     writtenTo: async () => join(layout.root, 'scratch', name),
     async stop() {
-      if (!program.hasEnded())
-        execFileSync(STACKSHIM, ['kill', '--stop-timeout', '0', name], {
-          env: { ...process.env, ...env },
-          stdio: 'pipe',
-        });
+      if (!program.hasEnded()) await kill(name, env);
       await program.ended;
     },
   };
+}
+
+/** It may have ended by itself. */
+async function kill(name: string, env: TestInstallation['env']): Promise<void> {
+  const { status, stderr } = await runCli(['kill', '--stop-timeout', '0', name], { env });
+  if (status !== 0 && status !== NOT_FOUND) throw new Error(`kill ${name}: ${stderr}`);
 }

@@ -8,6 +8,7 @@ import { folderProbes } from './folder-probes.ts';
 import { localUserProbes } from './local-user-probes.ts';
 import { namedLayerProbes } from './named-layer-probes.ts';
 import { readFileProbes } from './read-file-probes.ts';
+import { outputProbes } from './output-probes.ts';
 import { startedProgramProbes } from './started-program-probes.ts';
 import { stepProbes } from './step-probes.ts';
 import { storedFileProbes } from './stored-file-probes.ts';
@@ -30,4 +31,5 @@ export const allHostProbes: readonly HostProbe[] = [
   ...changingFileProbes,
   ...readFileProbes,
   ...engineProbes,
+  ...outputProbes,
 ];

@@ -1,5 +1,6 @@
 /** The escape battery. */
 import type { Probe } from '../../support/probe.ts';
+import { descriptorProbes } from './descriptor-probes.ts';
 import { deviceProbes } from './device-probes.ts';
 import { fuseProbes } from './fuse-probes.ts';
 import { hostProbes } from './host-probes.ts';
@@ -23,6 +24,7 @@ export const allProbes: readonly Probe[] = [
   ...fuseProbes,
   ...hostProbes,
   ...neighbourProbes,
+  ...descriptorProbes,
   ...resourceProbes,
   ...kernelPoolProbes,
   ...informationProbes,

@@ -77,29 +77,7 @@ const probes: readonly Probe[] = [
     task,
     prepare: allowFuse,
     program: trap('unmap'),
-    judge: holdsReaderUp('maps', 'cmdline', 'environ'),
-    judgeAfter: isLeft,
-  },
-  {
-    name: 'FUSE: arguments that cannot be read',
-    group,
-    tries: 'has its arguments in a page of its own filesystem, which answers to no read',
-    stoppedBy: 'root reads arguments of programs of the host alone',
-    task,
-    prepare: allowFuse,
-    program: trap('arguments'),
-    judge: holdsReaderUp('cmdline'),
-    judgeAfter: isLeft,
-  },
-  {
-    name: 'FUSE: an environment that cannot be read',
-    group,
-    tries: 'has its environment in a page of its own filesystem, which answers to no read',
-    stoppedBy: 'root reads no environment of a task',
-    task,
-    prepare: allowFuse,
-    program: trap('environment'),
-    judge: holdsReaderUp('environ'),
+    judge: holdsReaderUp('maps'),
     judgeAfter: isLeft,
   },
   {
@@ -133,6 +111,21 @@ const probes: readonly Probe[] = [
     task,
     prepare: allowFuse,
     program: trap('exec shared'),
+    judge: holdsKeeperUp,
+    judgeAfter: isLeft,
+  },
+  {
+    name: 'FUSE: a device that another has',
+    group,
+    tries: 'as in exec, and gives its `/dev/fuse` to a process of the host, which keeps it',
+    stoppedBy: KILLED,
+    task,
+    async prepare(scene) {
+      allowFuse(scene);
+      const folder = scene.bind('shared', '/shared');
+      await scene.host([scene.image.program, 'keep', `${folder}/socket`]);
+    },
+    program: trap('exec /shared/socket'),
     judge: holdsKeeperUp,
     judgeAfter: isLeft,
   },

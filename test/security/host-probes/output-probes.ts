@@ -1,0 +1,163 @@
+/** What a task writes, and the streams that it is given: what they cost and do to root outside of it. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runTask } from '../../../src/task/run-task.ts';
+import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
+import { ownDevices } from '../../support/own-devices.ts';
+import type { ProbeVerdict } from '../../support/probe.ts';
+import { STACKSHIM } from '../../support/run-cli.ts';
+
+const group = 'what a task writes';
+const verdict = (isThrough: boolean): ProbeVerdict => (isThrough ? 'through' : 'held');
+
+/** A shell that writes one byte in each call. */
+const BYTE_BY_BYTE = 'while :; do printf x; done';
+const NOISY_MS = 2_000;
+
+/** Chunks that cost as much each, whatever is in them: more than one in a millisecond is as many as the writer likes. */
+const areTooMany = (chunks: number, ms: number) => verdict(chunks > ms);
+
+async function countChunksOfTask({ installation }: HostProbeScene): Promise<ProbeVerdict> {
+  let chunks = 0;
+  const command = ['sh', '-c', BYTE_BY_BYTE];
+  const limits = { timeout: `${NOISY_MS}ms`, stopTimeout: '0s', outputLimit: '1g' };
+  const onEvent = ({ type }: { readonly type: string }) => {
+    if (type === 'output') chunks += 1;
+  };
+  const options = { ...installation.options, onEvent };
+  const { usage } = await runTask({ stack: 'busybox', command, ...limits }, options);
+  return areTooMany(chunks, usage.wallMs ?? 0);
+}
+
+/** Reads whatever is there, whenever something is. */
+async function countChunksOfProgram(): Promise<ProbeVerdict> {
+  let chunks = 0;
+  const startedAt = performance.now();
+  const child = spawn('busybox', ['sh', '-c', BYTE_BY_BYTE], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  child.stdout.on('data', () => {
+    chunks += 1;
+  });
+  setTimeout(() => child.kill('SIGKILL'), NOISY_MS);
+  await once(child, 'close');
+  return areTooMany(chunks, performance.now() - startedAt);
+}
+
+/** Longer than a stalled reader is waited for. */
+const PATIENCE_MS = 30_000;
+
+/** Whether a program is still there, long after its time was over, because nobody reads what it writes. */
+async function outlivesItsTime(
+  { defer }: HostProbeScene,
+  [program = '', ...args]: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<ProbeVerdict> {
+  const child = spawn(program, args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'ignore'],
+    detached: true,
+  });
+  const ended = once(child, 'exit');
+  defer(async () => {
+    if (child.exitCode !== null || child.pid === undefined) return;
+    process.kill(-child.pid, 'SIGKILL');
+    await ended;
+  });
+  const late = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+  await Promise.race([ended, late]);
+  const isThere = child.exitCode === null && child.signalCode === null;
+  child.stdout.destroy();
+  return verdict(isThere);
+}
+
+/** What becomes of the null device of a mount namespace when `call` has been made in it, whose standard input that device is. */
+function changesNullDevice(
+  { folder }: HostProbeScene,
+  call: string,
+  env: object,
+): Promise<ProbeVerdict> {
+  const script = [
+    ownDevices(join(folder, 'dev')),
+    `${call} < /dev/null > /dev/null 2>&1`,
+    'stat -c %u:%g:%a /dev/null',
+  ].join('\n');
+  const { stdout } = spawnSync('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script], {
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+  });
+  return Promise.resolve(verdict(stdout.trim() !== '0:0:666'));
+}
+
+const MAPPED = [{ containerID: 0, hostID: 1_879_048_192 + 65_536 * 4_089, size: 65_536 }];
+
+/** A bundle of a container in a user namespace, whose command is not there. */
+function writeBundle(folder: string): string {
+  const bundle = join(folder, 'bundle');
+  mkdirSync(join(bundle, 'rootfs'), { recursive: true });
+  const config = {
+    ociVersion: '1.0.2',
+    root: { path: 'rootfs' },
+    process: { args: ['/nowhere'], cwd: '/', user: { uid: 0, gid: 0 } },
+    linux: {
+      namespaces: ['pid', 'mount', 'user'].map((type) => ({ type })),
+      uidMappings: MAPPED,
+      gidMappings: MAPPED,
+    },
+  };
+  writeFileSync(join(bundle, 'config.json'), JSON.stringify(config));
+  return bundle;
+}
+
+const CRUN = '/usr/bin/crun';
+
+export const outputProbes: readonly HostProbe[] = [
+  {
+    name: 'output byte by byte',
+    group,
+    tries: 'writes one byte in each call, so that whoever reads it is called for each',
+    stoppedBy:
+      'after a small chunk a stream rests for some milliseconds, and what is written meanwhile comes as one',
+    shownOn: 'a program that reads whenever there is something',
+    attack: countChunksOfTask,
+    proof: countChunksOfProgram,
+  },
+  {
+    name: 'output that nobody reads',
+    group,
+    tries: 'writes without end to a reader that has stopped reading, beyond its timeout',
+    stoppedBy: 'a stopped task is not kept by a sink that takes nothing for 10 s',
+    shownOn: 'a program with a time limit whose output another passes on',
+    attack: (scene) =>
+      outlivesItsTime(
+        scene,
+        [STACKSHIM, 'run', '--timeout', '1s', '--stop-timeout', '0', 'busybox', 'yes'],
+        scene.installation.env,
+      ),
+    proof: (scene) => outlivesItsTime(scene, ['sh', '-c', 'timeout -s KILL 1 yes | cat'], {}),
+    timeoutMs: 2 * PATIENCE_MS,
+  },
+  {
+    name: 'the null device of the host',
+    group,
+    tries:
+      'is started with `/dev/null` as its input by crun, which gives its streams to the user of the task',
+    stoppedBy: 'runtimes and tasks are handed a null device of their own',
+    shownOn: 'crun alone',
+    attack(scene) {
+      const { env, layout } = scene.installation;
+      writeFileSync(layout.policyFile, JSON.stringify({ allow: { runtimes: ['runc', CRUN] } }), {
+        mode: 0o644,
+      });
+      scene.defer(() => rmSync(layout.policyFile));
+      return changesNullDevice(scene, `${STACKSHIM} run --runtime ${CRUN} busybox true`, env);
+    },
+    proof(scene) {
+      const state = join(scene.folder, 'state');
+      const call = `${CRUN} --root ${state} run --bundle ${writeBundle(scene.folder)} host-probe`;
+      return changesNullDevice(scene, call, {});
+    },
+  },
+];
