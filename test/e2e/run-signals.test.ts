@@ -1,7 +1,7 @@
 /** No process of a task outlives it, however it tries to: in the task's own pid namespace and in the host's. Requires: root. */
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { findProcesses } from '../../src/sys/processes.ts';
+import { findByArguments } from '../support/look-at-processes.ts';
 import { runCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -11,7 +11,7 @@ const { env } = installation;
 
 /** Found in the arguments of everything that a test starts. */
 const mark = `stay-${randomBytes(4).toString('hex')}`;
-const left = () => findProcesses((args) => args.some((arg) => arg.includes(mark)));
+const left = () => findByArguments((args) => args.some((arg) => arg.includes(mark)));
 
 /** Deaf to every signal that can be ignored; tells that it runs. The tasks have it in `$DEAF`. */
 const deaf = `trap "" HUP INT TERM QUIT USR1 USR2; : ${mark}; : > /tmp/up; while :; do sleep 0.05; done`;

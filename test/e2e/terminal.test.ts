@@ -4,7 +4,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir } from '../../src/core/layout.ts';
-import { findProcesses, isOwnerAlive, readProcess } from '../../src/sys/processes.ts';
+import { isOwnerAlive, readProcess } from '../../src/sys/processes.ts';
+import { findByArguments } from '../support/look-at-processes.ts';
 import { runCli, STACKSHIM } from '../support/run-cli.ts';
 import { useTaskRunner } from '../support/task-runner.ts';
 import {
@@ -98,7 +99,7 @@ describe('keys', () => {
     const session = runOnTerminal({ command: SHELL });
     await session.shown(PROMPT);
     session.type('sleep 54321; echo code=$?\r');
-    await waitUntil(() => findProcesses((args) => args.includes('54321')).length === 1);
+    await waitUntil(() => findByArguments((args) => args.includes('54321')).length === 1);
     session.type('\u0003');
     await session.shown(PROMPT);
     session.type('echo still=$((1+1)) here\r');
@@ -134,7 +135,7 @@ describe('keys', () => {
     await session.shown(PROMPT);
     session.type('sleep 54321\r');
     const [sleep] = await waitUntil(() => {
-      const found = findProcesses((args) => args.includes('54321'));
+      const found = findByArguments((args) => args.includes('54321'));
       return found.length === 1 && found;
     });
     session.type('\u001a');

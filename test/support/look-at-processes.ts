@@ -28,6 +28,12 @@ function readOr(path: string): string {
   }
 }
 
+/** Pids of processes of the host and of tasks whose arguments, their names first, are like that. */
+export const findByArguments = (isLike: (args: readonly string[]) => boolean): readonly number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && isLike(readOr(`/proc/${name}/cmdline`).split('\0')))
+    .map(Number);
+
 /** Where the descriptors of all its processes lead. */
 export function descriptorsOf(pid: number | undefined): readonly string[] {
   return lookAtProcesses(pid, (folder) =>
