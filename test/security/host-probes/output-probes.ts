@@ -1,7 +1,7 @@
 /** What a task writes, and the streams that it is given: what they cost and do to root outside of it. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runTask } from '../../../src/task/run-task.ts';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
@@ -93,14 +93,16 @@ function changesNullDevice(
 
 const MAPPED = [{ containerID: 0, hostID: 1_879_048_192 + 65_536 * 4_089, size: 65_536 }];
 
-/** A bundle of a container in a user namespace, whose command is not there. */
+/** A bundle of a container in a user namespace. */
 function writeBundle(folder: string): string {
   const bundle = join(folder, 'bundle');
-  mkdirSync(join(bundle, 'rootfs'), { recursive: true });
+  for (const name of ['bin', 'proc']) mkdirSync(join(bundle, 'rootfs', name), { recursive: true });
+  copyFileSync('/bin/busybox', join(bundle, 'rootfs/bin/true'));
   const config = {
     ociVersion: '1.0.2',
     root: { path: 'rootfs' },
-    process: { args: ['/nowhere'], cwd: '/', user: { uid: 0, gid: 0 } },
+    process: { args: ['/bin/true'], cwd: '/', user: { uid: 0, gid: 0 } },
+    mounts: [{ destination: '/proc', type: 'proc', source: 'proc' }],
     linux: {
       namespaces: ['pid', 'mount', 'user'].map((type) => ({ type })),
       uidMappings: MAPPED,
