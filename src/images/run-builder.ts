@@ -1,9 +1,11 @@
 /** Runs one program of a build or an exchange (buildah, mmdebstrap, skopeo) so that none of its processes or mounts can outlive us. */
 import { type SpawnOptions, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError } from '../core/errors.ts';
 import { findProgram } from '../layers/find-program.ts';
 import type { FileLock } from '../sys/lock.ts';
+import { openNullDevice } from '../sys/null-device.ts';
 import { drainPipe } from '../sys/pipes.ts';
 import type { System } from '../sys/system.ts';
 import { toAborted } from './build-aborted.ts';
@@ -61,15 +63,24 @@ export async function runBuilder(
   // A pipe, as Node's own stdio would be a socket, which a script cannot open as /dev/stderr.
   const [readEnd, writeEnd] = system.createPipe();
   const drain = drainPipe(readEnd, (chunk) => lines.push(chunk));
+  // Not the host's: the builder hands its streams to a runtime.
+  const input = openNullDevice('input');
   const ended = run(contained, {
     env: { ...env },
-    stdio: ['ignore', writeEnd, writeEnd, ...locks.map(({ fd }) => fd)],
+    stdio: [input, writeEnd, writeEnd, ...locks.map(({ fd }) => fd)],
     killSignal: 'SIGKILL',
     ...(signal === undefined ? {} : { signal }),
   });
+  closeSync(input);
   system.close(writeEnd);
-  // The pipe ends when the last process that could write to it is gone.
-  const [exitCode] = await Promise.all([ended, drain.ended]);
+  let exitCode: number | null;
+  try {
+    exitCode = await ended;
+  } finally {
+    // Whoever else could write to the pipe ended with the builder's pid namespace.
+    drain.finish();
+  }
+  await drain.ended;
   lines.end();
   if (signal?.aborted) throw toAborted(`run ${program}`);
   if (exitCode !== 0) throw toFailed(program, exitCode, lines.tail);

@@ -1,8 +1,8 @@
 /** Runs an OCI runtime's command line once, never for longer than told. */
 import { closeSync } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
-import { SYSTEM_PATH } from '../sys/program-environment.ts';
 import { openNullDevice } from '../sys/null-device.ts';
+import { SYSTEM_PATH } from '../sys/program-environment.ts';
 import type { StartedProgram } from '../sys/programs/contract.ts';
 import { startProgram } from '../sys/start-program.ts';
 import type { Fd } from '../sys/system.ts';

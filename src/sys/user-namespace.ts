@@ -80,14 +80,14 @@ function startHolder(system: System): Holder {
 }
 
 /** Whether anything comes before the end. */
-async function hasWritten(output: Fd): Promise<boolean> {
-  let hasCome = false;
-  const drain = drainPipe(output, () => {
-    hasCome = true;
-    drain.stop();
+function hasWritten(output: Fd): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const drain = drainPipe(output, () => {
+      resolve(true);
+      drain.finish();
+    });
+    drain.ended.then(() => resolve(false), reject);
   });
-  await drain.ended;
-  return hasCome;
 }
 
 function mapNamespace(pid: number, { uids, gids }: IdMaps): Fd {

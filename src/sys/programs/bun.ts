@@ -13,7 +13,7 @@ interface Subprocess {
 interface SpawnOptions {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  readonly stdio: Fd[];
+  readonly stdio: (Fd | 'ignore')[];
   readonly detached: boolean;
 }
 

@@ -5,7 +5,7 @@ export interface ProgramOptions {
   /** The whole environment of the program. */
   readonly env: Readonly<Record<string, string>>;
   /** Descriptors 0, 1, 2 and so on of the program; the caller closes its copies. */
-  readonly stdio: readonly Fd[];
+  readonly stdio: readonly (Fd | 'ignore')[];
 }
 
 export interface StartedProgram {
