@@ -1,5 +1,6 @@
 /** One task, its output on this terminal, its end as this process's exit status. */
 
+import { takesBytes } from '../sys/linux-streams.ts';
 import type { TaskResult, Verdict } from '../task/result.ts';
 import { runTaskAndLeave } from '../task/run-task.ts';
 import { SHIM_FAILED, statusOfResult } from './exit-status.ts';
@@ -95,6 +96,8 @@ async function openTerminal(options: RunOptions) {
 
 /** What its own output does not tell a person. With `--json` the object says it. */
 function reportFailure(result: TaskResult, { command, options }: Reported): void {
+  // Standard error may well be what nobody reads.
+  if (result.output.lostBytes > 0 && !takesBytes(2)) return;
   if (options.json !== true) {
     const { error } = result;
     const misplaced =

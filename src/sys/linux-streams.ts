@@ -1,6 +1,6 @@
 /** Pipes, the console socket and terminals: pipe2(2), unix(7), recvmsg(2), ioctl_tty(2). */
 import { ffi } from '#ffi';
-import { invoke } from './invoke.ts';
+import { invoke, invokeUnless } from './invoke.ts';
 import type { System } from './system.ts';
 
 const O_CLOEXEC = 0x8_0000;
@@ -10,6 +10,7 @@ const SOCK_CLOEXEC = 0x8_0000;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
+const POLLOUT = 4;
 const FIONREAD = 0x541b;
 const FIONBIO = 0x5421;
 const TIOCGWINSZ = 0x5413;
@@ -77,6 +78,15 @@ export function countWaiting(fd: number): number {
   const count = Buffer.alloc(4);
   invoke({ name: 'ioctl', subject: 'FIONREAD' }, 'ioctl', fd, FIONREAD, count);
   return count.readInt32LE(0);
+}
+
+/** Whether a write would not have to wait: false for a pipe that is full. */
+export function takesBytes(fd: number): boolean {
+  // struct pollfd: fd, events, revents.
+  const polled = Buffer.alloc(8);
+  polled.writeInt32LE(fd, 0);
+  polled.writeInt16LE(POLLOUT, 4);
+  return (invokeUnless(['EINTR'], { name: 'poll' }, 'poll', polled, 1, 0) ?? 0) > 0;
 }
 
 /** Reads one message and takes the one descriptor that came with it. */

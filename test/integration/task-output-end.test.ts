@@ -15,7 +15,7 @@ import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { runTask } from '../../src/task/run-task.ts';
 import { useInstallation } from '../support/installation.ts';
 import { makeProbeImage } from '../support/probe-image.ts';
-import { startCli } from '../support/run-cli.ts';
+import { runCli, startCli } from '../support/run-cli.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const { options, env, layout } = useInstallation();
@@ -168,6 +168,24 @@ describe('a sink that takes nothing', () => {
     expect(result).toMatchObject({ verdict, removed: true, leftovers: [] });
     expect(result.output.truncated).toBe(true);
     expect(result.output.lostBytes).toBeGreaterThan(0);
+  });
+
+  it('is given up when another process asks for the end of a task that has ended', async () => {
+    let pid = 0;
+    const command = ['sh', '-c', 'echo first; sleep 0.2; echo second'];
+    const running = runTask(
+      { stack: 'busybox', command, id: 'kept-by-reader' },
+      {
+        ...options,
+        stdout: never(),
+        onEvent(event) {
+          if (event.type === 'created') ({ pid } = event);
+        },
+      },
+    );
+    await waitUntil(() => pid > 0 && !existsSync(`/proc/${pid}`));
+    expect((await runCli(['kill', 'kept-by-reader'], { env })).status).toBe(0);
+    expect(await running).toMatchObject({ removed: true, output: { lostBytes: 13 } });
   });
 
   it('holds up a task that has ended by itself as long as its timeout says', async () => {

@@ -135,7 +135,7 @@ export const outputProbes: readonly HostProbe[] = [
     attack: (scene) =>
       outlivesItsTime(
         scene,
-        [STACKSHIM, 'run', '--timeout', '1s', '--stop-timeout', '0', 'busybox', 'yes'],
+        ['sh', '-c', `exec ${STACKSHIM} run --timeout 1s --stop-timeout 0 busybox yes 2>&1`],
         scene.installation.env,
       ),
     proof: (scene) => outlivesItsTime(scene, ['sh', '-c', 'timeout -s KILL 1 yes | cat'], {}),
