@@ -1,6 +1,7 @@
 /** Signals that mean something to a program and nothing to stackshim: a running task gets them, as `docker run` has it. */
 import { constants } from 'node:os';
-import { heededSignals, signalDisposition, signalProcess } from '../sys/processes.ts';
+import { signalDisposition } from '../sys/ask-process.ts';
+import { heededSignals, signalProcess } from '../sys/processes.ts';
 import type { TaskEvent } from '../task/events.ts';
 
 const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const;
@@ -12,13 +13,19 @@ export interface SignalForwarder {
   close(): void;
 }
 
-/** A signal that the task's first process has no handler for is dropped, as the kernel does with those from inside. */
+/**
+ * A signal that the task's first process has no handler for is dropped, as the kernel does with those from inside; so is one for a
+ * process that does not let itself be asked.
+ */
 export function forwardSignals(): SignalForwarder {
   let pid: number | undefined;
+  const forward = async (to: number, signal: number) => {
+    const seen = await signalDisposition(to, signal);
+    // That took time: the task may have ended.
+    if (pid === to && (seen === 'handled' || seen === 'blocked')) signalProcess(to, signal);
+  };
   const onSignal = (name: NodeJS.Signals) => {
-    const signal = constants.signals[name];
-    if (pid !== undefined && signalDisposition(pid, signal) !== 'dropped')
-      signalProcess(pid, signal);
+    if (pid !== undefined) void forward(pid, constants.signals[name]);
   };
   const heard = heededSignals(FORWARDED);
   for (const signal of heard) process.on(signal, onSignal);
