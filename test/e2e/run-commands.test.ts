@@ -88,6 +88,7 @@ describe('output', () => {
     expect(JSON.parse(stdout).output).toEqual({
       stdoutBytes: 3,
       stderrBytes: 2,
+      lostBytes: 0,
       truncated: false,
       stdout: 'a\0b',
       stderr: 'ü',

@@ -162,7 +162,7 @@ describe('a sink that takes nothing', () => {
 
   it.each<[string, Partial<TaskInput>, string]>([
     ['its timeout', { timeout: '1s', stopTimeout: '0s' }, 'timed_out'],
-    ['its output limit', { outputLimit: 64, timeout: '30s' }, 'output_limited'],
+    ['its output limit', { outputLimit: 4, timeout: '30s' }, 'output_limited'],
   ])('holds up no task that %s has stopped, and is told of', async (_, more, verdict) => {
     const result = await runTask({ ...noisy, ...more }, { ...options, stdout: never() });
     expect(result).toMatchObject({ verdict, removed: true, leftovers: [] });
