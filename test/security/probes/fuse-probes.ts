@@ -12,9 +12,9 @@ const allowFuse = (scene: ProbeScene) =>
 /** The runtime has been told to end it, and it is there. */
 const isLeft = ({ pid }: ProbeAttempt) => pid !== undefined && existsSync(`/proc/${pid}`);
 
-/** In a container whose keeper kills its first process, and waits. */
+/** In a container whose keeper kills its first process, and waits. Let go at once: until then nobody on the host can read its entries. */
 async function holdsKeeperUp({ place, pid }: ProbeAttempt): Promise<boolean> {
-  if (place !== 'open' || pid === undefined) return false;
+  if (place === 'stackshim' || pid === undefined) return false;
   const outlives = await outlivesKill(pid);
   releaseTraps();
   return outlives;
@@ -24,7 +24,7 @@ async function holdsKeeperUp({ place, pid }: ProbeAttempt): Promise<boolean> {
 const holdsReaderUp =
   (...entries: readonly string[]) =>
   ({ place, pid }: ProbeAttempt): boolean => {
-    if (place !== 'open' || pid === undefined) return false;
+    if (place === 'stackshim' || pid === undefined) return false;
     const isHeldUp = entries.some((entry) => !gets(`/proc/${pid}/${entry}`));
     releaseTraps();
     return isHeldUp;
