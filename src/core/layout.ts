@@ -12,6 +12,8 @@ export interface Layout {
   readonly policyIsOptional?: boolean;
   /** Shared by every installation of the machine: uid ranges must not meet. Only root can write to its parent. */
   readonly slots: string;
+  /** The same of earlier versions: while it is there, until the next boot, tasks of theirs may have slots. */
+  readonly olderSlots?: string;
 }
 
 /** Which installation is meant. What is left out the environment says, then the default. */
@@ -36,6 +38,7 @@ export function layoutFrom(
     policyFile: policyFile ?? '/etc/stackshim/policy.json',
     policyIsOptional: policyFile === undefined,
     slots: '/run/stackshim-slots',
+    olderSlots: '/run/lock/stackshim',
   };
 }
 

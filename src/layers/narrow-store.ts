@@ -22,7 +22,7 @@ const OTHERS = 0o077;
 
 /**
  * Nine system calls where nothing is to be done. A folder is narrowed after all that is in it: where it is narrow, the rest is.
- * Does nothing for another user than root. Throws ERR_STACKSHIM_SYSTEM.
+ * Does nothing for another user than root, nor on a read-only filesystem. Throws ERR_STACKSHIM_SYSTEM.
  */
 export function narrowStore(layout: Layout): void {
   if (process.geteuid?.() !== 0) return;
@@ -38,7 +38,8 @@ function narrowFolder(folder: string, narrowFirst: (folder: string) => void): vo
     narrowFirst(folder);
     narrow(folder, stat);
   } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return;
+    // EROFS: a disk that takes no writes. Tasks on it can be listed and ended all the same; what is to write there says why it cannot.
+    if (['ENOENT', 'EROFS'].includes(errnoCodeOf(error) ?? '')) return;
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `make ${folder} root's alone`);
   }
 }

@@ -45,22 +45,32 @@ const heldHere = new Map<string, Set<number>>();
  * order to come: however many are held, a claim takes some dozens of tries, unless hardly any is free.
  */
 export function claimNumber(system: System, request: NumberRequest): HeldNumber | undefined {
-  const { folder, count, holder, isTaken } = request;
-  const held = heldHere.get(folder) ?? new Set();
-  for (const number of candidates(count, held)) {
-    const lock = tryLock(system, `${folder}/${number}`, isTaken);
-    if (lock === undefined) continue;
-    try {
-      writeHolder(lock.fd, holder);
-    } catch (error) {
-      closeSync(lock.fd);
-      throw error;
-    }
-    held.add(number);
-    heldHere.set(folder, held);
-    return { number, previous: lock.previous, ...endings(folder, number, lock.fd) };
+  const held = heldHere.get(request.folder) ?? new Set();
+  for (const number of candidates(request.count, held)) {
+    const claimed = claimThisNumber(system, number, request);
+    if (claimed !== undefined) return claimed;
   }
   return undefined;
+}
+
+/** Claims this number and no other; undefined when it is not free. */
+export function claimThisNumber(
+  system: System,
+  number: number,
+  { folder, holder, isTaken }: Omit<NumberRequest, 'count'>,
+): HeldNumber | undefined {
+  const lock = tryLock(system, `${folder}/${number}`, isTaken);
+  if (lock === undefined) return undefined;
+  try {
+    writeHolder(lock.fd, holder);
+  } catch (error) {
+    closeSync(lock.fd);
+    throw error;
+  }
+  const held = heldHere.get(folder) ?? new Set();
+  held.add(number);
+  heldHere.set(folder, held);
+  return { number, previous: lock.previous, ...endings(folder, number, lock.fd) };
 }
 
 /** Whether somebody holds the number of this file, be that process alive or dead. */

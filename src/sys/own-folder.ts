@@ -6,9 +6,7 @@ import { ensureDirectorySync } from './files.ts';
 /** Makes the folder where missing, for its owner alone. Throws ERR_STACKSHIM_HOST_UNSUPPORTED for one that others can write to. */
 export function ensureOwnFolder(path: string): void {
   ensureDirectorySync(path, 0o700);
-  const stats = lstatSync(path);
-  const isOurs = stats.uid === 0 || stats.uid === process.geteuid?.();
-  if (stats.isDirectory() && isOurs && (stats.mode & 0o022) === 0) return;
+  if (isOwnFolder(path)) return;
   throw new StackshimError(
     'ERR_STACKSHIM_HOST_UNSUPPORTED',
     `use folder ${path}: others than root may write to it`,
@@ -21,4 +19,11 @@ export function ensureClosedFolder(path: string): void {
   ensureOwnFolder(path);
   const { mode } = lstatSync(path);
   if ((mode & 0o077) !== 0) chmodSync(path, mode & 0o700);
+}
+
+/** Whether it is a folder that nobody else may write to. */
+export function isOwnFolder(path: string): boolean {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats?.isDirectory() !== true) return false;
+  return (stats.uid === 0 || stats.uid === process.geteuid?.()) && (stats.mode & 0o022) === 0;
 }

@@ -1,5 +1,5 @@
 /** Ids for programs that read what strangers made: one for each, and nothing of it stays. Requires: root. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -129,4 +129,24 @@ it('what an older version stored is narrowed, folder by folder', () => {
   expect(['lib/layers/x.erofs', 'lib/layers/x.json', 'lib/stacks/a/1.json'].map(modeOf)).toEqual([
     0o400, 0o600, 0o600,
   ]);
+});
+
+it('on a disk that takes no writes folders stay as they are, and those on another are narrowed', () => {
+  const layout = layoutFrom({ root: `${folder}/lib`, run: `${folder}/run` }, {});
+  const [layers, images] = [`${layout.root}/layers`, `${layout.root}/images`];
+  for (const place of [layers, images]) {
+    mkdirSync(place, { recursive: true });
+    writeFileSync(`${place}/file`, '');
+    chmodSync(`${place}/file`, 0o644);
+    chmodSync(place, 0o755);
+  }
+  execFileSync('mount', ['--bind', layers, layers]);
+  try {
+    execFileSync('mount', ['-o', 'remount,bind,ro', layers]);
+    narrowStore(layout);
+    const modes = [layers, images].map((path) => statSync(path).mode & 0o777);
+    expect(modes).toEqual([0o755, 0o700]);
+  } finally {
+    execFileSync('umount', [layers]);
+  }
 });

@@ -84,6 +84,56 @@ describe('a slot', () => {
     rmSync(`${layout.run}/tasks/two`, { recursive: true });
   });
 
+  describe('beside tasks of an earlier version', () => {
+    const claimBeside = () => {
+      const beside = { ...layout, olderSlots: `${folder}/older` };
+      return claimSlot(linuxSystem, beside, { task: parseTaskId('one') });
+    };
+    /** As an earlier version did. */
+    const claimThere = () =>
+      claimSlot(
+        linuxSystem,
+        { ...layout, slots: `${folder}/older` },
+        { task: parseTaskId('older') },
+      );
+    afterEach(() => {
+      const pins = ['older/0', 'older/1', 'slots/1'].map((pin) => `${folder}/${pin}.userns`);
+      for (const pin of pins) linuxSystem.detachMount(pin);
+    });
+
+    it('is none that one of them has', async () => {
+      const theirs = await claimThere();
+      const ours = await claimBeside();
+      expect([theirs.index, ours.index]).toEqual([0, 1]);
+      ours.release();
+      theirs.release();
+      const free = await claimBeside();
+      const next = await claimThere();
+      expect([free.index, next.index]).toEqual([0, 1]);
+      free.release();
+      next.release();
+    });
+
+    it('is none that the task of a dead owner has', async () => {
+      mkdirSync(`${folder}/older`, { mode: 0o711 });
+      mkdirSync(`${layout.run}/tasks/two`, { recursive: true });
+      writeFileSync(`${folder}/older/0`, `${bootId()}\ntwo\n${layout.run}\n`);
+      const slot = await claimBeside();
+      expect(slot.index).toBe(1);
+      slot.release();
+    });
+
+    it('does not depend on a folder that another user made', async () => {
+      mkdirSync(`${folder}/older`);
+      writeFileSync(`${folder}/older/0`, `${bootId()}\ntwo\n${layout.run}\n`);
+      mkdirSync(`${layout.run}/tasks/two`, { recursive: true });
+      chownSync(`${folder}/older`, 1000, 1000);
+      const slot = await claimBeside();
+      expect(slot.index).toBe(0);
+      slot.release();
+    });
+  });
+
   it('is free again after a reboot', async () => {
     mkdirSync(layout.slots, { mode: 0o711 });
     mkdirSync(`${layout.run}/tasks/two`, { recursive: true });

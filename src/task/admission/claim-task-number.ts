@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { taskDir } from '../../core/layout.ts';
-import { claimNumber, type HeldNumber, isHeld } from '../../sys/numbered-locks.ts';
+import { claimNumber, claimThisNumber, type HeldNumber, isHeld } from '../../sys/numbered-locks.ts';
+import { isOwnFolder } from '../../sys/own-folder.ts';
 import { bootId } from '../../sys/processes.ts';
 import type { System } from '../../sys/system.ts';
 
@@ -18,9 +19,49 @@ export interface TaskNumberRequest {
 /** Claims a number for a task as {@link claimNumber} does. Once `abandon` was called it is free when the task is removed. */
 export const claimTaskNumber = (
   system: System,
-  { folder, count, run, task }: TaskNumberRequest,
-): HeldNumber | undefined =>
-  claimNumber(system, { folder, count, holder: `${bootId()}\n${task}\n${run}\n`, isTaken });
+  request: TaskNumberRequest,
+): HeldNumber | undefined => claimNumber(system, { ...request, ...toClaim(request) });
+
+/**
+ * The same for a number that is free in the folder `older` as well, where one is given that nobody but us may write to: it is held in
+ * both.
+ */
+export function claimInBoth(
+  system: System,
+  request: TaskNumberRequest,
+  older: string | undefined,
+): HeldNumber | undefined {
+  if (older === undefined || !isOwnFolder(older)) return claimTaskNumber(system, request);
+  const aside: HeldNumber[] = [];
+  try {
+    for (;;) {
+      const held = claimTaskNumber(system, request);
+      if (held === undefined) return undefined;
+      const other = claimThisNumber(system, held.number, { folder: older, ...toClaim(request) });
+      if (other !== undefined) return joined(held, other);
+      aside.push(held);
+    }
+  } finally {
+    for (const held of aside) held.release();
+  }
+}
+
+const joined = (held: HeldNumber, other: HeldNumber): HeldNumber => ({
+  ...held,
+  release() {
+    other.release();
+    held.release();
+  },
+  abandon() {
+    other.abandon();
+    held.abandon();
+  },
+});
+
+const toClaim = ({ task, run }: TaskNumberRequest) => ({
+  holder: `${bootId()}\n${task}\n${run}\n`,
+  isTaken,
+});
 
 /** Whether a task holds the number of this file, be its owner alive or dead. */
 export const isHeldByTask = (system: System, file: string): boolean =>

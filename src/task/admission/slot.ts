@@ -9,7 +9,7 @@ import type { HeldNumber } from '../../sys/numbered-locks.ts';
 import { ensureOwnFolder } from '../../sys/own-folder.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import { createUserNamespace, openPinnedUserNamespace } from '../../sys/user-namespace.ts';
-import { claimTaskNumber } from './claim-task-number.ts';
+import { claimInBoth } from './claim-task-number.ts';
 
 /**
  * Slots from this one on make their user namespace anew for each task, in 5 to 10 ms: a pinned one is a mount of the host's, and
@@ -47,7 +47,8 @@ export async function claimSlot(
 ): Promise<Slot> {
   ensureOwnFolder(layout.slots);
   const count = Math.min(slots, SLOT_COUNT);
-  const held = claimTaskNumber(system, { folder: layout.slots, count, run: layout.run, task });
+  const request = { folder: layout.slots, count, run: layout.run, task };
+  const held = claimInBoth(system, request, layout.olderSlots);
   if (held === undefined) {
     throw new StackshimError(
       'ERR_STACKSHIM_SLOTS_EXHAUSTED',
