@@ -75,7 +75,7 @@ function runScript(
   writeFileSync(`${bundle}/config.json`, toConfigJson(config));
   try {
     const args = ['--root', `${folder}/state`, 'run', '--bundle', bundle, id];
-    return spawnSync(runtime, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    return spawnSync(runtime, args, { encoding: 'utf8', input: '' });
   } finally {
     rmSync(bundle, { recursive: true });
     rmSync(rootfs, { recursive: true });
