@@ -12,7 +12,7 @@ import type { Installation } from '../installation.ts';
 import { actsOnSignal } from './acts-on-signal.ts';
 import { killAll } from './kill-processes.ts';
 
-const { SIGTERM, SIGKILL } = constants.signals;
+const { SIGINT, SIGTERM, SIGKILL } = constants.signals;
 /** After a kill that failed. */
 const KILL_AGAIN_MS = 100;
 
@@ -147,7 +147,8 @@ export interface StopSignals {
 
 /**
  * Asks a task to end by a signal; false when waiting for it to end makes no sense.
- * What runs in a sandbox cannot be asked for its handlers: there it always does.
+ * What runs in a sandbox cannot be asked for its handlers: there it always does, and of other signals than the stop signal INT alone is
+ * sent, which most programs end by.
  */
 export async function terminateTask(
   cgroups: CgroupDriver,
@@ -156,7 +157,7 @@ export async function terminateTask(
 ): Promise<boolean> {
   if (sandbox !== undefined) {
     void import('../../runtime/gvisor-sandbox.ts').then((gvisor) =>
-      gvisor.signalSandbox(sandbox, signal ?? stopSignal),
+      gvisor.signalSandbox(sandbox, signal === SIGINT ? signal : stopSignal),
     );
     return true;
   }
