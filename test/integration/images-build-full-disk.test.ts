@@ -54,7 +54,8 @@ it('fails a build and leaves what is stored usable', { timeout: scaled(120_000) 
   );
   expect(readCurrentGeneration(layout)?.stacks).toEqual({ busybox: 1 });
   expect(resolveStack(layout, { name: stackName('busybox') }).image.layers).toHaveLength(1);
-  expect(readdirSync(layersDir(layout))).toHaveLength(2);
+  // The layer, its record, and the blobs that it was seen to be made of.
+  expect(readdirSync(layersDir(layout))).toHaveLength(3);
 });
 
 /** Folders of a base and of a stack on it, that tell their version. */

@@ -17,7 +17,7 @@ const PYTHON = stackName('python-3.13');
 const FULL = { code: 'ERR_STACKSHIM_DISK_FULL', kind: 'exhausted' };
 
 beforeEach(() => {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'none', lab.layout.root]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m,mode=700', 'none', lab.layout.root]);
 });
 afterEach(() => {
   execFileSync('umount', [lab.layout.root]);

@@ -8,6 +8,7 @@ import { waitUntil } from './wait-until.ts';
 import { watchProgram } from './watched-program.ts';
 
 const IMAGE = 'probes';
+const ANSWERS_WITHIN_MS = 10_000;
 
 export interface DockerPlace extends ProbePlace {
   readonly version: string;
@@ -35,7 +36,7 @@ export async function openDockerPlace(home: string, image: ProbeImage): Promise<
     version: call('version', '--format', '{{.Server.Version}}'),
     start(setting) {
       count += 1;
-      return startContainer(docker, `probe-${count}`, { setting, call });
+      return startContainer(docker, `probe-${count}`, setting);
     },
     close: () => end(daemon),
   };
@@ -47,15 +48,10 @@ async function end(daemon: ChildProcess): Promise<void> {
   await ended;
 }
 
-interface DockerStart {
-  readonly setting: ContainerSetting;
-  readonly call: (...args: readonly string[]) => string;
-}
-
 function startContainer(
   docker: readonly string[],
   name: string,
-  { setting, call }: DockerStart,
+  setting: ContainerSetting,
 ): PlacedContainer {
   const { task } = setting;
   const payload = setting.payload === undefined ? [] : ['-e', 'PAYLOAD'];
@@ -83,7 +79,12 @@ function startContainer(
     // By name alone: command lines are everybody's to read.
     env: { ...setting.callerEnv, ...(setting.payload && { PAYLOAD: setting.payload }) },
   });
-  const inspect = (format: string) => call('inspect', '--format', format, name);
+  // The daemon does not answer while it waits for the output of a container that has ended: nothing is known of that one then.
+  const inspect = (format: string) =>
+    spawnSync('docker', [...docker.slice(1), 'inspect', '--format', format, name], {
+      encoding: 'utf8',
+      timeout: ANSWERS_WITHIN_MS,
+    }).stdout.trim();
   return {
     program,
     findPid: async () => Number(inspect('{{.State.Pid}}')),
