@@ -2,13 +2,13 @@
 import { chmodSync, lstatSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import { ensureDirectorySync } from './files.ts';
+import { isOpenToOthers, isOursAlone, withoutOthers } from './ownership.ts';
 
 /** Makes the folder where missing, for its owner alone. Throws ERR_STACKSHIM_HOST_UNSUPPORTED for one that others can write to. */
 export function ensureOwnFolder(path: string): void {
   ensureDirectorySync(path, 0o700);
   const stats = lstatSync(path);
-  const isOurs = stats.uid === 0 || stats.uid === process.geteuid?.();
-  if (stats.isDirectory() && isOurs && (stats.mode & 0o022) === 0) return;
+  if (stats.isDirectory() && isOursAlone(stats)) return;
   throw new StackshimError(
     'ERR_STACKSHIM_HOST_UNSUPPORTED',
     `use folder ${path}: others than root may write to it`,
@@ -19,6 +19,6 @@ export function ensureOwnFolder(path: string): void {
 /** The same, and nobody else can enter it either: one that was open is closed. */
 export function ensureClosedFolder(path: string): void {
   ensureOwnFolder(path);
-  const { mode } = lstatSync(path);
-  if ((mode & 0o077) !== 0) chmodSync(path, mode & 0o700);
+  const stats = lstatSync(path);
+  if (isOpenToOthers(stats)) chmodSync(path, withoutOthers(stats.mode));
 }

@@ -6,6 +6,7 @@ import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, tmpDir } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
 import { temporaryPath } from '../../layers/stale-files.ts';
+import { fdPath } from '../../sys/fd-path.ts';
 import { ensureDirectory } from '../../sys/files.ts';
 import { PathRefusal } from '../../sys/output/open-folder.ts';
 import {
@@ -96,7 +97,7 @@ async function writeFile<T>(
 ): Promise<T> {
   const { fd, publish, discard } = reachable(name, () => createNewFile(place, FILE_MODE));
   try {
-    const file = await open(`/proc/self/fd/${fd}`, 'r+');
+    const file = await open(fdPath(fd), 'r+');
     let result: T;
     try {
       result = await fill(file);
