@@ -142,7 +142,7 @@ async function openNode({ name, signal }: Output, place: NodePlace): Promise<num
 }
 
 async function openNameless(layout: Layout): Promise<FileHandle> {
-  await ensureDirectory(tmpDir(layout), 0o755);
+  await ensureDirectory(tmpDir(layout), 0o700);
   const temporary = temporaryPath(layout, '.tar');
   const file = await open(temporary, 'wx+', FILE_MODE);
   await unlink(temporary);
