@@ -1,6 +1,7 @@
 /** Goes through the cgroups below one, whatever a task that may make cgroups has made there. */
 import { closeSync, constants, openSync, readdirSync } from 'node:fs';
 import { entryPath } from '../sys/byte-path.ts';
+import { fdPath } from '../sys/fd-path.ts';
 import type { Fd } from '../sys/system.ts';
 import { unlessGone } from './unless-gone.ts';
 
@@ -56,11 +57,11 @@ class Folder {
   }
 
   pathOf(name: string): Buffer {
-    return entryPath(Buffer.from(`/proc/self/fd/${this.#fd}`), name);
+    return entryPath(Buffer.from(fdPath(this.#fd)), name);
   }
 
   childNames(): string[] {
-    return namesIn(`/proc/self/fd/${this.#fd}`);
+    return namesIn(fdPath(this.#fd));
   }
 
   /** False when it is gone. */

@@ -2,6 +2,7 @@
 import { accessSync, closeSync, constants, writeFileSync } from 'node:fs';
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import { parseMounts } from '../spec/parse-mounts.ts';
+import { fdPath } from '../sys/fd-path.ts';
 import { PathRefusal } from '../sys/output/open-folder.ts';
 import {
   closeOutputPlace,
@@ -31,7 +32,7 @@ export function openResult(path: string, options: RunOptions): ResultOutput {
       const fd = openStream(place);
       return { write: (json) => writeFileSync(fd, json) };
     }
-    accessSync(`/proc/self/fd/${place.folder}`, constants.W_OK);
+    accessSync(fdPath(place.folder), constants.W_OK);
     return { write: (json) => writable(path, () => replaceFile(place, json)) };
   });
 }

@@ -73,12 +73,14 @@ function toEnv(
   return Object.assign(env, parseEnvEntries(entries, callerEnv));
 }
 
-/** The kernel takes no environment of that size. */
+/** More than the kernel takes as an environment. */
 const MAX_ENV_FILE_BYTES = 8 * 1024 * 1024;
 
 function readEnvFile(path: string): string {
   try {
-    return readBoundedFile(path, { maxBytes: MAX_ENV_FILE_BYTES, followLink: true });
+    // The caller names it, as `<(…)` does: a FIFO waits for its writer, as with any program.
+    const options = { maxBytes: MAX_ENV_FILE_BYTES, followLink: true, allowPipes: true };
+    return readBoundedFile(path, options);
   } catch (error) {
     throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${reasonOf(error)}`, {
       cause: error,

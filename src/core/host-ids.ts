@@ -19,9 +19,9 @@ export const DEFAULT_BIND_OWNER_ID = FIRST_WORKER_ID + WORKER_ID_COUNT;
 /** Whom a file of a bind belongs to from the moment that gVisor's file server makes it until that gives it to the task's user. */
 export const FILE_SERVER_ID = DEFAULT_BIND_OWNER_ID + 1;
 
-/** Ids of slots and of programs, as [first, behind the last]: no file that outlives a task may belong to one. In ascending order. */
+/** Ids of slots, builds and programs, as [first, behind the last]: no file that outlives a task may belong to one. In ascending order. */
 export const RESERVED_IDS: readonly (readonly [number, number])[] = [
-  [FIRST_SLOT_ID, FIRST_SLOT_ID + SLOT_COUNT * IDS_PER_SLOT],
+  [FIRST_SLOT_ID, FIRST_BUILD_ID + BUILD_RANGE_COUNT * IDS_PER_SLOT],
   [FIRST_WORKER_ID, FIRST_WORKER_ID + WORKER_ID_COUNT],
   [FILE_SERVER_ID, FILE_SERVER_ID + 1],
 ];

@@ -38,7 +38,7 @@ export async function prepareBuilderHome(
   const work = `${folder}/work`;
   const tmp = `${work}/tmp`;
   await guardDisk(`prepare ${folder}`, async () => {
-    await ensureDirectory(tmpDir(layout), 0o755);
+    await ensureDirectory(tmpDir(layout), 0o700);
     for (const path of [buildDir(layout), folder, work]) ensureClosedFolder(path);
     await mkdir(`${folder}/helpers`, { mode: 0o700 });
     await mkdir(tmp, { mode: 0o700 });

@@ -7,6 +7,7 @@ import { checkLayerFile, readLayerRecord } from '../layers/layer-record.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
 import { openLayerFile } from '../layers/open-layer-file.ts';
 import type { Image } from '../stacks/image.ts';
+import { fdPath } from '../sys/fd-path.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from '../sys/system.ts';
 
 export interface ImageViews {
@@ -17,8 +18,6 @@ export interface ImageViews {
   /** Nothing of the views can be read afterwards. */
   close(): void;
 }
-
-const fdPath = (fd: Fd) => `/proc/self/fd/${fd}`;
 
 /** Opens nothing yet; each layer is opened once, however often it is asked for. Needs root. */
 export function openImageViews(system: System, layout: Layout): ImageViews {

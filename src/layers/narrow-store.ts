@@ -13,12 +13,12 @@ import {
   stacksDir,
   tmpDir,
 } from '../core/layout.ts';
+import { isOpenToOthers, withoutOthers } from '../sys/ownership.ts';
 
 /** Folders whose files are narrowed too: whoever opened such a folder earlier still reaches them by name. */
 const STORES = [layersDir, imagesDir, stacksDir, generationsDir, locksDir];
 /** What is in these has the mode that its maker chose: files of images, mounted layers. */
 const PLACES = [tmpDir, buildDir, scratchDir, mountedLayersDir];
-const OTHERS = 0o077;
 
 /**
  * Nine system calls where nothing is to be done. A folder is narrowed after all that is in it: where it is narrow, the rest is.
@@ -34,7 +34,7 @@ function narrowFolder(folder: string, narrowFirst: (folder: string) => void): vo
   try {
     // Its place may be a link to another disk.
     const stat = statSync(folder, { throwIfNoEntry: false });
-    if (stat?.isDirectory() !== true || !isOpen(stat)) return;
+    if (stat?.isDirectory() !== true || !isOpenToOthers(stat)) return;
     narrowFirst(folder);
     narrow(folder, stat);
   } catch (error) {
@@ -49,15 +49,13 @@ function narrowEntries(folder: string): void {
     const path = `${folder}/${name}`;
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat?.isDirectory() === true) narrowFolder(path, narrowEntries);
-    else if (stat?.isFile() === true && isOpen(stat)) narrow(path, stat);
+    else if (stat?.isFile() === true && isOpenToOthers(stat)) narrow(path, stat);
   }
 }
 
-const isOpen = ({ mode }: Stats) => (mode & OTHERS) !== 0;
-
 function narrow(path: string, { mode }: Stats): void {
   try {
-    chmodSync(path, mode & 0o7777 & ~OTHERS);
+    chmodSync(path, withoutOthers(mode));
   } catch (error) {
     // Collected a moment ago.
     if (errnoCodeOf(error) !== 'ENOENT') throw error;

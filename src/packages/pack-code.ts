@@ -6,7 +6,8 @@ import type { ArchiveLimits } from '../layers/archive-limits.ts';
 import { buildErofs } from '../layers/build-erofs.ts';
 import type { WorkerHost } from '../layers/claim-worker.ts';
 import { cleanTar } from '../layers/clean-tar.ts';
-import { linkOf, openPlain } from '../sys/real-path.ts';
+import { fdPath } from '../sys/fd-path.ts';
+import { openPlain } from '../sys/real-path.ts';
 import type { CleanCode } from './clean-code.ts';
 import { CODE_LIMITS, CODE_POLICY } from './code-policy.ts';
 import { packDirectory } from './pack-directory.ts';
@@ -82,7 +83,7 @@ async function openHandle(source: string, followLinks: boolean): Promise<FileHan
   const fd = openPlain(source, { followLinks });
   if (fd === undefined) return undefined;
   try {
-    return await open(linkOf(fd), 'r');
+    return await open(fdPath(fd), 'r');
   } finally {
     closeSync(fd);
   }

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { ByteString } from '../layers/tar-entry.ts';
+import { fdPath } from '../sys/fd-path.ts';
 import type { Fd } from '../sys/system.ts';
 
 export interface WalkOptions {
@@ -38,7 +39,7 @@ export function walkDirectory(fd: Fd, options: WalkOptions): Generator<WalkedEnt
 
 function* walkFolder(fd: Fd, path: ByteString, options: WalkOptions): Generator<WalkedEntry> {
   // Through /proc a name is looked up in the open folder itself, wherever its path leads by now.
-  const place = `/proc/self/fd/${fd}`;
+  const place = fdPath(fd);
   const names = readdirSync(place, { encoding: 'buffer' });
   for (const name of names.map((bytes) => bytes.toString('latin1')).sort()) {
     if (options.leaveOutNames.has(name)) continue;

@@ -2,6 +2,7 @@
 import { chownSync, closeSync, constants, openSync } from 'node:fs';
 import type { IdRange, LayerSource, OverlayMount } from '../core/mount.ts';
 import { openLayerFile } from '../layers/open-layer-file.ts';
+import { fdPath } from '../sys/fd-path.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from '../sys/system.ts';
 
@@ -100,7 +101,7 @@ function assembleOverlay(
   const opened: Fd[] = [];
   const attached: string[] = [];
   const [upper, work] = [openFolder(folders.upper), openFolder(folders.work)];
-  const scratch = { upper: namelessPath(upper), work: namelessPath(work) };
+  const scratch = { upper: fdPath(upper), work: fdPath(work) };
   try {
     const context = mode === 'joined' ? undefined : keep(opened, system.fsOpen('overlay'));
     const lowers: Fd[] = [];
@@ -115,7 +116,7 @@ function assembleOverlay(
       }
       if (context === undefined) continue;
       if (mode === 'detached') system.fsConfigFd(context, 'lowerdir+', lower);
-      else system.fsConfigString(context, 'lowerdir+', namelessPath(lower));
+      else system.fsConfigString(context, 'lowerdir+', fdPath(lower));
     }
     if (context === undefined) {
       mountJoined(system, mount, { ...scratch, lowers });
@@ -139,7 +140,7 @@ function mountJoined(
   { upper, work, lowers }: Scratch & { readonly lowers: readonly Fd[] },
 ): void {
   const named = {
-    lowerdir: lowers.map(namelessPath).join(':'),
+    lowerdir: lowers.map(fdPath).join(':'),
     upperdir: upper,
     workdir: work,
     ...FIXED_OPTIONS,
@@ -153,7 +154,6 @@ function mountJoined(
  * A task reads in its /proc/mounts what the overlay was given: this tells no paths of the host. It needs no escapes, and many fit
  * into the one page that all options of mount(2) must fit into.
  */
-const namelessPath = (fd: Fd): string => `/proc/self/fd/${fd}`;
 
 function openFolder(folder: string): Fd {
   return openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);

@@ -1,6 +1,7 @@
 /** Has the runtime create a container whose init waits to be started. */
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
+import { fdPath } from '../sys/fd-path.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { fillPipe } from '../sys/fill-pipe.ts';
 import { readProcess } from '../sys/processes.ts';
@@ -63,7 +64,7 @@ function beginAtOnce(
   const [readEnd, writeEnd] = system.createPipe();
   let called: Promise<number | null>;
   try {
-    symlinkSync(`/proc/self/fd/${CONFIG_FD}`, configFile(options));
+    symlinkSync(fdPath(CONFIG_FD), configFile(options));
     called = callCreate(runtime, { ...options, signal: abandoned.signal }, [readEnd]);
   } catch (error) {
     system.close(writeEnd);

@@ -151,7 +151,7 @@ function hasFields<Name extends string>(
 
 async function writeCache(file: string, directory: string, value: Remembered): Promise<void> {
   try {
-    await ensureDirectory(directory, 0o755);
+    await ensureDirectory(directory, 0o700);
     await writeFileAtomic(file, JSON.stringify(value), { durable: false });
   } catch (error) {
     // Whoever may not write there (doctor, not as root) asks the runtime again next time.

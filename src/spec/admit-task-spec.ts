@@ -168,11 +168,14 @@ interface UlimitBounds {
   readonly reasonFor: (most: number) => string;
 }
 
+/** As `--ulimit` writes it. */
+const showUlimit = (limit: number) => (limit === Number.POSITIVE_INFINITY ? '-1' : String(limit));
+
 function checkUlimits(ulimits: readonly Ulimit[], { most, reasonFor }: UlimitBounds): void {
   for (const { type, hard } of ulimits) {
     const allowed = most[type] ?? Number.POSITIVE_INFINITY;
     if (hard <= allowed) continue;
-    const asked = `${type}=${hard}`;
+    const asked = `${type.slice('RLIMIT_'.length).toLowerCase()}=${showUlimit(hard)}`;
     throw deniedField({ field: 'ulimits', asked, allowed, reason: reasonFor(allowed) });
   }
 }

@@ -73,7 +73,11 @@ function parseBinds({ owner }: BindsInput = {}): Policy['binds'] {
   if (owner === undefined) return DEFAULT_POLICY.binds;
   const id = parseCount(owner, 'binds.owner', OWNERS);
   if (isReservedId(id))
-    throw invalidField('binds.owner', 'an id that stackshim gives to tasks', owner);
+    throw invalidField(
+      'binds.owner',
+      'an id that stackshim gives to tasks, builds or programs',
+      owner,
+    );
   return { owner: id };
 }
 

@@ -14,7 +14,7 @@ export function requireAllowed(
     field,
     asked,
     allowed,
-    reason: `the policy's ${rule} has only ${allowed.length === 0 ? 'an empty list' : allowed.join(', ')}`,
+    reason: `the policy's ${rule} ${allowed.length === 0 ? 'is empty' : `has only ${allowed.join(', ')}`}`,
   });
 }
 

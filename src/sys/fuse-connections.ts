@@ -4,6 +4,7 @@
  */
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
+import { fdPath } from './fd-path.ts';
 import { type Fd, type System, SystemError } from './system.ts';
 
 /**
@@ -14,7 +15,7 @@ export function abortFuseConnections(system: System, isUser: (uid: number) => bo
   const control = openControl(system);
   if (control === undefined) return;
   try {
-    const root = `/proc/self/fd/${control}`;
+    const root = fdPath(control);
     for (const name of readdirSync(root)) abortUnlessGone(`${root}/${name}`, isUser);
   } finally {
     system.close(control);

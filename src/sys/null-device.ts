@@ -3,6 +3,7 @@
  * task's user, who may then change the mode of what everybody on the host uses.
  */
 import { chmodSync, constants, openSync } from 'node:fs';
+import { entryOf } from './fd-path.ts';
 import { linuxSystem } from './linux-system.ts';
 import { type Fd, MOUNT_ATTR } from './system.ts';
 
@@ -21,7 +22,7 @@ export function openNullDevice(use: keyof typeof FLAGS): Fd {
     system.fsConfigCreate(context);
     const mount = system.fsMount(context, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC);
     try {
-      const path = `/proc/self/fd/${mount}/null`;
+      const path = entryOf(mount, 'null');
       system.makeDeviceNode(path, NULL);
       // As the host's: whoever has it may open it again by the name of the descriptor.
       chmodSync(path, 0o666);

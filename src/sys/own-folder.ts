@@ -2,6 +2,7 @@
 import { chmodSync, lstatSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import { ensureDirectorySync } from './files.ts';
+import { isOpenToOthers, isOursAlone, withoutOthers } from './ownership.ts';
 
 /** Makes the folder where missing, for its owner alone. Throws ERR_STACKSHIM_HOST_UNSUPPORTED for one that others can write to. */
 export function ensureOwnFolder(path: string): void {
@@ -17,13 +18,12 @@ export function ensureOwnFolder(path: string): void {
 /** The same, and nobody else can enter it either: one that was open is closed. */
 export function ensureClosedFolder(path: string): void {
   ensureOwnFolder(path);
-  const { mode } = lstatSync(path);
-  if ((mode & 0o077) !== 0) chmodSync(path, mode & 0o700);
+  const stats = lstatSync(path);
+  if (isOpenToOthers(stats)) chmodSync(path, withoutOthers(stats.mode));
 }
 
 /** Whether it is a folder that nobody else may write to. */
 export function isOwnFolder(path: string): boolean {
   const stats = lstatSync(path, { throwIfNoEntry: false });
-  if (stats?.isDirectory() !== true) return false;
-  return (stats.uid === 0 || stats.uid === process.geteuid?.()) && (stats.mode & 0o022) === 0;
+  return stats?.isDirectory() === true && isOursAlone(stats);
 }

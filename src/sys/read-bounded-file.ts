@@ -1,4 +1,4 @@
-/** Reads a small file whole, whatever lies under its name: neither a FIFO, nor a device, nor a file without end can hold the reader up. */
+/** Reads a small file whole, and never more of it than is allowed. Unless the caller says so, nothing but a regular file is read. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Fd } from './system.ts';
 
@@ -6,29 +6,38 @@ export interface BoundedReadOptions {
   readonly maxBytes: number;
   /** Whether a link as the path's last name is followed. Default: it is refused, with ELOOP. */
   readonly followLink?: boolean;
+  /** Whether a pipe, a FIFO or a device is read as well: only where root itself has named the path. Default: false. */
+  readonly allowPipes?: boolean;
 }
 
 /**
- * The text of a regular file of at most `maxBytes`. Blocks the thread for as long as the disk takes. Throws what open(2) says, and an
- * `Error` for anything but a regular file, and for a larger one.
+ * The text of a file of at most `maxBytes`. Blocks the thread for as long as the disk takes, and with `allowPipes` as long as a
+ * writer takes. Throws what open(2) says, and an `Error` for a file that is larger or of another kind.
  */
 export function readBoundedFile(path: string, options: BoundedReadOptions): string {
-  const link = options.followLink === true ? 0 : constants.O_NOFOLLOW;
-  // O_NONBLOCK: opening a FIFO without a writer would wait for one. O_NOCTTY: a terminal must not become ours.
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | link);
+  const { maxBytes, followLink = false, allowPipes = false } = options;
+  const link = followLink ? 0 : constants.O_NOFOLLOW;
+  // Without O_NONBLOCK, opening a FIFO waits for a writer. O_NOCTTY: a terminal must not become the process's own.
+  const wait = allowPipes ? 0 : constants.O_NONBLOCK;
+  const fd = openSync(path, constants.O_RDONLY | wait | constants.O_NOCTTY | link);
   try {
-    return readBoundedFd(fd, options.maxBytes);
+    return allowPipes ? readUpTo(fd, maxBytes) : readBoundedFd(fd, maxBytes);
   } finally {
     closeSync(fd);
   }
 }
 
-/** The same of an open file, from where it stands. */
+/** The text of an open regular file, from its current offset. Throws as {@link readBoundedFile}. */
 export function readBoundedFd(fd: Fd, maxBytes: number): string {
-  const { size, isFile } = statOf(fd);
-  if (!isFile) throw new Error('not a regular file');
+  if (!fstatSync(fd).isFile()) throw new Error('not a regular file');
+  return readUpTo(fd, maxBytes);
+}
+
+function readUpTo(fd: Fd, maxBytes: number): string {
+  const stats = fstatSync(fd);
+  const size = stats.isFile() ? stats.size : 0;
   if (size > maxBytes) throw toTooLarge(maxBytes);
-  // One more than it should have: a file of /proc has no size, and one that grows has another by now.
+  // One byte more than the size: a file of /proc has no size, and another file may have grown since.
   const buffer = Buffer.allocUnsafe(Math.max(size + 1, MIN_BUFFER_BYTES));
   const chunks: Buffer[] = [];
   let total = 0;
@@ -42,10 +51,5 @@ export function readBoundedFd(fd: Fd, maxBytes: number): string {
 }
 
 const MIN_BUFFER_BYTES = 4096;
-
-function statOf(fd: Fd): { readonly size: number; readonly isFile: boolean } {
-  const stats = fstatSync(fd);
-  return { size: stats.size, isFile: stats.isFile() };
-}
 
 const toTooLarge = (maxBytes: number) => new Error(`larger than ${maxBytes} bytes`);

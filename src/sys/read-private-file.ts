@@ -1,10 +1,9 @@
 /** Files with secrets: keys, passwords. They are root's (or this user's) alone, as ssh has it. */
 import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
+import { isOpenToOthers, isOurs } from './ownership.ts';
 import { readBoundedFd } from './read-bounded-file.ts';
 import type { Fd } from './system.ts';
-
-const OTHERS = 0o077;
 
 export interface PrivateFileOptions {
   /** For the message: `key`. */
@@ -44,10 +43,9 @@ export function readPrivateFile(path: string, options: PrivateFileOptions): stri
 }
 
 function faultOf(stats: Stats): string | undefined {
-  const { uid, mode } = stats;
-  // Reading it says so.
+  // readBoundedFd() refuses it.
   if (!stats.isFile()) return undefined;
-  if (uid !== 0 && uid !== process.geteuid?.()) return `it belongs to another user (${uid})`;
-  if ((mode & OTHERS) === 0) return undefined;
-  return `others may read or write it (mode ${(mode & 0o777).toString(8).padStart(3, '0')})`;
+  if (!isOurs(stats)) return `it belongs to another user (${stats.uid})`;
+  if (!isOpenToOthers(stats)) return undefined;
+  return `others may read or write it (mode ${(stats.mode & 0o777).toString(8).padStart(3, '0')})`;
 }

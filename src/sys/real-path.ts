@@ -1,9 +1,8 @@
 /** Files and directories of the host that a caller names: looked up once, then opened where they were found and nowhere else. */
 import { closeSync, constants, fstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
+import { fdPath, O_PATH } from './fd-path.ts';
 import type { Fd } from './system.ts';
 
-/** open(2): the same number on x86-64 and arm64. */
-const O_PATH = 0x20_0000;
 const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 export interface FoundPath {
@@ -38,13 +37,10 @@ export function openPlain(
       const message = `${path}: the file or a directory above it was replaced`;
       throw Object.assign(new Error(message), { code: 'ELOOP' });
     }
-    return stats.isFile() || stats.isDirectory() ? openSync(linkOf(place), READ) : undefined;
+    return stats.isFile() || stats.isDirectory() ? openSync(fdPath(place), READ) : undefined;
   } finally {
     closeSync(place);
   }
 }
 
-/** Opened by this path, it is the very file that `fd` has. */
-export const linkOf = (fd: Fd) => `/proc/self/fd/${fd}`;
-
-const pathOf = (fd: Fd) => readlinkSync(linkOf(fd));
+const pathOf = (fd: Fd) => readlinkSync(fdPath(fd));

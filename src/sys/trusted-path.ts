@@ -2,6 +2,7 @@
 import { lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { isOurs, isSticky, isWritableByOthers, type Owned } from './ownership.ts';
 
 /** The entry that another user controls. */
 export interface PathFault {
@@ -11,9 +12,6 @@ export interface PathFault {
   /** What the operator does about it; undefined: what the error code says. */
   readonly hint: string | undefined;
 }
-
-/** What of `Stats` tells who may write. */
-export type Owned = Pick<Stats, 'uid' | 'mode'>;
 
 export interface WalkedPath {
   /** Without links, unless there is a fault. */
@@ -25,9 +23,6 @@ export interface WalkedPath {
 
 /** Linux follows no more in one path, path_resolution(7). */
 const MAX_LINKS = 40;
-/** ACLs that let others write show in the bits of the group, acl(5). */
-const WRITABLE_BY_OTHERS = 0o022;
-const STICKY = 0o1000;
 
 /**
  * Follows a path from `/`, link by link. Every folder on the way, every link and what is at its end must belong to root or to the
@@ -84,24 +79,21 @@ export function requireTrustedPath(path: string, use: string): string {
 
 /** On the way: in a sticky folder of root's nobody else removes or renames what root has there. */
 function faultOfFolder(path: string, stats: Owned): PathFault | undefined {
-  return (
-    faultOfOwner(path, stats) ??
-    ((stats.mode & STICKY) === 0 ? faultOfMode(path, stats) : undefined)
-  );
+  return faultOfOwner(path, stats) ?? (isSticky(stats) ? undefined : faultOfMode(path, stats));
 }
 
 /** Of what is there itself, wherever it lies. */
 export const faultOfEnd = (path: string, stats: Owned) =>
   faultOfOwner(path, stats) ?? faultOfMode(path, stats);
 
-function faultOfOwner(path: string, { uid }: Owned): PathFault | undefined {
-  if (uid === 0 || uid === process.geteuid?.()) return undefined;
-  const problem = `is owned by uid ${uid}, neither root nor this user`;
+function faultOfOwner(path: string, stats: Owned): PathFault | undefined {
+  if (isOurs(stats)) return undefined;
+  const problem = `is owned by uid ${stats.uid}, neither root nor this user`;
   return toFault(path, problem, `check what it holds, then run chown -h root ${path}`);
 }
 
-function faultOfMode(path: string, { mode }: Owned): PathFault | undefined {
-  if ((mode & WRITABLE_BY_OTHERS) === 0) return undefined;
+function faultOfMode(path: string, stats: Owned): PathFault | undefined {
+  if (!isWritableByOthers(stats)) return undefined;
   return toFault(
     path,
     'is writable by group or others',
@@ -111,7 +103,7 @@ function faultOfMode(path: string, { mode }: Owned): PathFault | undefined {
 
 /** Where something is missing: whoever may write in `folder` could create it. */
 function faultOfPlace(folder: string, missing: string): PathFault | undefined {
-  if ((lstatSync(folder).mode & WRITABLE_BY_OTHERS) === 0) return undefined;
+  if (!isWritableByOthers(lstatSync(folder))) return undefined;
   return toFault(folder, `lets other users create ${missing}`, `create ${missing} as root first`);
 }
 

@@ -1,6 +1,7 @@
 /** User namespaces that only carry an id mapping, for idmapped mounts. A bind mount pins one until the next boot. */
 import { closeSync, constants, openSync, statfsSync, writeFileSync } from 'node:fs';
 import { type IdMap, type IdMaps, type IdRange, toIdMaps } from '../core/mount.ts';
+import { fdPath } from './fd-path.ts';
 import { drainPipe } from './pipes.ts';
 import type { StartedProgram } from './programs/contract.ts';
 import { startProgram } from './start-program.ts';
@@ -113,7 +114,7 @@ export async function createUserNamespace(
   try {
     const namespace = held.map(toIdMaps(range));
     try {
-      if (pin !== undefined) pinNamespace(system, `/proc/self/fd/${namespace}`, pin);
+      if (pin !== undefined) pinNamespace(system, fdPath(namespace), pin);
     } catch (error) {
       closeSync(namespace);
       throw error;

@@ -7,8 +7,9 @@ import type { WorkerHost } from '../layers/claim-worker.ts';
 import { buildHostsFile } from '../oci/build-hosts-file.ts';
 import { CONFIG_FILE, PAYLOAD_FILE } from '../oci/task-paths.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
+import { fdPath } from '../sys/fd-path.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
-import { linkOf, openPlain } from '../sys/real-path.ts';
+import { openPlain } from '../sys/real-path.ts';
 import type { Fd } from '../sys/system.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 
@@ -79,7 +80,7 @@ export async function writeTaskInputs(
 async function copyInput(path: string, target: string): Promise<void> {
   const fd = openInput(path);
   try {
-    await copyFile(linkOf(fd), target);
+    await copyFile(fdPath(fd), target);
   } finally {
     closeSync(fd);
   }

@@ -1,4 +1,5 @@
 /** Options of `run` that shape what the command sees and may do: each has an effect that the command itself can observe. */
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -47,6 +48,22 @@ describe('environment', () => {
     const env = { CALLER: 'yes', FROM_CALLER: 'too' };
     const { stdout } = await run([...files, ...entries], sh(script), { env });
     expect(stdout).toBe('file|second|option|a=b|yes|too\n0\n');
+  });
+
+  it('takes an env file from a pipe that the shell has made', async () => {
+    const through = ['bash', '-c', 'exec 7< <(printf "PIPED=yes\\n"); exec "$@"', 'bash'];
+    const options = ['--env-file', '/dev/fd/7'];
+    const { stdout } = await run(options, sh('echo "$PIPED"'), { through });
+    expect(stdout).toBe('yes\n');
+  });
+
+  it('waits for the writer of a FIFO in the place of an env file', async () => {
+    const fifo = join(folder, 'env.fifo');
+    execFileSync('mkfifo', [fifo]);
+    const writer = `timeout 60 sh -c 'printf "PIPED=yes\\n" > ${fifo}' &`;
+    const through = ['bash', '-c', `${writer} exec "$@"`, 'bash'];
+    const { stdout } = await run(['--env-file', fifo], sh('echo "$PIPED"'), { through });
+    expect(stdout).toBe('yes\n');
   });
 });
 

@@ -112,11 +112,9 @@ describe('ulimits', () => {
   test('above the host’s hard limit are denied where they cannot be raised', () => {
     expect(admit({ ulimits: ['nofile=20000', 'nproc=-1', 'core=-1'] }).ulimits).toHaveLength(3);
     expect(() => admit({ ulimits: ['nofile=1024:20001'] })).toThrow(
-      denied('ulimits', 'RLIMIT_NOFILE=20001', 20_000),
+      denied('ulimits', 'nofile=20001', 20_000),
     );
-    expect(() => admit({ ulimits: ['nofile=-1'] })).toThrow(
-      denied('ulimits', 'RLIMIT_NOFILE=Infinity', 20_000),
-    );
+    expect(() => admit({ ulimits: ['nofile=-1'] })).toThrow(denied('ulimits', 'nofile=-1', 20_000));
   });
 
   test('and let through where they can', () => {
@@ -125,12 +123,12 @@ describe('ulimits', () => {
   });
 
   test.each([
-    ['rtprio=1', 'RLIMIT_RTPRIO=1', 0],
-    ['nice=20', 'RLIMIT_NICE=20', 0],
-    ['memlock=-1', 'RLIMIT_MEMLOCK=Infinity', 67_108_864],
-    ['msgqueue=819201', 'RLIMIT_MSGQUEUE=819201', 819_200],
-    ['sigpending=65537', 'RLIMIT_SIGPENDING=65537', 65_536],
-    ['nofile=1024:1048577', 'RLIMIT_NOFILE=1048577', 1_048_576],
+    ['rtprio=1', 'rtprio=1', 0],
+    ['nice=20', 'nice=20', 0],
+    ['memlock=-1', 'memlock=-1', 67_108_864],
+    ['msgqueue=819201', 'msgqueue=819201', 819_200],
+    ['sigpending=65537', 'sigpending=65537', 65_536],
+    ['nofile=1024:1048577', 'nofile=1048577', 1_048_576],
   ])('%s is denied unless the policy allows it', (ulimit, asked, most) => {
     const able = { ...host, canRaiseLimits: true };
     expect(() => admit({ ulimits: [ulimit] }, {}, able)).toThrow(denied('ulimits', asked, most));
@@ -141,9 +139,7 @@ describe('ulimits', () => {
   test('have the policy’s maxima', () => {
     const policy = { maxima: { ulimits: ['nofile=4096', 'core=0'] } };
     expect(admit({ ulimits: ['nofile=4096', 'core=0'] }, policy).ulimits).toHaveLength(2);
-    expect(() => admit({ ulimits: ['core=-1'] }, policy)).toThrow(
-      denied('ulimits', 'RLIMIT_CORE=Infinity', 0),
-    );
+    expect(() => admit({ ulimits: ['core=-1'] }, policy)).toThrow(denied('ulimits', 'core=-1', 0));
   });
 });
 

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { FIRST_SLOT_ID, FIRST_WORKER_ID } from '../../src/core/host-ids.ts';
+import { FIRST_BUILD_ID, FIRST_SLOT_ID, FIRST_WORKER_ID } from '../../src/core/host-ids.ts';
 import { layoutFrom } from '../../src/core/layout.ts';
 import { parsePolicy } from '../../src/spec/parse-policy.ts';
 import { DEFAULT_POLICY } from '../../src/spec/policy.ts';
@@ -172,6 +172,7 @@ describe('parsePolicy', () => {
     ['binds.owner', { binds: { owner: 0 } }],
     ['binds.owner', { binds: { owner: 4_294_967_295 } }],
     ['binds.owner', { binds: { owner: FIRST_SLOT_ID } }],
+    ['binds.owner', { binds: { owner: FIRST_BUILD_ID } }],
     ['binds.owner', { binds: { owner: FIRST_WORKER_ID + 1 } }],
     ['binds.group', { binds: { group: 1000 } }],
     ['disk.mechanism', { disk: { mechanism: 'quota' } }],

@@ -38,6 +38,14 @@ it('refuses a larger file without reading it', () => {
   expect(() => read('large')).toThrow('larger than 8 bytes');
 });
 
+it('reads pipes and devices where it is told to, up to the same bound', () => {
+  const readAny = (name: string) =>
+    readBoundedFile(name, { maxBytes: 8, followLink: true, allowPipes: true });
+  expect(readAny('/dev/null')).toBe('');
+  expect(() => readAny(path('endless'))).toThrow('larger than 8 bytes');
+  expect(() => readAny(folder)).toThrow(expect.objectContaining({ code: 'EISDIR' }));
+});
+
 it('neither waits for the writer of a FIFO nor reads a device', () => {
   execFileSync('mkfifo', [path('fifo')]);
   mkdirSync(path('folder'));

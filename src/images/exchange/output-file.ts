@@ -6,6 +6,7 @@ import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, tmpDir } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
 import { temporaryPath } from '../../layers/stale-files.ts';
+import { fdPath } from '../../sys/fd-path.ts';
 import { ensureDirectory } from '../../sys/files.ts';
 import { PathRefusal } from '../../sys/output/open-folder.ts';
 import {
@@ -96,7 +97,7 @@ async function writeFile<T>(
 ): Promise<T> {
   const { fd, publish, discard } = reachable(name, () => createNewFile(place, FILE_MODE));
   try {
-    const file = await open(`/proc/self/fd/${fd}`, 'r+');
+    const file = await open(fdPath(fd), 'r+');
     let result: T;
     try {
       result = await fill(file);
@@ -141,7 +142,7 @@ async function openNode({ name, signal }: Output, place: NodePlace): Promise<num
 }
 
 async function openNameless(layout: Layout): Promise<FileHandle> {
-  await ensureDirectory(tmpDir(layout), 0o755);
+  await ensureDirectory(tmpDir(layout), 0o700);
   const temporary = temporaryPath(layout, '.tar');
   const file = await open(temporary, 'wx+', FILE_MODE);
   await unlink(temporary);

@@ -12,6 +12,7 @@ import * as z from 'zod/mini';
 import { errnoCodeOf, messageOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, trustedKeysDir } from '../../core/layout.ts';
 import { parseStrictJson } from '../../core/strict-json.ts';
+import { isOursAlone } from '../../sys/ownership.ts';
 import { readBoundedFile } from '../../sys/read-bounded-file.ts';
 import { readPrivateFile } from '../../sys/read-private-file.ts';
 import { toInvalidSave } from './saved-index.ts';
@@ -19,7 +20,6 @@ import { toInvalidSave } from './saved-index.ts';
 /** A key of another purpose that signs the same bytes must not speak for this one. */
 const CONTEXT = Buffer.from('stackshim saved stacks, version 1\n');
 const MAX_KEY_BYTES = 16 * 1024;
-const OTHERS_MAY_WRITE = 0o022;
 
 const signatureSchema = z.strictObject({
   version: z.literal(1),
@@ -116,9 +116,7 @@ async function listKeyFiles(layout: Layout): Promise<readonly string[]> {
 }
 
 async function requireOurs(layout: Layout, path: string): Promise<void> {
-  const { uid, mode } = await lstat(path);
-  const isOurs = uid === 0 || uid === process.geteuid?.();
-  if (isOurs && (mode & OTHERS_MAY_WRITE) === 0) return;
+  if (isOursAlone(await lstat(path))) return;
   throw toUntrusted(layout, `others may write to ${path}`, {
     hint: `make it root's alone: chown root ${path} && chmod go-w ${path}`,
   });

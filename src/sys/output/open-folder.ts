@@ -13,12 +13,12 @@ import {
 } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { errnoCodeOf } from '../../core/errors.ts';
+import { entryOf, fdPath } from '../fd-path.ts';
+import { isOurs, isOursAlone, isSticky } from '../ownership.ts';
 import type { Fd } from '../system.ts';
 
 /** As Linux itself. */
 const MOST_LINKS = 40;
-const OTHERS_MAY_WRITE = 0o022;
-const STICKY = 0o1000;
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /** Why a path is not written to, for a person. */
@@ -38,9 +38,6 @@ export interface OpenFolder {
   readonly isLinked: boolean;
 }
 
-/** The path of an entry of an open folder: wherever the folder goes, it is this one. */
-export const entryOf = (folder: Fd, name: string): string => `/proc/self/fd/${folder}/${name}`;
-
 /** Throws {@link PathRefusal} for a link that others control, and the errors of the system. */
 export function openFolderOf(path: string): OpenFolder {
   const absolute = isAbsolute(path) ? path : `${process.cwd()}/${path}`;
@@ -51,7 +48,7 @@ export function openFolderOf(path: string): OpenFolder {
   let folder = openSync('/', FOLDER_FLAGS);
   try {
     for (;;) {
-      passed.push(readlinkSync(`/proc/self/fd/${folder}`));
+      passed.push(readlinkSync(fdPath(folder)));
       const [name, ...after] = rest;
       if (name === undefined) throw new PathRefusal('it is a folder');
       const target = readTrustedLink(folder, name);
@@ -95,18 +92,12 @@ function readTrustedLink(folder: Fd, name: string): string | undefined {
   }
   if (!stats.isSymbolicLink()) return undefined;
   if (!isOurs(stats) || !isSafe(fstatSync(folder))) {
-    const place = readlinkSync(`/proc/self/fd/${folder}`);
+    const place = readlinkSync(fdPath(folder));
     throw new PathRefusal(`${place}/${name} is a link that another user may have made`);
   }
   return readlinkSync(entry);
 }
 
-export const isOurs = ({ uid }: Stats): boolean => uid === 0 || uid === process.geteuid?.();
-
-/** Whether nobody else can put anything into the folder. */
-export const isClosed = (folder: Stats): boolean =>
-  isOurs(folder) && (folder.mode & OTHERS_MAY_WRITE) === 0;
-
 /** Whether nobody else can take away what root has put into the folder. */
 const isSafe = (folder: Stats): boolean =>
-  isClosed(folder) || (isOurs(folder) && (folder.mode & STICKY) !== 0);
+  isOursAlone(folder) || (isOurs(folder) && isSticky(folder));

@@ -10,9 +10,11 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
+import { entryOf, fdPath, O_PATH } from '../fd-path.ts';
 import { randomName } from '../files.ts';
+import { isOurs, isOursAlone } from '../ownership.ts';
 import type { Fd } from '../system.ts';
-import { entryOf, isClosed, isOurs, openFolderOf, PathRefusal } from './open-folder.ts';
+import { openFolderOf, PathRefusal } from './open-folder.ts';
 
 /** An open folder and a name in it: what is written there replaces a regular file of root, or nothing. */
 export interface FilePlace {
@@ -45,7 +47,6 @@ export interface NewFile {
   discard(): void;
 }
 
-const O_PATH = 0x20_0000;
 const STDOUT = 1;
 const STDERR = 2;
 
@@ -114,7 +115,7 @@ export const syncPlace = ({ folder }: FilePlace): void => fsyncSync(folder);
 
 /** Opens a device or FIFO to write. A FIFO without a reader waits for one, or throws ENXIO with O_NONBLOCK. */
 export const openPlacedNode = ({ node }: NodePlace, flags = 0): Fd =>
-  openSync(`/proc/self/fd/${node}`, constants.O_WRONLY | constants.O_NOCTTY | flags);
+  openSync(fdPath(node), constants.O_WRONLY | constants.O_NOCTTY | flags);
 
 /** The device or FIFO of this name; undefined where a regular file may be put. */
 function openNode(
@@ -141,7 +142,7 @@ function openNode(
     if (isOurs(stats)) return undefined;
     if (stats.isFile())
       return `the file ${isLinked ? 'that it names ' : ''}belongs to another user`;
-    return isClosed(fstatSync(folder)) ? undefined : 'another user has put it there';
+    return isOursAlone(fstatSync(folder)) ? undefined : 'another user has put it there';
   }
 }
 

@@ -15,6 +15,7 @@ import {
   scratchDir,
   taskDir,
 } from '../../core/layout.ts';
+import { fdPath } from '../../sys/fd-path.ts';
 import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
 import { ownMountNamespace } from '../../sys/mount-namespace.ts';
 import type { Fd, System } from '../../sys/system.ts';
@@ -180,7 +181,7 @@ function openMounted(system: System, mount: string): Fd | undefined {
     if (['ENOENT', 'EINVAL'].includes(errnoCodeOf(error) ?? '')) return undefined;
     throw error;
   }
-  const root = `/proc/self/fd/${clone}`;
+  const root = fdPath(clone);
   let isUsable = false;
   try {
     // It may have gone between the look and the clone, which then shows the folder below it.

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import type { Layout } from '../../core/layout.ts';
 import { detachTarget } from '../../rootfs/mount-rootfs.ts';
+import { fdPath } from '../../sys/fd-path.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { DiskAmount, Fd, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
@@ -70,7 +71,7 @@ class ScratchVolume implements TaskDisk {
   constructor(parts: VolumeParts) {
     this.#parts = parts;
     this.limit = parts.request.limit;
-    this.#root = `/proc/self/fd/${parts.held}`;
+    this.#root = fdPath(parts.held);
   }
 
   detach(): void {
