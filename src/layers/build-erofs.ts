@@ -53,10 +53,12 @@ export async function buildErofs(
 ): Promise<AdoptedFile> {
   const folder = `${destination}.${randomBytes(6).toString('hex')}.build`;
   return await guardDisk(`make an EROFS file ${destination}`, async () => {
+    // First, so that its absence is what is told.
+    const program = findProgram('mkfs.erofs', { package: 'erofs-utils' });
     const worker = await claimWorker(options.workers);
     const run = { folder, worker, invalidCode: options.policy.invalidCode, signal: options.signal };
     try {
-      const command = await prepare(folder, worker, options);
+      const command = await prepare(folder, { ...options, program, worker });
       const tarBytes = await runMkfs(tar, { ...run, command });
       const mostBytes = Math.max(LEAST_MOST_BYTES, tarBytes * MOST_GROWTH);
       return await adoptFile(join(folder, IMAGE_NAME), destination, mostBytes);
@@ -66,13 +68,16 @@ export async function buildErofs(
   });
 }
 
-async function prepare(
-  folder: string,
-  worker: Worker,
-  options: BuildErofsOptions,
-): Promise<readonly string[]> {
+interface Build extends BuildErofsOptions {
+  /** Path of mkfs.erofs. */
+  readonly program: string;
+  readonly worker: Worker;
+}
+
+async function prepare(folder: string, build: Build): Promise<readonly string[]> {
+  const { worker } = build;
   try {
-    const command = toCommand(worker, options);
+    const command = toCommand(build);
     await mkdir(folder, { mode: 0o700 });
     if (worker.id !== undefined) await chown(folder, worker.id, worker.id);
     return command;
@@ -83,9 +88,9 @@ async function prepare(
 }
 
 /** Every path is relative to the working directory, which is all of the disk that the unprivileged process must reach. */
-function toCommand(worker: Worker, { policy, compression }: BuildErofsOptions): readonly string[] {
+function toCommand({ program, worker, policy, compression }: Build): readonly string[] {
   const command = [
-    findProgram('mkfs.erofs', { package: 'erofs-utils' }),
+    program,
     '--quiet',
     '--tar=f',
     ...(policy.whiteouts ? ['--aufs'] : []),
