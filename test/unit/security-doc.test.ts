@@ -23,7 +23,9 @@ it('has a row for each probe, that says what the probe says', () => {
 });
 
 it('has no row of a probe that is no more', () => {
-  expect([...verdictsInDoc(document).keys()]).toEqual(allProbes.map(({ name }) => name));
+  // The document has them by group.
+  const names = allProbes.map(({ name }) => name);
+  expect([...verdictsInDoc(document).keys()].sort()).toEqual(names.sort());
 });
 
 it('counts right', () => {
