@@ -1,12 +1,12 @@
 /** Files of an OCI layout, in a folder or in an archive: blobs are found by digest only and checked against digest and size. */
 
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
+import { type FileHandle, realpath, stat } from 'node:fs/promises';
 import type * as z from 'zod/mini';
 import { checkSafely } from '../core/check-safely.ts';
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import { AmbiguousJson, parseStrictJson } from '../core/strict-json.ts';
+import { openRegularFile } from '../sys/open-regular-file.ts';
 import type { Descriptor } from './oci-schemas.ts';
 import { refuseOtherSpellings } from './refuse-other-spellings.ts';
 
@@ -102,10 +102,8 @@ async function openBeneath(directory: string, name: string): Promise<OpenedFile>
   try {
     // A link anywhere below the layout could show a file that is not part of it.
     if ((await realpath(path)) !== path) throw new Error('leads through a symbolic link');
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    const stat = await file.stat();
-    if (!stat.isFile()) throw new Error('not a regular file');
-    return toOpenedFile(file, stat.size);
+    file = await openRegularFile(path, { followLink: false });
+    return toOpenedFile(file, (await file.stat()).size);
   } catch (error) {
     await file?.close();
     throw toInvalid(`open ${name} of OCI layout: ${reasonOf(error)}`, {

@@ -1,10 +1,9 @@
 /** Reads a stored layer from end to end and holds it against its name and its record. */
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import type { LayerId } from '../core/ids.ts';
 import { type Layout, layerFile } from '../core/layout.ts';
+import { openRegularFile } from '../sys/open-regular-file.ts';
 import {
   type LayerRecord,
   readLayerRecord,
@@ -68,11 +67,8 @@ async function hashFile(
   path: string,
   { onBytes, signal }: VerifyLayerOptions,
 ): Promise<{ readonly hex: string; readonly bytes: number }> {
-  // O_NONBLOCK: a FIFO under this name must fail the check below, not hang the open.
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const file = await open(path, flags);
+  const file = await openRegularFile(path, { followLink: false });
   try {
-    if (!(await file.stat()).isFile()) throw new Error('not a regular file');
     const hash = createHash('sha256');
     const chunk = Buffer.alloc(CHUNK_BYTES);
     let bytes = 0;

@@ -1,5 +1,4 @@
 /** Opens an archive of an image as the files in it, compressed as a whole or not. */
-import { constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { reasonOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, tmpDir } from '../../core/layout.ts';
@@ -9,6 +8,7 @@ import { guardDisk } from '../../layers/guard-disk.ts';
 import { type Compression, readArchive } from '../../layers/read-archive.ts';
 import { temporaryPath } from '../../layers/stale-files.ts';
 import { ensureDirectory } from '../../sys/files.ts';
+import { openRegularFile } from '../../sys/open-regular-file.ts';
 import type { System } from '../../sys/system.ts';
 import { type OciLayoutRoot, type OpenedFile, toInvalid } from '../oci-blobs.ts';
 import { type ArchiveSpan, indexArchive } from './index-archive.ts';
@@ -92,13 +92,9 @@ async function readStart(file: FileHandle): Promise<Buffer> {
 
 /** Opens a regular file to read; a FIFO or device in its place is refused, and keeps nobody waiting. Throws ERR_STACKSHIM_INPUT_NOT_FOUND. */
 export async function openInput(path: string): Promise<FileHandle> {
-  let file: FileHandle | undefined;
   try {
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-    if (!(await file.stat()).isFile()) throw new Error('not a regular file');
-    return file;
+    return await openRegularFile(path, { followLink: true });
   } catch (error) {
-    await file?.close();
     throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `open ${path}: ${reasonOf(error)}`, {
       cause: error,
       details: { path },
