@@ -10,7 +10,7 @@ import { FIRST_SLOT_ID, IDS_PER_SLOT, isReservedId } from '../../src/core/host-i
 import { writeFakeRuntime } from '../support/fake-runtime.ts';
 import { runCli, STACKSHIM } from '../support/run-cli.ts';
 import { runtimesUnderTest } from '../support/runtime-lab.ts';
-import { STRANGER_ID } from '../support/stranger.ts';
+import { AS_STRANGER } from '../support/stranger.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 
 const { installation, run, start, folder, setPolicy } = useTaskRunner();
@@ -19,7 +19,7 @@ const runtimes = runtimesUnderTest(folder);
 const DEVICE = '/dev/loop-control';
 const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
-const STRANGER = `setpriv --reuid=${STRANGER_ID} --regid=${STRANGER_ID} --clear-groups --`;
+const STRANGER = AS_STRANGER.join(' ');
 
 /** What is below a task's folder while it is set up. */
 const PLACES = [

@@ -14,8 +14,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { requireTrustedPath } from '../../src/sys/trusted-path.ts';
 import { readPolicy } from '../../src/task/read-policy.ts';
-
-const STRANGER = 65_533;
+import { STRANGER_ID } from '../support/stranger.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -25,8 +24,8 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 describe('a policy file is refused', () => {
   test.each<[string, (file: string) => void]>([
-    ['that another user owns', (file) => chownSync(file, STRANGER, STRANGER)],
-    ['in a folder of another user', () => chownSync(folder, STRANGER, STRANGER)],
+    ['that another user owns', (file) => chownSync(file, STRANGER_ID, STRANGER_ID)],
+    ['in a folder of another user', () => chownSync(folder, STRANGER_ID, STRANGER_ID)],
     ['in a folder that others may write', () => chmodSync(folder, 0o777)],
   ])('%s', (_, spoil) => {
     const file = join(folder, 'policy.json');
@@ -82,7 +81,7 @@ describe('a trusted path', () => {
   ])('has nothing that another user owns: %s', (_, theirs) => {
     mkdirSync(join(folder, 'a/b'), { recursive: true });
     symlinkSync('a', join(folder, 'link'));
-    lchownSync(join(folder, theirs), STRANGER, STRANGER);
+    lchownSync(join(folder, theirs), STRANGER_ID, STRANGER_ID);
     const path = join(folder, 'link/b');
     expect(() => check(path)).toThrow(untrusted(path, join(folder, theirs)));
   });

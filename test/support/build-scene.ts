@@ -9,20 +9,15 @@ import { BUSYBOX_IMAGE } from './build-lab.ts';
 import { disposeInstallation } from './dispose-installation.ts';
 import type { HostProbeScene } from './host-probe.ts';
 import { linkPatchedRunc } from './patched-runc.ts';
-import type { ProbeVerdict } from './probe.ts';
 import { runCli, type StartedCli, startCli } from './run-cli.ts';
+import { AS_STRANGER, STRANGER_ID } from './stranger.ts';
 import { waitUntil } from './wait-until.ts';
 import { writePolicy } from './write-policy.ts';
 
 /** Runs a program to its end; rejects when that is not a good one. */
 export const runProgram = promisify(execFile);
 
-/** A local user without rights. */
-export const MALLORY = 12_345;
-
 const SMOKE = `LABEL io.stackshim.smoke='["true"]'`;
-
-export const verdictOf = (isThrough: boolean): ProbeVerdict => (isThrough ? 'through' : 'held');
 
 /** A stack's folder of root's below `parent`: busybox, a Dockerfile with `lines` after it, and other files by name. */
 export function writeStack(
@@ -58,29 +53,27 @@ export function openFolder({ folder }: HostProbeScene, name: string): string {
   return path;
 }
 
-export function giveToMallory(...paths: readonly string[]): void {
-  for (const path of paths) chownSync(path, MALLORY, MALLORY);
+export function giveToStranger(...paths: readonly string[]): void {
+  for (const path of paths) chownSync(path, STRANGER_ID, STRANGER_ID);
 }
 
-const asMallory = (script: string) =>
-  [
-    'setpriv',
-    [`--reuid=${MALLORY}`, `--regid=${MALLORY}`, '--clear-groups', '--', 'sh', '-c', script],
-  ] as const;
+const asStranger = (script: string) => [...AS_STRANGER.slice(1), 'sh', '-c', script];
 
 /** Runs a script of the local user's to its end. */
-export function runAsMallory(script: string): void {
-  const { status, stderr } = spawnSync(...asMallory(script), { encoding: 'utf8' });
+export function runAsStranger(script: string): void {
+  const { status, stderr } = spawnSync('setpriv', asStranger(script), { encoding: 'utf8' });
   if (status !== 0) throw new Error(`the local user's script ended with ${status}: ${stderr}`);
 }
 
 /** Starts one that goes on until it is told to stop; resolves when it has printed `word`. */
-export async function startAsMallory(
+export async function startAsStranger(
   script: string,
   word = 'begun',
 ): Promise<{ readonly stop: () => Promise<void> }> {
-  const [program, args] = asMallory(`echo begun; ${script}`);
-  const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
+  const child = spawn('setpriv', asStranger(`echo begun; ${script}`), {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    detached: true,
+  });
   const ended = once(child, 'close');
   let said = '';
   child.stdout.on('data', (chunk: Buffer) => {

@@ -13,9 +13,6 @@ import type { HostProbe, HostProbeScene } from './host-probe.ts';
 import { runCli, STACKSHIM } from './run-cli.ts';
 import { type WatchedProgram, watchProgram } from './watched-program.ts';
 
-/** Of a local user who is nobody's. */
-export const STRANGER = 65_533;
-
 export interface Call {
   readonly argv: readonly string[];
   readonly env?: Readonly<Record<string, string>>;

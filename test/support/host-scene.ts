@@ -3,17 +3,12 @@ import { execFileSync, type StdioOptions } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, chownSync, lchownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { HostProbeScene } from './host-probe.ts';
-import type { ProbeVerdict } from './probe.ts';
+import { STRANGER_ID } from './stranger.ts';
 
 /** Writes to `$1` as it is. */
 export const NAIVE_INTO = 'printf record > "$1"';
 /** Writes beside `$1`, then renames. */
 export const NAIVE_REPLACE = 'printf record > "$1.new" && mv "$1.new" "$1"';
-
-/** A user that no host has. */
-export const ATTACKER = 12_345;
-
-export const toVerdict = (isThrough: boolean): ProbeVerdict => (isThrough ? 'through' : 'held');
 
 /** A folder of the scene that root owns, and everybody may write to: `sticky`, as /tmp is. */
 export function makeOpenFolder(scene: HostProbeScene, name: string, mode = 0o1777): string {
@@ -26,7 +21,7 @@ export function makeOpenFolder(scene: HostProbeScene, name: string, mode = 0o177
 /** A folder of the attacker. */
 export function makeForeignFolder(scene: HostProbeScene, name: string): string {
   const path = makeOpenFolder(scene, name, 0o755);
-  chownSync(path, ATTACKER, ATTACKER);
+  chownSync(path, STRANGER_ID, STRANGER_ID);
   return path;
 }
 
@@ -40,7 +35,7 @@ export function makeVictim(scene: HostProbeScene, name = 'victim'): string {
 /** A link of the attacker. */
 export function plantLink(target: string, path: string): void {
   symlinkSync(target, path);
-  lchownSync(path, ATTACKER, ATTACKER);
+  lchownSync(path, STRANGER_ID, STRANGER_ID);
 }
 
 /** A private key that only root can read, unless `mode` says otherwise. */

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { makeBusyboxTar } from './busybox-stack.ts';
 import type { HostProbeScene } from './host-probe.ts';
-import type { ProbeVerdict } from './probe.ts';
+import { type ProbeVerdict, toVerdict } from './probe.ts';
 import { type CliResult, runCli } from './run-cli.ts';
 import {
   type BlobDescriptor,
@@ -17,11 +17,6 @@ import {
 } from './small-oci-layout.ts';
 import { makeTar } from './small-tar.ts';
 import { buildTar } from './tar-builder.ts';
-
-/** A user that no host has. */
-export const STRANGER = 12_345;
-
-export const verdictOf = (isThrough: boolean): ProbeVerdict => (isThrough ? 'through' : 'held');
 
 /** A name of a stack that no other probe has. */
 export const stackOf = ({ secret }: HostProbeScene, what: string): string =>
@@ -135,7 +130,7 @@ export async function importShowsSecret(
   const stack = stackOf(scene, 't');
   await cli(scene, 'stack', 'import', stack, reference, ...more);
   const { stdout } = await cli(scene, 'run', stack, 'cat', '/private');
-  return verdictOf(stdout.includes(scene.secret));
+  return toVerdict(stdout.includes(scene.secret));
 }
 
 /** Whether the image is taken at all. */
@@ -144,5 +139,5 @@ export async function importIsTaken(
   reference: string,
 ): Promise<ProbeVerdict> {
   const { status } = await cli(scene, 'stack', 'import', stackOf(scene, 't'), reference);
-  return verdictOf(status === 0);
+  return toVerdict(status === 0);
 }

@@ -15,6 +15,8 @@ export type ProbeGroup =
 /** `through`: it got what it went for. */
 export type ProbeVerdict = 'held' | 'through';
 
+export const toVerdict = (isThrough: boolean): ProbeVerdict => (isThrough ? 'through' : 'held');
+
 /** Where a probe is run: in stackshim, in docker, or in a container that stops nothing. */
 export type PlaceName = 'stackshim' | 'docker' | 'open';
 

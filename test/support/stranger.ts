@@ -5,6 +5,11 @@ import { type WatchedProgram, watchProgram } from './watched-program.ts';
 
 /** Nobody's, and in no group of anybody's. */
 export const STRANGER_ID = 12_345;
+/** What runs a command as that user begins with. */
+export const AS_STRANGER: readonly string[] = [
+  'setpriv',
+  ...[`--reuid=${STRANGER_ID}`, `--regid=${STRANGER_ID}`, '--clear-groups', '--'],
+];
 /** It ends by then, whatever becomes of whoever started it. */
 const LONGEST_SECONDS = 600;
 
@@ -20,9 +25,8 @@ export function startStranger(
   program: string,
   { mode, what, folders }: StrangerSetting,
 ): WatchedProgram {
-  const user = [`--reuid=${STRANGER_ID}`, `--regid=${STRANGER_ID}`, '--clear-groups'];
   const look = ['stranger', mode, what, String(LONGEST_SECONDS), ...folders];
-  return watchProgram(['setpriv', ...user, '--', program, ...look]);
+  return watchProgram([...AS_STRANGER, program, ...look]);
 }
 
 const looks = (stranger: WatchedProgram) => stranger.stdout().split('round\n').length;

@@ -2,8 +2,8 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { asNamed, cli, stackOf, verdictOf, writeLayout } from '../../support/image-scene.ts';
-import type { ProbeVerdict } from '../../support/probe.ts';
+import { asNamed, cli, stackOf, writeLayout } from '../../support/image-scene.ts';
+import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
 import { buildTar } from '../../support/tar-builder.ts';
 
 /** The group that is kept out. */
@@ -59,7 +59,7 @@ async function importFile(scene: HostProbeScene, stack: string, tar: Buffer): Pr
 async function isReadIn(scene: HostProbeScene, stack: string): Promise<ProbeVerdict> {
   const user = `${USER}:${GROUP}`;
   const { stdout } = await cli(scene, 'run', '--user', user, stack, 'cat', '/private');
-  return verdictOf(stdout.includes(scene.secret));
+  return toVerdict(stdout.includes(scene.secret));
 }
 
 /** Packs and unpacks the file as it is, without attributes. */
@@ -74,7 +74,7 @@ function copyPlainly(scene: HostProbeScene): Promise<ProbeVerdict> {
   const read = (file: string) => spawnSync('setpriv', [...ids, file], { encoding: 'utf8' }).stdout;
   if (read(`${from}/private`) !== '') throw new Error('the list keeps nobody out');
   execFileSync('sh', ['-c', 'tar -cf - -C "$1" . | tar -xpf - -C "$2"', 'sh', from, to]);
-  return Promise.resolve(verdictOf(read(`${to}/private`).includes(scene.secret)));
+  return Promise.resolve(toVerdict(read(`${to}/private`).includes(scene.secret)));
 }
 
 /** Keeps a task, gives it the file with a list for `groupOf` its ids' base, and commits. */

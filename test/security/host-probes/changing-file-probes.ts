@@ -13,16 +13,16 @@ import {
 } from 'node:fs';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
 import {
-  ATTACKER,
   makeForeignFolder,
   makeOpenFolder,
   NAIVE_INTO,
   NAIVE_REPLACE,
   plantLink,
   runNaive,
-  toVerdict,
 } from '../../support/host-scene.ts';
+import { toVerdict } from '../../support/probe.ts';
 import { runCli, startCli } from '../../support/run-cli.ts';
+import { STRANGER_ID } from '../../support/stranger.ts';
 
 /** Puts a link to a folder of root in the place of the result's folder. */
 function swapFolder(scene: HostProbeScene, folder: string): string {
@@ -91,7 +91,7 @@ const overheard: HostProbe = {
 async function overhear(scene: HostProbeScene, write: (path: string) => Promise<void>) {
   const path = `${makeOpenFolder(scene, 'tmp')}/result`;
   execFileSync('mkfifo', [path]);
-  chownSync(path, ATTACKER, ATTACKER);
+  chownSync(path, STRANGER_ID, STRANGER_ID);
   // Open for reading, so that no writer waits; what was written stays in the FIFO.
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import {
   openBuildPlace,
   openFolder,
-  runAsMallory,
-  verdictOf,
+  runAsStranger,
   writeStack,
 } from '../../support/build-scene.ts';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
+import { toVerdict } from '../../support/probe.ts';
 import { startCli } from '../../support/run-cli.ts';
 import { scaled } from '../../support/time-scale.ts';
 
@@ -43,14 +43,14 @@ const toProbe = ({ file, make, ...texts }: EndlessFile): HostProbe => {
       const through = ['timeout', '--signal=KILL', '--preserve-status', `${scaled(30)}`];
       const { env } = openBuildPlace(scene);
       const { signal, status } = await startCli(['stack', 'build', folder], { env, through }).ended;
-      return verdictOf(signal !== null || status === null || status > ENDED_BY_TIMEOUT);
+      return toVerdict(signal !== null || status === null || status > ENDED_BY_TIMEOUT);
     },
     proof: (scene) => {
       const { path } = lay(scene);
       const { status } = spawnSync('timeout', ['2', 'cat', path], {
         stdio: ['ignore', 'ignore', 'ignore'],
       });
-      return Promise.resolve(verdictOf(status === ENDED_BY_TIMEOUT));
+      return Promise.resolve(toVerdict(status === ENDED_BY_TIMEOUT));
     },
   };
 };
@@ -96,7 +96,7 @@ const CACHE = new URL('../../../scripts/steps/own-folder.mjs', import.meta.url).
 /** What is read of a cache by whoever has made sure of it with `ensure`, a line of a program. */
 function readCache(scene: HostProbeScene, ensure: (path: string) => readonly string[]): boolean {
   const cache = join(openFolder(scene, 'public'), 'cache');
-  runAsMallory(`mkdir '${cache}' && echo ${scene.secret} > '${cache}/kernel'`);
+  runAsStranger(`mkdir '${cache}' && echo ${scene.secret} > '${cache}/kernel'`);
   const [program = '', ...args] = ensure(cache);
   const { stdout } = spawnSync(program, args, { encoding: 'utf8' });
   return stdout.includes(scene.secret);
@@ -115,11 +115,11 @@ const cacheTaken: HostProbe = {
        ensureOwnFolder('${path}');
        console.log(readFileSync('${path}/kernel', 'utf8'));`;
     const ensure = (path: string) => [process.execPath, '--input-type=module', '-e', script(path)];
-    return Promise.resolve(verdictOf(readCache(scene, ensure)));
+    return Promise.resolve(toVerdict(readCache(scene, ensure)));
   },
   proof: (scene) => {
     const ensure = (path: string) => ['sh', '-c', `mkdir -p '${path}' && cat '${path}/kernel'`];
-    return Promise.resolve(verdictOf(readCache(scene, ensure)));
+    return Promise.resolve(toVerdict(readCache(scene, ensure)));
   },
 };
 

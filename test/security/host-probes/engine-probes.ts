@@ -9,7 +9,7 @@ import { reapTasks } from '../../../src/task/abandoned/reap.ts';
 import { openInstallation } from '../../../src/task/installation.ts';
 import { BUN, waitForLine } from '../../support/bun-fixture.ts';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { toVerdict } from '../../support/host-scene.ts';
+import { toVerdict } from '../../support/probe.ts';
 import { STACKSHIM } from '../../support/run-cli.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 

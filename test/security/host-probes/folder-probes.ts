@@ -3,20 +3,20 @@ import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, rmSync } fro
 import { join } from 'node:path';
 import {
   buildNaively,
-  giveToMallory,
+  giveToStranger,
   hideSecret,
-  MALLORY,
   naiveHasLoot,
   openBuildPlace,
   openFolder,
-  runAsMallory,
+  runAsStranger,
   runProgram,
-  startAsMallory,
-  verdictOf,
+  startAsStranger,
   writeStack,
 } from '../../support/build-scene.ts';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
+import { toVerdict } from '../../support/probe.ts';
 import { runCli } from '../../support/run-cli.ts';
+import { STRANGER_ID } from '../../support/stranger.ts';
 
 const group = 'folders that are built';
 const shownOn = 'buildah, called on the folder as it is';
@@ -38,12 +38,12 @@ const toProbe = ({ lay, stoppedBy, ...texts }: FolderAttack): HostProbe => ({
     const { folder } = lay(scene);
     const place = openBuildPlace(scene);
     await place.build(folder);
-    return verdictOf(await place.hasLoot('victim'));
+    return toVerdict(await place.hasLoot('victim'));
   },
   proof: async (scene) => {
     const { folder, shared } = lay(scene);
     await buildNaively(scene, folder, shared === undefined ? {} : { shared });
-    return verdictOf(naiveHasLoot(scene));
+    return toVerdict(naiveHasLoot(scene));
   },
 });
 
@@ -56,8 +56,8 @@ const laidAttacks: readonly FolderAttack[] = [
       const parent = join(scene.folder, 'theirs');
       writeStack(parent, 'victim', []);
       writeStack(parent, 'other', ['COPY key /loot'], { key: scene.secret });
-      giveToMallory(parent);
-      runAsMallory(`cd '${parent}' && mv victim gone && mv other victim`);
+      giveToStranger(parent);
+      runAsStranger(`cd '${parent}' && mv victim gone && mv other victim`);
       return { folder: join(parent, 'victim') };
     },
   },
@@ -66,8 +66,8 @@ const laidAttacks: readonly FolderAttack[] = [
     tries: 'adds a step to a Dockerfile of theirs in a folder of root’s',
     lay: (scene) => {
       const folder = writeStack(scene.folder, 'victim', []);
-      giveToMallory(`${folder}/Dockerfile`);
-      runAsMallory(`${STEALS_WORD(scene.secret)} >> '${folder}/Dockerfile'`);
+      giveToStranger(`${folder}/Dockerfile`);
+      runAsStranger(`${STEALS_WORD(scene.secret)} >> '${folder}/Dockerfile'`);
       return { folder };
     },
   },
@@ -76,9 +76,9 @@ const laidAttacks: readonly FolderAttack[] = [
     tries: 'adds a step to root’s Dockerfile, whose group may write to it',
     lay: (scene) => {
       const folder = writeStack(scene.folder, 'victim', []);
-      chownSync(`${folder}/Dockerfile`, 0, MALLORY);
+      chownSync(`${folder}/Dockerfile`, 0, STRANGER_ID);
       chmodSync(`${folder}/Dockerfile`, 0o664);
-      runAsMallory(`${STEALS_WORD(scene.secret)} >> '${folder}/Dockerfile'`);
+      runAsStranger(`${STEALS_WORD(scene.secret)} >> '${folder}/Dockerfile'`);
       return { folder };
     },
   },
@@ -90,7 +90,7 @@ const laidAttacks: readonly FolderAttack[] = [
         'files/tool': 'tool\n',
       });
       chmodSync(`${folder}/files/tool`, 0o666);
-      runAsMallory(`echo ${scene.secret} > '${folder}/files/tool'`);
+      runAsStranger(`echo ${scene.secret} > '${folder}/files/tool'`);
       return { folder };
     },
   },
@@ -100,8 +100,8 @@ const laidAttacks: readonly FolderAttack[] = [
     lay: (scene) => {
       const folder = writeStack(scene.folder, 'victim', ['COPY files/ /']);
       mkdirSync(`${folder}/files`);
-      giveToMallory(`${folder}/files`);
-      runAsMallory(`echo ${scene.secret} > '${folder}/files/loot'`);
+      giveToStranger(`${folder}/files`);
+      runAsStranger(`echo ${scene.secret} > '${folder}/files/loot'`);
       return { folder };
     },
   },
@@ -113,7 +113,7 @@ const laidAttacks: readonly FolderAttack[] = [
       const parent = openFolder(scene, 'stacks');
       const hidden = hideSecret(scene);
       const folder = writeStack(parent, 'victim', ['COPY --from=shared key /loot']);
-      runAsMallory(`ln -s '${hidden}' '${parent}/shared'`);
+      runAsStranger(`ln -s '${hidden}' '${parent}/shared'`);
       return { folder, shared: `${parent}/shared` };
     },
   },
@@ -123,7 +123,7 @@ const laidAttacks: readonly FolderAttack[] = [
     lay: (scene) => {
       const parent = openFolder(scene, 'stacks');
       const folder = writeStack(parent, 'victim', ['COPY --from=shared tool /loot']);
-      runAsMallory(`mkdir '${parent}/shared' && echo ${scene.secret} > '${parent}/shared/tool'`);
+      runAsStranger(`mkdir '${parent}/shared' && echo ${scene.secret} > '${parent}/shared/tool'`);
       return { folder, shared: `${parent}/shared` };
     },
   },
@@ -143,13 +143,13 @@ const recreated: HostProbe = {
     await place.build(folder);
     makeAnew(scene, folder);
     await runCli(['stack', 'update', '--all'], { env: place.env });
-    return verdictOf(await place.hasLoot('victim'));
+    return toVerdict(await place.hasLoot('victim'));
   },
   proof: async (scene) => {
     const folder = writeStack(openFolder(scene, 'public'), 'victim', []);
     makeAnew(scene, folder);
     await buildNaively(scene, folder);
-    return verdictOf(naiveHasLoot(scene));
+    return toVerdict(naiveHasLoot(scene));
   },
 };
 
@@ -157,7 +157,7 @@ function makeAnew({ secret }: HostProbeScene, folder: string): void {
   const kept = `${folder}.kept`;
   renameSync(folder, kept);
   chmodSync(kept, 0o755);
-  runAsMallory(`cp -R '${kept}' '${folder}' && ${STEALS_WORD(secret)} >> '${folder}/Dockerfile'`);
+  runAsStranger(`cp -R '${kept}' '${folder}' && ${STEALS_WORD(secret)} >> '${folder}/Dockerfile'`);
   rmSync(kept, { recursive: true });
 }
 
@@ -193,7 +193,7 @@ const toSwapProbe = (swap: Swap): HostProbe => ({
     const theirs = layTheirs(scene, swap.taken);
     const place = openBuildPlace(scene);
     const program = swapper(hidden, theirs, swap);
-    const swapping = await startAsMallory(`exec '${process.execPath}' -e "${program}"`, 'laid');
+    const swapping = await startAsStranger(`exec '${process.execPath}' -e "${program}"`, 'laid');
     try {
       for (let turn = 0; turn < TURNS; turn += 1) {
         await place.build(theirs.folder);
@@ -210,13 +210,13 @@ const toSwapProbe = (swap: Swap): HostProbe => ({
     const one = `const { mkdirSync, renameSync: move, symlinkSync, writeFileSync } = require('node:fs');
       const [hidden, stage, entry] = ['${hidden}', '${stage}', '${files}/0'];`;
     // The moment between the look and the copy is made to last.
-    runAsMallory(`'${process.execPath}' -e "${one} ${swap.lay}"`);
-    runAsMallory(
+    runAsStranger(`'${process.execPath}' -e "${one} ${swap.lay}"`);
+    runAsStranger(
       `cd '${files}' && rm -rf 0 && ln -s '${hidden}${swap.taken === '' ? '/key' : ''}' 0`,
     );
     const copied = join(scene.folder, 'copied');
     await runProgram('cp', [`${files}/0${swap.taken}`, copied]);
-    return verdictOf(readFileSync(copied, 'utf8').includes(scene.secret));
+    return toVerdict(readFileSync(copied, 'utf8').includes(scene.secret));
   },
 });
 
@@ -233,7 +233,7 @@ function layTheirs({ folder: scene }: HostProbeScene, taken: string): Theirs {
   ]);
   const [files, stage] = [join(folder, 'files'), join(scene, 'stage')];
   for (const path of [files, stage]) mkdirSync(path);
-  giveToMallory(files, stage);
+  giveToStranger(files, stage);
   return { folder, files, stage };
 }
 

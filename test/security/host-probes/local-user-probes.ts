@@ -17,16 +17,14 @@ import { isReservedId } from '../../../src/core/host-ids.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { slotIds } from '../../../src/task/admission/slot.ts';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import type { ProbeVerdict, StrangerMode } from '../../support/probe.ts';
+import { type ProbeVerdict, type StrangerMode, toVerdict } from '../../support/probe.ts';
 import { compileProbes } from '../../support/probe-image.ts';
 import { runCli, STACKSHIM } from '../../support/run-cli.ts';
-import { hasLookedTwice, STRANGER_ID, startStranger } from '../../support/stranger.ts';
+import { AS_STRANGER, hasLookedTwice, startStranger } from '../../support/stranger.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { type WatchedProgram, watchProgram } from '../../support/watched-program.ts';
 
 const group = 'other users of the host';
-const verdict = (isThrough: boolean): ProbeVerdict => (isThrough ? 'through' : 'held');
-const STRANGER = [`--reuid=${STRANGER_ID}`, `--regid=${STRANGER_ID}`, '--clear-groups', '--'];
 
 interface Work {
   readonly mode: StrangerMode;
@@ -60,12 +58,12 @@ async function isBlocked(
   name: string,
 ): Promise<ProbeVerdict> {
   const script = `mount -t tmpfs -o mode=1777 tmpfs /run/lock
-    setpriv ${STRANGER.join(' ')} mkdir -m 700 /run/lock/${name} || exit 9
+    ${AS_STRANGER.join(' ')} mkdir -m 700 /run/lock/${name} || exit 9
     ${command}`;
   const argv = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script];
   const program = watchProgram(argv, { env: installation.env });
   if ((await program.ended).status === 9) throw new Error('the folder could not be made');
-  return verdict(program.stdout() !== 'has run\n');
+  return toVerdict(program.stdout() !== 'has run\n');
 }
 
 /** Whom the files belong to that were left in a folder. */
@@ -79,13 +77,13 @@ async function joinNamespaces(
   const left = openTo(join(scene.folder, 'left'), mkdirSync, 0o777);
   const stranger = await putToWork(scene, { mode: 'namespaces', what: left, folders });
   await hasLookedTwice(stranger);
-  return verdict(hasLeftAsSlot(left));
+  return toVerdict(hasLeftAsSlot(left));
 }
 
 /** A namespace with a slot's ids that its user's own process has made, mounted where everybody gets at it. */
 async function pinForeignNamespace({ folder, defer }: HostProbeScene): Promise<string> {
   const holder = spawn('setpriv', [
-    ...STRANGER,
+    ...AS_STRANGER.slice(1),
     'unshare',
     '--user',
     '--',
@@ -180,14 +178,14 @@ export const localUserProbes: readonly HostProbe[] = [
         const { stdout } = await runCli(['run', '-t', 'busybox', 'echo', scene.secret], { env });
         isDisturbed ||= !stdout.includes(scene.secret);
       }
-      return verdict(isDisturbed || readFileSync(what, 'utf8') !== '');
+      return toVerdict(isDisturbed || readFileSync(what, 'utf8') !== '');
     },
     async proof(scene) {
       const what = takenFile(scene);
       const telling = tellFirstTerminal(scene);
       await putToWork(scene, { mode: 'sockets', what, folders: [scene.folder] });
       await telling;
-      return verdict(readFileSync(what, 'utf8') === scene.secret);
+      return toVerdict(readFileSync(what, 'utf8') === scene.secret);
     },
   },
 ];

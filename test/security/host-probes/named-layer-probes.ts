@@ -8,12 +8,11 @@ import {
   type NamedLayer,
   secretTar,
   storeVictim,
-  verdictOf,
   writeDockerArchive,
   writeLayout,
 } from '../../support/image-scene.ts';
 import { startRegistry } from '../../support/loopback-registry.ts';
-import type { ProbeVerdict } from '../../support/probe.ts';
+import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
 import { sha256 } from '../../support/small-oci-layout.ts';
 import { makeTar } from '../../support/small-tar.ts';
 
@@ -48,7 +47,7 @@ function takeByName(scene: HostProbeScene, claim: Claim): Promise<ProbeVerdict> 
   const store = new Map([[sha256(tar), tar]]);
   const { diffId, blob } = claim(tar);
   const got = store.get(diffId) ?? blob ?? Buffer.alloc(0);
-  return Promise.resolve(verdictOf(got.includes(scene.secret)));
+  return Promise.resolve(toVerdict(got.includes(scene.secret)));
 }
 
 const fromLayout = async (scene: HostProbeScene, claim: Claim) => {

@@ -6,18 +6,16 @@ import { join } from 'node:path';
 import { runTask } from '../../../src/task/run-task.ts';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
 import { ownDevices } from '../../support/own-devices.ts';
-import type { ProbeVerdict } from '../../support/probe.ts';
+import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
 import { STACKSHIM } from '../../support/run-cli.ts';
 
 const group = 'what a task writes';
-const verdict = (isThrough: boolean): ProbeVerdict => (isThrough ? 'through' : 'held');
-
 /** A shell that writes one byte in each call. */
 const BYTE_BY_BYTE = 'while :; do printf x; done';
 const NOISY_MS = 2_000;
 
 /** Chunks that cost as much each, whatever is in them: more than one in a millisecond is as many as the writer likes. */
-const areTooMany = (chunks: number, ms: number) => verdict(chunks > ms);
+const areTooMany = (chunks: number, ms: number) => toVerdict(chunks > ms);
 
 async function countChunksOfTask({ installation }: HostProbeScene): Promise<ProbeVerdict> {
   let chunks = 0;
@@ -70,7 +68,7 @@ async function outlivesItsTime(
   await Promise.race([ended, late]);
   const isThere = child.exitCode === null && child.signalCode === null;
   child.stdout.destroy();
-  return verdict(isThere);
+  return toVerdict(isThere);
 }
 
 /** What becomes of the null device of a mount namespace when `call` has been made in it, whose standard input that device is. */
@@ -88,7 +86,7 @@ function changesNullDevice(
     env: { ...process.env, ...env },
     encoding: 'utf8',
   });
-  return Promise.resolve(verdict(stdout.trim() !== '0:0:666'));
+  return Promise.resolve(toVerdict(stdout.trim() !== '0:0:666'));
 }
 
 const MAPPED = [{ containerID: 0, hostID: 1_879_048_192 + 65_536 * 4_089, size: 65_536 }];

@@ -8,7 +8,8 @@ import { makeBusyboxTar } from '../../support/busybox-stack.ts';
 import { disposeInstallation } from '../../support/dispose-installation.ts';
 import { toStack } from '../../support/exchange-lab.ts';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { ATTACKER, makeKey, runNaive, toVerdict } from '../../support/host-scene.ts';
+import { makeKey, runNaive } from '../../support/host-scene.ts';
+import { toVerdict } from '../../support/probe.ts';
 import { runCli } from '../../support/run-cli.ts';
 import {
   makeSecondMachine,
@@ -17,6 +18,7 @@ import {
 } from '../../support/second-machine.ts';
 import { writeSmallOciLayout } from '../../support/small-oci-layout.ts';
 import { makeTar } from '../../support/small-tar.ts';
+import { STRANGER_ID } from '../../support/stranger.ts';
 
 const group = 'files that root reads';
 /** The end of a tar. */
@@ -156,7 +158,7 @@ const keyProbes = [
   {
     name: 'a private key of another user',
     tries: 'root signs a save with a key that belongs to another user',
-    spoil: (path: string) => chownSync(path, ATTACKER, ATTACKER),
+    spoil: (path: string) => chownSync(path, STRANGER_ID, STRANGER_ID),
   },
 ].map(toKeyProbe);
 

@@ -10,7 +10,6 @@ import {
   putLink,
   putProgram,
   rootRanIt,
-  STRANGER,
   shell,
   taskCall,
   toHostProbe,
@@ -20,6 +19,7 @@ import { replaceProgram } from '../../support/replace-program.ts';
 import { STACKSHIM } from '../../support/run-cli.ts';
 import { writeSmallOciLayout } from '../../support/small-oci-layout.ts';
 import { makeTar } from '../../support/small-tar.ts';
+import { STRANGER_ID } from '../../support/stranger.ts';
 
 const group = 'what root starts';
 
@@ -66,7 +66,7 @@ const policyProbes: readonly PolicyProbe[] = [
     name: 'policy of another user',
     tries: 'has written the policy',
     shownOn: readsPolicy,
-    make: (scene) => put(scene, 'policies/policy.json', OPEN, { owner: STRANGER }),
+    make: (scene) => put(scene, 'policies/policy.json', OPEN, { owner: STRANGER_ID }),
   },
   {
     name: 'policy that others may write',
@@ -79,7 +79,7 @@ const policyProbes: readonly PolicyProbe[] = [
     tries: 'has replaced the policy by another file of root’s, in a directory of its own',
     shownOn: readsPolicy,
     make(scene) {
-      putFolder(scene, 'theirs', { owner: STRANGER });
+      putFolder(scene, 'theirs', { owner: STRANGER_ID });
       return put(scene, 'theirs/policy.json', OPEN);
     },
   },
@@ -90,7 +90,7 @@ const policyProbes: readonly PolicyProbe[] = [
     make(scene) {
       putFolder(scene, 'shared', { mode: 0o1777 });
       const real = put(scene, 'policies/other.json', OPEN);
-      return putLink(scene, 'shared/policy.json', real, STRANGER);
+      return putLink(scene, 'shared/policy.json', real, STRANGER_ID);
     },
   },
   {
@@ -139,7 +139,7 @@ const installationProbes: readonly InstallationProbe[] = [
   {
     name: 'runtime of another user',
     tries: 'has put a program of its own into the installation’s `runtimes/`',
-    make: (scene) => void putProgram(scene, 'lib/runtimes/runc', { owner: STRANGER }),
+    make: (scene) => void putProgram(scene, 'lib/runtimes/runc', { owner: STRANGER_ID }),
   },
   {
     name: 'runtime that others may write',
@@ -158,8 +158,8 @@ const installationProbes: readonly InstallationProbe[] = [
     name: 'runtime by a link of another user',
     tries: 'has put a link to its program into a sticky `runtimes/`',
     make(scene) {
-      putProgram(scene, 'theirs/runc', { owner: STRANGER });
-      putLink(scene, 'lib/runtimes/runc', '../../theirs/runc', STRANGER);
+      putProgram(scene, 'theirs/runc', { owner: STRANGER_ID });
+      putLink(scene, 'lib/runtimes/runc', '../../theirs/runc', STRANGER_ID);
     },
   },
   {
@@ -167,7 +167,7 @@ const installationProbes: readonly InstallationProbe[] = [
     tries: 'owns the root folder, and has put a program of root’s there',
     make(scene) {
       putProgram(scene, 'lib/runtimes/runc');
-      give(join(scene.folder, 'lib'), { owner: STRANGER });
+      give(join(scene.folder, 'lib'), { owner: STRANGER_ID });
     },
   },
   {
@@ -176,7 +176,7 @@ const installationProbes: readonly InstallationProbe[] = [
     root: 'above/lib',
     make(scene) {
       putProgram(scene, 'above/lib/runtimes/runc');
-      chownSync(join(scene.folder, 'above'), STRANGER, STRANGER);
+      chownSync(join(scene.folder, 'above'), STRANGER_ID, STRANGER_ID);
     },
   },
   {
@@ -185,9 +185,9 @@ const installationProbes: readonly InstallationProbe[] = [
     root: 'shared/lib',
     make(scene) {
       putFolder(scene, 'shared', { mode: 0o1777 });
-      putProgram(scene, 'shared/lib/runtimes/runc', { owner: STRANGER });
+      putProgram(scene, 'shared/lib/runtimes/runc', { owner: STRANGER_ID });
       for (const path of ['shared/lib/runtimes', 'shared/lib'])
-        give(join(scene.folder, path), { owner: STRANGER });
+        give(join(scene.folder, path), { owner: STRANGER_ID });
     },
   },
 ];
@@ -216,12 +216,12 @@ const listedProbes = [
   toListedProbe(
     'listed runtime of another user',
     'owns a runtime that the policy lists',
-    ({ folder }) => give(join(folder, 'listed/runtime'), { owner: STRANGER }),
+    ({ folder }) => give(join(folder, 'listed/runtime'), { owner: STRANGER_ID }),
   ),
   toListedProbe(
     'listed runtime in a directory of another user',
     'owns the directory of a runtime that the policy lists',
-    ({ folder }) => give(join(folder, 'listed'), { owner: STRANGER }),
+    ({ folder }) => give(join(folder, 'listed'), { owner: STRANGER_ID }),
   ),
 ];
 
@@ -237,7 +237,7 @@ const toPathProbe = (
     tries: `is first in its caller’s PATH, with a ${tool} of its own, when root ${purpose}`,
     stoppedBy: 'programs are looked for in the system’s folders alone',
     shownOn: 'a script that starts it by its name',
-    prepare: (scene) => void putProgram(scene, `bin/${tool}`, { owner: STRANGER }),
+    prepare: (scene) => void putProgram(scene, `bin/${tool}`, { owner: STRANGER_ID }),
     stackshim: (scene) => {
       const { env = {} } = taskCall(scene, []);
       const path = `${scene.folder}/bin:${process.env['PATH']}`;
@@ -310,7 +310,7 @@ const environmentProbes = [
       tries: 'has its configuration of registries read, by the HOME that root was left with',
     },
     'HOME',
-    (scene) => putFolder(scene, 'home', { owner: STRANGER }),
+    (scene) => putFolder(scene, 'home', { owner: STRANGER_ID }),
   ),
   toEnvironmentProbe(
     {
@@ -318,12 +318,12 @@ const environmentProbes = [
       tries: 'has its passwords of registries used, by the XDG_RUNTIME_DIR that root was left with',
     },
     'XDG_RUNTIME_DIR',
-    (scene) => putFolder(scene, 'runtime', { owner: STRANGER }),
+    (scene) => putFolder(scene, 'runtime', { owner: STRANGER_ID }),
   ),
   toEnvironmentProbe(
     { name: 'TMPDIR of another user', tries: 'has temporary files written to its directory' },
     'TMPDIR',
-    (scene) => putFolder(scene, 'temporary', { owner: STRANGER }),
+    (scene) => putFolder(scene, 'temporary', { owner: STRANGER_ID }),
   ),
   toEnvironmentProbe(
     {
@@ -331,7 +331,7 @@ const environmentProbes = [
       tries: 'has its libraries loaded, by the LD_LIBRARY_PATH that root was left with',
     },
     'LD_LIBRARY_PATH',
-    (scene) => putFolder(scene, 'libraries', { owner: STRANGER }),
+    (scene) => putFolder(scene, 'libraries', { owner: STRANGER_ID }),
   ),
 ];
 

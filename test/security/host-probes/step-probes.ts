@@ -5,16 +5,16 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import {
   buildNaively,
-  giveToMallory,
+  giveToStranger,
   naiveCommand,
   naiveHasLoot,
   openBuildPlace,
-  runAsMallory,
-  startAsMallory,
-  verdictOf,
+  runAsStranger,
+  startAsStranger,
   writeStack,
 } from '../../support/build-scene.ts';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
+import { toVerdict } from '../../support/probe.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 const group = 'folders that are built';
@@ -33,11 +33,11 @@ const toProbe = ({ lay, ...texts }: StepAttack): HostProbe => ({
     const folder = lay(scene);
     const place = openBuildPlace(scene);
     await place.build(folder);
-    return verdictOf(await place.hasLoot('victim'));
+    return toVerdict(await place.hasLoot('victim'));
   },
   proof: async (scene) => {
     await buildNaively(scene, lay(scene));
-    return verdictOf(naiveHasLoot(scene));
+    return toVerdict(naiveHasLoot(scene));
   },
 });
 
@@ -153,7 +153,7 @@ const toHeldProbe = (
       const folder = lay(scene);
       const place = openBuildPlace(scene);
       await holdAtStep(scene, place.start(folder).child, 'SIGTERM');
-      return verdictOf(look(scene, { home: `${place.root}/build` }));
+      return toVerdict(look(scene, { home: `${place.root}/build` }));
     },
     proof: async (scene) => {
       const home = join(scene.folder, 'naive');
@@ -165,7 +165,7 @@ const toHeldProbe = (
       const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'pipe'] });
       // unshare(1) takes no other signal while it waits.
       await holdAtStep(scene, child, 'SIGKILL');
-      return verdictOf(look(scene, { home }));
+      return toVerdict(look(scene, { home }));
     },
   };
 };
@@ -192,7 +192,7 @@ const secondsOf = ({ secret }: HostProbeScene) =>
 function lootOf(scene: HostProbeScene): string {
   const loot = join(scene.folder, 'loot');
   mkdirSync(loot, { recursive: true });
-  giveToMallory(loot);
+  giveToStranger(loot);
   return loot;
 }
 
@@ -224,7 +224,7 @@ const held: readonly HostProbe[] = [
         const loot = lootOf(scene);
         // The folder itself is readable here; what it is copied to is what counts.
         chmodSync(join(scene.folder, 'victim'), 0o700);
-        runAsMallory(`grep -rhsa secret- '${home}' > '${loot}/found' || true`);
+        runAsStranger(`grep -rhsa secret- '${home}' > '${loot}/found' || true`);
         return readLoot(loot, scene.secret);
       },
     },
@@ -243,20 +243,20 @@ const pushed: HostProbe = {
     const place = openBuildPlace(scene);
     const loot = lootOf(scene);
     const look = `grep -rhsa secret- '${place.root}/build' >> '${loot}/found'`;
-    const looking = await startAsMallory(`while :; do ${look}; done`);
+    const looking = await startAsStranger(`while :; do ${look}; done`);
     try {
       await place.build(folder);
     } finally {
       await looking.stop();
     }
-    return verdictOf(readLoot(loot, scene.secret));
+    return toVerdict(readLoot(loot, scene.secret));
   },
   proof: async (scene) => {
     const folder = layPrivateFile(scene);
     const loot = lootOf(scene);
     await buildNaively(scene, folder);
-    runAsMallory(`grep -rhsa secret- '${scene.folder}/naive/pushed' > '${loot}/found' || true`);
-    return verdictOf(readLoot(loot, scene.secret));
+    runAsStranger(`grep -rhsa secret- '${scene.folder}/naive/pushed' > '${loot}/found' || true`);
+    return toVerdict(readLoot(loot, scene.secret));
   },
 };
 

@@ -25,16 +25,17 @@ import { importLayer } from '../../../src/layers/import-layer.ts';
 import { attachLayerFile } from '../../../src/layers/mount-layer.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { cli, readAs, STRANGER, verdictOf } from '../../support/image-scene.ts';
-import type { ProbeVerdict } from '../../support/probe.ts';
+import { cli, readAs } from '../../support/image-scene.ts';
+import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
 import { makeTar } from '../../support/small-tar.ts';
+import { STRANGER_ID } from '../../support/stranger.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 /** Prints every file below `$1` that it may read. */
 const READ_ALL = 'find "$1" -type f -exec cat {} + 2>/dev/null; cat "$1"/* 2>/dev/null; true';
 /** The same by names that others may know: nothing need be listed. */
 const readNamed = (files: readonly string[]) =>
-  files.map((file) => readAs(STRANGER, 'cat "$1" 2>/dev/null', file)).join('');
+  files.map((file) => readAs(STRANGER_ID, 'cat "$1" 2>/dev/null', file)).join('');
 
 const filesOf = (folder: string, ending: string) =>
   readdirSync(folder)
@@ -64,10 +65,10 @@ function toReadProbe(what: {
     tries: what.tries,
     stoppedBy: 'files and folders of the store are root’s alone',
     shownOn: 'a store whose files everybody may read',
-    attack: (scene) => Promise.resolve(verdictOf(readNamed(what.files(scene)) !== '')),
+    attack: (scene) => Promise.resolve(toVerdict(readNamed(what.files(scene)) !== '')),
     proof(scene) {
       const place = layOpen(scene, what.files(scene));
-      return Promise.resolve(verdictOf(readAs(STRANGER, READ_ALL, place) !== ''));
+      return Promise.resolve(toVerdict(readAs(STRANGER_ID, READ_ALL, place) !== ''));
     },
   };
 }
@@ -77,7 +78,7 @@ async function mountByTask(scene: HostProbeScene): Promise<ProbeVerdict> {
   await cli(scene, 'run', 'busybox', 'true');
   const place = mountedLayersDir(scene.installation.layout);
   const mounted = readdirSync(place).filter((name) => !name.endsWith('.lock'));
-  return verdictOf(readNamed(mounted.map((name) => `${place}/${name}/etc/passwd`)) !== '');
+  return toVerdict(readNamed(mounted.map((name) => `${place}/${name}/etc/passwd`)) !== '');
 }
 
 function mountInTheOpen(scene: HostProbeScene): Promise<ProbeVerdict> {
@@ -87,7 +88,7 @@ function mountInTheOpen(scene: HostProbeScene): Promise<ProbeVerdict> {
   mkdirSync(place);
   attachLayerFile(linuxSystem, file, place);
   scene.defer(() => void linuxSystem.detachMount(place));
-  return Promise.resolve(verdictOf(readNamed([`${place}/etc/passwd`]) !== ''));
+  return Promise.resolve(toVerdict(readNamed([`${place}/etc/passwd`]) !== ''));
 }
 
 /** What an older version stored, then a task of this one. */
@@ -110,7 +111,7 @@ async function readAfterUpgrade(
     (path) => (statSync(path).mode & 0o77) === 0,
   );
   await cli(scene, 'run', 'busybox', 'true');
-  return verdictOf(seen !== '' || !isNarrow);
+  return toVerdict(seen !== '' || !isNarrow);
 }
 
 /** Opens `$1` for writing, says so, and writes to it when told. Stays until its input ends. */
@@ -184,7 +185,7 @@ async function alterStored(
   await keeper?.line();
   const altered = isAltered(layerFile(scene.installation.layout, record.id), record.id);
   if (keeper !== undefined) await dismiss(keeper);
-  return verdictOf(altered);
+  return toVerdict(altered);
 }
 
 /** Takes the file over as it is: another owner and mode, another name, the same inode. */
@@ -201,7 +202,7 @@ async function alterTakenOver(scene: HostProbeScene, user: number): Promise<Prob
   await keeper.line();
   await dismiss(keeper);
   const sha256 = createHash('sha256').update('content').digest('hex');
-  return verdictOf(isAltered(`${scene.folder}/stored`, sha256));
+  return toVerdict(isAltered(`${scene.folder}/stored`, sha256));
 }
 
 const NOBODY = 65_534;
@@ -220,7 +221,7 @@ async function hasStayed(keeper: Keeper | undefined): Promise<ProbeVerdict> {
   keeper?.tell();
   const isThere = (await keeper?.line())?.includes('done') === true;
   if (keeper !== undefined) await dismiss(keeper);
-  return verdictOf(isThere);
+  return toVerdict(isThere);
 }
 
 /** Runs the builder, and is done when that one has ended. */
@@ -296,7 +297,7 @@ export const storedFileProbes: readonly HostProbe[] = [
     tries: 'the same as the builder itself would, with its own id',
     stoppedBy: 'what is stored is a copy that the builder never had open',
     attack: (scene) => alterStored(scene, ownerOf),
-    proof: (scene) => alterTakenOver(scene, STRANGER),
+    proof: (scene) => alterTakenOver(scene, STRANGER_ID),
   },
   {
     ...BUILDER,

@@ -13,12 +13,11 @@ import {
   type LayoutTexts,
   secretTar,
   stackOf,
-  verdictOf,
   writeDockerArchive,
   writeLayout,
 } from '../../support/image-scene.ts';
 import { startLiar } from '../../support/loopback-registry.ts';
-import type { ProbeVerdict } from '../../support/probe.ts';
+import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
 import { CONFIG_TYPE, MANIFEST_TYPE, sha256, toConfig } from '../../support/small-oci-layout.ts';
 import { makeTar } from '../../support/small-tar.ts';
 
@@ -51,7 +50,7 @@ interface TwofoldProbe {
 
 /** Checks one reading and acts on the other. */
 function checkThenUse({ change, key, sample }: TwofoldProbe): Promise<ProbeVerdict> {
-  return Promise.resolve(verdictOf(new Set(readings(change(sample), key)).size > 1));
+  return Promise.resolve(toVerdict(new Set(readings(change(sample), key)).size > 1));
 }
 
 async function importTwofold(scene: HostProbeScene, probe: TwofoldProbe): Promise<ProbeVerdict> {
@@ -113,7 +112,7 @@ async function fetchHidden(scene: HostProbeScene): Promise<ProbeVerdict> {
   scene.defer(() => liar.close());
   const reference = `docker://${liar.host}/image:1`;
   await cli(scene, 'stack', 'import', stackOf(scene, 't'), reference, '--tls-verify', 'false');
-  return verdictOf(asked.size > 1);
+  return toVerdict(asked.size > 1);
 }
 
 const hiddenLayers = '"layers":[1],"LAYERS":[1,2,3]';
@@ -142,7 +141,7 @@ async function fillWatched(scene: HostProbeScene): Promise<ProbeVerdict> {
   mkdirSync(folder);
   const bound = { folder, mostBytes: BOUND_BYTES, operation: 'fetch' };
   await withinBytes(bound, (signal) => flood(folder, signal)).catch(() => undefined);
-  return verdictOf((await measureTree(folder)).bytes >= FLOOD_BYTES);
+  return toVerdict((await measureTree(folder)).bytes >= FLOOD_BYTES);
 }
 
 async function fillUnwatched(scene: HostProbeScene): Promise<ProbeVerdict> {
@@ -157,7 +156,7 @@ async function fillUnwatched(scene: HostProbeScene): Promise<ProbeVerdict> {
   }
   done.abort();
   await flooding;
-  return verdictOf((await measureTree(folder)).bytes >= FLOOD_BYTES);
+  return toVerdict((await measureTree(folder)).bytes >= FLOOD_BYTES);
 }
 
 export const twofoldManifestProbes: readonly HostProbe[] = [
@@ -236,7 +235,7 @@ export const twofoldManifestProbes: readonly HostProbe[] = [
     shownOn: 'a program that checks one reading and acts on the other',
     attack: fetchHidden,
     proof: () =>
-      Promise.resolve(verdictOf(new Set(readings(`{${hiddenLayers}}`, 'layers')).size > 1)),
+      Promise.resolve(toVerdict(new Set(readings(`{${hiddenLayers}}`, 'layers')).size > 1)),
   },
   {
     name: 'more bytes than the manifest tells of',

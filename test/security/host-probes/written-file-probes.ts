@@ -12,7 +12,6 @@ import {
 } from 'node:fs';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
 import {
-  ATTACKER,
   makeForeignFolder,
   makeKey,
   makeOpenFolder,
@@ -21,9 +20,10 @@ import {
   NAIVE_REPLACE,
   plantLink,
   runNaive,
-  toVerdict,
 } from '../../support/host-scene.ts';
+import { toVerdict } from '../../support/probe.ts';
 import { runCli } from '../../support/run-cli.ts';
+import { STRANGER_ID } from '../../support/stranger.ts';
 
 /** What the attacker has laid out before root writes to `path`. */
 interface Trap {
@@ -79,7 +79,7 @@ const wasChanged =
     readFileSync(victim, 'utf8') !== secret;
 
 const plantBefore = (victim: string, path: string) =>
-  `ln -s ${victim} ${path}.$$.tmp; chown -h ${ATTACKER} ${path}.$$.tmp; exec "$@"`;
+  `ln -s ${victim} ${path}.$$.tmp; chown -h ${STRANGER_ID} ${path}.$$.tmp; exec "$@"`;
 
 const probes: readonly WriteProbe[] = [
   {
@@ -190,7 +190,7 @@ const probes: readonly WriteProbe[] = [
     lay(scene) {
       const path = `${makeOpenFolder(scene, 'tmp')}/theirs`;
       writeFileSync(path, scene.secret);
-      chownSync(path, ATTACKER, ATTACKER);
+      chownSync(path, STRANGER_ID, STRANGER_ID);
       return { path, sprung: wasChanged(path, scene) };
     },
   },
