@@ -83,12 +83,16 @@ async function mountByTask(scene: HostProbeScene): Promise<ProbeVerdict> {
 
 function mountInTheOpen(scene: HostProbeScene): Promise<ProbeVerdict> {
   const { layout } = scene.installation;
-  const [file = ''] = filesOf(layersDir(layout), '.erofs');
-  const place = `${scene.folder}/mounted`;
-  mkdirSync(place);
-  attachLayerFile(linuxSystem, file, place);
-  scene.defer(() => void linuxSystem.detachMount(place));
-  return Promise.resolve(toVerdict(readNamed([`${place}/etc/passwd`]) !== ''));
+  // Other probes have stored layers without this file.
+  const places = filesOf(layersDir(layout), '.erofs').map((file, index) => {
+    const place = `${scene.folder}/mounted-${index}`;
+    mkdirSync(place);
+    attachLayerFile(linuxSystem, file, place);
+    scene.defer(() => void linuxSystem.detachMount(place));
+    return place;
+  });
+  const files = places.map((place) => `${place}/etc/passwd`);
+  return Promise.resolve(toVerdict(readNamed(files) !== ''));
 }
 
 /** What an older version stored, then a task of this one. */
