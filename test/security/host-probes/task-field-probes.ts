@@ -198,7 +198,7 @@ const bundleByDots = toHostProbe({
   group,
   tries: 'names a template of its own by `../` and its path',
   stoppedBy: 'the name of a template is lower-case letters, digits and `-`',
-  shownOn: 'a script that reads `bundles/NAME.json`',
+  shownOn: 'a script that reads `NAME.json` in the folder of templates',
   prepare: (scene) => void put(scene, 'evil.json', { env: [scene.secret] }),
   stackshim: (scene) =>
     taskCall(scene, ['--bundle', `../../../../../../..${scene.folder}/evil`], { command: ['env'] }),
