@@ -1,6 +1,7 @@
 /** Asks a runtime for its version, once per executable: starting it costs more than the rest of a task's set-up. */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, type Stats, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import { isAbandonedName } from '../sys/owned-name.ts';
@@ -151,6 +152,8 @@ function hasFields<Name extends string>(
 
 async function writeCache(file: string, directory: string, value: Remembered): Promise<void> {
   try {
+    // Often the first file of a boot: a container's root passes through the run folder to its root filesystem.
+    await ensureDirectory(dirname(directory), 0o711);
     await ensureDirectory(directory, 0o700);
     await writeFileAtomic(file, JSON.stringify(value), { durable: false });
   } catch (error) {

@@ -37,9 +37,11 @@ export function claimInBoth(
     for (;;) {
       const held = claimTaskNumber(system, request);
       if (held === undefined) return undefined;
-      const other = claimThisNumber(system, held.number, { folder: older, ...toClaim(request) });
-      if (other !== undefined) return joined(held, other);
       aside.push(held);
+      const other = claimThisNumber(system, held.number, { folder: older, ...toClaim(request) });
+      if (other === undefined) continue;
+      aside.pop();
+      return joined(held, other);
     }
   } finally {
     for (const held of aside) held.release();
