@@ -1,6 +1,6 @@
 /** The files that `--result` and `--events` name: opened before the task is started, never in a place that the task can write to. */
 import { accessSync, closeSync, constants, writeFileSync } from 'node:fs';
-import { reasonOf, StackshimError } from '../core/errors.ts';
+import { isUsedUp, reasonOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import { parseMounts } from '../spec/parse-mounts.ts';
 import { fdPath } from '../sys/fd-path.ts';
 import { PathRefusal } from '../sys/output/open-folder.ts';
@@ -100,6 +100,7 @@ function writable<T>(path: string, open: () => T): T {
     return open();
   } catch (error) {
     if (error instanceof StackshimError) throw error;
+    if (isUsedUp(error)) throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `write ${path}`);
     throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `write ${path}: ${reasonOf(error)}`, {
       cause: error,
       hint: error instanceof PathRefusal ? error.hint : HINT,

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageOf, toStackshimError } from '../core/errors.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { type AdoptedFile, adoptFile } from './adopt-file.ts';
 import type { ArchivePolicy } from './archive-policy.ts';
@@ -13,7 +14,7 @@ import {
   type WorkerHost,
 } from './claim-worker.ts';
 import { findProgram } from './find-program.ts';
-import { guardDisk } from './guard-disk.ts';
+import { codeOfComplaint, guardDisk } from './guard-disk.ts';
 import { runMkfs } from './run-mkfs.ts';
 
 export interface BuildErofsOptions {
@@ -57,15 +58,29 @@ export async function buildErofs(
     const program = findProgram('mkfs.erofs', { package: 'erofs-utils' });
     const worker = await claimWorker(options.workers);
     const run = { folder, worker, invalidCode: options.policy.invalidCode, signal: options.signal };
+    let adopted: AdoptedFile;
     try {
       const command = await prepare(folder, { ...options, program, worker });
       const tarBytes = await runMkfs(tar, { ...run, command });
       const mostBytes = Math.max(LEAST_MOST_BYTES, tarBytes * MOST_GROWTH);
-      return await adoptFile(join(folder, IMAGE_NAME), destination, mostBytes);
-    } finally {
-      await removeTree(folder);
+      adopted = await adoptFile(join(folder, IMAGE_NAME), destination, mostBytes);
+    } catch (error) {
+      // Why the build failed is told; the folder that then would not go is removed with the files of dead processes.
+      await removeTree(folder).catch(() => undefined);
+      throw error;
     }
+    await removeWork(folder);
+    return adopted;
   });
+}
+
+async function removeWork(folder: string): Promise<void> {
+  try {
+    await removeTree(folder);
+  } catch (error) {
+    const code = codeOfComplaint(messageOf(error)) ?? 'ERR_STACKSHIM_SYSTEM';
+    throw toStackshimError(error, code, `remove ${folder}`);
+  }
 }
 
 interface Build extends BuildErofsOptions {
