@@ -82,7 +82,7 @@ const READ_ONLY_HINT =
   'the filesystem is read-only: mount it writable, or name another folder (STACKSHIM_ROOT, STACKSHIM_RUN); dmesg tells whether a disk error made it so';
 
 /** What was to be read or written is on a disk that fails, or on a filesystem that takes no writes. */
-const OF_FAILING_DISK: ReadonlySet<string> = new Set(['EIO', 'EROFS']);
+const OF_FAILING_DISK: ReadonlySet<string> = new Set(['EIO', 'EROFS', 'EBADMSG']);
 
 /**
  * Passes a {@link StackshimError} through; wraps anything else in one with `code`. A system error is none of our own doing,

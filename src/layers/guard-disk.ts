@@ -19,7 +19,10 @@ export async function guardDisk<T>(operation: string, write: () => Promise<T>): 
 /** As strerror(3) has them in the C locale. */
 const complaints = [
   { said: /No space left on device|Disk quota exceeded/, code: 'ERR_STACKSHIM_DISK_FULL' },
-  { said: /Input\/output error|Read-only file system/, code: 'ERR_STACKSHIM_DISK_FAILED' },
+  {
+    said: /Input\/output error|Read-only file system|Bad message/,
+    code: 'ERR_STACKSHIM_DISK_FAILED',
+  },
 ] as const;
 
 /** What a program says on `stderr` that could not write its file for the disk's sake; undefined when that was not why. */
