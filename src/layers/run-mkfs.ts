@@ -1,7 +1,7 @@
 /** Feeds a tar to the `mkfs.erofs` process and tells why it failed when it does. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { statfs } from 'node:fs/promises';
+import { open, statfs } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
@@ -139,6 +139,8 @@ async function toMkfsError(end: ChildEnd, run: MkfsRun, fedBytes: number): Promi
       details: { ...details, folder },
     });
   }
+  const failure = await failureOfDisk(run.folder);
+  if (failure !== undefined) return failure;
   if (exitCode === null) {
     return new StackshimError('ERR_STACKSHIM_SYSTEM', `${OPERATION}: ended by ${signal}`, {
       details,
@@ -148,4 +150,21 @@ async function toMkfsError(end: ChildEnd, run: MkfsRun, fedBytes: number): Promi
   return new StackshimError(codeOfComplaint(stderr) ?? run.invalidCode, `${OPERATION}: ${reason}`, {
     details,
   });
+}
+
+/** On a disk that fails the program crashes, or complains of something else: a small file tells. Undefined when the disk takes it. */
+async function failureOfDisk(folder: string): Promise<StackshimError | undefined> {
+  try {
+    const file = await open(`${folder}/disk`, 'wx', 0o600);
+    try {
+      await file.write('x');
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    return undefined;
+  } catch (error) {
+    const failure = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', OPERATION);
+    return failure.code === 'ERR_STACKSHIM_DISK_FAILED' ? failure : undefined;
+  }
 }
