@@ -42,7 +42,7 @@ async function endThread(...args: readonly string[]): Promise<ChildProcess> {
   return started;
 }
 
-it.each(['throw', 'exit', 'terminate'])('are orphaned, and reaped (%s)', async (how) => {
+it.each(['throw', 'exit'])('are orphaned, and reaped (%s)', async (how) => {
   await endThread(how);
   const installation = openInstallation(options);
   expect(listTasks(installation).tasks.map(({ state }) => state)).toEqual(['orphaned']);
@@ -58,7 +58,7 @@ it('are killed by whoever asks for it', async () => {
 });
 
 it('are removed by the guard of their process', async () => {
-  await endThread('terminate', 'guard');
+  await endThread('exit', 'guard');
   await waitUntil(() => !isThere());
 });
 
@@ -68,7 +68,7 @@ it('are removed by whoever watches for dead owners', async () => {
     signal: stop.signal,
     onReport: () => undefined,
   });
-  await endThread('terminate');
+  await endThread('throw');
   await waitUntil(() => !isThere());
   stop.abort();
   await watching;
