@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hashContents } from './content-hash.mjs';
 import { StepFailure } from './failure.mjs';
-import { hideVariables } from './hide-variables.mjs';
 import { projectRoot } from './paths.mjs';
+import { prependInstructions } from './prepend-instructions.mjs';
 import { runProgram } from './run-program.mjs';
 
 const dist = `${projectRoot}/dist`;
@@ -31,7 +31,9 @@ export function buildBench() {
 
 /** The self-contained executable: dist/stackshim. */
 export function buildExecutable() {
-  const inputs = [...commonInputs, 'overlay', 'scripts/steps/hide-variables.mjs'];
+  const instructions = ['prepend-instructions', 'hide-variables', 'leave-lost-directory'];
+  const steps = instructions.map((name) => `scripts/steps/${name}.mjs`);
+  const inputs = [...commonInputs, 'overlay', ...steps];
   return buildOnce({ name: 'stackshim', inputs, make: link });
 }
 
@@ -106,7 +108,7 @@ async function link(outFile) {
       cwd: work,
       output: 'capture',
     });
-    await shutOutVariables(`${work}/stackshim`);
+    await prepareStart(`${work}/stackshim`);
     await rename(`${work}/stackshim`, outFile);
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -114,17 +116,17 @@ async function link(outFile) {
 }
 
 /**
- * Whoever can set a variable of the executable must not be able to make it run code of theirs.
+ * Whoever can set a variable of the executable must not be able to make it run code of theirs, and it starts in any directory.
  * @param {string} file
  */
-async function shutOutVariables(file) {
+async function prepareStart(file) {
   const executable = await readFile(file);
   try {
-    hideVariables(executable);
+    prependInstructions(executable);
   } catch (error) {
     throw new StepFailure(
       `build the executable: ${error instanceof Error ? error.message : error}`,
-      'see scripts/steps/hide-variables.mjs: this Bun is linked in another way',
+      'see scripts/steps/prepend-instructions.mjs: this Bun is linked in another way',
     );
   }
   await writeFile(file, executable);

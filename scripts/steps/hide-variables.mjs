@@ -1,106 +1,22 @@
 /**
- * Makes an executable deaf to the variables that steer its engine. Bun reads some of them before any code of ours runs: `BUN_BE_BUN` turns the
- * executable into an interpreter, `BUN_OPTIONS` loads a file, `BUN_INSPECT` opens a debugger. So a few instructions are put before the program's
- * first one. They rename each variable whose name begins with one of {@link HIDDEN_PREFIXES}: its first letter becomes a small one, and no engine knows it.
+ * Instructions that make an executable deaf to the variables that steer its engine. Bun reads some of them before any code of ours runs: `BUN_BE_BUN`
+ * turns the executable into an interpreter, `BUN_OPTIONS` loads a file, `BUN_INSPECT` opens a debugger. The instructions rename each variable whose name begins with one of {@link HIDDEN_PREFIXES}: its first letter becomes a small one, and no engine knows it.
  */
 
 /** Four bytes each. src/cli/caller-environment.ts gives the variables back their names. */
 const HIDDEN_PREFIXES = ['BUN_', 'NODE', 'JSC_'];
 
-const SEGMENT_LOAD = 1;
-const SEGMENT_EXECUTABLE = 1;
-const PAGE_BYTES = 0x1_0000n;
-const X86_64 = 62;
-const ARM_64 = 183;
 /** Turns a capital letter of ASCII into a small one. */
 const SMALL_LETTER_BIT = 0x20;
-
-/**
- * Changes the executable in place: its first executable segment begins earlier by the new instructions, and so does the program.
- * @param {Buffer} elf a 64-bit little-endian ELF executable; throws for any other, and for one without room before its code
- */
-export function hideVariables(elf) {
-  if (elf.toString('latin1', 0, 6) !== '\x7fELF\x02\x01') throw new Error('not a 64-bit ELF file');
-  const machine = elf.readUInt16LE(18);
-  const segments = readSegments(elf);
-  const code = segments.find((one) => one.isLoaded && one.isExecutable);
-  if (code === undefined) throw new Error('no segment with code');
-  const entry = elf.readBigUInt64LE(24);
-  const size = BigInt(encode(machine, 0n).length);
-  // Instructions of arm64 are aligned, and a function of x86-64 is.
-  const distance = ((size + 63n) / 64n) * 64n;
-  const start = { offset: code.offset - distance, address: code.address - distance };
-  requireRoom(elf, { start, distance, others: segments.filter((one) => one !== code) });
-  const program = encode(machine, entry - start.address);
-  program.copy(elf, Number(start.offset));
-  for (const [at, value] of /** @type {const} */ ([
-    [8, start.offset],
-    [16, start.address],
-    [24, start.address],
-    [32, code.fileBytes + distance],
-    [40, code.memoryBytes + distance],
-  ])) {
-    elf.writeBigUInt64LE(value, code.header + at);
-  }
-  elf.writeBigUInt64LE(start.address, 24);
-}
-
-/** @param {Buffer} elf */
-function readSegments(elf) {
-  const table = Number(elf.readBigUInt64LE(32));
-  const [entryBytes, count] = [elf.readUInt16LE(54), elf.readUInt16LE(56)];
-  return Array.from({ length: count }, (_, index) => {
-    const header = table + index * entryBytes;
-    return {
-      header,
-      isLoaded: elf.readUInt32LE(header) === SEGMENT_LOAD,
-      isExecutable: (elf.readUInt32LE(header + 4) & SEGMENT_EXECUTABLE) !== 0,
-      offset: elf.readBigUInt64LE(header + 8),
-      address: elf.readBigUInt64LE(header + 16),
-      fileBytes: elf.readBigUInt64LE(header + 32),
-      memoryBytes: elf.readBigUInt64LE(header + 40),
-    };
-  });
-}
-
-/**
- * The linker pads what lies between two segments. Only such bytes may be overwritten, and no page may belong to two segments.
- * @param {Buffer} elf
- * @param {{start: {offset: bigint, address: bigint}, distance: bigint, others: ReturnType<typeof readSegments>}} place
- */
-function requireRoom(elf, { start, distance, others }) {
-  const padding = elf.subarray(Number(start.offset), Number(start.offset + distance));
-  const page = start.address - (start.address % PAGE_BYTES);
-  const isTaken = others
-    .filter((one) => one.isLoaded)
-    .some(
-      (one) =>
-        (one.offset < start.offset + distance && start.offset < one.offset + one.fileBytes) ||
-        (one.address < start.address + distance && page < one.address + one.memoryBytes),
-    );
-  if (start.offset < 0n || isTaken || padding.some((byte) => byte !== 0)) {
-    throw new Error('no room before the code');
-  }
-}
-
-/**
- * @param {number} machine
- * @param {bigint} distance from the first instruction to where the program began
- */
-function encode(machine, distance) {
-  if (machine === X86_64) return encodeX86(distance);
-  if (machine === ARM_64) return encodeArm(distance);
-  throw new Error(`no instructions for machine ${machine}`);
-}
 
 const prefixWords = () =>
   HIDDEN_PREFIXES.map((prefix) => Buffer.from(prefix, 'latin1').readUInt32LE());
 
 /**
- * When a program starts, the stack holds argc, argv, NULL, and the variables up to another NULL. Only rsp and rdx must stay as they are.
- * @param {bigint} distance
+ * When a program starts, the stack holds argc, argv, NULL, and the variables up to another NULL. Leaves rsp and rdx as they are.
+ * @param {number} distance from the first instruction to where the program begins
  */
-function encodeX86(distance) {
+export function hideVariablesX86(distance) {
   const words = prefixWords();
   /** @param {...number} bytes */
   const code = (...bytes) => Buffer.from(bytes);
@@ -129,15 +45,15 @@ function encodeX86(distance) {
     code(0xeb, 0x100 - done), // jmp next
   ]);
   const jump = Buffer.from([0xe9, 0, 0, 0, 0]); // done: jmp to where the program began
-  jump.writeInt32LE(Number(distance) - (begin.length + next.length + jump.length), 1);
+  jump.writeInt32LE(distance - (begin.length + next.length + jump.length), 1);
   return Buffer.concat([begin, next, jump]);
 }
 
 /**
- * The same; only sp and x0 must stay as they are.
- * @param {bigint} distance
+ * The same; leaves sp and x0 as they are. In words of four bytes.
+ * @param {number} distance
  */
-function encodeArm(distance) {
+export function hideVariablesArm(distance) {
   const words = prefixWords();
   const [first, perWord] = [3, 4];
   const hide = first + 3 + words.length * perWord;
@@ -146,7 +62,7 @@ function encodeArm(distance) {
   const near = (from, to) => ((to - from) & 0x7_ffff) << 5;
   /** @param {number} by */
   const branch = (by) => (0x1400_0000 | (by & 0x3ff_ffff)) >>> 0;
-  const instructions = [
+  return [
     0xf940_03e9, // ldr x9, [sp]
     0x8b29_6fea, // add x10, sp, x9, lsl #3
     0x9100_414a, // add x10, x10, #16
@@ -168,11 +84,6 @@ function encodeArm(distance) {
     0x321b_018c, // orr w12, w12, #0x20
     0x3900_016c, // strb w12, [x11]
     branch(first - (hide + 3)), // b next
-    branch(Number(distance) / 4 - done), // done: b to where the program began
+    branch(distance / 4 - done), // done: b to where the program began
   ];
-  const program = Buffer.alloc(instructions.length * 4);
-  for (const [index, instruction] of instructions.entries()) {
-    program.writeUInt32LE(instruction >>> 0, index * 4);
-  }
-  return program;
 }

@@ -17,6 +17,7 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 }
 
 try {
+  await returnIfSentAway();
   const plain = isRun ? readRunLine(args.slice(1)) : undefined;
   if (plain !== undefined) await executeRun(plain.stack, plain.rest, plain.options);
   else if (!(await readByCommander())) process.exitCode = isRun ? SHIM_FAILED : USAGE_ERROR;
@@ -24,6 +25,13 @@ try {
   if (isRun) process.exit();
 } catch (error) {
   process.exitCode = statusOf(error);
+}
+
+/** By scripts/steps/leave-lost-directory.mjs, out of a working directory in which the engine does not start. */
+async function returnIfSentAway(): Promise<void> {
+  if (!/^\/proc\/\d+\/fdinfo$/.test(process.cwd())) return;
+  const { returnToDirectory } = await import('./return-to-directory.ts');
+  returnToDirectory();
 }
 
 async function executeRun(...line: Parameters<RunAction>): Promise<void> {

@@ -5,6 +5,7 @@ import { parseEnvEntries, parseEnvFile } from '../spec/parse-env.ts';
 import { parseLabelEntries } from '../spec/parse-labels.ts';
 import type { TaskInput } from '../spec/task-input.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { toAbsolute } from '../sys/to-absolute.ts';
 import { callerEnvironment } from './caller-environment.ts';
 import type { RunOptions } from './run-options.ts';
 
@@ -51,7 +52,8 @@ export const toMounts = ({ mount, volume }: RunOptions) => ({
 /** A relative source begins with a dot, as docker has it: without one it would be the name of a volume. */
 const RELATIVE = /^\.{1,2}(?=[/:]|$)[^:]*/;
 
-const resolveHere = (source: string) => source.replace(RELATIVE, (path) => resolve(path));
+const resolveHere = (source: string) =>
+  source.replace(RELATIVE, (path) => resolve(toAbsolute(path)));
 
 const fromHere = (mount: string) =>
   mount

@@ -4,6 +4,7 @@ import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import { type StackUpdate, type UpdateReport, updateStacks } from '../images/update-stacks.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
+import { toAbsolute } from '../sys/to-absolute.ts';
 import { openInstallation } from '../task/installation.ts';
 import { openBuildProgress } from './build-progress-view.ts';
 import { statusOfError } from './exit-status.ts';
@@ -49,7 +50,7 @@ export async function updateNamed(
       ...keep,
       ...(names === undefined ? {} : { names }),
       ...(options.dependents ? { dependents: true } : {}),
-      ...(options.from === undefined ? {} : { from: resolve(options.from) }),
+      ...(options.from === undefined ? {} : { from: resolve(toAbsolute(options.from)) }),
     });
     view.close();
     await (options.json ? printJson(report) : print(formatReport(report)));

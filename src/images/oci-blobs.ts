@@ -7,6 +7,7 @@ import { checkSafely } from '../core/check-safely.ts';
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import { AmbiguousJson, parseStrictJson } from '../core/strict-json.ts';
 import { openRegularFile } from '../sys/open-regular-file.ts';
+import { toAbsolute } from '../sys/to-absolute.ts';
 import type { Descriptor } from './oci-schemas.ts';
 import { refuseOtherSpellings } from './refuse-other-spellings.ts';
 
@@ -34,7 +35,7 @@ const CHUNK_BYTES = 256 * 1024;
 /** Opens a layout's folder. Throws ERR_STACKSHIM_INPUT_NOT_FOUND when there is none. */
 export async function openLayoutRoot(directory: string): Promise<OciLayoutRoot> {
   try {
-    const real = await realpath(directory);
+    const real = await realpath(toAbsolute(directory));
     if (!(await stat(real)).isDirectory()) throw toNoFolder(directory);
     return { name: directory, openFile: (path) => openBeneath(real, path) };
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), poll(2), waitid(2), epoll(7), prctl(2), flock(2), openat2(2). */
+/** Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), poll(2), waitid(2), epoll(7), prctl(2), fchdir(2), flock(2), openat2(2). */
 import { ffi } from '#ffi';
 import { invoke, invokeUnless } from './invoke.ts';
 import type { Fd, ProcessExit, System } from './system.ts';
@@ -34,6 +34,7 @@ type ProcessCalls = Pick<
   | 'openInRoot'
   | 'close'
   | 'becomeSubreaper'
+  | 'changeDirectory'
   | 'openPidfd'
   | 'signalPidfd'
   | 'hasEnded'
@@ -87,6 +88,9 @@ export const linuxProcesses: ProcessCalls = {
       PR_SET_CHILD_SUBREAPER,
       1,
     );
+  },
+  changeDirectory(folder) {
+    invoke({ name: 'fchdir', subject: String(folder) }, 'fchdir', folder);
   },
   openPidfd: (pid) =>
     invoke({ name: 'pidfd_open', subject: String(pid) }, 'syscall', SYS.pidfd_open, pid, 0),

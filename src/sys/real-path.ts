@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
 import { fdPath, O_PATH } from './fd-path.ts';
 import type { Fd } from './system.ts';
+import { toAbsolute } from './to-absolute.ts';
 
 const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
@@ -13,7 +14,7 @@ export interface FoundPath {
 
 /** What a path leads to, links followed. Does not open it for reading: with a device or a FIFO that may have effects. */
 export function lookUpPath(path: string): FoundPath {
-  const place = openSync(path, O_PATH);
+  const place = openSync(toAbsolute(path), O_PATH);
   try {
     return { path: pathOf(place), stats: fstatSync(place) };
   } finally {

@@ -74,6 +74,8 @@ export interface System {
   // processes
   /** Makes orphaned descendants ours to wait for: prctl(PR_SET_CHILD_SUBREAPER). */
   becomeSubreaper(): void;
+  /** Makes an open folder the working directory of the whole process: fchdir(2). */
+  changeDirectory(folder: Fd): void;
   openPidfd(pid: number): Fd;
   /** Sends a signal. Returns false when the process is gone. */
   signalPidfd(pidfd: Fd, signal: number): boolean;

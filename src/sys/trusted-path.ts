@@ -3,6 +3,7 @@ import { lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { isOurs, isSticky, isWritableByOthers, type Owned } from './ownership.ts';
+import { toAbsolute } from './to-absolute.ts';
 
 /** The entry that another user controls. */
 export interface PathFault {
@@ -30,7 +31,7 @@ const MAX_LINKS = 40;
  * others cannot replace what root has there. Where nothing is at the path's end, others could create it in such a folder: a fault.
  */
 export function walkTrusted(path: string): WalkedPath {
-  const names = (isAbsolute(path) ? path : `${process.cwd()}/${path}`).split('/');
+  const names = toAbsolute(path).split('/');
   let at = '/';
   let links = 0;
   let fault = faultOfFolder(at, lstatSync(at));

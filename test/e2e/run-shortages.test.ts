@@ -64,6 +64,16 @@ describe('processes and descriptors', () => {
   });
 });
 
+describe('memory', () => {
+  it.each(['-v 2000000', '-d 1000000'])('a limit of %s is exhausted', async (limit) => {
+    const { status, stderr } = await run([], ['true'], { through: through(`ulimit ${limit}`) });
+    expect(status).toBe(125);
+    expect(stderr).toMatch(
+      /^stackshim: call libc: [^\n]* \[ERR_STACKSHIM_PROCESS_EXHAUSTED\]\n {2}hint: raise the limits of address space and data [^\n]*\n$/,
+    );
+  });
+});
+
 describe('the doctor', () => {
   const overlay = `cd ${folder} && mkdir -p over && mount -t tmpfs none over && cd over &&
     mkdir lower upper work root && mount -t overlay none -o lowerdir=lower,upperdir=upper,workdir=work root`;

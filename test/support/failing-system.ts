@@ -38,6 +38,7 @@ export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
   readProjectUsage: ['EIO'],
   // Of a seccomp filter around the process.
   becomeSubreaper: ['EPERM'],
+  changeDirectory: ['EACCES'],
   openPidfd: ['EMFILE', 'ENOMEM'],
   signalPidfd: ['EPERM', 'ENOMEM'],
   // The first: somebody else in this process has waited for every child.

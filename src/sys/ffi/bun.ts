@@ -1,11 +1,23 @@
 /** FFI in the executable, by Bun. */
 import { dlopen, type Pointer, ptr, read } from 'bun:ffi';
+import { reasonOf, StackshimError } from '../../core/errors.ts';
 import { type Ffi, libcArity, returnsLong } from './contract.ts';
 import { libcCalls } from './libc-calls.ts';
 
-const { __errno_location: errnoLocation } = dlopen('libc.so.6', {
-  __errno_location: { args: [], returns: 'ptr' },
-}).symbols;
+const errnoLocation = findErrno();
+
+/** The first call of the FFI. It fails where the engine got no memory to compile into when it started. */
+function findErrno() {
+  try {
+    const errno = { __errno_location: { args: [], returns: 'ptr' } } as const;
+    return dlopen('libc.so.6', errno).symbols.__errno_location;
+  } catch (cause) {
+    throw new StackshimError('ERR_STACKSHIM_PROCESS_EXHAUSTED', `call libc: ${reasonOf(cause)}`, {
+      hint: 'raise the limits of address space and data of this process (ulimit -v, ulimit -d)',
+      cause,
+    });
+  }
+}
 
 export const ffi: Ffi = {
   ...libcCalls({

@@ -14,6 +14,7 @@ export const libcArity = {
   epoll_create1: 1,
   epoll_ctl: 4,
   epoll_wait: 4,
+  fchdir: 1,
   flock: 2,
   inotify_add_watch: 3,
   inotify_init1: 1,

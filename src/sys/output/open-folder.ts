@@ -16,6 +16,7 @@ import { errnoCodeOf } from '../../core/errors.ts';
 import { entryOf, fdPath } from '../fd-path.ts';
 import { isOurs, isOursAlone, isSticky } from '../ownership.ts';
 import type { Fd } from '../system.ts';
+import { toAbsolute } from '../to-absolute.ts';
 
 /** As Linux itself. */
 const MOST_LINKS = 40;
@@ -40,8 +41,7 @@ export interface OpenFolder {
 
 /** Throws {@link PathRefusal} for a link that others control, and the errors of the system. */
 export function openFolderOf(path: string): OpenFolder {
-  const absolute = isAbsolute(path) ? path : `${process.cwd()}/${path}`;
-  let rest = toComponents(absolute);
+  let rest = toComponents(toAbsolute(path));
   let links = 0;
   let isLinked = false;
   const passed: string[] = [];

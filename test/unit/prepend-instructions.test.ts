@@ -1,6 +1,6 @@
-/** The instructions that hide variables from the executable's engine, in small ELF files: where they are put, and where there is no room for them. */
+/** The instructions before the executable's first one, in small ELF files: where they are put, and where there is no room for them. */
 import { describe, expect, it } from 'vitest';
-import { hideVariables } from '../../scripts/steps/hide-variables.mjs';
+import { prependInstructions } from '../../scripts/steps/prepend-instructions.mjs';
 
 const CODE_OFFSET = 0x1100;
 const CODE_ADDRESS = 0x42_1100n;
@@ -47,11 +47,11 @@ function writeSegment(
 
 describe('the instructions', () => {
   it.each([
-    ['x86-64', X86_64, 64n],
-    ['arm64', ARM_64, 128n],
+    ['x86-64', X86_64, 192n],
+    ['arm64', ARM_64, 256n],
   ])('of %s stand before the code, and lead to where the program began', (_, machine, distance) => {
     const elf = makeElf({ machine });
-    hideVariables(elf);
+    prependInstructions(elf);
     const start = CODE_ADDRESS - distance;
     expect(elf.readBigUInt64LE(24)).toBe(start);
     const header = 64 + 56;
@@ -68,7 +68,7 @@ function jumpTarget(elf: Buffer, machine: number, start: number): number {
     const at = elf.indexOf(0xe9, start);
     return at + 5 + elf.readInt32LE(at + 1);
   }
-  const at = start + 22 * 4;
+  const at = start + 48 * 4;
   return at + (elf.readUInt32LE(at) & 0x3ff_ffff) * 4;
 }
 
@@ -89,7 +89,7 @@ describe('a file is left to its builder', () => {
     ['with padding that is used', withUsedPadding(), 'no room before the code'],
   ])('%s', (_, elf, reason) => {
     const before = Buffer.from(elf);
-    expect(() => hideVariables(elf)).toThrow(reason);
+    expect(() => prependInstructions(elf)).toThrow(reason);
     expect(elf.equals(before)).toBe(true);
   });
 });

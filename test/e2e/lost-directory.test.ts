@@ -1,0 +1,116 @@
+/** The executable in a working directory that has no path: removed, unmounted, or longer than the kernel tells. Requires: root. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { runCli } from '../support/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+
+const { run, installation, folder } = useTaskRunner();
+const { env } = installation;
+
+const inShell = (script: string) => ['sh', '-c', `${script} && exec "$@"`, 'sh'];
+const lost = `${folder}/lost`;
+const removed = inShell(`mkdir -p ${lost}/here && cd ${lost}/here && rmdir ${lost}/here`);
+const unmounted = [
+  ...['unshare', '--mount'],
+  ...inShell(
+    `mkdir -p ${lost} && mount -t tmpfs none ${lost} && cd ${lost} && echo A=there > p && umount -l ${lost}`,
+  ),
+];
+const name = 'n'.repeat(250);
+const tooLong = inShell(
+  `mkdir -p ${lost} && cd ${lost} && for i in $(seq 20); do mkdir ${name} && cd -P ${name} || exit; done && echo A=there > p`,
+);
+
+const places: readonly (readonly [string, readonly string[]])[] = [
+  ['removed', removed],
+  ['unmounted', unmounted],
+  ['too long', tooLong],
+];
+
+// By a program that goes down step by step: the paths are too long.
+afterEach(() => void execFileSync('rm', ['-rf', lost]));
+
+describe.each(places)('%s', (_, through) => {
+  it.each([['--version'], ['ps'], ['stack', 'ls'], ['doctor']])('%s works', async (...args) => {
+    const here = await runCli(args, { env });
+    const { status, stdout, stderr } = await runCli(args, { env, through });
+    expect({ status, lines: stdout.split('\n').length, stderr }).toEqual({
+      status: here.status,
+      lines: here.stdout.split('\n').length,
+      stderr: here.stderr,
+    });
+  });
+
+  it('a task runs, with code and a payload that absolute paths name', async () => {
+    const code = `${folder}/code`;
+    mkdirSync(code, { recursive: true });
+    writeFileSync(`${code}/file`, 'of code');
+    writeFileSync(`${folder}/payload`, 'payload');
+    const options = ['--code', code, '--payload-file', `${folder}/payload`];
+    const command = ['sh', '-c', 'cat file; pwd; exit 7'];
+    const { status, stdout, stderr, record } = await run(options, command, { through });
+    expect({ status, stdout, stderr }).toEqual({ status: 7, stdout: 'of code/task\n', stderr: '' });
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: 7 });
+  });
+
+  it.each([
+    ['--code', '.'],
+    ['--code', '../../..'],
+    ['-v', './x:/y'],
+    ['-v', '..:/y'],
+    ['--mount', 'type=bind,source=.,target=/y'],
+    ['--payload-file', 'p'],
+    ['--config-file', '0'],
+    ['--result', 'r'],
+    ['--events', 'e'],
+  ])('%s %s is refused', async (option, value) => {
+    const args = ['run', option, value, 'busybox', 'true'];
+    const { status, stderr } = await runCli(args, { env, through });
+    expect(status).toBe(125);
+    expect(stderr).toMatch(
+      /: the working directory does not exist any more, or has no path \[ERR_STACKSHIM_INPUT_NOT_FOUND\]\n {2}hint: give absolute paths/,
+    );
+  });
+});
+
+describe('a file that is only read', () => {
+  const read = (through: readonly string[]) =>
+    run(['--env-file', 'p'], ['sh', '-c', 'echo $A'], { through });
+
+  it.each(places.slice(1))(
+    'is found where the directory is still there: %s',
+    async (_, through) => {
+      expect(await read(through)).toMatchObject({ status: 0, stdout: 'there\n' });
+    },
+  );
+
+  it('is not found where it is not', async () => {
+    const { status, stderr } = await read(removed);
+    expect(status).toBe(125);
+    expect(stderr).toMatch(
+      /^stackshim: read p: no such file or directory \[ERR_STACKSHIM_INPUT_NOT_FOUND\]/,
+    );
+  });
+
+  it('is never one of /proc, where the executable was meanwhile', async () => {
+    for (const path of ['0', '1', '2']) {
+      const { status, stderr } = await run(['--env-file', path], ['true'], { through: removed });
+      expect(status).toBe(125);
+      expect(stderr).toContain(`read ${path}: no such file or directory`);
+    }
+  });
+});
+
+it('closed standard streams stay closed, whatever is opened then', async () => {
+  const result = `${folder}/closed.json`;
+  const through = [...removed, 'sh', '-c', 'exec "$@" <&- >&-', 'sh'];
+  const args = ['run', '--result', result, 'busybox', 'sh', '-c', 'exit 7'];
+  const { status, stdout, stderr } = await runCli(args, { env, through });
+  expect({ status, stdout, stderr }).toEqual({
+    status: 7,
+    stdout: '',
+    // Of the shell.
+    stderr: expect.stringMatching(/^(sh: .*getcwd\(\) failed.*\n)?$/),
+  });
+});
