@@ -11,6 +11,9 @@ declare const Bun: { readonly unsafe: { setJITPolicy(scale: number): void } };
 const args = process.argv.slice(2);
 const isRun = args[0] === 'run';
 
+// Whatever is made here is its owner's to read and write: a umask may only keep others out.
+process.umask(process.umask() & 0o077);
+
 // What nobody awaits must not end with the status of a task that failed.
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(event, (error) => process.exit(statusOf(error)));

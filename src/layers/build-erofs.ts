@@ -1,6 +1,6 @@
 /** Makes an EROFS file of a clean tar: unprivileged, in a folder of its own, all or nothing. */
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir } from 'node:fs/promises';
+import { chmod, chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, toStackshimError } from '../core/errors.ts';
 import { removeTree } from '../sys/remove-tree.ts';
@@ -94,6 +94,8 @@ async function prepare(folder: string, build: Build): Promise<readonly string[]>
   try {
     const command = toCommand(build);
     await mkdir(folder, { mode: 0o700 });
+    // The worker is not root: it needs what the umask may have taken.
+    await chmod(folder, 0o700);
     if (worker.id !== undefined) await chown(folder, worker.id, worker.id);
     return command;
   } catch (error) {

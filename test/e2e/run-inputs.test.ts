@@ -118,11 +118,13 @@ describe('--payload, --payload-file and --config-file', () => {
     expect(sha256(readFileSync(join(folder, 'payload')))).toBe(sha256(payload));
   });
 
-  it('gives them to every user, whatever the caller keeps for itself', async () => {
-    const options = ['--payload', 'text', '-u', 'user'];
-    const through = ['sh', '-c', 'umask 077; exec "$@"', 'sh'];
-    const { stdout, record } = await run(options, sh('cat "$PAYLOAD_FILE"'), { through });
-    expect(stdout).toBe('text');
+  it.each(['0', '077', '0777'])('gives them to every user, with umask %s', async (umask) => {
+    mkdirSync(join(folder, 'code'), { recursive: true });
+    writeFileSync(join(folder, 'code/file'), ' and code');
+    const options = ['--payload', 'text', '--code', join(folder, 'code'), '-u', 'user'];
+    const through = ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh'];
+    const { stdout, record } = await run(options, sh('cat "$PAYLOAD_FILE" file'), { through });
+    expect(stdout).toBe('text and code');
     expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
   });
 

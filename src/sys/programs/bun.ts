@@ -1,6 +1,6 @@
 /** Programs started in the executable, by Bun itself: its copy of Node's module takes 2 ms to load and use. */
 import type { Fd } from '../system.ts';
-import type { StartProgram } from './contract.ts';
+import { PROGRAM_UMASK, type StartProgram } from './contract.ts';
 import { killGroup } from './kill-group.ts';
 
 interface Subprocess {
@@ -19,12 +19,10 @@ interface SpawnOptions {
 
 declare const Bun: { spawn(command: string[], options: SpawnOptions): Subprocess };
 
-/** What a runtime makes in a task is for the task's user, whatever the caller keeps for itself. No other thread makes files meanwhile. */
-const UMASK = 0o022;
-
 export const startProgram: StartProgram = (path, args, { env, stdio }) => {
   let child: Subprocess;
-  const umask = process.umask(UMASK);
+  // No other thread makes files meanwhile.
+  const umask = process.umask(PROGRAM_UMASK);
   try {
     child = Bun.spawn([path, ...args], { cwd: '/', env, stdio: [...stdio], detached: true });
   } catch (error) {

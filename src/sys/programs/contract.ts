@@ -1,6 +1,9 @@
 /** Programs that are started and waited for, as both engines (`node.ts`, `bun.ts`) offer it. `#programs` picks one. */
 import type { Fd } from '../system.ts';
 
+/** What a runtime makes in a task is for the task's users, whatever the caller keeps for itself. */
+export const PROGRAM_UMASK = 0o022;
+
 export interface ProgramOptions {
   /** The whole environment of the program. */
   readonly env: Readonly<Record<string, string>>;
@@ -17,7 +20,7 @@ export interface StartedProgram {
   killAll(): void;
 }
 
-/** In `/`, as the leader of a session of its own: an interrupt at the caller's terminal does not reach it. */
+/** In `/`, with {@link PROGRAM_UMASK}, as the leader of a session of its own: an interrupt at the caller's terminal does not reach it. */
 export type StartProgram = (
   path: string,
   args: readonly string[],

@@ -1,0 +1,44 @@
+/** What a task finds does not depend on the umask of the program that uses the library. Requires: root. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { afterAll, afterEach, expect, it } from 'vitest';
+import { runTask } from '../../src/index.ts';
+import { useInstallation } from '../support/installation.ts';
+
+const { options } = useInstallation();
+const folder = mkdtempSync('/var/tmp/stackshim-umask-');
+afterAll(() => rmSync(folder, { recursive: true }));
+const umask = process.umask();
+afterEach(() => void process.umask(umask));
+
+/** All that the runtime or stackshim makes for it, and what it reads as another user than root. */
+const SCRIPT =
+  'umask; stat -c "%a %u %n" /a /a/b /x /x/y /run/stackshim /task /task/file | sort; cat "$PAYLOAD_FILE" /task/file';
+
+async function look(mask: number): Promise<string | undefined> {
+  process.umask(mask);
+  const { exitCode, output } = await runTask(
+    {
+      stack: 'busybox',
+      command: ['sh', '-c', SCRIPT],
+      user: 'user',
+      code: `${folder}/code`,
+      payload: 'payload',
+      tmpfs: ['/a/b/c'],
+      volumes: [`${folder}/code:/x/y/z:ro`],
+    },
+    options,
+  );
+  return exitCode === 0 ? output.stdout : undefined;
+}
+
+it.each([
+  ['077', 0o077],
+  ['0777', 0o777],
+  ['0', 0],
+])('umask %s', async (_, mask) => {
+  mkdirSync(`${folder}/code`, { recursive: true });
+  writeFileSync(`${folder}/code/file`, ' and code');
+  const usual = await look(0o022);
+  expect(usual).toMatch(/^0022\n644 0 \/task\/file\n(755 0 [^\n]+\n){6}payload and code$/);
+  expect(await look(mask)).toBe(usual);
+});
