@@ -7,6 +7,8 @@ import type { TaskResult } from '../task/result.ts';
 /** `run` when stackshim itself fails, usage errors included. */
 export const SHIM_FAILED = 125;
 export const USAGE_ERROR = 2;
+/** A pipe was closed before everything was written to it: the status of a program that SIGPIPE has ended. */
+export const READER_GONE = 128 + constants.signals.SIGPIPE;
 
 const NOT_EXECUTABLE = 126;
 const NOT_FOUND = 127;

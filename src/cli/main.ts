@@ -1,6 +1,7 @@
 /** The `stackshim` command: carries out what it was called for, turns whatever goes wrong into a message and an exit status. */
 import { toStackshimError } from '../core/errors.ts';
-import { SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
+import { ReaderGone } from '../core/reader-gone.ts';
+import { READER_GONE, SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
 import { nameOptions } from './name-options.ts';
 import { readRunLine } from './read-run-line.ts';
 import { reportError } from './report-error.ts';
@@ -51,6 +52,7 @@ async function readByCommander(): Promise<boolean> {
 }
 
 function statusOf(error: unknown): number {
+  if (error instanceof ReaderGone) return READER_GONE;
   const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', args[0] ?? 'start');
   reportError(isRun ? nameOptions(known.toJSON()) : known.toJSON());
   return isRun ? SHIM_FAILED : statusOfError(known);

@@ -1,9 +1,10 @@
 /** Output that is lost is noticed, and a task whose output nobody reads any more is stopped. Requires: root. */
+import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { startCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 
-const { run, installation } = useTaskRunner();
+const { run, installation, folder } = useTaskRunner();
 const { env } = installation;
 
 /** `/dev/full` takes nothing: every write finds no space. */
@@ -86,6 +87,17 @@ describe('a reader of standard output that has gone', () => {
     const { stderr, record } = await run([], ['sh', '-c', script], { through: piped('head -n 1') });
     expect(stderr).toBe('status 3\n');
     expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: 3 });
+  });
+
+  it.each([
+    ['stack export', ['stack', 'export', 'busybox', '-']],
+    ['save', ['save', '-', 'busybox', '--key', `${folder}/key.pem`]],
+  ])('ends %s, whose file is not whole, as SIGPIPE ends a program', async (_, args) => {
+    execFileSync('openssl', ['genpkey', '-algorithm', 'ed25519', '-out', `${folder}/key.pem`]);
+    const { stdout, stderr } = await cli(piped('head -c 1 | wc -c'), ...args);
+    expect(stdout).toBe('1\n');
+    expect(stderr).toMatch(/\nstatus 141\n$|^status 141\n$/);
+    expect(stderr).not.toMatch(/stackshim:|EPIPE/);
   });
 
   it('is no failure of a command that lists', async () => {

@@ -23,7 +23,8 @@ In JSON (\`error\` of a result record, \`error.toJSON()\` in the library) it has
 where there is one, \`cause\`.
 
 **Exit status.** \`stackshim run\` exits with 125 for every error of its own, and with 126 and 127 when the task's command is not executable or
-not found. The other commands exit with the status below: 0 all went well, 1 failed, 2 usage or invalid input, 3 not found, 4 conflict or busy.
+not found. The other commands exit with the status below: 0 all went well, 1 failed, 2 usage or invalid input, 3 not found, 4 conflict or busy. 141: nobody
+reads any more what \`run\`, \`stack export\` or \`save\` writes to a pipe.
 
 **A task that fails is no error.** What becomes of a task that was accepted is in its result record; a task that could not be started has the
 verdict \`setup_failed\` and the error in its field \`error\`.

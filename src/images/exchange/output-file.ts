@@ -5,6 +5,7 @@ import { isatty } from 'node:tty';
 import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, tmpDir } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
+import { ReaderGone } from '../../core/reader-gone.ts';
 import { temporaryPath } from '../../layers/stale-files.ts';
 import { fdPath } from '../../sys/fd-path.ts';
 import { ensureDirectory } from '../../sys/files.ts';
@@ -59,7 +60,7 @@ export async function withOutput<T>(
   }
 }
 
-/** A regular file appears under its name when it is whole. Whatever else it is gets the bytes once they are complete. */
+/** A regular file appears under its name when it is whole. Whatever else it is gets the bytes once they are complete; throws {@link ReaderGone}. */
 export async function writeArchive<T>(
   output: Output,
   layout: Layout,
@@ -123,6 +124,8 @@ async function writeStream(output: Output, chunks: AsyncIterable<Buffer>): Promi
     for await (const chunk of chunks) {
       await writeFully(fd, chunk, signal);
     }
+  } catch (error) {
+    throw errnoCodeOf(error) === 'EPIPE' ? new ReaderGone(name, error) : error;
   } finally {
     if (place.kind === 'node') closeSync(fd);
   }
