@@ -25,7 +25,12 @@ import {
 } from './diagnose/check-kernel.ts';
 import { checkRuntime, checkTools } from './diagnose/check-programs.ts';
 import { checkStacks } from './diagnose/check-stacks.ts';
-import { checkFolders, checkFreeSpace, checkPolicy } from './diagnose/check-storage.ts';
+import {
+  checkFolders,
+  checkFreeSpace,
+  checkPolicy,
+  checkRunFolder,
+} from './diagnose/check-storage.ts';
 import { probeMounts } from './diagnose/probe-mounts.ts';
 
 export type { Check } from './diagnose/check.ts';
@@ -62,6 +67,7 @@ export async function diagnoseHost(
 
 async function checkPlaces(system: System, layout: Layout): Promise<readonly Check[]> {
   return [
+    checkRunFolder(layout),
     ...(await checkMounts(system, layout)),
     checkFreeSpace(layout),
     await checkDisk(system, layout),

@@ -117,8 +117,16 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
   } catch (error) {
     await Promise.all([creation.abandon(), binds?.close()]);
     detachMounts();
-    throw error;
+    throw await explain(error, plan, installation);
   }
+}
+
+/** With the host's user namespace a task's root passes everywhere. */
+async function explain(error: unknown, { spec }: TaskPlan, { layout }: Installation) {
+  if (!(error instanceof StackshimError) || spec.userns === 'host') return error;
+  if (error.code !== 'ERR_STACKSHIM_RUNTIME_FAILED') return error;
+  const { explainUnreachable } = await import('./explain-unreachable.ts');
+  return explainUnreachable(error, layout);
 }
 
 /** What must hold beside other tasks, where the policy or the task says so. */

@@ -1,5 +1,6 @@
 /** What the host lacks is told as what it is, and as worth another try. Requires: root. */
-import { existsSync, mkdirSync, rmdirSync, statfsSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmdirSync, statfsSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
@@ -61,6 +62,28 @@ describe('processes and descriptors', () => {
       error: { code: 'ERR_STACKSHIM_PROCESS_EXHAUSTED', kind: 'exhausted' },
     });
     expect(record?.error?.hint).toContain('ulimit -n');
+  });
+});
+
+describe('a run folder below a directory that others cannot pass', () => {
+  const above = dirname(layout.run);
+  beforeAll(() => chmodSync(above, 0o700));
+  afterAll(() => chmodSync(above, 0o711));
+
+  it('is called so', async () => {
+    const { status, stderr, record } = await run([], ['true']);
+    expect({ status, stderr }).toEqual({
+      status: 125,
+      stderr: [
+        `stackshim: reach run folder ${layout.run}: tasks cannot pass through ${above} [ERR_STACKSHIM_HOST_UNSUPPORTED]`,
+        `  hint: run chmod o+x ${above}, or set STACKSHIM_RUN to a folder that every user can pass through\n`,
+      ].join('\n'),
+    });
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed' });
+  });
+
+  it('is no obstacle for a task that is root of the host', async () => {
+    expect(await run(['--userns', 'host'], ['true'])).toMatchObject({ status: 0, stderr: '' });
   });
 });
 

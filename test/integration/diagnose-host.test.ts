@@ -20,6 +20,8 @@ const find = ({ checks }: Diagnosis, name: string) => checks.find((check) => che
 
 beforeEach(() => {
   const root = mkdtempSync('/var/tmp/stackshim-doctor-test-');
+  // As the run folder is below it.
+  chmodSync(root, 0o711);
   layout = { root, run: `${root}/run`, policyFile: `${root}/policy.json`, slots: `${root}/slots` };
   writePolicy(layout);
 });
@@ -55,6 +57,7 @@ test('this machine can run tasks, and the doctor leaves nothing behind', async (
     'buildah',
     'mmdebstrap',
     'folders',
+    'run folder',
     'EROFS layers',
     'idmapped layers',
     'overlay of layers',
@@ -85,6 +88,19 @@ test('a root folder that another user controls is a finding, and nothing is trie
     hint: expect.stringContaining(`chmod go-w ${layout.root}`),
   });
   expect(find(diagnosis, 'EROFS layers')).toBeUndefined();
+  expect(diagnosis.canRunTasks).toBe(false);
+});
+
+test('a run folder that tasks do not reach is a finding', async () => {
+  const closed = `${layout.root}/closed`;
+  mkdirSync(closed, { mode: 0o700 });
+  const diagnosis = await diagnoseHost({ ...layout, run: `${closed}/run` });
+  expect(find(diagnosis, 'run folder')).toMatchObject({
+    status: 'fail',
+    required: true,
+    message: expect.stringContaining(`tasks cannot pass through ${closed} to ${closed}/run`),
+    hint: expect.stringContaining(`chmod o+x ${closed}`),
+  });
   expect(diagnosis.canRunTasks).toBe(false);
 });
 

@@ -2,7 +2,9 @@
 import { statfsSync, statSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
+import { findClosedFolder } from '../../sys/closed-folder.ts';
 import { nearestExisting } from '../../sys/files.ts';
+import { toOpenHint } from '../explain-unreachable.ts';
 import { readPolicy } from '../read-policy.ts';
 import { toTrustedLayout } from '../trusted-layout.ts';
 import { type Check, failed, passed, required, warned } from './check.ts';
@@ -21,6 +23,18 @@ export function checkFolders(layout: Layout): Check {
     return failed(subject, error.message, error.hint);
   }
   return passed(subject, `no other user controls ${layout.root} or ${layout.run}`);
+}
+
+/** Whether the ids of tasks reach their root filesystems, which are below the run folder. */
+export function checkRunFolder({ run }: Layout): Check {
+  const subject = required('run folder');
+  const closed = findClosedFolder(run);
+  if (closed === undefined) return passed(subject, `tasks can pass through to ${run}`);
+  return failed(
+    subject,
+    `tasks cannot pass through ${closed} to ${run}, but for those with --userns host`,
+    toOpenHint(closed),
+  );
 }
 
 export function checkFreeSpace(layout: Layout): Check {
