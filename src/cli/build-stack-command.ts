@@ -2,11 +2,10 @@
 import { StackshimError } from '../core/errors.ts';
 import { buildStack } from '../images/build-stack.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
-import { openInstallation } from '../task/installation.ts';
 import { openBuildProgress } from './build-progress-view.ts';
+import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
 import { reportToolOutput } from './report-tool-output.ts';
-import { requireRoot } from './require-root.ts';
 import { runBuiltSmokeTask } from './run-smoke-task.ts';
 import { listenForStops } from './stop-signals.ts';
 
@@ -20,11 +19,11 @@ export async function buildStackFrom(
   directory: string,
   options: BuildCommandOptions,
 ): Promise<void> {
-  requireRoot('build stack');
+  const { layout } = openAsRoot('build stack');
   const stops = listenForStops();
   const view = openBuildProgress(process.stderr);
   try {
-    const result = await buildStack(openInstallation().layout, directory, {
+    const result = await buildStack(layout, directory, {
       system: linuxSystem,
       runSmoke: runBuiltSmokeTask,
       ifChanged: options.ifChanged === true,

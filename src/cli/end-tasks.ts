@@ -4,12 +4,12 @@ import { parseTaskId, type TaskId } from '../core/ids.ts';
 import { parseDuration } from '../spec/parse-duration.ts';
 import { SPEC_BOUNDS } from '../spec/spec-bounds.ts';
 import { killTask } from '../task/ending/kill-task.ts';
-import { type Installation, openInstallation } from '../task/installation.ts';
+import type { Installation } from '../task/installation.ts';
 import { statusOfError } from './exit-status.ts';
+import { openAsRoot } from './open-as-root.ts';
 import { print } from './print.ts';
 import { reportError } from './report-error.ts';
 import { reportLeftovers } from './report-leftovers.ts';
-import { requireRoot } from './require-root.ts';
 
 export interface KillCommandOptions {
   readonly stopTimeout: string;
@@ -28,8 +28,7 @@ export async function endTasks(
     min: 0,
     max: SPEC_BOUNDS.stopTimeoutMsMax,
   });
-  requireRoot('kill tasks');
-  const installation = openInstallation();
+  const installation = openAsRoot('kill tasks');
   const statuses = await Promise.all(ids.map((id) => endTask(installation, id, graceMs)));
   return statuses.find((status) => status !== 0) ?? 0;
 }

@@ -1,6 +1,7 @@
 /** `stackshim stack import`, `export`, `push` and `commit`: what they do goes to stderr, the outcome to stdout. */
 import { StackshimError } from '../core/errors.ts';
 import { parseTaskId } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
 import { commitTask } from '../images/exchange/commit-task.ts';
 import { exportStack } from '../images/exchange/export-stack.ts';
 import { importStack } from '../images/exchange/import-stack.ts';
@@ -9,11 +10,10 @@ import type { ExchangeOptions } from '../images/exchange/publish-image.ts';
 import { pushStack } from '../images/exchange/push-stack.ts';
 import type { RegistryOptions } from '../images/exchange/run-skopeo.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
-import { openInstallation } from '../task/installation.ts';
 import { openBuildProgress } from './build-progress-view.ts';
+import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
 import { reportToolOutput } from './report-tool-output.ts';
-import { requireRoot } from './require-root.ts';
 import { runSmokeTask } from './run-smoke-task.ts';
 import { toStackName } from './stack-arguments.ts';
 import { listenForStops } from './stop-signals.ts';
@@ -35,8 +35,8 @@ export async function importStackFrom(
 ): Promise<void> {
   const stack = toStackName('import stack', name);
   const registry = toRegistryOptions(options);
-  const result = await withProgress('import stack', (exchange) =>
-    importStack(openInstallation().layout, {
+  const result = await withProgress('import stack', (exchange, layout) =>
+    importStack(layout, {
       ...exchange,
       ...registry,
       ...toSmoke(options),
@@ -54,8 +54,8 @@ export async function exportStackTo(
   file: string,
   options: ExchangeCommandOptions,
 ): Promise<void> {
-  const result = await withProgress('export stack', (exchange) =>
-    exportStack(openInstallation().layout, { ...exchange, stack, file }),
+  const result = await withProgress('export stack', (exchange, layout) =>
+    exportStack(layout, { ...exchange, stack, file }),
   );
   // Standard output is the file itself then.
   if (isStandardOutput(file)) return;
@@ -68,8 +68,8 @@ export async function pushStackTo(
   options: RegistryCommandOptions,
 ): Promise<void> {
   const registry = toRegistryOptions(options);
-  const result = await withProgress('push stack', (exchange) =>
-    pushStack(openInstallation().layout, { ...exchange, ...registry, stack, reference }),
+  const result = await withProgress('push stack', (exchange, layout) =>
+    pushStack(layout, { ...exchange, ...registry, stack, reference }),
   );
   await (options.json ? printJson(result) : print(`${result.reference} ${result.digest}\n`));
 }
@@ -80,8 +80,8 @@ export async function commitTaskAs(
   options: ExchangeCommandOptions,
 ): Promise<void> {
   const [id, stack] = [parseTaskId(task), toStackName('commit task as', name)];
-  const result = await withProgress('commit task', (exchange) =>
-    commitTask(openInstallation().layout, {
+  const result = await withProgress('commit task', (exchange, layout) =>
+    commitTask(layout, {
       ...exchange,
       ...toSmoke(options),
       runSmoke: runSmokeTask,
@@ -96,17 +96,20 @@ export async function commitTaskAs(
 /** Runs `work` as root with its progress on stderr; SIGINT and SIGTERM abort it. */
 export async function withProgress<T>(
   operation: string,
-  work: (exchange: ExchangeOptions) => Promise<T>,
+  work: (exchange: ExchangeOptions, layout: Layout) => Promise<T>,
 ): Promise<T> {
-  requireRoot(operation);
+  const { layout } = openAsRoot(operation);
   const stops = listenForStops();
   const view = openBuildProgress(process.stderr);
   try {
-    const result = await work({
-      system: linuxSystem,
-      onProgress: view.onProgress,
-      signal: stops.signals.signal,
-    });
+    const result = await work(
+      {
+        system: linuxSystem,
+        onProgress: view.onProgress,
+        signal: stops.signals.signal,
+      },
+      layout,
+    );
     view.close();
     return result;
   } catch (error) {

@@ -1,11 +1,10 @@
 /** `stackshim gc`: frees what nothing needs, and tells what went. */
 import { StackshimError } from '../core/errors.ts';
 import { type Collection, collectGarbage } from '../images/collect-garbage.ts';
-import { openInstallation } from '../task/installation.ts';
 import { formatBytes } from './format-quantities.ts';
+import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
 import { reportError } from './report-error.ts';
-import { requireRoot } from './require-root.ts';
 
 export interface CollectCommandOptions {
   readonly json?: boolean;
@@ -16,8 +15,7 @@ export interface CollectCommandOptions {
 /** Resolves to the exit status: 1 when damage kept it from looking through everything. */
 export async function freeSpace(options: CollectCommandOptions): Promise<number> {
   const keepRevisions = parseKept(options.keepRevisions);
-  requireRoot('collect garbage');
-  const collection = await collectGarbage(openInstallation(), {
+  const collection = await collectGarbage(openAsRoot('collect garbage'), {
     dryRun: options.dryRun === true,
     ...(keepRevisions === undefined ? {} : { keepRevisions }),
   });

@@ -10,9 +10,8 @@ import {
 import { rollbackStack, type StackMove } from '../stacks/rollback.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
-import { openInstallation } from '../task/installation.ts';
+import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
-import { requireRoot } from './require-root.ts';
 import { toPositive, toStackName } from './stack-arguments.ts';
 
 interface MoveOptions {
@@ -25,8 +24,7 @@ const MAX_RELEASE_BYTES = 1024 * 1024;
 export async function rollBack(name: string, options: MoveOptions): Promise<void> {
   const stack = toStackName('roll back', name);
   const to = options.to === undefined ? {} : { to: toPositive('--to', options.to) };
-  requireRoot('roll back stack');
-  const layout = openInstallation().layout;
+  const { layout } = openAsRoot('roll back stack');
   const move = await rollbackStack(layout, linuxSystem, { stack, now: new Date(), ...to });
   return await (options.json ? printJson(move) : print(formatMove(move)));
 }
@@ -36,8 +34,7 @@ export async function remove(
   options: { readonly json?: boolean },
 ): Promise<void> {
   const stacks = names.map((name) => toStackName('remove', name));
-  requireRoot('remove stack');
-  const layout = openInstallation().layout;
+  const { layout } = openAsRoot('remove stack');
   const removed = await removeStacks(layout, linuxSystem, { names: stacks, now: new Date() });
   if (options.json) return await printJson(removed);
   const lines = removed.map(
@@ -51,8 +48,8 @@ export async function applyReleaseFile(
   options: { readonly json?: boolean },
 ): Promise<void> {
   const release = parseRelease(readReleaseFile(file), file);
-  requireRoot('apply release');
-  const result = await applyRelease(openInstallation().layout, linuxSystem, {
+  const { layout } = openAsRoot('apply release');
+  const result = await applyRelease(layout, linuxSystem, {
     release,
     label: file,
     now: new Date(),
@@ -62,8 +59,7 @@ export async function applyReleaseFile(
 
 export async function rollBackRelease(options: MoveOptions): Promise<void> {
   const to = options.to === undefined ? {} : { to: toPositive('--to', options.to) };
-  requireRoot('roll back release');
-  const layout = openInstallation().layout;
+  const { layout } = openAsRoot('roll back release');
   await printResult(
     await rollbackRelease(layout, linuxSystem, { now: new Date(), ...to }),
     options,

@@ -1,11 +1,11 @@
 /** `stackshim reap`: removes what dead owners left, once or, with `--watch`, as soon as they have died. */
 import { parseTaskId } from '../core/ids.ts';
 import { type ReapReport, reapTasks } from '../task/abandoned/reap.ts';
-import { type Installation, openInstallation } from '../task/installation.ts';
+import type { Installation } from '../task/installation.ts';
+import { openAsRoot } from './open-as-root.ts';
 import { print, printJson, printJsonLine } from './print.ts';
 import { reportError } from './report-error.ts';
 import { reportLeftovers } from './report-leftovers.ts';
-import { requireRoot } from './require-root.ts';
 import { waitForOwner } from './wait-for-owner.ts';
 
 export interface ReapCommandOptions {
@@ -20,8 +20,7 @@ const OWNER_ENDS_WITHIN_MS = 30_000;
 /** Prints the id of each task that was removed. Resolves to the exit status: 1 when something is left. */
 export async function reapAbandoned(options: ReapCommandOptions): Promise<number> {
   const awaited = options.wait === undefined ? undefined : parseTaskId(options.wait);
-  requireRoot('reap tasks');
-  const installation = openInstallation();
+  const installation = openAsRoot('reap tasks');
   if (awaited !== undefined) {
     await waitForOwner(installation.layout, awaited, OWNER_ENDS_WITHIN_MS);
   }

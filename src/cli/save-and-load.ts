@@ -33,9 +33,9 @@ export async function saveStacksTo(
 ): Promise<void> {
   const { key: keyFile, json = false } = options;
   const have = options.have === undefined ? new Set<string>() : await readLayerList(options.have);
-  const saved = await withProgress('save stacks', (exchange) =>
+  const saved = await withProgress('save stacks', (exchange, layout) =>
     withOutput(file, exchange.signal, (output) =>
-      saveStacks(openInstallation().layout, {
+      saveStacks(layout, {
         ...exchange,
         stacks,
         keyFile,
@@ -53,9 +53,8 @@ export async function loadStacksFrom(
   file: string | undefined,
   options: LoadCommandOptions,
 ): Promise<void> {
-  const layout = openInstallation().layout;
   if (options.list) {
-    const ids = await listHeldLayers(layout);
+    const ids = await listHeldLayers(openInstallation().layout);
     return await (options.json ? printJson(ids) : print(ids.map((id) => `${id}\n`).join('')));
   }
   if (file === undefined) {
@@ -66,7 +65,7 @@ export async function loadStacksFrom(
   }
   const input = file === PIPE ? process.stdin : await readInput(file);
   try {
-    const loaded = await withProgress('load stacks', (exchange) =>
+    const loaded = await withProgress('load stacks', (exchange, layout) =>
       loadStacks(layout, {
         ...exchange,
         input,

@@ -1,14 +1,12 @@
 /** `stackshim df`: what there is on disk, and for what. */
 import { type DiskUsage, measureDiskUsage } from '../images/disk-usage.ts';
-import { openInstallation } from '../task/installation.ts';
 import { formatBytes } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
+import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
-import { requireRoot } from './require-root.ts';
 
 export async function showDiskUsage(options: { readonly json?: boolean }): Promise<void> {
-  requireRoot('measure disk usage');
-  const usage = await measureDiskUsage(openInstallation());
+  const usage = await measureDiskUsage(openAsRoot('measure disk usage'));
   await (options.json ? printJson(usage) : print(format(usage)));
 }
 

@@ -3,11 +3,10 @@ import { diffStack, type FileTotals, type StackDiff } from '../images/diff-stack
 import type { FileChange } from '../images/diff-trees.ts';
 import type { PackageChange } from '../images/dpkg-status.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
-import { openInstallation } from '../task/installation.ts';
 import { formatBytes } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
+import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
-import { requireRoot } from './require-root.ts';
 import { toPositive, toStackName } from './stack-arguments.ts';
 
 interface DiffOptions {
@@ -27,8 +26,8 @@ export async function showDiff(name: string, options: DiffOptions): Promise<void
     ...(from === undefined ? {} : { from: toPositive('A', from) }),
     ...(to === undefined ? {} : { to: toPositive('B', to) }),
   };
-  requireRoot('compare revisions');
-  const diff = diffStack(openInstallation().layout, linuxSystem, { stack, ...range });
+  const { layout } = openAsRoot('compare revisions');
+  const diff = diffStack(layout, linuxSystem, { stack, ...range });
   return await (options.json
     ? printJson(diff)
     : print(formatDiff(diff, options.files ? Number.POSITIVE_INFINITY : MOST_SHOWN)));

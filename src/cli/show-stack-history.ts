@@ -1,10 +1,9 @@
 /** `stackshim stack history` and `stack release ls`: what was current, and when. */
 import { type HistoryEntry, readReleases, readStackHistory } from '../stacks/stack-history.ts';
-import { openInstallation } from '../task/installation.ts';
 import { formatAge } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
+import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
-import { requireRoot } from './require-root.ts';
 import { toPositive, toStackName } from './stack-arguments.ts';
 
 const SHORT_DIGEST = 'sha256:'.length + 12;
@@ -13,9 +12,9 @@ export async function showHistory(
   name: string,
   options: { readonly json?: boolean },
 ): Promise<void> {
-  requireRoot('show history');
+  const { layout } = openAsRoot('show history');
   const stack = toStackName('show history of', name);
-  const entries = readStackHistory(openInstallation().layout, stack);
+  const entries = readStackHistory(layout, stack);
   if (options.json) return await printJson(entries);
   const now = Date.now();
   const rows = entries.map((entry) => [
@@ -41,8 +40,8 @@ export async function showReleases(options: {
   readonly json?: boolean;
   readonly limit: string;
 }): Promise<void> {
-  requireRoot('list releases');
-  const releases = readReleases(openInstallation().layout, toPositive('--limit', options.limit));
+  const { layout } = openAsRoot('list releases');
+  const releases = readReleases(layout, toPositive('--limit', options.limit));
   if (options.json) return await printJson(releases);
   const rows = releases.map(({ generation, isCurrent, createdAt, stacks, reason }) => [
     String(generation),

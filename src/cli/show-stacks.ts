@@ -7,12 +7,11 @@ import {
   type StackSummary,
   showStack,
 } from '../stacks/list-stacks.ts';
-import { openInstallation } from '../task/installation.ts';
 import { formatAge, formatBytes } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
+import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
 import { collectDamage } from './report-damage.ts';
-import { requireRoot } from './require-root.ts';
 import { toStackName } from './stack-arguments.ts';
 
 interface ShowOptions {
@@ -22,9 +21,9 @@ interface ShowOptions {
 const SHORT_DIGEST = 'sha256:'.length + 12;
 
 export async function showStacks(options: ShowOptions): Promise<void> {
-  requireRoot('list stacks');
+  const { layout } = openAsRoot('list stacks');
   const damage = collectDamage();
-  const stacks = await listStacks(openInstallation().layout, damage.listener);
+  const stacks = await listStacks(layout, damage.listener);
   await (options.json ? printJson(stacks) : print(formatStacks(stacks)));
   damage.tell();
 }
@@ -47,8 +46,8 @@ function formatStacks(stacks: readonly StackSummary[]): string {
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID for what cannot be a stack's name, and as `showStack`. */
 export async function showOneStack(name: string, options: ShowOptions): Promise<void> {
-  requireRoot('show stack');
-  const stack = await showStack(openInstallation().layout, toStackName('show stack', name));
+  const { layout } = openAsRoot('show stack');
+  const stack = await showStack(layout, toStackName('show stack', name));
   return await (options.json ? printJson(stack) : print(formatStack(stack)));
 }
 

@@ -1,19 +1,17 @@
 /** `stackshim ps`: the tasks of this installation. */
-import { openInstallation } from '../task/installation.ts';
 import { type ListedTask, listTasks } from '../task/records/list-tasks.ts';
 import { formatAge } from './format-quantities.ts';
 import { formatTable, shorten } from './format-table.ts';
+import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
 import { reportError } from './report-error.ts';
-import { requireRoot } from './require-root.ts';
 
 const HEADER = ['ID', 'STACK', 'STATE', 'PID', 'OWNER', 'AGE', 'COMMAND', 'LABELS'];
 const COMMAND_LENGTH = 40;
 
 /** Resolves to the exit status: 1 when a record could not be read, which stderr tells. */
 export async function showTasks(options: { readonly json?: boolean }): Promise<number> {
-  requireRoot('list tasks');
-  const list = listTasks(openInstallation());
+  const list = listTasks(openAsRoot('list tasks'));
   if (options.json) {
     await printJson(list);
   } else {

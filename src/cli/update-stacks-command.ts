@@ -5,14 +5,13 @@ import type { StackName } from '../core/ids.ts';
 import { type StackUpdate, type UpdateReport, updateStacks } from '../images/update-stacks.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import { toAbsolute } from '../sys/to-absolute.ts';
-import { openInstallation } from '../task/installation.ts';
 import { openBuildProgress } from './build-progress-view.ts';
 import { statusOfError } from './exit-status.ts';
 import { formatTable } from './format-table.ts';
+import { openAsRoot } from './open-as-root.ts';
 import { print, printJson, printNote } from './print.ts';
 import { reportError } from './report-error.ts';
 import { reportToolOutput } from './report-tool-output.ts';
-import { requireRoot } from './require-root.ts';
 import { runBuiltSmokeTask } from './run-smoke-task.ts';
 import { toPositive, toStackName } from './stack-arguments.ts';
 import { listenForStops } from './stop-signals.ts';
@@ -32,12 +31,12 @@ export async function updateNamed(
 ): Promise<void> {
   const names = toNames(words, options);
   const keep = options.keep === undefined ? {} : { keep: toPositive('--keep', options.keep) };
-  requireRoot('update stacks');
+  const { layout } = openAsRoot('update stacks');
   const stops = listenForStops();
   const view = openBuildProgress(process.stderr);
   let isAlone = true;
   try {
-    const report = await updateStacks(openInstallation().layout, {
+    const report = await updateStacks(layout, {
       system: linuxSystem,
       runSmoke: runBuiltSmokeTask,
       signal: stops.signals.signal,

@@ -3,12 +3,11 @@ import { StackshimError } from '../core/errors.ts';
 import { isStackName, type StackName } from '../core/ids.ts';
 import type { AffectedRevision, Damage } from '../stacks/survey-store.ts';
 import { type Verification, type VerifyProgress, verifyStore } from '../stacks/verify-store.ts';
-import { openInstallation } from '../task/installation.ts';
 import type { ProgressStream } from './build-progress-view.ts';
 import { formatBytes } from './format-quantities.ts';
+import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
 import { toPrintable } from './printable.ts';
-import { requireRoot } from './require-root.ts';
 import { listenForStops } from './stop-signals.ts';
 
 const CLEAR_LINE = '\r\u001b[K';
@@ -19,11 +18,11 @@ export async function verifyStored(
   options: { readonly json?: boolean },
 ): Promise<number> {
   const stacks = names.map(toStackName);
-  requireRoot('verify');
+  const { layout } = openAsRoot('verify');
   const stops = listenForStops();
   const view = openView(process.stderr);
   try {
-    const found = await verifyStore(openInstallation().layout, {
+    const found = await verifyStore(layout, {
       ...(stacks.length === 0 ? {} : { stacks }),
       onProgress: view.onProgress,
       signal: stops.signals.signal,

@@ -1,4 +1,9 @@
-/** Whether anyone but root (or the user we run as) could have put what a path leads to in its place. */
+/**
+ * Whether anyone but root (or the user we run as) could have put what a path leads to in its place.
+ *
+ * Another walk than output/open-folder.ts: here every entry on the way must be root's, so that nobody else can change one meanwhile and names
+ * will do; something may be missing, and the entry at fault is told. There folders of others may be on the way, so each is held open.
+ */
 import { lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { StackshimError, toStackshimError } from '../core/errors.ts';

@@ -1,6 +1,9 @@
 /**
  * Opens the folder of a path so that nobody but root can have chosen it: one component after the other, each below the open one before it.
  * A link is followed only where root (or this user) made it and nobody else can put another in its place.
+ *
+ * Another walk than trusted-path.ts: a folder on the way may belong to anyone and change at any moment, so each is opened below the one before,
+ * which must exist; only links are judged. There nothing is opened, and whoever owns any entry is judged.
  */
 import {
   closeSync,
