@@ -12,6 +12,7 @@ import { startTlsServer } from '../../scripts/steps/tls-server.mjs';
 import type { Layout } from '../../src/core/layout.ts';
 import { disposeInstallation } from '../support/dispose-installation.ts';
 import { useLeakCheck } from '../support/leak-check.ts';
+import { MACHINE_SLOTS } from '../support/machine-slots.ts';
 import { linkPatchedRunc } from '../support/patched-runc.ts';
 import { runCli, STACKSHIM } from '../support/run-cli.ts';
 import { readTranscripts, toPattern } from '../support/shell-transcript.ts';
@@ -27,7 +28,7 @@ const layout: Layout = {
   root: join(folder, 'lib'),
   run: join(folder, 'run'),
   policyFile: join(folder, 'policy.json'),
-  slots: '/run/stackshim-slots',
+  slots: MACHINE_SLOTS,
 };
 const env = {
   STACKSHIM_ROOT: layout.root,

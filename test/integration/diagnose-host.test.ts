@@ -6,6 +6,7 @@ import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { type System, SystemError } from '../../src/sys/system.ts';
 import { type Diagnosis, diagnoseHost } from '../../src/task/diagnose-host.ts';
+import { MACHINE_SLOTS } from '../support/machine-slots.ts';
 import { makeOldKernel } from '../support/old-kernel.ts';
 import { writePolicy } from '../support/write-policy.ts';
 
@@ -22,7 +23,7 @@ beforeEach(() => {
   const root = mkdtempSync('/var/tmp/stackshim-doctor-test-');
   // As the run folder is below it.
   chmodSync(root, 0o711);
-  layout = { root, run: `${root}/run`, policyFile: `${root}/policy.json`, slots: `${root}/slots` };
+  layout = { root, run: `${root}/run`, policyFile: `${root}/policy.json`, slots: MACHINE_SLOTS };
   writePolicy(layout);
 });
 afterEach(() => {

@@ -15,6 +15,7 @@ import { runTask } from '../../src/task/run-task.ts';
 import { damageLayer } from '../support/damage-layer.ts';
 import { disposeInstallation } from '../support/dispose-installation.ts';
 import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
+import { MACHINE_SLOTS } from '../support/machine-slots.ts';
 import { linkPatchedRunc } from '../support/patched-runc.ts';
 import { writeSmallOciLayout } from '../support/small-oci-layout.ts';
 import { makeTar } from '../support/small-tar.ts';
@@ -31,7 +32,7 @@ const receiver: Layout = {
   root: `${other}/lib`,
   run: `${other}/run`,
   policyFile: `${other}/policy.json`,
-  slots: '/run/stackshim-slots',
+  slots: MACHINE_SLOTS,
 };
 const { root, run, policyFile } = receiver;
 

@@ -19,6 +19,7 @@ import { narrowStore } from '../../src/layers/narrow-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { claimNumber } from '../../src/sys/numbered-locks.ts';
 import { bootId } from '../../src/sys/processes.ts';
+import { layoutAt } from '../support/stack-store.ts';
 import { workers } from '../support/workers.ts';
 
 let folder: string;
@@ -55,6 +56,13 @@ it('are each for one program at a time', async () => {
     expect(id).toBeGreaterThanOrEqual(FIRST_WORKER_ID);
     expect(id).toBeLessThan(FIRST_WORKER_ID + WORKER_ID_COUNT);
   }
+  for (const worker of claimed) await worker.end();
+});
+
+it('are never those of another suite that runs on this machine', async () => {
+  const layouts = ['one', 'other'].map((name) => layoutAt(`${folder}/${name}`));
+  const claimed = await Promise.all(layouts.map((layout) => claimWorker({ ...workers, layout })));
+  expect(new Set(claimed.map(idOf)).size).toBe(2);
   for (const worker of claimed) await worker.end();
 });
 

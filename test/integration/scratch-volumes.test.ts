@@ -34,6 +34,7 @@ import { type TaskDisk, toDiskLimit } from '../../src/task/disk/task-disk.ts';
 import { isFreshVolume, loopDeviceOf } from '../../src/task/disk/volume-state.ts';
 import { taskPlaces } from '../../src/task/records/task-places.ts';
 import { startFixture } from '../support/bun-fixture.ts';
+import { MACHINE_SLOTS } from '../support/machine-slots.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const fixture = new URL('../fixtures/use-volume.ts', import.meta.url);
@@ -51,7 +52,7 @@ const loopFiles = () =>
 
 beforeEach(() => {
   const root = mkdtempSync('/var/tmp/stackshim-volumes-');
-  layout = { root, run: `${root}/run`, policyFile: `${root}/policy`, slots: `${root}/slots` };
+  layout = { root, run: `${root}/run`, policyFile: `${root}/policy`, slots: MACHINE_SLOTS };
   mkdirSync(tasksDir(layout), { recursive: true });
 });
 afterEach(() => {

@@ -21,6 +21,7 @@ import {
   taskCgroup,
   tenantCgroup,
 } from '../../src/task/cgroup-parent.ts';
+import { MACHINE_SLOTS } from '../support/machine-slots.ts';
 
 const cgroups = openCgroupDriver();
 const acme = parseTenantName('acme');
@@ -38,7 +39,7 @@ beforeEach(() => {
     root: `${folder}/lib`,
     run: `${folder}/run`,
     policyFile: `${folder}/policy`,
-    slots: `${folder}/slots`,
+    slots: MACHINE_SLOTS,
   };
 });
 

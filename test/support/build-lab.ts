@@ -22,6 +22,7 @@ import type { TaskResult } from '../../src/task/result.ts';
 import { runTask } from '../../src/task/run-task.ts';
 import { disposeInstallation } from './dispose-installation.ts';
 import { useLeakCheck } from './leak-check.ts';
+import { MACHINE_SLOTS } from './machine-slots.ts';
 import { linkPatchedRunc } from './patched-runc.ts';
 import { writePolicy } from './write-policy.ts';
 
@@ -59,7 +60,7 @@ export function useBuildLab(): BuildLab {
     root: join(folder, 'lib'),
     run: join(folder, 'run'),
     policyFile: join(folder, 'policy.json'),
-    slots: '/run/stackshim-slots',
+    slots: MACHINE_SLOTS,
   };
   const { root, run, policyFile } = layout;
   beforeAll(() => {

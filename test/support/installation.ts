@@ -6,6 +6,7 @@ import type { Layout } from '../../src/core/layout.ts';
 import { installBusyboxStack } from './busybox-stack.ts';
 import { disposeInstallation } from './dispose-installation.ts';
 import { useLeakCheck } from './leak-check.ts';
+import { MACHINE_SLOTS } from './machine-slots.ts';
 import { linkPatchedRunc } from './patched-runc.ts';
 import { writePolicy } from './write-policy.ts';
 
@@ -31,7 +32,7 @@ export function useInstallation(allow: readonly RegExp[] = []): TestInstallation
   const root = join(folder, 'lib');
   const run = join(folder, 'run');
   const policyFile = join(folder, 'policy.json');
-  const layout: Layout = { root, run, policyFile, slots: '/run/stackshim-slots' };
+  const layout: Layout = { root, run, policyFile, slots: MACHINE_SLOTS };
   beforeAll(async () => {
     for (const path of [root, run]) mkdirSync(path, { recursive: true });
     writePolicy(layout);

@@ -13,6 +13,7 @@ import type { Image } from '../../src/stacks/image.ts';
 import { writeImage } from '../../src/stacks/image-files.ts';
 import { addRevision, type Revision } from '../../src/stacks/revisions.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { MACHINE_SLOTS } from './machine-slots.ts';
 
 export const NOW = new Date('2026-02-03T04:05:06.000Z');
 
@@ -55,5 +56,5 @@ export async function addSeeded(layout: Layout, name: string, seed: string): Pro
 
 /** The layout of a root folder without a run folder. */
 export function layoutAt(root: string): Layout {
-  return { root, run: `${root}/run`, policyFile: `${root}/policy.json`, slots: `${root}/slots` };
+  return { root, run: `${root}/run`, policyFile: `${root}/policy.json`, slots: MACHINE_SLOTS };
 }

@@ -7,6 +7,7 @@ import type { Image } from '../../src/stacks/image.ts';
 import type { Revision } from '../../src/stacks/revisions.ts';
 import { type Installation, openInstallation } from '../../src/task/installation.ts';
 import { disposeInstallation } from './dispose-installation.ts';
+import { MACHINE_SLOTS } from './machine-slots.ts';
 import { linkPatchedRunc } from './patched-runc.ts';
 import { addSeededStack, importSeeded } from './seeded-stacks.ts';
 import { makeTar } from './small-tar.ts';
@@ -36,7 +37,7 @@ export function useStorageLab(
     root: join(folder, 'lib'),
     run: join(folder, 'run'),
     policyFile: join(folder, 'policy.json'),
-    slots: '/run/stackshim-slots',
+    slots: MACHINE_SLOTS,
   });
   beforeEach(() => {
     folder = mkdtempSync('/var/tmp/stackshim-storage-');
