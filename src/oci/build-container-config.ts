@@ -41,12 +41,14 @@ export interface ContainerInput {
   readonly throttles?: readonly DeviceThrottle[];
   /** Needed with cpu shares and `oomGroup`. */
   readonly cgroupVersion?: 1 | 2;
+  /** Settings of the kernel for the task's network namespace; a task on the host's network gets none. */
+  readonly netSysctl?: Readonly<Record<string, string>>;
 }
 
 /** Builds the container's part of a configuration. Pure; a missing `seccompProfile` or `initBinary` is a defect of the caller. */
 export function buildContainerConfig(input: ContainerInput): OciContainerConfig {
   const { template, spec, id, rootfs, ids, cgroupsPath, binds, initBinary, sysfs } = input;
-  const { devices, throttles = [], cgroupVersion, locksBinds } = input;
+  const { devices, throttles = [], cgroupVersion, locksBinds, netSysctl } = input;
   const { ociVersion, mounts, linux } = template.config;
   if (spec.init && initBinary === undefined) throw missingInput('initBinary');
   const seccomp = seccompOf(input);
@@ -78,6 +80,7 @@ export function buildContainerConfig(input: ContainerInput): OciContainerConfig 
         ...(cgroupVersion === undefined ? {} : { cgroupVersion }),
       }),
       ...(seccomp === undefined ? {} : { seccomp }),
+      ...(hasEntries(netSysctl) && spec.network !== 'host' ? { sysctl: netSysctl } : {}),
       maskedPaths: [...linux.maskedPaths, ...input.host.thermalPaths],
       readonlyPaths: linux.readonlyPaths,
     },
@@ -101,6 +104,11 @@ function seccompOf({
   );
   return buildSeccomp(profile, { architecture: host.architecture, capabilities });
 }
+
+const hasEntries = (
+  values: Readonly<Record<string, string>> | undefined,
+): values is Readonly<Record<string, string>> =>
+  values !== undefined && Object.keys(values).length > 0;
 
 const toDeviceRule = ({ type, major, minor, access }: TaskDevice): OciDeviceRule => ({
   allow: true,

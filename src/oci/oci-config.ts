@@ -110,6 +110,7 @@ export interface OciLinux {
   readonly cgroupsPath: string;
   readonly resources: OciResources;
   readonly seccomp?: OciSeccomp;
+  readonly sysctl?: Readonly<Record<string, string>>;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
 }

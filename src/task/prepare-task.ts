@@ -15,6 +15,7 @@ import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import { beginContainer } from '../runtime/create-container.ts';
 import { locksBinds } from '../runtime/locks-binds.ts';
+import { netSysctl } from '../runtime/net-sysctl.ts';
 import type { CreateContainerOptions, CreatedContainer } from '../runtime/runtime.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { readProcess } from '../sys/processes.ts';
@@ -346,6 +347,7 @@ function configure(
     env,
     cwd,
     host: installation.host,
+    netSysctl: netSysctl(plan.runtime, installation.host),
     devices,
     throttles,
     ...(needsCgroupVersion(spec) ? { cgroupVersion: installation.cgroups.version } : {}),

@@ -180,21 +180,31 @@ describe('arguments of the bundle’s profile', () => {
   const refused = (name: string, call: (value: number) => readonly number[], end: number) =>
     upTo(end).filter((value) => answers(name, call(value)) !== 'allow');
 
-  test('options of sockets that attach programs, and those that nobody sets', () => {
+  test('options of sockets that attach programs or hold memory, and those that nobody sets', () => {
     const SOCKET_LEVEL = 1;
-    expect(refused('setsockopt', (option) => [3, SOCKET_LEVEL, option], 128)).toEqual([
-      26, 27, 48, 49, 50, 51, 52, 53, 54, 55,
+    expect(refused('setsockopt', (option) => [3, SOCKET_LEVEL, option], 90)).toEqual([
+      0, 1, 26, 27, 32, 33, 36, 37, 48, 49, 50, 51, 52, 53, 54, 55, 64, 65,
     ]);
     expect(refused('setsockopt', (option) => [3, 6, option], 48)).toEqual([
       14, 15, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47,
     ]);
     expect(refused('setsockopt', (option) => [3, 0, option], 70)).toEqual([64, 65, 66, 67, 68, 69]);
-    expect(upTo(300).filter((level) => answers('setsockopt', [3, level, 1]) === 'allow')).toEqual([
+    expect(upTo(300).filter((level) => answers('setsockopt', [3, level, 2]) === 'allow')).toEqual([
       0, 1, 6, 17, 41, 270,
     ]);
+    expect(refused('setsockopt', (option) => [3, 41, option], 82)).toEqual([
+      20, 22, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46,
+    ]);
     const raw = all(['CAP_NET_RAW']);
-    expect(answers('setsockopt', [3, 263, 22], raw)).toBe('default');
-    expect(answers('setsockopt', [3, 263, 18], raw)).toBe('allow');
+    const ofPackets = upTo(26).map((option) => answers('setsockopt', [3, 263, option], raw));
+    expect([1, 5, 13, 22].map((option) => ofPackets[option])).toEqual([
+      0,
+      'default',
+      'default',
+      'default',
+    ]);
+    expect(ofPackets.filter((said) => said === 'allow')).toHaveLength(22);
+    expect(answers('setsockopt', [3, SOCKET_LEVEL, 36], all(['CAP_NET_ADMIN']))).toBe('allow');
   });
 
   test('families, types and protocols of sockets', () => {
