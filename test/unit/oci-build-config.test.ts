@@ -95,6 +95,13 @@ describe('isolation by default', () => {
     }
   });
 
+  test('settings of the network namespace, where the task has one of its own', () => {
+    const netSysctl = { 'net.core.tstamp_allow_data': '0' };
+    expect(build({}, { netSysctl }).linux.sysctl).toEqual(netSysctl);
+    expect(build({}, { netSysctl: {} }).linux).not.toHaveProperty('sysctl');
+    expect(build({ network: 'host' }, { netSysctl }).linux).not.toHaveProperty('sysctl');
+  });
+
   test('the root is writable and the hostname is the id', () => {
     expect(config.root).toEqual({ path: '/run/stackshim/tasks/t1/rootfs', readonly: false });
     expect(config.hostname).toBe('t1');

@@ -188,12 +188,27 @@ describe('arguments of the bundle’s profile', () => {
     expect(refused('setsockopt', (option) => [3, 6, option], 48)).toEqual([
       14, 15, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47,
     ]);
-    expect(refused('setsockopt', (option) => [3, 0, option], 70)).toEqual([64, 65, 66, 67, 68, 69]);
+    const ofIp = (option: number) => [3, 0, option];
+    const unheard = [9, 11, 25, 27, 41, 43, 57, 59];
+    expect(refused('setsockopt', ofIp, 70)).toEqual([...unheard, 64, 65, 66, 67, 68, 69]);
+    expect(unheard.map((option) => answers('setsockopt', ofIp(option)))).toEqual(
+      unheard.map(() => 0),
+    );
+    const admin = all(['CAP_NET_ADMIN']);
+    expect([11, 64].map((option) => answers('setsockopt', ofIp(option), admin))).toEqual([
+      0,
+      'allow',
+    ]);
     expect(upTo(300).filter((level) => answers('setsockopt', [3, level, 2]) === 'allow')).toEqual([
       0, 1, 6, 17, 41, 270,
     ]);
     expect(refused('setsockopt', (option) => [3, 41, option], 82)).toEqual([
-      20, 22, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46,
+      17, 19, 20, 22, 25, 27, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46, 81,
+    ]);
+    expect([20, 25, 46].map((option) => answers('setsockopt', [3, 41, option]))).toEqual([
+      'default',
+      0,
+      'default',
     ]);
     const raw = all(['CAP_NET_RAW']);
     const ofPackets = upTo(26).map((option) => answers('setsockopt', [3, 263, option], raw));

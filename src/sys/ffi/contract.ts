@@ -25,6 +25,7 @@ export const libcArity = {
   poll: 3,
   prctl: 5,
   recvmsg: 3,
+  setns: 2,
   socket: 3,
   syscall: 7,
   umount2: 2,
