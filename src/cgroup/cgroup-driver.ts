@@ -42,6 +42,8 @@ export interface CgroupDriver {
    * they do, or where the cgroup has no such file. Precondition: the cgroup exists and no process of the task runs yet.
    */
   limitSockets(cgroupsPath: string, bytes: number): void;
+  /** What is charged for TCP and UDP sockets at this moment: as memory on v2, besides it on v1. Null when it cannot be told. */
+  readSocketBytes(cgroupsPath: string): number | null;
   /** Processor time used so far, of all processors together: one file, for those who look often. Null when it cannot be told. */
   readCpuMs(cgroupsPath: string): number | null;
   /** Processes that the kernel has killed for memory so far. Null when it cannot be told. */

@@ -54,6 +54,8 @@ export function cgroupV1(options: CgroupV1Options): CgroupDriver {
         blkio: at('blkio', cgroupsPath),
       }),
     limitSockets: (cgroupsPath, bytes) => limitSockets(at('memory', cgroupsPath), bytes),
+    readSocketBytes: (cgroupsPath) =>
+      reader.readNumber(at('memory', cgroupsPath), 'memory.kmem.tcp.usage_in_bytes'),
     readCpuMs: (cgroupsPath) =>
       scaleCount(reader.readNumber(at('cpuacct', cgroupsPath), 'cpuacct.usage'), NS_PER_MS),
     readOomKills: (cgroupsPath) => readOomKills(reader, at('memory', cgroupsPath)),

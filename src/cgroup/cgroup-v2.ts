@@ -26,6 +26,8 @@ export function cgroupV2(options: CgroupV2Options): CgroupDriver {
     readUsage: (cgroupsPath) => readUsage(reader, cgroupDirectory(root, cgroupsPath)),
     // They are charged as memory.
     limitSockets: () => undefined,
+    readSocketBytes: (cgroupsPath) =>
+      parseKeyed(reader.read(cgroupDirectory(root, cgroupsPath), 'memory.stat'), 'sock'),
     readCpuMs(cgroupsPath) {
       const stat = reader.read(cgroupDirectory(root, cgroupsPath), 'cpu.stat');
       return scaleCount(parseKeyed(stat, 'usage_usec'), US_PER_MS);

@@ -1,9 +1,10 @@
 /** One task, its output on this terminal, its end as this process's exit status. */
 
 import { takesBytes } from '../sys/linux-streams.ts';
-import type { TaskResult, Verdict } from '../task/result.ts';
+import type { TaskResult, Usage, Verdict } from '../task/result.ts';
 import { runTaskAndLeave } from '../task/run-task.ts';
 import { SHIM_FAILED, statusOfResult } from './exit-status.ts';
+import { formatBytes } from './format-quantities.ts';
 import { forwardSignals } from './forward-signals.ts';
 import { nameOptions } from './name-options.ts';
 import { reportError } from './report-error.ts';
@@ -72,11 +73,16 @@ interface Reported {
 const OPTIONS_FIRST = 'options stand before the stack: stackshim run [OPTIONS] STACK COMMAND';
 
 /** The ends that a task does not see coming. */
-const stopNotes: Readonly<Partial<Record<Verdict, (options: RunOptions) => string>>> = {
+type StopNote = (options: RunOptions, usage: Usage) => string;
+
+const stopNotes: Readonly<Partial<Record<Verdict, StopNote>>> = {
   timed_out: ({ timeout }) => `timed out${toLimit('after', timeout)} (--timeout)`,
   cpu_time_exceeded: ({ cpuTime }) =>
     `was killed: it used more processor time than${toLimit('', cpuTime, 'it may')} (--cpu-time)`,
-  oom_killed: ({ memory }) => `was killed: it ran out of memory${toLimit('at', memory)} (--memory)`,
+  oom_killed: ({ memory }, { oomKills, socketPeakBytes }) =>
+    oomKills === 0 && socketPeakBytes !== null
+      ? `was killed: its sockets held ${formatBytes(socketPeakBytes)} that count as nobody's memory, more than${toLimit('', memory, 'it may')} (--memory)`
+      : `was killed: it ran out of memory${toLimit('at', memory)} (--memory)`,
   output_limited: ({ outputLimit }) =>
     `was killed: it wrote more than${toLimit('', outputLimit, 'it may')} (--output-limit)`,
   disk_full: ({ disk }) => `failed: its disk space was full${toLimit('at', disk)} (--disk)`,
@@ -105,7 +111,8 @@ function reportFailure(result: TaskResult, { command, options }: Reported): void
     if (error !== null)
       reportError(nameOptions(misplaced ? { ...error, hint: OPTIONS_FIRST } : error));
     const note = stopNotes[result.verdict];
-    if (note !== undefined) writeMessage(`stackshim: task ${result.id} ${note(options)}\n`);
+    if (note !== undefined)
+      writeMessage(`stackshim: task ${result.id} ${note(options, result.usage)}\n`);
   }
   if (result.removed || options.keep === true || options.remove === 'async') return;
   reportLeftovers(result);

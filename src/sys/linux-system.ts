@@ -5,6 +5,7 @@ import { linuxMounts } from './linux-mounts.ts';
 import { linuxProcesses } from './linux-processes.ts';
 import { linuxStreams } from './linux-streams.ts';
 import { linuxWatches } from './linux-watches.ts';
+import { linuxNetNamespaces } from './net-namespace.ts';
 import { isMainThread } from './processes.ts';
 import type { System } from './system.ts';
 import { closeAtThreadExit } from './thread-descriptors.ts';
@@ -13,6 +14,7 @@ const system: System = {
   ...linuxDeviceNodes,
   ...linuxDisks,
   ...linuxMounts,
+  ...linuxNetNamespaces,
   ...linuxProcesses,
   ...linuxStreams,
   ...linuxWatches,

@@ -98,6 +98,12 @@ export interface System {
     | ((epollFd: Fd, limit: number, timeoutMs: number) => Promise<readonly Fd[]>)
     | undefined;
 
+  /**
+   * A non-blocking netlink socket in the network namespace of a process, for questions about the sockets there: setns(2), sock_diag(7).
+   * The process has not been waited for.
+   */
+  openSocketDiagnosis(pid: number): Fd;
+
   // streams
   /** A close-on-exec pipe: [read end, write end]. */
   createPipe(): readonly [Fd, Fd];

@@ -22,6 +22,7 @@ export function closeAtThreadExit(system: System): System {
     fsOpen: opening(system.fsOpen),
     fsMount: opening(system.fsMount),
     openPidfd: opening(system.openPidfd),
+    openSocketDiagnosis: opening(system.openSocketDiagnosis),
     createEpoll: opening(system.createEpoll),
     watchFolder: opening(system.watchFolder),
     close(fd) {

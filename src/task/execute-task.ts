@@ -7,7 +7,7 @@ import { scratchDir } from '../core/layout.ts';
 import { toStartFailure } from '../runtime/runtime-failure.ts';
 import { startContainer } from '../runtime/start-container.ts';
 import { readProcess } from '../sys/processes.ts';
-import type { ProcessExit } from '../sys/system.ts';
+import type { Fd, ProcessExit } from '../sys/system.ts';
 import type { TenantSeat } from './admission/join-tenant.ts';
 import type { Slot } from './admission/slot.ts';
 import { signalName } from './decide-verdict.ts';
@@ -16,6 +16,8 @@ import type { TaskDisk } from './disk/task-disk.ts';
 import { startTimer } from './ending/deadline-timer.ts';
 import { killAll } from './ending/kill-processes.ts';
 import type { LimitWatch } from './ending/limit-watch.ts';
+import { openSocketWatch } from './ending/open-socket-watch.ts';
+import type { SocketWatch } from './ending/socket-watch.ts';
 import type { TaskStopper } from './ending/stop-task.ts';
 import type { TaskListener } from './events.ts';
 import type { Installation } from './installation.ts';
@@ -126,7 +128,7 @@ async function runPrepared(
     clock.enter('run');
     const startedAt = performance.now();
     const hasEnded = () => system.hasEnded(pidfd);
-    const starting = startOrKill(plan, prepared, { context, exited, hasEnded });
+    const starting = startOrKill(plan, prepared, { context, exited, hasEnded, pidfd });
     // While its init becomes the command.
     prepared.detachMounts();
     const start = await starting;
@@ -149,10 +151,7 @@ async function runPrepared(
     // Whoever was given its descriptors may go on writing to them: no longer in its name.
     output.finish();
     // What it used counts, not how soon that was looked at.
-    const { usage, error: usageError } = readUsage(cgroups, cgroupsPath, () => {
-      const passed = start.watch?.judge() ?? null;
-      if (passed !== null) stopper.note(passed);
-    });
+    const { usage, error: usageError } = readUsage(cgroups, cgroupsPath, { start, stopper });
     const { diskReport, error: diskError } = await diskReportOf(start.started, diskWatch);
     const outputError = await endOfOutput(output, { stopper, cancelFile });
     const error = start.error ?? exitError ?? outputError ?? usageError ?? diskError;
@@ -207,6 +206,8 @@ interface StartOptions {
   readonly context: ExecutionContext;
   readonly exited: Promise<ProcessExit>;
   readonly hasEnded: () => boolean;
+  /** Of the task's pid 1. */
+  readonly pidfd: Fd;
 }
 
 interface Start {
@@ -214,6 +215,7 @@ interface Start {
   /** Why it failed. */
   readonly error: StackshimError | null;
   readonly watch?: LimitWatch | undefined;
+  readonly sockets?: SocketWatch | undefined;
   /** To be called once the task's output was read. */
   readonly cancelTimer?: () => void;
 }
@@ -224,8 +226,8 @@ interface Start {
  */
 async function startOrKill(
   plan: TaskPlan,
-  { commandIsThere }: PreparedTask,
-  { context, exited, hasEnded }: StartOptions,
+  { commandIsThere, init: { pid } }: PreparedTask,
+  { context, exited, hasEnded, pidfd }: StartOptions,
 ): Promise<Start> {
   const { stopper, emit } = context;
   const { places, spec, runtime } = plan;
@@ -253,8 +255,14 @@ async function startOrKill(
   });
   // At once: while it was given time to end it would use more of what it may not have.
   watch?.start((cause) => stopper.kill(cause));
-  void exited.finally(() => watch?.stop()).catch(() => undefined);
-  return { started: true, error: null, watch, cancelTimer };
+  const sockets = openSocketWatch(plan, context.installation, { pid, pidfd });
+  sockets?.start(() => stopper.kill('oom_killed'));
+  const stopWatches = () => {
+    watch?.stop();
+    sockets?.stop();
+  };
+  void exited.finally(stopWatches).catch(() => undefined);
+  return { started: true, error: null, watch, sockets, cancelTimer };
 }
 
 async function toExecutionFailure(error: unknown): Promise<unknown> {
@@ -281,15 +289,17 @@ async function exitOf(exited: Promise<ProcessExit>, stopper: TaskStopper): Promi
   }
 }
 
-/** `judge` looks at the same counters first. */
+/** The watch of limits looks at the same counters first. */
 function readUsage(
   cgroups: CgroupDriver,
   cgroupsPath: string,
-  judge: () => void,
+  { start, stopper }: { readonly start: Start; readonly stopper: TaskStopper },
 ): { readonly usage: CgroupUsage | null; readonly error: StackshimError | null } {
   try {
-    judge();
-    return { usage: cgroups.readUsage(cgroupsPath), error: null };
+    const passed = start.watch?.judge() ?? null;
+    if (passed !== null) stopper.note(passed);
+    const usage = cgroups.readUsage(cgroupsPath);
+    return { usage: start.sockets?.addTo(usage) ?? usage, error: null };
   } catch (error) {
     const unread = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', "read the task's usage");
     return { usage: null, error: unread };

@@ -39,6 +39,7 @@ export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
   // Of a seccomp filter around the process.
   becomeSubreaper: ['EPERM'],
   changeDirectory: ['EACCES'],
+  openSocketDiagnosis: ['EMFILE', 'ENFILE'],
   openPidfd: ['EMFILE', 'ENOMEM'],
   signalPidfd: ['EPERM', 'ENOMEM'],
   // The first: somebody else in this process has waited for every child.

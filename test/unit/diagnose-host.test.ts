@@ -110,6 +110,7 @@ describe('cgroup controllers', () => {
       throw new Error('not asked for');
     },
     limitSockets: () => undefined,
+    readSocketBytes: () => null,
     readCpuMs: () => null,
     readOomKills: () => null,
     listProcesses: () => [],

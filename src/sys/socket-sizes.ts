@@ -1,0 +1,30 @@
+/** How much one socket may hold, by the settings of the kernel. Read once per process. */
+import { readFileSync } from 'node:fs';
+
+export interface SocketSizes {
+  /** What can wait in a socket's receive queue: the kernel doubles what a program asks for, and lets one message pass. */
+  readonly receiveBytes: number;
+  /** All that any socket can hold. */
+  readonly totalBytes: number;
+}
+
+/** The longest message of IP. */
+const MESSAGE_BYTES = 65_536;
+
+let known: SocketSizes | undefined;
+
+export function socketSizes(): SocketSizes {
+  known ??= readSizes();
+  return known;
+}
+
+function readSizes(): SocketSizes {
+  const largestOf = (name: string) =>
+    Math.max(...readFileSync(`/proc/sys/net/${name}`, 'utf8').trim().split(/\s+/).map(Number));
+  const receiveMax = Math.max(2 * largestOf('core/rmem_max'), largestOf('core/rmem_default'));
+  const receiveBytes = receiveMax + MESSAGE_BYTES;
+  const tcpBytes = largestOf('ipv4/tcp_rmem') + largestOf('ipv4/tcp_wmem');
+  const totalBytes =
+    Math.max(receiveBytes, tcpBytes) + MESSAGE_BYTES + largestOf('core/optmem_max');
+  return { receiveBytes, totalBytes };
+}

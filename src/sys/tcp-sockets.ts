@@ -1,0 +1,111 @@
+/** What each TCP socket of a network namespace holds, as the kernel's inet_diag tells it: linux/inet_diag.h, linux/sock_diag.h. */
+import { readSync, writeSync } from 'node:fs';
+import type { Fd } from './system.ts';
+
+export type InternetFamily = 'inet' | 'inet6';
+
+export interface TcpSocket {
+  readonly isListening: boolean;
+  /** A connection that nobody has accepted yet; false once its other end has reset it: the kernel lists it no longer. */
+  readonly isUnaccepted: boolean;
+  readonly port: number;
+  /** Connections that wait to be accepted, reset ones among them. Of a listening socket alone. */
+  readonly waiting: number;
+  /** All memory of its queues, with what the kernel adds to the data. */
+  readonly bytes: number;
+}
+
+const FAMILIES: Readonly<Record<InternetFamily, number>> = { inet: 2, inet6: 10 };
+const IPPROTO_TCP = 6;
+const SOCK_DIAG_BY_FAMILY = 20;
+const NLM_F_REQUEST_DUMP = 0x301;
+const [NLMSG_ERROR, NLMSG_DONE] = [2, 3];
+const SKMEMINFO = 7;
+const [ESTABLISHED, TIME_WAIT, CLOSE_WAIT, LISTEN, NEW_SYN_RECV] = [1, 6, 8, 10, 12];
+/** The states whose sockets have queues. */
+const STATES = 0xffff & ~(1 << TIME_WAIT) & ~(1 << NEW_SYN_RECV);
+/** struct nlmsghdr; struct inet_diag_req_v2; struct inet_diag_msg. */
+const [HEADER, REQUEST, MESSAGE] = [16, 56, 72];
+/** The kernel fills up to 32 KiB for each read. */
+const ANSWER_BYTES = 65_536;
+/** Each takes some 50 µs; then the event loop has its turn. */
+const READS_A_TURN = 8;
+const ENOENT = 2;
+
+/**
+ * Calls `each` with the sockets of one family, without holding up the event loop. Resolves to false where the kernel has no such
+ * diagnosis. `fd` is of `System.openSocketDiagnosis`, and serves one call at a time.
+ */
+export async function readTcpSockets(
+  fd: Fd,
+  family: InternetFamily,
+  each: (socket: TcpSocket) => void,
+): Promise<boolean> {
+  writeSync(fd, toRequest(family));
+  const answer = Buffer.alloc(ANSWER_BYTES);
+  for (let reads = 1; ; reads += 1) {
+    const end = readAnswer(answer.subarray(0, readSync(fd, answer)), each);
+    if (end !== undefined) return end;
+    if (reads % READS_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function toRequest(family: InternetFamily): Buffer {
+  const request = Buffer.alloc(HEADER + REQUEST);
+  request.writeUInt32LE(request.length, 0);
+  request.writeUInt16LE(SOCK_DIAG_BY_FAMILY, 4);
+  request.writeUInt16LE(NLM_F_REQUEST_DUMP, 6);
+  request.writeUInt8(FAMILIES[family], HEADER);
+  request.writeUInt8(IPPROTO_TCP, HEADER + 1);
+  request.writeUInt8(1 << (SKMEMINFO - 1), HEADER + 2);
+  request.writeUInt32LE(STATES, HEADER + 4);
+  return request;
+}
+
+/** Whether the answer is complete: true, false where the kernel refused it, undefined while more is to come. */
+function readAnswer(answer: Buffer, each: (socket: TcpSocket) => void): boolean | undefined {
+  for (let at = 0; at + HEADER <= answer.length; ) {
+    const length = answer.readUInt32LE(at);
+    const type = answer.readUInt16LE(at + 4);
+    if (type === NLMSG_DONE) return true;
+    if (type === NLMSG_ERROR) return refusal(-answer.readInt32LE(at + HEADER));
+    if (length < HEADER + MESSAGE) throw new Error(`inet_diag: a message of ${length} bytes`);
+    each(toSocket(answer.subarray(at + HEADER, at + length)));
+    at += align(length);
+  }
+  return undefined;
+}
+
+function refusal(errno: number): false {
+  if (errno !== ENOENT) throw new Error(`inet_diag: errno ${errno}`);
+  return false;
+}
+
+function toSocket(message: Buffer): TcpSocket {
+  const state = message.readUInt8(1);
+  const hasNoInode = message.readUInt32LE(68) === 0;
+  return {
+    isListening: state === LISTEN,
+    isUnaccepted: hasNoInode && (state === ESTABLISHED || state === CLOSE_WAIT),
+    port: message.readUInt16BE(4),
+    waiting: state === LISTEN ? message.readUInt32LE(56) : 0,
+    bytes: readMemory(message),
+  };
+}
+
+/** Of SK_MEMINFO_*: the receive queue with the error queue, forward allocation, the send queue, options, the backlog. */
+const MEMORY = [0, 4, 5, 6, 7];
+
+function readMemory(message: Buffer): number {
+  for (let at = MESSAGE; at + 4 <= message.length; ) {
+    const length = message.readUInt16LE(at);
+    if (message.readUInt16LE(at + 2) === SKMEMINFO) {
+      return MEMORY.reduce((sum, index) => sum + message.readUInt32LE(at + 4 + index * 4), 0);
+    }
+    if (length < 4) break;
+    at += align(length);
+  }
+  return 0;
+}
+
+const align = (length: number) => (length + 3) & ~3;

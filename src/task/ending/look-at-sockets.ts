@@ -1,0 +1,113 @@
+/** Adds up what the sockets of a task hold that no cgroup is charged for. Loaded when a task has sockets enough to pass its limit. */
+import { readFileSync } from 'node:fs';
+import {
+  parseSocketCounts,
+  readSocketTable,
+  type SocketTable,
+  type TableName,
+} from '../../sys/socket-tables.ts';
+import type { Fd } from '../../sys/system.ts';
+import { type InternetFamily, readTcpSockets } from '../../sys/tcp-sockets.ts';
+
+export interface SocketLook {
+  readonly pid: number;
+  /** Of the task's network namespace; undefined: the kernel has no diagnosis of sockets. */
+  readonly diagnosis: () => Fd | undefined;
+  /** What the cgroup is charged for TCP and UDP sockets; null: not known. */
+  readonly chargedBytes: () => number | null;
+  /** What a connection that was reset before anyone accepted it may hold. */
+  readonly resetBytes: number;
+  /** What any other socket that the kernel does not list may hold. */
+  readonly unlistedBytes: number;
+}
+
+/** A connection is made while the kernel answers the sender: nobody is charged for the socket itself (`TCP` in /proc/slabinfo). */
+const TCP_SOCKET_BYTES = 2560;
+const NETLINK_SOCKET_BYTES = 2048;
+/** Sockets that the kernel does not list and that are let pass: lists and counts are not of the same moment. */
+const FREE_UNLISTED = 64;
+
+interface TcpSum {
+  sockets: number;
+  bytes: number;
+  /** Connections that wait to be accepted and are in no list: they were reset. */
+  reset: number;
+}
+
+/** Resolves to a number of bytes. Rejects when the task's network namespace is gone. */
+export async function lookAtSockets(look: SocketLook): Promise<number> {
+  const before = countSockets(look.pid);
+  const table = (name: TableName, kind: string) =>
+    before.get(kind) === 0 ? NO_SOCKETS : readSocketTable(look.pid, name);
+  const tcp = await readTcp(look, before);
+  const udp = join(await table('udp', 'UDP'), await table('udp6', 'UDP6'));
+  const raw = join(await table('raw', 'RAW'), await table('raw6', 'RAW6'));
+  const ping = join(await table('icmp', 'PING'), await table('icmp6', 'PING6'));
+  const netlink = await readSocketTable(look.pid, 'netlink');
+  const packet = await readSocketTable(look.pid, 'packet');
+  const after = countSockets(look.pid);
+  const used = Math.min(before.get('sockets') ?? 0, after.get('sockets') ?? 0);
+  const tables = [udp, raw, ping, netlink, packet];
+  const listed = tables.reduce((sum, { sockets }) => sum + sockets, tcp.sockets);
+  const unlisted = await withoutUnix(look, used - listed);
+  const charged = look.chargedBytes() ?? 0;
+  return (
+    Math.max(0, tcp.bytes + udp.receiveBytes - charged) +
+    tables.reduce((sum, { sendBytes }) => sum + sendBytes, 0) +
+    raw.receiveBytes +
+    ping.receiveBytes +
+    netlink.receiveBytes +
+    packet.receiveBytes +
+    tcp.sockets * TCP_SOCKET_BYTES +
+    netlink.sockets * NETLINK_SOCKET_BYTES +
+    beyondFree(tcp.reset) * look.resetBytes +
+    beyondFree(unlisted - tcp.reset) * look.unlistedBytes
+  );
+}
+
+const NO_SOCKETS: SocketTable = { sockets: 0, receiveBytes: 0, sendBytes: 0 };
+const beyondFree = (sockets: number) => Math.max(0, sockets - FREE_UNLISTED);
+
+const join = (one: SocketTable, other: SocketTable): SocketTable => ({
+  sockets: one.sockets + other.sockets,
+  receiveBytes: one.receiveBytes + other.receiveBytes,
+  sendBytes: one.sendBytes + other.sendBytes,
+});
+
+function countSockets(pid: number): ReadonlyMap<string, number> {
+  const read = (name: string) => readFileSync(`/proc/${pid}/net/${name}`, 'utf8');
+  return parseSocketCounts(read('sockstat') + read('sockstat6'));
+}
+
+async function readTcp(look: SocketLook, counts: ReadonlyMap<string, number>): Promise<TcpSum> {
+  const tcp: TcpSum = { sockets: 0, bytes: 0, reset: 0 };
+  const families: readonly [InternetFamily, string][] = [
+    ['inet', 'TCP'],
+    ['inet6', 'TCP6'],
+  ];
+  // By port, over both families: a socket of IPv6 takes connections of IPv4 as well.
+  const waiting = new Map<number, number>();
+  for (const [family, kind] of families) {
+    const count = counts.get(kind) ?? 0;
+    if (count === 0) continue;
+    const diagnosis = look.diagnosis();
+    const told =
+      diagnosis !== undefined &&
+      (await readTcpSockets(diagnosis, family, (socket) => {
+        tcp.sockets += 1;
+        tcp.bytes += socket.bytes;
+        const change = socket.isUnaccepted ? -1 : socket.waiting;
+        if (change !== 0) waiting.set(socket.port, (waiting.get(socket.port) ?? 0) + change);
+      }));
+    if (!told) tcp.sockets += count;
+  }
+  for (const left of waiting.values()) tcp.reset += Math.max(0, left);
+  return tcp;
+}
+
+/** Sockets of Unix are memory of the task, and need a list as long as there are of them. */
+async function withoutUnix({ pid, unlistedBytes }: SocketLook, unlisted: number): Promise<number> {
+  if (beyondFree(unlisted) * unlistedBytes === 0) return Math.max(0, unlisted);
+  const { sockets } = await readSocketTable(pid, 'unix');
+  return Math.max(0, unlisted - sockets);
+}

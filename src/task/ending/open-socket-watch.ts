@@ -1,0 +1,41 @@
+/** Which tasks' sockets are watched, and what is assumed of those that the kernel does not list. */
+import { readFileSync } from 'node:fs';
+import { canRefuseStamps } from '../../runtime/net-sysctl.ts';
+import type { HostFacts } from '../../sys/host-facts.ts';
+import { socketSizes } from '../../sys/socket-sizes.ts';
+import type { Fd } from '../../sys/system.ts';
+import type { Installation } from '../installation.ts';
+import type { TaskPlan } from '../plan-task.ts';
+import { SocketWatch } from './socket-watch.ts';
+
+/** A message of UDP that a program has not completed. With the bundle's filter nothing else waits in an unlisted socket of a program. */
+const UNSENT_BYTES = 2 * 65_536;
+
+/** Undefined for a task on the host's network, whose sockets are among the host's, and for a sandbox, whose sockets are its own memory. */
+export function openSocketWatch(
+  plan: TaskPlan,
+  { system, cgroups, host }: Installation,
+  task: { readonly pid: number; readonly pidfd: Fd },
+): SocketWatch | undefined {
+  const { spec, places, runtime } = plan;
+  if (spec.network === 'host' || runtime.kind === 'runsc') return undefined;
+  return new SocketWatch({
+    ...task,
+    system,
+    cgroups,
+    cgroupsPath: places.cgroupsPath,
+    memoryBytes: spec.limits.memoryBytes,
+    unlistedBytes: () => (hasFullQueues(plan, host) ? socketSizes().receiveBytes : UNSENT_BYTES),
+  });
+}
+
+/** Whether a program can fill the receive queue of a socket and then have the kernel list it no longer. */
+const hasFullQueues = ({ spec }: TaskPlan, host: HostFacts): boolean =>
+  spec.seccomp !== undefined ||
+  spec.capAdd.some((name) => name === 'CAP_NET_RAW' || name === 'ALL') ||
+  !refusesStamps(host);
+
+/** Where tasks cannot refuse them for themselves, the host may have. */
+const refusesStamps = (host: HostFacts): boolean =>
+  canRefuseStamps(host) ||
+  readFileSync('/proc/sys/net/core/tstamp_allow_data', 'utf8').trim() === '0';

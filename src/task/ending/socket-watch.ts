@@ -1,0 +1,148 @@
+/**
+ * Ends tasks whose sockets hold more than their memory: what waits in a socket without being data that was sent to it is charged to no
+ * cgroup, and a filter of system calls cannot see all that leads there. One timer serves all tasks of the process.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { CgroupDriver, CgroupUsage } from '../../cgroup/cgroup-driver.ts';
+import { errnoCodeOf } from '../../core/errors.ts';
+import { socketSizes } from '../../sys/socket-sizes.ts';
+import { parseSocketsUsed } from '../../sys/socket-tables.ts';
+import type { Fd, System } from '../../sys/system.ts';
+
+export interface SocketWatchOptions {
+  readonly system: Pick<System, 'hasEnded' | 'openSocketDiagnosis' | 'close'>;
+  readonly cgroups: Pick<CgroupDriver, 'readSocketBytes'>;
+  readonly cgroupsPath: string;
+  /** Pid 1 of the task, in a network namespace of its own. */
+  readonly pid: number;
+  readonly pidfd: Fd;
+  readonly memoryBytes: number;
+  /** What a socket of the task's programs may hold that the kernel does not list. */
+  readonly unlistedBytes: () => number;
+}
+
+/** At full speed a program fills some 1 GB each second. */
+const LOOK_EVERY_MS = 100;
+/** After a look that took long: at most a fifth of a processor goes to a task's sockets. */
+const PAUSE_FACTOR = 4;
+/** Enough for the first line. */
+const head = Buffer.alloc(64);
+
+const watched = new Set<SocketWatch>();
+let timer: NodeJS.Timeout | undefined;
+
+function lookAtAll(): void {
+  for (const watch of watched) watch.look();
+}
+
+export class SocketWatch {
+  readonly #options: SocketWatchOptions;
+  #passed: (() => void) | undefined;
+  #stat: Fd | undefined;
+  #diagnosis: Fd | undefined;
+  #isLooking = false;
+  #notBefore = 0;
+  #peakBytes: number | null = null;
+
+  constructor(options: SocketWatchOptions) {
+    this.#options = options;
+  }
+
+  /** The same usage with the most that a look has found, where that is more than the cgroup was charged for sockets. */
+  addTo(usage: CgroupUsage): CgroupUsage {
+    const found = this.#peakBytes;
+    if (found === null || found <= (usage.socketPeakBytes ?? 0)) return usage;
+    return { ...usage, socketPeakBytes: found };
+  }
+
+  /** Calls `passed` at most once, when a look finds that the sockets hold more than the task's memory. */
+  start(passed: () => void): void {
+    this.#passed = passed;
+    watched.add(this);
+    timer ??= setInterval(lookAtAll, LOOK_EVERY_MS);
+  }
+
+  /** Right after the task was waited for, at the latest: then its pid may be that of another process. */
+  stop(): void {
+    this.#passed = undefined;
+    watched.delete(this);
+    if (watched.size === 0) {
+      clearInterval(timer);
+      timer = undefined;
+    }
+    if (this.#stat !== undefined) closeSync(this.#stat);
+    this.#stat = undefined;
+    if (!this.#isLooking) this.#closeDiagnosis();
+  }
+
+  /** Counts the sockets; adds up what they hold only when they could hold too much. */
+  look(): void {
+    if (this.#isLooking || performance.now() < this.#notBefore) return;
+    try {
+      const used = this.#countSockets();
+      if (used * socketSizes().totalBytes > this.#options.memoryBytes) void this.#lookInside();
+    } catch {
+      // Out of descriptors, or the task is just ending: the next look retries.
+    }
+  }
+
+  #countSockets(): number {
+    const { pid, pidfd, system } = this.#options;
+    if (this.#stat === undefined) {
+      const stat = openSync(`/proc/${pid}/net/sockstat`, 'r');
+      if (system.hasEnded(pidfd)) {
+        closeSync(stat);
+        return 0;
+      }
+      this.#stat = stat;
+    }
+    return parseSocketsUsed(head.subarray(0, readSync(this.#stat, head, 0, head.length, 0)));
+  }
+
+  /** Never rejects. */
+  async #lookInside(): Promise<void> {
+    const { pid, cgroups, cgroupsPath, unlistedBytes, memoryBytes } = this.#options;
+    this.#isLooking = true;
+    const from = performance.now();
+    try {
+      const { lookAtSockets } = await import('./look-at-sockets.ts');
+      const bytes = await lookAtSockets({
+        pid,
+        diagnosis: () => this.#openDiagnosis(),
+        chargedBytes: () => cgroups.readSocketBytes(cgroupsPath),
+        resetBytes: socketSizes().receiveBytes,
+        unlistedBytes: unlistedBytes(),
+      });
+      // What was read after the task's end may be another's.
+      const passed = this.#passed;
+      if (passed === undefined) return;
+      this.#peakBytes = Math.max(this.#peakBytes ?? 0, bytes);
+      if (bytes <= memoryBytes) return;
+      this.#passed = undefined;
+      passed();
+    } catch {
+      // The task is just ending, or the host is short of something: the next look retries.
+    } finally {
+      this.#isLooking = false;
+      const end = performance.now();
+      this.#notBefore = end + (end - from) * PAUSE_FACTOR;
+      if (this.#passed === undefined) this.#closeDiagnosis();
+    }
+  }
+
+  #openDiagnosis(): Fd | undefined {
+    const { system, pid } = this.#options;
+    if (this.#passed === undefined) throw new Error('the task has ended');
+    try {
+      this.#diagnosis ??= system.openSocketDiagnosis(pid);
+    } catch (error) {
+      if (errnoCodeOf(error) !== 'EPROTONOSUPPORT') throw error;
+    }
+    return this.#diagnosis;
+  }
+
+  #closeDiagnosis(): void {
+    if (this.#diagnosis !== undefined) this.#options.system.close(this.#diagnosis);
+    this.#diagnosis = undefined;
+  }
+}
