@@ -1,5 +1,5 @@
 /** Pipes and terminals of tasks, in whichever engine this is. */
 import { pipeIo } from '#pipe-io';
 
-export type { ChunkListener, Drain, TerminalMaster } from './pipe-io/contract.ts';
+export type { ChunkListener, Drain, Feed, TerminalMaster } from './pipe-io/contract.ts';
 export const { drainPipe, feedPipe, openTerminal } = pipeIo;

@@ -1,5 +1,6 @@
 /** What a caller can follow while a task runs, in the order in which it happens. */
 import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
+import { isPromiseLike, warn } from './caller-code.ts';
 import type { StopCause } from './decide-verdict.ts';
 import type { TaskResult } from './result.ts';
 import type { StreamName } from './streams/task-output.ts';
@@ -49,12 +50,9 @@ export function safeListener(listener: TaskListener | undefined): TaskListener {
     try {
       // An async function is a listener to TypeScript as well.
       const returned: unknown = listener(event);
-      if (returned instanceof Promise) returned.catch(warn);
+      if (isPromiseLike(returned)) Promise.resolve(returned).catch(warn);
     } catch (error) {
       warn(error);
     }
   };
 }
-
-const warn = (error: unknown) =>
-  process.emitWarning(error instanceof Error ? error : String(error));

@@ -43,7 +43,7 @@ export interface TaskOutput {
   /** As written by the task, what the output limit dropped included. */
   readonly stdoutBytes: number;
   readonly stderrBytes: number;
-  /** Of these, what no sink took although it was waited for: the task was stopped, or its time was over. */
+  /** Of these, what a sink did not take: it failed, was destroyed or ended, or was waited for in vain once the task was stopped or its time was over. */
   readonly lostBytes: number;
   /** True when something is missing: a captured stream lost its middle, the limit cut output off, or `lostBytes` is not 0. */
   readonly truncated: boolean;
@@ -65,7 +65,7 @@ export interface TaskResult {
   readonly signal: string | null;
   /** True only where the platform, not the task, was at fault. */
   readonly retryable: boolean;
-  /** Why the command never ran (`setup_failed`) or why its output could not be read to the end, else null. */
+  /** Why the command never ran (`setup_failed`) or why its input or output could not be passed on to the end, else null. */
   readonly error: ErrorJson | null;
   /** ISO 8601, UTC. */
   readonly startedAt: string;

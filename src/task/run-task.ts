@@ -1,5 +1,4 @@
 /** `runTask`: one task from a spec to its result record. The library's main entry. */
-import { setMaxListeners } from 'node:events';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
@@ -7,14 +6,13 @@ import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { LayoutOptions } from '../core/layout.ts';
 import { invalidField } from '../spec/invalid-field.ts';
-import { toSignalNumber } from '../spec/parse-signal.ts';
 import type { TaskInput } from '../spec/task-input.ts';
 import { isImageStored } from '../stacks/image-files.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { ownIdentity } from '../sys/processes.ts';
 import { takeSetUpTurn } from './admission/set-up-turns.ts';
 import { decideVerdict, isRetryable, signalName } from './decide-verdict.ts';
-import { startTimer } from './ending/deadline-timer.ts';
+import { armStops, type CallerStops, isAborted } from './ending/caller-stops.ts';
 import { type Removal, removeTask } from './ending/remove-task.ts';
 import { TaskStopper } from './ending/stop-task.ts';
 import { safeListener, type TaskListener } from './events.ts';
@@ -31,26 +29,22 @@ import {
 } from './records/record.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 import type { TaskResult } from './result.ts';
-import { type OutputSink, toOutputSink } from './streams/output-sink.ts';
+import type { OutputSink } from './streams/output-sink.ts';
+import { requireStreams } from './streams/require-streams.ts';
 import { OutputMeter } from './streams/task-output.ts';
 import type { TaskTerminal } from './streams/terminal-streams.ts';
+import { holdErrors } from './streams/watch-stream.ts';
 
 /** How a task is run: whom it reports to, and who may end it. */
-export interface RunTaskOptions extends LayoutOptions {
-  /**
-   * Abort: the stop signal, and KILL after the stop timeout; the verdict is `cancelled`. A signal's name as the reason, `abort('SIGINT')`,
-   * is sent instead where the command acts on it.
-   */
-  readonly signal?: AbortSignal;
-  /** Abort: KILL at once. */
-  readonly killSignal?: AbortSignal;
-  /** The task is `timed_out` at this moment at the latest: milliseconds since 1970. */
-  readonly deadline?: number;
+export interface RunTaskOptions extends LayoutOptions, CallerStops {
   /** Called with each event; see {@link TaskEvent} for their order. */
   readonly onEvent?: TaskListener;
-  /** What the task reads, with `interactive`. */
+  /**
+   * What the task reads, with `interactive`: text (as UTF-8) or bytes. It is neither ended nor destroyed; what the task was not handed is left in it. One that
+   * was destroyed, has failed or was read to its end is refused.
+   */
   readonly stdin?: Readable;
-  /** Where output goes while the task runs. They are not ended. */
+  /** Where output goes while the task runs. They are not ended. One that fails is given nothing more; the task goes on. */
   readonly stdout?: Writable | OutputSink;
   readonly stderr?: Writable | OutputSink;
   /** Keep output for the result (`captureBytes` bounds it). Default: true unless `stdout` or `stderr` is given. */
@@ -113,6 +107,19 @@ export async function runTaskAndLeave(
   input: TaskInput,
   options: OwnTaskOptions = {},
 ): Promise<EndedTask> {
+  const { stdin, stdout, stderr } = options;
+  // From the first moment on: a stream may fail while the task is planned, or set up.
+  const release = [stdin, stdout, stderr].flatMap((each) =>
+    each !== undefined && 'on' in each ? holdErrors(each) : [],
+  );
+  try {
+    return await runFromPlan(input, options);
+  } finally {
+    for (const letGo of release) letGo();
+  }
+}
+
+async function runFromPlan(input: TaskInput, options: OwnTaskOptions): Promise<EndedTask> {
   const clock = new PhaseClock();
   const installation = openInstallation(options);
   const { deadline } = options;
@@ -152,10 +159,12 @@ type RecordedPlan = Pick<RunContext, 'plan' | 'record' | 'startedAt'>;
 async function planRecorded(
   installation: Installation,
   input: TaskInput,
-  { trustsImageBundle = false }: OwnTaskOptions,
+  options: OwnTaskOptions,
 ): Promise<RecordedPlan> {
   await takeSetUpTurn();
+  const { trustsImageBundle = false } = options;
   const plan = await planTask(installation, input, { trustsImageBundle });
+  requireStreams(options, plan.spec);
   const startedAt = new Date();
   const record = toRecord(plan, startedAt);
   try {
@@ -213,6 +222,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
     terminal: options.terminal,
   });
   disarm();
+  output.close();
   const ended = toResult(context, { execution, stopper, output });
   const remove = () => removeEnded(context, execution, emit);
   // Who is to find what the task left must not find that it is still being kept.
@@ -257,48 +267,13 @@ function toOutputMeter(
     limitBytes: spec.limits.outputBytes,
     captureBytes: capture ? spec.captureBytes : null,
     sinks: {
-      ...(stdout && { stdout: toOutputSink(stdout) }),
-      ...(stderr && { stderr: toOutputSink(stderr) }),
+      ...(stdout && { stdout }),
+      ...(stderr && { stderr }),
     },
     onChunk: (stream, chunk) => emit({ type: 'output', id: places.id, stream, chunk }),
     onLimit,
   });
 }
-
-const isAborted = ({ signal, killSignal }: RunTaskOptions) =>
-  signal?.aborted === true || killSignal?.aborted === true;
-
-/** Listens to whatever of the caller's may end the task. Returns what stops the listening. */
-function armStops(options: RunTaskOptions, stopper: TaskStopper, output: OutputMeter): () => void {
-  const { signal, killSignal, deadline } = options;
-  // Once the task has ended, all that can be cut short is waiting for a slow sink.
-  const stop = () => {
-    if (stopper.ended) output.abandon();
-    else stopper.stop('cancelled', signalOf(signal?.reason));
-  };
-  const kill = () => (stopper.ended ? output.abandon() : stopper.kill('cancelled'));
-  // One signal may well stop a thousand tasks.
-  for (const one of [signal, killSignal]) if (one !== undefined) setMaxListeners(0, one);
-  signal?.addEventListener('abort', stop, { once: true });
-  killSignal?.addEventListener('abort', kill, { once: true });
-  const cancelTimer =
-    deadline === undefined
-      ? undefined
-      : startTimer(deadline - Date.now(), () =>
-          stopper.ended ? output.hurry() : stopper.stop('timed_out'),
-        );
-  // They may have been aborted while the task was being planned.
-  if (signal?.aborted) stop();
-  if (killSignal?.aborted) kill();
-  return () => {
-    signal?.removeEventListener('abort', stop);
-    killSignal?.removeEventListener('abort', kill);
-    cancelTimer?.();
-  };
-}
-
-const signalOf = (reason: unknown): number | undefined =>
-  typeof reason === 'string' ? toSignalNumber(reason) : undefined;
 
 /** The result of an ended task that nothing has been removed of yet. */
 function toResult(

@@ -5,7 +5,7 @@ import type { Fd } from '../system.ts';
 import { BunDrain } from './bun-drain.ts';
 import { openTerminal } from './bun-terminal.ts';
 import type { PipeIo } from './contract.ts';
-import { isClosedPipe } from './is-closed-pipe.ts';
+import { feedPipeline } from './feed-pipeline.ts';
 import { PIPE_LAST_MS } from './last-bytes.ts';
 
 declare const Bun: { file(fd: Fd): { stream(): ReadableStream<Uint8Array> } };
@@ -37,11 +37,6 @@ export const pipeIo: PipeIo = {
   feedPipe(fd, source, onError) {
     // Written on a thread of the pool: one task at a time reads from a terminal or a pipe here.
     const sink = createWriteStream('', { fd });
-    // Not `pipeline`: the stream library costs a millisecond that most tasks, which read nothing, need not pay.
-    sink.on('error', (error) => {
-      if (!isClosedPipe(error)) onError(error);
-    });
-    source.once('error', onError).pipe(sink);
-    return { stop: () => sink.destroy() };
+    return feedPipeline(sink, source, { mostBytes: Number.POSITIVE_INFINITY, onError });
   },
 };

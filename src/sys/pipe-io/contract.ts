@@ -16,7 +16,7 @@ export interface Drain {
 }
 
 export interface Feed {
-  /** Closes the pipe, whatever has not been written yet. */
+  /** Writes no more, and leaves the source to its owner. A second call does nothing. */
   stop(): void;
 }
 
@@ -28,7 +28,7 @@ export interface TerminalMaster {
    * Types what `source` gives into the terminal, and its end-of-file character at the end of `source`. A terminal that
    * nobody has open any more is no error; anything else is handed to `onError`.
    */
-  feed(source: Readable, onError: (error: unknown) => void): void;
+  feed(source: Readable, onError: (error: unknown) => void): Feed;
   /** A second call does nothing. */
   close(): void;
 }
@@ -37,8 +37,8 @@ export interface PipeIo {
   /** Hands every chunk to `onChunk`, in order. Takes the descriptor over and closes it. */
   drainPipe(fd: Fd, onChunk: ChunkListener): Drain;
   /**
-   * Copies `source` into the pipe and closes it at the end of `source`. Takes the descriptor over.
-   * A reader that has closed its end is no error; anything else is handed to `onError`.
+   * Copies `source` into the pipe and closes it at the end of `source`, or when the feed is stopped. Takes the descriptor over.
+   * A reader that has closed its end is no error; anything else is handed to `onError`. What of the source was not written stays in it.
    */
   feedPipe(fd: Fd, source: Readable, onError: (error: unknown) => void): Feed;
   /** Takes the descriptor of a master over and closes it. */

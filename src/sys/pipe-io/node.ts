@@ -1,12 +1,14 @@
 /** Pipes on Node: libuv polls them behind a socket. */
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
-import { pipeline } from 'node:stream';
 import { countWaiting } from '../linux-streams.ts';
 import type { PipeIo } from './contract.ts';
-import { isClosedPipe } from './is-closed-pipe.ts';
+import { feedPipeline } from './feed-pipeline.ts';
 import { PIPE_LAST_MS } from './last-bytes.ts';
 import { SocketDrain } from './node-drain.ts';
 import { openTerminal } from './node-terminal.ts';
+
+/** A pipe takes so many bytes whole or not at all: pipe(7). */
+const PIPE_BUF = 4096;
 
 export const pipeIo: PipeIo = {
   openTerminal,
@@ -26,9 +28,6 @@ export const pipeIo: PipeIo = {
     ),
   feedPipe(fd, source, onError) {
     const sink = new Socket({ fd, readable: false, writable: true });
-    pipeline(source, sink, (error) => {
-      if (error && !isClosedPipe(error)) onError(error);
-    });
-    return { stop: () => sink.destroy() };
+    return feedPipeline(sink, source, { mostBytes: PIPE_BUF, onError });
   },
 };

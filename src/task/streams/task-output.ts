@@ -1,9 +1,11 @@
 /** What a task writes: counted, passed on, captured within bounds, and cut off at the limit. */
+import type { Writable } from 'node:stream';
+import { toStackshimError } from '../../core/errors.ts';
 import { type ChunkListener, type Drain, drainPipe } from '../../sys/pipes.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { TaskOutput } from '../result.ts';
 import { StreamCapture } from './capture.ts';
-import type { OutputSink } from './output-sink.ts';
+import { type OpenSink, type OutputSink, openSink } from './output-sink.ts';
 
 /** One of a task's two output streams; with a terminal all output is `stdout`. */
 export type StreamName = 'stdout' | 'stderr';
@@ -13,7 +15,7 @@ export interface OutputOptions {
   readonly limitBytes: number;
   /** Null: nothing is captured. */
   readonly captureBytes: number | null;
-  readonly sinks: { readonly [Name in StreamName]?: OutputSink };
+  readonly sinks: { readonly [Name in StreamName]?: OutputSink | Writable };
   readonly onChunk: (stream: StreamName, chunk: Uint8Array) => void;
   /** Called once, when the limit is passed. */
   readonly onLimit: () => void;
@@ -22,6 +24,8 @@ export interface OutputOptions {
 /** How long a sink may take nothing, once nobody is to wait for it without end. */
 const STALLED_AFTER_MS = 10_000;
 const LOOK_MS = 250;
+/** For a stream that has buffered the task's last output: to tell whether it got rid of it. */
+const LAST_WRITES_MS = 1_000;
 
 const STDERR_HEAD_CHARACTERS = 2_000;
 
@@ -29,6 +33,7 @@ export class OutputMeter {
   readonly #options: OutputOptions;
   readonly #bytes = { stdout: 0, stderr: 0 };
   readonly #captures: { readonly [Name in StreamName]: StreamCapture } | undefined;
+  readonly #sinks: { readonly [Name in StreamName]?: OpenSink };
   readonly #drains: Drain[] = [];
   /** What waits to be passed on; null once the task has started. */
   #held: (() => void)[] | null = [];
@@ -46,12 +51,27 @@ export class OutputMeter {
 
   constructor(options: OutputOptions) {
     this.#options = options;
-    const { captureBytes } = options;
+    const { captureBytes, sinks } = options;
+    this.#sinks = {
+      ...(sinks.stdout && { stdout: this.#open('stdout', sinks.stdout) }),
+      ...(sinks.stderr && { stderr: this.#open('stderr', sinks.stderr) }),
+    };
     if (captureBytes === null) return;
     this.#captures = {
       stdout: new StreamCapture(captureBytes),
       stderr: new StreamCapture(captureBytes),
     };
+  }
+
+  #open(name: StreamName, target: OutputSink | Writable): OpenSink {
+    return openSink(target, {
+      lost: (bytes) => {
+        // What it was waited for then was counted as lost.
+        if (!this.#isGivenUp) this.#lostBytes += bytes;
+      },
+      failed: (error) =>
+        this.fail(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `pass on the task's ${name}`)),
+    });
   }
 
   /** The beginning of stderr: where a runtime says why the command could not be executed. */
@@ -103,7 +123,7 @@ export class OutputMeter {
       this.#options.onChunk(stream, kept);
     }
     if (kept.length < chunk.length) this.#passLimit();
-    const sink = this.#options.sinks[stream];
+    const sink = this.#sinks[stream];
     if (kept.length === 0 || sink === undefined) return;
     if (this.#isGivenUp) {
       this.#lostBytes += kept.length;
@@ -126,14 +146,11 @@ export class OutputMeter {
       giveUp = () => resolve(false);
     });
     this.#giveUps.add(giveUp);
-    try {
-      const isTaken = await Promise.race([pending.then(() => true), givenUp]);
-      if (!isTaken) this.#lostBytes += bytes;
-    } finally {
-      this.#giveUps.delete(giveUp);
-      this.#waitingSinks -= 1;
-      this.#takenAt = performance.now();
-    }
+    const isSettled = await Promise.race([pending.then(() => true), givenUp]);
+    if (!isSettled) this.#lostBytes += bytes;
+    this.#giveUps.delete(giveUp);
+    this.#waitingSinks -= 1;
+    this.#takenAt = performance.now();
   }
 
   /** No process of the task is left: what it has written by now is read, and nothing of what others write later. */
@@ -146,7 +163,25 @@ export class OutputMeter {
   async ended(): Promise<void> {
     await Promise.allSettled(this.#drains.map((drain) => drain.ended));
     clearInterval(this.#stallTimer);
+    await this.#settleSinks();
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async #settleSinks(): Promise<void> {
+    const sinks = Object.values(this.#sinks);
+    const unsettled = sinks.flatMap((sink) => sink.settled() ?? []);
+    if (unsettled.length === 0 || this.#isGivenUp) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, LAST_WRITES_MS);
+    });
+    await Promise.race([Promise.all(unsettled), late]);
+    clearTimeout(timer);
+  }
+
+  /** Nothing more comes: lets go of the sinks. */
+  close(): void {
+    for (const sink of Object.values(this.#sinks)) sink.close();
   }
 
   /**

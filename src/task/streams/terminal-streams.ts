@@ -1,8 +1,9 @@
 /** A task's terminal: the runtime makes it inside the task and sends us its master. */
 import { closeSync } from 'node:fs';
 import { openNullDevice } from '../../sys/null-device.ts';
-import { openTerminal, type TerminalMaster } from '../../sys/pipes.ts';
+import { type Feed, openTerminal, type TerminalMaster } from '../../sys/pipes.ts';
 import type { Fd, System, WindowSize } from '../../sys/system.ts';
+import { warn } from '../caller-code.ts';
 import type { TaskStreams } from './task-streams.ts';
 
 /** The terminal of whoever runs the task, as far as the task's own follows it. */
@@ -34,6 +35,15 @@ export function openTerminalStreams(
   let fd: Fd | undefined;
   let master: TerminalMaster | undefined;
   let stopResize: (() => void) | undefined;
+  let typing: Feed | undefined;
+  const stopFollowing = () => {
+    try {
+      stopResize?.();
+    } catch (error) {
+      warn(error);
+    }
+    stopResize = undefined;
+  };
   const closeListener = () => {
     if (listener !== undefined) system.close(listener);
     listener = undefined;
@@ -58,10 +68,11 @@ export function openTerminalStreams(
       system.setWindowSize(ttyFd, terminal?.size ?? DEFAULT_SIZE);
       stopResize = terminal?.onResize((size) => resize(system, ttyFd, size));
       output.readFrom('stdout', drain);
-      if (stdin !== undefined) feed(stdin, (error) => output.fail(error));
+      if (stdin !== undefined) typing = feed(stdin, (error) => output.fail(error));
     },
     close() {
-      stopResize?.();
+      stopFollowing();
+      typing?.stop();
       closeListener();
       if (master !== undefined) master.close();
       // It could not be opened as a terminal.

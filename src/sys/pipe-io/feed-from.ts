@@ -1,0 +1,156 @@
+/** Copies a caller's stream into a pipe or a terminal of ours, and leaves the stream to its owner: it is neither ended nor destroyed. */
+import type { Readable } from 'node:stream';
+import type { Feed } from './contract.ts';
+
+export interface FeedTarget {
+  /** Of what is written at once: all of it is taken, or nothing when `done` tells of an error. */
+  readonly mostBytes: number;
+  /** Calls `done` once. Never called before the last write is done. */
+  write(bytes: Uint8Array, done: (error?: Error | null) => void): void;
+  /** The source has ended, or has failed. */
+  end(): void;
+  /** Whether an error only says that nobody reads any more. */
+  isEnd(error: Error): boolean;
+}
+
+/** Reads `source` only as fast as the target takes it. What the target has not taken when the feed is stopped goes back into the source. */
+export function feedFrom(
+  source: Readable,
+  target: FeedTarget,
+  onError: (error: unknown) => void,
+): Feed {
+  const feed = new SourceFeed(source, target, onError);
+  feed.start();
+  return feed;
+}
+
+/** A chunk of the source, and what of it the target has not taken. */
+interface Held {
+  readonly chunk: unknown;
+  readonly all: Uint8Array;
+  rest: Uint8Array;
+}
+
+class SourceFeed implements Feed {
+  readonly #source: Readable;
+  readonly #target: FeedTarget;
+  readonly #onError: (error: unknown) => void;
+  /** Others may make the source flow as well: then it gives more than it was asked for. */
+  readonly #held: Held[] = [];
+  #isWriting = false;
+  #isPumping = false;
+  /** Nothing more comes from the source. */
+  #isOver = false;
+  #isStopped = false;
+
+  constructor(source: Readable, target: FeedTarget, onError: (error: unknown) => void) {
+    this.#source = source;
+    this.#target = target;
+    this.#onError = onError;
+  }
+
+  start(): void {
+    const source = this.#source;
+    if (source.readable === false) {
+      // Since its caller was asked for it.
+      if (source.errored) this.#onError(source.errored);
+      this.#endSource();
+      return;
+    }
+    source.on('data', this.#onData);
+    source.on('end', this.#endSource);
+    source.on('close', this.#endSource);
+    source.on('error', this.#fail);
+    source.resume();
+  }
+
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    const source = this.#source;
+    source.off('data', this.#onData);
+    source.off('end', this.#endSource);
+    source.off('close', this.#endSource);
+    source.off('error', this.#fail);
+    // As when a stream is unpiped: nothing is to run through it that nobody listens to.
+    if (source.listenerCount('data') === 0) source.pause();
+    else if (source.readable) source.resume();
+    this.#giveBack();
+  }
+
+  readonly #onData = (chunk: unknown): void => {
+    try {
+      const all = toBytes(chunk);
+      if (all.length > 0) this.#held.push({ chunk, all, rest: all });
+    } catch (error) {
+      this.#source.off('data', this.#onData);
+      this.#fail(error);
+      return;
+    }
+    this.#pump();
+  };
+
+  readonly #fail = (error: unknown): void => {
+    this.#onError(error);
+    this.#endSource();
+  };
+
+  readonly #endSource = (): void => {
+    this.#isOver = true;
+    this.#pump();
+  };
+
+  #pump(): void {
+    // A target may be done before its `write` returns: that is a loop here, not a recursion.
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    while (!this.#isStopped && !this.#isWriting && this.#held[0] !== undefined) {
+      this.#write(this.#held[0]);
+    }
+    this.#isPumping = false;
+    if (this.#isStopped) return;
+    if (this.#isWriting) this.#source.pause();
+    else if (this.#isOver) {
+      this.stop();
+      this.#target.end();
+    } else this.#source.resume();
+  }
+
+  #write(held: Held): void {
+    const bytes = held.rest.subarray(0, this.#target.mostBytes);
+    this.#isWriting = true;
+    this.#target.write(bytes, (error) => {
+      this.#isWriting = false;
+      if (this.#isStopped) return;
+      if (error) {
+        if (!this.#target.isEnd(error)) this.#onError(error);
+        this.stop();
+        return;
+      }
+      held.rest = held.rest.subarray(bytes.length);
+      if (held.rest.length === 0) this.#held.shift();
+      this.#pump();
+    });
+  }
+
+  #giveBack(): void {
+    const source = this.#source;
+    for (const { chunk, all, rest } of this.#held.reverse()) {
+      if (!source.readable) return;
+      const isWhole = rest.length === all.length;
+      if (isWhole && typeof chunk === 'string') {
+        source.unshift(chunk, source.readableEncoding ?? 'utf8');
+      } else source.unshift(isWhole ? chunk : Buffer.from(rest));
+    }
+  }
+}
+
+function toBytes(chunk: unknown): Uint8Array {
+  if (typeof chunk === 'string') return Buffer.from(chunk);
+  if (chunk instanceof Uint8Array) return chunk;
+  if (ArrayBuffer.isView(chunk)) {
+    return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  }
+  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
+  throw new TypeError(`the input stream gave a value of type ${typeof chunk}, not text or bytes`);
+}

@@ -1,0 +1,120 @@
+/** A caller's stream as a sink. It may fail long after it has taken something into its buffer, and tells of it by events and callbacks. */
+import type { Writable } from 'node:stream';
+import { warn } from '../caller-code.ts';
+import type { OpenSink, SinkReport } from './output-sink.ts';
+import { type StreamChange, watchStream } from './watch-stream.ts';
+
+/** One chunk whose fate the stream has not told yet. */
+interface Write {
+  readonly bytes: number;
+  /** Who waits before more is given. */
+  wake: () => void;
+}
+
+export class StreamSink implements OpenSink {
+  readonly #target: Writable;
+  readonly #report: SinkReport;
+  readonly #unwatch: () => void;
+  readonly #writes = new Set<Write>();
+  #hasFailed = false;
+  /** A callback has told of an error: the event is still to come. */
+  #awaitsError = false;
+  #isClosed = false;
+  #onSettled: () => void = () => undefined;
+
+  constructor(target: Writable, report: SinkReport) {
+    this.#target = target;
+    this.#report = report;
+    this.#unwatch = watchStream(target, {
+      failed: (error) => this.#onError(error),
+      changed: (change) => this.#onChange(change),
+    });
+  }
+
+  write(chunk: Uint8Array): void | Promise<void> {
+    const target = this.#target;
+    if (this.#hasFailed || target.destroyed || target.writableEnded) {
+      if (target.errored) this.#fail(target.errored);
+      return this.#report.lost(chunk.length);
+    }
+    const write: Write = { bytes: chunk.length, wake: () => undefined };
+    this.#writes.add(write);
+    try {
+      if (target.write(chunk, (error) => this.#settle(write, error)) !== false) return;
+    } catch (error) {
+      this.#settle(write, error);
+      this.#awaitsError = false;
+      return;
+    }
+    if (!this.#writes.has(write)) return;
+    return new Promise((resolve) => {
+      write.wake = resolve;
+    });
+  }
+
+  settled(): Promise<void> | undefined {
+    if (this.#writes.size === 0) return undefined;
+    return new Promise((resolve) => {
+      this.#onSettled = resolve;
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#unwatchAtEnd();
+  }
+
+  #settle(write: Write, error: unknown): void {
+    if (!this.#writes.delete(write)) return;
+    if (error) {
+      this.#report.lost(write.bytes);
+      if (!isDestroyed(error)) {
+        this.#awaitsError = true;
+        this.#fail(error);
+      }
+    }
+    write.wake();
+    if (this.#writes.size === 0) this.#onSettled();
+    this.#unwatchAtEnd();
+  }
+
+  #onError(error: unknown): void {
+    this.#awaitsError = false;
+    this.#fail(error);
+    this.#wakeAll();
+    this.#unwatchAtEnd();
+  }
+
+  #onChange(change: StreamChange): void {
+    this.#wakeAll();
+    if (change !== 'close') return;
+    this.#awaitsError = false;
+    // The one that was being written when the stream was destroyed: nobody tells of it.
+    for (const write of [...this.#writes]) {
+      this.#report.lost(write.bytes);
+      this.#settle(write, undefined);
+    }
+    this.#unwatchAtEnd();
+  }
+
+  #wakeAll(): void {
+    for (const { wake } of this.#writes) wake();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    // After the result there is nobody else to tell.
+    if (this.#isClosed) warn(error);
+    else this.#report.failed(error);
+  }
+
+  /** Not before its last write: an error that nobody listens for ends the program. */
+  #unwatchAtEnd(): void {
+    if (this.#isClosed && this.#writes.size === 0 && !this.#awaitsError) this.#unwatch();
+  }
+}
+
+/** Its owner has given the stream up, which is no failure of it. */
+const isDestroyed = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_DESTROYED';

@@ -1,0 +1,72 @@
+/** Streams of a caller's: one listener for each event of a stream, however many tasks use it. */
+import type { EventEmitter } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+
+export type StreamChange = 'drain' | 'finish' | 'close';
+
+export interface StreamWatcher {
+  failed(error: unknown): void;
+  changed(change: StreamChange): void;
+}
+
+const CHANGES: readonly StreamChange[] = ['drain', 'finish', 'close'];
+const watched = new WeakMap<EventEmitter, WatchedStream>();
+
+/** While one watches a stream, its `error` event is no uncaught exception. Returns what ends the watching. */
+export function watchStream(stream: EventEmitter, watcher: StreamWatcher): () => void {
+  const known = watched.get(stream) ?? new WatchedStream(stream);
+  watched.set(stream, known);
+  return known.watch(watcher);
+}
+
+/**
+ * Keeps the errors of a stream from becoming uncaught exceptions, and from nothing else. Once it is let go it is held on to until an
+ * error that is under way has been emitted.
+ */
+export function holdErrors(stream: Readable | Writable): () => void {
+  let isLetGo = false;
+  const unwatch = watchStream(stream, {
+    failed: () => undefined,
+    changed(change) {
+      if (change === 'close' && isLetGo) unwatch();
+    },
+  });
+  return () => {
+    isLetGo = true;
+    if (!stream.errored) unwatch();
+    // It counts as closed some moments before it tells.
+    else if (stream.closed) setImmediate(unwatch);
+  };
+}
+
+class WatchedStream {
+  readonly #stream: EventEmitter;
+  readonly #watchers = new Set<StreamWatcher>();
+  readonly #listeners: readonly (readonly [string, (error: unknown) => void])[];
+
+  constructor(stream: EventEmitter) {
+    this.#stream = stream;
+    this.#listeners = [
+      ['error', (error) => this.#tell((watcher) => watcher.failed(error))],
+      ...CHANGES.map(
+        (change) => [change, () => this.#tell((watcher) => watcher.changed(change))] as const,
+      ),
+    ];
+  }
+
+  watch(watcher: StreamWatcher): () => void {
+    if (this.#watchers.size === 0) {
+      for (const [event, listener] of this.#listeners) this.#stream.on(event, listener);
+    }
+    this.#watchers.add(watcher);
+    return () => {
+      if (!this.#watchers.delete(watcher) || this.#watchers.size > 0) return;
+      for (const [event, listener] of this.#listeners) this.#stream.off(event, listener);
+    };
+  }
+
+  /** A watcher may end its watching meanwhile. */
+  #tell(of: (watcher: StreamWatcher) => void): void {
+    for (const watcher of [...this.#watchers]) of(watcher);
+  }
+}
