@@ -1,18 +1,7 @@
 /** Errors about a task's fields, in the words of the command line: `--volume`, not `volumes[0]`. Pure. */
 import type { ErrorJson } from '../core/errors.ts';
-import { RUN_OPTIONS } from './run-options.ts';
-
-/** Fields that are not called as their option is. */
-const NAMES: Readonly<Record<string, string>> = {
-  stack: 'STACK',
-  command: 'COMMAND',
-  id: '--name',
-  ulimits: '--ulimit',
-  mounts: '--mount',
-  volumes: '-v',
-  devices: '--device',
-  labels: '--label',
-};
+import { optionOf } from '../spec/options/task-options.ts';
+import { keyOf, RUN_OPTIONS } from './run-options.ts';
 
 const OF_FIELDS = new Set([
   'ERR_STACKSHIM_SPEC_INVALID',
@@ -29,8 +18,9 @@ export function nameOptions(error: ErrorJson): ErrorJson {
 }
 
 function toOption(field: string): string | undefined {
-  const named = Object.hasOwn(NAMES, field) ? NAMES[field] : undefined;
-  if (named !== undefined) return named;
-  const long = `--${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-  return RUN_OPTIONS.some(([flags]) => flags.split(/[ ,]+/).includes(long)) ? long : undefined;
+  if (field === '') return undefined;
+  const row = optionOf(field);
+  if (row?.name !== undefined) return row.name;
+  const flags = row?.flags ?? RUN_OPTIONS.find(([own]) => keyOf(own) === field)?.[0];
+  return /--[a-z-]+/.exec(flags ?? '')?.[0];
 }

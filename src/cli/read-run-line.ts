@@ -2,7 +2,7 @@
  * The way past commander, for the lines that tasks are started with: to load it and have it read one takes 2 ms of the 20 that a
  * task may take on top of its runtime. Both read by the same table, and to the same result.
  */
-import { RUN_OPTIONS, type RunOptions } from './run-options.ts';
+import { keyOf, RUN_OPTIONS, type RunOptions } from './run-options.ts';
 
 export interface RunLine {
   readonly stack: string;
@@ -53,13 +53,13 @@ function findForm(name: string): OptionForm | undefined {
   for (const [flags] of RUN_OPTIONS) {
     if (!flags.includes(name)) continue;
     const names = flags.split(/,? /).filter((part) => part.startsWith('-'));
-    if (names.includes(name)) return toForm(flags, names.at(-1) ?? name);
+    if (names.includes(name)) return toForm(flags);
   }
   return undefined;
 }
 
-const toForm = (flags: string, long: string): OptionForm => ({
-  key: long.slice(2).replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
+const toForm = (flags: string): OptionForm => ({
+  key: keyOf(flags),
   takesValue: flags.endsWith('>'),
   isRepeatable: flags.endsWith('…>'),
 });

@@ -1,5 +1,6 @@
 /** `stackshim run`: how it is called. */
 import { type Command, Option } from 'commander';
+import { COMMAND_OPTIONS } from '../spec/options/command-options.ts';
 import { RUN_OPTIONS, type RunOptions } from './run-options.ts';
 
 const MORE = `
@@ -18,8 +19,8 @@ export function defineRun(program: Command, action: RunAction): void {
   const command = program
     .command('run')
     .description('run a command in a stack')
-    .argument('<stack>', 'name, name@rev:N or name@sha256:…')
-    .argument('[command...]', "the command; the image's own when not given")
+    .argument('<stack>', COMMAND_OPTIONS.stack.help)
+    .argument('[command...]', COMMAND_OPTIONS.command.help)
     .passThroughOptions()
     .addHelpText('after', MORE)
     .action(action);

@@ -7,7 +7,7 @@ import type { TaskInput } from '../spec/task-input.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import { toAbsolute } from '../sys/to-absolute.ts';
 import { callerEnvironment } from './caller-environment.ts';
-import type { RunOptions } from './run-options.ts';
+import { fieldOf, type RunOptions } from './run-options.ts';
 
 /** Reads the env files; everything else is passed on as given, for the one parser to judge. */
 export function toTaskInput(
@@ -15,31 +15,17 @@ export function toTaskInput(
   command: readonly string[],
   options: RunOptions,
 ): TaskInput {
-  const {
-    env,
-    envFile,
-    ulimit,
-    mount: _mount,
-    volume: _volume,
-    device,
-    label,
-    name,
-    rm,
-    result,
-    json,
-    events,
-    ...same
-  } = options;
+  const { env, envFile, label } = options;
+  const given: Record<string, unknown> = { stack, command };
+  for (const [key, value] of Object.entries(options)) {
+    const field = fieldOf(key);
+    if (field !== undefined) given[field] = value;
+  }
   return {
-    ...same,
-    stack,
-    command,
-    env: toEnv(env, envFile),
-    ulimits: ulimit,
+    ...(given as unknown as TaskInput),
     ...toMounts(options),
-    devices: device,
+    env: toEnv(env, envFile),
     labels: label === undefined ? undefined : parseLabelEntries(label),
-    id: name,
   };
 }
 

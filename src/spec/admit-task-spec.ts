@@ -1,15 +1,11 @@
 /** TaskSpec -> AdmittedTaskSpec: what the policy and the host let a task have. */
 
 import { deniedField } from './denied-field.ts';
+import { LIMITS } from './limits.ts';
+import { OPTION_ROWS } from './options/task-options.ts';
 import { THROTTLE_FIELDS } from './parse-throttle.ts';
-import {
-  requireAllowed,
-  requireAllowedBindSource,
-  requireAllowedBundle,
-  requireAllowedDevice,
-} from './permissions.ts';
-import type { Policy } from './policy.ts';
-import { showBytes, showDuration } from './show-quantity.ts';
+import { requireAllowed } from './permissions.ts';
+import type { Permissions, Policy } from './policy.ts';
 import type {
   AdmittedLimits,
   AdmittedTaskSpec,
@@ -39,7 +35,7 @@ export interface HostLimits {
 export function admitTaskSpec(spec: TaskSpec, policy: Policy, host: HostLimits): AdmittedTaskSpec {
   const terms = termsOf(spec, policy);
   const limits = admitLimits(spec.limits, { policy, host, terms });
-  checkPermissions(spec, policy);
+  checkPermissions(spec, policy.allow);
   if (!host.canRaiseLimits) {
     checkUlimits(spec.ulimits, {
       most: host.hardLimits,
@@ -70,19 +66,6 @@ function termsOf({ tenant }: TaskSpec, policy: Policy): TenantTerms | undefined 
   return policy.tenants.get(tenant) ?? policy.tenantDefault;
 }
 
-/** Fields of {@link TaskLimits} beside the names users know them by, and how their values are shown. */
-const LIMIT_FIELDS = [
-  ['memoryBytes', 'memory', showBytes],
-  ['cpus', 'cpus', String],
-  ['pids', 'pidsLimit', String],
-  ['timeoutMs', 'timeout', showDuration],
-  ['stopTimeoutMs', 'stopTimeout', showDuration],
-  ['outputBytes', 'outputLimit', showBytes],
-  ['cpuTimeMs', 'cpuTime', showDuration],
-  ['cpuShares', 'cpuShares', String],
-  ['diskBytes', 'disk', showBytes],
-] as const;
-
 interface Bounds {
   readonly policy: Policy;
   readonly host: HostLimits;
@@ -96,7 +79,7 @@ function admitLimits(asked: TaskLimits, { policy, host, terms }: Bounds): Admitt
     ["host's", { memoryBytes: host.memoryBytes, cpus: host.cpus }],
   ];
   const admitted = { ...policy.defaults };
-  for (const [key, field, show] of LIMIT_FIELDS) {
+  for (const { limit: key, field, value: quantity } of LIMITS) {
     const value = asked[key];
     for (const [whose, most] of bounds) {
       const allowed = most[key];
@@ -105,8 +88,8 @@ function admitLimits(asked: TaskLimits, { policy, host, terms }: Bounds): Admitt
       const given = admitted[key];
       if (given !== undefined) admitted[key] = Math.min(given, allowed);
       if (value === undefined || value <= allowed) continue;
-      const reason = `above the ${whose} ${show(allowed)}`;
-      throw deniedField({ field, asked: value, shown: show(value), allowed, reason });
+      const reason = `above the ${whose} ${quantity.show(allowed)}`;
+      throw deniedField({ field, asked: value, shown: quantity.show(value), allowed, reason });
     }
     if (value !== undefined) admitted[key] = value;
   }
@@ -131,36 +114,14 @@ function admitThrottles(
   return [...asked, ...defaults.filter((one) => sameIn(asked, one) === undefined), ...maxima];
 }
 
-function checkPermissions(spec: TaskSpec, { allow }: Policy): void {
-  if (spec.bundle !== undefined) requireAllowedBundle(allow, spec.bundle);
-  requireAllowed(allow.runtimes, spec.runtime, { field: 'runtime', rule: 'allow.runtimes' });
-  requireAllowed(allow.networks, spec.network, { field: 'network', rule: 'allow.networks' });
-  requireAllowed(allow.userns, spec.userns, { field: 'userns', rule: 'allow.userns' });
-  requireAllowed(allow.pid, spec.pid, { field: 'pid', rule: 'allow.pid' });
-  for (const { source } of spec.mounts) requireAllowedBindSource(allow, source);
-  for (const { source } of spec.devices) requireAllowedDevice(allow, source);
-  if (!allow.capAdd.includes('ALL')) {
-    for (const capability of spec.capAdd) {
-      requireAllowed(allow.capAdd, capability, { field: 'capAdd', rule: 'allow.capAdd' });
+function checkPermissions(spec: TaskSpec, permissions: Permissions): void {
+  for (const [field, { allow, admit }] of OPTION_ROWS) {
+    const asked = spec[field as keyof TaskSpec];
+    if (allow !== undefined && typeof asked === 'string') {
+      requireAllowed(permissions[allow], asked, { field, rule: `allow.${allow}` });
     }
+    admit?.(spec, permissions);
   }
-  requireAllowed(allow.seccomp, seccompKind(spec.seccomp), {
-    field: 'securityOpt',
-    rule: 'allow.seccomp',
-  });
-  if (!spec.noNewPrivileges && !allow.newPrivileges) {
-    throw deniedField({
-      field: 'securityOpt',
-      asked: 'no-new-privileges=false',
-      allowed: 'no-new-privileges=true',
-      reason: 'the policy has allow.newPrivileges off',
-    });
-  }
-}
-
-function seccompKind(seccomp: string | undefined): 'bundle' | 'file' | 'unconfined' {
-  if (seccomp === undefined) return 'bundle';
-  return seccomp === 'unconfined' ? 'unconfined' : 'file';
 }
 
 interface UlimitBounds {

@@ -2,7 +2,8 @@
 import { invalidField } from './invalid-field.ts';
 import { showBytes } from './show-quantity.ts';
 
-const BYTES = /^(\d{1,16}(?:\.\d{1,9})?)(?: ?(?:([kmgt])(?:i?b)?|b))?$/i;
+/** No text of another form is a number of bytes. */
+export const BYTES = /^(\d{1,16}(?:\.\d{1,9})?)(?: ?(?:([kmgtKMGT])(?:[iI]?[bB])?|[bB]))?$/;
 const POWER_OF_1024: Readonly<Record<string, number>> = { k: 1, m: 2, g: 3, t: 4 };
 
 export interface ByteBounds {

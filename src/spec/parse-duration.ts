@@ -3,8 +3,10 @@ import { invalidField } from './invalid-field.ts';
 import { showDuration } from './show-quantity.ts';
 
 const PART = /(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h)/g;
-const WHOLE = /^(?:\d{1,12}(?:\.\d{1,9})?(?:ms|s|m|h)){1,8}$/;
 const BARE = /^\d{1,12}(?:\.\d{1,9})?$/;
+/** No text of another form is a duration. */
+export const DURATION =
+  /^\d{1,12}(?:\.\d{1,9})?(?:(?:ms|s|m|h)(?:\d{1,12}(?:\.\d{1,9})?(?:ms|s|m|h)){0,7})?$/;
 const MS_OF: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 export interface DurationBounds {
@@ -22,7 +24,7 @@ export function parseDuration(
   field: string,
   bounds: DurationBounds,
 ): number {
-  const ms = Math.round(typeof value === 'number' ? value : msOfText(value, field));
+  const ms = typeof value === 'number' ? value : msOfText(value, field);
   if (!Number.isFinite(ms)) throw invalidField(field, 'not a finite duration', value);
   if (ms < bounds.min || ms > bounds.max) {
     throw invalidField(
@@ -31,12 +33,12 @@ export function parseDuration(
       value,
     );
   }
-  return ms;
+  return Math.round(ms);
 }
 
 function msOfText(text: string, field: string): number {
   if (BARE.test(text)) return Number(text) * 1000;
-  if (!WHOLE.test(text)) {
+  if (!DURATION.test(text)) {
     throw invalidField(field, 'not a duration such as 500ms, 60s, 1m30s or 2h', text);
   }
   let ms = 0;

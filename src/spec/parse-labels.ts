@@ -2,6 +2,8 @@
 import { invalidField } from './invalid-field.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 
+export const LABEL_KEY = /^[A-Za-z0-9][A-Za-z0-9._/-]*$/;
+
 /** `KEY=VALUE`, or `KEY` alone for an empty value; a later entry wins. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseLabelEntries(entries: readonly string[]): Record<string, string> {
   const labels: Record<string, string> = {};
@@ -33,8 +35,7 @@ export function checkLabels(labels: Readonly<Record<string, string>>, field: str
 }
 
 function checkLabelKey(key: string, field: string): void {
-  const usable =
-    /^[A-Za-z0-9][A-Za-z0-9._/-]*$/.test(key) && key.length <= SPEC_BOUNDS.labelKeyChars;
+  const usable = LABEL_KEY.test(key) && key.length <= SPEC_BOUNDS.labelKeyChars;
   if (!usable)
     throw invalidField(field, 'not a key of letters, digits, ".", "_", "/" and "-"', key);
 }

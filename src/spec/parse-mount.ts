@@ -15,6 +15,24 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   tmpfs: ['type', 'target', 'tmpfs-size', 'tmpfs-mode'],
 };
 
+export interface BindInput {
+  readonly type: 'bind';
+  readonly source: string;
+  readonly target: string;
+  readonly readonly?: boolean | undefined;
+}
+
+export interface TmpfsInput {
+  readonly type: 'tmpfs';
+  readonly target: string;
+  readonly size?: string | number | undefined;
+  readonly mode?: string | undefined;
+  readonly exec?: boolean | undefined;
+}
+
+/** A bind of a host file or folder, or a tmpfs, at `target`. */
+export type MountInput = BindInput | TmpfsInput;
+
 export type MountRequest =
   | { readonly type: 'bind'; readonly bind: BindRequest }
   | { readonly type: 'tmpfs'; readonly tmpfs: TmpfsRequest };
@@ -74,14 +92,8 @@ export function parseTmpfsOption(text: string, field: string): TmpfsRequest {
   return toTmpfsRequest({ target, size, mode, exec }, field);
 }
 
-export interface BindInput {
-  readonly source: string;
-  readonly target: string;
-  readonly readonly?: boolean | undefined;
-}
-
 /** A bind whose paths are checked and normalised. */
-export function toBindRequest(input: BindInput, field: string): BindRequest {
+export function toBindRequest(input: Omit<BindInput, 'type'>, field: string): BindRequest {
   return {
     source: parseAbsolutePath(input.source, `${field} source`),
     target: parseMountTarget(input.target, `${field} target`),
@@ -89,15 +101,8 @@ export function toBindRequest(input: BindInput, field: string): BindRequest {
   };
 }
 
-export interface TmpfsInput {
-  readonly target: string;
-  readonly size?: string | number | undefined;
-  readonly mode?: string | undefined;
-  readonly exec?: boolean | undefined;
-}
-
 /** A tmpfs whose values are checked. */
-export function toTmpfsRequest(input: TmpfsInput, field: string): TmpfsRequest {
+export function toTmpfsRequest(input: Omit<TmpfsInput, 'type'>, field: string): TmpfsRequest {
   const { size, mode, exec = false } = input;
   if (mode !== undefined && !/^[0-7]{3,4}$/.test(mode)) {
     throw invalidField(`${field} mode`, 'not an octal mode such as 1777', mode);

@@ -1,6 +1,7 @@
 /** All that a task wants mounted, from the three options that say so. */
 import { invalidField } from './invalid-field.ts';
 import {
+  type MountInput,
   type MountRequest,
   parseMountOption,
   parseTmpfsOption,
@@ -9,7 +10,7 @@ import {
   toTmpfsRequest,
 } from './parse-mount.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
-import type { MountInput, TaskInput } from './task-input.ts';
+import type { TaskInput } from './task-input.ts';
 import type { BindRequest, TmpfsRequest } from './task-spec.ts';
 
 export interface RequestedMounts {

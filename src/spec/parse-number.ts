@@ -2,7 +2,7 @@
 import { invalidField } from './invalid-field.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 
-const DECIMAL = /^\d{1,10}(?:\.\d{1,9})?$/;
+export const DECIMAL = /^\d{1,10}(?:\.\d{1,9})?$/;
 
 /** CPUs from a number or its decimal text, at least 0.01 as in docker. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseCpus(value: string | number, field: string): number {

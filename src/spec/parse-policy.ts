@@ -2,11 +2,10 @@
 import { StackshimError } from '../core/errors.ts';
 import { INVALID_ID, isReservedId } from '../core/host-ids.ts';
 import { invalidField } from './invalid-field.ts';
+import { parseLimits, toLimits } from './limits.ts';
 import { parseBytes } from './parse-bytes.ts';
 import { parseCapability } from './parse-capability.ts';
-import { parseDisk } from './parse-disk.ts';
-import { parseDuration } from './parse-duration.ts';
-import { parseCount, parseCpus } from './parse-number.ts';
+import { parseCount } from './parse-number.ts';
 import { parseAbsolutePath } from './parse-path.ts';
 import { parseTenants } from './parse-tenant.ts';
 import { parseThrottles } from './parse-throttle.ts';
@@ -14,7 +13,6 @@ import { parseUlimit } from './parse-ulimit.ts';
 import { DEFAULT_POLICY, type Permissions, type Policy } from './policy.ts';
 import {
   type BindsInput,
-  type LimitsInput,
   type PermissionsInput,
   type PolicyInput,
   parsePolicyInput,
@@ -40,9 +38,12 @@ export function parsePolicy(input: unknown): Policy {
 
 function toPolicy(given: PolicyInput): Policy {
   const { defaults = {}, maxima = {}, allow = {}, reserves = {}, slots } = given;
-  const most = parseLimits(maxima, 'maxima');
+  const most = parseLimits(maxima, inPolicy, 'maxima.');
   return {
-    defaults: lowerTo(most, { ...DEFAULT_POLICY.defaults, ...parseLimits(defaults, 'defaults') }),
+    defaults: lowerTo(most, {
+      ...DEFAULT_POLICY.defaults,
+      ...parseLimits(defaults, inPolicy, 'defaults.'),
+    }),
     maxima: most,
     throttles: {
       defaults: parseThrottles(defaults, 'defaults.'),
@@ -57,6 +58,8 @@ function toPolicy(given: PolicyInput): Policy {
     binds: parseBinds(given.binds),
   };
 }
+
+const inPolicy = ({ policy }: { readonly policy: string }) => policy;
 
 const SLOTS = { min: 0, max: SPEC_BOUNDS.liveTasksMax };
 
@@ -79,33 +82,6 @@ function parseBinds({ owner }: BindsInput = {}): Policy['binds'] {
       owner,
     );
   return { owner: id };
-}
-
-function parseLimits(given: LimitsInput, section: string): TaskLimits {
-  const { memory, cpus, pids, timeout, stopTimeout, output, cpuTime, cpuShares, disk } = given;
-  const shares = { min: SPEC_BOUNDS.cpuSharesMin, max: SPEC_BOUNDS.cpuSharesMax };
-  const count = { min: 1, max: SPEC_BOUNDS.pidsMax };
-  const wall = { min: 1, max: SPEC_BOUNDS.timeoutMsMax };
-  const grace = { min: 0, max: SPEC_BOUNDS.stopTimeoutMsMax };
-  const bytes = { min: SPEC_BOUNDS.memoryBytesMin };
-  return withoutUndefined({
-    memoryBytes: memory === undefined ? undefined : parseBytes(memory, `${section}.memory`, bytes),
-    cpus: cpus === undefined ? undefined : parseCpus(cpus, `${section}.cpus`),
-    pids: pids === undefined ? undefined : parseCount(pids, `${section}.pids`, count),
-    timeoutMs:
-      timeout === undefined ? undefined : parseDuration(timeout, `${section}.timeout`, wall),
-    stopTimeoutMs:
-      stopTimeout === undefined
-        ? undefined
-        : parseDuration(stopTimeout, `${section}.stopTimeout`, grace),
-    outputBytes:
-      output === undefined ? undefined : parseBytes(output, `${section}.output`, { min: 1 }),
-    cpuTimeMs:
-      cpuTime === undefined ? undefined : parseDuration(cpuTime, `${section}.cpuTime`, wall),
-    cpuShares:
-      cpuShares === undefined ? undefined : parseCount(cpuShares, `${section}.cpuShares`, shares),
-    diskBytes: disk === undefined ? undefined : parseDisk(disk, `${section}.disk`),
-  });
 }
 
 function parseUlimitMaxima(given: readonly string[]): UlimitMaxima {
@@ -140,25 +116,12 @@ function parsePermissions(given: PermissionsInput): Permissions {
 const parsePaths = (paths: readonly string[] | undefined, field: string) =>
   paths?.map((path, i) => parseAbsolutePath(path, `${field}[${i}]`));
 
-/** What a task has without cpu shares of its own. */
-const USUAL_SHARES = 1024;
-
-function lowerTo(maxima: TaskLimits, defaults: AdmittedLimits): AdmittedLimits {
-  const lower = (value: number, most: number | undefined) => Math.min(value, most ?? value);
-  // Without a default the maximum is one: a task that does not say must not have more than one that does.
-  const { cpuTimeMs = maxima.cpuTimeMs } = defaults;
-  const {
-    cpuShares = (maxima.cpuShares ?? USUAL_SHARES) < USUAL_SHARES ? USUAL_SHARES : undefined,
-  } = defaults;
-  return withoutUndefined({
-    memoryBytes: lower(defaults.memoryBytes, maxima.memoryBytes),
-    cpus: lower(defaults.cpus, maxima.cpus),
-    pids: lower(defaults.pids, maxima.pids),
-    timeoutMs: lower(defaults.timeoutMs, maxima.timeoutMs),
-    stopTimeoutMs: lower(defaults.stopTimeoutMs, maxima.stopTimeoutMs),
-    outputBytes: lower(defaults.outputBytes, maxima.outputBytes),
-    diskBytes: lower(defaults.diskBytes, maxima.diskBytes),
-    cpuTimeMs: cpuTimeMs === undefined ? undefined : lower(cpuTimeMs, maxima.cpuTimeMs),
-    cpuShares: cpuShares === undefined ? undefined : lower(cpuShares, maxima.cpuShares),
-  });
-}
+/** A default that is above its maximum is lowered to it. */
+const lowerTo = (maxima: TaskLimits, defaults: AdmittedLimits): AdmittedLimits =>
+  toLimits(({ limit, otherwise }) => {
+    const most = maxima[limit] ?? Number.POSITIVE_INFINITY;
+    // Without a default the maximum is one: a task that does not say must not have more than one that does.
+    const usual =
+      defaults[limit] ?? (otherwise !== undefined && most < otherwise ? most : undefined);
+    return usual === undefined ? undefined : Math.min(usual, most);
+  }) as AdmittedLimits;

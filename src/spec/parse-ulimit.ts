@@ -23,6 +23,9 @@ const NAMES = [
 
 const ULIMIT = /^([a-z]+)=(-1|\d{1,15})(?::(-1|\d{1,15}))?$/;
 
+/** No text of another form is a limit. */
+export const ULIMIT_FORM = new RegExp(ULIMIT.source.replace('[a-z]+', NAMES.join('|')));
+
 /** `nofile=1024:2048`, or one number for both; `-1` is unlimited (Infinity). Units as in setrlimit(2). Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseUlimit(text: string, field: string): Ulimit {
   const [, name = '', softText = '', hardText = softText] = ULIMIT.exec(text) ?? [];

@@ -2,6 +2,7 @@
 import { deniedField } from './denied-field.ts';
 import { isAtOrBelow } from './parse-path.ts';
 import type { Permissions } from './policy.ts';
+import type { TaskSpec } from './task-spec.ts';
 
 /** Throws ERR_STACKSHIM_SPEC_DENIED unless `allowed` holds `asked`. */
 export function requireAllowed(
@@ -48,4 +49,38 @@ function requireAllowedPath(
 ): void {
   if (allowed.some((folder) => isAtOrBelow(asked, folder))) return;
   requireAllowed(allowed, asked, named);
+}
+
+export function admitBinds({ mounts }: TaskSpec, allow: Permissions): void {
+  for (const { source } of mounts) requireAllowedBindSource(allow, source);
+}
+
+export function admitDevices({ devices }: TaskSpec, allow: Permissions): void {
+  for (const { source } of devices) requireAllowedDevice(allow, source);
+}
+
+export function admitCapabilities({ capAdd }: TaskSpec, allow: Permissions): void {
+  if (allow.capAdd.includes('ALL')) return;
+  for (const capability of capAdd) {
+    requireAllowed(allow.capAdd, capability, { field: 'capAdd', rule: 'allow.capAdd' });
+  }
+}
+
+export function admitSecurity({ seccomp, noNewPrivileges }: TaskSpec, allow: Permissions): void {
+  requireAllowed(allow.seccomp, seccompKind(seccomp), {
+    field: 'securityOpt',
+    rule: 'allow.seccomp',
+  });
+  if (noNewPrivileges || allow.newPrivileges) return;
+  throw deniedField({
+    field: 'securityOpt',
+    asked: 'no-new-privileges=false',
+    allowed: 'no-new-privileges=true',
+    reason: 'the policy has allow.newPrivileges off',
+  });
+}
+
+function seccompKind(seccomp: string | undefined): Permissions['seccomp'][number] {
+  if (seccomp === undefined) return 'bundle';
+  return seccomp === 'unconfined' ? 'unconfined' : 'file';
 }

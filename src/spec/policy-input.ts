@@ -1,40 +1,40 @@
 /** The shape of a policy file. docs/policy.md has units, bounds and defaults. */
 import {
   allOptional,
+  type FieldReaders,
   flag,
   listOf,
   mapOf,
   numberOr,
   objectOf,
   oneOf,
+  optional,
   textUpTo,
 } from '../core/read-fields.ts';
-import { DISK_MECHANISMS, type Permissions, type Policy } from './policy.ts';
+import { LIMITS } from './limits.ts';
+import type { LIMIT_OPTIONS } from './options/limit-options.ts';
+import { THROTTLE_FIELDS, type ThrottleInput } from './parse-throttle.ts';
+import {
+  DISK_MECHANISMS,
+  NETWORKS,
+  type Permissions,
+  PID_MODES,
+  type Policy,
+  SECCOMP_KINDS,
+  USERNS_MODES,
+} from './policy.ts';
 import { readInput } from './read-input.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 
 type Quantity = string | number;
 
-export interface LimitsInput {
-  readonly memory?: Quantity;
-  readonly cpus?: Quantity;
-  readonly pids?: Quantity;
-  readonly timeout?: Quantity;
-  readonly stopTimeout?: Quantity;
-  readonly output?: Quantity;
-  readonly cpuTime?: Quantity;
-  readonly cpuShares?: Quantity;
-  readonly deviceReadBps?: readonly string[];
-  readonly deviceWriteBps?: readonly string[];
-  readonly deviceReadIops?: readonly string[];
-  readonly deviceWriteIops?: readonly string[];
-  readonly disk?: Quantity;
-}
+/** Named by the table of options. */
+export type LimitsInput = ThrottleInput & {
+  readonly [F in keyof typeof LIMIT_OPTIONS as (typeof LIMIT_OPTIONS)[F]['policy']]?: Quantity;
+};
 
 /** Maxima of resource limits have no counterpart among the defaults: those of the bundle template hold. */
-export interface MaximaInput extends LimitsInput {
-  readonly ulimits?: readonly string[];
-}
+export type MaximaInput = LimitsInput & { readonly ulimits?: readonly string[] };
 
 export interface TenantInput {
   readonly weight?: Quantity;
@@ -74,37 +74,25 @@ const quantity = numberOr(text);
 const throttles = listOf(text, SPEC_BOUNDS.throttles);
 const choices = <const T extends string>(...all: readonly T[]) => listOf(oneOf(...all), all.length);
 
-const limitReaders = {
-  memory: quantity,
-  cpus: quantity,
-  pids: quantity,
-  timeout: quantity,
-  stopTimeout: quantity,
-  output: quantity,
-  cpuTime: quantity,
-  cpuShares: quantity,
-  deviceReadBps: throttles,
-  deviceWriteBps: throttles,
-  deviceReadIops: throttles,
-  deviceWriteIops: throttles,
-  disk: quantity,
-};
-const limits = allOptional<LimitsInput>(limitReaders);
-const maxima = allOptional<MaximaInput>({
-  ...limitReaders,
-  ulimits: listOf(text, SPEC_BOUNDS.ulimits),
-});
+const limits = Object.fromEntries([
+  ...LIMITS.map(({ policy }) => [policy, optional(quantity)]),
+  ...THROTTLE_FIELDS.map(([, field]) => [field, optional(throttles)]),
+]) as FieldReaders<LimitsInput>;
+const maxima = {
+  ...limits,
+  ulimits: optional(listOf(text, SPEC_BOUNDS.ulimits)),
+} as FieldReaders<MaximaInput>;
 const allow = allOptional<PermissionsInput>({
   bundles: names,
   runtimes: names,
   bindSources: names,
   inputs: names,
   devices: names,
-  networks: choices('none', 'host'),
-  userns: choices('auto', 'host'),
-  pid: choices('private', 'host'),
+  networks: choices(...NETWORKS),
+  userns: choices(...USERNS_MODES),
+  pid: choices(...PID_MODES),
   capAdd: names,
-  seccomp: choices('bundle', 'file', 'unconfined'),
+  seccomp: choices(...SECCOMP_KINDS),
   newPrivileges: flag,
 });
 const reserves = allOptional<ReservesInput>({ memory: quantity, disk: quantity });

@@ -1,5 +1,6 @@
 /** The operator's policy: defaults, maxima and permissions. docs/policy.md describes the file. */
 import { DEFAULT_BIND_OWNER_ID } from '../core/host-ids.ts';
+import { toLimits } from './limits.ts';
 import type {
   AdmittedLimits,
   Reserves,
@@ -8,6 +9,12 @@ import type {
   Throttle,
   UlimitMaxima,
 } from './task-spec.ts';
+
+export const RUNTIMES: readonly string[] = ['runc', 'crun', 'runsc'];
+export const NETWORKS = ['none', 'host'] as const;
+export const USERNS_MODES = ['auto', 'host'] as const;
+export const PID_MODES = ['private', 'host'] as const;
+export const SECCOMP_KINDS = ['bundle', 'file', 'unconfined'] as const;
 
 /** What a task may ask for. A list that names nothing allows nothing. */
 export interface Permissions {
@@ -21,13 +28,13 @@ export interface Permissions {
   readonly inputs: readonly string[];
   /** Devices of the host, or folders of them: those that a task may ask for. */
   readonly devices: readonly string[];
-  readonly networks: readonly ('none' | 'host')[];
-  readonly userns: readonly ('auto' | 'host')[];
-  readonly pid: readonly ('private' | 'host')[];
+  readonly networks: readonly (typeof NETWORKS)[number][];
+  readonly userns: readonly (typeof USERNS_MODES)[number][];
+  readonly pid: readonly (typeof PID_MODES)[number][];
   /** Capabilities that may be added, with the `CAP_` prefix; `ALL` allows every one. */
   readonly capAdd: readonly string[];
   /** Which seccomp profiles: the bundle's own, a file of the caller's, none. */
-  readonly seccomp: readonly ('bundle' | 'file' | 'unconfined')[];
+  readonly seccomp: readonly (typeof SECCOMP_KINDS)[number][];
   /** True: a task may switch noNewPrivileges off. */
   readonly newPrivileges: boolean;
 }
@@ -67,15 +74,7 @@ export interface Policy {
 
 /** What holds without a policy file: bounded tasks, and a caller who is root on its own machine anyway. */
 export const DEFAULT_POLICY: Policy = {
-  defaults: {
-    memoryBytes: 536_870_912,
-    cpus: 1,
-    pids: 256,
-    timeoutMs: 3_600_000,
-    stopTimeoutMs: 10_000,
-    outputBytes: 67_108_864,
-    diskBytes: 1_073_741_824,
-  },
+  defaults: toLimits(({ usual }) => usual) as AdmittedLimits,
   maxima: {},
   throttles: { defaults: [], maxima: [] },
   ulimitMaxima: {
@@ -90,15 +89,15 @@ export const DEFAULT_POLICY: Policy = {
   },
   allow: {
     bundles: ['default'],
-    runtimes: ['runc', 'crun', 'runsc'],
+    runtimes: RUNTIMES,
     bindSources: ['/'],
     inputs: ['/'],
     devices: [],
-    networks: ['none', 'host'],
-    userns: ['auto', 'host'],
+    networks: NETWORKS,
+    userns: USERNS_MODES,
     pid: ['private'],
     capAdd: ['ALL'],
-    seccomp: ['bundle', 'file', 'unconfined'],
+    seccomp: SECCOMP_KINDS,
     newPrivileges: true,
   },
   reserves: {},

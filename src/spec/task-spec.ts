@@ -1,5 +1,6 @@
 /** A task as the pipeline sees it: parsed, every quantity in its base unit, nothing optional left to guess. */
 import type { ImageDigest, StackName, TaskId, TenantName } from '../core/ids.ts';
+import type { LIMIT_OPTIONS } from './options/limit-options.ts';
 
 /** `name`, `name@rev:N` or `name@sha256:…`. */
 export interface StackReference {
@@ -8,26 +9,20 @@ export interface StackReference {
   readonly image?: ImageDigest;
 }
 
-export interface TaskLimits {
-  readonly memoryBytes?: number;
-  readonly cpus?: number;
-  readonly pids?: number;
-  /** Wall time from start to the kill. */
-  readonly timeoutMs?: number;
-  /** Between TERM and KILL. */
-  readonly stopTimeoutMs?: number;
-  /** Both streams together; passing it ends the task. */
-  readonly outputBytes?: number;
-  /** All that the task writes to its root filesystem and `/task`. */
-  readonly diskBytes?: number;
-  /** Processor time of all processes together, from start to the kill. */
-  readonly cpuTimeMs?: number;
-  /** Beside other tasks of the same parent cgroup, 1024 when absent. */
-  readonly cpuShares?: number;
-}
+type LimitRows = typeof LIMIT_OPTIONS;
+type Usual = {
+  [F in keyof LimitRows]: LimitRows[F] extends { readonly usual: number }
+    ? LimitRows[F]['limit']
+    : never;
+}[keyof LimitRows];
+
+/** In base units: bytes, milliseconds. */
+export type TaskLimits = {
+  readonly [F in keyof LimitRows as LimitRows[F]['limit']]?: number;
+};
 
 /** Limits as admitted: of those that a task always has, none is left out. */
-export type AdmittedLimits = TaskLimits & Required<Omit<TaskLimits, 'cpuTimeMs' | 'cpuShares'>>;
+export type AdmittedLimits = TaskLimits & Required<Pick<TaskLimits, Usual>>;
 
 export type ThrottleKind = 'readBps' | 'writeBps' | 'readIops' | 'writeIops';
 

@@ -28,6 +28,7 @@ import { TASK_INPUT_FIELDS } from '../../../src/spec/task-input.ts';
 import { readPolicy } from '../../../src/task/read-policy.ts';
 import type { FuzzFiles } from '../../support/fuzz-files.ts';
 import type { FuzzTarget } from '../../support/fuzz-target.ts';
+import { requireAgreement } from '../../support/job-agreement.ts';
 
 const hex = 'a'.repeat(64);
 
@@ -82,6 +83,23 @@ const tasks = [
     oomGroup: true,
   },
 ];
+
+const jobs = [
+  {
+    ...{ stack: 'python-3.13', command: ['a', ''], entrypoint: '/init', env: { A: '1' } },
+    ...{ memory: '256m', cpus: 0.5, timeout: '1m30s', disk: 8_388_608, ulimits: ['core=0:1'] },
+    ...{ user: 'a:b', workdir: '/srv', labels: { job: '42' }, stopSignal: 'INT', init: true },
+  },
+];
+
+/** What is not JSON is nobody's to judge. */
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return null;
+  }
+}
 
 const policies = [
   {},
@@ -280,6 +298,17 @@ export const specTargets = (files: FuzzFiles): readonly FuzzTarget[] => [
     samples: tasks,
     words: TASK_INPUT_FIELDS,
     run: parseTaskSpec,
+  },
+  {
+    name: 'data from a queue, read and held against its schema',
+    form: 'document',
+    weight: 2,
+    samples: jobs,
+    words: TASK_INPUT_FIELDS,
+    run(bytes) {
+      const error = requireAgreement(parseJson(bytes));
+      if (error !== undefined) throw error;
+    },
   },
   { name: 'policies', form: 'value', weight: 2, samples: policies, run: parsePolicy },
   {

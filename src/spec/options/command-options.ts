@@ -1,0 +1,195 @@
+/** Options that say what runs in a task's container: the command, its surroundings, its input. */
+import { listOf, type Reader, text } from '../../core/read-fields.ts';
+import { invalidField } from '../invalid-field.ts';
+import { parseCommand, parseEntrypoint } from '../parse-command.ts';
+import { checkEnv } from '../parse-env.ts';
+import { parseAbsolutePath } from '../parse-path.ts';
+import { parseStackReference } from '../parse-stack-reference.ts';
+import { parseUser, USER } from '../parse-user.ts';
+import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
+import type { FileInput } from '../task-spec.ts';
+import type { OptionRow } from './option-row.ts';
+import { FLAG, hostPath, mapOfTexts, NO_NUL, textOf } from './option-values.ts';
+
+const readWords = listOf(text, BOUNDS.commandElements);
+const readEntrypoint: Reader<string | readonly string[]> = (value, field) =>
+  typeof value === 'string' ? text(value, field) : readWords(value, field);
+
+const word = { type: 'string', maxLength: BOUNDS.argumentBytes, pattern: NO_NUL };
+const words = { type: 'array', maxItems: BOUNDS.commandElements, items: word };
+const named = { prefixItems: [{ ...word, minLength: 1 }] };
+
+const toFile = (path: string): FileInput => ({ kind: 'file', path });
+
+function parsePayload(payload: string, field: string): FileInput {
+  if (Buffer.byteLength(payload) <= BOUNDS.payloadBytes) return { kind: 'text', text: payload };
+  throw invalidField(field, `longer than ${BOUNDS.payloadBytes} bytes; use payloadFile`);
+}
+
+export const COMMAND_OPTIONS = {
+  /** `name`, `name@rev:N` or `name@sha256:…`. */
+  stack: {
+    name: 'STACK',
+    help: 'name, name@rev:N or name@sha256:…',
+    required: true,
+    value: textOf(
+      parseStackReference,
+      /^[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,14}|sha256:[0-9a-f]{64}))?$/
+        .source,
+    ),
+    jobs: true,
+    doc: {
+      takes: '`name`, `name@rev:N` or `name@sha256:…`',
+      bound: 'a name, and what is stored',
+    },
+  },
+  /** Absent or empty: what the image says. */
+  command: {
+    name: 'COMMAND',
+    help: "the command; the image's own when not given",
+    value: { read: readWords, parse: parseCommand, schema: { ...words, ...named } },
+    absent: [],
+    jobs: true,
+    doc: {
+      option: 'COMMAND ARG…',
+      takes:
+        'list of arguments: at most 8,192, each at most 131,071 bytes, 1 MiB in all. The entrypoint goes before it',
+      default: "the image's command",
+      bound: '8,192 arguments, 1 MiB',
+    },
+  },
+  /** Instead of the image's entrypoint, and without the image's command: a program, or a list. Empty: none. */
+  entrypoint: {
+    flags: '--entrypoint <program>',
+    help: "instead of the image's entrypoint and command; '' for none",
+    value: {
+      read: readEntrypoint,
+      parse: parseEntrypoint,
+      schema: { anyOf: [word, { ...words, anyOf: [{ maxItems: 1 }, named] }] },
+    },
+    jobs: true,
+    doc: {
+      takes:
+        "a program, or (in an object) a list of it and its first arguments, in place of the image's; empty: none. The image's command belongs to the image's entrypoint, and is not used then",
+      default: "the image's",
+      bound: 'as `command`',
+    },
+  },
+  env: {
+    flags: '-e, --env <K=V…>',
+    help: 'set an environment variable; K alone takes the value from here',
+    value: mapOfTexts(checkEnv, {
+      maxProperties: BOUNDS.envEntries,
+      propertyNames: {
+        pattern: '^(?!__proto__$)[^=\\s\\u0000-\\u001f\\u007f-\\u009f]+$',
+        maxLength: BOUNDS.envNameChars,
+      },
+      additionalProperties: word,
+    }),
+    absent: {},
+    jobs: true,
+    doc: {
+      option: '`-e K=V`, `-e K`, `--env-file`',
+      takes:
+        'at most 4,096 variables, names at most 255 characters, each at most 131,071 bytes, 1 MiB in all',
+      default: 'none',
+      bound: '4,096 variables, 1 MiB',
+    },
+  },
+  workdir: {
+    flags: '-w, --workdir <path>',
+    help: 'working directory in the task',
+    value: textOf(parseAbsolutePath, '^/[^\\u0000\\r\\n]*$'),
+    jobs: true,
+    doc: {
+      takes: 'absolute path',
+      default: "`/task` with code, else the image's, else `/`",
+      bound: 'a path inside the task',
+    },
+  },
+  /** `name|uid[:group|gid]`. */
+  user: {
+    flags: '-u, --user <user>',
+    help: 'name|uid[:group|gid]',
+    value: textOf(parseUser, USER.source),
+    jobs: true,
+    doc: {
+      takes:
+        '`name` or uid, and `:group` or `:gid`; names are looked up in the image; below 65,536',
+      default: "the image's, else root",
+      bound: "ids below 65,536, of the task's user namespace unless `userns` is `host`",
+    },
+  },
+  tty: {
+    flags: '-t, --tty',
+    help: 'give the task a terminal',
+    value: FLAG,
+    absent: false,
+    jobs: 'a worker has no terminal',
+    doc: { takes: 'the task has a terminal', bound: '–' },
+  },
+  interactive: {
+    flags: '-i, --interactive',
+    help: 'give the task this standard input',
+    value: FLAG,
+    absent: false,
+    jobs: 'a worker has no input',
+    doc: { takes: 'the task gets standard input', bound: '–' },
+  },
+  /** A directory, `.tar.gz` or `.zip` on the host, mounted at `/task`. */
+  code: {
+    flags: '--code <path>',
+    help: 'a directory, .tar.gz or .zip to run at /task',
+    value: hostPath((path) => path),
+    jobs: 'a host path',
+    doc: {
+      takes:
+        'a directory, `.tar.gz` or `.zip` on the host, put at `/task`, writable; `.git` is left out',
+      default: 'none',
+      rule: '`allow.inputs`',
+      bound: 'limits on entries and bytes; the disk limit',
+    },
+  },
+  /** Text of the payload; excludes `payloadFile`. */
+  payload: {
+    flags: '--payload <text>',
+    help: 'text for the file that PAYLOAD_FILE names',
+    value: {
+      read: text,
+      parse: parsePayload,
+      schema: { type: 'string', maxLength: BOUNDS.payloadBytes },
+    },
+    jobs: true,
+    doc: {
+      takes: 'text of at most 16 MiB; not together with `payloadFile`',
+      default: 'none',
+      bound: '16 MiB',
+    },
+  },
+  payloadFile: {
+    flags: '--payload-file <file>',
+    help: 'the same, from a file',
+    value: hostPath(toFile),
+    spec: 'payload',
+    jobs: 'a host path',
+    doc: {
+      takes: 'a file on the host',
+      default: 'none',
+      rule: '`allow.inputs`',
+      bound: 'a regular file, not larger than the disk limit',
+    },
+  },
+  configFile: {
+    flags: '--config-file <file>',
+    help: 'the file that CONFIG_FILE names',
+    value: hostPath(toFile),
+    spec: 'config',
+    jobs: 'a host path',
+    doc: {
+      takes: 'a file on the host',
+      default: 'none',
+      rule: '`allow.inputs`',
+      bound: 'a regular file, not larger than the disk limit',
+    },
+  },
+} as const satisfies Readonly<Record<string, OptionRow>>;

@@ -1,0 +1,268 @@
+/** Options that say what a task's container is made of: mounts, devices, namespaces, rights. */
+import {
+  FieldFault,
+  flag,
+  isObject,
+  listOf,
+  numberOr,
+  objectOf,
+  oneOf,
+  optional,
+  type Reader,
+} from '../../core/read-fields.ts';
+import { invalidField } from '../invalid-field.ts';
+import { parseCapability } from '../parse-capability.ts';
+import { parseDevices } from '../parse-device.ts';
+import type { BindInput, MountInput, TmpfsInput } from '../parse-mount.ts';
+import { parseAbsolutePath } from '../parse-path.ts';
+import { admitBinds, admitCapabilities, admitDevices, admitSecurity } from '../permissions.ts';
+import { NETWORKS, PID_MODES, RUNTIMES, USERNS_MODES } from '../policy.ts';
+import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
+import type { OptionRow, OptionValue } from './option-row.ts';
+import { FLAG, listOfTexts, readText, textLike, textOf, wordOf } from './option-values.ts';
+
+const HOSTNAME = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$/;
+const BUNDLE = /^[a-z0-9][a-z0-9-]{0,31}$/;
+const NOT_A_NAME = 'not 1 to 64 letters, digits and inner punctuation';
+
+const bind = objectOf<BindInput>({
+  type: oneOf('bind'),
+  source: readText,
+  target: readText,
+  readonly: optional(flag),
+});
+const tmpfs = objectOf<TmpfsInput>({
+  type: oneOf('tmpfs'),
+  target: readText,
+  size: optional(numberOr(readText)),
+  mode: optional(readText),
+  exec: optional(flag),
+});
+
+const mount: Reader<string | MountInput> = (value, field) => {
+  if (typeof value === 'string') return readText(value, field);
+  if (!isObject(value)) throw new FieldFault(field, 'not a string and not an object');
+  const type: unknown = Reflect.get(value, 'type');
+  if (type === 'bind') return bind(value, field);
+  if (type === 'tmpfs') return tmpfs(value, field);
+  throw new FieldFault(`${field}.type`, 'not "bind" or "tmpfs"');
+};
+
+const whole = <T>(value: T): T => value;
+
+const MOUNTS: OptionValue<readonly (string | MountInput)[]> = {
+  read: listOf(mount, BOUNDS.mounts),
+  parse: whole,
+  schema: { type: 'array', maxItems: BOUNDS.mounts },
+};
+
+function parseRuntime(runtime: string, field: string): string {
+  if (RUNTIMES.includes(runtime)) return runtime;
+  if (runtime.startsWith('/')) return parseAbsolutePath(runtime, field);
+  throw invalidField(field, 'not runc, crun, runsc or an absolute path', runtime);
+}
+
+export const CONTAINER_OPTIONS = {
+  hostname: {
+    flags: '--hostname <name>',
+    help: 'host name in the task',
+    value: textLike(HOSTNAME, NOT_A_NAME),
+    jobs: true,
+    doc: {
+      takes: '1 to 64 letters, digits, `.`, `_`, `-`',
+      default: 'the id',
+      bound: '64 characters of a fixed set; a uts namespace of its own',
+    },
+  },
+  /** Objects, or text as docker's `--mount` takes it. */
+  mounts: {
+    flags: '--mount <spec…>',
+    help: 'type=bind,source=…,target=…[,readonly] or type=tmpfs,target=…',
+    value: MOUNTS,
+    spec: null,
+    admit: admitBinds,
+    jobs: 'host paths',
+    doc: {
+      takes: 'list of at most 64 objects, or text as docker writes it; see [mounts](#mounts)',
+      default: 'none',
+      rule: '`allow.bindSources`',
+      bound: '64 entries, of both fields',
+    },
+  },
+  /** `HOST:TASK[:ro]`. */
+  volumes: {
+    flags: '-v, --volume <host:task[:ro]…>',
+    name: '-v',
+    help: 'bind a file or folder of the host',
+    value: listOfTexts(whole, BOUNDS.mounts),
+    spec: null,
+    jobs: 'host paths',
+    doc: {
+      takes:
+        'list of `HOST:TASK[:ro]`; with `mounts` at most 64. On the command line `HOST`, like `source=` of `--mount`, may begin with `./` or `../`',
+      default: 'none',
+      rule: '`allow.bindSources`',
+      bound: '64 entries, of both fields',
+    },
+  },
+  /** `TARGET[:size=16m,mode=1777]`. */
+  tmpfs: {
+    flags: '--tmpfs <path[:options]…>',
+    help: 'mount a tmpfs: /tmp:size=16m,mode=1777',
+    value: listOfTexts(whole, BOUNDS.tmpfs),
+    spec: null,
+    jobs: 'mounts',
+    doc: {
+      takes:
+        'list of `TARGET[:OPTIONS]`, at most 64; options `size=` (bytes, at least 4,096), `mode=` (octal), `exec`',
+      default: 'none',
+      bound: "64 entries; the task's memory",
+    },
+  },
+  /** `HOST[:TASK][:rwm]`: devices of the host. */
+  devices: {
+    flags: '--device <host[:task][:rwm]…>',
+    help: 'a device of the host: /dev/fuse; the policy must allow it',
+    value: { ...listOfTexts(whole, BOUNDS.devices), parse: parseDevices },
+    absent: [],
+    admit: admitDevices,
+    jobs: 'devices of the host',
+    doc: {
+      takes:
+        'list of `HOST[:TASK][:ACCESS]`, at most 32; the policy must allow each; see [devices](#devices)',
+      default: 'none',
+      rule: '`allow.devices`: none by default',
+      bound: '32 entries',
+    },
+  },
+  readOnly: {
+    flags: '--read-only',
+    help: 'make the root filesystem read-only',
+    value: FLAG,
+    absent: false,
+    jobs: true,
+    doc: {
+      takes: 'the root filesystem cannot be written',
+      bound: 'only ever restricts',
+    },
+  },
+  network: {
+    flags: '--network <name>',
+    help: 'none or host',
+    value: wordOf(...NETWORKS),
+    absent: 'none',
+    allow: 'networks',
+    jobs: 'a namespace of the host',
+    doc: {
+      takes: '`none` (own namespace, loopback only) or `host`',
+      bound: 'two values',
+    },
+  },
+  capAdd: {
+    flags: '--cap-add <capability…>',
+    help: 'add a capability',
+    value: listOfTexts(parseCapability, BOUNDS.capabilities),
+    absent: [],
+    admit: admitCapabilities,
+    jobs: 'capabilities',
+    doc: {
+      takes: 'list of capabilities, with or without `CAP_`, or `ALL`',
+      default: 'none',
+      rule: '`allow.capAdd`',
+      bound: '64 entries',
+    },
+  },
+  capDrop: {
+    flags: '--cap-drop <capability…>',
+    help: 'drop a capability, or ALL',
+    value: listOfTexts(parseCapability, BOUNDS.capabilities),
+    absent: [],
+    jobs: 'capabilities',
+    doc: {
+      takes: 'the same',
+      default: 'none',
+      bound: '64 entries; only ever restricts',
+    },
+  },
+  /** `seccomp=FILE`, `seccomp=unconfined`, `no-new-privileges=false`. */
+  securityOpt: {
+    flags: '--security-opt <option…>',
+    help: 'seccomp=FILE, seccomp=unconfined, no-new-privileges=false',
+    value: listOfTexts(whole, BOUNDS.securityOpts),
+    spec: null,
+    admit: admitSecurity,
+    jobs: 'seccomp',
+    doc: {
+      takes: 'list of `seccomp=FILE`, `seccomp=unconfined`, `no-new-privileges=true\\|false`',
+      default: "the bundle's profile, true",
+      rule: '`allow.seccomp`, `allow.newPrivileges`, `allow.inputs`',
+      bound: '16 entries; a profile of 4 MiB',
+    },
+  },
+  userns: {
+    flags: '--userns <mode>',
+    help: 'auto (a range of ids of its own) or host',
+    value: wordOf(...USERNS_MODES),
+    absent: 'auto',
+    allow: 'userns',
+    jobs: 'a namespace of the host',
+    doc: {
+      takes: '`auto` (a range of ids of its own) or `host`',
+      bound: 'two values',
+    },
+  },
+  /** `private`, or `host` together with `userns: 'host'`. */
+  pid: {
+    flags: '--pid <mode>',
+    help: 'private, or host together with --userns host',
+    value: wordOf(...PID_MODES),
+    absent: 'private',
+    allow: 'pid',
+    jobs: 'a namespace of the host',
+    doc: {
+      takes:
+        '`private`, or `host` together with `userns` `host`: the task sees and may signal every process of the host',
+      rule: '`allow.pid`: `private` by default',
+      bound: 'two values',
+    },
+  },
+  init: {
+    flags: '--init',
+    help: 'run a small init program as pid 1',
+    value: FLAG,
+    absent: false,
+    jobs: true,
+    doc: {
+      takes: "a small init program is pid 1 (Debian's package `tini` on the host)",
+      bound: "an init program of the host that is root's alone",
+    },
+  },
+  /** `runc`, `crun`, `runsc` or an absolute path. */
+  runtime: {
+    flags: '--runtime <runtime>',
+    help: 'runc, crun, runsc or a path',
+    value: textOf(parseRuntime),
+    absent: 'runc',
+    allow: 'runtimes',
+    jobs: 'a program that runs as root',
+    doc: {
+      takes:
+        '`runc`, `crun`, `runsc` ([gVisor](security.md#another-kernel-between-gvisor)) or an absolute path that the policy allows',
+      bound: "must be root's alone",
+    },
+  },
+  /** Name of a bundle template. */
+  bundle: {
+    flags: '--bundle <template>',
+    help: 'bundle template',
+    value: textLike(BUNDLE, NOT_A_NAME),
+    allow: 'bundles',
+    jobs: 'bundle templates',
+    doc: {
+      takes: 'name of a bundle template',
+      default: "the image's label `io.stackshim.bundle`, else `default`",
+      rule: "`allow.bundles`, for an image's label too",
+      bound: '32 characters of a fixed set',
+    },
+  },
+} as const satisfies Readonly<Record<string, OptionRow>>;

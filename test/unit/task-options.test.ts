@@ -1,0 +1,46 @@
+/** One table says what options a task has: docs, schema and command line are what it says. With UPDATE_DOCS=1 they are written anew. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { fieldOf, keyOf, RUN_OPTIONS } from '../../src/cli/run-options.ts';
+import { OPTION_ROWS } from '../../src/spec/options/task-options.ts';
+import {
+  replaceBetween,
+  toJobSchema,
+  toOptionsTable,
+  toTrustTable,
+} from '../support/option-docs.ts';
+
+const at = (path: string) => new URL(`../../${path}`, import.meta.url);
+
+function requireWritten(path: string, toText: (before: string) => string): void {
+  const before = readFileSync(at(path), { encoding: 'utf8', flag: 'a+' });
+  const expected = toText(before);
+  if (process.env['UPDATE_DOCS'] === '1') writeFileSync(at(path), expected);
+  expect(readFileSync(at(path), 'utf8')).toBe(expected);
+}
+
+it('docs/task-spec.md is up to date: UPDATE_DOCS=1 npx vitest run test/unit/task-options.test.ts', () => {
+  requireWritten('docs/task-spec.md', (before) =>
+    replaceBetween(replaceBetween(before, 'options', toOptionsTable()), 'trust', toTrustTable()),
+  );
+});
+
+it('schemas/job.schema.json is up to date: UPDATE_DOCS=1 npx vitest run test/unit/task-options.test.ts', () => {
+  requireWritten('schemas/job.schema.json', () => `${JSON.stringify(toJobSchema(), null, 2)}\n`);
+});
+
+it('every option of the command line gives the field whose row it stands in', () => {
+  for (const [field, { flags }] of OPTION_ROWS) {
+    if (flags !== undefined) expect(fieldOf(keyOf(flags))).toBe(field);
+  }
+  const own = RUN_OPTIONS.map(([flags]) => keyOf(flags)).filter(
+    (key) => fieldOf(key) === undefined,
+  );
+  expect(own).toEqual(['envFile', 'rm', 'result', 'json', 'events']);
+});
+
+it('no cell breaks its table, and every limit has a way to be unset', () => {
+  for (const [, { doc }] of OPTION_ROWS) {
+    for (const cell of Object.values(doc)) expect(cell).not.toMatch(/\n|(?<!\\)\|/);
+  }
+});
