@@ -20,6 +20,7 @@ import { requireAllowedBundle } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import { showBytes } from '../spec/show-quantity.ts';
+import type { TaskOrigin } from '../spec/task-input.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { type PinnedImage, STACK_LABELS } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
@@ -68,14 +69,19 @@ export interface DiskPlan {
 
 const { SIGTERM } = constants.signals;
 
+interface PlanOptions {
+  readonly trustsImageBundle?: boolean;
+  readonly origin?: TaskOrigin;
+}
+
 /** Throws a {@link StackshimError} of kind invalid, not_found, denied or unavailable; has no effect. */
 export async function planTask(
   installation: Installation,
   input: unknown,
-  { trustsImageBundle = false }: { readonly trustsImageBundle?: boolean } = {},
+  { trustsImageBundle = false, origin = 'caller' }: PlanOptions = {},
 ): Promise<TaskPlan> {
   const { layout, host } = installation;
-  const parsed = parseTaskSpec(input);
+  const parsed = parseTaskSpec(input, origin);
   if (!host.isRoot) {
     throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', 'run task: needs root');
   }

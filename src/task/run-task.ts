@@ -6,7 +6,7 @@ import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { LayoutOptions } from '../core/layout.ts';
 import { invalidField } from '../spec/invalid-field.ts';
-import type { TaskInput } from '../spec/task-input.ts';
+import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
 import { isImageStored } from '../stacks/image-files.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { ownIdentity } from '../sys/processes.ts';
@@ -49,6 +49,8 @@ export interface RunTaskOptions extends LayoutOptions, CallerStops {
   readonly stderr?: Writable | OutputSink;
   /** Keep output for the result (`captureBytes` bounds it). Default: true unless `stdout` or `stderr` is given. */
   readonly capture?: boolean;
+  /** `job` for data from a queue, a network or a file of others: a field that such data may not set is refused. Default: `caller`. */
+  readonly origin?: TaskOrigin;
   /** With `tty`: the terminal to follow. */
   readonly terminal?: TaskTerminal;
 }
@@ -162,8 +164,8 @@ async function planRecorded(
   options: OwnTaskOptions,
 ): Promise<RecordedPlan> {
   await takeSetUpTurn();
-  const { trustsImageBundle = false } = options;
-  const plan = await planTask(installation, input, { trustsImageBundle });
+  const { trustsImageBundle = false, origin = 'caller' } = options;
+  const plan = await planTask(installation, input, { trustsImageBundle, origin });
   requireStreams(options, plan.spec);
   const startedAt = new Date();
   const record = toRecord(plan, startedAt);
