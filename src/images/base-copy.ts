@@ -1,12 +1,13 @@
 /** Stored images unpacked for the builder to build on: `build/bases/<stack>.<hex>/`, each a storage that is only read once it is there. */
 import { open, rename, rm, writeFile } from 'node:fs/promises';
-import * as z from 'zod/mini';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import { buildDir, type Layout } from '../core/layout.ts';
+import { listOf } from '../core/read-fields.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { findLayerDamage } from '../layers/verify-layer.ts';
 import type { Image, PinnedImage } from '../stacks/image.ts';
+import { imageDigest } from '../stacks/stored-fields.ts';
 import { ensureClosedFolder } from '../sys/own-folder.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import { removeTree } from '../sys/remove-tree.ts';
@@ -22,7 +23,7 @@ export interface BaseCopy {
 
 const DIFF_IDS = 'diff-ids.json';
 const MAX_DIFF_IDS_BYTES = 64 * 1024;
-const diffIdsSchema = z.array(z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/)));
+const readDigests = listOf(imageDigest);
 
 export const baseCopiesDir = (layout: Layout) => `${buildDir(layout)}/bases`;
 
@@ -124,7 +125,7 @@ function readDiffIds(store: string): readonly string[] | undefined {
     throw error;
   }
   try {
-    return diffIdsSchema.parse(JSON.parse(text));
+    return readDigests(JSON.parse(text), 'DiffIDs');
   } catch (error) {
     throw new StackshimError('ERR_STACKSHIM_BUILD_FAILED', `read ${path}: not a list of DiffIDs`, {
       hint: `remove ${store}: the next build makes it again`,

@@ -1,9 +1,15 @@
 /** The shape of a task as users write it, in JSON or TypeScript: names as the command line's options, in camelCase. */
 import { type FieldReaders, objectOf, optional } from '../core/read-fields.ts';
-import { type Given, type JobField, OPTION_ROWS, type TaskField } from './options/task-options.ts';
+import {
+  type Given,
+  type JobField,
+  OPTION_ROWS,
+  type TaskOptions,
+} from './options/task-options.ts';
 import { readInput } from './read-input.ts';
 
-type Optional = { readonly [F in Exclude<TaskField, 'stack'>]?: Given<F> | undefined };
+/** All fields, `stack` too: a mapped type that leaves one out would lose the comments above the rows, which editors show. */
+type Optional = { readonly [F in keyof TaskOptions]?: Given<F> | undefined };
 
 /** What to run, and how. Only `stack` must be given; docs/task-spec.md has units, bounds and defaults. */
 export interface TaskInput extends Optional {

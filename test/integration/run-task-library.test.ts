@@ -341,6 +341,18 @@ describe('errors', () => {
     });
   });
 
+  it('refuse what a job may not set by its name, before anything exists; a caller may set it', async () => {
+    const given = task('ls /x', { volumes: ['/usr:/x:ro'] });
+    await expect(run(given, { origin: 'job' })).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_SPEC_DENIED',
+      kind: 'denied',
+      details: { field: 'volumes' },
+    });
+    expect(await run(given)).toMatchObject({ verdict: 'succeeded', ...GONE });
+    const job = { stack: 'busybox', command: ['true'], memory: '64m' };
+    expect(await run(job, { origin: 'job' })).toMatchObject({ verdict: 'succeeded', ...GONE });
+  });
+
   it('of a conflict come with what is in the way', async () => {
     const controller = new AbortController();
     const { onEvent, written } = watchOutput('ready');

@@ -13,10 +13,16 @@ const code = (text: string | undefined) => (text === undefined ? '' : `\`${text}
 const shownOption = ({ doc, name, flags }: OptionRow) =>
   doc.option ?? (flags === undefined ? (name ?? '') : code(/^[^ ,]+/.exec(flags)?.[0]));
 
-function shownDefault(field: string, { doc, absent }: OptionRow): string {
+function shownAbsent(absent: unknown, required = false): string {
+  if (typeof absent === 'string') return code(absent);
+  if (typeof absent === 'boolean') return String(absent);
+  return required ? '' : 'none';
+}
+
+function shownDefault(field: string, { doc, absent, required }: OptionRow): string {
   if (doc.default !== undefined) return doc.default;
   const limit = LIMITS.find((one) => one.field === field);
-  if (limit === undefined) return typeof absent === 'string' ? code(absent) : String(absent ?? '');
+  if (limit === undefined) return shownAbsent(absent, required);
   const { usual, otherwise = Number.POSITIVE_INFINITY, value } = limit;
   if (usual !== undefined) return `policy (${value.show(usual)})`;
   return Number.isFinite(otherwise) ? `policy (none: ${value.show(otherwise)})` : 'policy (none)';

@@ -8,9 +8,9 @@ import {
   verify,
 } from 'node:crypto';
 import { lstat, readdir } from 'node:fs/promises';
-import * as z from 'zod/mini';
 import { errnoCodeOf, messageOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, trustedKeysDir } from '../../core/layout.ts';
+import { objectOf, oneOf, textThat } from '../../core/read-fields.ts';
 import { parseStrictJson } from '../../core/strict-json.ts';
 import { isOursAlone } from '../../sys/ownership.ts';
 import { readBoundedFile } from '../../sys/read-bounded-file.ts';
@@ -21,12 +21,18 @@ import { toInvalidSave } from './saved-index.ts';
 const CONTEXT = Buffer.from('stackshim saved stacks, version 1\n');
 const MAX_KEY_BYTES = 16 * 1024;
 
-const signatureSchema = z.strictObject({
-  version: z.literal(1),
+interface IndexSignature {
+  readonly version: 1;
   /** `sha256:<hex>` of the public key as DER. */
-  key: z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/)),
+  readonly key: string;
   /** Base64. */
-  signature: z.string().check(z.regex(/^[A-Za-z0-9+/]{86}==$/)),
+  readonly signature: string;
+}
+
+const readSignature = objectOf<IndexSignature>({
+  version: oneOf(1),
+  key: textThat((id) => /^sha256:[0-9a-f]{64}$/.test(id), 'not the id of a key'),
+  signature: textThat((text) => /^[A-Za-z0-9+/]{86}==$/.test(text), 'not a signature'),
 });
 
 /** Reads a private key in PEM that nobody else can read. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID. */
@@ -71,9 +77,9 @@ export async function verifyIndex(
   });
 }
 
-function parseSignature(document: Uint8Array): z.infer<typeof signatureSchema> {
+function parseSignature(document: Uint8Array): IndexSignature {
   try {
-    return signatureSchema.parse(parseStrictJson(new TextDecoder().decode(document)));
+    return readSignature(parseStrictJson(new TextDecoder().decode(document)), 'signature');
   } catch (error) {
     throw toInvalidSave('its signature cannot be read', { cause: error });
   }

@@ -38,10 +38,7 @@ export const COMMAND_OPTIONS = {
         .source,
     ),
     jobs: true,
-    doc: {
-      takes: '`name`, `name@rev:N` or `name@sha256:…`',
-      bound: 'a name, and what is stored',
-    },
+    doc: { takes: '`name`, `name@rev:N` or `name@sha256:…`', bound: 'a name, and what is stored' },
   },
   /** Absent or empty: what the image says. */
   command: {
@@ -92,7 +89,6 @@ export const COMMAND_OPTIONS = {
       option: '`-e K=V`, `-e K`, `--env-file`',
       takes:
         'at most 4,096 variables, names at most 255 characters, each at most 131,071 bytes, 1 MiB in all',
-      default: 'none',
       bound: '4,096 variables, 1 MiB',
     },
   },
@@ -145,7 +141,6 @@ export const COMMAND_OPTIONS = {
     doc: {
       takes:
         'a directory, `.tar.gz` or `.zip` on the host, put at `/task`, writable; `.git` is left out',
-      default: 'none',
       rule: '`allow.inputs`',
       bound: 'limits on entries and bytes; the disk limit',
     },
@@ -160,11 +155,7 @@ export const COMMAND_OPTIONS = {
       schema: { type: 'string', maxLength: BOUNDS.payloadBytes },
     },
     jobs: true,
-    doc: {
-      takes: 'text of at most 16 MiB; not together with `payloadFile`',
-      default: 'none',
-      bound: '16 MiB',
-    },
+    doc: { takes: 'text of at most 16 MiB; not together with `payloadFile`', bound: '16 MiB' },
   },
   payloadFile: {
     flags: '--payload-file <file>',
@@ -174,7 +165,6 @@ export const COMMAND_OPTIONS = {
     jobs: 'a host path',
     doc: {
       takes: 'a file on the host',
-      default: 'none',
       rule: '`allow.inputs`',
       bound: 'a regular file, not larger than the disk limit',
     },
@@ -187,7 +177,6 @@ export const COMMAND_OPTIONS = {
     jobs: 'a host path',
     doc: {
       takes: 'a file on the host',
-      default: 'none',
       rule: '`allow.inputs`',
       bound: 'a regular file, not larger than the disk limit',
     },

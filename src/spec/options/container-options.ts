@@ -84,7 +84,6 @@ export const CONTAINER_OPTIONS = {
     jobs: 'host paths',
     doc: {
       takes: 'list of at most 64 objects, or text as docker writes it; see [mounts](#mounts)',
-      default: 'none',
       rule: '`allow.bindSources`',
       bound: '64 entries, of both fields',
     },
@@ -100,7 +99,6 @@ export const CONTAINER_OPTIONS = {
     doc: {
       takes:
         'list of `HOST:TASK[:ro]`; with `mounts` at most 64. On the command line `HOST`, like `source=` of `--mount`, may begin with `./` or `../`',
-      default: 'none',
       rule: '`allow.bindSources`',
       bound: '64 entries, of both fields',
     },
@@ -115,7 +113,6 @@ export const CONTAINER_OPTIONS = {
     doc: {
       takes:
         'list of `TARGET[:OPTIONS]`, at most 64; options `size=` (bytes, at least 4,096), `mode=` (octal), `exec`',
-      default: 'none',
       bound: "64 entries; the task's memory",
     },
   },
@@ -130,7 +127,6 @@ export const CONTAINER_OPTIONS = {
     doc: {
       takes:
         'list of `HOST[:TASK][:ACCESS]`, at most 32; the policy must allow each; see [devices](#devices)',
-      default: 'none',
       rule: '`allow.devices`: none by default',
       bound: '32 entries',
     },
@@ -141,10 +137,7 @@ export const CONTAINER_OPTIONS = {
     value: FLAG,
     absent: false,
     jobs: true,
-    doc: {
-      takes: 'the root filesystem cannot be written',
-      bound: 'only ever restricts',
-    },
+    doc: { takes: 'the root filesystem cannot be written', bound: 'only ever restricts' },
   },
   network: {
     flags: '--network <name>',
@@ -153,10 +146,7 @@ export const CONTAINER_OPTIONS = {
     absent: 'none',
     allow: 'networks',
     jobs: 'a namespace of the host',
-    doc: {
-      takes: '`none` (own namespace, loopback only) or `host`',
-      bound: 'two values',
-    },
+    doc: { takes: '`none` (own namespace, loopback only) or `host`', bound: 'two values' },
   },
   capAdd: {
     flags: '--cap-add <capability…>',
@@ -167,7 +157,6 @@ export const CONTAINER_OPTIONS = {
     jobs: 'capabilities',
     doc: {
       takes: 'list of capabilities, with or without `CAP_`, or `ALL`',
-      default: 'none',
       rule: '`allow.capAdd`',
       bound: '64 entries',
     },
@@ -178,11 +167,7 @@ export const CONTAINER_OPTIONS = {
     value: listOfTexts(parseCapability, BOUNDS.capabilities),
     absent: [],
     jobs: 'capabilities',
-    doc: {
-      takes: 'the same',
-      default: 'none',
-      bound: '64 entries; only ever restricts',
-    },
+    doc: { takes: 'the same', bound: '64 entries; only ever restricts' },
   },
   /** `seccomp=FILE`, `seccomp=unconfined`, `no-new-privileges=false`. */
   securityOpt: {
@@ -206,10 +191,7 @@ export const CONTAINER_OPTIONS = {
     absent: 'auto',
     allow: 'userns',
     jobs: 'a namespace of the host',
-    doc: {
-      takes: '`auto` (a range of ids of its own) or `host`',
-      bound: 'two values',
-    },
+    doc: { takes: '`auto` (a range of ids of its own) or `host`', bound: 'two values' },
   },
   /** `private`, or `host` together with `userns: 'host'`. */
   pid: {

@@ -140,7 +140,6 @@ export const HANDLING_OPTIONS = {
     doc: {
       takes:
         '1 to 64 letters, digits, `_`, `.`, `-`, the first a letter or digit; see [tenants](#tenants)',
-      default: 'none',
       rule: '`tenants`, `tenantDefault`',
       bound: '64 characters of a fixed set',
     },
@@ -162,7 +161,6 @@ export const HANDLING_OPTIONS = {
     doc: {
       takes:
         'at most 128; keys of at most 128 letters, digits, `.`, `_`, `/`, `-`, values of at most 4,096 characters',
-      default: 'none',
       bound: '128 labels, 4,096 characters each; escaped where they are printed',
     },
   },

@@ -13,33 +13,38 @@ export const TASK_OPTIONS = {
   ...CONTAINER_OPTIONS,
 };
 
-type Rows = typeof TASK_OPTIONS;
-export type TaskField = keyof Rows;
+export type TaskOptions = typeof TASK_OPTIONS;
+
+export type TaskField = keyof TaskOptions;
 
 /** What a field holds as it is given. */
-export type Given<F extends TaskField> = Rows[F]['value'] extends OptionValue<infer T> ? T : never;
+export type Given<F extends TaskField> =
+  TaskOptions[F]['value'] extends OptionValue<infer T> ? T : never;
 
 /** Fields that data from a queue may set. */
 export type JobField = {
-  [F in TaskField]: Rows[F]['jobs'] extends true ? F : never;
+  [F in TaskField]: TaskOptions[F]['jobs'] extends true ? F : never;
 }[TaskField];
 
 /** Fields that become one of the pipeline's, each by itself. */
 type OwnField = {
-  [F in TaskField]: Rows[F] extends { readonly spec: null } | { readonly limit: string }
+  [F in TaskField]: TaskOptions[F] extends { readonly spec: null } | { readonly limit: string }
     ? never
     : F;
 }[TaskField];
 
-type SpecField<F extends TaskField> = Rows[F] extends { readonly spec: infer S extends string }
+type SpecField<F extends TaskField> = TaskOptions[F] extends {
+  readonly spec: infer S extends string;
+}
   ? S
   : F;
 type AlwaysSet = {
-  [F in OwnField]: Rows[F] extends { readonly absent: unknown } | { readonly required: true }
+  [F in OwnField]: TaskOptions[F] extends { readonly absent: unknown } | { readonly required: true }
     ? F
     : never;
 }[OwnField];
-type Made<F extends TaskField> = Rows[F]['value'] extends OptionValue<never, infer V> ? V : never;
+type Made<F extends TaskField> =
+  TaskOptions[F]['value'] extends OptionValue<never, infer V> ? V : never;
 
 /** What those fields become. */
 export type OwnFields = { readonly [F in AlwaysSet as SpecField<F>]: Made<F> } & {
