@@ -63,6 +63,67 @@ function parseRuntime(runtime: string, field: string): string {
 }
 
 export const CONTAINER_OPTIONS = {
+  /** Name of a bundle template. */
+  bundle: {
+    flags: '--bundle <template>',
+    help: 'bundle template',
+    value: textLike(BUNDLE, NOT_A_NAME),
+    allow: 'bundles',
+    jobs: 'bundle templates',
+    doc: {
+      takes: 'name of a bundle template',
+      default: "the image's label `io.stackshim.bundle`, else `default`",
+      rule: "`allow.bundles`, for an image's label too",
+      bound: '32 characters of a fixed set',
+    },
+  },
+  /** `runc`, `crun`, `runsc` or an absolute path. */
+  runtime: {
+    flags: '--runtime <runtime>',
+    help: 'runc, crun, runsc or a path',
+    value: textOf(parseRuntime),
+    absent: 'runc',
+    allow: 'runtimes',
+    jobs: 'a program that runs as root',
+    doc: {
+      takes:
+        '`runc`, `crun`, `runsc` ([gVisor](security.md#another-kernel-between-gvisor)) or an absolute path that the policy allows',
+      bound: "must be root's alone",
+    },
+  },
+  network: {
+    flags: '--network <name>',
+    help: 'none or host',
+    value: wordOf(...NETWORKS),
+    absent: 'none',
+    allow: 'networks',
+    jobs: 'a namespace of the host',
+    doc: { takes: '`none` (own namespace, loopback only) or `host`', bound: 'two values' },
+  },
+  userns: {
+    flags: '--userns <mode>',
+    help: 'auto (a range of ids of its own) or host',
+    value: wordOf(...USERNS_MODES),
+    absent: 'auto',
+    allow: 'userns',
+    jobs: 'a namespace of the host',
+    doc: { takes: '`auto` (a range of ids of its own) or `host`', bound: 'two values' },
+  },
+  /** `private`, or `host` together with `userns: 'host'`. */
+  pid: {
+    flags: '--pid <mode>',
+    help: 'private, or host together with --userns host',
+    value: wordOf(...PID_MODES),
+    absent: 'private',
+    allow: 'pid',
+    jobs: 'a namespace of the host',
+    doc: {
+      takes:
+        '`private`, or `host` together with `userns` `host`: the task sees and may signal every process of the host',
+      rule: '`allow.pid`: `private` by default',
+      bound: 'two values',
+    },
+  },
   hostname: {
     flags: '--hostname <name>',
     help: 'host name in the task',
@@ -139,15 +200,6 @@ export const CONTAINER_OPTIONS = {
     jobs: true,
     doc: { takes: 'the root filesystem cannot be written', bound: 'only ever restricts' },
   },
-  network: {
-    flags: '--network <name>',
-    help: 'none or host',
-    value: wordOf(...NETWORKS),
-    absent: 'none',
-    allow: 'networks',
-    jobs: 'a namespace of the host',
-    doc: { takes: '`none` (own namespace, loopback only) or `host`', bound: 'two values' },
-  },
   capAdd: {
     flags: '--cap-add <capability…>',
     help: 'add a capability',
@@ -184,30 +236,6 @@ export const CONTAINER_OPTIONS = {
       bound: '16 entries; a profile of 4 MiB',
     },
   },
-  userns: {
-    flags: '--userns <mode>',
-    help: 'auto (a range of ids of its own) or host',
-    value: wordOf(...USERNS_MODES),
-    absent: 'auto',
-    allow: 'userns',
-    jobs: 'a namespace of the host',
-    doc: { takes: '`auto` (a range of ids of its own) or `host`', bound: 'two values' },
-  },
-  /** `private`, or `host` together with `userns: 'host'`. */
-  pid: {
-    flags: '--pid <mode>',
-    help: 'private, or host together with --userns host',
-    value: wordOf(...PID_MODES),
-    absent: 'private',
-    allow: 'pid',
-    jobs: 'a namespace of the host',
-    doc: {
-      takes:
-        '`private`, or `host` together with `userns` `host`: the task sees and may signal every process of the host',
-      rule: '`allow.pid`: `private` by default',
-      bound: 'two values',
-    },
-  },
   init: {
     flags: '--init',
     help: 'run a small init program as pid 1',
@@ -217,34 +245,6 @@ export const CONTAINER_OPTIONS = {
     doc: {
       takes: "a small init program is pid 1 (Debian's package `tini` on the host)",
       bound: "an init program of the host that is root's alone",
-    },
-  },
-  /** `runc`, `crun`, `runsc` or an absolute path. */
-  runtime: {
-    flags: '--runtime <runtime>',
-    help: 'runc, crun, runsc or a path',
-    value: textOf(parseRuntime),
-    absent: 'runc',
-    allow: 'runtimes',
-    jobs: 'a program that runs as root',
-    doc: {
-      takes:
-        '`runc`, `crun`, `runsc` ([gVisor](security.md#another-kernel-between-gvisor)) or an absolute path that the policy allows',
-      bound: "must be root's alone",
-    },
-  },
-  /** Name of a bundle template. */
-  bundle: {
-    flags: '--bundle <template>',
-    help: 'bundle template',
-    value: textLike(BUNDLE, NOT_A_NAME),
-    allow: 'bundles',
-    jobs: 'bundle templates',
-    doc: {
-      takes: 'name of a bundle template',
-      default: "the image's label `io.stackshim.bundle`, else `default`",
-      rule: "`allow.bundles`, for an image's label too",
-      bound: '32 characters of a fixed set',
     },
   },
 } as const satisfies Readonly<Record<string, OptionRow>>;
