@@ -1,5 +1,6 @@
 /** The one shape of "this field has a value that is not allowed". */
 import { StackshimError } from '../core/errors.ts';
+import { type Reader, readWith } from '../core/read-fields.ts';
 
 /**
  * An ERR_STACKSHIM_SPEC_INVALID that names the field and, when it is short enough to read, the value.
@@ -11,6 +12,13 @@ export function invalidField(field: string, problem: string, value?: unknown): S
     'ERR_STACKSHIM_SPEC_INVALID',
     `${field}${shown === undefined ? '' : ` ${shown}`}: ${problem}`,
     { details: shown === undefined ? { field } : { field, value } },
+  );
+}
+
+/** What users write, held against a reader. `what` names the whole: `task`. Throws as {@link invalidField} for the first field at fault. */
+export function readInput<T>(reader: Reader<T>, input: unknown, what: string): T {
+  return readWith(reader, input, ({ field, problem, value }) =>
+    invalidField(field === '' ? what : field, problem, value),
   );
 }
 

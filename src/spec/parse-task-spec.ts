@@ -58,7 +58,8 @@ function toTaskSpec(given: TaskInput): TaskSpec {
   return spec;
 }
 
-function parseOwnFields(given: TaskInput): OwnFields {
+/** A row whose field the pipeline does not have, or has with another type, does not compile here. */
+function parseOwnFields(given: TaskInput): Pick<TaskSpec, keyof OwnFields> {
   const parsed: Record<string, unknown> = {};
   for (const [field, { value, limit, spec = field, absent }] of OPTION_ROWS) {
     if (spec === null || limit !== undefined) continue;

@@ -11,6 +11,7 @@ import {
   optional,
   textUpTo,
 } from '../core/read-fields.ts';
+import { readInput } from './invalid-field.ts';
 import { LIMITS } from './limits.ts';
 import type { LIMIT_OPTIONS } from './options/limit-options.ts';
 import { THROTTLE_FIELDS, type ThrottleInput } from './parse-throttle.ts';
@@ -23,7 +24,6 @@ import {
   SECCOMP_KINDS,
   USERNS_MODES,
 } from './policy.ts';
-import { readInput } from './read-input.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 
 type Quantity = string | number;

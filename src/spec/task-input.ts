@@ -1,12 +1,12 @@
 /** The shape of a task as users write it, in JSON or TypeScript: names as the command line's options, in camelCase. */
 import { type FieldReaders, objectOf, optional } from '../core/read-fields.ts';
+import { readInput } from './invalid-field.ts';
 import {
   type Given,
   type JobField,
   OPTION_ROWS,
   type TaskOptions,
 } from './options/task-options.ts';
-import { readInput } from './read-input.ts';
 
 /** All fields, `stack` too: a mapped type that leaves one out would lose the comments above the rows, which editors show. */
 type Optional = { readonly [F in keyof TaskOptions]?: Given<F> | undefined };

@@ -44,7 +44,7 @@ type AlwaysSet = {
     : never;
 }[OwnField];
 type Made<F extends TaskField> =
-  TaskOptions[F]['value'] extends OptionValue<never, infer V> ? V : never;
+  TaskOptions[F]['value'] extends OptionValue<unknown, infer V> ? V : never;
 
 /** What those fields become. */
 export type OwnFields = { readonly [F in AlwaysSet as SpecField<F>]: Made<F> } & {
