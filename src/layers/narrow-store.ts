@@ -30,6 +30,21 @@ export function narrowStore(layout: Layout): void {
   for (const place of PLACES) narrowFolder(place(layout), () => undefined);
 }
 
+/** A folder that {@link narrowStore} has yet to narrow, or cannot: on a disk that takes no writes. Undefined where there is none. */
+export const findOpenStore = (layout: Layout): string | undefined =>
+  [...STORES, ...PLACES].map((place) => place(layout)).find(isOpenFolder);
+
+function isOpenFolder(folder: string): boolean {
+  try {
+    const stat = statSync(folder, { throwIfNoEntry: false });
+    return stat?.isDirectory() === true && isOpenToOthers(stat);
+  } catch (error) {
+    // Whoever asks is not root, and does not get there.
+    if (errnoCodeOf(error) === 'EACCES') return false;
+    throw error;
+  }
+}
+
 function narrowFolder(folder: string, narrowFirst: (folder: string) => void): void {
   try {
     // Its place may be a link to another disk.

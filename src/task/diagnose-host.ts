@@ -30,6 +30,7 @@ import {
   checkFreeSpace,
   checkPolicy,
   checkRunFolder,
+  checkStoredFiles,
 } from './diagnose/check-storage.ts';
 import { probeMounts } from './diagnose/probe-mounts.ts';
 
@@ -68,6 +69,7 @@ export async function diagnoseHost(
 async function checkPlaces(system: System, layout: Layout): Promise<readonly Check[]> {
   return [
     checkRunFolder(layout),
+    checkStoredFiles(layout),
     ...(await checkMounts(system, layout)),
     checkFreeSpace(layout),
     await checkDisk(system, layout),

@@ -1,4 +1,5 @@
 /** The doctor on this machine, and on a kernel that refuses what this one can. */
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Layout } from '../../src/core/layout.ts';
@@ -59,6 +60,7 @@ test('this machine can run tasks, and the doctor leaves nothing behind', async (
     'mmdebstrap',
     'folders',
     'run folder',
+    'stored files',
     'EROFS layers',
     'idmapped layers',
     'overlay of layers',
@@ -103,6 +105,30 @@ test('a run folder that tasks do not reach is a finding', async () => {
     hint: expect.stringContaining(`chmod o+x ${closed}`),
   });
   expect(diagnosis.canRunTasks).toBe(false);
+});
+
+test('what an older version left readable on a disk that takes no writes is a finding', async () => {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=711', 'none', layout.root]);
+  try {
+    mkdirSync(`${layout.root}/layers`);
+    writePolicy(layout);
+    execFileSync('mount', ['-o', 'remount,ro', layout.root]);
+    const diagnosis = await diagnoseHost(layout);
+    for (const name of ['EROFS layers', 'disk limit']) {
+      expect(find(diagnosis, name)).toMatchObject({
+        status: 'fail',
+        hint: expect.stringMatching(/^the filesystem is read-only: mount it writable/),
+      });
+    }
+    expect(find(diagnosis, 'stored files')).toMatchObject({
+      status: 'warn',
+      required: false,
+      message: `other users can read what an older version stored in ${layout.root}/layers`,
+      hint: expect.stringContaining('writable'),
+    });
+  } finally {
+    execFileSync('umount', [layout.root]);
+  }
 });
 
 test('an invalid policy file is a finding', async () => {

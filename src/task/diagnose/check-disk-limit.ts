@@ -8,7 +8,7 @@ import type { System } from '../../sys/system.ts';
 import { makeVolume } from '../disk/make-volume.ts';
 import { type DiskMechanism, toDiskLimit } from '../disk/task-disk.ts';
 import { readPolicy } from '../read-policy.ts';
-import { type Check, failed, optional, passed, required, warned } from './check.ts';
+import { type Check, failed, hintOf, optional, passed, required, warned } from './check.ts';
 
 const subject = required('disk limit');
 const OWN_FILESYSTEM = 'keep the root folder on a filesystem of its own';
@@ -28,8 +28,9 @@ export async function checkDiskLimit(system: System, layout: Layout): Promise<Ch
       'a project quota of the filesystem for each task, at no cost that can be measured',
     );
   }
-  const folder = mkdtempSync(`${nearestExisting(scratchDir(layout))}/.stackshim-doctor-`);
+  let folder: string | undefined;
   try {
+    folder = mkdtempSync(`${nearestExisting(scratchDir(layout))}/.stackshim-doctor-`);
     const began = performance.now();
     system.close(await makeVolume(system, `${folder}/volume`, toDiskLimit(defaults.diskBytes)));
     const ms = Math.ceil(performance.now() - began);
@@ -39,9 +40,10 @@ export async function checkDiskLimit(system: System, layout: Layout): Promise<Ch
     );
   } catch (error) {
     const hint = error instanceof StackshimError ? error.hint : 'load the modules loop and ext4';
-    return failed(subject, `no scratch volume can be made: ${messageOf(error)}`, hint);
+    const message = `no scratch volume can be made: ${messageOf(error)}`;
+    return failed(subject, message, hintOf(error, hint));
   } finally {
-    rmSync(folder, { recursive: true });
+    if (folder !== undefined) rmSync(folder, { recursive: true });
   }
 }
 

@@ -2,12 +2,13 @@
 import { statfsSync, statSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
+import { findOpenStore } from '../../layers/narrow-store.ts';
 import { findClosedFolder } from '../../sys/closed-folder.ts';
 import { nearestExisting } from '../../sys/files.ts';
 import { toOpenHint } from '../explain-unreachable.ts';
 import { readPolicy } from '../read-policy.ts';
 import { toTrustedLayout } from '../trusted-layout.ts';
-import { type Check, failed, passed, required, warned } from './check.ts';
+import { type Check, failed, optional, passed, required, warned } from './check.ts';
 
 const MIB = 1024 * 1024;
 const ENOUGH_BYTES = 2048 * MIB;
@@ -34,6 +35,20 @@ export function checkRunFolder({ run }: Layout): Check {
     subject,
     `tasks cannot pass through ${closed} to ${run}, but for those with --userns host`,
     toOpenHint(closed),
+  );
+}
+
+/** An older version let every user read what is stored; on a disk that takes no writes it stays so. */
+export function checkStoredFiles(layout: Layout): Check {
+  const subject = optional('stored files');
+  const open = findOpenStore(layout);
+  if (open === undefined || findClosedFolder(open) !== undefined) {
+    return passed(subject, 'root alone can read them');
+  }
+  return warned(
+    subject,
+    `other users can read what an older version stored in ${open}`,
+    'mount its filesystem writable: the next command, as stackshim ps, makes it readable by root alone',
   );
 }
 

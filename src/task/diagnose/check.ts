@@ -1,4 +1,5 @@
 /** What one look at the host found. */
+import { toStackshimError } from '../../core/errors.ts';
 
 export type CheckStatus = 'ok' | 'warn' | 'fail';
 
@@ -42,3 +43,14 @@ export const failed = (subject: Subject, message: string, hint: string): Check =
   message,
   hint,
 });
+
+const NOT_OF_THE_TRIAL: ReadonlySet<string> = new Set([
+  'ERR_STACKSHIM_DISK_FAILED',
+  'ERR_STACKSHIM_PROCESS_EXHAUSTED',
+]);
+
+/** What to do about a trial that failed: for a disk that takes no writes, and where something is used up, as everywhere; else `otherwise`. */
+export function hintOf(error: unknown, otherwise: string): string {
+  const known = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'doctor');
+  return NOT_OF_THE_TRIAL.has(known.code) ? known.hint : otherwise;
+}

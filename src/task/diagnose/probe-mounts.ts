@@ -12,7 +12,7 @@ import { createUserNamespace } from '../../sys/user-namespace.ts';
 import { slotIds } from '../admission/slot.ts';
 import { makeVolume } from '../disk/make-volume.ts';
 import { toDiskLimit } from '../disk/task-disk.ts';
-import { type Check, failed, passed, required } from './check.ts';
+import { type Check, failed, hintOf, passed, required } from './check.ts';
 import { findMechanism } from './check-disk-limit.ts';
 
 /** An EROFS image of one empty folder: 4 KiB, deflated. Made by `mkfs.erofs` 1.8.6 with a zero UUID. */
@@ -47,7 +47,7 @@ export async function probeMounts(system: System, layout: Layout): Promise<reado
   } catch (error) {
     // The first step that has no finding yet is the one that failed.
     const failing = Object.values(subjects).at(checks.length) ?? subjects.overlay;
-    checks.push(failed(failing, messageOf(error), NEWER));
+    checks.push(failed(failing, messageOf(error), hintOf(error, NEWER)));
   }
   for (const { name, error } of await undo.run({ deadlineMs: UNDO_DEADLINE_MS })) {
     const message = `could not undo: ${name}: ${messageOf(error)}`;
