@@ -62,6 +62,15 @@ describe('expectNoLeaks', () => {
     expect(report().split('\n').slice(1)).toEqual([`  file ${root}/folder/`]);
   });
 
+  it('reports a new entry of the root directory', () => {
+    expect(before.entries).toContain('/etc');
+    const earlier = {
+      ...before,
+      entries: new Set([...before.entries].filter((e) => e !== '/etc')),
+    };
+    expect(() => expectNoLeaks(earlier, before, { roots: [root] })).toThrow(/\n {2}entry \/etc$/);
+  });
+
   it('reports a mount, and the files below it not at all', () => {
     const place = join(root, 'mounted');
     mkdirSync(place);

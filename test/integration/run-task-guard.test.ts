@@ -16,6 +16,9 @@ import { waitUntil } from '../support/wait-until.ts';
 const { layout, options, env } = useInstallation();
 const script = fileURLToPath(new URL('../fixtures/run-guarded.mjs', import.meta.url));
 
+/** Nobody can make it: a Node that obeyed the variable would make any other. */
+const CACHE = '/dev/null/cache';
+
 interface Guarded {
   readonly owner: ChildProcess;
   readonly guard: ProcessIdentity;
@@ -104,7 +107,8 @@ it('does not keep its process alive, and ends with it', async () => {
 });
 
 it('has nothing of its process’s environment, which may tell Node what to load and what to write', async () => {
-  const guarded = await startGuarded(1, '', { NODE_COMPILE_CACHE: '/no/such/folder' });
+  const guarded = await startGuarded(1, '', { NODE_COMPILE_CACHE: CACHE });
+  expect(await guarded.line()).toBe('all are running');
   const environment = readFileSync(`/proc/${guarded.guard.pid}/environ`, 'utf8');
   expect(environment.split('\0').filter((entry) => entry !== '')).toEqual([
     `PATH=${SYSTEM_PATH}`,

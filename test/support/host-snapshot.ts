@@ -13,6 +13,8 @@ export interface HostSnapshot {
   readonly files: ReadonlySet<string>;
   /** `<path> <owner>:<group> <mode>` of each device node of the host that programs are given. */
   readonly devices: ReadonlySet<string>;
+  /** Paths of what is in `/`, where programs make what they were told wrongly: a cache below /no/such. */
+  readonly entries: ReadonlySet<string>;
 }
 
 export interface ProcessLine {
@@ -41,6 +43,7 @@ export function snapshotHost(roots: readonly string[]): HostSnapshot {
     processes: readProcesses(),
     files: new Set(roots.flatMap((root) => listTree(root))),
     devices: new Set(DEVICES.flatMap(describeDevice)),
+    entries: new Set(readdirSync('/').map((name) => `/${name}`)),
   };
 }
 

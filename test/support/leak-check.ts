@@ -40,8 +40,8 @@ const staysByDesign: readonly RegExp[] = [
 const isSharedHost = process.env['STACKSHIM_TEST_SHARED_HOST'] !== undefined;
 
 /**
- * Fails with one line for each mount, cgroup, process and file that is there after and was not before, and for each device node of the
- * host whose owner or mode has changed.
+ * Fails with one line for each mount, cgroup, process, file and entry of `/` that is there after and was not before, and for each device node of
+ * the host whose owner or mode has changed.
  * An installation's parent cgroup may stay as long as it is empty.
  */
 export function expectNoLeaks(
@@ -58,6 +58,7 @@ export function expectNoLeaks(
     ...findNewProcesses(before, after, options.roots ?? []),
     ...findNew(before.files, after.files).map((file) => `file ${file}`),
     ...findNew(before.devices, after.devices).map((device) => `device ${device}`),
+    ...findNew(before.entries, after.entries).map((entry) => `entry ${entry}`),
   ];
   const unexpected = leaks
     .filter((leak) => !allowed.some((pattern) => pattern.test(leak)))
@@ -132,6 +133,6 @@ const ourPrograms: ReadonlySet<string> = new Set([
 
 /** Processes are tied to us where they are found. */
 function isTiedTo(leak: string, roots: readonly string[]): boolean {
-  if (/^(process|device) /.test(leak)) return true;
+  if (/^(process|device|entry) /.test(leak)) return true;
   return roots.some((root) => leak.includes(`${root}/`) || leak.includes(cgroupParent({ root })));
 }

@@ -1,6 +1,7 @@
 /** Pools of the kernel that no container is charged for, or that all of them share: filters, buffers of sockets, files, keys. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { countLargeFilters, largeFiltersAreGone } from '../../support/filter-pool.ts';
 import type { Probe, ProbeAttempt } from '../../support/probe.ts';
 import type { ProbeScene } from '../../support/probe-scene.ts';
 
@@ -9,14 +10,8 @@ const MEBIBYTE = 1024 * 1024;
 /** What a flood goes for, of the memory that it was given. */
 const [MEMORY, FLOOD_MIB, HELD_MIB] = ['32m', 160, 100];
 
-/** Bytes of all programs that are compiled into the kernel, the host's among them. */
-function filterBytes(): number {
-  const lines = readFileSync('/proc/vmallocinfo', 'utf8').split('\n');
-  const sizes = lines
-    .filter((line) => line.includes('bpf_prog'))
-    .map((line) => line.split(/\s+/)[1]);
-  return sizes.reduce((sum, size) => sum + Number(size), 0);
-}
+/** Half of what the least of the probes attaches. */
+const MANY_FILTERS = 100;
 
 /** Programs of 4,096 instructions, each 32 KiB before it is compiled. */
 function filterProbe(name: string, about: Pick<Probe, 'tries' | 'program'>): Probe {
@@ -25,8 +20,8 @@ function filterProbe(name: string, about: Pick<Probe, 'tries' | 'program'>): Pro
     group,
     ...about,
     stoppedBy: 'seccomp',
-    prepare: (scene) => void scene.write('before', String(filterBytes())),
-    judge: (_, scene) => filterBytes() - Number(scene.read('before')) > 4 * MEBIBYTE,
+    prepare: largeFiltersAreGone,
+    judge: () => countLargeFilters() > MANY_FILTERS,
   };
 }
 
