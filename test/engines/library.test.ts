@@ -15,6 +15,7 @@ import { scaled } from '../support/time-scale.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const SUITES = [
+  'caller-umask',
   'pipes',
   'run-task-children',
   'run-task-ended-thread',

@@ -1,0 +1,32 @@
+/** What the probes of the kernel's pool of filters count does not hold what an earlier one left. Requires: root, gcc. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { countLargeFilters, largeFiltersAreGone } from '../support/filter-pool.ts';
+import { compileProbes } from '../support/probe-image.ts';
+import { watchProgram } from '../support/watched-program.ts';
+
+const folder = mkdtempSync('/var/tmp/stackshim-filters-');
+const program = `${folder}/probe`;
+beforeAll(() => compileProbes(program));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** In a pid namespace, so that its processes end with it. */
+const nestFilters = () =>
+  watchProgram([
+    ...['unshare', '--pid', '--fork', '--kill-child', '--'],
+    ...[program, 'nest-filters', '100', 'seccomp'],
+  ]);
+
+it('counts programs that are there, and waits for those to go that nobody has any more', async () => {
+  for (let times = 0; times < 3; times += 1) {
+    await largeFiltersAreGone();
+    const before = countLargeFilters();
+    const nested = nestFilters();
+    await nested.tried;
+    expect(countLargeFilters() - before).toBe(200);
+    nested.signal('SIGKILL');
+    await nested.ended;
+  }
+  await largeFiltersAreGone();
+  expect(countLargeFilters()).toBeLessThan(100);
+});
