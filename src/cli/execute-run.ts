@@ -81,7 +81,7 @@ const stopNotes: Readonly<Partial<Record<Verdict, StopNote>>> = {
     `was killed: it used more processor time than${toLimit('', cpuTime, 'it may')} (--cpu-time)`,
   oom_killed: ({ memory }, { oomKills, socketPeakBytes }) =>
     oomKills === 0 && socketPeakBytes !== null
-      ? `was killed: its sockets held ${formatBytes(socketPeakBytes)} that count as nobody's memory, more than${toLimit('', memory, 'it may')} (--memory)`
+      ? `was killed: its sockets held up to ${formatBytes(socketPeakBytes)} beside its memory, more than${toLimit('', memory, 'it may')} (--memory)`
       : `was killed: it ran out of memory${toLimit('at', memory)} (--memory)`,
   output_limited: ({ outputLimit }) =>
     `was killed: it wrote more than${toLimit('', outputLimit, 'it may')} (--output-limit)`,

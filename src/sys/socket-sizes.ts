@@ -4,8 +4,10 @@ import { readFileSync } from 'node:fs';
 export interface SocketSizes {
   /** What can wait in a socket's receive queue: the kernel doubles what a program asks for, and lets one message pass. */
   readonly receiveBytes: number;
-  /** All that any socket can hold. */
-  readonly totalBytes: number;
+  /** What can wait there in a TCP socket, which the kernel lets grow while a program reads. */
+  readonly grownBytes: number;
+  /** What the kernel keeps for a socket besides: its options. */
+  readonly optionBytes: number;
 }
 
 /** The longest message of IP. */
@@ -23,8 +25,6 @@ function readSizes(): SocketSizes {
     Math.max(...readFileSync(`/proc/sys/net/${name}`, 'utf8').trim().split(/\s+/).map(Number));
   const receiveMax = Math.max(2 * largestOf('core/rmem_max'), largestOf('core/rmem_default'));
   const receiveBytes = receiveMax + MESSAGE_BYTES;
-  const tcpBytes = largestOf('ipv4/tcp_rmem') + largestOf('ipv4/tcp_wmem');
-  const totalBytes =
-    Math.max(receiveBytes, tcpBytes) + MESSAGE_BYTES + largestOf('core/optmem_max');
-  return { receiveBytes, totalBytes };
+  const grownBytes = Math.max(receiveBytes, largestOf('ipv4/tcp_rmem') + MESSAGE_BYTES);
+  return { receiveBytes, grownBytes, optionBytes: largestOf('core/optmem_max') };
 }

@@ -46,7 +46,7 @@ export async function readTcpSockets(
   for (let reads = 1; ; reads += 1) {
     const end = readAnswer(answer.subarray(0, readSync(fd, answer)), each);
     if (end !== undefined) return end;
-    if (reads % READS_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (reads % READS_A_TURN === 0) await new Promise(setImmediate);
   }
 }
 

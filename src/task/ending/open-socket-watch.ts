@@ -6,7 +6,7 @@ import { socketSizes } from '../../sys/socket-sizes.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import type { TaskPlan } from '../plan-task.ts';
-import { SocketWatch } from './socket-watch.ts';
+import { type SocketBounds, SocketWatch } from './socket-watch.ts';
 
 /** A message of UDP that a program has not completed. With the bundle's filter nothing else waits in an unlisted socket of a program. */
 const UNSENT_BYTES = 2 * 65_536;
@@ -25,12 +25,21 @@ export function openSocketWatch(
     cgroups,
     cgroupsPath: places.cgroupsPath,
     memoryBytes: spec.limits.memoryBytes,
-    unlistedBytes: () => (hasFullQueues(plan, host) ? socketSizes().receiveBytes : UNSENT_BYTES),
+    bounds: () => toBounds(canFillErrors(plan, host)),
   });
 }
 
-/** Whether a program can fill the receive queue of a socket and then have the kernel list it no longer. */
-const hasFullQueues = ({ spec }: TaskPlan, host: HostFacts): boolean =>
+/** `fillsErrors`: programs can have the kernel queue errors and timestamps, also in a socket that they then take from its lists. */
+function toBounds(fillsErrors: boolean): SocketBounds {
+  const { receiveBytes, grownBytes, optionBytes } = socketSizes();
+  const queueBytes = fillsErrors ? grownBytes : receiveBytes;
+  return {
+    largestBytes: queueBytes + UNSENT_BYTES + optionBytes,
+    unlistedBytes: fillsErrors ? receiveBytes : UNSENT_BYTES,
+  };
+}
+
+const canFillErrors = ({ spec }: TaskPlan, host: HostFacts): boolean =>
   spec.seccomp !== undefined ||
   spec.capAdd.some((name) => name === 'CAP_NET_RAW' || name === 'ALL') ||
   !refusesStamps(host);

@@ -17,14 +17,23 @@ export interface SocketWatchOptions {
   readonly pid: number;
   readonly pidfd: Fd;
   readonly memoryBytes: number;
-  /** What a socket of the task's programs may hold that the kernel does not list. */
-  readonly unlistedBytes: () => number;
+  /** What is assumed of a single socket; asked for when the task has one. */
+  readonly bounds: () => SocketBounds;
 }
 
-/** At full speed a program fills some 1 GB each second. */
+export interface SocketBounds {
+  /** Any socket holds less. */
+  readonly largestBytes: number;
+  /** What a socket of the task's programs may hold that the kernel does not list. */
+  readonly unlistedBytes: number;
+}
+
 const LOOK_EVERY_MS = 100;
-/** After a look that took long: at most a fifth of a processor goes to a task's sockets. */
+/** After a look inside: at most a fifth of a processor goes to a task's sockets, */
 const PAUSE_FACTOR = 4;
+/** and what is far from the limit cannot be there soon: a program at full speed fills 1 GB each second. */
+const FILLED_IN_A_MS = 1_000_000;
+const LONGEST_PAUSE_MS = 250;
 /** Enough for the first line. */
 const head = Buffer.alloc(64);
 
@@ -40,6 +49,7 @@ export class SocketWatch {
   #passed: (() => void) | undefined;
   #stat: Fd | undefined;
   #diagnosis: Fd | undefined;
+  #bounds: SocketBounds | undefined;
   #isLooking = false;
   #notBefore = 0;
   #peakBytes: number | null = null;
@@ -80,7 +90,10 @@ export class SocketWatch {
     if (this.#isLooking || performance.now() < this.#notBefore) return;
     try {
       const used = this.#countSockets();
-      if (used * socketSizes().totalBytes > this.#options.memoryBytes) void this.#lookInside();
+      if (used === 0) return;
+      const { bounds, memoryBytes } = this.#options;
+      this.#bounds ??= bounds();
+      if (used * this.#bounds.largestBytes > memoryBytes) void this.#lookInside(this.#bounds);
     } catch {
       // Out of descriptors, or the task is just ending: the next look retries.
     }
@@ -100,10 +113,11 @@ export class SocketWatch {
   }
 
   /** Never rejects. */
-  async #lookInside(): Promise<void> {
-    const { pid, cgroups, cgroupsPath, unlistedBytes, memoryBytes } = this.#options;
+  async #lookInside({ unlistedBytes }: SocketBounds): Promise<void> {
+    const { pid, cgroups, cgroupsPath, memoryBytes } = this.#options;
     this.#isLooking = true;
     const from = performance.now();
+    let pauseMs = 0;
     try {
       const { lookAtSockets } = await import('./look-at-sockets.ts');
       const bytes = await lookAtSockets({
@@ -111,12 +125,13 @@ export class SocketWatch {
         diagnosis: () => this.#openDiagnosis(),
         chargedBytes: () => cgroups.readSocketBytes(cgroupsPath),
         resetBytes: socketSizes().receiveBytes,
-        unlistedBytes: unlistedBytes(),
+        unlistedBytes,
       });
       // What was read after the task's end may be another's.
       const passed = this.#passed;
       if (passed === undefined) return;
       this.#peakBytes = Math.max(this.#peakBytes ?? 0, bytes);
+      pauseMs = Math.min(LONGEST_PAUSE_MS, (memoryBytes - bytes) / FILLED_IN_A_MS);
       if (bytes <= memoryBytes) return;
       this.#passed = undefined;
       passed();
@@ -125,7 +140,7 @@ export class SocketWatch {
     } finally {
       this.#isLooking = false;
       const end = performance.now();
-      this.#notBefore = end + (end - from) * PAUSE_FACTOR;
+      this.#notBefore = end + Math.max(pauseMs, (end - from) * PAUSE_FACTOR);
       if (this.#passed === undefined) this.#closeDiagnosis();
     }
   }
