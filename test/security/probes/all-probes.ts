@@ -11,6 +11,7 @@ import { neighbourProbes } from './neighbour-probes.ts';
 import { resourceProbes } from './resource-probes.ts';
 import { runtimeProbes } from './runtime-probes.ts';
 import { socketKindProbes } from './socket-kind-probes.ts';
+import { socketQueueProbes } from './socket-queue-probes.ts';
 import { strangerProbes } from './stranger-probes.ts';
 import { systemCallProbes } from './system-call-probes.ts';
 import { traceProbes } from './trace-probes.ts';
@@ -27,6 +28,7 @@ export const allProbes: readonly Probe[] = [
   ...descriptorProbes,
   ...resourceProbes,
   ...kernelPoolProbes,
+  ...socketQueueProbes,
   ...informationProbes,
   ...traceProbes,
   ...strangerProbes,
