@@ -1,6 +1,6 @@
-;; Requires every namespace of the archives that Clojure runs from, loads their classes, and every public class of Java's modules.
+;; Requires every namespace of the archives that Clojure runs from, loads their classes and every public class of Java's modules, and draws text.
 (require '[clojure.string :as string] '[clojure.java.io :as io])
-(import '[java.io File PushbackReader] '[java.net URI] '[java.nio.file FileSystems Files Path] '[java.util.jar JarFile])
+(import '[java.awt.image BufferedImage] '[java.io File PushbackReader] '[java.net URI] '[java.nio.file FileSystems Files Path] '[java.util.jar JarFile])
 
 (def failed (atom []))
 (defn attempt [what work]
@@ -46,6 +46,12 @@
                    :let [[_ type] (re-find #"^/modules/java\.[^/]+/(javax?/.*\.class)$" (str path))]
                    :when type]
                (load-class type (ClassLoader/getPlatformClassLoader)))))))
+
+;; Java has this in C.
+(attempt "text"
+  #(let [image (BufferedImage. 200 50 BufferedImage/TYPE_INT_RGB)]
+     (.drawString (.createGraphics image) "Z\u00fcrich" 5 30)
+     (when (apply = (.getRGB image 0 0 200 50 nil 0 200)) (throw (IllegalStateException. "nothing was drawn")))))
 
 (println (count names) "namespaces," classes "classes of Clojure," java-classes "of Java")
 (binding [*out* *err*] (run! println @failed))
