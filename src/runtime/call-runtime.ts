@@ -3,8 +3,7 @@ import { closeSync } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import { openNullDevice } from '../sys/null-device.ts';
 import { SYSTEM_PATH } from '../sys/program-environment.ts';
-import type { StartedProgram } from '../sys/programs/contract.ts';
-import { startProgram } from '../sys/start-program.ts';
+import { type StartedProgram, startProgram } from '../sys/start-program.ts';
 import type { Fd } from '../sys/system.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -13,6 +12,8 @@ export interface CallOptions {
   readonly operation: string;
   /** Its descriptors 0, 1, 2 and so on. Default: a null device. */
   readonly stdio?: readonly Fd[];
+  /** Called once the runtime has its own copies of the descriptors, or could not be started. */
+  readonly onRunning?: () => void;
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -22,7 +23,7 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 const environment = { PATH: SYSTEM_PATH };
 
 /**
- * Starts the runtime, before it returns, and resolves to its exit code, null when a signal ended it. Rejects with
+ * Begins to start the runtime, before it returns, and resolves to its exit code, null when a signal ended it. Rejects with
  * ERR_STACKSHIM_RUNTIME_NOT_FOUND or ERR_STACKSHIM_RUNTIME_FAILED when it cannot be run, when `timeoutMs` has passed and when
  * `signal` aborts (`details.reason`: `timeout`, `aborted`); it has been killed by then.
  */
@@ -32,7 +33,10 @@ export async function callRuntime(
   options: CallOptions,
 ): Promise<number | null> {
   const { signal, timeoutMs } = options;
-  if (signal?.aborted) throw unfinished(runtime, options, 'aborted');
+  if (signal?.aborted) {
+    options.onRunning?.();
+    throw unfinished(runtime, options, 'aborted');
+  }
   const program = start(runtime, args, options);
   let givenUp: StackshimError | undefined;
   const giveUp = (reason: 'timeout' | 'aborted') => {
@@ -56,15 +60,20 @@ export async function callRuntime(
   return exitCode;
 }
 
-function start(runtime: Runtime, args: readonly string[], { stdio }: CallOptions): StartedProgram {
-  if (stdio !== undefined) return startProgram(runtime.path, args, { env: environment, stdio });
-  const silent = openNullDevice('both');
-  try {
-    const none = [silent, silent, silent];
-    return startProgram(runtime.path, args, { env: environment, stdio: none });
-  } finally {
-    closeSync(silent);
-  }
+function start(
+  { path }: Runtime,
+  args: readonly string[],
+  { stdio, onRunning }: CallOptions,
+): StartedProgram {
+  const silent = stdio === undefined ? openNullDevice('both') : undefined;
+  const streams = silent === undefined ? stdio : [silent, silent, silent];
+  const program = startProgram({ path, args, env: environment, stdio: streams ?? [] });
+  const release = () => {
+    if (silent !== undefined) closeSync(silent);
+    onRunning?.();
+  };
+  program.running.then(release, release);
+  return program;
 }
 
 function unfinished(

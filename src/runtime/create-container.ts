@@ -62,16 +62,18 @@ function beginAtOnce(
   signal?.addEventListener('abort', stop, { once: true });
   if (signal?.aborted) stop();
   const [readEnd, writeEnd] = system.createPipe();
-  let called: Promise<number | null>;
   try {
     symlinkSync(fdPath(CONFIG_FD), configFile(options));
-    called = callCreate(runtime, { ...options, signal: abandoned.signal }, [readEnd]);
   } catch (error) {
     system.close(writeEnd);
-    throw error;
-  } finally {
     system.close(readEnd);
+    throw error;
   }
+  const called = callCreate(
+    runtime,
+    { ...options, signal: abandoned.signal },
+    { config: readEnd, onRunning: () => system.close(readEnd) },
+  );
   const ended = called
     .finally(() => signal?.removeEventListener('abort', stop))
     .catch(() => undefined);
@@ -110,7 +112,7 @@ function writeConfig(options: CreateContainerOptions, config: string): void {
 function callCreate(
   runtime: Runtime,
   options: CreateContainerOptions,
-  moreFds: readonly Fd[] = [],
+  early?: { readonly config: Fd; readonly onRunning: () => void },
 ): Promise<number | null> {
   const { id, stdio, timeoutMs, signal } = options;
   const args = runtimeArguments(runtime, options);
@@ -119,7 +121,8 @@ function callCreate(
   args.push(id);
   return callRuntime(runtime, args, {
     operation: operationOf(options),
-    stdio: [...stdio, ...moreFds],
+    stdio: early === undefined ? stdio : [...stdio, early.config],
+    ...(early === undefined ? {} : { onRunning: early.onRunning }),
     timeoutMs,
     signal,
   });

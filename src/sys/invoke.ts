@@ -41,6 +41,11 @@ export function invokeUnless(
   throw error;
 }
 
+/** Of a function that returns its error instead of setting errno: throws a {@link SystemError} unless that is 0. */
+export function requireDone(as: Invocation, errno: number): void {
+  if (errno !== 0) throw toSystemError(as, errno);
+}
+
 function toSystemError(as: Invocation, errno: number): SystemError {
   const code = errnoNames.get(errno) ?? `E${errno}`;
   return new SystemError(as.name, errno, code, as.subject);

@@ -53,7 +53,7 @@ function descriptorsIn(events: Buffer, count: number): Fd[] {
   );
 }
 
-const { epollWaitAsync } = ffi;
+const { callOnPool } = ffi;
 
 export const linuxProcesses: ProcessCalls = {
   lockFile(fd, { wait, shared = false }) {
@@ -147,10 +147,11 @@ export const linuxProcesses: ProcessCalls = {
     return descriptorsIn(events, ready ?? 0);
   },
   waitEpoll:
-    epollWaitAsync === undefined
+    callOnPool === undefined
       ? undefined
       : async (epollFd, limit, timeoutMs) => {
           const events = Buffer.alloc(epollEvent.size * limit);
-          return descriptorsIn(events, await epollWaitAsync(epollFd, events, limit, timeoutMs));
+          const ready = await callOnPool('epoll_wait', epollFd, events, limit, timeoutMs);
+          return descriptorsIn(events, Math.max(0, ready));
         },
 };

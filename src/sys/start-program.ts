@@ -1,2 +1,77 @@
-/** Starting programs, in whichever engine this is. */
-export { startProgram } from '#programs';
+/** Programs that are started and waited for by this process alone. */
+
+import { errnoCodeOf } from '../core/errors.ts';
+import { pause } from '../core/pause.ts';
+import { exits } from './exits.ts';
+import { linuxSystem } from './linux-system.ts';
+import { posixSpawn, type SpawnRequest } from './posix-spawn.ts';
+import type { Fd, ProcessExit } from './system.ts';
+
+export interface StartedProgram {
+  /** Resolves to its pid once it runs: the caller may close its copies of the descriptors then. Rejects when it could not be started. */
+  readonly running: Promise<number>;
+  /** Resolves to the exit code, null when a signal ended it. Rejects when it could not be started. */
+  readonly exited: Promise<number | null>;
+  /** Kills it and what it started; nothing once it has ended. */
+  killAll(): void;
+}
+
+/** Begins to start a program, as {@link posixSpawn} does. The executable has started it when this returns. */
+export function startProgram(request: SpawnRequest): StartedProgram {
+  let pid: number | undefined;
+  let isWanted = true;
+  let hasEnded = false;
+  const killAll = () => {
+    isWanted = false;
+    if (pid !== undefined && !hasEnded) killGroup(pid);
+  };
+  const running = start(request).then((started) => {
+    pid = started;
+    if (!isWanted) killAll();
+    return started;
+  });
+  const exited = running.then(waitFor).then(({ exitCode }) => exitCode);
+  const end = () => {
+    hasEnded = true;
+  };
+  // Whoever awaits them hears of it.
+  exited.then(end, end);
+  return { running, exited, killAll };
+}
+
+/** Not where this process could open no descriptor of the program: nobody would wait for it. */
+async function start(request: SpawnRequest): Promise<number> {
+  const reserved = linuxSystem.openPidfd(process.pid);
+  try {
+    return await posixSpawn(request);
+  } finally {
+    linuxSystem.close(reserved);
+  }
+}
+
+const RETRY_MS = 100;
+
+async function waitFor(pid: number): Promise<ProcessExit> {
+  for (;;) {
+    let pidfd: Fd | undefined;
+    try {
+      pidfd = linuxSystem.openPidfd(pid);
+      return await exits.wait(pidfd);
+    } catch (error) {
+      // Others have taken the last descriptor: the program is still there to be waited for.
+      if (!['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC'].includes(errnoCodeOf(error) ?? '')) throw error;
+    } finally {
+      if (pidfd !== undefined) linuxSystem.close(pidfd);
+    }
+    await pause(RETRY_MS);
+  }
+}
+
+/** Ends a program that leads a process group, with all that is in it. */
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ESRCH') throw error;
+  }
+}

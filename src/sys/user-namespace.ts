@@ -2,9 +2,9 @@
 import { closeSync, constants, openSync, statfsSync, writeFileSync } from 'node:fs';
 import { type IdMap, type IdMaps, type IdRange, toIdMaps } from '../core/mount.ts';
 import { fdPath } from './fd-path.ts';
+import { openNullDevice } from './null-device.ts';
 import { drainPipe } from './pipes.ts';
-import type { StartedProgram } from './programs/contract.ts';
-import { startProgram } from './start-program.ts';
+import { type StartedProgram, startProgram } from './start-program.ts';
 import type { Fd, System } from './system.ts';
 
 const NSFS_MAGIC = 0x6e73_6673;
@@ -38,15 +38,15 @@ export interface HeldUserNamespace {
 
 /** Makes a user namespace for {@link HeldUserNamespace.map}: that takes 3 to 10 ms, in which the caller can do something else. */
 export async function holdUserNamespace(system: System): Promise<HeldUserNamespace> {
-  const { holder, keeper, output } = startHolder(system);
+  const { holder, keeper, output } = await startHolder(system);
   const ended = holder.exited.catch(() => null);
   const release = async () => {
     system.close(keeper);
     await ended;
   };
   const isReady = await hasWritten(output);
-  const { pid } = holder;
-  if (isReady && pid !== undefined) return { map: (maps) => mapNamespace(pid, maps), release };
+  const pid = await holder.running;
+  if (isReady) return { map: (maps) => mapNamespace(pid, maps), release };
   await release();
   throw new Error(`unshare --user: exit code ${await holder.exited}`);
 }
@@ -59,24 +59,33 @@ interface Holder {
   readonly output: Fd;
 }
 
-function startHolder(system: System): Holder {
+async function startHolder(system: System): Promise<Holder> {
   const [input, keeper] = system.createPipe();
   const toClose = [input];
+  let silent: Fd | undefined;
   try {
     const [output, told] = system.createPipe();
     toClose.push(told);
-    const command = ['--user', '--', '/bin/sh', '-c', 'echo ready; read -r _'];
-    const stdio = [input, told, 'ignore'] as const;
-    return {
-      holder: startProgram('/usr/bin/unshare', command, { env: {}, stdio }),
-      keeper,
-      output,
-    };
+    try {
+      silent = openNullDevice('both');
+      const holder = startProgram({
+        path: '/usr/bin/unshare',
+        args: ['--user', '--', '/bin/sh', '-c', 'echo ready; read -r _'],
+        env: {},
+        stdio: [input, told, silent],
+      });
+      await holder.running;
+      return { holder, keeper, output };
+    } catch (error) {
+      toClose.push(output);
+      throw error;
+    }
   } catch (error) {
     toClose.push(keeper);
     throw error;
   } finally {
     for (const fd of toClose) system.close(fd);
+    if (silent !== undefined) closeSync(silent);
   }
 }
 

@@ -3,7 +3,8 @@ import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
 import { type Layout, type LayoutOptions, layoutFrom } from '../core/layout.ts';
 import { narrowStore } from '../layers/narrow-store.ts';
-import { ExitWatcher } from '../sys/exit-watcher.ts';
+import type { ExitWatcher } from '../sys/exit-watcher.ts';
+import { exits } from '../sys/exits.ts';
 import { type HostFacts, readHostFacts } from '../sys/host-facts.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import type { System } from '../sys/system.ts';
@@ -38,16 +39,8 @@ export function openInstallation(options: LayoutOptions = {}): Installation {
     get cgroups() {
       return openCgroupDriver();
     },
-    exits: sharedExits(),
+    exits,
   };
   opened.set(key, made);
   return made;
-}
-
-let exits: ExitWatcher | undefined;
-
-/** One for the process: there is one SIGCHLD. */
-function sharedExits(): ExitWatcher {
-  exits ??= new ExitWatcher(linuxSystem);
-  return exits;
 }

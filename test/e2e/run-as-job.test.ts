@@ -26,6 +26,13 @@ describe('signals that were ignored when it was started', () => {
   });
 });
 
+it('a caller that ignores CHLD, so that the kernel keeps no exits for it, does not pass that on', async () => {
+  const through = ['env', '--ignore-signal=CHLD'];
+  const { status, record } = await start([], sh('exit 7'), { through }).ended;
+  expect(status).toBe(7);
+  expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: 7 });
+});
+
 describe('signals that would end it', () => {
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const)(
     '%s goes to the task',

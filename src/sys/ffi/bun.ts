@@ -19,17 +19,16 @@ function findErrno() {
   }
 }
 
-export const ffi: Ffi = {
-  ...libcCalls({
-    bind(name) {
-      const args = Array<'i64'>(libcArity[name]).fill('i64');
-      const returns = returnsLong.has(name) ? 'i64' : 'i32';
-      const made = dlopen('libc.so.6', { [name]: { args, returns } }).symbols[name];
-      if (made === undefined) throw new Error(`libc has no ${name}`);
-      return made;
-    },
-    addressOf: ptr,
-    errno: () => read.i32(errnoLocation() as Pointer, 0),
-  }),
-  epollWaitAsync: undefined,
-};
+const { call, addressOf, has } = libcCalls({
+  bind(name) {
+    const args = Array<'i64'>(libcArity[name]).fill('i64');
+    const returns = returnsLong.has(name) ? 'i64' : 'i32';
+    const made = dlopen('libc.so.6', { [name]: { args, returns } }).symbols[name];
+    if (made === undefined) throw new Error(`libc has no ${name}`);
+    return made;
+  },
+  addressOf: ptr,
+  errno: () => read.i32(errnoLocation() as Pointer, 0),
+});
+
+export const ffi: Ffi = { call, addressOf, has, callOnPool: undefined };

@@ -23,6 +23,16 @@ export const libcArity = {
   mount: 5,
   pipe2: 2,
   poll: 3,
+  posix_spawn: 6,
+  posix_spawn_file_actions_addchdir_np: 2,
+  posix_spawn_file_actions_addclosefrom_np: 2,
+  posix_spawn_file_actions_adddup2: 3,
+  posix_spawn_file_actions_destroy: 1,
+  posix_spawn_file_actions_init: 1,
+  posix_spawnattr_init: 1,
+  posix_spawnattr_setflags: 2,
+  posix_spawnattr_setsigdefault: 2,
+  posix_spawnattr_setsigmask: 2,
   prctl: 5,
   recvmsg: 3,
   setns: 2,
@@ -42,13 +52,13 @@ export interface Ffi {
   call(name: LibcFunction, ...args: readonly FfiArgument[]): number;
   /** The address of memory, for the next call. */
   addressOf(memory: Uint8Array): bigint;
-  /** `epoll_wait` on a pool thread, into `events`, which the caller holds until then: resolves to the number of ready descriptors; undefined where the engine has no such threads. */
-  readonly epollWaitAsync:
-    | ((
-        epollFd: number,
-        events: Uint8Array,
-        maxEvents: number,
-        timeoutMs: number,
-      ) => Promise<number>)
+  /** Whether the C library has the function: some do not have the newest. */
+  has(name: LibcFunction): boolean;
+  /**
+   * Calls a libc function on a thread of the pool, and resolves to its result: -1 without an errno, which is that thread's. The caller
+   * makes few at once. Undefined where the engine has no such threads.
+   */
+  readonly callOnPool:
+    | ((name: LibcFunction, ...args: readonly FfiArgument[]) => Promise<number>)
     | undefined;
 }

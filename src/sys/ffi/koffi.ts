@@ -11,26 +11,25 @@ function bind(name: LibcFunction) {
   return libc.func(`${result} ${name}(${parameters})`);
 }
 
-let epollWait: ReturnType<typeof bind> | undefined;
+const { prepare, ...calls } = libcCalls({
+  bind,
+  addressOf: (memory) => koffi.address(memory),
+  errno: () => koffi.errno(),
+});
+
+/** What calls on the pool use. */
+const inUse = new Set<readonly Uint8Array[]>();
 
 export const ffi: Ffi = {
-  ...libcCalls({
-    bind,
-    addressOf: (memory) => koffi.address(memory),
-    errno: () => koffi.errno(),
-  }),
-  epollWaitAsync: (epollFd, events, maxEvents, timeoutMs) =>
+  ...calls,
+  callOnPool: (name, ...args) =>
     new Promise((resolve, reject) => {
-      epollWait ??= bind('epoll_wait');
-      epollWait.async(
-        epollFd,
-        koffi.address(events),
-        maxEvents,
-        timeoutMs,
-        (error: Error | null, ready: number) => {
-          if (error === null) resolve(Math.max(0, ready));
-          else reject(error);
-        },
-      );
+      const { bound, integers, memory } = prepare(name, args);
+      inUse.add(memory);
+      bound.async(...integers, (error: Error | null, result: number | bigint) => {
+        inUse.delete(memory);
+        if (error === null) resolve(Number(result));
+        else reject(error);
+      });
     }),
 };

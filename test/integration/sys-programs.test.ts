@@ -1,0 +1,128 @@
+/** Programs that are started by posix_spawn: what they find, how they end, and what they cost the process that starts them. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { afterAll, describe, expect, it } from 'vitest';
+import { callRuntime } from '../../src/runtime/call-runtime.ts';
+import { openNullDevice } from '../../src/sys/null-device.ts';
+import { startProgram } from '../../src/sys/start-program.ts';
+import { runFixture } from '../support/bun-fixture.ts';
+import { describeProgram } from '../support/describe-program.ts';
+
+const folder = mkdtempSync(`${tmpdir()}/stackshim-programs-`);
+const silent = openNullDevice('both');
+const stdio = [silent, silent, silent];
+afterAll(() => {
+  closeSync(silent);
+  rmSync(folder, { recursive: true });
+});
+
+const shell = { kind: 'other', path: '/bin/sh', version: '1' } as const;
+const call = (script: string) => callRuntime(shell, ['-c', script], { operation: 'call', stdio });
+const start = (script: string) =>
+  startProgram({ path: '/bin/sh', args: ['-c', script], env: {}, stdio });
+
+const clean = {
+  descriptors: '0 1 2',
+  environment: 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  directory: '/',
+  leadsSession: true,
+  blocked: '0000000000000000',
+  ignored: '0000000000000000',
+};
+
+describe('a started program finds its three descriptors, no signal blocked or ignored, and its own session', () => {
+  it('on Node', async () => {
+    expect(await describeProgram(`${folder}/node`)).toMatchObject(clean);
+  });
+
+  it('on the engine of the executable, with an umask of its own', async () => {
+    const fixture = new URL('../fixtures/described-program.ts', import.meta.url);
+    const printed = JSON.parse(await runFixture(fixture, [`${folder}/bun`]));
+    expect(printed).toEqual({ ...clean, umask: '0022' });
+  });
+});
+
+it('a start copies no memory of the process: it writes to it afterwards without a fault', async () => {
+  const memory = Buffer.alloc(256 * 1024 * 1024, 1);
+  const faultsOfWriting = () => {
+    const before = process.resourceUsage().minorPageFault;
+    memory.fill(2);
+    return process.resourceUsage().minorPageFault - before;
+  };
+  faultsOfWriting();
+  const running = call('read -r _ < /dev/null; exit 3');
+  const exitCode = await running;
+  // A fork makes each of its 65,536 pages one that is copied, or at least looked at, when it is written to.
+  expect(faultsOfWriting()).toBeLessThan(6_000);
+  expect(exitCode).toBe(3);
+});
+
+it('no exit is missed, of programs or of children that the process starts itself', async () => {
+  const codes = Array.from({ length: 300 }, (_, index) => index % 100);
+  const programs = codes.map((code) => call(`exit ${code}`));
+  const children = codes.map(async (code) => {
+    const child = spawn('/bin/sh', ['-c', `(exit 1 &); exit ${code}`], { stdio: 'ignore' });
+    const [exit] = await once(child, 'exit');
+    return exit;
+  });
+  expect(await Promise.all(programs)).toEqual(codes);
+  expect(await Promise.all(children)).toEqual(codes);
+});
+
+describe('a program that cannot be started', () => {
+  const refusal = async (path: string) =>
+    callRuntime({ ...shell, path }, [], { operation: 'call', stdio }).then(
+      () => undefined,
+      (error) => [error.code, error.cause.code],
+    );
+
+  it('is not found', async () => {
+    expect(await refusal(`${folder}/none`)).toEqual(['ERR_STACKSHIM_RUNTIME_NOT_FOUND', 'ENOENT']);
+  });
+
+  it('may not be executed', async () => {
+    writeFileSync(`${folder}/plain`, '#!/bin/sh\n', { mode: 0o644 });
+    expect(await refusal(`${folder}/plain`)).toEqual(['ERR_STACKSHIM_RUNTIME_FAILED', 'EACCES']);
+  });
+
+  it('has no format that the kernel knows: no shell is tried instead', async () => {
+    writeFileSync(`${folder}/text`, 'exit 0\n', { mode: 0o755 });
+    expect(await refusal(`${folder}/text`)).toEqual(['ERR_STACKSHIM_RUNTIME_FAILED', 'ENOEXEC']);
+  });
+
+  it('has an argument that holds a NUL', async () => {
+    const { exited } = startProgram({ path: '/bin/true', args: ['a\0b'], env: {}, stdio });
+    await expect(exited).rejects.toThrow(TypeError);
+  });
+});
+
+describe('killAll', () => {
+  it('ends a program that is still being started', async () => {
+    const program = start('exec sleep 600');
+    program.killAll();
+    expect(await program.exited).toBeNull();
+  });
+
+  it('ends what the program has started', async () => {
+    const program = start('sleep 600 & exec sleep 600');
+    const pid = await program.running;
+    program.killAll();
+    expect(await program.exited).toBeNull();
+    const inGroup = () => {
+      try {
+        return process.kill(-pid, 0);
+      } catch {
+        return false;
+      }
+    };
+    await expect.poll(inGroup).toBe(false);
+  });
+
+  it('does nothing once the program has ended', async () => {
+    const program = start('exit 4');
+    expect(await program.exited).toBe(4);
+    program.killAll();
+  });
+});
