@@ -63,7 +63,8 @@ export interface CgroupDriver {
   existing(cgroupsPath: string): readonly string[];
   /**
    * Removes the cgroup and those below it from every hierarchy, a shared parent (an installation's, a tenant's) only when it is empty;
-   * a second call does nothing. Returns the cgroup's directories that would not go (processes or tasks left).
+   * a second call does nothing. Resolves to the cgroup's directories that would not go (processes or tasks left). On threads of the pool:
+   * the kernel holds up whoever removes a cgroup while it moves a process to another.
    */
-  remove(cgroupsPath: string): readonly string[];
+  remove(cgroupsPath: string): Promise<readonly string[]>;
 }

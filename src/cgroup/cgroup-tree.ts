@@ -1,5 +1,7 @@
 /** Lists, looks for and removes one cgroup's folders. */
 import { readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
+import { rmdir } from 'node:fs/promises';
+import { atMost } from '../core/at-most.ts';
 import { errnoCodeOf } from '../core/errors.ts';
 import { entryPath } from '../sys/byte-path.ts';
 import { parseCount } from './cgroup-files.ts';
@@ -33,25 +35,52 @@ function collectProcesses(directory: Buffer, pids: Set<number>): void {
   }
 }
 
-/** Removes a cgroup, and with `descend` those below it first. False when it, or one of them, would not go. */
-export function removeTree(directory: string, options: { readonly descend: boolean }): boolean {
-  // A task's cgroup has no children as a rule: one call is all it takes.
-  if (tryRemove(directory)) return true;
-  if (!options.descend) return false;
-  visitCgroupsBelow(directory, { leave: tryRemove });
-  return tryRemove(directory);
+/** Of the pool's threads, of which there are four: each waits while the kernel moves a process to another cgroup. */
+const removing = atMost(2);
+
+/** Removes cgroups, and with `descend` those below them first. Resolves to those that would not go, or whose children would not. */
+export async function removeTrees(
+  directories: readonly string[],
+  options: { readonly descend: boolean },
+): Promise<readonly string[]> {
+  const removals = directories.map((directory) => removing(() => removeTree(directory, options)));
+  const gone = await Promise.all(removals);
+  return directories.filter((_, index) => !gone[index]);
 }
 
-/** False when processes or children keep the cgroup. */
-function tryRemove(directory: string | Buffer): boolean {
+async function removeTree(directory: string, options: { readonly descend: boolean }) {
+  // A task's cgroup has no children as a rule: one call is all it takes.
+  if (await tryRemoveAside(directory)) return true;
+  if (!options.descend) return false;
+  visitCgroupsBelow(directory, { leave: tryRemove });
+  return tryRemove(Buffer.from(directory));
+}
+
+async function tryRemoveAside(directory: string): Promise<boolean> {
   try {
-    unlessGone(() => rmdirSync(directory));
+    await rmdir(directory);
     return true;
   } catch (error) {
-    const code = errnoCodeOf(error);
-    if (code === 'EBUSY' || code === 'ENOTEMPTY') return false;
-    throw error;
+    return hasGone(error);
   }
+}
+
+function tryRemove(directory: Buffer): boolean {
+  try {
+    rmdirSync(directory);
+    return true;
+  } catch (error) {
+    return hasGone(error);
+  }
+}
+
+/** Of a removal that failed: false when processes or children keep the cgroup. */
+function hasGone(error: unknown): boolean {
+  const code = errnoCodeOf(error);
+  // ENODEV: somebody else removed it between the look-up and the call.
+  if (code === 'ENOENT' || code === 'ENODEV') return true;
+  if (code === 'EBUSY' || code === 'ENOTEMPTY') return false;
+  throw error;
 }
 
 /** Names of the cgroups directly below one. Empty when it does not exist. */

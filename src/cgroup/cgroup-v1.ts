@@ -1,7 +1,7 @@
 /** The cgroup driver of the separate hierarchies. Files: Documentation/admin-guide/cgroup-v1 of the kernel. */
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import { CounterReader, parseCount, parseKeyed, scaleCount } from './cgroup-files.ts';
-import { childNames, existingDirectories, listTreeProcesses, removeTree } from './cgroup-tree.ts';
+import { childNames, existingDirectories, listTreeProcesses, removeTrees } from './cgroup-tree.ts';
 import { cgroupDirectory, isSharedParent } from './cgroups-path.ts';
 import { limitSockets } from './socket-limit.ts';
 
@@ -77,9 +77,7 @@ export function cgroupV1(options: CgroupV1Options): CgroupDriver {
     children: (cgroupsPath) => [...new Set(directoriesOf(cgroupsPath).flatMap(childNames))],
     existing: (cgroupsPath) => existingDirectories(directoriesOf(cgroupsPath)),
     remove: (cgroupsPath) =>
-      directoriesOf(cgroupsPath).filter(
-        (directory) => !removeTree(directory, { descend: !isSharedParent(cgroupsPath) }),
-      ),
+      removeTrees(directoriesOf(cgroupsPath), { descend: !isSharedParent(cgroupsPath) }),
   };
 }
 

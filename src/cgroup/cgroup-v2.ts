@@ -2,7 +2,7 @@
 import { dirname } from 'node:path';
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import { CounterReader, parseCount, parseKeyed, scaleCount } from './cgroup-files.ts';
-import { childNames, existingDirectories, listTreeProcesses, removeTree } from './cgroup-tree.ts';
+import { childNames, existingDirectories, listTreeProcesses, removeTrees } from './cgroup-tree.ts';
 import { cgroupDirectory, isSharedParent } from './cgroups-path.ts';
 
 export interface CgroupV2Options {
@@ -52,9 +52,7 @@ export function cgroupV2(options: CgroupV2Options): CgroupDriver {
     children: (cgroupsPath) => childNames(cgroupDirectory(root, cgroupsPath)),
     existing: (cgroupsPath) => existingDirectories([cgroupDirectory(root, cgroupsPath)]),
     remove: (cgroupsPath) =>
-      [cgroupDirectory(root, cgroupsPath)].filter(
-        (directory) => !removeTree(directory, { descend: !isSharedParent(cgroupsPath) }),
-      ),
+      removeTrees([cgroupDirectory(root, cgroupsPath)], { descend: !isSharedParent(cgroupsPath) }),
   };
 }
 

@@ -97,7 +97,7 @@ async function clearHome({ folder, cgroup }: Omit<HeldHome, 'lock'>): Promise<vo
 async function removeCgroup(cgroup: string): Promise<void> {
   const driver = openCgroupDriver();
   for (let left = MOST_TRIES; ; left -= 1) {
-    const stuck = driver.remove(cgroup);
+    const stuck = await driver.remove(cgroup);
     if (stuck.length === 0) return;
     if (left === 0) throw toBusyCgroup(stuck);
     await driver.killProcesses(cgroup);

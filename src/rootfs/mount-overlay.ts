@@ -59,26 +59,27 @@ const modes: readonly LowersMode[] = ['detached', 'attached', 'joined'];
 /** Learnt from the first overlay of this process. */
 let kernelTakes: LowersMode | undefined;
 
-/** Mounts the overlay at its target (made when missing). Nothing else stays attached, whether it succeeds or throws. */
+/**
+ * Mounts the overlay at its target (made when missing), before it returns. Nothing else stays attached, whether it succeeds or throws.
+ * Resolves when what it had opened is closed, which need not be waited for before the mount is used.
+ */
 export function mountOverlay(
   system: System,
   mount: OverlayMount,
   options: MountOverlayOptions,
-): void {
+): Promise<void> {
   const known = options.lowers ?? kernelTakes;
-  if (known !== undefined) {
-    assembleOverlay(system, mount, { ...options, lowers: known });
-    return;
-  }
+  if (known !== undefined) return assembleOverlay(system, mount, { ...options, lowers: known });
   for (const lowers of modes) {
     try {
-      assembleOverlay(system, mount, { ...options, lowers });
+      const closed = assembleOverlay(system, mount, { ...options, lowers });
       kernelTakes = lowers;
-      return;
+      return closed;
     } catch (error) {
       if (!isRefusedMode(error, lowers)) throw error;
     }
   }
+  throw new Error('no kernel refuses the last of them as unknown');
 }
 
 /**
@@ -91,23 +92,23 @@ export function isRefusedMode(error: unknown, lowers: LowersMode): boolean {
   return OLDER_KERNEL.has(error.code);
 }
 
+/** Mounts it before it returns, or throws; see {@link mountOverlay}. */
 function assembleOverlay(
   system: System,
   mount: OverlayMount,
   { owner, lowers: mode }: Required<MountOverlayOptions>,
-): void {
+): Promise<void> {
   const folders = makeScratch(mount, owner);
   ensureDirectorySync(mount.target, 0o700);
   const opened: Fd[] = [];
+  const lowers: Fd[] = [];
   const attached: string[] = [];
   const [upper, work] = [openFolder(folders.upper), openFolder(folders.work)];
   const scratch = { upper: fdPath(upper), work: fdPath(work) };
   try {
     const context = mode === 'joined' ? undefined : keep(opened, system.fsOpen('overlay'));
-    const lowers: Fd[] = [];
     for (const [index, layer] of [...mount.layers].reverse().entries()) {
-      const lower = keep(opened, openLower(system, layer, owner));
-      lowers.push(lower);
+      const lower = keep(lowers, openLower(system, layer, owner));
       if (mode !== 'detached') {
         const place = `${mount.scratch}/lower-${index}`;
         ensureDirectorySync(place, 0o700);
@@ -120,18 +121,26 @@ function assembleOverlay(
     }
     if (context === undefined) {
       mountJoined(system, mount, { ...scratch, lowers });
-      return;
+    } else {
+      configureOverlay(system, context, scratch);
+      const attributes = MOUNT_ATTR.NODEV | (mount.setuid ? 0 : MOUNT_ATTR.NOSUID);
+      const made = keep(opened, system.fsMount(context, attributes));
+      system.attachMount(made, mount.target);
     }
-    configureOverlay(system, context, scratch);
-    const attributes = MOUNT_ATTR.NODEV | (mount.setuid ? 0 : MOUNT_ATTR.NOSUID);
-    const made = keep(opened, system.fsMount(context, attributes));
-    system.attachMount(made, mount.target);
+  } catch (error) {
+    for (const fd of lowers) system.close(fd);
+    throw error;
   } finally {
     for (const place of attached) system.detachMount(place);
     for (const fd of opened) system.close(fd);
     closeSync(upper);
     closeSync(work);
   }
+  return closeAll(system, lowers);
+}
+
+async function closeAll(system: System, fds: readonly Fd[]): Promise<void> {
+  await Promise.all(fds.map((fd) => system.closeAside(fd)));
 }
 
 function mountJoined(

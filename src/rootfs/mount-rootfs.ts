@@ -1,15 +1,8 @@
 /** Carries out a {@link RootfsPlan}: the interpreter of mounts. */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  rmdirSync,
-  type Stats,
-  unlinkSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats } from 'node:fs';
+import { rmdir, unlink } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
-import type { BindMount, Mount } from '../core/mount.ts';
+import type { BindMount } from '../core/mount.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../sys/system.ts';
 import { mountDevices } from './mount-devices.ts';
@@ -21,6 +14,11 @@ export interface MountRootfsOptions extends MountOverlayOptions {
   readonly mapOwner?: (clone: Fd, bind: BindMount, source: Stats) => Promise<void>;
 }
 
+export interface MountedRootfs {
+  /** Settles when what was opened to make the mounts is closed; never rejects before somebody waits for it. */
+  readonly closed: Promise<void>;
+}
+
 /**
  * Makes every mount of the plan, in order. When one fails, those made before it are detached, then the error is thrown.
  * The caller detaches them with {@link detachRootfs} once the runtime has created the container.
@@ -29,46 +27,60 @@ export async function mountRootfs(
   system: System,
   plan: RootfsPlan,
   options: MountRootfsOptions,
-): Promise<void> {
+): Promise<MountedRootfs> {
+  const closing: Promise<void>[] = [];
   try {
-    for (const mount of plan.mounts) await mountOne(system, mount, options);
+    for (const mount of plan.mounts) {
+      if (mount.type === 'bind') await mountBind(system, mount, options);
+      else if (mount.type === 'overlay') closing.push(mountOverlay(system, mount, options));
+      else mountDevices(system, mount, options.owner);
+    }
   } catch (error) {
-    detachRootfs(system, plan);
+    await Promise.allSettled(closing);
+    await detachRootfs(system, plan);
     throw error;
   }
+  const closed = Promise.all(closing).then(() => undefined);
+  closed.catch(() => undefined);
+  return { closed };
 }
 
 /** Detaches every mount of the plan from the host's mount namespace, last first; a second call does nothing. */
-export function detachRootfs(system: System, plan: RootfsPlan): void {
-  for (const mount of [...plan.mounts].reverse()) detachTarget(system, mount.target);
+export async function detachRootfs(system: System, plan: RootfsPlan): Promise<void> {
+  for (const { target } of [...plan.mounts].reverse()) await detachTargetAside(system, target);
 }
 
 /**
- * Detaches everything that is mounted at a target, and removes the target. The kernel then detaches the copies in other mount
- * namespaces as well: any local user may make one, which would keep the task's disk space in use.
+ * Detaches everything that is mounted at a target, and removes the target; a second call does nothing. The kernel then detaches the copies
+ * in other mount namespaces as well: any local user may make one, which would keep the task's disk space in use.
  */
-export function detachTarget(system: System, target: string): void {
+export async function detachTarget(system: System, target: string): Promise<void> {
   while (system.detachMount(target));
+  await removeTarget(target);
+}
+
+/** The same for a target where something is mounted: detached on a thread of the pool where the engine has one. */
+export async function detachTargetAside(system: System, target: string): Promise<void> {
+  if (await system.detachMountAside(target)) while (system.detachMount(target));
+  await removeTarget(target);
+}
+
+async function removeTarget(target: string): Promise<void> {
+  // Most are gone by the time that they are looked for again.
+  if (lstatSync(target, { throwIfNoEntry: false }) === undefined) return;
   try {
-    rmdirSync(target);
+    await rmdir(target);
   } catch (error) {
-    const code = errnoCodeOf(error);
-    if (code === 'ENOTDIR') unlinkSync(target);
-    // ENOTEMPTY: a runtime made something in it; it goes with the task's directory.
-    else if (code !== 'ENOENT' && code !== 'ENOTEMPTY') throw error;
+    if (isFile(error)) await unlink(target);
+    else if (!staysOrIsGone(error)) throw error;
   }
 }
 
-function mountOne(
-  system: System,
-  mount: Mount,
-  options: MountRootfsOptions,
-): Promise<void> | undefined {
-  if (mount.type === 'bind') return mountBind(system, mount, options);
-  if (mount.type === 'overlay') mountOverlay(system, mount, options);
-  else mountDevices(system, mount, options.owner);
-  return undefined;
-}
+const isFile = (error: unknown) => errnoCodeOf(error) === 'ENOTDIR';
+
+/** ENOTEMPTY: a runtime made something in it; it goes with the task's directory. */
+const staysOrIsGone = (error: unknown) =>
+  ['ENOENT', 'ENOTEMPTY'].includes(errnoCodeOf(error) ?? '');
 
 async function mountBind(
   system: System,

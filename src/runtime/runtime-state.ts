@@ -1,6 +1,7 @@
 /** The folder in which a runtime keeps what it knows of a container. */
-import { readdirSync, rmdirSync, rmSync, statSync, unlinkSync } from 'node:fs';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { statSync } from 'node:fs';
+import { StackshimError } from '../core/errors.ts';
+import { removeTree } from '../sys/remove-tree.ts';
 import { callRuntime } from './call-runtime.ts';
 import { removeRunscFiles, runscFiles } from './runsc-files.ts';
 import type { ContainerReference, Runtime, RuntimeCallOptions } from './runtime.ts';
@@ -36,7 +37,7 @@ export async function removeRuntimeState(
   options: RuntimeCallOptions,
 ): Promise<void> {
   if (runtime.kind !== 'other') {
-    removeDirectory(runtimeStateDirectory(container));
+    await removeTree(runtimeStateDirectory(container));
     if (runtime.kind === 'runsc') removeRunscFiles(container);
     return;
   }
@@ -47,18 +48,4 @@ export async function removeRuntimeState(
   args.push('delete', '--force', container.id);
   const exitCode = await callRuntime(runtime, args, { operation, timeoutMs, signal });
   if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
-}
-
-/** Fewer calls than a recursive removal: the folder holds two or three files. */
-function removeDirectory(directory: string): void {
-  try {
-    for (const entry of readdirSync(directory, { withFileTypes: true })) {
-      const path = `${directory}/${entry.name}`;
-      if (entry.isDirectory()) rmSync(path, { recursive: true, force: true });
-      else unlinkSync(path);
-    }
-    rmdirSync(directory);
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  }
 }

@@ -1,5 +1,6 @@
 /** The mount API of Linux: open_tree(2), mount_setattr(2), fsopen(2), fsconfig(2), fsmount(2), move_mount(2), umount2(2). */
 import { readSync } from 'node:fs';
+import { callAside } from './call-aside.ts';
 import { invoke, invokeUnless } from './invoke.ts';
 import { MOUNT_ATTR, type System, SystemError } from './system.ts';
 
@@ -45,6 +46,7 @@ type MountCalls = Pick<
   | 'bindMount'
   | 'mountByString'
   | 'detachMount'
+  | 'detachMountAside'
 >;
 
 /** struct mount_attr: attributes to set, to clear, propagation, user namespace. */
@@ -207,6 +209,11 @@ export const linuxMounts: MountCalls = {
     const nothing = ['EINVAL', 'ENOENT', 'ENOTDIR'];
     const as = { name: 'umount2', subject: target };
     return invokeUnless(nothing, as, 'umount2', target, MNT_DETACH | UMOUNT_NOFOLLOW) !== undefined;
+  },
+  async detachMountAside(target) {
+    const result = await callAside('umount2', target, MNT_DETACH | UMOUNT_NOFOLLOW);
+    // Asked again, the kernel tells here why not.
+    return result === 0 || linuxMounts.detachMount(target);
   },
 };
 

@@ -1,7 +1,9 @@
 /** Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), poll(2), waitid(2), epoll(7), prctl(2), fchdir(2), flock(2), openat2(2). */
+import { constants } from 'node:os';
 import { ffi } from '#ffi';
+import { callAside } from './call-aside.ts';
 import { invoke, invokeUnless } from './invoke.ts';
-import type { Fd, ProcessExit, System } from './system.ts';
+import { type Fd, type ProcessExit, type System, SystemError } from './system.ts';
 
 const SYS = { pidfd_send_signal: 424, pidfd_open: 434, openat2: 437 } as const;
 const PR_SET_CHILD_SUBREAPER = 36;
@@ -33,6 +35,7 @@ type ProcessCalls = Pick<
   | 'lockFile'
   | 'openInRoot'
   | 'close'
+  | 'closeAside'
   | 'becomeSubreaper'
   | 'changeDirectory'
   | 'openPidfd'
@@ -80,6 +83,15 @@ export const linuxProcesses: ProcessCalls = {
     // These tell of data that was lost before: the descriptor is closed all the same.
     const closed = ['EIO', 'EINTR', 'ENOSPC', 'EDQUOT'];
     invokeUnless(closed, { name: 'close', subject: String(fd) }, 'close', fd);
+  },
+  async closeAside(fd) {
+    if (ffi.callOnPool === undefined) {
+      linuxProcesses.close(fd);
+      return;
+    }
+    const result = await callAside('close', fd);
+    // Nothing was written to what is closed here: no other error is left.
+    if (result !== 0) throw new SystemError('close', constants.errno.EBADF, 'EBADF', String(fd));
   },
   becomeSubreaper() {
     invoke(

@@ -29,5 +29,9 @@ export function closeAtThreadExit(system: System): System {
       open.delete(fd);
       system.close(fd);
     },
+    closeAside(fd) {
+      open.delete(fd);
+      return system.closeAside(fd);
+    },
   };
 }

@@ -9,6 +9,7 @@ import { startContainer } from '../runtime/start-container.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { Fd, ProcessExit } from '../sys/system.ts';
 import type { TenantSeat } from './admission/join-tenant.ts';
+import type { SetUpTurn } from './admission/set-up-turns.ts';
 import type { Slot } from './admission/slot.ts';
 import { signalName } from './decide-verdict.ts';
 import { type DiskReport, DiskWatch } from './disk/disk-watch.ts';
@@ -33,6 +34,8 @@ import type { TaskTerminal } from './streams/terminal-streams.ts';
 export interface ExecutionContext {
   readonly installation: Installation;
   readonly clock: PhaseClock;
+  /** Ended once the container is there. */
+  readonly setUp: SetUpTurn;
   readonly stopper: TaskStopper;
   readonly output: OutputMeter;
   readonly emit: TaskListener;
@@ -89,8 +92,13 @@ export async function executeTask(plan: TaskPlan, context: ExecutionContext): Pr
       onDisk,
       onStreams,
     });
+    context.setUp.end();
     context.emit({ type: 'created', id: plan.places.id, pid: prepared.init.pid });
-    return { ...(await runPrepared(plan, prepared, context)), slot, seat, disk };
+    try {
+      return { ...(await runPrepared(plan, prepared, context)), slot, seat, disk };
+    } finally {
+      await prepared.detachMounts();
+    }
   } catch (thrown) {
     const error = toSetupError(thrown, plan.places);
     const unused = { exit: null, usage: null, wallMs: null, diskReport: null };
@@ -130,7 +138,7 @@ async function runPrepared(
     const hasEnded = () => system.hasEnded(pidfd);
     const starting = startOrKill(plan, prepared, { context, exited, hasEnded, pidfd });
     // While its init becomes the command.
-    prepared.detachMounts();
+    void prepared.detachMounts();
     const start = await starting;
     cancelTimer = start.cancelTimer;
     const diskWatch = new DiskWatch(prepared.disk, {

@@ -44,9 +44,10 @@ export interface PreparedTask {
   readonly commandIsThere: boolean;
   /**
    * Takes the task's mounts from the host's namespace: the container has its own copies, and a mount that stays attached makes every
-   * later start slower. It can wait until the command runs. What fails here is tried again, and told, when the task is removed.
+   * later start slower. It can wait until the command runs, but not until the task is removed. What fails here is tried again, and told,
+   * then: this never rejects. A second call waits for the first.
    */
-  detachMounts(): void;
+  detachMounts(): Promise<void>;
 }
 
 export interface PrepareContext {
@@ -78,14 +79,19 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
   let disk: TaskDisk | undefined;
   let rootfs: RootfsPlan | undefined;
   let binds: BindOwners | undefined;
-  const detachMounts = () => {
+  let detaching: Promise<void> | undefined;
+  const detach = async () => {
     try {
       closeTaskDir(plan.places);
-      if (rootfs !== undefined) detachRootfs(system, rootfs);
-      disk?.detach();
+      if (rootfs !== undefined) await detachRootfs(system, rootfs);
+      await disk?.detach();
     } catch {
       // Removal finds them attached.
     }
+  };
+  const detachMounts = () => {
+    detaching ??= detach();
+    return detaching;
   };
   try {
     const { places, spec } = plan;
@@ -109,6 +115,7 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
     const [init] = await Promise.all([
       creation.finish(config),
       openCgroups(installation),
+      root.closed,
       binds?.close(),
     ]);
     requireOwnInit(installation, plan, init);
@@ -117,7 +124,7 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
     return { init, streams, disk, commandIsThere, detachMounts };
   } catch (error) {
     await Promise.all([creation.abandon(), binds?.close()]);
-    detachMounts();
+    await detachMounts();
     throw await explain(error, plan, installation);
   }
 }
@@ -238,6 +245,7 @@ interface Assembly {
 interface AssembledRoot {
   readonly rootfs: RootfsPlan;
   readonly user: ResolvedUser;
+  readonly closed: Promise<void>;
 }
 
 async function assembleRootfs(
@@ -279,7 +287,7 @@ async function assembleRootfs(
   const resolveUser = () =>
     resolveTaskUser(system, spec.user ?? pinned.image.config.user, rootfs.rootfs);
   let user: ResolvedUser | undefined;
-  await mountRootfs(system, rootfs, {
+  const { closed } = await mountRootfs(system, rootfs, {
     owner,
     async mapOwner(clone, bind, source) {
       user ??= resolveUser();
@@ -292,7 +300,7 @@ async function assembleRootfs(
       });
     },
   });
-  return { rootfs, user: user ?? resolveUser() };
+  return { rootfs, closed, user: user ?? resolveUser() };
 }
 
 const ROOT = { uid: 0, gid: 0 };

@@ -1,4 +1,5 @@
 /** `runTask`: one task from a spec to its result record. The library's main entry. */
+import { setMaxListeners } from 'node:events';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
@@ -10,9 +11,9 @@ import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
 import { isImageStored } from '../stacks/image-files.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { ownIdentity } from '../sys/processes.ts';
-import { takeSetUpTurn } from './admission/set-up-turns.ts';
+import { type SetUpTurn, takeSetUpTurn } from './admission/set-up-turns.ts';
 import { decideVerdict, isRetryable, signalName } from './decide-verdict.ts';
-import { armStops, type CallerStops, isAborted } from './ending/caller-stops.ts';
+import { armStops, type CallerStops, isAborted, signalsOf } from './ending/caller-stops.ts';
 import { type Removal, removeTask } from './ending/remove-task.ts';
 import { TaskStopper } from './ending/stop-task.ts';
 import { safeListener, type TaskListener } from './events.ts';
@@ -133,15 +134,20 @@ async function runFromPlan(input: TaskInput, options: OwnTaskOptions): Promise<E
   }
   // Nobody waits for it: it only makes what the runtime does later take less.
   void hastenAttach();
-  let recorded: RecordedPlan;
+  const signals = signalsOf(options);
+  // One signal may well stop a thousand tasks.
+  for (const signal of signals) setMaxListeners(0, signal);
+  const setUp = await takeSetUpTurn(signals);
   try {
     installation.system.becomeSubreaper();
     startOrphanReaper(installation.system);
-    recorded = await recordPlan(installation, input, options);
+    const recorded = await recordPlan(installation, input, options);
+    return await runRecorded({ installation, options, clock, setUp, ...recorded });
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run task');
+  } finally {
+    setUp.end();
   }
-  return await runRecorded({ installation, options, clock, ...recorded });
 }
 
 async function recordPlan(
@@ -163,7 +169,6 @@ async function planRecorded(
   input: TaskInput,
   options: OwnTaskOptions,
 ): Promise<RecordedPlan> {
-  await takeSetUpTurn();
   const { trustsImageBundle = false, origin = 'caller' } = options;
   const plan = await planTask(installation, input, { trustsImageBundle, origin });
   requireStreams(options, plan.spec);
@@ -185,6 +190,7 @@ interface RunContext {
   readonly record: TaskRecord;
   readonly options: RunTaskOptions;
   readonly clock: PhaseClock;
+  readonly setUp: SetUpTurn;
   readonly startedAt: Date;
 }
 
@@ -216,6 +222,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const execution = await executeTask(plan, {
     installation,
     clock,
+    setUp: context.setUp,
     stopper,
     output,
     emit,
@@ -349,7 +356,7 @@ async function removeEnded(
   const removal = await removeTask(installation, what);
   if (removal.removed || isKept) {
     execution.slot?.release();
-    execution.seat?.leave();
+    await execution.seat?.leave();
   } else {
     // What is left may use the slot's ids, and counts: until it is reaped, which anybody may from now on.
     tryReplaceRecord(places, { ...record, disowned: true });

@@ -80,7 +80,7 @@ async function sweep(act: () => Promise<Outcome>): Promise<void> {
       await expectSound(reaped, `${blocks} blocks`);
     } finally {
       unmountInstallation();
-      disk.detach();
+      await disk.detach();
     }
   }
   expect(failed).toBeGreaterThan(0);

@@ -151,7 +151,7 @@ describe('the machine is started anew', () => {
     const cgroups = openCgroupDriver();
     const path = taskCgroup(layout, parseTaskId(id));
     for (const pid of cgroups.listProcesses(path)) process.kill(pid, 'SIGKILL');
-    await waitUntil(() => cgroups.remove(path).length === 0);
+    await waitUntil(async () => (await cgroups.remove(path)).length === 0);
   }
 
   /** A file that is mounted below /proc keeps the kernel from giving a user namespace a proc of its own. */

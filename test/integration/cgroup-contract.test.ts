@@ -74,16 +74,16 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
 
   afterEach(async () => {
     await endChild();
-    expect(driver.remove(path)).toEqual([]);
-    expect(driver.remove(parent)).toEqual([]);
+    expect(await driver.remove(path)).toEqual([]);
+    expect(await driver.remove(parent)).toEqual([]);
     expect(driver.existing(parent)).toEqual([]);
   });
 
-  test('finds the cgroup in every hierarchy, removes it, and a second call does nothing', () => {
+  test('finds the cgroup in every hierarchy, removes it, and a second call does nothing', async () => {
     expect(driver.existing(path)).toEqual(directories);
-    expect(driver.remove(path)).toEqual([]);
+    expect(await driver.remove(path)).toEqual([]);
     expect(driver.existing(path)).toEqual([]);
-    expect(driver.remove(path)).toEqual([]);
+    expect(await driver.remove(path)).toEqual([]);
     expect(driver.existing(parent)).toHaveLength(roots.length);
   });
 
@@ -92,14 +92,14 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     for (const root of roots) mkdirSync(root + nested);
     const pid = await startWithin(nested, 'sleep 600');
     expect(driver.listProcesses(path)).toContain(pid);
-    expect(driver.remove(path)).toEqual(directories);
+    expect(await driver.remove(path)).toEqual(directories);
     expect(driver.existing(path)).toEqual(directories);
     child?.kill('SIGKILL');
     // The shell's own child stays in the cgroup.
     for (const left of driver.listProcesses(path)) if (left !== pid) process.kill(left, 'SIGKILL');
     await endChild();
     await expect.poll(() => driver.listProcesses(path)).toEqual([]);
-    expect(driver.remove(path)).toEqual([]);
+    expect(await driver.remove(path)).toEqual([]);
     expect(driver.existing(path)).toEqual([]);
   });
 
@@ -128,15 +128,15 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
       execFileSync('sh', ['-c', script, 'sh', root + path, 'd'.repeat(250), move]);
     }
     expect(driver.listProcesses(path)).toEqual([pid]);
-    expect(driver.remove(path)).toEqual(directories);
+    expect(await driver.remove(path)).toEqual(directories);
     await driver.killProcesses(path);
     await endChild();
     await expect.poll(() => driver.remove(path)).toEqual([]);
     expect(driver.existing(path)).toEqual([]);
   });
 
-  test('removes the parent only when it is empty, and never what stands below it', () => {
-    expect(driver.remove(parent)).toEqual(roots.map((root) => root + parent));
+  test('removes the parent only when it is empty, and never what stands below it', async () => {
+    expect(await driver.remove(parent)).toEqual(roots.map((root) => root + parent));
     expect(driver.existing(path)).toEqual(directories);
   });
 
@@ -183,7 +183,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
   });
 
   test('an absent cgroup has no processes, nor any to be killed', async () => {
-    expect(driver.remove(path)).toEqual([]);
+    expect(await driver.remove(path)).toEqual([]);
     expect(driver.listProcesses(path)).toEqual([]);
     await driver.killProcesses(path);
     expect(driver.existing(path)).toEqual([]);
@@ -206,9 +206,9 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
       }
     }
     for (const root of roots) mkdirSync(root + below, { recursive: true });
-    expect(driver.remove(group)).toEqual(roots.map((root) => root + group));
-    expect(driver.remove(below)).toEqual([]);
-    expect(driver.remove(group)).toEqual([]);
+    expect(await driver.remove(group)).toEqual(roots.map((root) => root + group));
+    expect(await driver.remove(below)).toEqual([]);
+    expect(await driver.remove(group)).toEqual([]);
     expect(driver.existing(group)).toEqual([]);
   });
 });
@@ -268,8 +268,8 @@ describe.each(memoryHierarchies)('cgroup v1 memory at $mountPoint', ({ mountPoin
       expect(usage.memoryPeakBytes).toBe(8 * 1024 * 1024);
     } finally {
       hog.kill('SIGKILL');
-      expect(driver.remove(path)).toEqual([]);
-      expect(driver.remove(path.slice(0, path.lastIndexOf('/')))).toEqual([]);
+      expect(await driver.remove(path)).toEqual([]);
+      expect(await driver.remove(path.slice(0, path.lastIndexOf('/')))).toEqual([]);
     }
   });
 });

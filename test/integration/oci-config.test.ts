@@ -104,8 +104,8 @@ const NO_MASK = '0000000000000000';
 
 describe.each(runtimes)('$name', ({ path: runtime }) => {
   useLeakCheck({ roots: () => [folder] });
-  afterEach(() => {
-    expect(cgroups.remove(cgroupParent)).toEqual([]);
+  afterEach(async () => {
+    expect(await cgroups.remove(cgroupParent)).toEqual([]);
     rmSync(`${folder}/state`, { recursive: true, force: true });
   });
   const run = (script: string, task?: object, more?: Partial<ConfigInput>) =>
@@ -245,11 +245,11 @@ describe.each(runtimes)('$name', ({ path: runtime }) => {
 describe.each(runtimes)('binds with $name', ({ path: runtime }) => {
   const source = `${folder}/source`;
   useLeakCheck({ roots: () => [folder] });
-  afterEach(() => {
+  afterEach(async () => {
     execFileSync('umount', [source]);
     rmSync(source, { recursive: true });
     rmSync(`${folder}/state`, { recursive: true, force: true });
-    expect(cgroups.remove(cgroupParent)).toEqual([]);
+    expect(await cgroups.remove(cgroupParent)).toEqual([]);
   });
 
   test('are what the host made them, whatever flags it gave', () => {

@@ -169,8 +169,9 @@ describe('a volume that waits', () => {
     expect(existsSync(idle?.file ?? '')).toBe(true);
     closeSync(held);
     const claimed = claim();
-    expect(claimed).toBeGreaterThan(0);
-    linuxSystem.close(claimed ?? -1);
+    expect(claimed?.volume).toBeGreaterThan(0);
+    linuxSystem.close(claimed?.volume ?? -1);
+    await claimed?.detached;
     await recover('next');
     expectSound();
   });

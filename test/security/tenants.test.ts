@@ -43,9 +43,9 @@ beforeEach(() => {
   };
 });
 
-afterEach(() => {
+afterEach(async () => {
   expect(cgroups.existing(tenantCgroup(layout, acme))).toEqual([]);
-  cgroups.remove(cgroupParent(layout));
+  await cgroups.remove(cgroupParent(layout));
   expect(cgroups.existing(cgroupParent(layout))).toEqual([]);
   rmSync(folder, { recursive: true });
 });
@@ -71,10 +71,10 @@ describe('the cgroup of a tenant', () => {
   it('comes with the first task and goes with the last', async () => {
     const [one, two] = [await join(), await join()];
     expect(groupExists()).toBe(true);
-    one.leave();
-    one.leave();
+    await one.leave();
+    await one.leave();
     expect(groupExists()).toBe(true);
-    two.leave();
+    await two.leave();
     expect(groupExists()).toBe(false);
     expect(existsSync(tenantDir(layout, acme))).toBe(false);
   });
@@ -83,10 +83,10 @@ describe('the cgroup of a tenant', () => {
     for (let round = 0; round < 50; round += 1) {
       const last = await join();
       const coming = join();
-      last.leave();
+      await last.leave();
       const next = await coming;
       expect(groupExists()).toBe(true);
-      next.leave();
+      await next.leave();
     }
     expect(groupExists()).toBe(false);
   });
@@ -98,13 +98,13 @@ describe('the cgroup of a tenant', () => {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     await once(other.stdout, 'data');
-    ours.leave();
+    await ours.leave();
     expect(groupExists()).toBe(true);
-    removeIdleTenants(host());
+    await removeIdleTenants(host());
     expect(groupExists()).toBe(true);
     other.stdin.end();
     await once(other, 'exit');
-    removeIdleTenants(host());
+    await removeIdleTenants(host());
     expect(groupExists()).toBe(false);
     expect(existsSync(tenantDir(layout, acme))).toBe(false);
   });
@@ -128,7 +128,7 @@ describe('the cgroup of a tenant', () => {
     await expect(unwanted).rejects.toMatchObject({ name: 'AbortError' });
     const coming = join();
     other.stdin.end();
-    (await coming).leave();
+    await (await coming).leave();
     await ended;
     expect(groupExists()).toBe(false);
   });
@@ -138,12 +138,12 @@ describe('the cgroup of a tenant', () => {
     const seat = await join();
     const inside = taskCgroup(layout, task, acme);
     await cgroups.shareGroup(inside, { weight: 100, cpus: null, memoryBytes: null });
-    seat.leave();
+    await seat.leave();
     expect(groupExists()).toBe(true);
     expect(findTenant(cgroups, layout, task)).toBe(acme);
     expect(findTenant(cgroups, layout, parseTaskId('other'))).toBeUndefined();
-    expect(cgroups.remove(inside)).toEqual([]);
-    removeIdleTenants(host());
+    expect(await cgroups.remove(inside)).toEqual([]);
+    await removeIdleTenants(host());
     expect(groupExists()).toBe(false);
   });
 
@@ -163,9 +163,9 @@ describe('the maximum of tasks', () => {
     const seats = await Promise.all([join({ maxTasks: 2 }), join({ maxTasks: 2 })]);
     await expect(join({ maxTasks: 2 })).rejects.toEqual(exhausted);
     expect(groupExists()).toBe(true);
-    seats[0]?.leave();
+    await seats[0]?.leave();
     const again = await join({ maxTasks: 2 });
-    for (const seat of [...seats, again]) seat.leave();
+    for (const seat of [...seats, again]) await seat.leave();
   });
 
   it('of 0 refuses every task, and leaves nothing', async () => {
@@ -176,17 +176,17 @@ describe('the maximum of tasks', () => {
   it('counts a task whose owner died until it is removed', async () => {
     leaveNumber(0, 'left');
     await expect(join({ maxTasks: 1 })).rejects.toEqual(exhausted);
-    removeIdleTenants(host());
+    await removeIdleTenants(host());
     await expect(join({ maxTasks: 1 })).rejects.toEqual(exhausted);
     rmSync(`${layout.run}/tasks/left`, { recursive: true });
     const seat = await join({ maxTasks: 1 });
-    seat.leave();
+    await seat.leave();
   });
 
   it('counts nobody of an earlier boot', async () => {
     leaveNumber(0, 'left', 'another-boot');
     const seat = await join({ maxTasks: 1 });
-    seat.leave();
+    await seat.leave();
     expect(existsSync(tenantDir(layout, acme))).toBe(false);
   });
 });

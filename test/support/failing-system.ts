@@ -4,7 +4,7 @@ import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { type System, SystemError } from '../../src/sys/system.ts';
 
 /** `close` is left out: a close(2) that fails has closed the descriptor all the same, and the port keeps it to itself. */
-export type FailingMethod = Exclude<keyof System, 'close' | 'waitEpoll'>;
+export type FailingMethod = Exclude<keyof System, 'close' | 'closeAside' | 'waitEpoll'>;
 
 type Errno = keyof typeof constants.errno;
 
@@ -26,6 +26,7 @@ export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
   bindMount: ['ENOSPC', 'ENOMEM'],
   mountByString: ['ENOSPC', 'EIO'],
   detachMount: ['ENOMEM', 'EIO'],
+  detachMountAside: ['ENOMEM', 'EIO'],
   makeDeviceNode: ['ENOSPC', 'ENOMEM'],
   lockFile: ['ENOLCK'],
   openInRoot: ['EMFILE', 'EIO'],

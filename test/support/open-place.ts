@@ -68,7 +68,7 @@ function startOpen(bundle: string, { runtime, image, setting }: OpenStart): Plac
       await program.ended;
       if (setting.open.overlay) execFileSync('umount', [rootfs]);
       if (given !== setting) unmountOnHost(given);
-      await waitUntil(() => openCgroupDriver().remove(cgroup).length === 0);
+      await waitUntil(async () => (await openCgroupDriver().remove(cgroup)).length === 0);
     },
   };
 }

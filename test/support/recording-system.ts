@@ -50,10 +50,11 @@ export function recordSystem(): RecordingSystem {
     return fd;
   };
   const system = new Proxy({} as System, {
+    // What is done aside is done all the same.
     get:
       (_, method) =>
       (...args: readonly unknown[]) =>
-        call(String(method), args),
+        call(String(method).replace(/Aside$/, ''), args),
   });
   return {
     system,

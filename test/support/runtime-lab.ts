@@ -250,10 +250,14 @@ export class RuntimeLab {
     const leftovers: string[] = [];
     for (const id of this.#ids) {
       await removeRuntimeState(runtime, this.reference(id), { logFile: this.logFile(id) });
-      leftovers.push(...driver.remove(`${this.cgroupParent}/${id}`));
+      leftovers.push(...(await driver.remove(`${this.cgroupParent}/${id}`)));
     }
     this.#ids.clear();
-    return [...leftovers, ...driver.remove(this.cgroupParent), ...readdirSync(this.stateRoot)];
+    return [
+      ...leftovers,
+      ...(await driver.remove(this.cgroupParent)),
+      ...readdirSync(this.stateRoot),
+    ];
   }
 
   removeFolder(): void {

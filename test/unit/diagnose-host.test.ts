@@ -118,7 +118,7 @@ describe('cgroup controllers', () => {
     shareGroup: () => Promise.resolve(),
     children: () => [],
     existing: () => [],
-    remove: () => [],
+    remove: () => Promise.resolve([]),
   });
 
   test.each([

@@ -12,7 +12,7 @@ function openFakeDisk() {
   const disk: TaskDisk = {
     mechanism: 'volume',
     limit: LIMIT,
-    detach: nothing,
+    detach: () => Promise.resolve(),
     measure() {
       state.looks += 1;
       return state.now;

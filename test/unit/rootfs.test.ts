@@ -92,9 +92,9 @@ describe('mountOverlay', () => {
     scratch: `${places.scratchDir}/rootfs`,
   });
 
-  it('stacks the topmost layer first and attaches nothing but the result', () => {
+  it('stacks the topmost layer first and attaches nothing but the result', async () => {
     const { system, calls, open } = recordSystem();
-    mountOverlay(system, overlay(), options);
+    await mountOverlay(system, overlay(), options);
     expect(calls.filter((line) => /^(openTree|fsConfigFd|attach)/.test(line))).toEqual([
       'openTreeClone /layers/stack = 11',
       'fsConfigFd 10 lowerdir+ 11',
@@ -106,17 +106,17 @@ describe('mountOverlay', () => {
     expect(existsSync(`${places.scratchDir}/rootfs/upper`)).toBe(true);
   });
 
-  it('never mounts with userxattr, and always volatile without metacopy', () => {
+  it('never mounts with userxattr, and always volatile without metacopy', async () => {
     const { system, calls } = recordSystem();
-    mountOverlay(system, overlay(), options);
+    await mountOverlay(system, overlay(), options);
     expect(calls).toContain('fsConfigFlag 10 volatile');
     expect(calls).toContain('fsConfigString 10 metacopy off');
     expect(calls.filter((line) => line.includes('userxattr'))).toEqual([]);
   });
 
-  it('attaches the layers only while the overlay is made, where the kernel asks for it', () => {
+  it('attaches the layers only while the overlay is made, where the kernel asks for it', async () => {
     const { system, calls, open } = recordSystem();
-    mountOverlay(system, overlay(), { ...options, lowers: 'attached' });
+    await mountOverlay(system, overlay(), { ...options, lowers: 'attached' });
     const places = calls.filter((line) => /^(attachMount|detachMount)/.test(line));
     const scratch = `${overlay().scratch}/lower`;
     expect(places).toEqual([
@@ -129,9 +129,9 @@ describe('mountOverlay', () => {
     expect(open.size).toBe(0);
   });
 
-  it('names the attached layers by their descriptors, in one string, for the old mount call', () => {
+  it('names the attached layers by their descriptors, in one string, for the old mount call', async () => {
     const { system, calls, open } = recordSystem();
-    mountOverlay(system, overlay(), { ...options, lowers: 'joined' });
+    await mountOverlay(system, overlay(), { ...options, lowers: 'joined' });
     const [mounted, ...more] = calls.filter((line) => line.startsWith('mountByString'));
     const named = 'lowerdir=/proc/self/fd/10:/proc/self/fd/11,upperdir=FD,workdir=FD';
     const fixed = 'metacopy=off,redirect_dir=nofollow,index=off,xino=off,volatile';
@@ -146,14 +146,19 @@ describe('mountOverlay', () => {
   it.each([
     [{}, MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID],
     [{ setuid: true }, MOUNT_ATTR.NODEV],
-  ])('takes setuid files as programs of their owners only where it is told to: %j', (more, set) => {
-    const { system, calls } = recordSystem();
-    mountOverlay(system, { ...overlay(), ...more }, options);
-    expect(calls.filter((line) => line.startsWith('fsMount'))).toEqual([`fsMount 10 ${set} = 13`]);
-    mountOverlay(system, { ...overlay(), ...more }, { ...options, lowers: 'joined' });
-    const joined = calls.find((line) => line.startsWith('mountByString'));
-    expect(joined).toContain(`{"flags":${set & 6},`);
-  });
+  ])(
+    'takes setuid files as programs of their owners only where it is told to: %j',
+    async (more, set) => {
+      const { system, calls } = recordSystem();
+      await mountOverlay(system, { ...overlay(), ...more }, options);
+      expect(calls.filter((line) => line.startsWith('fsMount'))).toEqual([
+        `fsMount 10 ${set} = 13`,
+      ]);
+      await mountOverlay(system, { ...overlay(), ...more }, { ...options, lowers: 'joined' });
+      const joined = calls.find((line) => line.startsWith('mountByString'));
+      expect(joined).toContain(`{"flags":${set & 6},`);
+    },
+  );
 
   it('closes everything when the kernel refuses, and keeps its error', () => {
     const { system, open, failOn } = recordSystem();
@@ -190,9 +195,9 @@ describe('mountRootfs', () => {
     expect(open.size).toBe(0);
   });
 
-  it('detaches last first', () => {
+  it('detaches last first', async () => {
     const { system, calls } = recordSystem();
-    detachRootfs(system, planned());
+    await detachRootfs(system, planned());
     expect(calls.map((line) => line.split('/').slice(-1)[0])).toEqual(['1', '0', 'rootfs']);
   });
 });

@@ -47,7 +47,7 @@ export async function removeAbandoned(
 export async function removeTenants(installation: Installation): Promise<void> {
   if (!existsSync(tenantsDir(installation.layout))) return;
   const { removeIdleTenants } = await import('../admission/join-tenant.ts');
-  removeIdleTenants(installation);
+  await removeIdleTenants(installation);
 }
 
 /** Ends the runtimes that were called for these bundles: their argument behind `--bundle`. */

@@ -30,9 +30,9 @@ export interface JoinRequest {
 export interface TenantSeat {
   /**
    * Nothing of the task is left: it counts no more, and the last one takes the tenant's cgroup with it. A second call does nothing.
-   * Never throws.
+   * Never rejects.
    */
-  leave(): void;
+  leave(): Promise<void>;
   /** In place of `leave`, while something of the task is left: gives up only what this process has open. It counts until that is reaped. */
   abandon(): void;
 }
@@ -54,11 +54,11 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
   const unlock = () => {
     if (lock !== undefined) closeSync(lock);
   };
-  const leave = () => {
+  const leave = async () => {
     number?.release();
     unlock();
     try {
-      removeIfIdle(host, tenant);
+      await removeIfIdle(host, tenant);
     } catch {
       // The tenant's next task tries again, or a reap: it has nothing left that counts.
     }
@@ -68,27 +68,29 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
     number = claimPlace(host, request);
     await setShare(host, tenant, terms);
   } catch (error) {
-    leave();
+    await leave();
     throw error;
   }
   let isIn = true;
-  const once = (end: () => void) => () => {
-    if (isIn) end();
-    isIn = false;
-  };
   return {
-    leave: once(leave),
-    abandon: once(() => {
+    async leave() {
+      if (!isIn) return;
+      isIn = false;
+      await leave();
+    },
+    abandon() {
+      if (!isIn) return;
+      isIn = false;
       number?.abandon();
       unlock();
-    }),
+    },
   };
 }
 
 /** Removes what tenants without tasks left, as dead owners do. */
-export function removeIdleTenants(host: TenantHost): void {
+export async function removeIdleTenants(host: TenantHost): Promise<void> {
   for (const name of namesIn(tenantsDir(host.layout))) {
-    if (isTenantName(name)) removeIfIdle(host, name);
+    if (isTenantName(name)) await removeIfIdle(host, name);
   }
 }
 
@@ -173,7 +175,10 @@ function isAt(file: string, fd: Fd): boolean {
 }
 
 /** Takes the cgroup and the folder of a tenant that nobody is in. Tasks of dead owners count until they are reaped. */
-function removeIfIdle({ system, layout, cgroups }: TenantHost, tenant: TenantName): void {
+async function removeIfIdle(
+  { system, layout, cgroups }: TenantHost,
+  tenant: TenantName,
+): Promise<void> {
   const folder = tenantDir(layout, tenant);
   const file = `${folder}/lock`;
   const lock = openExisting(file);
@@ -182,7 +187,7 @@ function removeIfIdle({ system, layout, cgroups }: TenantHost, tenant: TenantNam
     if (!system.lockFile(lock, { wait: false }) || !isAt(file, lock)) return;
     const numbers = namesIn(folder).filter(isNumber);
     if (numbers.some((number) => isHeldByTask(system, `${folder}/${number}`))) return;
-    if (cgroups.remove(tenantCgroup(layout, tenant)).length > 0) return;
+    if ((await cgroups.remove(tenantCgroup(layout, tenant))).length > 0) return;
     rmSync(folder, { recursive: true, force: true });
   } finally {
     closeSync(lock);

@@ -1,25 +1,76 @@
 /**
- * Spreads the set-up of many tasks over turns of the event loop. Each takes a few milliseconds of system calls and a fork:
- * two hundred of them that are begun together would hold the loop up for seconds.
+ * Spreads the set-up of many tasks over turns of the event loop, and over time. Each takes some milliseconds of system calls in one turn, and a
+ * runtime: a hundred that are set up together hold up the loop and each other, and the first is not ready before the last.
  */
+import { availableParallelism } from 'node:os';
+import { StackshimError } from '../../core/errors.ts';
 
-const waiting: (() => void)[] = [];
-let isTaken = false;
+/** A runtime waits for the kernel half of its time. */
+const AT_ONCE = Math.max(4, 3 * availableParallelism());
+/** Whoever takes longer, to read a large archive or because its runtime hangs, holds up nobody any more. */
+const LONGEST_MS = 250;
 
-/** Resolves when it is this task's turn: at once unless another task has had one in this turn of the loop. */
-export function takeSetUpTurn(): Promise<void> {
-  if (!isTaken) {
-    isTaken = true;
-    setImmediate(passOn);
-    return Promise.resolve();
-  }
-  return new Promise((resolve) => waiting.push(resolve));
+/** Those that wait, first come first. */
+const waiting = new Set<() => void>();
+let underWay = 0;
+let turnIsTaken = false;
+
+/** A task's set-up that has begun. */
+export interface SetUpTurn {
+  /** The set-up is over, however it went. A second call does nothing. */
+  end(): void;
 }
 
-function passOn(): void {
-  const next = waiting.shift();
-  isTaken = next !== undefined;
-  if (next === undefined) return;
+/**
+ * Resolves when it is this task's turn: at once unless others are being set up. Rejects with ERR_STACKSHIM_TASK_ABORTED when one of `signals`
+ * aborts while the task waits.
+ */
+export async function takeSetUpTurn(signals: readonly AbortSignal[]): Promise<SetUpTurn> {
+  if (turnIsTaken || underWay >= AT_ONCE) await waitInLine(signals);
+  else begin();
+  let isUnderWay = true;
+  const end = () => {
+    if (!isUnderWay) return;
+    isUnderWay = false;
+    clearTimeout(timer);
+    underWay -= 1;
+    if (!turnIsTaken) passOn();
+  };
+  const timer = setTimeout(end, LONGEST_MS);
+  return { end };
+}
+
+function waitInLine(signals: readonly AbortSignal[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = () => {
+      waiting.delete(begun);
+      for (const signal of signals) signal.removeEventListener('abort', giveUp);
+    };
+    const giveUp = () => {
+      leave();
+      reject(new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'run task: aborted before it began'));
+    };
+    const begun = () => {
+      leave();
+      resolve();
+    };
+    waiting.add(begun);
+    for (const signal of signals) signal.addEventListener('abort', giveUp);
+  });
+}
+
+function begin(): void {
+  underWay += 1;
+  turnIsTaken = true;
   setImmediate(passOn);
+}
+
+/** One begins in each turn of the loop. */
+function passOn(): void {
+  turnIsTaken = false;
+  if (underWay >= AT_ONCE) return;
+  const [next] = waiting;
+  if (next === undefined) return;
+  begin();
   next();
 }

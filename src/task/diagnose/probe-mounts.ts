@@ -87,12 +87,12 @@ async function probe({ system, undo, checks }: Probe, layout: Layout): Promise<v
   undo.defer(`unmount ${target}`, () => void system.detachMount(target));
   const owner = { ids: slotIds(0), userNamespaceFd };
   const layers = [{ kind: 'file', path: file }] as const;
-  const tryBelow = (scratches: string): string => {
+  const tryBelow = async (scratches: string): Promise<string> => {
     let refusal: unknown;
     for (const [lowers, finding] of ways) {
       const scratch = `${scratches}/${lowers}`;
       try {
-        mountOverlay(system, { type: 'overlay', target, layers, scratch }, { owner, lowers });
+        await mountOverlay(system, { type: 'overlay', target, layers, scratch }, { owner, lowers });
         return finding;
       } catch (error) {
         if (!isRefusedMode(error, lowers)) throw error;
@@ -108,7 +108,7 @@ interface OverlayProbe {
   readonly layout: Layout;
   readonly folder: string;
   /** Mounts an overlay whose writable layer lies below a folder, and tells how; throws what refuses it. */
-  readonly tryBelow: (scratches: string) => string;
+  readonly tryBelow: (scratches: string) => Promise<string>;
 }
 
 const OTHER_FILESYSTEM =
@@ -121,7 +121,7 @@ async function probeOverlay(
 ): Promise<Check> {
   let refusal: unknown;
   try {
-    return passed(subjects.overlay, tryBelow(folder));
+    return passed(subjects.overlay, await tryBelow(folder));
   } catch (error) {
     refusal = error;
   }
@@ -134,7 +134,7 @@ async function probeOverlay(
   } finally {
     system.close(mounted);
   }
-  const finding = tryBelow(volume);
+  const finding = await tryBelow(volume);
   if (findMechanism(system, layout) === 'volume') {
     return passed(subjects.overlay, `${finding}, with the writable layer on a scratch volume`);
   }

@@ -4,6 +4,7 @@
  * Each mount namespace has volumes of its own: in another one their mounts are not seen.
  */
 import { existsSync, mkdirSync, renameSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
+import { rmdir } from 'node:fs/promises';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { isTaskId } from '../../core/ids.ts';
 import {
@@ -51,28 +52,33 @@ export function listIdleVolumes(layout: Layout): readonly IdleVolume[] {
   });
 }
 
-/**
- * Takes a volume that was made for this limit: its file becomes the task's. Returns the volume as a detached mount;
- * undefined when none waits.
- */
+export interface ClaimedVolume {
+  /** A detached mount of it, which the caller closes. */
+  readonly volume: Fd;
+  /** Resolves when it is attached nowhere any more; rejects only for whoever waits for that. */
+  readonly detached: Promise<void>;
+}
+
+/** Takes a volume that was made for this limit: its file becomes the task's. Undefined when none waits. */
 export function claimIdleVolume(
   system: System,
   layout: Layout,
   { places, limitBytes }: { readonly places: Places; readonly limitBytes: number },
-): Fd | undefined {
+): ClaimedVolume | undefined {
   for (const offer of listOwnOffers(layout).filter((one) => one.limitBytes === limitBytes)) {
     const mount = `${mountedVolumesDir(layout)}/${offer.id}`;
     const volume = openMounted(system, mount);
     if (volume === undefined) continue;
     let isOurs = false;
     try {
-      if (!tryRename(idleVolumeFile(layout, offer), places.volumeFile)) continue;
-      detachIdle(system, mount);
-      isOurs = true;
+      isOurs = tryRename(idleVolumeFile(layout, offer), places.volumeFile);
     } finally {
       if (!isOurs) system.close(volume);
     }
-    return volume;
+    if (!isOurs) continue;
+    const detached = detachIdleAside(system, mount);
+    detached.catch(() => undefined);
+    return { volume, detached };
   }
   return undefined;
 }
@@ -165,6 +171,16 @@ export function detachIdle(system: System, mount: string): void {
   while (system.detachMount(mount));
   try {
     rmdirSync(mount);
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+/** The same for one that is mounted, on a thread of the pool where the engine has one. */
+async function detachIdleAside(system: System, mount: string): Promise<void> {
+  if (await system.detachMountAside(mount)) while (system.detachMount(mount));
+  try {
+    await rmdir(mount);
   } catch (error) {
     if (errnoCodeOf(error) !== 'ENOENT') throw error;
   }

@@ -39,7 +39,7 @@ export function openProjectDisk(system: System, request: TaskDiskRequest): TaskD
   return {
     mechanism: 'quota',
     limit,
-    detach: () => undefined,
+    detach: () => Promise.resolve(),
     measure() {
       const used = system.readProjectUsage(folder, project);
       return { ...used, isFull: isUsedUp(used.bytes, limit) || used.inodes >= limit.inodes };

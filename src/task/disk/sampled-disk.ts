@@ -9,7 +9,7 @@ export function openSampledDisk({ limit, places }: TaskDiskRequest): TaskDisk {
   return {
     mechanism: 'sampling',
     limit,
-    detach: nothing,
+    detach: () => Promise.resolve(),
     async measure() {
       try {
         const used = await measureTree(places.scratchDir);

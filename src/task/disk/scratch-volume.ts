@@ -10,7 +10,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import type { Layout } from '../../core/layout.ts';
-import { detachTarget } from '../../rootfs/mount-rootfs.ts';
+import { detachTarget, detachTargetAside } from '../../rootfs/mount-rootfs.ts';
 import { fdPath } from '../../sys/fd-path.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { DiskAmount, Fd, System } from '../../sys/system.ts';
@@ -34,8 +34,9 @@ export async function openScratchVolume(
 ): Promise<TaskDisk> {
   const { places, limit, isUsual } = request;
   const claim = { places, limitBytes: limit.bytes };
+  const claimed = isUsual ? claimIdleVolume(system, layout, claim) : undefined;
   const mounted =
-    (isUsual ? claimIdleVolume(system, layout, claim) : undefined) ??
+    claimed?.volume ??
     (await (await import('./make-volume.ts')).makeVolume(system, places.volumeFile, limit));
   let held: Fd;
   try {
@@ -46,6 +47,7 @@ export async function openScratchVolume(
   }
   try {
     chmodSync(places.scratchDir, 0o700);
+    await claimed?.detached;
   } catch (error) {
     system.close(held);
     throw error;
@@ -74,10 +76,10 @@ class ScratchVolume implements TaskDisk {
     this.#root = fdPath(parts.held);
   }
 
-  detach(): void {
+  async detach(): Promise<void> {
     const { system, request } = this.#parts;
     const { scratchDir } = request.places;
-    detachTarget(system, scratchDir);
+    await detachTargetAside(system, scratchDir);
     mkdirSync(scratchDir, { mode: 0o700 });
   }
 
@@ -115,7 +117,7 @@ class ScratchVolume implements TaskDisk {
     const { places } = request;
     try {
       // First: it detaches the copies that other mount namespaces have of what was mounted there.
-      detachTarget(system, places.scratchDir);
+      await detachTarget(system, places.scratchDir);
       await removeTree(places.scratchDir);
       if (this.#isHeld && !(await this.#reuse())) await this.#destroy();
     } catch (error) {
@@ -166,7 +168,7 @@ class ScratchVolume implements TaskDisk {
       try {
         this.#forgetIfMuch(folder);
       } finally {
-        this.#release();
+        await this.#releaseAside();
         // Waits until all is written.
         await closeLast(folder);
       }
@@ -183,5 +185,11 @@ class ScratchVolume implements TaskDisk {
   #release(): void {
     this.#isHeld = false;
     this.#parts.system.close(this.#parts.held);
+  }
+
+  /** For a mount that is attached nowhere. */
+  #releaseAside(): Promise<void> {
+    this.#isHeld = false;
+    return this.#parts.system.closeAside(this.#parts.held);
   }
 }

@@ -18,7 +18,7 @@ export interface TaskDisk {
   readonly mechanism: DiskMechanism;
   readonly limit: DiskAmount;
   /** Takes what is mounted out of the host's namespace, once the container has it. */
-  detach(): void;
+  detach(): Promise<void>;
   measure(): DiskSample | Promise<DiskSample>;
   /** Leaves the ended task's files in the scratch folder (`--keep`). */
   keep(): void;

@@ -1,5 +1,4 @@
 /** What a caller has to end a task by: its signals and a moment. */
-import { setMaxListeners } from 'node:events';
 import { toSignalNumber } from '../../spec/parse-signal.ts';
 import type { OutputMeter } from '../streams/task-output.ts';
 import { startTimer } from './deadline-timer.ts';
@@ -17,8 +16,11 @@ export interface CallerStops {
   readonly deadline?: number;
 }
 
-export const isAborted = ({ signal, killSignal }: CallerStops): boolean =>
-  signal?.aborted === true || killSignal?.aborted === true;
+export const signalsOf = ({ signal, killSignal }: CallerStops): readonly AbortSignal[] =>
+  [signal, killSignal].filter((one) => one !== undefined);
+
+export const isAborted = (stops: CallerStops): boolean =>
+  signalsOf(stops).some(({ aborted }) => aborted);
 
 /** Listens to whatever of the caller's may end the task. Returns what stops the listening. */
 export function armStops(
@@ -33,8 +35,6 @@ export function armStops(
     else stopper.stop('cancelled', signalOf(signal?.reason));
   };
   const kill = () => (stopper.ended ? output.abandon() : stopper.kill('cancelled'));
-  // One signal may well stop a thousand tasks.
-  for (const one of [signal, killSignal]) if (one !== undefined) setMaxListeners(0, one);
   signal?.addEventListener('abort', stop, { once: true });
   killSignal?.addEventListener('abort', kill, { once: true });
   const cancelTimer =

@@ -127,7 +127,7 @@ export async function removeCgroup(
 ): Promise<void> {
   const endsAt = performance.now() + GONE_WITHIN_MS;
   for (;;) {
-    const left = cgroups.remove(cgroupsPath);
+    const left = await cgroups.remove(cgroupsPath);
     if (left.length === 0) return;
     for (const pid of left.flatMap(listTreeProcesses)) signalProcess(pid, SIGKILL);
     if (performance.now() > endsAt) throw new Error(`remove ${left.join(', ')}: still in use`);
