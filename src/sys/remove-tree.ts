@@ -1,11 +1,9 @@
 /** Removes a folder with all that is in it, however deep or large, without blocking the event loop for long. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { type Dirent, lstatSync, opendirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { rmdir, unlink } from 'node:fs/promises';
 import { entryPath } from './byte-path.ts';
 import { PLAIN_ENVIRONMENT } from './program-environment.ts';
-import { started } from './started.ts';
+import { runProgram } from './run-program.ts';
 
 /** So few entries take less than the start of a program that removes them. */
 const FEW_ENTRIES = 64;
@@ -84,20 +82,11 @@ function readFew(path: Buffer, budget: Budget): readonly Dirent[] | undefined {
  * processor, and then fails at the longest path that the kernel takes. rm(1) walks by descriptor.
  */
 async function removeByProgram(path: string): Promise<void> {
-  const program = await started(
-    spawn('/bin/rm', ['-rf', '--one-file-system', '--', path], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: PLAIN_ENVIRONMENT,
-    }),
-  );
-  let said = '';
-  program.stderr.setEncoding('utf8').on('data', (text: string) => {
-    if (said.length < MAX_SAID) said += text;
+  const { exitCode, said } = await runProgram({
+    path: '/bin/rm',
+    args: ['-rf', '--one-file-system', '--', path],
+    env: PLAIN_ENVIRONMENT,
   });
-  const [code] = await once(program, 'close');
-  if (code !== 0)
-    throw new Error(said.slice(0, MAX_SAID).split('\n')[0] || `rm ended with ${code}`);
+  // The first of its complaints is enough.
+  if (exitCode !== 0) throw new Error(said.split('\n')[0] || `rm ended with ${exitCode}`);
 }
-
-/** The first of its complaints is enough. */
-const MAX_SAID = 4096;

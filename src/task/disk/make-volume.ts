@@ -1,6 +1,4 @@
 /** Makes a scratch volume: a sparse file, formatted, on a loop device, as a detached mount. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import {
   closeSync,
   fstatSync,
@@ -15,13 +13,11 @@ import { findProgram } from '../../layers/find-program.ts';
 import { codeOfComplaint, lastLine } from '../../layers/guard-disk.ts';
 import { attachLoop } from '../../sys/attach-loop.ts';
 import { PLAIN_ENVIRONMENT } from '../../sys/program-environment.ts';
-import { started } from '../../sys/started.ts';
+import { runProgram } from '../../sys/run-program.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
 import { loopName } from './loop-devices.ts';
 import { planVolume } from './plan-volume.ts';
 
-/** What mkfs says on standard error is for people: an error's detail. */
-const SAID_BYTES = 4096;
 /** Less than what it writes to the smallest volume, and what a full disk may still have free. */
 const LITTLE_BYTES = 256 * 1024;
 
@@ -62,19 +58,13 @@ function mountUnnamed(system: System, file: string, name: string): Fd {
 
 async function format(file: string, args: readonly string[]): Promise<void> {
   const mkfs = findProgram('mkfs.ext4', { package: 'e2fsprogs' });
-  const child = await started(
-    spawn(mkfs, [...args, '--', file], {
-      // The host's own mke2fs.conf must not add features.
-      env: { ...PLAIN_ENVIRONMENT, MKE2FS_CONFIG: '/dev/null' },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    }),
-  );
-  let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said = (said + text).slice(0, SAID_BYTES);
+  const { exitCode, said } = await runProgram({
+    path: mkfs,
+    args: [...args, '--', file],
+    // The host's own mke2fs.conf must not add features.
+    env: { ...PLAIN_ENVIRONMENT, MKE2FS_CONFIG: '/dev/null' },
   });
-  const [code, signal] = await once(child, 'close');
-  if (code === 0) return;
+  if (exitCode === 0) return;
   if (isFull(file)) {
     throw new StackshimError('ERR_STACKSHIM_DISK_FULL', `format ${file}: no space left`, {
       details: { file, stderr: said },
@@ -83,7 +73,7 @@ async function format(file: string, args: readonly string[]): Promise<void> {
   throw new StackshimError(
     codeOfComplaint(said) ?? 'ERR_STACKSHIM_SYSTEM',
     `format ${file} with mkfs.ext4: ${lastLine(said)}`,
-    { details: { file, code, signal, stderr: said } },
+    { details: { file, code: exitCode, stderr: said } },
   );
 }
 
