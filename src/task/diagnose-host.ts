@@ -24,6 +24,7 @@ import {
   checkUserNamespaces,
 } from './diagnose/check-kernel.ts';
 import { checkRuntime, checkTools } from './diagnose/check-programs.ts';
+import { checkSocketQueues, hasTcpDiagnosis } from './diagnose/check-sockets.ts';
 import { checkStacks } from './diagnose/check-stacks.ts';
 import {
   checkFolders,
@@ -54,6 +55,7 @@ export async function diagnoseHost(
   const folders = checkFolders(layout);
   const checks = [
     ...checkKernel(),
+    ...(await checkSockets(system)),
     ...checkCgroups(mounts),
     ...(await checkPrograms(layout, mounts)),
     folders,
@@ -95,6 +97,18 @@ function checkKernel(): readonly Check[] {
     checkHardLimits(facts),
     checkCorePattern(readOptional('/proc/sys/kernel/core_pattern')),
   ];
+}
+
+async function checkSockets(system: System): Promise<readonly Check[]> {
+  const facts = readHostFacts();
+  // Others than root are not told enough.
+  if (!facts.isRoot) return [];
+  const settings = {
+    receiveMax: readOptional('/proc/sys/net/core/rmem_max'),
+    allowsStamps: readOptional('/proc/sys/net/core/tstamp_allow_data'),
+    hasDiagnosis: await hasTcpDiagnosis(system),
+  };
+  return [checkSocketQueues(settings, facts)];
 }
 
 function checkCgroups(mounts: readonly MountEntry[]): readonly Check[] {

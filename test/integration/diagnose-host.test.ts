@@ -50,6 +50,7 @@ test('this machine can run tasks, and the doctor leaves nothing behind', async (
     'open files',
     'hard limits',
     'core files',
+    'queues of sockets',
     'cgroup controllers',
     'swap limit',
     'runtime runc',

@@ -17,6 +17,7 @@ import {
   checkUserNamespaces,
 } from '../../src/task/diagnose/check-kernel.ts';
 import { checkTools, judgeRuntime } from '../../src/task/diagnose/check-programs.ts';
+import { checkSocketQueues } from '../../src/task/diagnose/check-sockets.ts';
 import { judgeStacks } from '../../src/task/diagnose/check-stacks.ts';
 import { judgeFreeSpace } from '../../src/task/diagnose/check-storage.ts';
 import { stackName } from '../support/stack-store.ts';
@@ -34,6 +35,25 @@ const facts: HostFacts = {
   isRoot: true,
   bootId: 'b',
 };
+
+test('what sockets may hold before it is found depends on three settings', () => {
+  const usual = { receiveMax: '212992\n', allowsStamps: '0\n', hasDiagnosis: true };
+  expect(checkSocketQueues(usual, facts)).toMatchObject({ status: 'ok', required: false });
+  const large = checkSocketQueues({ ...usual, receiveMax: '4194304\n' }, facts);
+  expect(large).toMatchObject({ status: 'warn', required: false });
+  expect(large.message).toContain('8 MiB');
+  expect(checkSocketQueues({ ...usual, hasDiagnosis: false }, facts)).toMatchObject({
+    status: 'warn',
+    hint: expect.stringContaining('CONFIG_INET_DIAG'),
+  });
+  const allowed = { ...usual, allowsStamps: '1\n' };
+  expect(checkSocketQueues(allowed, facts)).toMatchObject({
+    status: 'warn',
+    hint: expect.stringContaining('net.core.tstamp_allow_data'),
+  });
+  const newer = { ...facts, kernelRelease: '6.18.1', kernelVersion: [6, 18] as const };
+  expect(checkSocketQueues(allowed, newer).status).toBe('ok');
+});
 
 test('root and the kernel decide', () => {
   expect(checkRoot(facts)).toMatchObject({ status: 'ok', required: true });
