@@ -15,6 +15,9 @@ const isRun = args[0] === 'run';
 // Whatever is made here is its owner's to read and write: a umask may only keep others out.
 process.umask(process.umask() & 0o077);
 
+// A caller that ignores the ends of its children hands that on: the kernel would tell nobody how those of this process ended.
+process.on('SIGCHLD', () => undefined);
+
 // What nobody awaits must not end with the status of a task that failed.
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(event, (error) => process.exit(statusOf(error)));

@@ -40,6 +40,16 @@ describe('an archive', () => {
     expect(run).toMatchObject({ status: 0, stdout: 'hello\n' });
   });
 
+  it('is imported for a caller that ignores the ends of its children', async () => {
+    const file = `${folder}/ignored.tar`;
+    expect(await send('stack', 'export', 'busybox', file)).toMatchObject({ status: 0 });
+    const imported = await runCli(['stack', 'import', 'ignored', `oci-archive:${file}`], {
+      env: receiver.env,
+      through: ['env', '--ignore-signal=CHLD'],
+    });
+    expect(imported).toMatchObject({ status: 0, stdout: expect.stringMatching(/^ignored@rev:1 /) });
+  });
+
   it('leaves the stack alone when its smoke command fails, and shows what it said', async () => {
     const reference = `docker-archive:${folder}/busybox.tar`;
     const script = 'echo out of order >&2; exit 7';
