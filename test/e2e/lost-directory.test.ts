@@ -74,6 +74,20 @@ describe.each(places)('%s', (_, through) => {
   });
 });
 
+it.each(['here', 'here (deleted)'])(
+  'another directory called %s, as the kernel calls the removed one, is not taken for it',
+  async (name) => {
+    const through = [
+      ...removed,
+      ...inShell(`mkdir '${lost}/${name}' && echo x > '${lost}/${name}/file'`),
+    ];
+    const args = ['run', '--code', '.', 'busybox', 'cat', 'file'];
+    const { status, stdout, stderr } = await runCli(args, { env, through });
+    expect({ status, stdout }).toEqual({ status: 125, stdout: '' });
+    expect(stderr).toContain('[ERR_STACKSHIM_INPUT_NOT_FOUND]');
+  },
+);
+
 describe('a file that is only read', () => {
   const read = (through: readonly string[]) =>
     run(['--env-file', 'p'], ['sh', '-c', 'echo $A'], { through });
