@@ -8,7 +8,7 @@ import { isStopping } from './run-program.mjs';
 import { fetchStackFiles, needsStackFiles } from './stack-files.mjs';
 import { chooseStackFolders, listStackFolders } from './stack-folders.mjs';
 import { openStackStore } from './stack-store.mjs';
-import { testDefaultCommand, testLibrary, testStack } from './test-stack.mjs';
+import { testDefaultCommand, testLibrary, testPrograms, testStack } from './test-stack.mjs';
 import { startTlsServer } from './tls-server.mjs';
 
 /** @typedef {import('./stacks-report.mjs').StackReport} StackReport */
@@ -109,13 +109,14 @@ async function buildAgain(stack, report, tools) {
 }
 
 /**
- * A base has no program of its own: its smoke command has run, and its default command is tried.
+ * A base has no program of its own: its smoke command has run; its default command is tried, and what its programs are linked with.
  * @param {StackFolder} stack
  * @param {StackReport} report
  * @param {Tools} tools
  */
 async function testOne(stack, report, tools) {
   await testDefaultCommand(stack.name, tools);
+  await testPrograms(stack.name, tools);
   if (stack.base === undefined) return;
   const startedAt = Date.now();
   await testStack(stack.name, tools);

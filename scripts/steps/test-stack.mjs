@@ -74,18 +74,27 @@ export async function testStack(stack, { executable, env, tls }) {
  * @param {{executable: string, env: Record<string, string>}} options
  */
 export async function testDefaultCommand(stack, options) {
-  await runToEnd(`run ${stack} without a command`, ['--memory', '1g', stack], options);
+  await runToEnd(`run ${stack} without a command`, [stack], options);
 }
 
 /**
- * Loads all that the language's standard library has, with the program `library` beside the others; a language without one passes.
+ * Looks for the shared libraries that each program and library in the stack is linked with.
+ * @param {string} stack
+ * @param {{executable: string, env: Record<string, string>}} options
+ */
+export async function testPrograms(stack, options) {
+  const folder = `${projectRoot}/test/stacks/every-stack`;
+  const args = ['--code', folder, stack, 'sh', '/task/programs'];
+  await runToEnd(`link the programs of ${stack}`, args, options);
+}
+
+/**
+ * Loads all that the language's standard library has, or uses all that the stack's tools have, with the program `library` beside the others.
  * @param {string} stack
  * @param {{executable: string, env: Record<string, string>}} options
  */
 export async function testLibrary(stack, options) {
-  const folder = programFolder(stack);
-  if (!existsSync(`${folder}/library`)) return;
-  const args = ['--memory', '1g', '--code', folder, stack, 'sh', '/task/library'];
+  const args = ['--memory', '1g', '--code', programFolder(stack), stack, 'sh', '/task/library'];
   await runToEnd(`load the library of ${stack}`, args, options);
 }
 
@@ -95,7 +104,8 @@ export async function testLibrary(stack, options) {
  * @param {{executable: string, env: Record<string, string>}} options
  */
 async function runToEnd(what, args, { executable, env }) {
-  const run = ['run', '--timeout', '300s', ...args];
+  // The longest compiles some five hundred headers; two stacks may be built meanwhile.
+  const run = ['run', '--timeout', '900s', ...args];
   const { status, stderr } = await runProgram(executable, run, {
     env,
     output: 'capture',

@@ -18,11 +18,14 @@ describe('overlay/', () => {
     expect(stacks.length).toBeGreaterThanOrEqual(28);
   });
 
-  it.each(stacks)('$name says what it is, how to try it, and has a test program', (stack) => {
+  it.each(stacks)('$name says what it is, how to try it, and has test programs', (stack) => {
     const dockerfile = readFileSync(`${stack.path}/Dockerfile`, 'utf8');
     expect(dockerfile).toMatch(/^LABEL io\.stackshim\.description="/m);
     expect(dockerfile).toMatch(/^LABEL io\.stackshim\.smoke='/m);
-    expect(existsSync(`${programFolder(stack.name)}/run`)).toBe(true);
+    expect(dockerfile).toMatch(/^CMD \["/m);
+    for (const program of ['run', 'library']) {
+      expect(existsSync(`${programFolder(stack.name)}/${program}`), program).toBe(true);
+    }
   });
 
   it('is listed in the documentation, each stack once', () => {
