@@ -1,7 +1,8 @@
 /** What bounds a folder's disk space: loop devices (loop(4)), and quotas of projects (quotactl_fd(2), ioctl_fs_fsxattr). */
 import { closeSync, constants, openSync } from 'node:fs';
+import { callAside } from './call-aside.ts';
 import { invoke, invokeUnless } from './invoke.ts';
-import { type System, SystemError } from './system.ts';
+import { type Fd, type LoopDevice, type System, SystemError } from './system.ts';
 
 const LOOP_CTL_GET_FREE = 0x4c82;
 const LOOP_CONFIGURE = 0x4c0a;
@@ -39,6 +40,7 @@ const FS_QUOTA_PDQ_ENFD = 0x20;
 type DiskCalls = Pick<
   System,
   | 'attachLoopDevice'
+  | 'attachLoopDeviceAside'
   | 'shutDownFilesystem'
   | 'enforcesProjectQuota'
   | 'setProject'
@@ -51,17 +53,30 @@ export const linuxDisks: DiskCalls = {
     const control = openSync('/dev/loop-control', constants.O_RDWR);
     try {
       for (let tries = LOOP_TRIES; tries > 0; tries -= 1) {
-        const name = 'ioctl LOOP_CTL_GET_FREE';
-        const index = invoke({ name }, 'ioctl', control, LOOP_CTL_GET_FREE, 0);
-        const path = `/dev/loop${index}`;
-        const fd = openSync(path, constants.O_RDWR);
-        if (configureLoop(fd, fileFd)) return { fd, path };
+        const device = openFreeLoop(control);
+        if (configureLoop(device.fd, fileFd)) return device;
+        closeSync(device.fd);
+      }
+    } finally {
+      closeSync(control);
+    }
+    throw noFreeLoop();
+  },
+  async attachLoopDeviceAside(fileFd) {
+    const control = openSync('/dev/loop-control', constants.O_RDWR);
+    try {
+      for (let tries = LOOP_TRIES; tries > 0; tries -= 1) {
+        const device = openFreeLoop(control);
+        const { fd } = device;
+        const result = await callAside('ioctl', fd, LOOP_CONFIGURE, loopConfig(fileFd));
+        // Asked again, the kernel tells here why not.
+        if (result === 0 || configureLoop(fd, fileFd)) return device;
         closeSync(fd);
       }
     } finally {
       closeSync(control);
     }
-    throw new SystemError('ioctl LOOP_CONFIGURE', 16, 'EBUSY', 'every free device was taken');
+    throw noFreeLoop();
   },
   shutDownFilesystem(fd) {
     const flags = Buffer.alloc(4);
@@ -105,16 +120,37 @@ export const linuxDisks: DiskCalls = {
   },
 };
 
-/** False when another process has taken the device first. */
-function configureLoop(deviceFd: number, fileFd: number): boolean {
+function openFreeLoop(control: Fd): LoopDevice {
+  const name = 'ioctl LOOP_CTL_GET_FREE';
+  const path = `/dev/loop${invoke({ name }, 'ioctl', control, LOOP_CTL_GET_FREE, 0)}`;
+  return { fd: openSync(path, constants.O_RDWR), path };
+}
+
+const noFreeLoop = () =>
+  new SystemError('ioctl LOOP_CONFIGURE', 16, 'EBUSY', 'every free device was taken');
+
+function loopConfig(fileFd: Fd): Buffer {
   const config = Buffer.alloc(LOOP_CONFIG_BYTES);
   config.writeUInt32LE(fileFd, 0);
   config.writeUInt32LE(BLOCK_BYTES, 4);
   // Straight to the disk: what a task writes would otherwise take memory twice, and both times from its own limit.
   config.writeUInt32LE(LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO, LOOP_FLAGS_OFFSET);
+  return config;
+}
+
+/** False when another process has taken the device first. */
+function configureLoop(deviceFd: Fd, fileFd: Fd): boolean {
   const as = { name: 'ioctl LOOP_CONFIGURE' };
   try {
-    return invokeUnless(['EBUSY'], as, 'ioctl', deviceFd, LOOP_CONFIGURE, config) !== undefined;
+    const configured = invokeUnless(
+      ['EBUSY'],
+      as,
+      'ioctl',
+      deviceFd,
+      LOOP_CONFIGURE,
+      loopConfig(fileFd),
+    );
+    return configured !== undefined;
   } catch (error) {
     closeSync(deviceFd);
     throw error;

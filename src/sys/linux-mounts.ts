@@ -40,6 +40,7 @@ type MountCalls = Pick<
   | 'fsConfigFlag'
   | 'fsConfigFd'
   | 'fsConfigCreate'
+  | 'fsConfigCreateAside'
   | 'fsContextLog'
   | 'fsMount'
   | 'attachMount'
@@ -161,6 +162,10 @@ export const linuxMounts: MountCalls = {
       0,
       0,
     );
+  },
+  async fsConfigCreateAside(contextFd) {
+    const { fsconfig } = SYS;
+    return (await callAside('syscall', fsconfig, contextFd, FSCONFIG.create, 0, 0, 0)) === 0;
   },
   fsContextLog(contextFd) {
     const lines: string[] = [];

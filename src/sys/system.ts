@@ -26,6 +26,11 @@ export interface System {
   fsConfigFlag(contextFd: Fd, key: string): void;
   fsConfigFd(contextFd: Fd, key: string, fd: Fd): void;
   fsConfigCreate(contextFd: Fd): void;
+  /**
+   * The same on a thread of the pool where the engine has one, for a filesystem that is read from a disk. Resolves to false when the kernel
+   * refuses; a context of its own tells why.
+   */
+  fsConfigCreateAside(contextFd: Fd): Promise<boolean>;
   /** What the kernel logged in a filesystem context since it was opened: the reason behind an EINVAL. */
   fsContextLog(contextFd: Fd): string;
   fsMount(contextFd: Fd, attributes: number): Fd;
@@ -68,6 +73,8 @@ export interface System {
   // disk space: loop(4), quotactl_fd(2)
   /** Attaches an open file to a free loop device, which is free again when nobody has it open or mounted any more. */
   attachLoopDevice(fileFd: Fd): LoopDevice;
+  /** The same on a thread of the pool where the engine has one: what is in the file is first written to the disk. */
+  attachLoopDeviceAside(fileFd: Fd): Promise<LoopDevice>;
   /** Has the ext4 filesystem of an open folder forget what it has not written yet, and refuse everything from here on. */
   shutDownFilesystem(folderFd: Fd): void;
   /** Whether the filesystem of an open folder holds projects to their limits. False where it knows no projects. */

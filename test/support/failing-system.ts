@@ -19,6 +19,7 @@ export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
   fsConfigFlag: ['ENOMEM'],
   fsConfigFd: ['ENOMEM'],
   fsConfigCreate: ['ENOMEM', 'ENOSPC', 'EIO'],
+  fsConfigCreateAside: ['ENOMEM', 'ENOSPC', 'EIO'],
   fsContextLog: ['ENOMEM'],
   fsMount: ['EMFILE', 'ENOMEM'],
   // Also what fs.mount-max is kept with.
@@ -32,6 +33,7 @@ export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
   openInRoot: ['EMFILE', 'EIO'],
   watchFolder: ['EMFILE', 'ENOSPC'],
   attachLoopDevice: ['EMFILE', 'ENOMEM', 'EIO'],
+  attachLoopDeviceAside: ['EMFILE', 'ENOMEM', 'EIO'],
   shutDownFilesystem: ['EIO'],
   enforcesProjectQuota: ['EIO'],
   setProject: ['EIO', 'ENOSPC'],

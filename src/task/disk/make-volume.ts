@@ -11,7 +11,7 @@ import {
 import { StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
 import { codeOfComplaint, lastLine } from '../../layers/guard-disk.ts';
-import { attachLoop } from '../../sys/attach-loop.ts';
+import { attachLoopAside } from '../../sys/attach-loop.ts';
 import { PLAIN_ENVIRONMENT } from '../../sys/program-environment.ts';
 import { runProgram } from '../../sys/run-program.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
@@ -31,7 +31,7 @@ export async function makeVolume(system: System, file: string, limit: DiskAmount
   try {
     ftruncateSync(fd, fileBytes);
     await format(file, mkfsArgs);
-    return mountUnnamed(system, file, loopName(file, fstatSync(fd)));
+    return await mountUnnamed(system, file, loopName(file, fstatSync(fd)));
   } finally {
     closeSync(fd);
   }
@@ -41,7 +41,7 @@ export async function makeVolume(system: System, file: string, limit: DiskAmount
  * The kernel tells everybody by which name the file of a loop device was opened, and whoever sees the device's /sys reads it: it is opened
  * by one that says nothing of the task, and that is gone before the device is there.
  */
-function mountUnnamed(system: System, file: string, name: string): Fd {
+async function mountUnnamed(system: System, file: string, name: string): Promise<Fd> {
   linkSync(file, name);
   let fd: Fd;
   try {
@@ -50,7 +50,7 @@ function mountUnnamed(system: System, file: string, name: string): Fd {
     unlinkSync(name);
   }
   try {
-    return mountFile(system, fd);
+    return await mountFile(system, fd);
   } finally {
     closeSync(fd);
   }
@@ -83,25 +83,46 @@ function isFull(file: string): boolean {
   return bavail * bsize < LITTLE_BYTES;
 }
 
-function mountFile(system: System, fd: Fd): Fd {
-  const device = attachLoop(system, fd, {
+async function mountFile(system: System, fd: Fd): Promise<Fd> {
+  const device = await attachLoopAside(system, fd, {
     operation: 'limit disk space',
     otherwise: 'set disk.mechanism to sampling in the policy',
   });
   try {
-    const context = system.fsOpen('ext4');
+    const context = openContext(system, device.path);
     try {
-      system.fsConfigString(context, 'source', device.path);
-      // A tampered or failing filesystem must not be written any further.
-      system.fsConfigString(context, 'errors', 'remount-ro');
-      system.fsConfigFlag(context, 'noinit_itable');
-      system.fsConfigString(context, 'barrier', '0');
-      system.fsConfigCreate(context);
-      return system.fsMount(context, MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC);
+      if (await system.fsConfigCreateAside(context)) return mountContext(system, context);
     } finally {
       system.close(context);
+    }
+    // Once more, for the error.
+    const again = openContext(system, device.path);
+    try {
+      system.fsConfigCreate(again);
+      return mountContext(system, again);
+    } finally {
+      system.close(again);
     }
   } finally {
     closeSync(device.fd);
   }
 }
+
+/** The caller closes it. */
+function openContext(system: System, device: string): Fd {
+  const context = system.fsOpen('ext4');
+  try {
+    system.fsConfigString(context, 'source', device);
+    // A tampered or failing filesystem must not be written any further.
+    system.fsConfigString(context, 'errors', 'remount-ro');
+    system.fsConfigFlag(context, 'noinit_itable');
+    system.fsConfigString(context, 'barrier', '0');
+    return context;
+  } catch (error) {
+    system.close(context);
+    throw error;
+  }
+}
+
+const mountContext = (system: System, context: Fd) =>
+  system.fsMount(context, MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC);
