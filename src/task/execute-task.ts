@@ -6,6 +6,7 @@ import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { scratchDir } from '../core/layout.ts';
 import { toStartFailure } from '../runtime/runtime-failure.ts';
 import { startContainer } from '../runtime/start-container.ts';
+import { wasHeldUp } from '../sys/loop-beat.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { Fd, ProcessExit } from '../sys/system.ts';
 import type { TenantSeat } from './admission/join-tenant.ts';
@@ -20,6 +21,7 @@ import type { LimitWatch } from './ending/limit-watch.ts';
 import { openSocketWatch } from './ending/open-socket-watch.ts';
 import type { SocketWatch } from './ending/socket-watch.ts';
 import type { TaskStopper } from './ending/stop-task.ts';
+import { noteUnseenStop, tellTimeLimit } from './ending/time-limit.ts';
 import type { TaskListener } from './events.ts';
 import type { Installation } from './installation.ts';
 import type { PhaseClock } from './phase-clock.ts';
@@ -30,6 +32,7 @@ import { toSetupError } from './setup-error.ts';
 import type { OutputMeter } from './streams/task-output.ts';
 import type { TaskStreams } from './streams/task-streams.ts';
 import type { TaskTerminal } from './streams/terminal-streams.ts';
+import { type ExitWatch, watchExit } from './watch-exit.ts';
 
 export interface ExecutionContext {
   readonly installation: Installation;
@@ -41,6 +44,8 @@ export interface ExecutionContext {
   readonly emit: TaskListener;
   /** Aborts once the task is to be cancelled: ends the runtime while the container is being created. */
   readonly signal: AbortSignal;
+  /** When the caller's deadline is, on the clock of `performance`; infinity: there is none. */
+  readonly deadlineAt: number;
   readonly stdin: Readable | undefined;
   readonly terminal: TaskTerminal | undefined;
 }
@@ -119,15 +124,11 @@ async function runPrepared(
   const { pid } = prepared.init;
   const pidfd = system.openPidfd(pid);
   let cancelTimer: (() => void) | undefined;
+  let watched: ExitWatch | undefined;
   try {
-    let executed = true;
-    const exited = exits.wait(pidfd, () => {
-      executed = readProcess(pid)?.executed ?? true;
-    });
-    // Whoever awaits it below hears of it.
-    exited.catch(() => undefined);
+    watched = watchExit(exits, { pid, pidfd });
+    const { exited } = watched;
     prepared.streams.connect(output, context.stdin);
-    const sharedPids = plan.spec.pid === 'host';
     const sandbox = sandboxOf(plan.places, plan.runtime);
     const seenFrom = sandbox && watchSandbox(sandbox);
     stopper.attach({ pid, pidfd, cgroupsPath, sandbox });
@@ -136,8 +137,9 @@ async function runPrepared(
     clock.enter('run');
     const startedAt = performance.now();
     const hasEnded = () => system.hasEnded(pidfd);
-    const starting = startOrKill(plan, prepared, { context, exited, hasEnded, pidfd });
+    const starting = startOrKill(plan, prepared, { context, exited, hasEnded, pidfd, startedAt });
     // While its init becomes the command.
+    tellTimeLimit(plan, startedAt, context.deadlineAt);
     void prepared.detachMounts();
     const start = await starting;
     cancelTimer = start.cancelTimer;
@@ -150,12 +152,12 @@ async function runPrepared(
     output.release();
     const { exit: ended, error: exitError } = await exitOf(exited, stopper);
     const exit = (await seenFrom?.(ended)) ?? ended;
-    const wallMs = performance.now() - startedAt;
+    const wallMs = Math.max(0, watched.endedAt() - startedAt);
     stopper.detach();
     clock.enter('account');
-    if (existsSync(cancelFile)) stopper.note('cancelled');
+    noteUnseenStop(stopper, plan.places, { hasPassedLimit: watched.endedAt() > start.endsAt });
     // No pid namespace has ended with it: whatever else it left in its cgroup still runs.
-    if (sharedPids) await killLeft(installation, cgroupsPath);
+    if (plan.spec.pid === 'host') await killLeft(installation, cgroupsPath);
     // Whoever was given its descriptors may go on writing to them: no longer in its name.
     output.finish();
     // What it used counts, not how soon that was looked at.
@@ -164,6 +166,7 @@ async function runPrepared(
     const outputError = await endOfOutput(output, { stopper, cancelFile });
     const error = start.error ?? exitError ?? outputError ?? usageError ?? diskError;
     // A start that failed half-way may have let the command run. A sandbox is a program before that, but tells only of a command's end.
+    const executed = watched.executed();
     const ran = sandbox === undefined ? executed : exit !== ended;
     if (!start.started && (start.error === null || !ran)) {
       return { exit: null, error, usage, wallMs: null, diskReport };
@@ -180,9 +183,9 @@ async function runPrepared(
     return { exit, error: error ?? toHostFull(exit, diskReport), usage, wallMs, diskReport };
   } finally {
     cancelTimer?.();
+    watched?.stop();
     stopper.detach();
     output.finish();
-    exits.abandon(pidfd);
     system.close(pidfd);
   }
 }
@@ -216,10 +219,14 @@ interface StartOptions {
   readonly hasEnded: () => boolean;
   /** Of the task's pid 1. */
   readonly pidfd: Fd;
+  /** On the clock of `performance`, as all that follow. */
+  readonly startedAt: number;
 }
 
 interface Start {
   readonly started: boolean;
+  /** By when the task must have ended; infinity when it was not started. */
+  readonly endsAt: number;
   /** Why it failed. */
   readonly error: StackshimError | null;
   readonly watch?: LimitWatch | undefined;
@@ -228,6 +235,8 @@ interface Start {
   readonly cancelTimer?: () => void;
 }
 
+const NOT_STARTED = { started: false, endsAt: Number.POSITIVE_INFINITY };
+
 /**
  * Lets the command run, before it returns where nothing has to be loaded first, and arms its time limits. When it is not to run any
  * more, or the start fails, its init has been killed.
@@ -235,11 +244,11 @@ interface Start {
 async function startOrKill(
   plan: TaskPlan,
   { commandIsThere, init: { pid } }: PreparedTask,
-  { context, exited, hasEnded, pidfd }: StartOptions,
+  { context, exited, hasEnded, pidfd, startedAt }: StartOptions,
 ): Promise<Start> {
   const { stopper, emit } = context;
   const { places, spec, runtime } = plan;
-  if (stopper.cause !== null) return { started: false, error: null };
+  if (stopper.cause !== null) return { ...NOT_STARTED, error: null };
   let watch: LimitWatch | undefined;
   try {
     if (needsWatch(plan)) watch = await openWatch(plan, context.installation);
@@ -250,13 +259,16 @@ async function startOrKill(
       signal: context.signal,
     });
   } catch (error) {
-    if (stopper.cause !== null) return { started: false, error: null };
+    if (stopper.cause !== null) return { ...NOT_STARTED, error: null };
     stopper.killProcesses();
     const failure = commandIsThere ? await toExecutionFailure(error) : error;
-    return { started: false, error: toSetupError(failure, places) };
+    return { ...NOT_STARTED, error: toSetupError(failure, places) };
   }
+  // Before a listener can hold this up. Where something else has, nobody knows when the command began.
+  const begunAt = wasHeldUp() ? startedAt : performance.now();
+  const endsAt = begunAt + spec.limits.timeoutMs;
   emit({ type: 'started', id: places.id });
-  const cancelTimer = startTimer(spec.limits.timeoutMs, () => {
+  const cancelTimer = startTimer(endsAt - performance.now(), () => {
     // Its time is also that of whoever reads what it wrote.
     if (stopper.ended) context.output.hurry();
     else stopper.stop('timed_out');
@@ -270,7 +282,14 @@ async function startOrKill(
     sockets?.stop();
   };
   void exited.finally(stopWatches).catch(() => undefined);
-  return { started: true, error: null, watch, sockets, cancelTimer };
+  return {
+    started: true,
+    endsAt: Math.min(endsAt, context.deadlineAt),
+    error: null,
+    watch,
+    sockets,
+    cancelTimer,
+  };
 }
 
 async function toExecutionFailure(error: unknown): Promise<unknown> {

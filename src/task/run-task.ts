@@ -13,7 +13,13 @@ import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { ownIdentity } from '../sys/processes.ts';
 import { type SetUpTurn, takeSetUpTurn } from './admission/set-up-turns.ts';
 import { decideVerdict, isRetryable, signalName } from './decide-verdict.ts';
-import { armStops, type CallerStops, isAborted, signalsOf } from './ending/caller-stops.ts';
+import {
+  armStops,
+  type CallerStops,
+  isAborted,
+  signalsOf,
+  toDeadline,
+} from './ending/caller-stops.ts';
 import { type Removal, removeTask } from './ending/remove-task.ts';
 import { TaskStopper } from './ending/stop-task.ts';
 import { safeListener, type TaskListener } from './events.ts';
@@ -29,6 +35,7 @@ import {
   type TaskRecord,
 } from './records/record.ts';
 import type { TaskPlaces } from './records/task-places.ts';
+import { claimOverdue } from './records/time-limit.ts';
 import type { TaskResult } from './result.ts';
 import type { OutputSink } from './streams/output-sink.ts';
 import { requireStreams } from './streams/require-streams.ts';
@@ -207,6 +214,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
     installation,
     graceMs: spec.limits.stopTimeoutMs,
     stopSignal: plan.stopSignal,
+    claimOverdue: () => claimOverdue(places),
     onStop(cause) {
       emit({ type: 'stopping', id, cause });
       stopped.abort();
@@ -218,7 +226,8 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
     stopper.killProcesses();
   };
   const output = toOutputMeter(context, { emit, onLimit });
-  const disarm = armStops(options, stopper, output);
+  const deadlineAt = toDeadline(options);
+  const disarm = armStops(options, stopper, { output, deadlineAt });
   const execution = await executeTask(plan, {
     installation,
     clock,
@@ -227,6 +236,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
     output,
     emit,
     signal: stopped.signal,
+    deadlineAt,
     stdin: options.stdin,
     terminal: options.terminal,
   });

@@ -1,11 +1,13 @@
-/** The guard's own program: waits for the end of its pipe, and of the process behind it, then removes that one's tasks. */
+/** The guard's own program: holds a process's tasks to their time, waits for the end of its pipe, and of the process behind it, then removes its tasks. */
 import { text } from 'node:stream/consumers';
 import { toStackshimError } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
 import { openInstallation } from '../installation.ts';
+import { listTaskIds } from '../records/read-record.ts';
 import type { GuardOrder } from './guard.ts';
 import { DISMISSAL, READY } from './guard-words.ts';
+import { LIMIT_LOOK_MS, LimitHolder } from './hold-limits.ts';
 import { reapTasksOf } from './reap.ts';
 
 /** The kernel closes a dying process's pipes moments before it is gone. */
@@ -25,11 +27,19 @@ process.stdout.on('error', () => undefined);
 process.stdout.write(READY);
 
 const looks = setInterval(() => void reapThreads(), LOOK_INTERVAL_MS);
+const holder = new LimitHolder(
+  installation,
+  ({ pid, startTime }) => pid === owner.pid && startTime === owner.startTime,
+);
+const limitLooks = setInterval(() => holdLimits(), LIMIT_LOOK_MS);
 const word = await text(process.stdin);
-if (word === DISMISSAL) clearInterval(looks);
-else {
+if (word === DISMISSAL) {
+  clearInterval(looks);
+  clearInterval(limitLooks);
+} else {
   await endOf(owner);
   clearInterval(looks);
+  clearInterval(limitLooks);
   const { reaped, corrupt } = await reapTasksOf(installation, owner);
   process.exitCode = corrupt.length === 0 && reaped.every(({ removed }) => removed) ? 0 : 1;
 }
@@ -40,6 +50,14 @@ async function reapThreads(): Promise<void> {
     await reapTasksOf(installation, owner);
   } catch (error) {
     process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'look for ended threads'));
+  }
+}
+
+function holdLimits(): void {
+  try {
+    holder.look(listTaskIds(layout));
+  } catch (error) {
+    process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'look for late tasks'));
   }
 }
 

@@ -1,4 +1,4 @@
-/** Reaps the tasks of each owner as soon as that has died: inotify(7) tells of tasks, pidfds of their owners. */
+/** Reaps the tasks of each owner as soon as that has died, and holds them to their time until then: inotify(7) tells of tasks, pidfds of their owners. */
 import { readSync, statSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
@@ -9,6 +9,7 @@ import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import { readRecord, taskFolderNames } from '../records/read-record.ts';
 import { parseUnfinishedName } from '../records/record.ts';
+import { LIMIT_LOOK_MS, LimitHolder } from './hold-limits.ts';
 import { type ReapReport, reapTasks, reapTasksOf } from './reap.ts';
 
 export interface WatchOwnersOptions {
@@ -51,6 +52,7 @@ class OwnerWatch {
   readonly #installation: Installation;
   readonly #options: WatchOwnersOptions;
   readonly #epoll: Fd;
+  readonly #limits: LimitHolder;
   readonly #owners = new Map<Fd, WatchedOwner>();
   readonly #byTask = new Map<TaskId, WatchedOwner>();
   readonly #byName = new Map<string, WatchedOwner>();
@@ -65,6 +67,7 @@ class OwnerWatch {
     this.#installation = installation;
     this.#options = options;
     this.#epoll = installation.system.createEpoll();
+    this.#limits = new LimitHolder(installation);
   }
 
   async run(): Promise<void> {
@@ -79,6 +82,7 @@ class OwnerWatch {
         const every = (act: () => void, intervalMs: number) =>
           timers.push(setInterval(() => this.#guarded(act), intervalMs));
         every(() => this.#look(), LOOK_INTERVAL_MS);
+        every(() => this.#limits.look(this.#byTask.keys()), LIMIT_LOOK_MS);
         every(() => this.#sweep(), SWEEP_INTERVAL_MS);
       });
     } finally {

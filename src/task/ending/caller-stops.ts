@@ -22,13 +22,22 @@ export const signalsOf = ({ signal, killSignal }: CallerStops): readonly AbortSi
 export const isAborted = (stops: CallerStops): boolean =>
   signalsOf(stops).some(({ aborted }) => aborted);
 
+/** On the clock of `performance`, which nobody sets while the task runs; infinity: there is none. */
+export const toDeadline = ({ deadline }: CallerStops): number =>
+  deadline === undefined ? Number.POSITIVE_INFINITY : performance.now() + (deadline - Date.now());
+
+export interface StopsOptions {
+  readonly output: OutputMeter;
+  readonly deadlineAt: number;
+}
+
 /** Listens to whatever of the caller's may end the task. Returns what stops the listening. */
 export function armStops(
   options: CallerStops,
   stopper: TaskStopper,
-  output: OutputMeter,
+  { output, deadlineAt }: StopsOptions,
 ): () => void {
-  const { signal, killSignal, deadline } = options;
+  const { signal, killSignal } = options;
   // Once the task has ended, all that can be cut short is waiting for a slow sink.
   const stop = () => {
     if (stopper.ended) output.abandon();
@@ -38,9 +47,9 @@ export function armStops(
   signal?.addEventListener('abort', stop, { once: true });
   killSignal?.addEventListener('abort', kill, { once: true });
   const cancelTimer =
-    deadline === undefined
+    deadlineAt === Number.POSITIVE_INFINITY
       ? undefined
-      : startTimer(deadline - Date.now(), () =>
+      : startTimer(deadlineAt - performance.now(), () =>
           stopper.ended ? output.hurry() : stopper.stop('timed_out'),
         );
   // They may have been aborted while the task was being planned.

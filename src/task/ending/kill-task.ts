@@ -1,6 +1,5 @@
 /** Ends a task of any owner, from any process. */
 import { closeSync, openSync } from 'node:fs';
-import { constants } from 'node:os';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { pause } from '../../core/pause.ts';
@@ -12,12 +11,9 @@ import type { Installation } from '../installation.ts';
 import { readRecord } from '../records/read-record.ts';
 import type { TaskRecord } from '../records/record.ts';
 import { type TaskPlaces, taskPlaces } from '../records/task-places.ts';
-import { sandboxOf } from '../sandbox.ts';
-import { findInit, Killing } from './kill-processes.ts';
 import type { Removal } from './remove-task.ts';
-import { terminateTask } from './stop-task.ts';
+import { OutsideStop } from './stop-from-outside.ts';
 
-const { SIGTERM } = constants.signals;
 /** For a task whose record does not tell: with runsc, state is looked for where any of the three keeps it. */
 const UNKNOWN_RUNTIME: Runtime = { kind: 'runsc', path: '/usr/bin/runsc', version: '' };
 const POLL_MS = 10;
@@ -91,32 +87,14 @@ async function askOwner(
   { graceMs }: KillOptions,
 ): Promise<Removal> {
   if (!markCancelled(places)) return { removed: true, leftovers: [] };
-  const killAt = performance.now() + graceMs;
-  const giveUpAt = killAt + OWNER_REMOVES_WITHIN_MS;
-  let inVain: boolean | undefined;
-  let killing: Killing | undefined;
+  const stop = new OutsideStop(installation, places, { graceMs });
+  const giveUpAt = stop.killAt + OWNER_REMOVES_WITHIN_MS;
   for (;;) {
     const record = readRecordOrNull(installation, places.id);
     if (record === undefined) return { removed: true, leftovers: [] };
     if (!hasOwner(record)) return await removeOwnerless(installation, places, record);
     if (performance.now() > giveUpAt) return { removed: false, leftovers: [places.taskDir] };
-    const init = findInit(installation.cgroups, places, record?.runtime);
-    if (init !== undefined) {
-      if (inVain === undefined) {
-        const { cgroupsPath } = places;
-        const sandbox = sandboxOf(places, record?.runtime);
-        const processes = { pid: init, cgroupsPath, sandbox };
-        const { stopSignal = SIGTERM } = record ?? {};
-        inVain = !(await terminateTask(installation.cgroups, processes, { stopSignal }));
-        // That took time: the pid may be another's.
-        continue;
-      }
-    }
-    // Also when pid 1 is gone: it is, for the kernel, before the others have ended.
-    if (inVain !== undefined && (inVain || performance.now() > killAt)) {
-      killing ??= new Killing(installation, places.cgroupsPath);
-      await killing.again();
-    }
+    await stop.again(record);
     await pause(POLL_MS);
   }
 }

@@ -31,6 +31,8 @@ export interface TaskStopperOptions {
   readonly graceMs: number;
   /** What a stop begins with. */
   readonly stopSignal: number;
+  /** For a task that has passed its time: false when another process has sent the stop signal. */
+  readonly claimOverdue: () => boolean;
   /** Called once, with the first cause. */
   readonly onStop: (cause: StopCause) => void;
 }
@@ -51,9 +53,20 @@ export class TaskStopper {
     return this.#cause;
   }
 
-  /** True once there is nothing left to stop: asking for it has no effect any more. */
+  /**
+   * True once there is nothing left to stop: asking for it has no effect any more. So it is when the task has ended and nobody has noticed yet.
+   */
   get ended(): boolean {
-    return this.#ended;
+    return this.#ended || (this.#task !== undefined && this.#hasEnded(this.#task));
+  }
+
+  #hasEnded({ pidfd }: TaskProcesses): boolean {
+    try {
+      return this.#options.installation.system.hasEnded(pidfd);
+    } catch {
+      // To signal a process that has ended does no harm.
+      return false;
+    }
   }
 
   /** Tells which processes to end. A stop that was asked for earlier is carried out now. */
@@ -74,17 +87,18 @@ export class TaskStopper {
    * wait any longer.
    */
   stop(cause: StopCause, signal?: number): void {
-    if (this.#ended) return;
+    if (this.ended) return;
     const again = this.#cause !== null;
     this.note(cause);
     if (this.#task === undefined) return;
     if (again) this.killProcesses();
+    else if (cause === 'timed_out' && !this.#claimOverdue()) this.#killLater();
     else void this.#terminate(this.#task, signal);
   }
 
   /** KILL at once. */
   kill(cause: StopCause): void {
-    if (this.#ended) return;
+    if (this.ended) return;
     this.note(cause);
     this.killProcesses();
   }
@@ -126,7 +140,20 @@ export class TaskStopper {
     }
     if (this.#ended) return;
     if (!ends) this.killProcesses();
-    else this.#killTimer = setTimeout(() => this.killProcesses(), this.#options.graceMs);
+    else this.#killLater();
+  }
+
+  #claimOverdue(): boolean {
+    try {
+      return this.#options.claimOverdue();
+    } catch {
+      // Twice the signal is better than none.
+      return true;
+    }
+  }
+
+  #killLater(): void {
+    this.#killTimer = setTimeout(() => this.killProcesses(), this.#options.graceMs);
   }
 }
 

@@ -17,6 +17,10 @@ export interface TaskPlaces {
   readonly recordFile: string;
   /** Made by whoever asks that the task be cancelled. */
   readonly cancelFile: string;
+  /** By when the command must have ended. */
+  readonly limitFile: string;
+  /** Made by whoever stops the task because its time is over. */
+  readonly overdueFile: string;
   /** The OCI bundle: `config.json`. */
   readonly bundle: string;
   readonly logFile: string;
@@ -44,6 +48,8 @@ export function taskPlaces(layout: Layout, id: TaskId, tenant?: TenantName): Tas
     taskDir: dir,
     recordFile: `${dir}/record.json`,
     cancelFile: `${dir}/cancel`,
+    limitFile: `${dir}/limit`,
+    overdueFile: `${dir}/overdue`,
     bundle: `${dir}/bundle`,
     logFile: `${dir}/log.json`,
     pidFile: `${dir}/pid`,

@@ -15,6 +15,8 @@ import { readRevision, revisionFile } from '../../../src/stacks/revisions.ts';
 import { ownerOfName } from '../../../src/sys/owned-name.ts';
 import { readRecord } from '../../../src/task/records/read-record.ts';
 import { parseUnfinishedName } from '../../../src/task/records/record.ts';
+import { taskPlaces } from '../../../src/task/records/task-places.ts';
+import { readTimeLimit } from '../../../src/task/records/time-limit.ts';
 import type { FuzzFiles } from '../../support/fuzz-files.ts';
 import type { FuzzTarget } from '../../support/fuzz-target.ts';
 
@@ -106,6 +108,17 @@ export function storedTargets(files: FuzzFiles): readonly FuzzTarget[] {
   const [image, layer] = [checked(digest, isImageDigest), checked(hex, isLayerId)];
   const { record, revision, generation } = storedSamples;
   return [
+    {
+      name: 'time limits',
+      form: 'document',
+      samples: [{ version: 1, endsAtMs: 86_400_000, graceMs: 10_000 }],
+      words: ['version', 'endsAtMs', 'graceMs'],
+      run(bytes) {
+        const places = taskPlaces(layout, task);
+        put(places.limitFile, bytes);
+        return readTimeLimit(places);
+      },
+    },
     {
       name: 'records',
       form: 'document',

@@ -1,0 +1,59 @@
+/** Stops a task that another process owns: its stop signal, then KILL. */
+import { constants } from 'node:os';
+import type { Installation } from '../installation.ts';
+import type { TaskRecord } from '../records/record.ts';
+import type { TaskPlaces } from '../records/task-places.ts';
+import { sandboxOf } from '../sandbox.ts';
+import { findInit, Killing } from './kill-processes.ts';
+import { terminateTask } from './stop-task.ts';
+
+const { SIGTERM } = constants.signals;
+
+export interface OutsideStopOptions {
+  /** From now on, until KILL. */
+  readonly graceMs: number;
+  /** Somebody else has sent the stop signal. Default: nobody has. */
+  readonly isAsked?: boolean;
+}
+
+export class OutsideStop {
+  readonly #installation: Installation;
+  readonly #places: TaskPlaces;
+  readonly #killAt: number;
+  /** Whether it makes no sense to wait for the task to act on its stop signal; undefined: it was not sent yet. */
+  #inVain: boolean | undefined;
+  #killing: Killing | undefined;
+
+  constructor(
+    installation: Installation,
+    places: TaskPlaces,
+    { graceMs, isAsked = false }: OutsideStopOptions,
+  ) {
+    this.#installation = installation;
+    this.#places = places;
+    this.#killAt = performance.now() + graceMs;
+    this.#inVain = isAsked ? false : undefined;
+  }
+
+  /** When KILL follows, on the clock of `performance`. */
+  get killAt(): number {
+    return this.#killAt;
+  }
+
+  /** Signals whatever is to be signalled by now. To be called again until the task has ended. */
+  async again(record: Pick<TaskRecord, 'runtime' | 'stopSignal'> | null): Promise<void> {
+    const { cgroups } = this.#installation;
+    const { cgroupsPath } = this.#places;
+    const init = findInit(cgroups, this.#places, record?.runtime);
+    if (init !== undefined && this.#inVain === undefined) {
+      const sandbox = sandboxOf(this.#places, record?.runtime);
+      const { stopSignal = SIGTERM } = record ?? {};
+      const processes = { pid: init, cgroupsPath, sandbox };
+      this.#inVain = !(await terminateTask(cgroups, processes, { stopSignal }));
+    }
+    // Also when pid 1 is gone: it is, for the kernel, before the others have ended.
+    if (this.#inVain === undefined || !(this.#inVain || performance.now() > this.#killAt)) return;
+    this.#killing ??= new Killing(this.#installation, cgroupsPath);
+    await this.#killing.again();
+  }
+}

@@ -1,0 +1,67 @@
+/** `stackshim run` that is stopped, as by Ctrl-Z: its task is held to its time, and its result is true. */
+import { chmodSync, existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { findByArguments } from '../support/look-at-processes.ts';
+import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { scaled } from '../support/time-scale.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const { start, folder } = useTaskRunner();
+
+/** Starts a task of one second's time that takes longer; it writes into a folder of its own when it begins and when it has come to its end. */
+function startLate(name: string, seconds: number) {
+  const trace = mkdtempSync(`${folder}/trace-`);
+  chmodSync(trace, 0o777);
+  const script = [
+    'cat /proc/uptime > /trace/begin; echo begun',
+    `i=0; while [ $i -lt ${seconds * 20} ]; do sleep 0.05; i=$((i+1)); done`,
+    `cat /proc/uptime > /trace/end; : ${name}`,
+  ].join('; ');
+  const task = start(
+    ['--name', name, '--timeout', '1s', '-v', `${trace}:/trace`],
+    ['sh', '-c', script],
+  );
+  const at = (file: string) =>
+    Number(readFileSync(`${trace}/${file}`, 'utf8').split(' ')[0]) * 1_000;
+  return {
+    ...task,
+    /** Of the host as of the task: of a process that has ended there are no arguments any more. */
+    isRunning: () =>
+      findByArguments(([program, , text]) => program === 'sh' && text === script).length > 0,
+    isKept: () =>
+      findByArguments(([, command, id]) => command === 'hold-limit' && id === name).length > 0,
+    hasEnded: () => existsSync(`${trace}/end`),
+    tookMs: () => at('end') - at('begin'),
+  };
+}
+
+it('does not stop the time of its task', async () => {
+  const task = startLate('held-to-its-time', scaled(8));
+  await task.printed('begun');
+  await waitUntil(task.isKept);
+  task.child.kill('SIGSTOP');
+  await waitUntil(() => !task.isRunning());
+  expect(task.hasEnded()).toBe(false);
+  task.child.kill('SIGCONT');
+  const { status, record } = await task.ended;
+  expect(status).toBe(124);
+  expect(record).toMatchObject({ ...CLEAN, verdict: 'timed_out', signal: 'SIGKILL' });
+  expect(task.isKept()).toBe(false);
+});
+
+it('tells of a task that took too long and has ended by itself', async () => {
+  const task = startLate('ended-late', 2);
+  await task.printed('begun');
+  task.child.kill('SIGSTOP');
+  await waitUntil(() => !task.isRunning());
+  // For its owner it has ended much later.
+  const noticedAt = performance.now() + scaled(2_000);
+  await waitUntil(() => performance.now() > noticedAt);
+  task.child.kill('SIGCONT');
+  const { status, record } = await task.ended;
+  expect(status).toBe(124);
+  expect(record).toMatchObject({ ...CLEAN, verdict: 'timed_out' });
+  if (task.hasEnded()) {
+    expect(record?.usage.wallMs).toBeLessThan(task.tookMs() + scaled(1_000));
+  }
+});

@@ -1,0 +1,155 @@
+/** Tasks whose owner is held up: its event loop is busy, or it is stopped. Their time is their own, and others hold them to it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { watchOwners } from '../../src/task/abandoned/watch-owners.ts';
+import { openInstallation } from '../../src/task/installation.ts';
+import type { TaskResult } from '../../src/task/result.ts';
+import { useInstallation } from '../support/installation.ts';
+import { scaled } from '../support/time-scale.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const { options, env } = useInstallation();
+const program = fileURLToPath(new URL('../fixtures/run-held-up.mjs', import.meta.url));
+const folder = mkdtempSync('/var/tmp/stackshim-held-up-');
+chmodSync(folder, 0o755);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** What a task that is not ended early takes. */
+const WHOLE_S = scaled(8);
+/** What may lie between the moments at which a task and its owner look at their clocks, on a busy machine. */
+const SLACK_MS = scaled(1_000);
+
+interface Ask {
+  readonly seconds: number;
+  readonly timeout: string;
+  readonly deadlineMs?: number;
+  readonly guard?: boolean;
+  readonly stops?: boolean;
+  /** Handles TERM, and goes on. */
+  readonly stubborn?: boolean;
+}
+
+/** Starts a task that writes into a folder of its own when it begins and when it has come to its end. */
+function start({ seconds, timeout, stubborn = false, ...ask }: Ask) {
+  const trace = mkdtempSync(`${folder}/trace-`);
+  chmodSync(trace, 0o777);
+  const script = [
+    stubborn ? 'trap "cat /proc/uptime > /trace/asked" TERM' : ':',
+    'cat /proc/uptime > /trace/begin; echo begun',
+    `i=0; while [ $i -lt ${seconds * 20} ]; do sleep 0.05; i=$((i+1)); done`,
+    'cat /proc/uptime > /trace/end',
+  ].join('; ');
+  const volumes = [`${trace}:/trace`];
+  const task = {
+    stack: 'busybox',
+    command: ['sh', '-c', script],
+    timeout,
+    volumes,
+    stopTimeout: '1s',
+  };
+  const moreMs = scaled(3_000);
+  const child = spawn(process.execPath, [program, JSON.stringify({ task, moreMs, ...ask })], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const line = async () => String((await lines.next()).value);
+  const at = (name: string) =>
+    Number(readFileSync(`${trace}/${name}`, 'utf8').split(' ')[0]) * 1_000;
+  return {
+    child,
+    pid: async () => Number(/^task (\d+)$/.exec(await line())?.[1]),
+    async result(): Promise<TaskResult> {
+      const result = JSON.parse(await line());
+      await exited;
+      return result;
+    },
+    tookMs: () => at('end') - at('begin'),
+    askedAfterMs: () => at('asked') - at('begin'),
+    hasEnded: () => existsSync(`${trace}/end`),
+  };
+}
+
+async function runHeldUp(ask: Ask) {
+  const task = start(ask);
+  await task.pid();
+  return { ...task, result: await task.result() };
+}
+
+const isZombie = (pid: number) => /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+
+describe('a task whose owner’s event loop is busy', () => {
+  it('has timed out when it took longer than it may, whenever that is noticed', async () => {
+    const { result, tookMs } = await runHeldUp({ seconds: 2, timeout: '1s' });
+    expect(result).toMatchObject({ verdict: 'timed_out', exitCode: 0, removed: true });
+    expect(result.usage.wallMs).toBeGreaterThan(tookMs() - 100);
+    expect(result.usage.wallMs).toBeLessThan(tookMs() + SLACK_MS);
+  });
+
+  it('has timed out when it passed its deadline', async () => {
+    const { result } = await runHeldUp({ seconds: 2, timeout: '1h', deadlineMs: 1_500 });
+    expect(result).toMatchObject({ verdict: 'timed_out', exitCode: 0, removed: true });
+  });
+
+  it('has succeeded when it ended in time, though its time is over when that is noticed', async () => {
+    const ask = { seconds: 0.2, timeout: `${scaled(2_000)}ms` };
+    const { result, tookMs } = await runHeldUp(ask);
+    expect(result).toMatchObject({ verdict: 'succeeded', removed: true });
+    expect(result.usage.wallMs).toBeGreaterThan(tookMs() - 100);
+    expect(result.usage.wallMs).toBeLessThan(tookMs() + SLACK_MS);
+  });
+
+  it('is ended by the guard', async () => {
+    const { result, hasEnded } = await runHeldUp({ seconds: WHOLE_S, timeout: '1s', guard: true });
+    expect(result).toMatchObject({ verdict: 'timed_out', signal: 'SIGKILL', removed: true });
+    expect(hasEnded()).toBe(false);
+    expect(result.usage.wallMs).toBeGreaterThan(1_000);
+    expect(result.usage.wallMs).toBeLessThan(WHOLE_S * 1_000);
+  });
+
+  it('is asked by the guard to end, and killed when it does not', async () => {
+    const ask = { seconds: WHOLE_S, timeout: '1s', guard: true, stubborn: true };
+    const { result, hasEnded, askedAfterMs } = await runHeldUp(ask);
+    expect(result).toMatchObject({ verdict: 'timed_out', signal: 'SIGKILL', removed: true });
+    expect(hasEnded()).toBe(false);
+    expect(askedAfterMs()).toBeGreaterThan(900);
+    expect(result.usage.wallMs).toBeGreaterThan(askedAfterMs() + 900);
+  });
+
+  it('is ended by whoever watches all owners', async () => {
+    const stop = new AbortController();
+    const onReport = () => undefined;
+    const watching = watchOwners(openInstallation(options), { signal: stop.signal, onReport });
+    const { result, hasEnded } = await runHeldUp({ seconds: WHOLE_S, timeout: '1s' });
+    stop.abort();
+    await watching;
+    expect(result).toMatchObject({ verdict: 'timed_out', signal: 'SIGKILL', removed: true });
+    expect(hasEnded()).toBe(false);
+  });
+
+  it('is left alone by the guard while it has time', async () => {
+    const { result, hasEnded } = await runHeldUp({ seconds: 2, timeout: '1h', guard: true });
+    expect(result).toMatchObject({ verdict: 'succeeded', exitCode: 0, removed: true });
+    expect(hasEnded()).toBe(true);
+  });
+});
+
+it('a task whose owner is stopped is ended by the guard', async () => {
+  const { child, pid, result, hasEnded } = start({
+    seconds: WHOLE_S,
+    timeout: '1s',
+    guard: true,
+    stops: true,
+  });
+  const first = await pid();
+  child.kill('SIGSTOP');
+  await waitUntil(() => isZombie(first));
+  expect(hasEnded()).toBe(false);
+  child.kill('SIGCONT');
+  expect(await result()).toMatchObject({ verdict: 'timed_out', signal: 'SIGKILL', removed: true });
+});
