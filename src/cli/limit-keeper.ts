@@ -25,7 +25,7 @@ export function keepLimit(): LimitKeeper {
     onEvent(event) {
       if (event.type === 'started') {
         timer = setTimeout(() => {
-          stop = startKeeper(event.id);
+          stop = tryStart(event.id);
         }, KEPT_AFTER_MS);
       }
       if (event.type === 'exited') clearTimeout(timer);
@@ -35,6 +35,15 @@ export function keepLimit(): LimitKeeper {
       await stop();
     },
   };
+}
+
+function tryStart(id: TaskId): () => Promise<void> {
+  try {
+    return startKeeper(id);
+  } catch {
+    // No descriptors left, say. As long as the run is not stopped it holds its task to its time by itself.
+    return () => Promise.resolve();
+  }
 }
 
 /** It ends with this process: the kernel closes its pipe then. Returns what ends it earlier. */
