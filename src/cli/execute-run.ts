@@ -6,7 +6,6 @@ import { runTaskAndLeave } from '../task/run-task.ts';
 import { SHIM_FAILED, statusOfResult } from './exit-status.ts';
 import { formatBytes } from './format-quantities.ts';
 import { forwardSignals } from './forward-signals.ts';
-import { keepLimit } from './limit-keeper.ts';
 import { nameOptions } from './name-options.ts';
 import { reportError } from './report-error.ts';
 import { reportLeftovers } from './report-leftovers.ts';
@@ -28,7 +27,6 @@ export async function executeRun(
   const stops = listenForStops({ byName: true, onStop: tellOfInterrupt });
   const sinks = await openRunSinks(options, stops.readerGone);
   const forwarder = forwardSignals();
-  const keeper = keepLimit();
   const terminal = await openTerminal(options);
   try {
     const { result, remove, abandon } = await runTaskAndLeave(input, {
@@ -36,7 +34,6 @@ export async function executeRun(
       ...sinks.streams,
       onEvent(event) {
         forwarder.onEvent(event);
-        keeper.onEvent(event);
         sinks.onEvent(event);
       },
       ...(options.interactive ? { stdin: process.stdin } : {}),
@@ -57,7 +54,6 @@ export async function executeRun(
     terminal?.restore();
     stops.close();
     forwarder.close();
-    await keeper.close();
     // Data may still be waited for on it, which would keep this process.
     if (options.interactive) process.stdin.destroy();
   }

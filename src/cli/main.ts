@@ -2,7 +2,6 @@
 import { toStackshimError } from '../core/errors.ts';
 import { ReaderGone } from '../core/reader-gone.ts';
 import { READER_GONE, SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
-import { HOLD_COMMAND } from './hold-command.ts';
 import { nameOptions } from './name-options.ts';
 import { readRunLine } from './read-run-line.ts';
 import { reportError } from './report-error.ts';
@@ -28,10 +27,9 @@ try {
   await returnIfSentAway();
   const plain = isRun ? readRunLine(args.slice(1)) : undefined;
   if (plain !== undefined) await executeRun(plain.stack, plain.rest, plain.options);
-  else if (args[0] === HOLD_COMMAND) await holdLimit(args[1]);
   else if (!(await readByCommander())) process.exitCode = isRun ? SHIM_FAILED : USAGE_ERROR;
   // All is written: to wait until the engine finds nothing left to do takes longer.
-  if (isRun || args[0] === HOLD_COMMAND) process.exit();
+  if (isRun) process.exit();
 } catch (error) {
   process.exitCode = statusOf(error);
 }
@@ -46,11 +44,6 @@ async function returnIfSentAway(): Promise<void> {
 async function executeRun(...line: Parameters<RunAction>): Promise<void> {
   const run = await import('./execute-run.ts');
   await run.executeRun(...line);
-}
-
-async function holdLimit(id: string | undefined): Promise<void> {
-  const hold = await import('./hold-limit.ts');
-  await hold.holdLimit(id);
 }
 
 /** Loaded by those that need it alone: a task must not wait for it. */

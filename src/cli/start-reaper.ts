@@ -3,7 +3,9 @@ import { spawn } from 'node:child_process';
 import type { TaskId } from '../core/ids.ts';
 import { PLAIN_ENVIRONMENT, pickVariables } from '../sys/program-environment.ts';
 import { started } from '../sys/started.ts';
-import { LAYOUT_VARIABLES } from './layout-variables.ts';
+
+/** Which installation it is. */
+const LAYOUT_VARIABLES = ['STACKSHIM_ROOT', 'STACKSHIM_RUN', 'STACKSHIM_POLICY'] as const;
 
 /**
  * Starts `stackshim reap --wait ID`: it removes the task once this process, its owner, is gone. False when the system has no room for

@@ -7,7 +7,6 @@ import { scratchDir } from '../core/layout.ts';
 import { toStartFailure } from '../runtime/runtime-failure.ts';
 import { startContainer } from '../runtime/start-container.ts';
 import { wasHeldUp } from '../sys/loop-beat.ts';
-import { readProcess } from '../sys/processes.ts';
 import type { Fd, ProcessExit } from '../sys/system.ts';
 import type { TenantSeat } from './admission/join-tenant.ts';
 import type { SetUpTurn } from './admission/set-up-turns.ts';

@@ -1,12 +1,13 @@
 /** `stackshim run` that is stopped, as by Ctrl-Z: its task is held to its time, and its result is true. */
 import { chmodSync, existsSync, mkdtempSync, readFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findByArguments } from '../support/look-at-processes.ts';
+import { type StartedCli, startCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 import { scaled } from '../support/time-scale.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-const { start, folder } = useTaskRunner();
+const { start, folder, installation } = useTaskRunner();
 
 /** Starts a task of one second's time that takes longer; it writes into a folder of its own when it begins and when it has come to its end. */
 function startLate(name: string, seconds: number) {
@@ -28,25 +29,32 @@ function startLate(name: string, seconds: number) {
     /** Of the host as of the task: of a process that has ended there are no arguments any more. */
     isRunning: () =>
       findByArguments(([program, , text]) => program === 'sh' && text === script).length > 0,
-    isKept: () =>
-      findByArguments(([, command, id]) => command === 'hold-limit' && id === name).length > 0,
     hasEnded: () => existsSync(`${trace}/end`),
     tookMs: () => at('end') - at('begin'),
   };
 }
 
-it('does not stop the time of its task', async () => {
-  const task = startLate('held-to-its-time', scaled(8));
-  await task.printed('begun');
-  await waitUntil(task.isKept);
-  task.child.kill('SIGSTOP');
-  await waitUntil(() => !task.isRunning());
-  expect(task.hasEnded()).toBe(false);
-  task.child.kill('SIGCONT');
-  const { status, record } = await task.ended;
-  expect(status).toBe(124);
-  expect(record).toMatchObject({ ...CLEAN, verdict: 'timed_out', signal: 'SIGKILL' });
-  expect(task.isKept()).toBe(false);
+describe('where owners are watched', () => {
+  let watching: StartedCli;
+  beforeEach(() => {
+    watching = startCli(['reap', '--watch'], { env: installation.env });
+  });
+  afterEach(async () => {
+    watching.child.kill('SIGTERM');
+    await watching.ended;
+  });
+
+  it('does not stop the time of its task', async () => {
+    const task = startLate('held-to-its-time', scaled(8));
+    await task.printed('begun');
+    task.child.kill('SIGSTOP');
+    await waitUntil(() => !task.isRunning());
+    expect(task.hasEnded()).toBe(false);
+    task.child.kill('SIGCONT');
+    const { status, record } = await task.ended;
+    expect(status).toBe(124);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'timed_out', signal: 'SIGKILL' });
+  });
 });
 
 it('tells of a task that took too long and has ended by itself', async () => {
