@@ -31,7 +31,7 @@ export interface SocketBounds {
 const LOOK_EVERY_MS = 100;
 /** After a look inside: at most a fifth of a processor goes to a task's sockets, */
 const PAUSE_FACTOR = 4;
-/** and what is far from the limit cannot be there soon: a program at full speed fills 1 GB each second. */
+/** and what is far from the limit cannot be there soon: a program at full speed fills 1 GB and more each second. */
 const FILLED_IN_A_MS = 1_000_000;
 const LONGEST_PAUSE_MS = 250;
 /** Enough for the first line. */
