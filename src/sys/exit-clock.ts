@@ -42,15 +42,7 @@ function processorOf(pid: number): number {
 
 /** Calls `look` on a processor, right after the scheduler has brought this thread's entry up to date. */
 function onProcessor<T>(processor: number, look: () => T): T {
-  const before = Buffer.alloc(CPU_SET_BYTES);
-  const length = invoke(
-    { name: 'sched_getaffinity' },
-    'syscall',
-    SCHED_GETAFFINITY,
-    0,
-    CPU_SET_BYTES,
-    before,
-  );
+  const before = affinity();
   const one = Buffer.alloc(CPU_SET_BYTES);
   one[processor >> 3] = 1 << (processor & 7);
   setAffinity(one);
@@ -58,17 +50,24 @@ function onProcessor<T>(processor: number, look: () => T): T {
     invoke({ name: 'sched_yield' }, 'syscall', SCHED_YIELD);
     return look();
   } finally {
-    setAffinity(before.subarray(0, length));
+    restore(before);
   }
 }
 
-function setAffinity(processors: Uint8Array): void {
-  invoke(
-    { name: 'sched_setaffinity' },
-    'syscall',
-    SCHED_SETAFFINITY,
-    0,
-    processors.length,
-    processors,
-  );
+/** Where nothing but its cpuset had bound this thread, it is to follow that one's changes again. */
+function restore(before: Buffer): void {
+  setAffinity(Buffer.alloc(CPU_SET_BYTES, 0xff));
+  if (!affinity().equals(before)) setAffinity(before);
+}
+
+function affinity(): Buffer {
+  const processors = Buffer.alloc(CPU_SET_BYTES);
+  const as = { name: 'sched_getaffinity' };
+  const length = invoke(as, 'syscall', SCHED_GETAFFINITY, 0, CPU_SET_BYTES, processors);
+  return processors.subarray(0, length);
+}
+
+function setAffinity(processors: Buffer): void {
+  const as = { name: 'sched_setaffinity' };
+  invoke(as, 'syscall', SCHED_SETAFFINITY, 0, processors.length, processors);
 }

@@ -14,6 +14,8 @@ import { claimOverdue, readTimeLimit, type TimeLimit } from '../records/time-lim
 const OWNER_ACTS_WITHIN_MS = 500;
 /** Whoever has sent the stop signal sees to the rest, too: the owner, or another holder a look later. */
 const OTHERS_ACT_WITHIN_MS = 1_500;
+/** Another task may have got the name of one that was seen. */
+const READ_AGAIN_MS = 10_000;
 /** How often to look. */
 export const LIMIT_LOOK_MS = 500;
 
@@ -23,6 +25,9 @@ export class LimitHolder {
   /** Tasks that are being stopped; null: it is seen to at this moment. */
   readonly #stops = new Map<TaskId, OutsideStop | null>();
 
+  /** Limits that need not be read before. */
+  readonly #readAgainAt = new Map<TaskId, number>();
+
   /** @param isMine Whose tasks are held to their time. Those of dead owners are for who reaps. */
   constructor(installation: Installation, isMine: (owner: Owner) => boolean = () => true) {
     this.#installation = installation;
@@ -31,14 +36,23 @@ export class LimitHolder {
 
   /** One look at these tasks: those that have passed their time are stopped, and killed by a later look. A look that fails is made again. */
   look(ids: Iterable<TaskId>): void {
-    const overdueBefore = monotonicMs() - OWNER_ACTS_WITHIN_MS;
+    const now = monotonicMs();
     const seen = new Set(ids);
-    for (const id of this.#stops.keys()) if (!seen.has(id)) this.#stops.delete(id);
-    for (const id of seen) {
-      const limit = this.#limitOf(id);
-      if (limit === undefined || limit.endsAtMs > overdueBefore) this.#stops.delete(id);
-      else if (this.#stops.get(id) !== null) void this.#stop(id, limit);
+    for (const kept of [this.#stops, this.#readAgainAt]) {
+      for (const id of kept.keys()) if (!seen.has(id)) kept.delete(id);
     }
+    for (const id of seen) if (now >= (this.#readAgainAt.get(id) ?? 0)) this.#lookAt(id, now);
+  }
+
+  #lookAt(id: TaskId, now: number): void {
+    const limit = this.#limitOf(id);
+    const actAt = limit === undefined ? undefined : limit.endsAtMs + OWNER_ACTS_WITHIN_MS;
+    if (limit !== undefined && actAt !== undefined && now > actAt) {
+      if (this.#stops.get(id) !== null) void this.#stop(id, limit);
+      return;
+    }
+    this.#stops.delete(id);
+    if (actAt !== undefined) this.#readAgainAt.set(id, Math.min(actAt, now + READ_AGAIN_MS));
   }
 
   #limitOf(id: TaskId): TimeLimit | undefined {
