@@ -31,7 +31,12 @@ export function buildBench() {
 
 /** The self-contained executable: dist/stackshim. */
 export function buildExecutable() {
-  const instructions = ['prepend-instructions', 'hide-variables', 'leave-lost-directory'];
+  const instructions = [
+    'prepend-instructions',
+    'hide-variables',
+    'leave-lost-directory',
+    'require-room',
+  ];
   const steps = instructions.map((name) => `scripts/steps/${name}.mjs`);
   const inputs = [...commonInputs, 'overlay', ...steps];
   return buildOnce({ name: 'stackshim', inputs, make: link });

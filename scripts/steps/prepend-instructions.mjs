@@ -1,9 +1,10 @@
 /**
- * Puts instructions before the first one of an executable that Bun has linked: what must be done before its engine reads a variable or asks for the working
- * directory.
+ * Puts instructions before the first one of an executable that Bun has linked: what must be done before its engine reads a variable, asks for the working
+ * directory or runs out of something.
  */
 import { hideVariablesArm, hideVariablesX86 } from './hide-variables.mjs';
 import { leaveLostDirectoryArm, leaveLostDirectoryX86 } from './leave-lost-directory.mjs';
+import { requireRoomArm, requireRoomX86 } from './require-room.mjs';
 
 const SEGMENT_LOAD = 1;
 const SEGMENT_EXECUTABLE = 1;
@@ -85,12 +86,12 @@ function requireRoom(elf, { start, distance, others }) {
  */
 function encode(machine, distance) {
   if (machine === X86_64) {
-    const leave = leaveLostDirectoryX86();
-    return Buffer.concat([leave, hideVariablesX86(Number(distance) - leave.length)]);
+    const first = Buffer.concat([leaveLostDirectoryX86(), requireRoomX86()]);
+    return Buffer.concat([first, hideVariablesX86(Number(distance) - first.length)]);
   }
   if (machine === ARM_64) {
-    const leave = leaveLostDirectoryArm();
-    return toBytes([...leave, ...hideVariablesArm(Number(distance) - leave.length * 4)]);
+    const first = [...leaveLostDirectoryArm(), ...requireRoomArm()];
+    return toBytes([...first, ...hideVariablesArm(Number(distance) - first.length * 4)]);
   }
   throw new Error(`no instructions for machine ${machine}`);
 }

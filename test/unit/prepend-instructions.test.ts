@@ -47,8 +47,8 @@ function writeSegment(
 
 describe('the instructions', () => {
   it.each([
-    ['x86-64', X86_64, 192n],
-    ['arm64', ARM_64, 256n],
+    ['x86-64', X86_64, 384n],
+    ['arm64', ARM_64, 448n],
   ])('of %s stand before the code, and lead to where the program began', (_, machine, distance) => {
     const elf = makeElf({ machine });
     prependInstructions(elf);
@@ -68,7 +68,7 @@ function jumpTarget(elf: Buffer, machine: number, start: number): number {
     const at = elf.indexOf(0xe9, start);
     return at + 5 + elf.readInt32LE(at + 1);
   }
-  const at = start + 48 * 4;
+  const at = start + 98 * 4;
   return at + (elf.readUInt32LE(at) & 0x3ff_ffff) * 4;
 }
 
