@@ -1,4 +1,7 @@
-/** Asking the kernel for the sockets of another network namespace: sock_diag(7). */
+/**
+ * What the kernel tells of the sockets of another network namespace. Its descriptor is asked for, not a process in it: /proc/PID/net is
+ * empty from the moment when the first thread of the process has left, however many others live.
+ */
 import { closeSync, openSync } from 'node:fs';
 import { invoke } from './invoke.ts';
 import type { Fd, System } from './system.ts';
@@ -10,30 +13,29 @@ const NETLINK_SOCK_DIAG = 4;
 /** For setns(2) back home: it fails only while the kernel has no memory for a moment. */
 const TRIES = 1000;
 
-export const linuxNetNamespaces: Pick<System, 'openSocketDiagnosis'> = {
-  openSocketDiagnosis(pid) {
-    const home = openSync('/proc/thread-self/ns/net', 'r');
-    try {
-      const there = openSync(`/proc/${pid}/ns/net`, 'r');
-      try {
-        return openIn(there, home);
-      } finally {
-        closeSync(there);
-      }
-    } finally {
-      closeSync(home);
-    }
+export const linuxNetNamespaces: Pick<System, 'openSocketDiagnosis' | 'openNetFile'> = {
+  openSocketDiagnosis(namespace) {
+    const as = { name: 'socket', subject: 'NETLINK_SOCK_DIAG' };
+    return openIn(namespace, () =>
+      invoke(as, 'socket', AF_NETLINK, SOCK_RAW_CLOEXEC_NONBLOCK, NETLINK_SOCK_DIAG),
+    );
   },
+  openNetFile: (namespace, name) =>
+    openIn(namespace, () => openSync(`/proc/thread-self/net/${name}`, 'r')),
 };
 
-/** Only this thread enters the other namespace, and runs nothing there but one socket(2). */
-function openIn(there: Fd, home: Fd): Fd {
-  enter(there);
+/** Only this thread enters the other namespace, and runs nothing there but what opens one descriptor. */
+function openIn(namespace: Fd, open: () => Fd): Fd {
+  const home = openSync('/proc/thread-self/ns/net', 'r');
   try {
-    const as = { name: 'socket', subject: 'NETLINK_SOCK_DIAG' };
-    return invoke(as, 'socket', AF_NETLINK, SOCK_RAW_CLOEXEC_NONBLOCK, NETLINK_SOCK_DIAG);
+    enter(namespace);
+    try {
+      return open();
+    } finally {
+      goBack(home);
+    }
   } finally {
-    goBack(home);
+    closeSync(home);
   }
 }
 

@@ -1,5 +1,5 @@
-/** The tables of a network namespace's sockets below /proc/PID/net. A task can make none of these reads wait. */
-import { closeSync, openSync, readSync } from 'node:fs';
+/** The tables of a network namespace's sockets below /proc/net. A task can make none of these reads wait. */
+import { closeSync, readSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { Fd } from './system.ts';
 
@@ -48,12 +48,12 @@ const QUEUES: Readonly<Record<TableName, (fields: readonly string[]) => Queues>>
   unix: () => NOTHING,
 };
 
-/**
- * Adds up a table, without holding up the event loop; an empty one where the kernel has no such protocol. The process has not been
- * waited for.
- */
-export async function readSocketTable(pid: number, name: TableName): Promise<SocketTable> {
-  const file = openTable(`/proc/${pid}/net/${name}`);
+/** Opens a file of the network namespace: see `System.openNetFile`. */
+export type OpenNetFile = (name: string) => Fd;
+
+/** Adds up a table, without holding up the event loop; an empty one where the kernel has no such protocol. */
+export async function readSocketTable(open: OpenNetFile, name: TableName): Promise<SocketTable> {
+  const file = openTable(open, name);
   if (file === undefined) return { sockets: 0, receiveBytes: 0, sendBytes: 0 };
   try {
     const buffer = Buffer.alloc(READ_BYTES);
@@ -83,9 +83,10 @@ function addLine(sum: Writable<SocketTable>, name: TableName, line: string): voi
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-function openTable(path: string): Fd | undefined {
+/** Undefined where the kernel has none of this name. */
+export function openTable(open: OpenNetFile, name: string): Fd | undefined {
   try {
-    return openSync(path, 'r');
+    return open(name);
   } catch (error) {
     if (errnoCodeOf(error) === 'ENOENT') return undefined;
     throw error;

@@ -112,11 +112,10 @@ export interface System {
     | ((epollFd: Fd, limit: number, timeoutMs: number) => Promise<readonly Fd[]>)
     | undefined;
 
-  /**
-   * A non-blocking netlink socket in the network namespace of a process, for questions about the sockets there: setns(2), sock_diag(7).
-   * The process has not been waited for.
-   */
-  openSocketDiagnosis(pid: number): Fd;
+  /** A non-blocking netlink socket in a network namespace, for questions about the sockets there: setns(2), sock_diag(7). */
+  openSocketDiagnosis(namespace: Fd): Fd;
+  /** A file of a network namespace, for reading: `sockstat` of /proc/net. ENOENT: the kernel has none of this name. */
+  openNetFile(namespace: Fd, name: string): Fd;
 
   // streams
   /** A close-on-exec pipe: [read end, write end]. */

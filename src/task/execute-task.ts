@@ -7,7 +7,7 @@ import { scratchDir } from '../core/layout.ts';
 import { toStartFailure } from '../runtime/runtime-failure.ts';
 import { startContainer } from '../runtime/start-container.ts';
 import { wasHeldUp } from '../sys/loop-beat.ts';
-import type { Fd, ProcessExit } from '../sys/system.ts';
+import type { ProcessExit } from '../sys/system.ts';
 import type { TenantSeat } from './admission/join-tenant.ts';
 import type { SetUpTurn } from './admission/set-up-turns.ts';
 import type { Slot } from './admission/slot.ts';
@@ -136,7 +136,7 @@ async function runPrepared(
     clock.enter('run');
     const startedAt = performance.now();
     const hasEnded = () => system.hasEnded(pidfd);
-    const starting = startOrKill(plan, prepared, { context, exited, hasEnded, pidfd, startedAt });
+    const starting = startOrKill(plan, prepared, { context, exited, hasEnded, startedAt });
     // While its init becomes the command.
     tellTimeLimit(plan, startedAt, context.deadlineAt);
     void prepared.detachMounts();
@@ -215,9 +215,8 @@ async function openWatch(
 interface StartOptions {
   readonly context: ExecutionContext;
   readonly exited: Promise<ProcessExit>;
-  readonly hasEnded: () => boolean;
   /** Of the task's pid 1. */
-  readonly pidfd: Fd;
+  readonly hasEnded: () => boolean;
   /** On the clock of `performance`, as all that follow. */
   readonly startedAt: number;
 }
@@ -243,14 +242,16 @@ const NOT_STARTED = { started: false, endsAt: Number.POSITIVE_INFINITY };
 async function startOrKill(
   plan: TaskPlan,
   { commandIsThere, init: { pid } }: PreparedTask,
-  { context, exited, hasEnded, pidfd, startedAt }: StartOptions,
+  { context, exited, hasEnded, startedAt }: StartOptions,
 ): Promise<Start> {
   const { stopper, emit } = context;
   const { places, spec, runtime } = plan;
   if (stopper.cause !== null) return { ...NOT_STARTED, error: null };
   let watch: LimitWatch | undefined;
+  let sockets: SocketWatch | undefined;
   try {
     if (needsWatch(plan)) watch = await openWatch(plan, context.installation);
+    sockets = openSocketWatch(plan, context.installation, pid);
     await startContainer(runtime, containerOf(plan), {
       hasEnded,
       logFile: places.logFile,
@@ -258,6 +259,7 @@ async function startOrKill(
       signal: context.signal,
     });
   } catch (error) {
+    sockets?.stop();
     if (stopper.cause !== null) return { ...NOT_STARTED, error: null };
     stopper.killProcesses();
     const failure = commandIsThere ? await toExecutionFailure(error) : error;
@@ -274,7 +276,6 @@ async function startOrKill(
   });
   // At once: while it was given time to end it would use more of what it may not have.
   watch?.start((cause) => stopper.kill(cause));
-  const sockets = openSocketWatch(plan, context.installation, { pid, pidfd });
   sockets?.start(() => stopper.kill('oom_killed'));
   const stopWatches = () => {
     watch?.stop();

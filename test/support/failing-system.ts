@@ -43,6 +43,7 @@ export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
   becomeSubreaper: ['EPERM'],
   changeDirectory: ['EACCES'],
   openSocketDiagnosis: ['EMFILE', 'ENFILE'],
+  openNetFile: ['EMFILE', 'ENFILE'],
   openPidfd: ['EMFILE', 'ENOMEM'],
   signalPidfd: ['EPERM', 'ENOMEM'],
   // The first: somebody else in this process has waited for every child.

@@ -1,6 +1,8 @@
 /** Adds up what the sockets of a task hold that no cgroup is charged for. Loaded when a task has sockets enough to pass its limit. */
-import { readFileSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import {
+  type OpenNetFile,
+  openTable,
   parseSocketCounts,
   readSocketTable,
   type SocketTable,
@@ -10,8 +12,9 @@ import type { Fd } from '../../sys/system.ts';
 import { type InternetFamily, readTcpSockets } from '../../sys/tcp-sockets.ts';
 
 export interface SocketLook {
-  readonly pid: number;
-  /** Of the task's network namespace; undefined: the kernel has no diagnosis of sockets. */
+  /** Opens files of the task's network namespace. */
+  readonly open: OpenNetFile;
+  /** Of the same; undefined: the kernel has no diagnosis of sockets. */
   readonly diagnosis: () => Fd | undefined;
   /** What the cgroup is charged for TCP and UDP sockets; null: not known. */
   readonly chargedBytes: () => number | null;
@@ -34,18 +37,18 @@ interface TcpSum {
   reset: number;
 }
 
-/** Resolves to a number of bytes. Rejects when the task's network namespace is gone. */
+/** Resolves to a number of bytes. */
 export async function lookAtSockets(look: SocketLook): Promise<number> {
-  const before = countSockets(look.pid);
+  const before = countSockets(look.open);
   const table = (name: TableName, kind: string) =>
-    before.get(kind) === 0 ? NO_SOCKETS : readSocketTable(look.pid, name);
+    before.get(kind) === 0 ? NO_SOCKETS : readSocketTable(look.open, name);
   const tcp = await readTcp(look, before);
   const udp = join(await table('udp', 'UDP'), await table('udp6', 'UDP6'));
   const raw = join(await table('raw', 'RAW'), await table('raw6', 'RAW6'));
   const ping = join(await table('icmp', 'PING'), await table('icmp6', 'PING6'));
-  const netlink = await readSocketTable(look.pid, 'netlink');
-  const packet = await readSocketTable(look.pid, 'packet');
-  const after = countSockets(look.pid);
+  const netlink = await readSocketTable(look.open, 'netlink');
+  const packet = await readSocketTable(look.open, 'packet');
+  const after = countSockets(look.open);
   const used = Math.min(before.get('sockets') ?? 0, after.get('sockets') ?? 0);
   const tables = [udp, raw, ping, netlink, packet];
   const listed = tables.reduce((sum, { sockets }) => sum + sockets, tcp.sockets);
@@ -74,8 +77,17 @@ const join = (one: SocketTable, other: SocketTable): SocketTable => ({
   sendBytes: one.sendBytes + other.sendBytes,
 });
 
-function countSockets(pid: number): ReadonlyMap<string, number> {
-  const read = (name: string) => readFileSync(`/proc/${pid}/net/${name}`, 'utf8');
+function countSockets(open: OpenNetFile): ReadonlyMap<string, number> {
+  const read = (name: string) => {
+    const file = openTable(open, name);
+    if (file === undefined) return '';
+    try {
+      return readFileSync(file, 'utf8');
+    } finally {
+      closeSync(file);
+    }
+  };
+  // The second is not there where IPv6 was disabled when the kernel started.
   return parseSocketCounts(read('sockstat') + read('sockstat6'));
 }
 
@@ -106,8 +118,8 @@ async function readTcp(look: SocketLook, counts: ReadonlyMap<string, number>): P
 }
 
 /** Sockets of Unix are memory of the task, and need a list as long as there are of them. */
-async function withoutUnix({ pid, unlistedBytes }: SocketLook, unlisted: number): Promise<number> {
+async function withoutUnix({ open, unlistedBytes }: SocketLook, unlisted: number): Promise<number> {
   if (beyondFree(unlisted) * unlistedBytes === 0) return Math.max(0, unlisted);
-  const { sockets } = await readSocketTable(pid, 'unix');
+  const { sockets } = await readSocketTable(open, 'unix');
   return Math.max(0, unlisted - sockets);
 }

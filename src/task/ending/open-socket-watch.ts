@@ -1,5 +1,6 @@
 /** Which tasks' sockets are watched, and what is assumed of those that the kernel does not list. */
-import { readFileSync } from 'node:fs';
+import { openSync, readFileSync } from 'node:fs';
+import { errnoCodeOf } from '../../core/errors.ts';
 import { canRefuseStamps } from '../../runtime/net-sysctl.ts';
 import type { HostFacts } from '../../sys/host-facts.ts';
 import { socketSizes } from '../../sys/socket-sizes.ts';
@@ -11,22 +12,37 @@ import { type SocketBounds, SocketWatch } from './socket-watch.ts';
 /** A message of UDP that a program has not completed. With the bundle's filter nothing else waits in an unlisted socket of a program. */
 const UNSENT_BYTES = 2 * 65_536;
 
-/** Undefined for a task on the host's network, whose sockets are among the host's, and for a sandbox, whose sockets are its own memory. */
+/**
+ * Undefined for a task on the host's network, whose sockets are among the host's, and for a sandbox, whose sockets are its own memory.
+ * `pid` is of the container's init, which has not become the command yet: what a command does to itself could keep others from its namespace.
+ */
 export function openSocketWatch(
   plan: TaskPlan,
   { system, cgroups, host }: Installation,
-  task: { readonly pid: number; readonly pidfd: Fd },
+  pid: number,
 ): SocketWatch | undefined {
   const { spec, places, runtime } = plan;
   if (spec.network === 'host' || runtime.kind === 'runsc') return undefined;
+  const namespace = openNamespace(pid);
+  if (namespace === undefined) return undefined;
   return new SocketWatch({
-    ...task,
+    namespace,
     system,
     cgroups,
     cgroupsPath: places.cgroupsPath,
     memoryBytes: spec.limits.memoryBytes,
     bounds: () => toBounds(canFillErrors(plan, host)),
   });
+}
+
+/** Undefined when the process has ended. */
+function openNamespace(pid: number): Fd | undefined {
+  try {
+    return openSync(`/proc/${pid}/ns/net`, 'r');
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+    return undefined;
+  }
 }
 
 /** `fillsErrors`: programs can have the kernel queue errors and timestamps, also in a socket that they then take from its lists. */

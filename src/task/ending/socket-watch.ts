@@ -2,7 +2,7 @@
  * Ends tasks whose sockets hold more than their memory: what waits in a socket without being data that was sent to it is charged to no
  * cgroup, and a filter of system calls cannot see all that leads there. One timer serves all tasks of the process.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import type { CgroupDriver, CgroupUsage } from '../../cgroup/cgroup-driver.ts';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { socketSizes } from '../../sys/socket-sizes.ts';
@@ -10,12 +10,11 @@ import { parseSocketsUsed } from '../../sys/socket-tables.ts';
 import type { Fd, System } from '../../sys/system.ts';
 
 export interface SocketWatchOptions {
-  readonly system: Pick<System, 'hasEnded' | 'openSocketDiagnosis' | 'close'>;
+  readonly system: Pick<System, 'openSocketDiagnosis' | 'openNetFile' | 'close'>;
   readonly cgroups: Pick<CgroupDriver, 'readSocketBytes'>;
   readonly cgroupsPath: string;
-  /** Pid 1 of the task, in a network namespace of its own. */
-  readonly pid: number;
-  readonly pidfd: Fd;
+  /** Of the task; the watch closes it. */
+  readonly namespace: Fd;
   readonly memoryBytes: number;
   /** What is assumed of a single socket; asked for when the task has one. */
   readonly bounds: () => SocketBounds;
@@ -51,6 +50,7 @@ export class SocketWatch {
   #diagnosis: Fd | undefined;
   #bounds: SocketBounds | undefined;
   #isLooking = false;
+  #isClosed = false;
   #notBefore = 0;
   #peakBytes: number | null = null;
 
@@ -72,7 +72,7 @@ export class SocketWatch {
     timer ??= setInterval(lookAtAll, LOOK_EVERY_MS);
   }
 
-  /** Right after the task was waited for, at the latest: then its pid may be that of another process. */
+  /** The last call; a second one does nothing. */
   stop(): void {
     this.#passed = undefined;
     watched.delete(this);
@@ -80,9 +80,7 @@ export class SocketWatch {
       clearInterval(timer);
       timer = undefined;
     }
-    if (this.#stat !== undefined) closeSync(this.#stat);
-    this.#stat = undefined;
-    if (!this.#isLooking) this.#closeDiagnosis();
+    if (!this.#isLooking) this.#close();
   }
 
   /** Counts the sockets; adds up what they hold only when they could hold too much. */
@@ -95,39 +93,31 @@ export class SocketWatch {
       this.#bounds ??= bounds();
       if (used * this.#bounds.largestBytes > memoryBytes) void this.#lookInside(this.#bounds);
     } catch {
-      // Out of descriptors, or the task is just ending: the next look retries.
+      // Out of descriptors: the next look retries.
     }
   }
 
   #countSockets(): number {
-    const { pid, pidfd, system } = this.#options;
-    if (this.#stat === undefined) {
-      const stat = openSync(`/proc/${pid}/net/sockstat`, 'r');
-      if (system.hasEnded(pidfd)) {
-        closeSync(stat);
-        return 0;
-      }
-      this.#stat = stat;
-    }
+    this.#stat ??= this.#open('sockstat');
     return parseSocketsUsed(head.subarray(0, readSync(this.#stat, head, 0, head.length, 0)));
   }
 
   /** Never rejects. */
   async #lookInside({ unlistedBytes }: SocketBounds): Promise<void> {
-    const { pid, cgroups, cgroupsPath, memoryBytes } = this.#options;
+    const { cgroups, cgroupsPath, memoryBytes } = this.#options;
     this.#isLooking = true;
     const from = performance.now();
     let pauseMs = 0;
     try {
       const { lookAtSockets } = await import('./look-at-sockets.ts');
       const bytes = await lookAtSockets({
-        pid,
+        open: (name) => this.#open(name),
         diagnosis: () => this.#openDiagnosis(),
         chargedBytes: () => cgroups.readSocketBytes(cgroupsPath),
         resetBytes: socketSizes().receiveBytes,
         unlistedBytes,
       });
-      // What was read after the task's end may be another's.
+      // The task has ended.
       const passed = this.#passed;
       if (passed === undefined) return;
       this.#peakBytes = Math.max(this.#peakBytes ?? 0, bytes);
@@ -136,28 +126,36 @@ export class SocketWatch {
       this.#passed = undefined;
       passed();
     } catch {
-      // The task is just ending, or the host is short of something: the next look retries.
+      // The host is short of something: the next look retries.
     } finally {
       this.#isLooking = false;
       const end = performance.now();
       this.#notBefore = end + Math.max(pauseMs, (end - from) * PAUSE_FACTOR);
-      if (this.#passed === undefined) this.#closeDiagnosis();
+      if (this.#passed === undefined) this.#close();
     }
   }
 
+  #open(name: string): Fd {
+    const { system, namespace } = this.#options;
+    return system.openNetFile(namespace, name);
+  }
+
   #openDiagnosis(): Fd | undefined {
-    const { system, pid } = this.#options;
-    if (this.#passed === undefined) throw new Error('the task has ended');
+    const { system, namespace } = this.#options;
     try {
-      this.#diagnosis ??= system.openSocketDiagnosis(pid);
+      this.#diagnosis ??= system.openSocketDiagnosis(namespace);
     } catch (error) {
       if (errnoCodeOf(error) !== 'EPROTONOSUPPORT') throw error;
     }
     return this.#diagnosis;
   }
 
-  #closeDiagnosis(): void {
-    if (this.#diagnosis !== undefined) this.#options.system.close(this.#diagnosis);
-    this.#diagnosis = undefined;
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const { system, namespace } = this.#options;
+    if (this.#stat !== undefined) closeSync(this.#stat);
+    if (this.#diagnosis !== undefined) system.close(this.#diagnosis);
+    closeSync(namespace);
   }
 }

@@ -1,5 +1,5 @@
 /** Memory that waits in sockets and that no cgroup is charged for: seccomp shuts what it can see, and the rest is watched. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Probe, ProbeAttempt } from '../../support/probe.ts';
 import { scaled } from '../../support/time-scale.ts';
@@ -11,10 +11,12 @@ const MEMORY = '32m';
 const [FLOOD_MIB, MUCH] = [160, 48 * MEBIBYTE];
 const WATCHED = 'seccomp as far as it can see; sockets are watched, and the task is ended';
 
-/** A file of the container's network namespace; empty when the container has ended. */
+/** A file of the container's network namespace, by the last thread of its first process; empty when the container has ended. */
 function netFile(pid: number | undefined, name: string): string {
-  const path = `/proc/${pid}/net/${name}`;
-  return pid !== undefined && existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const threads = `/proc/${pid}/task`;
+  if (!existsSync(threads)) return '';
+  const path = `${threads}/${readdirSync(threads).at(-1)}/net/${name}`;
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }
 
 const linesOf = (text: string) => text.trimEnd().split('\n').slice(1);
@@ -77,6 +79,11 @@ export const socketQueueProbes: readonly Probe[] = [
   queueProbe('answers of the kernel', {
     tries: `has ${FLOOD_MIB} MiB of answers about its network wait unread, with ${MEMORY} of memory`,
     program: `probe queue-answers ${FLOOD_MIB}`,
+    holds: inTable('netlink'),
+  }),
+  queueProbe('answers of the kernel, to a program whose first thread has left', {
+    tries: 'the same after its first thread has ended: /proc tells no network of its process then',
+    program: `probe queue-answers ${FLOOD_MIB} leave`,
     holds: inTable('netlink'),
   }),
   queueProbe('transmit timestamps, asked for with each message', {
