@@ -5,7 +5,8 @@ import { type ChunkListener, type Drain, drainPipe } from '../../sys/pipes.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { TaskOutput } from '../result.ts';
 import { StreamCapture } from './capture.ts';
-import { type OpenSink, type OutputSink, openSink } from './output-sink.ts';
+import { openSink } from './open-sink.ts';
+import type { OpenSink, OutputSink } from './output-sink.ts';
 
 /** One of a task's two output streams; with a terminal all output is `stdout`. */
 export type StreamName = 'stdout' | 'stderr';
@@ -24,7 +25,7 @@ export interface OutputOptions {
 /** How long a sink may take nothing, once nobody is to wait for it without end. */
 const STALLED_AFTER_MS = 10_000;
 const LOOK_MS = 250;
-/** For a stream that has buffered the task's last output: to tell whether it got rid of it. */
+/** Time for a stream that has buffered the task's last output to tell whether it could write that. */
 const LAST_WRITES_MS = 1_000;
 
 const STDERR_HEAD_CHARACTERS = 2_000;
@@ -66,7 +67,7 @@ export class OutputMeter {
   #open(name: StreamName, target: OutputSink | Writable): OpenSink {
     return openSink(target, {
       lost: (bytes) => {
-        // What it was waited for then was counted as lost.
+        // What a sink still had when it was given up is counted already.
         if (!this.#isGivenUp) this.#lostBytes += bytes;
       },
       failed: (error) =>
