@@ -1,4 +1,4 @@
-/** Where a stream ends that others may go on writing to, and how often one is read that is written to in small pieces. */
+/** Where a stream ends that others may go on writing to. */
 import type { ChunkListener } from './contract.ts';
 
 /** Time after `finish` in which a pipe is read; more of it while bytes of the task are there. Others may have taken them. */
@@ -63,72 +63,4 @@ export class LastBytes {
     this.#left -= kept.length;
     return kept.length === 0 ? undefined : this.#onChunk(kept);
   }
-}
-
-/** Whoever writes much at a time is read from at once, */
-const SMALL_BYTES = 16_384;
-/** unless so much was read in this turn of the loop, from whomever: 1 to 2 ms of it. */
-const TURN_BYTES = 2_097_152;
-const PAUSE_MS = 4;
-/** Together they are not read more often than this says, however many they are. */
-const STREAMS_PER_MS = 4;
-const LONGEST_PAUSE_MS = 50;
-
-let resting = 0;
-let bytesOfTurn = 0;
-let turnIsOpen = false;
-/** First come first, each with how much it had when it was last read. */
-const nextTurns = new Map<() => void, number>();
-
-/**
- * After a small chunk a stream rests, so that what is written meanwhile comes as one: each chunk costs the process about as much,
- * whatever is in it. After a large one it rests until a later turn of the loop when others have filled this one. Returns what ends the
- * rest early; undefined where there is nothing to wait for.
- */
-export function rest(chunkBytes: number, isOver: () => void): (() => void) | undefined {
-  return chunkBytes < SMALL_BYTES ? restForAMoment(isOver) : restForATurn(chunkBytes, isOver);
-}
-
-function restForAMoment(isOver: () => void): () => void {
-  resting += 1;
-  const end = () => {
-    if (timer === undefined) return;
-    clearTimeout(timer);
-    timer = undefined;
-    resting -= 1;
-    isOver();
-  };
-  const pauseMs = Math.min(LONGEST_PAUSE_MS, PAUSE_MS + resting / STREAMS_PER_MS);
-  let timer: NodeJS.Timeout | undefined = setTimeout(end, pauseMs);
-  return end;
-}
-
-function restForATurn(chunkBytes: number, isOver: () => void): (() => void) | undefined {
-  bytesOfTurn += chunkBytes;
-  openTurn();
-  if (bytesOfTurn <= TURN_BYTES && nextTurns.size === 0) return undefined;
-  const end = () => {
-    if (nextTurns.delete(end)) isOver();
-  };
-  nextTurns.set(end, chunkBytes);
-  return end;
-}
-
-function openTurn(): void {
-  if (turnIsOpen) return;
-  turnIsOpen = true;
-  setImmediate(endTurn);
-}
-
-/** Lets as many read on as a turn takes. */
-function endTurn(): void {
-  turnIsOpen = false;
-  bytesOfTurn = 0;
-  let bytes = 0;
-  for (const [end, chunkBytes] of nextTurns) {
-    bytes += chunkBytes;
-    if (bytes > TURN_BYTES) break;
-    end();
-  }
-  if (nextTurns.size > 0) openTurn();
 }

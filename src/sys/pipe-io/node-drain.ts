@@ -1,7 +1,8 @@
 /** Reads a descriptor that libuv polls, in Node. */
 import type { OnReadOpts, Socket } from 'node:net';
 import type { ChunkListener, Drain } from './contract.ts';
-import { LastBytes, LastMoments, rest } from './last-bytes.ts';
+import { LastBytes, LastMoments } from './last-bytes.ts';
+import { rest } from './rest.ts';
 
 /** One for all: libuv reads into it and hands it on before it reads again. */
 const buffer = Buffer.allocUnsafeSlow(65_536);

@@ -1,0 +1,69 @@
+/** How long a stream rests between two reads, so that many streams neither keep the event loop busy nor hold each other up. */
+
+/** A chunk of at least this size counts as large. */
+const SMALL_BYTES = 16_384;
+/** The most that all streams together are read in one turn of the loop, which takes 1 to 2 ms. */
+const TURN_BYTES = 2_097_152;
+const PAUSE_MS = 4;
+/** The most reads each millisecond of all streams with small chunks together. */
+const STREAMS_PER_MS = 4;
+const LONGEST_PAUSE_MS = 50;
+
+let resting = 0;
+let bytesOfTurn = 0;
+let turnIsOpen = false;
+/** The streams that wait for a later turn, first come first: what ends the rest of each, and how much it gave when it was last read. */
+const nextTurns = new Map<() => void, number>();
+
+/**
+ * After a small chunk a stream rests for some milliseconds, so that what is written meanwhile is read as one chunk: a chunk costs the process
+ * about the same whatever its size. After a large chunk a stream rests until a later turn of the loop if all streams together have filled this one.
+ * Calls `isOver` when the rest ends. Returns what ends the rest early; undefined where the stream need not rest.
+ */
+export function rest(chunkBytes: number, isOver: () => void): (() => void) | undefined {
+  return chunkBytes < SMALL_BYTES ? restForAMoment(isOver) : restForATurn(chunkBytes, isOver);
+}
+
+function restForAMoment(isOver: () => void): () => void {
+  resting += 1;
+  const end = () => {
+    if (timer === undefined) return;
+    clearTimeout(timer);
+    timer = undefined;
+    resting -= 1;
+    isOver();
+  };
+  const pauseMs = Math.min(LONGEST_PAUSE_MS, PAUSE_MS + resting / STREAMS_PER_MS);
+  let timer: NodeJS.Timeout | undefined = setTimeout(end, pauseMs);
+  return end;
+}
+
+function restForATurn(chunkBytes: number, isOver: () => void): (() => void) | undefined {
+  bytesOfTurn += chunkBytes;
+  openTurn();
+  if (bytesOfTurn <= TURN_BYTES && nextTurns.size === 0) return undefined;
+  const end = () => {
+    if (nextTurns.delete(end)) isOver();
+  };
+  nextTurns.set(end, chunkBytes);
+  return end;
+}
+
+function openTurn(): void {
+  if (turnIsOpen) return;
+  turnIsOpen = true;
+  setImmediate(endTurn);
+}
+
+/** Ends the rest of as many streams as one turn can read. */
+function endTurn(): void {
+  turnIsOpen = false;
+  bytesOfTurn = 0;
+  let bytes = 0;
+  for (const [end, chunkBytes] of nextTurns) {
+    bytes += chunkBytes;
+    if (bytes > TURN_BYTES) break;
+    end();
+  }
+  if (nextTurns.size > 0) openTurn();
+}
