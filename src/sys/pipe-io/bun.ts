@@ -5,7 +5,7 @@ import type { Fd } from '../system.ts';
 import { BunDrain } from './bun-drain.ts';
 import { openTerminal } from './bun-terminal.ts';
 import type { PipeIo } from './contract.ts';
-import { feedPipeline } from './feed-pipeline.ts';
+import { feedSink } from './feed-sink.ts';
 import { PIPE_LAST_MS } from './last-bytes.ts';
 
 declare const Bun: { file(fd: Fd): { stream(): ReadableStream<Uint8Array> } };
@@ -37,6 +37,6 @@ export const pipeIo: PipeIo = {
   feedPipe(fd, source, onError) {
     // Written on a thread of the pool: one task at a time reads from a terminal or a pipe here.
     const sink = createWriteStream('', { fd });
-    return feedPipeline(sink, source, { mostBytes: Number.POSITIVE_INFINITY, onError });
+    return feedSink(sink, source, { mostBytes: Number.POSITIVE_INFINITY, onError });
   },
 };

@@ -38,7 +38,7 @@ export interface PipeIo {
   drainPipe(fd: Fd, onChunk: ChunkListener): Drain;
   /**
    * Copies `source` into the pipe and closes it at the end of `source`, or when the feed is stopped. Takes the descriptor over.
-   * A reader that has closed its end is no error; anything else is handed to `onError`. What of the source was not written stays in it.
+   * A reader that has closed its end is no error; anything else is handed to `onError`. The bytes of the source that were not written stay in it.
    */
   feedPipe(fd: Fd, source: Readable, onError: (error: unknown) => void): Feed;
   /** Takes the descriptor of a master over and closes it. */

@@ -3,13 +3,13 @@ import type { Readable } from 'node:stream';
 import type { Feed } from './contract.ts';
 
 export interface FeedTarget {
-  /** Of what is written at once: all of it is taken, or nothing when `done` tells of an error. */
+  /** The most bytes of one write. A write takes all of its bytes, or none when `done` gets an error. */
   readonly mostBytes: number;
-  /** Calls `done` once. Never called before the last write is done. */
+  /** Calls `done` once. The next write begins only after that. */
   write(bytes: Uint8Array, done: (error?: Error | null) => void): void;
-  /** The source has ended, or has failed. */
+  /** Called when the source has ended or failed, and everything that it gave is written. */
   end(): void;
-  /** Whether an error only says that nobody reads any more. */
+  /** Whether an error of a write only says that nobody reads any more. */
   isEnd(error: Error): boolean;
 }
 
@@ -24,7 +24,7 @@ export function feedFrom(
   return feed;
 }
 
-/** A chunk of the source, and what of it the target has not taken. */
+/** A chunk of the source, and the rest of the chunk that the target has not taken. */
 interface Held {
   readonly chunk: unknown;
   readonly all: Uint8Array;
@@ -35,7 +35,7 @@ class SourceFeed implements Feed {
   readonly #source: Readable;
   readonly #target: FeedTarget;
   readonly #onError: (error: unknown) => void;
-  /** Others may make the source flow as well: then it gives more than it was asked for. */
+  /** More than one chunk where other code makes the source flow as well. */
   readonly #held: Held[] = [];
   #isWriting = false;
   #isPumping = false;
@@ -52,7 +52,7 @@ class SourceFeed implements Feed {
   start(): void {
     const source = this.#source;
     if (source.readable === false) {
-      // Since its caller was asked for it.
+      // The source failed after `requireStreams` had accepted it.
       if (source.errored) this.#onError(source.errored);
       this.#endSource();
       return;
@@ -72,7 +72,7 @@ class SourceFeed implements Feed {
     source.off('end', this.#endSource);
     source.off('close', this.#endSource);
     source.off('error', this.#fail);
-    // As when a stream is unpiped: nothing is to run through it that nobody listens to.
+    // As `unpipe` does: a stream that flows without a listener would lose its data.
     if (source.listenerCount('data') === 0) source.pause();
     else if (source.readable) source.resume();
     this.#giveBack();
@@ -101,7 +101,7 @@ class SourceFeed implements Feed {
   };
 
   #pump(): void {
-    // A target may be done before its `write` returns: that is a loop here, not a recursion.
+    // A target may call `done` before its `write` returns: a loop, where recursion could overflow the stack.
     if (this.#isPumping) return;
     this.#isPumping = true;
     while (!this.#isStopped && !this.#isWriting && this.#held[0] !== undefined) {

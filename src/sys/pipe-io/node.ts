@@ -2,7 +2,7 @@
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { countWaiting } from '../linux-streams.ts';
 import type { PipeIo } from './contract.ts';
-import { feedPipeline } from './feed-pipeline.ts';
+import { feedSink } from './feed-sink.ts';
 import { PIPE_LAST_MS } from './last-bytes.ts';
 import { SocketDrain } from './node-drain.ts';
 import { openTerminal } from './node-terminal.ts';
@@ -28,6 +28,6 @@ export const pipeIo: PipeIo = {
     ),
   feedPipe(fd, source, onError) {
     const sink = new Socket({ fd, readable: false, writable: true });
-    return feedPipeline(sink, source, { mostBytes: PIPE_BUF, onError });
+    return feedSink(sink, source, { mostBytes: PIPE_BUF, onError });
   },
 };

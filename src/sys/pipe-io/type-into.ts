@@ -18,7 +18,7 @@ export function typeInto(
   onError: (error: unknown) => void,
 ): Feed {
   let atLineStart = true;
-  // The callback of the write tells.
+  // The callback of each write gets the same error.
   sink.on('error', () => undefined);
   const target: FeedTarget = {
     mostBytes: Number.POSITIVE_INFINITY,

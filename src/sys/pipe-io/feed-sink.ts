@@ -1,21 +1,22 @@
-/** From a caller's stream into a pipe. Not by the engine's `pipeline`: that destroys what it reads from. */
+/** Copies a caller's stream into a pipe. Node's `pipeline` would destroy the stream that it reads from. */
 import type { Readable, Writable } from 'node:stream';
 import { errnoCodeOf } from '../../core/errors.ts';
 import type { Feed } from './contract.ts';
 import { feedFrom } from './feed-from.ts';
 
-export interface PipeFeedOptions {
+export interface SinkFeedOptions {
+  /** The most bytes of one write. */
   readonly mostBytes: number;
   readonly onError: (error: unknown) => void;
 }
 
 /** @param sink The pipe's write end, which is closed at the end of `source` and when the feed is stopped. */
-export function feedPipeline(
+export function feedSink(
   sink: Writable,
   source: Readable,
-  { mostBytes, onError }: PipeFeedOptions,
+  { mostBytes, onError }: SinkFeedOptions,
 ): Feed {
-  // The callback of the write tells.
+  // The callback of each write gets the same error.
   sink.on('error', () => undefined);
   const feed = feedFrom(
     source,
@@ -35,5 +36,5 @@ export function feedPipeline(
   };
 }
 
-/** It only says that nobody reads any more. */
+/** EPIPE only says that nobody reads any more. */
 const isClosedPipe = (error: Error): boolean => errnoCodeOf(error) === 'EPIPE';
