@@ -33,7 +33,7 @@ function readFrom(origin: TaskOrigin, input: unknown): TaskInput {
     if (jobs === true) continue;
     throw new StackshimError(
       'ERR_STACKSHIM_SPEC_DENIED',
-      `${field}: data from a queue may not set it: ${jobs}`,
+      `${field}: data from a queue may not set this field: ${jobs}`,
       { hint: 'set it in the program that takes the data', details: { field } },
     );
   }

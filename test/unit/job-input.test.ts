@@ -75,7 +75,7 @@ describe('data from a queue', () => {
     const data = { stack: 's', [field]: value };
     const denied = expect.objectContaining({
       code: 'ERR_STACKSHIM_SPEC_DENIED',
-      message: expect.stringContaining(`${field}: data from a queue may not set it: `),
+      message: expect.stringContaining(`${field}: data from a queue may not set this field: `),
       details: { field },
     });
     expect(() => parseJobInput(data)).toThrow(denied);

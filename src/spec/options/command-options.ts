@@ -121,7 +121,7 @@ export const COMMAND_OPTIONS = {
     help: 'give the task a terminal',
     value: FLAG,
     absent: false,
-    jobs: 'a worker has no terminal',
+    jobs: 'a job has no terminal',
     doc: { takes: 'the task has a terminal', bound: '–' },
   },
   interactive: {
@@ -129,7 +129,7 @@ export const COMMAND_OPTIONS = {
     help: 'give the task this standard input',
     value: FLAG,
     absent: false,
-    jobs: 'a worker has no input',
+    jobs: 'a job has no standard input',
     doc: { takes: 'the task gets standard input', bound: '–' },
   },
   /** A directory, `.tar.gz` or `.zip` on the host, mounted at `/task`. */
@@ -137,7 +137,7 @@ export const COMMAND_OPTIONS = {
     flags: '--code <path>',
     help: 'a directory, .tar.gz or .zip to run at /task',
     value: hostPath((path) => path),
-    jobs: 'a host path',
+    jobs: 'it names a path of the host',
     doc: {
       takes:
         'a directory, `.tar.gz` or `.zip` on the host, put at `/task`, writable; `.git` is left out',
@@ -162,7 +162,7 @@ export const COMMAND_OPTIONS = {
     help: 'the same, from a file',
     value: hostPath(toFile),
     spec: 'payload',
-    jobs: 'a host path',
+    jobs: 'it names a path of the host',
     doc: {
       takes: 'a file on the host',
       rule: '`allow.inputs`',
@@ -174,7 +174,7 @@ export const COMMAND_OPTIONS = {
     help: 'the file that CONFIG_FILE names',
     value: hostPath(toFile),
     spec: 'config',
-    jobs: 'a host path',
+    jobs: 'it names a path of the host',
     doc: {
       takes: 'a file on the host',
       rule: '`allow.inputs`',

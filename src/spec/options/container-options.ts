@@ -69,7 +69,7 @@ export const CONTAINER_OPTIONS = {
     help: 'bundle template',
     value: textLike(BUNDLE, NOT_A_NAME),
     allow: 'bundles',
-    jobs: 'bundle templates',
+    jobs: 'it names a bundle template',
     doc: {
       takes: 'name of a bundle template',
       default: "the image's label `io.stackshim.bundle`, else `default`",
@@ -84,7 +84,7 @@ export const CONTAINER_OPTIONS = {
     value: textOf(parseRuntime),
     absent: 'runc',
     allow: 'runtimes',
-    jobs: 'a program that runs as root',
+    jobs: 'it names a program that runs as root',
     doc: {
       takes:
         '`runc`, `crun`, `runsc` ([gVisor](security.md#another-kernel-between-gvisor)) or an absolute path that the policy allows',
@@ -97,7 +97,7 @@ export const CONTAINER_OPTIONS = {
     value: wordOf(...NETWORKS),
     absent: 'none',
     allow: 'networks',
-    jobs: 'a namespace of the host',
+    jobs: 'it can name a namespace of the host',
     doc: { takes: '`none` (own namespace, loopback only) or `host`', bound: 'two values' },
   },
   userns: {
@@ -106,7 +106,7 @@ export const CONTAINER_OPTIONS = {
     value: wordOf(...USERNS_MODES),
     absent: 'auto',
     allow: 'userns',
-    jobs: 'a namespace of the host',
+    jobs: 'it can name a namespace of the host',
     doc: { takes: '`auto` (a range of ids of its own) or `host`', bound: 'two values' },
   },
   /** `private`, or `host` together with `userns: 'host'`. */
@@ -116,7 +116,7 @@ export const CONTAINER_OPTIONS = {
     value: wordOf(...PID_MODES),
     absent: 'private',
     allow: 'pid',
-    jobs: 'a namespace of the host',
+    jobs: 'it can name a namespace of the host',
     doc: {
       takes:
         '`private`, or `host` together with `userns` `host`: the task sees and may signal every process of the host',
@@ -142,7 +142,7 @@ export const CONTAINER_OPTIONS = {
     value: MOUNTS,
     spec: null,
     admit: admitBinds,
-    jobs: 'host paths',
+    jobs: 'it names paths of the host',
     doc: {
       takes: 'list of at most 64 objects, or text as docker writes it; see [mounts](#mounts)',
       rule: '`allow.bindSources`',
@@ -156,7 +156,7 @@ export const CONTAINER_OPTIONS = {
     help: 'bind a file or folder of the host',
     value: listOfTexts(whole, BOUNDS.mounts),
     spec: null,
-    jobs: 'host paths',
+    jobs: 'it names paths of the host',
     doc: {
       takes:
         'list of `HOST:TASK[:ro]`; with `mounts` at most 64. On the command line `HOST`, like `source=` of `--mount`, may begin with `./` or `../`',
@@ -170,7 +170,7 @@ export const CONTAINER_OPTIONS = {
     help: 'mount a tmpfs: /tmp:size=16m,mode=1777',
     value: listOfTexts(whole, BOUNDS.tmpfs),
     spec: null,
-    jobs: 'mounts',
+    jobs: 'it adds mounts',
     doc: {
       takes:
         'list of `TARGET[:OPTIONS]`, at most 64; options `size=` (bytes, at least 4,096), `mode=` (octal), `exec`',
@@ -184,7 +184,7 @@ export const CONTAINER_OPTIONS = {
     value: { ...listOfTexts(whole, BOUNDS.devices), parse: parseDevices },
     absent: [],
     admit: admitDevices,
-    jobs: 'devices of the host',
+    jobs: 'it names devices of the host',
     doc: {
       takes:
         'list of `HOST[:TASK][:ACCESS]`, at most 32; the policy must allow each; see [devices](#devices)',
@@ -206,7 +206,7 @@ export const CONTAINER_OPTIONS = {
     value: listOfTexts(parseCapability, BOUNDS.capabilities),
     absent: [],
     admit: admitCapabilities,
-    jobs: 'capabilities',
+    jobs: 'it changes capabilities',
     doc: {
       takes: 'list of capabilities, with or without `CAP_`, or `ALL`',
       rule: '`allow.capAdd`',
@@ -218,7 +218,7 @@ export const CONTAINER_OPTIONS = {
     help: 'drop a capability, or ALL',
     value: listOfTexts(parseCapability, BOUNDS.capabilities),
     absent: [],
-    jobs: 'capabilities',
+    jobs: 'it changes capabilities',
     doc: { takes: 'the same', bound: '64 entries; only ever restricts' },
   },
   /** `seccomp=FILE`, `seccomp=unconfined`, `no-new-privileges=false`. */
@@ -228,7 +228,7 @@ export const CONTAINER_OPTIONS = {
     value: listOfTexts(whole, BOUNDS.securityOpts),
     spec: null,
     admit: admitSecurity,
-    jobs: 'seccomp',
+    jobs: 'it changes what the kernel lets the task do',
     doc: {
       takes: 'list of `seccomp=FILE`, `seccomp=unconfined`, `no-new-privileges=true\\|false`',
       default: "the bundle's profile, true",

@@ -44,7 +44,7 @@ export const HANDLING_OPTIONS = {
     help: 'most bytes read from a disk each second: /dev/sda:50m',
     value: DISK_RATES,
     spec: null,
-    jobs: 'names a disk of the host',
+    jobs: 'it names a disk of the host',
     doc: {
       takes:
         'list of `PATH:RATE`, a whole disk of the host and bytes each second, at most 16; see [disks](#disks)',
@@ -58,7 +58,7 @@ export const HANDLING_OPTIONS = {
     help: 'most bytes written to a disk each second',
     value: DISK_RATES,
     spec: null,
-    jobs: 'names a disk of the host',
+    jobs: 'it names a disk of the host',
     doc: {
       takes: 'the same for what it writes',
       default: 'policy (none)',
@@ -72,7 +72,7 @@ export const HANDLING_OPTIONS = {
     help: 'most reads from a disk each second',
     value: DISK_RATES,
     spec: null,
-    jobs: 'names a disk of the host',
+    jobs: 'it names a disk of the host',
     doc: {
       takes: 'reads each second',
       default: 'policy (none)',
@@ -85,7 +85,7 @@ export const HANDLING_OPTIONS = {
     help: 'most writes to a disk each second',
     value: DISK_RATES,
     spec: null,
-    jobs: 'names a disk of the host',
+    jobs: 'it names a disk of the host',
     doc: {
       takes: 'writes each second',
       default: 'policy (none)',
@@ -98,7 +98,7 @@ export const HANDLING_OPTIONS = {
     help: 'how much of each stream a capture keeps',
     value: bytes({ max: BOUNDS.captureBytesMax }),
     absent: 1_048_576,
-    jobs: "it is the worker's memory",
+    jobs: 'it takes memory of the calling program',
     doc: {
       takes: 'how much of each stream a capture keeps: the first and the last half; at most 64 MiB',
       default: '1m',
@@ -123,7 +123,7 @@ export const HANDLING_OPTIONS = {
     flags: '--name <id>',
     help: 'id of the task; random when not given',
     value: textOf(parseTaskId),
-    jobs: 'the worker names its tasks',
+    jobs: 'the calling program names its tasks',
     doc: {
       takes:
         '1 to 64 letters, digits, `_`, `.`, `-`, the first a letter or digit; unique on the machine',
@@ -136,7 +136,7 @@ export const HANDLING_OPTIONS = {
     flags: '--tenant <name>',
     help: 'whose task it is; the policy says what a tenant may have',
     value: textOf(parseTenantName),
-    jobs: 'the worker knows whose queue it reads',
+    jobs: 'the calling program knows whose queue it reads',
     doc: {
       takes:
         '1 to 64 letters, digits, `_`, `.`, `-`, the first a letter or digit; see [tenants](#tenants)',
@@ -170,7 +170,7 @@ export const HANDLING_OPTIONS = {
     help: 'keep the writable layer of the ended task; stackshim kill ID removes it',
     value: FLAG,
     absent: false,
-    jobs: "what is kept stays on the worker's disk",
+    jobs: 'kept files stay on the disk of the host',
     doc: {
       takes: "leave the ended task's writable layer in place",
       bound: 'the disk limit, until `reap` or `kill`',
@@ -181,7 +181,7 @@ export const HANDLING_OPTIONS = {
     help: 'sync, or async: removal is left to a process of its own',
     value: wordOf('sync', 'async'),
     absent: 'sync',
-    jobs: 'the worker waits or does not',
+    jobs: 'the calling program decides whether it waits',
     doc: {
       takes:
         '`sync`: the result comes when everything is removed; `async`: removal goes on afterwards',

@@ -1,4 +1,4 @@
-/** One option of a task: everything that is said about it anywhere. docs and the command line's help are made of these rows. */
+/** The shape of a row: everything that code, docs and the command line's help say about one option of a task. */
 import type { Reader } from '../../core/read-fields.ts';
 import type { Permissions } from '../policy.ts';
 import type { TaskSpec } from '../task-spec.ts';
@@ -41,7 +41,7 @@ export interface OptionRow {
   readonly allow?: 'bundles' | 'runtimes' | 'networks' | 'userns' | 'pid';
   /** Asks the policy's permissions. Throws ERR_STACKSHIM_SPEC_DENIED. */
   admit?(spec: TaskSpec, allow: Permissions): void;
-  /** Whether data from a queue may set it: true, or why not. */
+  /** Whether data from a queue may set it: true, or why not, as the end of the sentence `data from a queue may not set this field: …`. */
   readonly jobs: true | string;
   readonly doc: OptionDoc;
 }
