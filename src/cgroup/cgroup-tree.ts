@@ -35,7 +35,7 @@ function collectProcesses(directory: Buffer, pids: Set<number>): void {
   }
 }
 
-/** Of the pool's threads, of which there are four: each waits while the kernel moves a process to another cgroup. */
+/** Each removal holds up one of the pool's threads, of which there are four by default, while the kernel moves a process to another cgroup. */
 const removing = atMost(2);
 
 /** Removes cgroups, and with `descend` those below them first. Resolves to those that would not go, or whose children would not. */
@@ -74,7 +74,7 @@ function tryRemove(directory: Buffer): boolean {
   }
 }
 
-/** Of a removal that failed: false when processes or children keep the cgroup. */
+/** Whether a removal failed because the cgroup is gone; false when processes or children keep it. Throws any other error. */
 function hasGone(error: unknown): boolean {
   const code = errnoCodeOf(error);
   // ENODEV: somebody else removed it between the look-up and the call.

@@ -1,12 +1,12 @@
-/** Bounds how many calls of a kind are under way at once. */
+/** Bounds how many calls of one kind are under way at once. */
 
-/** Returns what makes calls, each in its turn: at once while fewer than `count` of them have not settled. */
+/** Returns a function that makes a call as soon as fewer than `count` of its earlier calls are under way, first come first. */
 export function atMost(count: number): <T>(call: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = [];
   let underWay = 0;
   return async (call) => {
     if (underWay < count) underWay += 1;
-    // Whoever ends leaves its place to the next.
+    // A call that ends passes its place on: `underWay` stays as it is.
     else await new Promise<void>((resolve) => waiting.push(resolve));
     try {
       return await call();

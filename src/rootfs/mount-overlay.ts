@@ -79,7 +79,7 @@ export function mountOverlay(
       if (!isRefusedMode(error, lowers)) throw error;
     }
   }
-  throw new Error('no kernel refuses the last of them as unknown');
+  throw new Error('unreachable: isRefusedMode is false for the last mode');
 }
 
 /**

@@ -15,7 +15,7 @@ export interface MountRootfsOptions extends MountOverlayOptions {
 }
 
 export interface MountedRootfs {
-  /** Settles when what was opened to make the mounts is closed; never rejects before somebody waits for it. */
+  /** Resolves when the descriptors that the mounts were made of are closed. A rejection that nobody awaits is no unhandled one. */
   readonly closed: Promise<void>;
 }
 
@@ -59,14 +59,14 @@ export async function detachTarget(system: System, target: string): Promise<void
   await removeTarget(target);
 }
 
-/** The same for a target where something is mounted: detached on a thread of the pool where the engine has one. */
+/** The same for a target where something is most likely mounted: detaches on a thread of the pool where the engine has one. */
 export async function detachTargetAside(system: System, target: string): Promise<void> {
   if (await system.detachMountAside(target)) while (system.detachMount(target));
   await removeTarget(target);
 }
 
 async function removeTarget(target: string): Promise<void> {
-  // Most are gone by the time that they are looked for again.
+  // Removal asks for the same targets again: a look is cheaper than a failed call on the pool.
   if (lstatSync(target, { throwIfNoEntry: false }) === undefined) return;
   try {
     await rmdir(target);

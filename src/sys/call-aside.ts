@@ -1,12 +1,12 @@
-/** Calls of libc that the kernel may hold up for milliseconds: not on the thread of the event loop, where there is another. */
+/** Calls of libc that the kernel may hold up for milliseconds: on a thread of the pool where the engine has one, so that the event loop goes on. */
 import { ffi } from '#ffi';
 import { atMost } from '../core/at-most.ts';
 import type { FfiArgument, LibcFunction } from './ffi/contract.ts';
 
-/** Of the pool's threads, of which there are four: the rest is for others. */
+/** The pool has four threads by default, which other calls need as well. */
 const onPool = atMost(2);
 
-/** Resolves to the result: negative where the call failed, for a reason that is not told. */
+/** Resolves to the function's result, which is negative when the call failed. On the pool the errno is lost. */
 export function callAside(name: LibcFunction, ...args: readonly FfiArgument[]): Promise<number> {
   const { callOnPool } = ffi;
   return callOnPool === undefined

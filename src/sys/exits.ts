@@ -2,5 +2,5 @@
 import { ExitWatcher } from './exit-watcher.ts';
 import { linuxSystem } from './linux-system.ts';
 
-/** One for all: there is one SIGCHLD. */
+/** One watcher for all programs and tasks: there is only one SIGCHLD. */
 export const exits = new ExitWatcher(linuxSystem);

@@ -10,7 +10,7 @@ const CLONE_NEWNET = 0x4000_0000;
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC_NONBLOCK = 0x3 | 0x8_0000 | 0x800;
 const NETLINK_SOCK_DIAG = 4;
-/** For setns(2) back home: it fails only while the kernel has no memory for a moment. */
+/** Of setns(2) back home, which fails only while the kernel is short of memory. */
 const TRIES = 1000;
 
 export const linuxNetNamespaces: Pick<System, 'openSocketDiagnosis' | 'openNetFile'> = {

@@ -10,7 +10,7 @@ import { type Fd, MOUNT_ATTR } from './system.ts';
 const NULL = { type: 'c', major: 1, minor: 3 } as const;
 const FLAGS = { input: constants.O_RDONLY, both: constants.O_RDWR } as const;
 
-/** A detached mount of this thread's: its nodes have no name any more, and are reached by nobody but who has one open. */
+/** A detached mount of this thread. Its nodes have lost their names: only who has a node open can reach it. */
 let place: Fd | undefined;
 let made = 0;
 
@@ -32,7 +32,7 @@ export function openNullDevice(use: keyof typeof FLAGS): Fd {
   }
 }
 
-/** Once for all: to let go of a mount takes the kernel longer than all the rest. */
+/** Called once for each thread: releasing a mount takes the kernel longer than everything else here. */
 function mountPlace(): Fd {
   const system = linuxSystem;
   const context = system.fsOpen('tmpfs');

@@ -33,10 +33,9 @@ const UMASK = 0o022;
 const WITH_UMASK = `umask 0${UMASK.toString(8)}; exec "$@"`;
 
 /**
- * Starts a program in `/`, with the usual umask, as the leader of a session of its own, with every signal at its default and none blocked, and resolves to its
- * pid; nobody waits for it yet. The caller may close its copies of the descriptors then. Rejects with a {@link SystemError} when there is no such
- * program, or it cannot be executed.
- * On a thread of the pool where there is one: this thread would stand still until the program is loaded.
+ * Starts a program in `/`, with the umask 022, as the leader of a session of its own, with every signal at its default and none blocked. Resolves to
+ * its pid; the caller must wait for the program, and may close its own copies of the descriptors. Rejects with a {@link SystemError} when the program does
+ * not exist or cannot be executed. Runs on a thread of the pool where the engine has one: posix_spawn(3) returns only when the program is loaded.
  */
 export async function posixSpawn(request: SpawnRequest): Promise<number> {
   const as = { name: 'posix_spawn', subject: request.path };
@@ -55,13 +54,13 @@ export async function posixSpawn(request: SpawnRequest): Promise<number> {
   }
 }
 
-/** Of the pool's threads, of which there are four: the kernel may hold each up for milliseconds. */
+/** Each start may hold up one of the pool's threads, of which there are four by default, for milliseconds. */
 const onPool = atMost(2);
 
 function spawn(...args: readonly FfiArgument[]): number | Promise<number> {
   const { callOnPool } = ffi;
   if (callOnPool !== undefined) return onPool(() => callOnPool('posix_spawn', ...args));
-  // No other thread makes files meanwhile.
+  // An engine without a pool has one thread here: no other code makes files with this umask.
   const umask = process.umask(UMASK);
   try {
     return ffi.call('posix_spawn', ...args);
@@ -71,28 +70,28 @@ function spawn(...args: readonly FfiArgument[]): number | Promise<number> {
 }
 
 /**
- * On Node the program gets the umask of the process, which belongs to the host program: other threads of it make files at any moment. Where it is not
- * the usual one, a shell that becomes the program sets another.
+ * On Node the program inherits the umask of the process, which must stay as it is: other threads of the host program make files at any moment. If it
+ * is not 022, a shell sets that and then becomes the program.
  */
 function toCommand({ path, args }: SpawnRequest): readonly string[] {
   const isUsual = ffi.callOnPool === undefined || readUmask() === UMASK;
   return isUsual ? [path, ...args] : ['/bin/sh', '-c', WITH_UMASK, 'sh', path, ...args];
 }
 
-/** `process.umask()` sets another one for a moment. */
+/** From /proc: `process.umask()` would set another umask for a moment. */
 function readUmask(): number | undefined {
   const octal = /^Umask:\t(\d+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
   return octal === undefined ? undefined : Number.parseInt(octal, 8);
 }
 
-/** One of the functions that return their error. */
+/** Calls a function that returns its error. */
 function call(name: LibcFunction, ...args: readonly FfiArgument[]): void {
   requireDone({ name }, ffi.call(name, ...args));
 }
 
 let attributes: Buffer | undefined;
 
-/** The same for every program. */
+/** Every program is started with these. */
 function sharedAttributes(): Buffer {
   if (attributes !== undefined) return attributes;
   const made = Buffer.alloc(STRUCT_BYTES);
@@ -126,8 +125,8 @@ function toFileActions(stdio: readonly Fd[]): Buffer {
 }
 
 /**
- * Which descriptor becomes which, in this order. One whose number an earlier one takes is first moved out of the way. A descriptor that
- * becomes itself is in the list as well: that has it stay open. Exported for its test.
+ * The calls of dup2(2) that make `stdio` descriptors 0, 1, 2 and so on, in order. A descriptor whose number an earlier call overwrites is first moved
+ * to a free number. A descriptor that keeps its number is in the list too: dup2 onto itself keeps it open in the program. Exported for its test.
  */
 export function planDuplicates(stdio: readonly Fd[]): readonly (readonly [from: Fd, to: Fd])[] {
   let free = Math.max(stdio.length, ...stdio) + 1;

@@ -1,4 +1,4 @@
-/** Runs a program to its end that says on standard error what went wrong. */
+/** Runs a program that says on standard error what went wrong, and waits for its end. */
 import { closeSync } from 'node:fs';
 import { linuxSystem } from './linux-system.ts';
 import { openNullDevice } from './null-device.ts';
@@ -6,7 +6,7 @@ import { drainPipe } from './pipes.ts';
 import type { SpawnRequest } from './posix-spawn.ts';
 import { startProgram } from './start-program.ts';
 
-/** What it says is for people: an error's detail. */
+/** The most that is kept of its standard error, which becomes a detail of an error. */
 const SAID_BYTES = 4096;
 
 export interface EndedProgram {
@@ -16,7 +16,7 @@ export interface EndedProgram {
   readonly said: string;
 }
 
-/** Its standard input is empty, what it prints is dropped. Rejects when it could not be started. */
+/** The program's standard input is empty, and its standard output is dropped. Rejects when the program could not be started. */
 export async function runProgram(request: Omit<SpawnRequest, 'stdio'>): Promise<EndedProgram> {
   const silent = openNullDevice('both');
   const toClose: (() => void)[] = [() => closeSync(silent)];
@@ -33,7 +33,7 @@ export async function runProgram(request: Omit<SpawnRequest, 'stdio'>): Promise<
     const program = startProgram({ ...request, stdio: [silent, silent, write] });
     await program.running.finally(close);
     const exitCode = await program.exited;
-    // What it has started may have the pipe open for longer.
+    // Processes that the program started may keep the pipe open.
     drain.finish();
     await drain.ended;
     return { exitCode, said: said.slice(0, SAID_BYTES) };

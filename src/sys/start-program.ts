@@ -1,5 +1,4 @@
 /** Programs that are started and waited for by this process alone. */
-
 import { errnoCodeOf } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
 import { exits } from './exits.ts';
@@ -34,12 +33,12 @@ export function startProgram(request: SpawnRequest): StartedProgram {
   const end = () => {
     hasEnded = true;
   };
-  // Whoever awaits them hears of it.
+  // Handles a rejection too: whoever awaits `running` or `exited` gets it.
   exited.then(end, end);
   return { running, exited, killAll };
 }
 
-/** Not where this process could open no descriptor of the program: nobody would wait for it. */
+/** Reserves a descriptor first: a program that this process can open no pidfd of could not be waited for. */
 async function start(request: SpawnRequest): Promise<number> {
   const reserved = linuxSystem.openPidfd(process.pid);
   try {
@@ -58,7 +57,7 @@ async function waitFor(pid: number): Promise<ProcessExit> {
       pidfd = linuxSystem.openPidfd(pid);
       return await exits.wait(pidfd);
     } catch (error) {
-      // Others have taken the last descriptor: the program is still there to be waited for.
+      // Other code took the last descriptor. The program remains a child until it is waited for, so the next try finds it.
       if (!['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC'].includes(errnoCodeOf(error) ?? '')) throw error;
     } finally {
       if (pidfd !== undefined) linuxSystem.close(pidfd);
