@@ -4,7 +4,6 @@
  * Each mount namespace has volumes of its own: in another one their mounts are not seen.
  */
 import { existsSync, mkdirSync, renameSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
-import { rmdir } from 'node:fs/promises';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { isTaskId } from '../../core/ids.ts';
 import {
@@ -16,6 +15,7 @@ import {
   scratchDir,
   taskDir,
 } from '../../core/layout.ts';
+import { detachTargetAside } from '../../rootfs/mount-rootfs.ts';
 import { fdPath } from '../../sys/fd-path.ts';
 import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
 import { ownMountNamespace } from '../../sys/mount-namespace.ts';
@@ -55,7 +55,7 @@ export function listIdleVolumes(layout: Layout): readonly IdleVolume[] {
 export interface ClaimedVolume {
   /** A detached mount of it, which the caller closes. */
   readonly volume: Fd;
-  /** Resolves when it is attached nowhere any more; rejects only for whoever waits for that. */
+  /** Resolves when the volume is attached nowhere any more. A rejection that nobody awaits is no unhandled one. */
   readonly detached: Promise<void>;
 }
 
@@ -76,7 +76,7 @@ export function claimIdleVolume(
       if (!isOurs) system.close(volume);
     }
     if (!isOurs) continue;
-    const detached = detachIdleAside(system, mount);
+    const detached = detachTargetAside(system, mount);
     detached.catch(() => undefined);
     return { volume, detached };
   }
@@ -171,16 +171,6 @@ export function detachIdle(system: System, mount: string): void {
   while (system.detachMount(mount));
   try {
     rmdirSync(mount);
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  }
-}
-
-/** The same for one that is mounted, on a thread of the pool where the engine has one. */
-async function detachIdleAside(system: System, mount: string): Promise<void> {
-  if (await system.detachMountAside(mount)) while (system.detachMount(mount));
-  try {
-    await rmdir(mount);
   } catch (error) {
     if (errnoCodeOf(error) !== 'ENOENT') throw error;
   }
