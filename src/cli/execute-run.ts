@@ -72,9 +72,9 @@ interface Reported {
 
 const OPTIONS_FIRST = 'options stand before the stack: stackshim run [OPTIONS] STACK COMMAND';
 
-/** The ends that a task does not see coming. */
 type StopNote = (options: RunOptions, usage: Usage) => string;
 
+/** What is said of a task that stackshim or the kernel ended. */
 const stopNotes: Readonly<Partial<Record<Verdict, StopNote>>> = {
   timed_out: ({ timeout }) => `timed out${toLimit('after', timeout)} (--timeout)`,
   cpu_time_exceeded: ({ cpuTime }) =>
