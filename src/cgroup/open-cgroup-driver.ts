@@ -33,7 +33,7 @@ function pickDriver(mounts: readonly MountEntry[]): CgroupDriver {
   }
   throw new StackshimError(
     'ERR_STACKSHIM_HOST_UNSUPPORTED',
-    `open cgroups: none at ${CGROUP_ROOT}`,
+    `open cgroups: no cgroup filesystem is mounted at ${CGROUP_ROOT}`,
   );
 }
 

@@ -34,7 +34,7 @@ function parseKept(text: string | undefined): number | undefined {
     'ERR_STACKSHIM_SPEC_INVALID',
     `read --keep-revisions ${JSON.stringify(text)}: not a whole number`,
     {
-      hint: 'how many of the newest revisions of each stack stay',
+      hint: 'give the number of newest revisions to keep of each stack: --keep-revisions 3',
       details: { field: 'keepRevisions' },
     },
   );

@@ -34,7 +34,7 @@ export async function verifyStored(
     view.close();
     if (!stops.signals.signal.aborted) throw error;
     throw new StackshimError('ERR_STACKSHIM_BUILD_ABORTED', 'verify: cancelled by the caller', {
-      hint: 'nothing was changed; start it again when wanted',
+      hint: 'nothing was changed; run the command again',
       cause: error,
     });
   } finally {

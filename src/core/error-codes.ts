@@ -130,7 +130,7 @@ export const errorCodes = {
   ERR_STACKSHIM_TASK_ABORTED: {
     kind: 'aborted',
     meaning: 'the caller cancelled the task before it was prepared',
-    hint: 'nothing was started; run it again when wanted',
+    hint: 'nothing was started; run the task again',
   },
   ERR_STACKSHIM_SLOTS_EXHAUSTED: {
     kind: 'exhausted',
@@ -207,7 +207,7 @@ export const errorCodes = {
   ERR_STACKSHIM_BUILD_ABORTED: {
     kind: 'aborted',
     meaning: 'the caller cancelled a build or an import',
-    hint: 'nothing stored was changed; start it again when wanted',
+    hint: 'nothing stored was changed; run the command again',
   },
   ERR_STACKSHIM_SMOKE_FAILED: {
     kind: 'invalid',

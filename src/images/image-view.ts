@@ -100,7 +100,7 @@ function joinInOneOption(system: System, paths: readonly string[]): Fd {
       throw new StackshimError(
         'ERR_STACKSHIM_HOST_UNSUPPORTED',
         `look into an image of ${paths.length} layers: too many for this kernel`,
-        { hint: 'do it on a machine with Linux 6.5 or later' },
+        { hint: 'use a machine with Linux 6.5 or later' },
       );
     }
     return openReadOnly(system, (context) => {

@@ -129,7 +129,7 @@ async function rebuild(
       'ERR_STACKSHIM_SPEC_INVALID',
       `update ${stack}: ${directory} is the folder of ${name}`,
       {
-        hint: 'a stack is called like its folder',
+        hint: `name ${name}, or the folder of ${stack}: a stack has the name of its folder`,
         details: { field: 'from', stack },
       },
     );

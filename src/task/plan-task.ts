@@ -172,7 +172,11 @@ function requireFreeSpace(layout: Layout, asked: number): void {
 function findInitBinary(): string {
   const found = INIT_CANDIDATES.find((path) => existsSync(path));
   if (found !== undefined) return requireTrustedPath(found, 'use init program');
-  throw new StackshimError('ERR_STACKSHIM_TOOL_MISSING', 'find an init program for --init: none', {
-    hint: 'install the package tini',
-  });
+  throw new StackshimError(
+    'ERR_STACKSHIM_TOOL_MISSING',
+    'find an init program for --init: none is installed',
+    {
+      hint: 'install the package tini',
+    },
+  );
 }

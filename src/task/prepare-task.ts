@@ -195,7 +195,7 @@ function requireOwnInit(
   if (isOwn) return;
   throw new StackshimError(
     'ERR_STACKSHIM_RUNTIME_FAILED',
-    `create container ${places.id}: process ${pid}, which its runtime names, is none of the task's`,
+    `create container ${places.id}: the runtime reported pid ${pid}, which is not in the task's cgroup`,
     { details: { runtime: runtime.path, pid } },
   );
 }

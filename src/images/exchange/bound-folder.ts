@@ -50,6 +50,6 @@ export async function withinBytes(
 const toTooLarge = (operation: string, maximum: number, cause?: unknown) =>
   new StackshimError(
     'ERR_STACKSHIM_LAYER_TOO_LARGE',
-    `${operation}: more than the ${maximum} bytes that its manifest tells of`,
+    `${operation}: more than the ${maximum} bytes that its manifest announces`,
     { details: { maximum }, ...(cause === undefined ? {} : { cause }) },
   );

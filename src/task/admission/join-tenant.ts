@@ -155,7 +155,7 @@ async function lockTenant(
     }
     if (isOurs) return fd;
     if (performance.now() > endsAt) {
-      throw new StackshimError('ERR_STACKSHIM_SYSTEM', `lock ${file}: somebody else holds it`);
+      throw new StackshimError('ERR_STACKSHIM_SYSTEM', `lock ${file}: held by another process`);
     }
     await delay(POLL_MS, undefined, signal === undefined ? {} : { signal });
   }

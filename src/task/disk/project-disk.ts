@@ -13,9 +13,13 @@ function findUnused(system: System, folder: Fd, { base, size }: IdRange): number
   for (let project = base; project < base + size; project += 1) {
     if (system.readProjectUsage(folder, project).inodes === 0) return project;
   }
-  throw new StackshimError('ERR_STACKSHIM_DISK_FULL', 'limit disk space: no project is unused', {
-    hint: 'stackshim reap, then end kept tasks (stackshim ps)',
-  });
+  throw new StackshimError(
+    'ERR_STACKSHIM_DISK_FULL',
+    'limit disk space: all project ids are in use',
+    {
+      hint: 'stackshim reap, then end kept tasks (stackshim ps)',
+    },
+  );
 }
 
 /** Precondition: the scratch folder is there, and empty. */

@@ -63,10 +63,14 @@ export function createRecord(layout: Layout, places: TaskPlaces, record: TaskRec
     rmSync(unfinished, { recursive: true, force: true });
     const code = errnoCodeOf(error);
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
-    throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', `create task ${record.id}: it exists`, {
-      details: { id: record.id },
-      cause: error,
-    });
+    throw new StackshimError(
+      'ERR_STACKSHIM_TASK_CONFLICT',
+      `create task ${record.id}: a task with this id exists`,
+      {
+        details: { id: record.id },
+        cause: error,
+      },
+    );
   }
 }
 
