@@ -20,7 +20,7 @@ export interface ResultOutput {
   write(json: string): void;
 }
 
-/** Read by whoever started the task for somebody, so not root's alone; the umask may narrow it. */
+/** Other users may read the file, since root may run tasks for them; the umask may narrow it. */
 const FILE_MODE = 0o644;
 const HINT = 'name a file in a folder that exists and can be written to';
 

@@ -13,7 +13,7 @@ export const BUILD_RANGE_COUNT = 16;
 /** For programs that read hostile input outside of a task, each run under an id of its own. */
 export const FIRST_WORKER_ID = 2_147_418_112;
 export const WORKER_ID_COUNT = 4_096;
-/** Whom files belong to that tasks write into a bind whose source is root's, where the policy names nobody. */
+/** The owner of files that tasks write into a bind whose source is root's, where the policy names no other. */
 export const DEFAULT_BIND_OWNER_ID = FIRST_WORKER_ID + WORKER_ID_COUNT;
 
 /** Whom a file of a bind belongs to from the moment that gVisor's file server makes it until that gives it to the task's user. */

@@ -12,7 +12,7 @@ const shorten = (field: string) =>
 /** Gives what a value is, a copy of it where it has parts, or throws a {@link FieldFault}. */
 export type Reader<T> = (value: unknown, field: string) => T;
 
-/** Why a value is not what it must be. Whoever called the reader turns it into an error of its own: see {@link readWith}. */
+/** Why a value is not what it must be. The caller of the reader turns it into an error of its own: see {@link readWith}. */
 export class FieldFault extends Error {
   override readonly name = 'FieldFault';
   /** `mounts[0].target`; empty: the whole. */

@@ -31,7 +31,7 @@ export const toCopyName = (stack: StackName, image: ImageDigest) =>
   `${stack}.${image.slice('sha256:'.length)}`;
 
 /**
- * The copy of a stack's image, made by the first build that stands on it. Whoever calls has pinned the image and its layers.
+ * The copy of a stack's image, made by the first build that stands on it. The caller has pinned the image and its layers.
  * Throws ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_DISK_FULL, and as `runBuilder`.
  */
 export async function ensureBaseCopy(

@@ -145,7 +145,7 @@ interface LayerToImport {
   readonly tell: (doneBytes: number, reused: boolean) => void;
 }
 
-/** Whoever brings an image has what it names: to know the DiffID of another's layer is not enough. */
+/** An image must bring the blobs that it names: knowing the DiffID of a stored layer must not be enough to get its content. */
 async function proveOne(
   layout: Layout,
   id: LayerId,

@@ -14,7 +14,7 @@ import { refuseOtherSpellings } from './refuse-other-spellings.ts';
 /** Largest manifest, index or config; the same as registries allow. */
 const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
 
-/** An open regular file; whoever opened it closes it. */
+/** An open regular file; the caller that opened it closes it. */
 export interface OpenedFile {
   readonly size: number;
   /** The content from its start, in pieces; to be asked for once. */
@@ -82,7 +82,7 @@ export async function readLayoutFile<T>(
   return parseDocument(await readWhole(await root.openFile(name), name), schema, name);
 }
 
-/** Opens the blob that a descriptor names; whoever calls closes it. Its size is checked, its digest is not yet. */
+/** Opens the blob that a descriptor names; the caller closes it. Its size is checked; its digest is not. */
 export async function openBlob(
   root: OciLayoutRoot,
   descriptor: Pick<Descriptor, 'digest' | 'size'>,

@@ -77,7 +77,7 @@ export async function runBuilder(
   try {
     exitCode = await ended;
   } finally {
-    // Whoever else could write to the pipe ended with the builder's pid namespace.
+    // Every other process that could write to the pipe ended with the builder's pid namespace.
     drain.finish();
   }
   await drain.ended;

@@ -55,7 +55,7 @@ function isThere(path: string, name: string): boolean {
   throw toUnreadable(file, new Error(`larger than ${MAX_READ_BYTES} bytes`));
 }
 
-/** Whoever controls a folder controls what root builds from it, and reads what root may read through it. */
+/** A user who controls a folder chooses what root builds from it, and can read other files of root through links in it. */
 export function toUntrustedFolder(folder: string, { path, problem }: PathFault): StackshimError {
   return new StackshimError('ERR_STACKSHIM_PATH_UNTRUSTED', `build ${folder}: ${path} ${problem}`, {
     hint: `copy the folder to where only root can write, check what it holds, and build it there: cp -R --no-preserve=ownership ${folder} /root/`,

@@ -30,7 +30,7 @@ export interface SweptImages {
   readonly layers: readonly StoredLayer[];
 }
 
-/** Whoever calls sees to it that nothing is pinned meanwhile, and that there are no {@link findObstacles obstacles}. */
+/** The caller makes sure that nothing is pinned meanwhile, and that there are no {@link findObstacles obstacles}. */
 export async function sweepImages(
   layout: Layout,
   system: System,

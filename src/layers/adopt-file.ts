@@ -13,8 +13,8 @@ export interface AdoptedFile {
 const CHUNK_BYTES = 1 << 20;
 
 /**
- * Copies `source` into a new file `destination`, readable by its owner alone, and tells what was copied. Whoever still has `source`
- * open can write to it for ever, and change it while it is copied: to the copy nobody can. Not synced; on failure there is no `destination`.
+ * Copies `source` into a new file `destination`, readable by its owner alone, and returns what was copied. A program that still has `source`
+ * open can write to it at any time, even while it is copied; nobody can write to the copy. Not synced; on failure there is no `destination`.
  * Throws ERR_STACKSHIM_SYSTEM for a `source` that is no regular file, or has more than `mostBytes`.
  */
 export async function adoptFile(
@@ -27,7 +27,7 @@ export async function adoptFile(
     const stat = await from.stat();
     if (!stat.isFile()) throw toUnfit(source, 'not a regular file');
     if (stat.size > mostBytes) throw toUnfit(source, `${stat.size} bytes, more than ${mostBytes}`);
-    // Not truncated: whoever has an older file open keeps that one.
+    // A new file, not the old one truncated: a program may have the old one open.
     await rm(destination, { force: true });
     const to = await open(destination, 'wx', 0o400);
     try {

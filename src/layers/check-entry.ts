@@ -34,7 +34,7 @@ export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | u
       ? { uid: 0, gid: 0, mode: entry.kind === 'directory' ? entry.mode : entry.mode & 0o777 }
       : {};
   if (policy.xattrs && entry.hasTextAcl) {
-    // Left out, it would let in whom it keeps out.
+    // Without the list, the entry would be open to users whom the list keeps out.
     throw toInvalidArchive(policy, 'has an access control list as text (SCHILY.acl)', entry.path);
   }
   const xattrs = cleanXattrs(entry, policy);

@@ -51,7 +51,7 @@ export async function claimWorker({ system, layout }: WorkerHost): Promise<Worke
         );
       }
       const id = FIRST_WORKER_ID + held.number;
-      // Whoever had the id last may have died before it could end what its program left.
+      // The id's last holder may have died before it could end the processes of its program.
       if (held.previous !== holder || (await endProcesses(id))) return toWorker(id, held);
       inUse.push(held);
     }

@@ -45,7 +45,7 @@ export async function removeLayers(layout: Layout, layers: readonly StoredLayer[
 
 /**
  * Takes away the mounts of layers that are not needed; a running task has its own clones of them.
- * Whoever calls makes sure that no task can begin to use one of them meanwhile.
+ * The caller makes sure that no task can begin to use one of them meanwhile.
  */
 export function detachUnneededLayers(
   system: System,

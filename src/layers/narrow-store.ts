@@ -15,7 +15,7 @@ import {
 } from '../core/layout.ts';
 import { isOpenToOthers, withoutOthers } from '../sys/ownership.ts';
 
-/** Folders whose files are narrowed too: whoever opened such a folder earlier still reaches them by name. */
+/** Folders whose files are narrowed too: a process that opened such a folder earlier still reaches its files by name. */
 const STORES = [layersDir, imagesDir, stacksDir, generationsDir, locksDir];
 /** What is in these has the mode that its maker chose: files of images, mounted layers. */
 const PLACES = [tmpDir, buildDir, scratchDir, mountedLayersDir];
@@ -39,7 +39,7 @@ function isOpenFolder(folder: string): boolean {
     const stat = statSync(folder, { throwIfNoEntry: false });
     return stat?.isDirectory() === true && isOpenToOthers(stat);
   } catch (error) {
-    // Whoever asks is not root, and does not get there.
+    // This user is not root, and may not look there.
     if (errnoCodeOf(error) === 'EACCES') return false;
     throw error;
   }

@@ -1,4 +1,4 @@
-/** POSIX access control lists as extended attributes (acl(5), linux/posix_acl_xattr.h): whom they name, in another range of ids. */
+/** POSIX access control lists as extended attributes (acl(5), linux/posix_acl_xattr.h), and their ids moved to another range. */
 
 const NAMES: ReadonlySet<string> = new Set(['system.posix_acl_access', 'system.posix_acl_default']);
 const VERSION = 2;

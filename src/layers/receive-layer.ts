@@ -11,7 +11,7 @@ import { temporaryPath } from './stale-files.ts';
 /**
  * Stores a layer whose record the caller trusts: a foreign EROFS file is read by the kernel, and no digest makes that safe.
  * The content must be what the record says, byte for byte. Durable when the promise resolves; on failure nothing is left.
- * Whoever calls has pinned the layer. Throws ERR_STACKSHIM_SAVE_INVALID, ERR_STACKSHIM_DISK_FULL, and what reading `content` throws.
+ * The caller has pinned the layer. Throws ERR_STACKSHIM_SAVE_INVALID, ERR_STACKSHIM_DISK_FULL, and what reading `content` throws.
  */
 export async function receiveLayer(
   layout: Layout,

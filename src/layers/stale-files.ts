@@ -16,7 +16,7 @@ import { removeTree } from '../sys/remove-tree.ts';
 /** A name that does not tell whose it is counts as abandoned when nothing was written to it for so long. */
 const NAMELESS_AFTER_MS = 24 * 3600 * 1000;
 
-/** A new name below `tmp/`, which others clear away once this process has ended. The folder must be made by whoever uses it. */
+/** A new name below `tmp/`, which others clear away once this process has ended. The caller makes the folder. */
 export const temporaryPath = (layout: Layout, suffix = ''): string =>
   `${tmpDir(layout)}/${toOwnedName()}${suffix}`;
 

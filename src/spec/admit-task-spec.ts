@@ -96,7 +96,7 @@ function admitLimits(asked: TaskLimits, { policy, host, terms }: Bounds): Admitt
   return admitted;
 }
 
-/** The task's own, the policy's defaults where it has none, and the policy's maxima in any case: whoever sets them takes the least. */
+/** The task's own throttles, the policy's defaults for disks that it does not name, and always the policy's maxima: of several for one disk the lowest holds. */
 function admitThrottles(
   asked: readonly Throttle[],
   { throttles: { defaults, maxima } }: Policy,

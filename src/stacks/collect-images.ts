@@ -33,7 +33,7 @@ export async function collectImages(
   return gone;
 }
 
-/** Brings back what a dead process had set aside. Whoever calls keeps others from collecting. */
+/** Brings back what a dead process had set aside. The caller keeps other processes from collecting. */
 export function restoreImages(layout: Layout): void {
   for (const name of namesIn(imagesDir(layout))) {
     if (!name.endsWith(SET_ASIDE)) continue;

@@ -1,10 +1,10 @@
-/** Settings of an OCI image config that stackshim does not use: kept as they are, for whoever gets the image next. */
+/** Settings of an OCI image config that stackshim does not use: kept unchanged for export. */
 import { FieldFault, isObject, type Reader } from '../core/read-fields.ts';
 
 /** Values are JSON, and are never looked into. */
 export type OtherSettings = Readonly<Record<string, unknown>>;
 
-/** A health check is 3 deep. What is nested without end would overflow whoever writes it. */
+/** A health check has 3 levels. Endless nesting would overflow the stack of the writer. */
 const DEEPEST = 16;
 const MOST_CHARS = 256 * 1024;
 

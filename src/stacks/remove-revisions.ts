@@ -54,7 +54,7 @@ export async function removeAllRevisions(
   return await withStacksLock(layout, remove, { system });
 }
 
-/** Removes these revisions, their numbers ascending. Whoever calls holds the stacks lock. */
+/** Removes these revisions, their numbers ascending. The caller holds the stacks lock. */
 export async function unlinkRevisions(
   layout: Layout,
   stack: StackName,

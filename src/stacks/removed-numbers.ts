@@ -21,7 +21,7 @@ export function readLastRemoved(layout: Layout, name: StackName): number {
   return stored?.last ?? 0;
 }
 
-/** Remembers, durably, that `last` is used up. Whoever calls holds the stacks lock. */
+/** Remembers, durably, that `last` is used up. The caller holds the stacks lock. */
 export async function writeLastRemoved(
   layout: Layout,
   name: StackName,

@@ -1,4 +1,4 @@
-/** The lock `locks/stacks`: whoever changes revisions or generations holds it, for milliseconds. */
+/** The lock `locks/stacks`, which a change of revisions or generations holds for milliseconds. */
 
 import { StackshimError } from '../core/errors.ts';
 import { type Layout, locksDir } from '../core/layout.ts';

@@ -23,7 +23,7 @@ function nsPidsOf(pid: number): readonly number[] | undefined {
   });
 }
 
-/** The user whom a process acts for; undefined when there is no such process. */
+/** The effective user id of a process; undefined when there is no such process. */
 export function userOf(pid: number): number | undefined {
   try {
     return statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
@@ -33,7 +33,7 @@ export function userOf(pid: number): number | undefined {
   }
 }
 
-/** The number of the slot whose ids a user id is one of; undefined for ids of the host. */
+/** The number of the slot that a user id belongs to; undefined for ids of the host. */
 export function slotOfUser(uid: number): number | undefined {
   const index = Math.floor((uid - FIRST_SLOT_ID) / IDS_PER_SLOT);
   return index >= 0 && index < SLOT_COUNT ? index : undefined;

@@ -66,7 +66,7 @@ export const linuxProcesses: ProcessCalls = {
   openInRoot(rootFd, path) {
     // struct open_how: flags, mode, resolve.
     const how = Buffer.alloc(24);
-    // Whoever made the tree may have put a named pipe there: opening it must not wait for a writer.
+    // The tree's maker may have put a named pipe there: opening that must not wait for a writer.
     how.writeBigUInt64LE(BigInt(O_CLOEXEC | O_NONBLOCK), 0);
     how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
     return invoke(

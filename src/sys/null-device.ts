@@ -24,7 +24,7 @@ export function openNullDevice(use: keyof typeof FLAGS): Fd {
   const path = entryOf(place, String(made));
   linuxSystem.makeDeviceNode(path, NULL);
   try {
-    // As the host's: whoever has it may open it again by the name of the descriptor.
+    // The mode of the host's device: a program may open its descriptor again by name.
     chmodSync(path, 0o666);
     return openSync(path, FLAGS[use] | constants.O_NOFOLLOW);
   } finally {

@@ -22,7 +22,7 @@ export interface NumberRequest {
   readonly count: number;
   /** Who holds it: the file's text. */
   readonly holder: string;
-  /** Whether a number whose lock is free belongs to whom its text tells all the same. */
+  /** Whether a number whose lock is free still belongs to the holder that its text names. */
   readonly isTaken: (holder: string) => boolean;
 }
 
@@ -147,7 +147,7 @@ function endings(
     try {
       if (isOurs) ftruncateSync(lock, 0);
     } catch {
-      // It is free all the same once whom its file names is gone.
+      // The number becomes free anyway once the holder that its file names is gone.
     }
     abandon();
   };

@@ -1,4 +1,4 @@
-/** Folders whose names decide what root does: nobody else may write to them. */
+/** Folders that decide what root does: no other user may write to them. */
 import { chmodSync, lstatSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import { ensureDirectorySync } from './files.ts';
@@ -15,7 +15,7 @@ export function ensureOwnFolder(path: string): void {
   );
 }
 
-/** The same, and nobody else can enter it either: one that was open is closed. */
+/** The same, and no other user can enter the folder: a folder that was open loses the rights of others. */
 export function ensureClosedFolder(path: string): void {
   ensureOwnFolder(path);
   const stats = lstatSync(path);

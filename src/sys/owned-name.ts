@@ -1,4 +1,4 @@
-/** Names of temporary files that tell whose they are, so that others can tell when nobody will finish them. */
+/** Names of temporary files that name their owner, so that other processes can remove the files of dead owners. */
 import { bootId, isOwnerAlive, ownIdentity, type ProcessIdentity } from './processes.ts';
 
 /** `<pid>-<start time>-<16 random hex digits>`, different each time. */
@@ -10,13 +10,13 @@ export function toOwnedName(): string {
 
 const OWNED = /(?:^|\.)(\d{1,10})-(\d{1,16})-[0-9a-f]{16}(?:\.|$)/;
 
-/** Whose a name is that holds an owned one as its beginning, or after a dot; undefined for any other. */
+/** The owner in a name that holds an owned name at its beginning or after a dot; undefined for any other name. */
 export function ownerOfName(name: string): ProcessIdentity | undefined {
   const match = OWNED.exec(name);
   return match === null ? undefined : { pid: Number(match[1]), startTime: Number(match[2]) };
 }
 
-/** Whether a name is owned, and its owner ended. What an owner of an earlier boot left counts, too. */
+/** Whether a name has an owner that has ended, or that ran before the last boot. */
 export function isAbandonedName(name: string): boolean {
   const owner = ownerOfName(name);
   return owner !== undefined && !isOwnerAlive({ ...owner, bootId: bootId() });

@@ -1,15 +1,15 @@
-/** Whose a file or folder is, and what others may do with it. */
+/** Who owns a file or folder, and what other users may do with it. */
 import type { Stats } from 'node:fs';
 
-/** The fields of `Stats` that tell. */
+/** The fields of `Stats` that are needed. */
 export type Owned = Pick<Stats, 'uid' | 'mode'>;
 
-/** In access control lists, too: the bits of the group show the most that a list grants, acl(5). */
+/** Covers access control lists too: the group bits are the most that a list grants, acl(5). */
 const WRITE_BY_OTHERS = 0o022;
 const ANY_BY_OTHERS = 0o077;
 const STICKY = 0o1000;
 
-/** Root's, or the user's whom this process runs as. */
+/** Whether it belongs to root, or to the user that this process runs as. */
 export const isOurs = ({ uid }: Pick<Owned, 'uid'>): boolean =>
   uid === 0 || uid === process.geteuid?.();
 
@@ -26,5 +26,5 @@ export const withoutOthers = (mode: number): number => mode & 0o7777 & ~ANY_BY_O
 /** Whether nobody else can change the file, or put anything into the folder. */
 export const isOursAlone = (stats: Owned): boolean => isOurs(stats) && !isWritableByOthers(stats);
 
-/** In a sticky folder nobody removes or renames what others have put there. */
+/** Whether users can remove or rename only their own entries of the folder. */
 export const isSticky = ({ mode }: Pick<Owned, 'mode'>): boolean => (mode & STICKY) !== 0;

@@ -14,7 +14,7 @@ export interface ProcessIdentity {
   readonly startTime: number;
 }
 
-/** Whoever answers for a task: a process of one boot, or one thread of it. */
+/** The owner of a task: a process of one boot, or one thread of it. */
 export interface Owner extends ProcessIdentity {
   readonly bootId: string;
   /** Where it is not the first: the thread may end before its process does. Its `pid` is the thread's id. */

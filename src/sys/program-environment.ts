@@ -1,4 +1,4 @@
-/** What the programs that root starts get of an environment: never the caller's own. */
+/** The environment of programs that root starts: never the caller's own. */
 
 /** Where programs are looked for, in this order, as sudo's `secure_path` has them. */
 export const SYSTEM_FOLDERS: readonly string[] = [
@@ -12,10 +12,10 @@ export const SYSTEM_FOLDERS: readonly string[] = [
 
 export const SYSTEM_PATH = SYSTEM_FOLDERS.join(':');
 
-/** All that a program needs that reads no configuration. */
+/** For programs that read no configuration. */
 export const PLAIN_ENVIRONMENT = { PATH: SYSTEM_PATH, LC_ALL: 'C' } as const;
 
-/** Where the way out of the machine's network leads: for programs that speak to other machines. */
+/** The caller's proxies, for programs that speak to other machines. */
 export const PROXY_VARIABLES = [
   ...['http_proxy', 'https_proxy', 'no_proxy'],
   ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'],

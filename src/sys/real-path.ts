@@ -12,7 +12,7 @@ export interface FoundPath {
   readonly stats: Stats;
 }
 
-/** What a path leads to, links followed. Does not open it for reading: with a device or a FIFO that may have effects. */
+/** Finds what a path leads to, links followed. Does not open it for reading, which may have effects on a device or a FIFO. */
 export function lookUpPath(path: string): FoundPath {
   const place = openSync(toAbsolute(path), O_PATH);
   try {

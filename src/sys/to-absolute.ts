@@ -1,4 +1,4 @@
-/** Relative paths, where the path must be known and not only what it leads to. */
+/** Makes relative paths absolute, for callers that need the path itself and not only what it leads to. */
 import { statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
@@ -10,7 +10,7 @@ import { StackshimError } from '../core/errors.ts';
 export const toAbsolute = (path: string): string =>
   isAbsolute(path) ? path : `${workingDirectory(path)}/${path}`;
 
-/** An engine may know a path from earlier: it counts when it leads to where the kernel begins with relative paths. */
+/** An engine may return a path that it stored earlier: check that it leads to the directory where the kernel resolves relative paths. */
 function workingDirectory(path: string): string {
   let cause: unknown;
   try {

@@ -107,7 +107,7 @@ function faultOfMode(path: string, stats: Owned): PathFault | undefined {
   );
 }
 
-/** Where something is missing: whoever may write in `folder` could create it. */
+/** For a missing entry: any user who can write in `folder` could create it. */
 function faultOfPlace(folder: string, missing: string): PathFault | undefined {
   if (!isWritableByOthers(lstatSync(folder))) return undefined;
   return toFault(folder, `lets other users create ${missing}`, `create ${missing} as root first`);

@@ -20,7 +20,7 @@ export interface BindMapping {
   readonly source: HostOwner;
   /** Host ids of the user that the task's command runs as. */
   readonly user: HostOwner;
-  /** Host ids of whoever makes files for that user, where the runtime has a server for it. */
+  /** Host ids of the file server that makes files for that user, where the runtime has one. */
   readonly server?: HostOwner;
 }
 
@@ -36,7 +36,7 @@ export class BindOwners {
   readonly #known = new Map<string, Fd>();
   #next: Promise<HeldUserNamespace> | undefined;
 
-  /** @param fallback Whom files belong to where the source is root's. */
+  /** @param fallback The owner of files in a bind whose source is root's. */
   constructor(system: System, fallback: number) {
     this.#system = system;
     this.#fallback = fallback;
@@ -68,7 +68,7 @@ export class BindOwners {
 
   #begin(): Promise<HeldUserNamespace> {
     const begun = holdUserNamespace(this.#system);
-    // Whoever awaits it hears of it.
+    // Handles a rejection too: whoever awaits the promise gets it.
     begun.catch(() => undefined);
     this.#begun.add(begun);
     return begun;
@@ -109,7 +109,7 @@ export function toOwnerMap(owner: number, user: number, server = user): readonly
 }
 
 /**
- * Whom it belongs to on disk: the source's owner, but never root, nor root's group. Throws ERR_STACKSHIM_SPEC_INVALID where the owner
+ * The owner on disk of what a task writes there: the source's owner, but never root, nor root's group. Throws ERR_STACKSHIM_SPEC_INVALID where the owner
  * is an id that stackshim gives to tasks: a setuid file would then be a way into another task. Pure.
  */
 export function ownerOfWritten(path: string, source: HostOwner, fallback: number): HostOwner {

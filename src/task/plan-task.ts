@@ -55,7 +55,7 @@ export interface TaskPlan {
   readonly devices: readonly TaskDevice[];
   readonly throttles: readonly DeviceThrottle[];
   readonly disk: DiskPlan;
-  /** Whom files belong to that the task writes into a bind whose source is root's. */
+  /** The owner of files that the task writes into a bind whose source is root's. */
   readonly bindOwner: number;
   readonly places: TaskPlaces;
 }

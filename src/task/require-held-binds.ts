@@ -12,7 +12,7 @@ export interface HeldBindsInput {
   readonly runtime: Pick<Runtime, 'kind'>;
 }
 
-/** Where the runtime locks nothing, whoever may mount may remount. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Where the runtime does not lock the flags of binds, a task that may mount can remount them writable. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function requireHeldBinds({ spec, template, runtime }: HeldBindsInput): void {
   if (locksBinds(runtime)) return;
   const bind = spec.mounts.find(({ readOnly }) => readOnly);

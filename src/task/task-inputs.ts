@@ -27,7 +27,7 @@ export interface TaskInputs {
 }
 
 export interface TaskInputsOptions {
-  /** Whom the files belong to; null: the host's root. */
+  /** The owner of the files; null: the host's root. */
   readonly ids: IdRange | null;
   readonly signal: AbortSignal;
   /** For the programs that read the code. */

@@ -28,7 +28,7 @@ const CHUNK_BYTES = 256 * 1024;
 
 /**
  * Opens the tar at `path`. One that is compressed as a whole is decompressed into a file without a name first,
- * bounded as a layer is. Whoever calls closes it; files opened from it must be closed before.
+ * bounded as a layer is. The caller closes it, after the files that were opened from it.
  * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL.
  */
 export async function openArchive(host: ArchiveHost, path: string): Promise<OpenArchive> {

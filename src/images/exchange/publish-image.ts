@@ -52,7 +52,7 @@ const DEFAULT_SMOKE = ['/bin/true'] as const;
 /**
  * Adds the revisions, smoke-tests each in a real task, and makes all of them current by one flip.
  * When anything fails the revisions are taken back and the current ones are as they were.
- * Whoever calls holds the store. Throws ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL.
+ * The caller holds the store. Throws ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL.
  */
 export async function publishImages(
   layout: Layout,

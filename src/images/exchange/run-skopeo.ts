@@ -31,7 +31,7 @@ export interface SkopeoRun extends Pick<ExchangeOptions, 'system' | 'signal'> {
 
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const MAX_AUTH_BYTES = 1024 * 1024;
-/** What a caller legitimately says about registries: the way to them, and whom to trust for their certificates. */
+/** Variables of the caller's environment that skopeo gets: proxies, and which certificate authorities to trust. */
 const PASSED_ON = [...PROXY_VARIABLES, ...['SSL_CERT_FILE', 'SSL_CERT_DIR']] as const;
 
 /** Throws ERR_STACKSHIM_REGISTRY_FAILED (with skopeo's last lines), ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED. */

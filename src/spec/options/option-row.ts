@@ -55,7 +55,7 @@ export interface OptionDoc {
   readonly default?: string;
   /** The policy's rule; absent: the limit's maximum, the list of `allow`, or none. */
   readonly rule?: string;
-  /** What bounds it, whoever sets it. */
+  /** What bounds its value for every caller and job. */
   readonly bound: string;
 }
 

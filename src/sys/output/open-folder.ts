@@ -3,7 +3,7 @@
  * A link is followed only where root (or this user) made it and nobody else can put another in its place.
  *
  * Another walk than trusted-path.ts: a folder on the way may belong to anyone and change at any moment, so each is opened below the one before,
- * which must exist; only links are judged. There nothing is opened, and whoever owns any entry is judged.
+ * which must exist; only links are judged. There nothing is opened, and the owner of every entry is judged.
  */
 import {
   closeSync,
@@ -32,7 +32,7 @@ export class PathRefusal extends Error {
 }
 
 export interface OpenFolder {
-  /** Whoever calls closes it. */
+  /** The caller closes it. */
   readonly fd: Fd;
   /** The last component of the path, or of what a link in its place names. Not a link, unless somebody has made it one meanwhile. */
   readonly name: string;

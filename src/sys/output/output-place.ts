@@ -51,7 +51,7 @@ const STDOUT = 1;
 const STDERR = 2;
 
 /**
- * Resolves a path once: whoever writes there later writes there, wherever the path leads by then. Whoever calls closes the place.
+ * Resolves a path once: later writes go to what it led to then, whatever the path leads to by that time. The caller closes the place.
  * Throws {@link PathRefusal} for what another user may have put there, and the errors of the system.
  */
 export function openOutputPlace(path: string): OutputPlace {
@@ -79,7 +79,7 @@ export function closeOutputPlace(place: OutputPlace): void {
 }
 
 /**
- * Makes a file in the place's folder, under a random name that nobody can have taken before. Whoever calls closes it, then publishes or discards it.
+ * Makes a file in the place's folder, under a random name that nobody can have taken before. The caller closes it, then publishes or discards it.
  * @param mode Of the file; the umask may narrow it.
  */
 export function createNewFile({ folder, name }: FilePlace, mode: number): NewFile {

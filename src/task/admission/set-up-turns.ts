@@ -5,12 +5,12 @@
 import { availableParallelism } from 'node:os';
 import { StackshimError } from '../../core/errors.ts';
 
-/** A runtime waits for the kernel half of its time. */
+/** More than one for each processor, because a runtime waits for the kernel half of its time. */
 const AT_ONCE = Math.max(4, 3 * availableParallelism());
-/** Whoever takes longer, to read a large archive or because its runtime hangs, holds up nobody any more. */
+/** A set-up that takes longer (a large archive, a runtime that hangs) gives up its place, so that it holds up no other task. */
 const LONGEST_MS = 250;
 
-/** Those that wait, first come first. */
+/** Set-ups that wait for their turn, first come first. */
 const waiting = new Set<() => void>();
 let underWay = 0;
 let turnIsTaken = false;

@@ -84,7 +84,7 @@ export function claimIdleVolume(
 }
 
 /**
- * Gives a task's emptied volume to whoever comes next. `volume` is the detached mount of it, which the caller closes either way.
+ * Offers a task's emptied volume to later tasks. `volume` is the detached mount of it, which the caller closes either way.
  * False when enough wait already.
  */
 export function keepIdleVolume(

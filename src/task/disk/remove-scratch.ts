@@ -25,7 +25,7 @@ export async function removeScratch(
   if (fd === undefined) return await removeScratchFiles(places);
   try {
     const name = loopName(volumeFile, fstatSync(fd));
-    // Of whoever was killed while it made the volume.
+    // Left by a process that was killed while it made the volume.
     unlinkIfThere(name);
     await removeScratchFiles(places);
     const loopDevice = loops.get(name);

@@ -15,7 +15,7 @@ export function openSampledDisk({ limit, places }: TaskDiskRequest): TaskDisk {
         const used = await measureTree(places.scratchDir);
         return { ...used, isFull: used.bytes > limit.bytes || used.inodes > limit.inodes };
       } catch (error) {
-        // Deeper than can be looked into: whoever makes such a tree may be hiding what is in it.
+        // Deeper than the kernel's longest path: a task may hide files in such a tree.
         if (errnoCodeOf(error) !== 'ENAMETOOLONG') throw error;
         return { ...limit, isFull: true };
       }

@@ -121,7 +121,7 @@ class ScratchVolume implements TaskDisk {
       await removeTree(places.scratchDir);
       if (this.#isHeld && !(await this.#reuse())) await this.#destroy();
     } catch (error) {
-      // What is left goes by its names: whoever does that must find nobody holding on to it.
+      // A later removal goes by names: an open descriptor here would keep the space in use.
       if (this.#isHeld) this.#release();
       throw error;
     }
