@@ -1,4 +1,4 @@
-/** Takes over what an unprivileged program wrote: as a file that the program never had open. */
+/** Takes over a file that an unprivileged program wrote, as a copy that the program never had open. */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';

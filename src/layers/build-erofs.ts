@@ -54,7 +54,7 @@ export async function buildErofs(
 ): Promise<AdoptedFile> {
   const folder = `${destination}.${randomBytes(6).toString('hex')}.build`;
   return await guardDisk(`make an EROFS file ${destination}`, async () => {
-    // First, so that its absence is what is told.
+    // First, so that a missing mkfs.erofs is the error that the caller gets.
     const program = findProgram('mkfs.erofs', { package: 'erofs-utils' });
     const worker = await claimWorker(options.workers);
     const run = { folder, worker, invalidCode: options.policy.invalidCode, signal: options.signal };
@@ -65,7 +65,7 @@ export async function buildErofs(
       const mostBytes = Math.max(LEAST_MOST_BYTES, tarBytes * MOST_GROWTH);
       adopted = await adoptFile(join(folder, IMAGE_NAME), destination, mostBytes);
     } catch (error) {
-      // Why the build failed is told; the folder that then would not go is removed with the files of dead processes.
+      // The caller gets the error of the build. A folder that could not be removed goes later, with the files of dead processes.
       await removeTree(folder).catch(() => undefined);
       throw error;
     }

@@ -1,4 +1,4 @@
-/** Ids of the host for programs that read what strangers made: nobody else on the machine has the id of one that runs. */
+/** Ids of the host for workers, which are programs that read hostile input: no other process of the machine has a running worker's id. */
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { FIRST_WORKER_ID, WORKER_ID_COUNT } from '../core/host-ids.ts';
@@ -18,7 +18,7 @@ export interface WorkerHost {
 }
 
 export interface Worker {
-  /** User and group id of the host; undefined where we are not root, and the program runs as what we are. */
+  /** User and group id of the host; undefined where this process is not root: the program then runs as its user. */
   readonly id: number | undefined;
   /**
    * Ends every process that has the id, and gives the id back. To be called when the program has ended: what it started may live.
@@ -28,7 +28,7 @@ export interface Worker {
 }
 
 const NOBODY: Worker = { id: undefined, end: () => Promise.resolve() };
-/** A process that was killed holds its id until its parent has waited for it. */
+/** Time for a killed process, which holds its id until its parent has waited for it. */
 const TRIES = 100;
 const PAUSE_MS = 20;
 
@@ -90,7 +90,7 @@ export const toLimited = (...limits: readonly string[]): readonly string[] => [
 
 const findUtility = (name: string) => findProgram(name, { package: 'util-linux' });
 
-/** Whether no process has the id, once all were killed. Nobody but root can make another. */
+/** Kills every process that has the id; resolves to whether none is left. Only root can start another. */
 async function endProcesses(id: number): Promise<boolean> {
   for (let tries = 0; tries < TRIES; tries += 1) {
     if (await isUnused(id)) return true;

@@ -1,4 +1,4 @@
-/** Finds a program of the host, so that one that is missing has its own error. */
+/** Finds programs of the host; a missing one has an error of its own. */
 import { accessSync, constants } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { SYSTEM_FOLDERS } from '../sys/program-environment.ts';

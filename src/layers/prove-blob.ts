@@ -1,4 +1,4 @@
-/** Holds the blob of a layer that is stored already against what is said of it: naming a layer must not be enough to get it. */
+/** Checks the blob of a layer that is stored already: naming a layer must not be enough to get its content. */
 import type { LayerId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import type { System } from '../sys/system.ts';

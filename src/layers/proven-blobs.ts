@@ -35,7 +35,7 @@ const reader = objectOf<ProvenBlobs>({
 export const isProven = (layout: Layout, id: LayerId, blob: ProvenBlob): boolean =>
   readBlobs(layout, id).some((one) => isSame(one, blob));
 
-/** Remembers a blob that was seen to. */
+/** Remembers that the blob unpacks to the layer. */
 export async function rememberBlob(layout: Layout, id: LayerId, blob: ProvenBlob): Promise<void> {
   const known = readBlobs(layout, id);
   if (known.some((one) => isSame(one, blob))) return;
@@ -48,7 +48,7 @@ export async function rememberBlob(layout: Layout, id: LayerId, blob: ProvenBlob
 const isSame = (one: ProvenBlob, other: ProvenBlob) =>
   one.digest === other.digest && one.diffId === other.diffId;
 
-/** None where the file cannot be read: all are proven anew. */
+/** Empty when the file cannot be read: then every blob is unpacked again. */
 function readBlobs(layout: Layout, id: LayerId): readonly ProvenBlob[] {
   try {
     const options = { reader, code: 'ERR_STACKSHIM_LAYER_CORRUPT', what: 'list of blobs' } as const;

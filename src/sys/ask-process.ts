@@ -1,11 +1,11 @@
 /**
- * What only a process's own /proc entries tell. A task can make reading them wait, so they are read on threads of the pool, few at a
- * time, and nobody waits for long: a process that does not tell in time is one that nothing is known of.
+ * Reads a process's own /proc entries. A task can make such a read wait, so the reads run on threads of the pool, two at a time, and
+ * the caller waits a second at most: a process that does not answer in time counts as unknown.
  */
 import { readFile } from 'node:fs';
 import { type ProcessFile, parseStat, statusField } from './processes.ts';
 
-/** Of the pool's threads, of which there are four: each may be held up until the process is killed. */
+/** A task may hold up each read until its process is killed; the pool has four threads by default. */
 const READS_AT_ONCE = 2;
 const ANSWERS_WITHIN_MS = 1_000;
 
@@ -22,8 +22,8 @@ export async function hasExecuted(pid: number): Promise<boolean | undefined> {
 }
 
 /**
- * What becomes of a signal that a pid 1 is sent from inside or by a parent namespace: the kernel drops one that it neither handles nor
- * blocks, KILL excepted. Ask before the signal is sent: what it does to the process blurs the answer. Undefined: it does not tell.
+ * What a pid 1 would do with a signal from inside or from a parent namespace: the kernel drops a signal that pid 1 neither handles nor
+ * blocks, KILL excepted. Ask before the signal is sent: its effect would change the answer. Undefined: the process does not answer.
  */
 export async function signalDisposition(
   pid: number,

@@ -8,8 +8,8 @@ import { fdPath } from './fd-path.ts';
 import { type Fd, type System, SystemError } from './system.ts';
 
 /**
- * Aborts the connections of those users, the ones that mounted them: whatever waits for such a filesystem gets an error. Looks at a
- * mount of its own that is attached nowhere. Does nothing on a kernel without FUSE.
+ * Aborts the connections of filesystems that these users mounted: every process that waits for such a filesystem gets an error. Reads the
+ * connections from a mount of its own that is attached nowhere. Does nothing on a kernel without FUSE.
  */
 export function abortFuseConnections(system: System, isUser: (uid: number) => boolean): void {
   const control = openControl(system);

@@ -1,5 +1,5 @@
 /**
- * What the kernel tells of a process by a descriptor of it. A task can make reads of its /proc entries wait: while a process is in
+ * Questions about a process that are answered from a pidfd. A task can make reads of its /proc entries wait: while a process is in
  * exec(2) or holds its memory map, for as long as a filesystem of its own does not answer. None of these calls can wait.
  */
 import { readFileSync, statSync } from 'node:fs';

@@ -21,7 +21,7 @@ export interface HostFacts {
   readonly oomScoreAdj: number;
   readonly isRoot: boolean;
   readonly bootId: string;
-  /** Files of processors that tell how hot each is, and so what else runs on it. */
+  /** Files with each processor's temperature, which shows what else runs on it. */
   readonly thermalPaths: readonly string[];
 }
 

@@ -1,17 +1,17 @@
 /**
- * Numbers that are held one at a time, one lock file each. The holder has the file locked, and its text tells who that is: the lock of a
- * process that died is free, its number may not be.
+ * Numbers that have one holder at a time, one lock file each. The holder has locked the file, and its text names the holder: the lock of a
+ * process that died is free, but its number may still be in use.
  */
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import type { Fd, System } from './system.ts';
 
 export interface HeldNumber {
   readonly number: number;
-  /** What a holder left that died, or abandoned it; empty after one that released it. */
+  /** The text that the last holder left when it died or abandoned the number; empty when it released the number. */
   readonly previous: string;
-  /** Gives it back. A second call does nothing. */
+  /** Gives the number back. A second call does nothing. */
   release(): void;
-  /** In place of `release`, while something of the holder is left: gives up only what this process has open. */
+  /** Instead of `release`, while something of the holder is left: closes only the descriptors of this process. */
   abandon(): void;
 }
 
@@ -26,7 +26,7 @@ export interface NumberRequest {
   readonly isTaken: (holder: string) => boolean;
 }
 
-/** So many of the lowest that this process does not hold are tried in turn: low numbers are used again and again. */
+/** How many of the lowest numbers that this process does not hold are tried in turn, so that low numbers are used again. */
 const TRIED_IN_TURN = 16;
 /**
  * Of each larger range so many are tried at random before the next one, twice as large: with 1,000 held a claim takes some fifty tries,
@@ -41,8 +41,8 @@ const GROWTH = 2;
 const heldHere = new Map<string, Set<number>>();
 
 /**
- * Claims a free number, a low one where that is quickly found; undefined when none is free. Nobody waits and nobody is told in what
- * order to come: however many are held, a claim takes some dozens of tries, unless hardly any is free.
+ * Claims a free number, a low one where that is quickly found; undefined when none is free. Claimers neither wait nor form a
+ * queue: however many numbers are held, a claim takes some dozens of tries, unless hardly any number is free.
  */
 export function claimNumber(system: System, request: NumberRequest): HeldNumber | undefined {
   const held = heldHere.get(request.folder) ?? new Set();

@@ -85,7 +85,7 @@ function reap(system: System, pid: number, name: string): void {
   try {
     const pidfd = system.openPidfd(pid);
     try {
-      // Its owner may have waited for it meanwhile, and another child have its number.
+      // Its owner may have waited for it meanwhile, and another child may have got its pid.
       if (nameOf(pid) === name) system.waitPidfd(pidfd);
     } finally {
       system.close(pidfd);

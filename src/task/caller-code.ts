@@ -1,6 +1,6 @@
-/** Code of a caller's that goes wrong must end neither the task nor the program. */
+/** Errors of a caller's callbacks and streams, which must end neither the task nor the program. */
 
-/** Tells of a mistake that no result can tell of any more. */
+/** Reports an error that no result can hold. */
 export const warn = (error: unknown): void =>
   process.emitWarning(error instanceof Error ? error : String(error));
 

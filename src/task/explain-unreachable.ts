@@ -1,13 +1,13 @@
-/** Why no task can have its root filesystem: its root is no root of the host, and stands below a folder that only root passes. */
+/** Explains a runtime that could not make a container below a folder that tasks cannot pass through: a task's root is not root of the host. */
 import { StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { findClosedFolder } from '../sys/closed-folder.ts';
 
-/** What the operator does about it. */
+/** Tells the operator how to open the folder. */
 export const toOpenHint = (closed: string): string =>
   `run chmod o+x ${closed}, or set STACKSHIM_RUN to a folder that every user can pass through`;
 
-/** The reason behind a runtime that could not make a container; the error itself where that is not why. Loaded by such tasks alone. */
+/** An error that names the closed folder; `error` itself when every folder is open. Loaded only when a runtime has failed. */
 export function explainUnreachable(error: StackshimError, { run }: Layout): StackshimError {
   const closed = findClosedFolder(run);
   if (closed === undefined) return error;

@@ -1,4 +1,4 @@
-/** Ends work that fills a folder beyond a bound: what a program writes is looked at, not what it was asked to write. */
+/** Ends work that fills a folder beyond a bound. Measures what the program really writes, not what it was asked to write. */
 import { StackshimError } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { measureTree } from '../../sys/measure-tree.ts';

@@ -38,7 +38,7 @@ const FILE_MODE = 0o600;
 const CHUNK_BYTES = 1024 * 1024;
 const READER_PAUSE_MS = 20;
 
-/** Whether what is printed would be mixed with what is written. */
+/** Whether printed text would end up in the archive. */
 export const isStandardOutput = (name: string): boolean =>
   name === STANDARD_OUTPUT || ownDescriptor(name) === STDOUT;
 
@@ -77,7 +77,7 @@ export async function writeArchive<T>(
   }
 }
 
-/** The same for bytes that are made in their order. */
+/** The same for a stream of bytes. */
 export async function writeChunks(output: Output, chunks: AsyncIterable<Buffer>): Promise<void> {
   const { place } = output;
   if (place.kind !== 'file') return await writeStream(output, chunks);
@@ -131,7 +131,7 @@ async function writeStream(output: Output, chunks: AsyncIterable<Buffer>): Promi
   }
 }
 
-/** A FIFO may have no reader yet, and its reader may go: neither must keep the command from being interrupted. */
+/** A FIFO may have no reader yet, or lose it: the command must remain interruptible in both cases. */
 async function openNode({ name, signal }: Output, place: NodePlace): Promise<number> {
   for (;;) {
     signal?.throwIfAborted();

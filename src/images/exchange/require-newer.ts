@@ -1,10 +1,10 @@
-/** A save replaces what is older than itself only: a signature says who saved, not that nothing newer was saved since. */
+/** A save replaces only older stacks: its signature proves who saved it, not that it is the newest. */
 import { StackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { readNewestDate } from '../../stacks/loaded-saves.ts';
 import type { SavedIndex } from './saved-index.ts';
 
-/** Clocks of two machines differ by less. */
+/** The clocks of two machines may differ by so much. */
 const CLOCK_TOLERANCE_MS = 10 * 60_000;
 
 /**

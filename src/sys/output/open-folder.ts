@@ -25,7 +25,7 @@ import { toAbsolute } from '../to-absolute.ts';
 const MOST_LINKS = 40;
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** Why a path is not written to, for a person. */
+/** Why a path is refused, as the end of a message. */
 export class PathRefusal extends Error {
   override readonly name = 'PathRefusal';
   readonly hint = 'name a file in a folder that only root can write to';
@@ -83,7 +83,7 @@ function replace(folder: Fd, next: string): Fd {
   return fd;
 }
 
-/** Where a link leads; undefined for what is no link, or is not there. */
+/** Where a link leads; undefined for an entry that is not a link or does not exist. */
 function readTrustedLink(folder: Fd, name: string): string | undefined {
   const entry = entryOf(folder, name);
   let stats: Stats;
@@ -101,6 +101,6 @@ function readTrustedLink(folder: Fd, name: string): string | undefined {
   return readlinkSync(entry);
 }
 
-/** Whether nobody else can take away what root has put into the folder. */
+/** Whether no other user can remove an entry that root has put into the folder. */
 const isSafe = (folder: Stats): boolean =>
   isOursAlone(folder) || (isOurs(folder) && isSticky(folder));

@@ -1,4 +1,4 @@
-/** Where a command writes that was told a path: a new regular file, a device or FIFO as it is, or a descriptor of this process. */
+/** The place that a path given to a command leads to: a new regular file, an existing device or FIFO, or a descriptor of this process. */
 import {
   closeSync,
   constants,
@@ -16,7 +16,7 @@ import { isOurs, isOursAlone } from '../ownership.ts';
 import type { Fd } from '../system.ts';
 import { openFolderOf, PathRefusal } from './open-folder.ts';
 
-/** An open folder and a name in it: what is written there replaces a regular file of root, or nothing. */
+/** An open folder and a name in it: a write there makes a new file, or replaces a regular file of root. */
 export interface FilePlace {
   readonly kind: 'file';
   readonly folder: Fd;
@@ -110,7 +110,7 @@ export function createNewFile({ folder, name }: FilePlace, mode: number): NewFil
   };
 }
 
-/** Makes what was published there survive a power cut. */
+/** Makes published files of the folder survive a power cut. */
 export const syncPlace = ({ folder }: FilePlace): void => fsyncSync(folder);
 
 /** Opens a device or FIFO to write. A FIFO without a reader waits for one, or throws ENXIO with O_NONBLOCK. */

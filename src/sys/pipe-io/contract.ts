@@ -9,8 +9,8 @@ export interface Drain {
   /** Resolves when every writer has closed its end, or as `finish` says. Rejects when reading fails or a listener rejects. */
   readonly ended: Promise<void>;
   /**
-   * No process is left whose output this is. What has been written by now is handed over, however long the listener takes for it;
-   * then `ended` resolves, without waiting for others who hold an end open, and without what they write from here on.
+   * Call it when the task's last process has ended. The bytes that are in the pipe now are handed over, however long the listener takes;
+   * then `ended` resolves, even if other processes hold the pipe open, and without what they write from here on.
    */
   finish(): void;
 }

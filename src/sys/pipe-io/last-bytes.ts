@@ -1,7 +1,7 @@
-/** Where a stream ends that others may go on writing to. */
+/** Ends a stream at the last byte of its task, although other processes may go on writing to it. */
 import type { ChunkListener } from './contract.ts';
 
-/** Time after `finish` in which a pipe is read; more of it while bytes of the task are there. Others may have taken them. */
+/** How long a pipe is read after `finish`, and again as long while bytes of the task are in it. Other processes may have taken them. */
 export const PIPE_LAST_MS = 200;
 /** What a terminal holds is on its way through the kernel for moments: it counts as its task's when it comes within this time, */
 export const TERMINAL_LAST_MS = 100;
@@ -40,7 +40,7 @@ export class LastMoments {
   }
 }
 
-/** Hands chunks over, up to the last byte that counts. */
+/** Hands chunks over, up to the last byte of the task. */
 export class LastBytes {
   readonly #onChunk: ChunkListener;
   #left = Number.POSITIVE_INFINITY;
@@ -49,7 +49,7 @@ export class LastBytes {
     this.#onChunk = onChunk;
   }
 
-  /** So many bytes count from here on. */
+  /** From here on only the next `bytes` bytes are handed over. */
   limit(bytes: number): void {
     this.#left = bytes;
   }

@@ -4,15 +4,15 @@ import type { ChunkListener, Drain } from './contract.ts';
 import { LastBytes, LastMoments } from './last-bytes.ts';
 import { rest } from './rest.ts';
 
-/** One for all: libuv reads into it and hands it on before it reads again. */
+/** One buffer for all sockets: libuv reads into it and hands it on before it reads again. */
 const buffer = Buffer.allocUnsafeSlow(65_536);
 
 export interface DrainSource {
-  /** Opens the socket, which is not to allocate memory for each chunk. */
+  /** Opens the socket with a buffer of its own, so that it allocates no memory for each chunk. */
   open(onread: OnReadOpts): Socket;
-  /** What is left to be read when the other side has closed, or when time is over. */
+  /** Reads the rest when the other side has closed, or when time is over. */
   readonly readRest?: () => Uint8Array;
-  /** How many bytes count once it is to be finished. */
+  /** How many bytes of the task are still to be read when `finish` is called. */
   countLast(): number;
   /** For how long they are waited for, */
   readonly lastMs: number;
@@ -26,7 +26,7 @@ export class SocketDrain implements Drain {
   readonly #source: DrainSource;
   readonly #last: LastBytes;
   readonly #socket: Socket;
-  /** What the listener has been given and not taken. */
+  /** Resolves when the listener has taken its last chunk; undefined when it has. */
   #pending: Promise<void> | undefined;
   #endRest: (() => void) | undefined;
   readonly #moments: LastMoments;

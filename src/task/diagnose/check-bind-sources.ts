@@ -13,7 +13,7 @@ export function checkBindSources(layout: Layout, mounts: readonly MountEntry[]):
   return judgeBindSources(bindSourcesOf(layout), mounts);
 }
 
-/** Undefined where the policy names none. A policy that cannot be read is another check's finding. */
+/** Undefined where the policy names no source. Another check reports a policy that cannot be read. */
 function bindSourcesOf(layout: Layout): readonly string[] | undefined {
   try {
     const { bindSources } = readPolicy(layout).allow;
@@ -24,7 +24,7 @@ function bindSourcesOf(layout: Layout): readonly string[] | undefined {
   }
 }
 
-/** A source that is not there yet counts for where it would be. */
+/** A source that does not exist yet is judged by the directory that it would be in. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
@@ -33,7 +33,7 @@ function realPath(path: string): string {
   }
 }
 
-/** What to think of these sources, whose links are resolved, where this is mounted. Pure. */
+/** Judges sources, whose links are resolved, by the mount table. Pure. */
 export function judgeBindSources(
   sources: readonly string[] | undefined,
   mounts: readonly MountEntry[],

@@ -33,22 +33,22 @@ export function checkRunFolder({ run }: Layout): Check {
   if (closed === undefined) return passed(subject, `tasks can pass through to ${run}`);
   return failed(
     subject,
-    `tasks cannot pass through ${closed} to ${run}, but for those with --userns host`,
+    `tasks cannot pass through ${closed} to ${run}, except with --userns host`,
     toOpenHint(closed),
   );
 }
 
-/** An older version let every user read what is stored; on a disk that takes no writes it stays so. */
+/** Stored files of an older version that every user can read. On a disk that takes no writes they cannot be narrowed. */
 export function checkStoredFiles(layout: Layout): Check {
   const subject = optional('stored files');
   const open = findOpenStore(layout);
   if (open === undefined || findClosedFolder(open) !== undefined) {
-    return passed(subject, 'root alone can read them');
+    return passed(subject, 'only root can read them');
   }
   return warned(
     subject,
     `other users can read what an older version stored in ${open}`,
-    'mount its filesystem writable: the next command, as stackshim ps, makes it readable by root alone',
+    'mount its filesystem writable, then run stackshim ps: that makes the files readable by root alone',
   );
 }
 

@@ -49,7 +49,7 @@ const NOT_OF_THE_TRIAL: ReadonlySet<string> = new Set([
   'ERR_STACKSHIM_PROCESS_EXHAUSTED',
 ]);
 
-/** What to do about a trial that failed: for a disk that takes no writes, and where something is used up, as everywhere; else `otherwise`. */
+/** The hint for a trial that failed: the error's own when a disk takes no writes or a resource is used up, else `otherwise`. */
 export function hintOf(error: unknown, otherwise: string): string {
   const known = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'doctor');
   return NOT_OF_THE_TRIAL.has(known.code) ? known.hint : otherwise;

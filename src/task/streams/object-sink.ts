@@ -38,6 +38,6 @@ export class ObjectSink implements OpenSink {
   }
 
   close(): void {
-    // There is nothing that could be told later.
+    // An object tells everything by its promise.
   }
 }

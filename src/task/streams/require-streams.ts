@@ -26,7 +26,7 @@ export function requireStreams(
   }
 }
 
-/** To a task, a stream that gives nothing any more would be an empty input: most likely not what was meant. */
+/** A stream that gives nothing any more would be an empty input: most likely a mistake of the caller. */
 function problemOf(stdin: Readable): string | undefined {
   if (typeof stdin?.on !== 'function') return 'not a readable stream';
   if (stdin.readable !== false) return undefined;

@@ -1,13 +1,13 @@
-/** A caller's stream as a sink. It may fail long after it has taken something into its buffer, and tells of it by events and callbacks. */
+/** A caller's stream as a sink. A stream may fail long after it has taken a chunk into its buffer; events and callbacks tell. */
 import type { Writable } from 'node:stream';
 import { warn } from '../caller-code.ts';
 import type { OpenSink, SinkReport } from './output-sink.ts';
 import { type StreamChange, watchStream } from './watch-stream.ts';
 
-/** One chunk whose fate the stream has not told yet. */
+/** A chunk that the stream has neither written nor lost yet. */
 interface Write {
   readonly bytes: number;
-  /** Who waits before more is given. */
+  /** Resumes the task's output, which waits until the stream takes more. */
   wake: () => void;
 }
 
@@ -17,7 +17,7 @@ export class StreamSink implements OpenSink {
   readonly #unwatch: () => void;
   readonly #writes = new Set<Write>();
   #hasFailed = false;
-  /** A callback has told of an error: the event is still to come. */
+  /** A callback got an error whose `error` event is still to come. */
   #awaitsError = false;
   #isClosed = false;
   #onSettled: () => void = () => undefined;
@@ -89,7 +89,7 @@ export class StreamSink implements OpenSink {
     this.#wakeAll();
     if (change !== 'close') return;
     this.#awaitsError = false;
-    // The one that was being written when the stream was destroyed: nobody tells of it.
+    // Chunks that were being written when the stream was destroyed: their callbacks are never called.
     for (const write of [...this.#writes]) {
       this.#report.lost(write.bytes);
       this.#settle(write, undefined);
@@ -104,7 +104,7 @@ export class StreamSink implements OpenSink {
   #fail(error: unknown): void {
     if (this.#hasFailed) return;
     this.#hasFailed = true;
-    // After the result there is nobody else to tell.
+    // The result is complete: only a process warning is left.
     if (this.#isClosed) warn(error);
     else this.#report.failed(error);
   }
@@ -115,6 +115,6 @@ export class StreamSink implements OpenSink {
   }
 }
 
-/** Its owner has given the stream up, which is no failure of it. */
+/** The stream's owner destroyed it, which is not a failure of the stream. */
 const isDestroyed = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_DESTROYED';

@@ -12,7 +12,7 @@ export interface StreamWatcher {
 const CHANGES: readonly StreamChange[] = ['drain', 'finish', 'close'];
 const watched = new WeakMap<EventEmitter, WatchedStream>();
 
-/** While one watches a stream, its `error` event is no uncaught exception. Returns what ends the watching. */
+/** While a watcher watches a stream, its `error` event is no uncaught exception. Returns a function that ends the watching. */
 export function watchStream(stream: EventEmitter, watcher: StreamWatcher): () => void {
   const known = watched.get(stream) ?? new WatchedStream(stream);
   watched.set(stream, known);
@@ -20,8 +20,8 @@ export function watchStream(stream: EventEmitter, watcher: StreamWatcher): () =>
 }
 
 /**
- * Keeps the errors of a stream from becoming uncaught exceptions, and from nothing else. Once it is let go it is held on to until an
- * error that is under way has been emitted.
+ * Keeps the errors of a stream from becoming uncaught exceptions, and does nothing else with them. Returns a function that lets the stream go
+ * once an error that is under way has been emitted.
  */
 export function holdErrors(stream: Readable | Writable): () => void {
   let isLetGo = false;
@@ -34,7 +34,7 @@ export function holdErrors(stream: Readable | Writable): () => void {
   return () => {
     isLetGo = true;
     if (!stream.errored) unwatch();
-    // It counts as closed some moments before it tells.
+    // `closed` is true a moment before the `close` event.
     else if (stream.closed) setImmediate(unwatch);
   };
 }
