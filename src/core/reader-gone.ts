@@ -1,7 +1,7 @@
-/** The end of a program in a pipe that nobody reads from any more. */
+/** The error of a command whose output nobody reads any more. Here because `main`, which loads no other room for a plain run, must know it. */
 import { StackshimError } from './errors.ts';
 
-/** What was written is not whole, and whoever read it wanted no more: a command ends as SIGPIPE would end it, and says nothing. */
+/** The reader closed the pipe before the archive was complete. The command then ends as SIGPIPE would end it: status 141, no message. */
 export class ReaderGone extends StackshimError {
   constructor(name: string, cause: unknown) {
     super('ERR_STACKSHIM_SYSTEM', `write ${name}: its reader has gone`, { cause });
