@@ -8,6 +8,7 @@ import { measureHostProgram } from './host-program.ts';
 import { measureImports } from './import.ts';
 import { findInstalled } from './installed.ts';
 import { measureIsolationCost } from './isolation-cost.ts';
+import { measureLiveHeap } from './live-heap.ts';
 import { measureReap } from './reap-orphans.ts';
 import { measureSleepingTasks } from './sleeping-tasks.ts';
 import { measureStackFlips } from './stack-flips.ts';
@@ -35,6 +36,7 @@ const startTimes = await measureStartTimes(installed, Number(values.runs));
 const isolation = await measureIsolationCost(installed, Number(values.runs));
 const sleeping = await measureSleepingTasks(installed, Number(values.tasks));
 const hostProgram = await measureHostProgram(installed, Number(values.runs));
+const liveHeap = await measureLiveHeap(installed, Number(values.runs));
 const reaped = await measureReap(installed, Number(values.orphans));
 const teardown = await measureTeardown(installed);
 const flips = await measureStackFlips(installed, Number(values.runs));
@@ -47,6 +49,7 @@ const measured = {
   isolation,
   sleeping,
   hostProgram,
+  liveHeap,
   reaped,
   teardown,
   flips,

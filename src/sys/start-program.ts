@@ -49,19 +49,37 @@ async function start(request: SpawnRequest): Promise<number> {
 }
 
 const RETRY_MS = 100;
+/** Other code took the last descriptor. The program remains a child until it is waited for, so a later try finds it. */
+const SHORTAGES: readonly (string | undefined)[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC'];
 
 async function waitFor(pid: number): Promise<ProcessExit> {
+  const pidfd = await openPidfd(pid);
+  try {
+    return await exits.wait(pidfd);
+  } catch (error) {
+    if (!SHORTAGES.includes(errnoCodeOf(error))) throw error;
+    return await lookForExit(pidfd);
+  } finally {
+    linuxSystem.close(pidfd);
+  }
+}
+
+async function openPidfd(pid: number): Promise<Fd> {
   for (;;) {
-    let pidfd: Fd | undefined;
     try {
-      pidfd = linuxSystem.openPidfd(pid);
-      return await exits.wait(pidfd);
+      return linuxSystem.openPidfd(pid);
     } catch (error) {
-      // Other code took the last descriptor. The program remains a child until it is waited for, so the next try finds it.
-      if (!['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC'].includes(errnoCodeOf(error) ?? '')) throw error;
-    } finally {
-      if (pidfd !== undefined) linuxSystem.close(pidfd);
+      if (!SHORTAGES.includes(errnoCodeOf(error))) throw error;
     }
+    await pause(RETRY_MS);
+  }
+}
+
+/** Where its exit cannot be watched: every user may watch only so many descriptors. */
+async function lookForExit(pidfd: Fd): Promise<ProcessExit> {
+  for (;;) {
+    const exit = linuxSystem.waitPidfd(pidfd);
+    if (exit !== undefined) return exit;
     await pause(RETRY_MS);
   }
 }

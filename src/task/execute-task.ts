@@ -241,7 +241,7 @@ const NOT_STARTED = { started: false, endsAt: Number.POSITIVE_INFINITY };
  */
 async function startOrKill(
   plan: TaskPlan,
-  { commandIsThere, init: { pid } }: PreparedTask,
+  { commandIsThere, detachMounts, init: { pid } }: PreparedTask,
   { context, exited, hasEnded, startedAt }: StartOptions,
 ): Promise<Start> {
   const { stopper, emit } = context;
@@ -268,6 +268,8 @@ async function startOrKill(
   // Before a listener can hold this up. Where something else has, nobody knows when the command began.
   const begunAt = wasHeldUp() ? startedAt : performance.now();
   const endsAt = begunAt + spec.limits.timeoutMs;
+  // Whoever hears of the start finds no mount of the task on the host any more.
+  await detachMounts();
   emit({ type: 'started', id: places.id });
   const cancelTimer = startTimer(endsAt - performance.now(), () => {
     // Its time is also that of whoever reads what it wrote.

@@ -4,6 +4,7 @@
  */
 import {
   chmodSync,
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -27,7 +28,8 @@ import {
 } from '../../src/index.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { claimSlot } from '../../src/task/admission/slot.ts';
+import { createUserNamespace } from '../../src/sys/user-namespace.ts';
+import { claimSlot, slotIds } from '../../src/task/admission/slot.ts';
 import {
   ANSWERS,
   type CallCounts,
@@ -220,6 +222,8 @@ it('a slot whose namespace cannot be pinned is free for the next task', async ()
   const slots = join(folder, 'slots');
   const own = { ...layout, slots };
   const claim = () => claimSlot(linuxSystem, own, { task: parseTaskId('claims'), slots: 1 });
+  // What stays open for later programs is opened with the first.
+  closeSync(await createUserNamespace(linuxSystem, slotIds(0)));
   const files = openFiles();
   const fault = { method: 'bindMount', call: 0, answer: 'ENOSPC', lasting: false } as const;
   await system.during(fault, async () => {

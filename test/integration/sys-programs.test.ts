@@ -2,11 +2,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { afterAll, describe, expect, it } from 'vitest';
+import { constants, tmpdir } from 'node:os';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { callRuntime } from '../../src/runtime/call-runtime.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { openNullDevice } from '../../src/sys/null-device.ts';
 import { startProgram } from '../../src/sys/start-program.ts';
+import { SystemError } from '../../src/sys/system.ts';
 import { runFixture } from '../support/bun-fixture.ts';
 import { describeProgram } from '../support/describe-program.ts';
 
@@ -69,6 +71,17 @@ it('no exit is missed, of programs or of children that the process starts itself
   });
   expect(await Promise.all(programs)).toEqual(codes);
   expect(await Promise.all(children)).toEqual(codes);
+});
+
+it('the exit is told where no more descriptors may be watched', async () => {
+  vi.spyOn(linuxSystem, 'addToEpoll').mockImplementation(() => {
+    throw new SystemError('epoll_ctl', constants.errno.ENOSPC, 'ENOSPC');
+  });
+  try {
+    expect(await call('exit 9')).toBe(9);
+  } finally {
+    vi.restoreAllMocks();
+  }
 });
 
 describe('a program that cannot be started', () => {

@@ -76,7 +76,9 @@ export function claimIdleVolume(
       if (!isOurs) system.close(volume);
     }
     if (!isOurs) continue;
-    const detached = detachTargetAside(system, mount);
+    const detached = detachTargetAside(system, mount).catch((error: unknown) => {
+      if (!isBeingTaken(error)) throw error;
+    });
     detached.catch(() => undefined);
     return { volume, detached };
   }
@@ -172,9 +174,12 @@ export function detachIdle(system: System, mount: string): void {
   try {
     rmdirSync(mount);
   } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+    if (!isBeingTaken(error)) throw error;
   }
 }
+
+/** EBUSY: somebody else (whoever claimed the volume, or a sweep) is detaching the mount at this moment, and removes the folder. */
+const isBeingTaken = (error: unknown) => ['ENOENT', 'EBUSY'].includes(errnoCodeOf(error) ?? '');
 
 /** A detached clone of the volume that is mounted there; undefined when there is none, or none that is fresh. */
 function openMounted(system: System, mount: string): Fd | undefined {

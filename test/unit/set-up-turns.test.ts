@@ -1,0 +1,64 @@
+/** How many tasks are set up at once, and in how many turns of the event loop. */
+import { availableParallelism } from 'node:os';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { type SetUpTurn, takeSetUpTurn } from '../../src/task/admission/set-up-turns.ts';
+
+const AT_ONCE = Math.max(4, 3 * availableParallelism());
+const nextTurn = () => vi.advanceTimersToNextTimerAsync();
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setImmediate', 'clearImmediate', 'setTimeout', 'clearTimeout'] });
+});
+afterEach(async () => {
+  await vi.runAllTimersAsync();
+  vi.useRealTimers();
+});
+
+/** Begins to set up that many tasks; those that have begun, in order. */
+function setUpMany(count: number, signals: readonly AbortSignal[] = []) {
+  const begun: SetUpTurn[] = [];
+  const turns = Array.from({ length: count }, () =>
+    takeSetUpTurn(signals).then((turn) => void begun.push(turn)),
+  );
+  return { begun, turns };
+}
+
+it('one begins in each turn of the loop, the first at once', async () => {
+  const { begun } = setUpMany(3);
+  await Promise.resolve().then(() => undefined);
+  expect(begun).toHaveLength(1);
+  await nextTurn();
+  expect(begun).toHaveLength(2);
+  await nextTurn();
+  expect(begun).toHaveLength(3);
+});
+
+it('no more than some are under way; the end of one lets another begin', async () => {
+  const { begun } = setUpMany(AT_ONCE + 2);
+  await vi.advanceTimersByTimeAsync(100);
+  expect(begun).toHaveLength(AT_ONCE);
+  begun[0]?.end();
+  begun[0]?.end();
+  await vi.advanceTimersByTimeAsync(10);
+  expect(begun).toHaveLength(AT_ONCE + 1);
+});
+
+it('those that take long hold up nobody for ever', async () => {
+  const { begun } = setUpMany(2 * AT_ONCE);
+  await vi.advanceTimersByTimeAsync(300);
+  expect(begun).toHaveLength(2 * AT_ONCE);
+});
+
+it('a task that is aborted while it waits does not begin', async () => {
+  const abort = new AbortController();
+  const others = setUpMany(AT_ONCE);
+  const aborted = setUpMany(1, [abort.signal]);
+  const refused = expect(aborted.turns[0]).rejects.toMatchObject({
+    code: 'ERR_STACKSHIM_TASK_ABORTED',
+  });
+  abort.abort();
+  await refused;
+  await vi.advanceTimersByTimeAsync(300);
+  expect(others.begun).toHaveLength(AT_ONCE);
+  expect(aborted.begun).toHaveLength(0);
+});
