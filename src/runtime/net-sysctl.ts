@@ -1,6 +1,13 @@
 /** Settings of the kernel that a runtime makes in a task's own network namespace. */
+import { existsSync } from 'node:fs';
 import { type HostFacts, isKernelAtLeast } from '../sys/host-facts.ts';
 import type { Runtime } from './runtime.ts';
+
+/**
+ * Groups that a socket of IPv4 may join, and sources that it may name for each: the kernel remembers them for nobody's account. Usual are 20 and 10:
+ * 12,000 sockets of a task with 32 MiB held 169 MiB.
+ */
+const GROUPS = { 'net.ipv4.igmp_max_memberships': '5', 'net.ipv4.igmp_max_msf': '1' } as const;
 
 /**
  * Transmit timestamps carry the whole message back to its sender, into a queue that no cgroup is charged for. A program asks for them
@@ -11,6 +18,19 @@ export const netSysctl = (
   { kind }: Pick<Runtime, 'kind'>,
   host: HostFacts,
 ): Readonly<Record<string, string>> =>
-  kind !== 'runsc' && canRefuseStamps(host) ? { 'net.core.tstamp_allow_data': '0' } : {};
+  kind === 'runsc'
+    ? {}
+    : {
+        ...(canRefuseStamps(host) ? { 'net.core.tstamp_allow_data': '0' } : {}),
+        ...(hasGroups() ? GROUPS : {}),
+      };
+
+let knownGroups: boolean | undefined;
+
+/** A kernel may be built without them. */
+function hasGroups(): boolean {
+  knownGroups ??= existsSync('/proc/sys/net/ipv4/igmp_max_memberships');
+  return knownGroups;
+}
 
 export const canRefuseStamps = (host: HostFacts): boolean => isKernelAtLeast(host, 6, 18);

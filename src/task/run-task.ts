@@ -41,7 +41,7 @@ import type { OutputSink } from './streams/output-sink.ts';
 import { requireStreams } from './streams/require-streams.ts';
 import { OutputMeter } from './streams/task-output.ts';
 import type { TaskTerminal } from './streams/terminal-streams.ts';
-import { holdErrors } from './streams/watch-stream.ts';
+import { holdErrors, isEmitter } from './streams/watch-stream.ts';
 
 /** How a task is run: whom it reports to, and who may end it. */
 export interface RunTaskOptions extends LayoutOptions, CallerStops {
@@ -120,7 +120,7 @@ export async function runTaskAndLeave(
   const { stdin, stdout, stderr } = options;
   // From the first moment on: a stream may fail while the task is planned, or set up.
   const release = [stdin, stdout, stderr].flatMap((each) =>
-    each !== undefined && 'on' in each ? holdErrors(each) : [],
+    isEmitter(each) ? holdErrors(each) : [],
   );
   try {
     return await runFromPlan(input, options);

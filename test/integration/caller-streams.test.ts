@@ -112,6 +112,25 @@ describe('an output that', () => {
     expect(result.error?.cause ?? null).toBe(cause);
   });
 
+  it.each<[string, object]>([
+    ['only looks like a stream', { destroyed: false }],
+    ['has listeners and lets none go', { destroyed: false, on: () => undefined }],
+  ])('is an object that %s is written to like any', async (_, looks) => {
+    const written: string[] = [];
+    const write = (chunk: Uint8Array) => void written.push(Buffer.from(chunk).toString());
+    const result = await run('echo one', { stdout: { ...looks, write } });
+    expect(result).toMatchObject({ verdict: 'succeeded', error: null, removed: true });
+    expect(written.join('')).toBe('one\n');
+  });
+
+  it.each([null, 'text', 5])('is %j is refused', async (stdout) => {
+    const more = { stdout } as unknown as RunTaskOptions;
+    await expect(run('echo one', more)).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_SPEC_INVALID',
+      details: { field: 'stdout' },
+    });
+  });
+
   it('fails when the task has long ended becomes a warning', async () => {
     let fail: (error: Error) => void = () => undefined;
     const sink = new Writable({

@@ -97,6 +97,11 @@ export class OutputMeter {
     this.#failure ??= error;
   }
 
+  /** The same for what the task reads. */
+  failInput(error: unknown): void {
+    this.fail(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', "pass on the task's input"));
+  }
+
   /** The task has started: what it has written by now is passed on. Until then one chunk of each stream is held back. */
   release(): void {
     const held = this.#held;

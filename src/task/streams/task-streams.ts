@@ -80,7 +80,7 @@ export function openPipeStreams(
       output.read('stdout', take(stdout));
       output.read('stderr', take(stderr));
       if (input === undefined || stdin === undefined) return;
-      const feed = feedPipe(take(input[1]), stdin, (error) => output.fail(error));
+      const feed = feedPipe(take(input[1]), stdin, (error) => output.failInput(error));
       stop = feed.stop;
     },
     close() {

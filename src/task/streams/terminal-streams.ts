@@ -68,7 +68,7 @@ export function openTerminalStreams(
       system.setWindowSize(ttyFd, terminal?.size ?? DEFAULT_SIZE);
       stopResize = terminal?.onResize((size) => resize(system, ttyFd, size));
       output.readFrom('stdout', drain);
-      if (stdin !== undefined) typing = feed(stdin, (error) => output.fail(error));
+      if (stdin !== undefined) typing = feed(stdin, (error) => output.failInput(error));
     },
     close() {
       stopFollowing();

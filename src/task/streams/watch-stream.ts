@@ -9,6 +9,12 @@ export interface StreamWatcher {
   changed(change: StreamChange): void;
 }
 
+/** What can be watched: a caller may give anything that has a `write`, or nothing that is of any use. */
+export const isEmitter = (value: unknown): value is EventEmitter =>
+  typeof value === 'object' &&
+  value !== null &&
+  ['on', 'off'].every((name) => typeof Reflect.get(value, name) === 'function');
+
 const CHANGES: readonly StreamChange[] = ['drain', 'finish', 'close'];
 const watched = new WeakMap<EventEmitter, WatchedStream>();
 
@@ -23,7 +29,7 @@ export function watchStream(stream: EventEmitter, watcher: StreamWatcher): () =>
  * Keeps the errors of a stream from becoming uncaught exceptions, and does nothing else with them. Returns a function that lets the stream go
  * once an error that is under way has been emitted.
  */
-export function holdErrors(stream: Readable | Writable): () => void {
+export function holdErrors(stream: Partial<Readable | Writable> & EventEmitter): () => void {
   let isLetGo = false;
   const unwatch = watchStream(stream, {
     failed: () => undefined,

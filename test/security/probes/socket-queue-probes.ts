@@ -140,4 +140,10 @@ export const socketQueueProbes: readonly Probe[] = [
     program: 'probe join-groups 5000',
     holds: (pid) => netFile(pid, 'igmp6').split('\n').length > 1000,
   }),
+  queueProbe('groups of IPv4', {
+    tries: 'joins 20,000 groups, each with ten sources, 20 on each socket',
+    stoppedBy: 'settings of its network namespace: 5 groups for each socket, one source for each',
+    program: 'probe join-groups-4 20000',
+    holds: (pid) => netFile(pid, 'mcfilter').split('\n').length > 40_000,
+  }),
 ];
