@@ -24,6 +24,12 @@ export const linuxNetNamespaces: Pick<System, 'openSocketDiagnosis' | 'openNetFi
     openIn(namespace, () => openSync(`/proc/thread-self/net/${name}`, 'r')),
 };
 
+/**
+ * Opens the network namespace of a process; the caller closes it with `node:fs`. Precondition: no program of a task runs in that
+ * process yet: while one is in exec(2), which it may draw out, this call waits.
+ */
+export const openNetNamespace = (pid: number): Fd => openSync(`/proc/${pid}/ns/net`, 'r');
+
 /** Only this thread enters the other namespace, and runs nothing there but what opens one descriptor. */
 function openIn(namespace: Fd, open: () => Fd): Fd {
   const home = openSync('/proc/thread-self/ns/net', 'r');

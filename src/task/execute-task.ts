@@ -290,7 +290,10 @@ async function startOrKill(
     error: null,
     watch,
     sockets,
-    cancelTimer,
+    cancelTimer() {
+      cancelTimer();
+      stopWatches();
+    },
   };
 }
 

@@ -2,10 +2,11 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { openSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { openNetNamespace } from '../../src/sys/net-namespace.ts';
 import {
   parseSocketCounts,
   parseSocketsUsed,
@@ -14,7 +15,9 @@ import {
 import { readTcpSockets, type TcpSocket } from '../../src/sys/tcp-sockets.ts';
 
 async function tcpSockets(pid: number): Promise<readonly TcpSocket[]> {
-  const fd = linuxSystem.openSocketDiagnosis(pid);
+  const namespace = openNetNamespace(pid);
+  const fd = linuxSystem.openSocketDiagnosis(namespace);
+  closeSync(namespace);
   try {
     const found: TcpSocket[] = [];
     expect(await readTcpSockets(fd, 'inet', (socket) => found.push(socket))).toBe(true);

@@ -7,8 +7,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { abortFuseConnections } from '../../src/sys/fuse-connections.ts';
 import { slotOfUser } from '../../src/sys/handled-process.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { readSocketTable } from '../../src/sys/socket-tables.ts';
-import { readTcpSockets } from '../../src/sys/tcp-sockets.ts';
 import { runTask } from '../../src/task/run-task.ts';
 import { useInstallation } from '../support/installation.ts';
 import { makeProbeImage } from '../support/probe-image.ts';
@@ -77,18 +75,6 @@ it('is listed, and looked after by doctor', async () => {
   const { id, ended } = await startStuck();
   expect(await listed(id)).toMatchObject({ state: 'running' });
   await runCli(['doctor'], { env });
-  expect((await runCli(['kill', '--stop-timeout', '0', id], { env })).status).toBe(0);
-  expect((await ended).status).toBe(143);
-});
-
-it('does not hold up whoever asks for its sockets', async () => {
-  const { id, ended } = await startStuck();
-  const { pid } = await listed(id);
-  expect(await readSocketTable(pid, 'udp')).toMatchObject({ sockets: 0 });
-  expect((await readSocketTable(pid, 'netlink')).sockets).toBeGreaterThan(0);
-  const fd = linuxSystem.openSocketDiagnosis(pid);
-  expect(await readTcpSockets(fd, 'inet', () => undefined)).toBe(true);
-  linuxSystem.close(fd);
   expect((await runCli(['kill', '--stop-timeout', '0', id], { env })).status).toBe(0);
   expect((await ended).status).toBe(143);
 });

@@ -1,7 +1,9 @@
 /** What the sockets of a task may hold beside its memory before a look finds it. */
+import { closeSync } from 'node:fs';
 import { canRefuseStamps } from '../../runtime/net-sysctl.ts';
 import type { HostFacts } from '../../sys/host-facts.ts';
-import type { System } from '../../sys/system.ts';
+import { openNetNamespace } from '../../sys/net-namespace.ts';
+import type { Fd, System } from '../../sys/system.ts';
 import { readTcpSockets } from '../../sys/tcp-sockets.ts';
 import { type Check, optional, passed, warned } from './check.ts';
 
@@ -49,13 +51,22 @@ export function checkSocketQueues(settings: SocketSettings, facts: HostFacts): C
 /** Asks in this process's own network namespace. False for users other than root. */
 export async function hasTcpDiagnosis(system: System): Promise<boolean> {
   try {
-    const fd = system.openSocketDiagnosis(process.pid);
+    const namespace = openNetNamespace(process.pid);
     try {
-      return await readTcpSockets(fd, 'inet', () => undefined);
+      return await askThere(system, namespace);
     } finally {
-      system.close(fd);
+      closeSync(namespace);
     }
   } catch {
     return false;
+  }
+}
+
+async function askThere(system: System, namespace: Fd): Promise<boolean> {
+  const fd = system.openSocketDiagnosis(namespace);
+  try {
+    return await readTcpSockets(fd, 'inet', () => undefined);
+  } finally {
+    system.close(fd);
   }
 }

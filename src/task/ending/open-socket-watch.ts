@@ -1,8 +1,9 @@
 /** Which tasks' sockets are watched, and what is assumed of those that the kernel does not list. */
-import { openSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { canRefuseStamps } from '../../runtime/net-sysctl.ts';
 import type { HostFacts } from '../../sys/host-facts.ts';
+import { openNetNamespace } from '../../sys/net-namespace.ts';
 import { socketSizes } from '../../sys/socket-sizes.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
@@ -38,7 +39,7 @@ export function openSocketWatch(
 /** Undefined when the process has ended. */
 function openNamespace(pid: number): Fd | undefined {
   try {
-    return openSync(`/proc/${pid}/ns/net`, 'r');
+    return openNetNamespace(pid);
   } catch (error) {
     if (errnoCodeOf(error) !== 'ENOENT') throw error;
     return undefined;
