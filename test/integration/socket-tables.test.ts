@@ -42,7 +42,8 @@ it('tells of every TCP socket its port, who waits there and what it holds', asyn
   });
   await Promise.all(clients.map((client) => once(client, 'connect')));
   const [first] = clients;
-  first?.write(Buffer.alloc(30_000));
+  // More than the server's stream takes before it pauses.
+  first?.write(Buffer.alloc(400_000));
   const look = async () => (await tcpSockets(process.pid)).filter((socket) => socket.port === port);
   const most = (sockets: readonly TcpSocket[]) => Math.max(...sockets.map(({ bytes }) => bytes));
   await expect
