@@ -1,5 +1,6 @@
 /** What bounds a folder's disk space: loop devices (loop(4)), and quotas of projects (quotactl_fd(2), ioctl_fs_fsxattr). */
 import { closeSync, constants, openSync } from 'node:fs';
+import { atMost } from '../core/at-most.ts';
 import { callAside } from './call-aside.ts';
 import { invoke, invokeUnless } from './invoke.ts';
 import { type Fd, type LoopDevice, type System, SystemError } from './system.ts';
@@ -62,22 +63,7 @@ export const linuxDisks: DiskCalls = {
     }
     throw noFreeLoop();
   },
-  async attachLoopDeviceAside(fileFd) {
-    const control = openSync('/dev/loop-control', constants.O_RDWR);
-    try {
-      for (let tries = LOOP_TRIES; tries > 0; tries -= 1) {
-        const device = openFreeLoop(control);
-        const { fd } = device;
-        const result = await callAside('ioctl', fd, LOOP_CONFIGURE, loopConfig(fileFd));
-        // Asked again, the kernel tells here why not.
-        if (result === 0 || configureLoop(fd, fileFd)) return device;
-        closeSync(fd);
-      }
-    } finally {
-      closeSync(control);
-    }
-    throw noFreeLoop();
-  },
+  attachLoopDeviceAside: (fileFd) => attaching(() => attachAside(fileFd)),
   shutDownFilesystem(fd) {
     const flags = Buffer.alloc(4);
     flags.writeUInt32LE(EXT4_GOING_FLAGS_NOLOGFLUSH);
@@ -119,6 +105,26 @@ export const linuxDisks: DiskCalls = {
     return { bytes: read(DQBLK.usedBytes), inodes: read(DQBLK.inodes) };
   },
 };
+
+/** One at a time: until a free device is configured, the kernel names the same one to everybody. */
+const attaching = atMost(1);
+
+async function attachAside(fileFd: Fd): Promise<LoopDevice> {
+  const control = openSync('/dev/loop-control', constants.O_RDWR);
+  try {
+    for (let tries = LOOP_TRIES; tries > 0; tries -= 1) {
+      const device = openFreeLoop(control);
+      const { fd } = device;
+      const result = await callAside('ioctl', fd, LOOP_CONFIGURE, loopConfig(fileFd));
+      // Asked again, the kernel tells here why not.
+      if (result === 0 || configureLoop(fd, fileFd)) return device;
+      closeSync(fd);
+    }
+  } finally {
+    closeSync(control);
+  }
+  throw noFreeLoop();
+}
 
 function openFreeLoop(control: Fd): LoopDevice {
   const name = 'ioctl LOOP_CTL_GET_FREE';

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
@@ -168,6 +168,23 @@ describe('events', () => {
         .join('');
     expect([textOf('stdout'), textOf('stderr')]).toEqual(['out\n', 'err\n']);
     expect(events.at(-1)).toEqual({ type: 'finished', id: result.id, result });
+  });
+
+  it('tell of a start when no mount of the task is left on the host', async () => {
+    const left: Partial<Record<TaskEvent['type'], boolean>>[] = [];
+    const runOne = () => {
+      const seen: Partial<Record<TaskEvent['type'], boolean>> = {};
+      left.push(seen);
+      return run(task('true'), {
+        onEvent({ id, type }) {
+          const mounts = readFileSync('/proc/self/mounts', 'utf8');
+          seen[type] = mounts.includes(`/${id}/`) || mounts.includes(`/${id} `);
+        },
+      });
+    };
+    const results = await Promise.all(Array.from({ length: 5 }, runOne));
+    expect(results.every(({ verdict }) => verdict === 'succeeded')).toBe(true);
+    for (const seen of left) expect(seen).toMatchObject({ created: true, started: false });
   });
 
   it('with an asynchronous removal: the result first, then the removed event', async () => {

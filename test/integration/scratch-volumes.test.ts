@@ -5,6 +5,7 @@ import {
   closeSync,
   existsSync,
   fstatSync,
+  ftruncateSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
@@ -196,6 +197,20 @@ describe('a volume that waits', () => {
     expect(listIdleVolumes(layout)).toHaveLength(1);
     expectSound();
   });
+});
+
+it('many that are made at once each get a loop device', async () => {
+  const attached = await Promise.all(
+    Array.from({ length: 80 }, async (_, index) => {
+      const file = openSync(`${layout.root}/file-${index}`, 'wx+');
+      ftruncateSync(file, 65_536);
+      const device = await linuxSystem.attachLoopDeviceAside(file);
+      closeSync(file);
+      return device;
+    }),
+  );
+  expect(new Set(attached.map(({ path }) => path)).size).toBe(80);
+  for (const { fd } of attached) closeSync(fd);
 });
 
 it('thirty-two that wait in another mount namespace do not count here, and go when that has ended', async () => {
