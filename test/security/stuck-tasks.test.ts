@@ -79,6 +79,16 @@ it('is listed, and looked after by doctor', async () => {
   expect((await ended).status).toBe(143);
 });
 
+it('is watched all the same: what its sockets hold ends it', async () => {
+  // Another process of the task begins once pid 1 is held up.
+  const flood = 'sleep 1; exec /task/probe queue-connections 40000';
+  const script = `(${flood}) & exec ${hang.join(' ')}`;
+  const given = ['--bundle', 'fuse', '--code', code, '-m', '32m', '--timeout', '40s', '--json'];
+  const command = ['run', ...given, '--ulimit', 'nofile=16384', 'busybox', 'sh', '-c', script];
+  const { status, stdout } = await runCli(command, { env });
+  expect([status, JSON.parse(stdout).verdict]).toEqual([137, 'oom_killed']);
+});
+
 it('is killed by another process, which asks it first', async () => {
   const { id, ended } = await startStuck();
   const { status, stdout } = await runCli(['kill', '--stop-timeout', '1s', id], { env });
