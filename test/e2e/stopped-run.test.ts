@@ -9,8 +9,8 @@ import { waitUntil } from '../support/wait-until.ts';
 
 const { start, folder, installation } = useTaskRunner();
 
-/** Starts a task of one second's time that takes longer; it writes into a folder of its own when it begins and when it has come to its end. */
-function startLate(name: string, seconds: number) {
+/** Starts a task that takes longer than it may; it writes into a folder of its own when it begins and when it has come to its end. */
+function startLate(name: string, { limit, seconds }: { limit: number; seconds: number }) {
   const trace = mkdtempSync(`${folder}/trace-`);
   chmodSync(trace, 0o777);
   const script = [
@@ -19,7 +19,7 @@ function startLate(name: string, seconds: number) {
     `cat /proc/uptime > /trace/end; : ${name}`,
   ].join('; ');
   const task = start(
-    ['--name', name, '--timeout', '1s', '-v', `${trace}:/trace`],
+    ['--name', name, '--timeout', `${limit}s`, '-v', `${trace}:/trace`],
     ['sh', '-c', script],
   );
   const at = (file: string) =>
@@ -45,7 +45,7 @@ describe('where owners are watched', () => {
   });
 
   it('does not stop the time of its task', async () => {
-    const task = startLate('held-to-its-time', scaled(8));
+    const task = startLate('held-to-its-time', { limit: scaled(1), seconds: scaled(8) });
     await task.printed('begun');
     task.child.kill('SIGSTOP');
     await waitUntil(() => !task.isRunning());
@@ -58,7 +58,7 @@ describe('where owners are watched', () => {
 });
 
 it('tells of a task that took too long and has ended by itself', async () => {
-  const task = startLate('ended-late', 2);
+  const task = startLate('ended-late', { limit: scaled(1), seconds: scaled(2) });
   await task.printed('begun');
   task.child.kill('SIGSTOP');
   await waitUntil(() => !task.isRunning());
