@@ -9,6 +9,8 @@ export interface SocketTable {
   readonly receiveBytes: number;
   /** What waits to be sent. */
   readonly sendBytes: number;
+  /** How many have something that waits to be sent. */
+  readonly sending: number;
 }
 
 export type TableName =
@@ -29,6 +31,8 @@ const READ_BYTES = 4096;
 /** Each takes some 20 µs, and more in a long table. */
 const READS_A_TURN = 4;
 const NOTHING: Queues = [0, 0];
+
+export const NO_SOCKETS: SocketTable = { sockets: 0, receiveBytes: 0, sendBytes: 0, sending: 0 };
 
 /** `2DB0:00000000`: what waits to be sent and to be received, in hexadecimal digits. */
 function internetQueues(fields: readonly string[]): Queues {
@@ -54,10 +58,10 @@ export type OpenNetFile = (name: string) => Fd;
 /** Adds up a table, without holding up the event loop; an empty one where the kernel has no such protocol. */
 export async function readSocketTable(open: OpenNetFile, name: TableName): Promise<SocketTable> {
   const file = openTable(open, name);
-  if (file === undefined) return { sockets: 0, receiveBytes: 0, sendBytes: 0 };
+  if (file === undefined) return { ...NO_SOCKETS };
   try {
     const buffer = Buffer.alloc(READ_BYTES);
-    const sum = { sockets: -1, receiveBytes: 0, sendBytes: 0 };
+    const sum = { ...NO_SOCKETS, sockets: -1 };
     let rest = '';
     for (let reads = 1; ; reads += 1) {
       const bytesRead = readSync(file, buffer, 0, READ_BYTES, null);
@@ -79,6 +83,7 @@ function addLine(sum: Writable<SocketTable>, name: TableName, line: string): voi
   const [receive, send] = QUEUES[name](line.trim().split(/ +/));
   sum.receiveBytes += receive || 0;
   sum.sendBytes += send || 0;
+  if (send > 0) sum.sending += 1;
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

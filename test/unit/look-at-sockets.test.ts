@@ -12,6 +12,7 @@ const lookHere = (open: (name: string) => number) =>
     chargedBytes: () => 0,
     resetBytes: 0,
     unlistedBytes: 0,
+    unsentBytes: 0,
   });
 
 test('a kernel that was started without IPv6 tells of all other sockets', async () => {

@@ -1,6 +1,7 @@
 /** Adds up what the sockets of a task hold that no cgroup is charged for. Loaded when a task has sockets enough to pass its limit. */
 import { closeSync, readFileSync } from 'node:fs';
 import {
+  NO_SOCKETS,
   type OpenNetFile,
   openTable,
   parseSocketCounts,
@@ -22,13 +23,15 @@ export interface SocketLook {
   readonly resetBytes: number;
   /** What any other socket that the kernel does not list may hold. */
   readonly unlistedBytes: number;
+  /** What a message may hold that waits to be sent, of which the kernel tells the bytes alone. */
+  readonly unsentBytes: number;
 }
 
 /** A connection is made while the kernel answers the sender: nobody is charged for the socket itself (`TCP` in /proc/slabinfo). */
 const TCP_SOCKET_BYTES = 2560;
 const NETLINK_SOCKET_BYTES = 2048;
-/** Sockets that the kernel does not list and that are let pass: lists and counts are not of the same moment. */
-const FREE_UNLISTED = 64;
+/** Sockets that are let pass of those that the kernel does not list, or that are just sending: lists and counts are not of the same moment. */
+const FREE_SOCKETS = 64;
 
 interface TcpSum {
   sockets: number;
@@ -57,6 +60,7 @@ export async function lookAtSockets(look: SocketLook): Promise<number> {
   return (
     Math.max(0, tcp.bytes + udp.receiveBytes - charged) +
     tables.reduce((sum, { sendBytes }) => sum + sendBytes, 0) +
+    beyondFree(udp.sending + raw.sending + ping.sending) * look.unsentBytes +
     raw.receiveBytes +
     ping.receiveBytes +
     netlink.receiveBytes +
@@ -68,13 +72,13 @@ export async function lookAtSockets(look: SocketLook): Promise<number> {
   );
 }
 
-const NO_SOCKETS: SocketTable = { sockets: 0, receiveBytes: 0, sendBytes: 0 };
-const beyondFree = (sockets: number) => Math.max(0, sockets - FREE_UNLISTED);
+const beyondFree = (sockets: number) => Math.max(0, sockets - FREE_SOCKETS);
 
 const join = (one: SocketTable, other: SocketTable): SocketTable => ({
   sockets: one.sockets + other.sockets,
   receiveBytes: one.receiveBytes + other.receiveBytes,
   sendBytes: one.sendBytes + other.sendBytes,
+  sending: one.sending + other.sending,
 });
 
 function countSockets(open: OpenNetFile): ReadonlyMap<string, number> {

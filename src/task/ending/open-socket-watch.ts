@@ -12,6 +12,8 @@ import { type SocketBounds, SocketWatch } from './socket-watch.ts';
 
 /** A message of UDP that a program has not completed. With the bundle's filter nothing else waits in an unlisted socket of a program. */
 const UNSENT_BYTES = 2 * 65_536;
+/** The most that such a message keeps: as many pieces as the kernel lets it have, each on a page of its own, though the kernel counts a byte of it. */
+const UNSENT_PAGES_BYTES = 17 * 32_768;
 
 /**
  * Undefined for a task on the host's network, whose sockets are among the host's, and for a sandbox, whose sockets are its own memory.
@@ -51,8 +53,9 @@ function toBounds(fillsErrors: boolean): SocketBounds {
   const { receiveBytes, grownBytes, optionBytes } = socketSizes();
   const queueBytes = fillsErrors ? grownBytes : receiveBytes;
   return {
-    largestBytes: queueBytes + UNSENT_BYTES + optionBytes,
+    largestBytes: queueBytes + UNSENT_PAGES_BYTES + optionBytes,
     unlistedBytes: fillsErrors ? receiveBytes : UNSENT_BYTES,
+    unsentBytes: UNSENT_PAGES_BYTES,
   };
 }
 

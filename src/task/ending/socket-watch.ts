@@ -25,6 +25,8 @@ export interface SocketBounds {
   readonly largestBytes: number;
   /** What a socket of the task's programs may hold that the kernel does not list. */
   readonly unlistedBytes: number;
+  /** What a message may hold that waits to be sent. */
+  readonly unsentBytes: number;
 }
 
 const LOOK_EVERY_MS = 100;
@@ -103,7 +105,7 @@ export class SocketWatch {
   }
 
   /** Never rejects. */
-  async #lookInside({ unlistedBytes }: SocketBounds): Promise<void> {
+  async #lookInside({ unlistedBytes, unsentBytes }: SocketBounds): Promise<void> {
     const { cgroups, cgroupsPath, memoryBytes } = this.#options;
     this.#isLooking = true;
     const from = performance.now();
@@ -116,6 +118,7 @@ export class SocketWatch {
         chargedBytes: () => cgroups.readSocketBytes(cgroupsPath),
         resetBytes: socketSizes().receiveBytes,
         unlistedBytes,
+        unsentBytes,
       });
       // The task has ended.
       const passed = this.#passed;
