@@ -244,6 +244,9 @@ describe('each call fails in turn, of', () => {
     writePolicy(layout);
     const neighbour = startNeighbour(options);
     await neighbour.answers();
+    // Its watch keeps one file open from the first look on.
+    const isWatched = () => openFiles().some((name) => name.endsWith('/net/sockstat'));
+    await expect.poll(isWatched, { timeout: scaled(5000) }).toBe(true);
     try {
       const counts = await suffer(variant, null);
       for (const fault of plan(counts)) {

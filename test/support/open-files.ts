@@ -1,4 +1,4 @@
-/** What this process has open, in order; without what tells one pipe from another. */
+/** What this process has open, in order; without what tells one pipe from another, nor whether a file still has its name. */
 import { readdirSync, readlinkSync } from 'node:fs';
 
 export const openFiles = (): readonly string[] =>
@@ -8,7 +8,7 @@ export const openFiles = (): readonly string[] =>
 
 function linkOf(path: string): string {
   try {
-    return readlinkSync(path).replace(/\[\d+\]$/, '');
+    return readlinkSync(path).replace(/\[\d+\]$| \(deleted\)$/, '');
   } catch {
     return 'the folder that was read';
   }
