@@ -1,7 +1,7 @@
 /** Starts a created container: lets its waiting init become the command. */
 import { closeSync, constants, openSync, readSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
-import { pause } from '../core/pause.ts';
+import { nextTurn, pause } from '../core/pause.ts';
 import { callRuntime } from './call-runtime.ts';
 import type { ContainerReference, Runtime, RuntimeCallOptions } from './runtime.ts';
 import { runtimeArguments } from './runtime-arguments.ts';
@@ -106,9 +106,6 @@ async function readReply(
     await (performance.now() < spinUntil ? nextTurn() : pause(pauseMs));
   }
 }
-
-/** Of the event loop. */
-const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 function hasReply(fd: number): boolean {
   try {

@@ -4,6 +4,7 @@
  */
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
+import { nextTurn } from '../core/pause.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
 import { buildConfig } from '../oci/build-config.ts';
 import { requireMappedUser } from '../oci/build-process.ts';
@@ -95,6 +96,7 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
   };
   try {
     const { places, spec } = plan;
+    await nextTurn();
     if (needsBindOwners(spec)) binds = await openBindOwners(system, plan);
     const { slots } = spec.admission;
     const slot = await claimSlot(system, installation.layout, { task: places.id, slots });
@@ -106,6 +108,7 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
     const root = await assembleRootfs(plan, slot, { ...context, disk, binds });
     rootfs = root.rootfs;
     clock.enter('configure');
+    await nextTurn();
     const { config, owner, place } = configure(plan, slot, { ...root, installation });
     const commandIsThere =
       plan.runtime.kind === 'runsc' && (await inspectInRoot(system, rootfs, place));

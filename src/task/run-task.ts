@@ -6,6 +6,7 @@ import type { Readable, Writable } from 'node:stream';
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { LayoutOptions } from '../core/layout.ts';
+import { nextTurn } from '../core/pause.ts';
 import { invalidField } from '../spec/invalid-field.ts';
 import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
 import { isImageStored } from '../stacks/image-files.ts';
@@ -358,6 +359,7 @@ async function removeEnded(
   emit: TaskListener,
 ): Promise<Removal> {
   clock.enter('remove');
+  await nextTurn();
   const { places, runtime, spec } = plan;
   const { bindCount } = record;
   const isKept = spec.keep && tryReplaceRecord(places, { ...record, kept: true });
