@@ -37,7 +37,7 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
     const exit = await container.end();
     const usage = driver.readUsage(`${lab.cgroupParent}/${id}`);
     await removeRuntimeState(runtime, lab.reference(id), { logFile: lab.logFile(id) });
-    expect(driver.remove(`${lab.cgroupParent}/${id}`)).toEqual([]);
+    expect(await driver.remove(`${lab.cgroupParent}/${id}`)).toEqual([]);
     return { exit, usage, stdout: container.stdout(), stderr: container.stderr() };
   }
 
@@ -71,7 +71,7 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
     await removeRuntimeState(runtime, reference, options);
     await removeRuntimeState(runtime, reference, options);
     expect(runtimeStateExists(runtime, reference)).toBe(false);
-    expect(driver.remove(`${lab.cgroupParent}/t-state`)).toEqual([]);
+    expect(await driver.remove(`${lab.cgroupParent}/t-state`)).toEqual([]);
   });
 
   test.each([
@@ -88,7 +88,7 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
       code,
       details: { exitCode: 1, runtime: path },
     });
-    expect(driver.remove(`${lab.cgroupParent}/${id}`)).toEqual([]);
+    expect(await driver.remove(`${lab.cgroupParent}/${id}`)).toEqual([]);
   });
 
   test('a working directory that is none is the task’s fault', async () => {
@@ -96,7 +96,7 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
     await expect(lab.create(runtime, 't-cwd', command)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_SPEC_INVALID',
     });
-    expect(driver.remove(`${lab.cgroupParent}/t-cwd`)).toEqual([]);
+    expect(await driver.remove(`${lab.cgroupParent}/t-cwd`)).toEqual([]);
   });
 
   test.each(['bad-interpreter', 'no-first-line', 'bad-elf', 'empty'])(
@@ -136,7 +136,7 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
       code: 'ERR_STACKSHIM_RUNTIME_FAILED',
     });
     await removeRuntimeState(runtime, lab.reference('t-dead'), options);
-    expect(driver.remove(`${lab.cgroupParent}/t-dead`)).toEqual([]);
+    expect(await driver.remove(`${lab.cgroupParent}/t-dead`)).toEqual([]);
   });
 
   test('starts a container once', async () => {
