@@ -66,12 +66,15 @@ function startOpen(bundle: string, { runtime, image, setting }: OpenStart): Plac
         stdio: 'pipe',
       });
       await program.ended;
-      if (setting.open.overlay) execFileSync('umount', [rootfs]);
+      // Another user may be looking at it.
+      if (setting.open.overlay) await waitUntil(() => tryUnmount(rootfs));
       if (given !== setting) unmountOnHost(given);
       await waitUntil(async () => (await openCgroupDriver().remove(cgroup)).length === 0);
     },
   };
 }
+
+const tryUnmount = (folder: string): boolean => spawnSync('umount', [folder]).status === 0;
 
 /** As tools do that make a node for every user of the container. */
 function makeNode(bundle: string, device: string): string {
