@@ -12,7 +12,7 @@ import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
 import { isImageStored } from '../stacks/image-files.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { ownIdentity } from '../sys/processes.ts';
-import { type SetUpTurn, takeSetUpTurn } from './admission/set-up-turns.ts';
+import { abortedEarly, type SetUpTurn, takeSetUpTurn } from './admission/set-up-turns.ts';
 import { decideVerdict, isRetryable, signalName } from './decide-verdict.ts';
 import {
   armStops,
@@ -138,7 +138,7 @@ async function runFromPlan(input: TaskInput, options: OwnTaskOptions): Promise<E
     throw invalidField('deadline', 'not a time in milliseconds since 1970', deadline);
   }
   if (isAborted(options)) {
-    throw new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'run task: aborted before it began');
+    throw abortedEarly();
   }
   // Nobody waits for it: it only makes what the runtime does later take less.
   void hastenAttach();

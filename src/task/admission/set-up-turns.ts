@@ -40,6 +40,10 @@ export async function takeSetUpTurn(signals: readonly AbortSignal[]): Promise<Se
   return { end };
 }
 
+/** Of a task that was aborted before anything of it existed. */
+export const abortedEarly = (): StackshimError =>
+  new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'run task: aborted before it began');
+
 function waitInLine(signals: readonly AbortSignal[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const leave = () => {
@@ -48,7 +52,7 @@ function waitInLine(signals: readonly AbortSignal[]): Promise<void> {
     };
     const giveUp = () => {
       leave();
-      reject(new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'run task: aborted before it began'));
+      reject(abortedEarly());
     };
     const begun = () => {
       leave();
