@@ -42,6 +42,7 @@ type ProcessCalls = Pick<
   | 'signalPidfd'
   | 'hasEnded'
   | 'waitPidfd'
+  | 'waitChild'
   | 'isWaitable'
   | 'createEpoll'
   | 'addToEpoll'
@@ -57,6 +58,16 @@ function descriptorsIn(events: Buffer, count: number): Fd[] {
 }
 
 const { callOnPool } = ffi;
+
+function waitFor(kind: number, id: number): ProcessExit | undefined {
+  const info = Buffer.alloc(SIGINFO_SIZE);
+  invoke({ name: 'waitid' }, 'waitid', kind, id, info, WEXITED | WNOHANG);
+  if (info.readInt32LE(16) === 0) return undefined;
+  const status = info.readInt32LE(24);
+  return info.readInt32LE(8) === CLD_EXITED
+    ? { exitCode: status, signal: null }
+    : { exitCode: null, signal: status };
+}
 
 export const linuxProcesses: ProcessCalls = {
   lockFile(fd, { wait, shared = false }) {
@@ -120,15 +131,8 @@ export const linuxProcesses: ProcessCalls = {
     polled.writeInt16LE(POLLIN, 4);
     return (invokeUnless(['EINTR'], { name: 'poll' }, 'poll', polled, 1, 0) ?? 0) > 0;
   },
-  waitPidfd(pidfd): ProcessExit | undefined {
-    const info = Buffer.alloc(SIGINFO_SIZE);
-    invoke({ name: 'waitid' }, 'waitid', P_PIDFD, pidfd, info, WEXITED | WNOHANG);
-    if (info.readInt32LE(16) === 0) return undefined;
-    const status = info.readInt32LE(24);
-    return info.readInt32LE(8) === CLD_EXITED
-      ? { exitCode: status, signal: null }
-      : { exitCode: null, signal: status };
-  },
+  waitPidfd: (pidfd) => waitFor(P_PIDFD, pidfd),
+  waitChild: (pid) => waitFor(P_PID, pid),
   isWaitable(pid) {
     const info = Buffer.alloc(SIGINFO_SIZE);
     const flags = WEXITED | WNOHANG | WNOWAIT;

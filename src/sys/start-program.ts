@@ -4,7 +4,7 @@ import { pause } from '../core/pause.ts';
 import { exits } from './exits.ts';
 import { linuxSystem } from './linux-system.ts';
 import { posixSpawn, type SpawnRequest } from './posix-spawn.ts';
-import type { Fd, ProcessExit } from './system.ts';
+import type { ProcessExit } from './system.ts';
 
 export interface StartedProgram {
   /** Resolves to its pid once it runs: the caller may close its copies of the descriptors then. Rejects when it could not be started. */
@@ -49,36 +49,31 @@ async function start(request: SpawnRequest): Promise<number> {
 }
 
 const RETRY_MS = 100;
-/** Other code took the last descriptor. The program remains a child until it is waited for, so a later try finds it. */
+/** Other code took the last descriptor, or this user watches as many as it may. */
 const SHORTAGES: readonly (string | undefined)[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC'];
 
 async function waitFor(pid: number): Promise<ProcessExit> {
-  const pidfd = await openPidfd(pid);
   try {
-    return await exits.wait(pidfd);
+    return await watch(pid);
   } catch (error) {
     if (!SHORTAGES.includes(errnoCodeOf(error))) throw error;
-    return await lookForExit(pidfd);
+    return await lookForExit(pid);
+  }
+}
+
+async function watch(pid: number): Promise<ProcessExit> {
+  const pidfd = linuxSystem.openPidfd(pid);
+  try {
+    return await exits.wait(pidfd);
   } finally {
     linuxSystem.close(pidfd);
   }
 }
 
-async function openPidfd(pid: number): Promise<Fd> {
+/** Where its exit cannot be watched. Needs no descriptor: the program remains a child until it is waited for. */
+async function lookForExit(pid: number): Promise<ProcessExit> {
   for (;;) {
-    try {
-      return linuxSystem.openPidfd(pid);
-    } catch (error) {
-      if (!SHORTAGES.includes(errnoCodeOf(error))) throw error;
-    }
-    await pause(RETRY_MS);
-  }
-}
-
-/** Where its exit cannot be watched: every user may watch only so many descriptors. */
-async function lookForExit(pidfd: Fd): Promise<ProcessExit> {
-  for (;;) {
-    const exit = linuxSystem.waitPidfd(pidfd);
+    const exit = linuxSystem.waitChild(pid);
     if (exit !== undefined) return exit;
     await pause(RETRY_MS);
   }

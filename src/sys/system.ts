@@ -97,6 +97,8 @@ export interface System {
   hasEnded(pidfd: Fd): boolean;
   /** The exit of a child of ours, undefined while it runs. */
   waitPidfd(pidfd: Fd): ProcessExit | undefined;
+  /** The same by its number, which no other process can have before the child was waited for. */
+  waitChild(pid: number): ProcessExit | undefined;
   /**
    * Whether waiting for a child of ours would return at once; leaves its exit for whoever waits. False for one that is no child any
    * more, and for a zombie whose other threads still run.

@@ -11,6 +11,7 @@ import { startProgram } from '../../src/sys/start-program.ts';
 import { SystemError } from '../../src/sys/system.ts';
 import { runFixture } from '../support/bun-fixture.ts';
 import { describeProgram } from '../support/describe-program.ts';
+import { scaled } from '../support/time-scale.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/stackshim-programs-`);
 const silent = openNullDevice('both');
@@ -111,6 +112,22 @@ describe('a program that cannot be started', () => {
   });
 });
 
+it('a program is waited for where no descriptor is left to watch it by', async () => {
+  const { openPidfd } = linuxSystem;
+  let calls = 0;
+  const refuse = vi.spyOn(linuxSystem, 'openPidfd').mockImplementation((pid) => {
+    calls += 1;
+    if (calls === 1) return openPidfd(pid);
+    throw new SystemError('pidfd_open', constants.errno.EMFILE, 'EMFILE', String(pid));
+  });
+  try {
+    expect(await start('exit 3').exited).toBe(3);
+    expect(calls).toBe(2);
+  } finally {
+    refuse.mockRestore();
+  }
+});
+
 describe('killAll', () => {
   it('ends a program that is still being started', async () => {
     const program = start('exec sleep 600');
@@ -130,7 +147,8 @@ describe('killAll', () => {
         return false;
       }
     };
-    await expect.poll(inGroup).toBe(false);
+    // Whoever adopts what it has started waits for that in its own time.
+    await expect.poll(inGroup, { timeout: scaled(10_000) }).toBe(false);
   });
 
   it('does nothing once the program has ended', async () => {

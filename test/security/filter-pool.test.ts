@@ -1,7 +1,7 @@
 /** What the probes of the kernel's pool of filters count does not hold what an earlier one left. Requires: root, gcc. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { countLargeFilters, largeFiltersAreGone } from '../support/filter-pool.ts';
+import { countLargeFilters, FEW, largeFiltersAreGone } from '../support/filter-pool.ts';
 import { compileProbes } from '../support/probe-image.ts';
 import { watchProgram } from '../support/watched-program.ts';
 
@@ -20,12 +20,16 @@ const nestFilters = () =>
 it('counts programs that are there, and waits for those to go that nobody has any more', async () => {
   for (let times = 0; times < 3; times += 1) {
     await largeFiltersAreGone();
-    const before = countLargeFilters();
     const nested = nestFilters();
-    await nested.tried;
-    expect(countLargeFilters() - before).toBe(200);
-    nested.signal('SIGKILL');
-    await nested.ended;
+    try {
+      await nested.tried;
+      // Others may load some meanwhile, and some of those of before may go.
+      expect(countLargeFilters()).toBeGreaterThanOrEqual(200 - FEW);
+      expect(countLargeFilters()).toBeLessThanOrEqual(200 + 2 * FEW);
+    } finally {
+      nested.signal('SIGKILL');
+      await nested.ended;
+    }
   }
   await largeFiltersAreGone();
   expect(countLargeFilters()).toBeLessThan(100);

@@ -49,6 +49,7 @@ export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
   // The first: somebody else in this process has waited for every child.
   hasEnded: ['ENOMEM'],
   waitPidfd: ['ECHILD', 'EAGAIN'],
+  waitChild: ['ECHILD'],
   isWaitable: ['EAGAIN'],
   createEpoll: ['EMFILE', 'ENOMEM'],
   // The first: fs.epoll.max_user_watches.
