@@ -1,9 +1,9 @@
 /** Lists, looks for and removes one cgroup's folders. */
 import { readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
-import { rmdir } from 'node:fs/promises';
 import { atMost } from '../core/at-most.ts';
 import { errnoCodeOf } from '../core/errors.ts';
 import { entryPath } from '../sys/byte-path.ts';
+import { rmdirAside } from '../sys/remove-aside.ts';
 import { parseCount } from './cgroup-files.ts';
 import { unlessGone } from './unless-gone.ts';
 import { visitCgroupsBelow } from './visit-cgroups.ts';
@@ -58,7 +58,7 @@ async function removeTree(directory: string, options: { readonly descend: boolea
 
 async function tryRemoveAside(directory: string): Promise<boolean> {
   try {
-    await rmdir(directory);
+    await rmdirAside(directory);
     return true;
   } catch (error) {
     return hasGone(error);

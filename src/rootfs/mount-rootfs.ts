@@ -1,9 +1,9 @@
 /** Carries out a {@link RootfsPlan}: the interpreter of mounts. */
 import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats } from 'node:fs';
-import { rmdir, unlink } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { BindMount } from '../core/mount.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
+import { rmdirAside, unlinkAside } from '../sys/remove-aside.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../sys/system.ts';
 import { mountDevices } from './mount-devices.ts';
 import { type MountOverlayOptions, mountOverlay } from './mount-overlay.ts';
@@ -67,16 +67,14 @@ export async function detachTargetAside(system: System, target: string): Promise
 
 async function removeTarget(target: string): Promise<void> {
   // Removal asks for the same targets again: a look is cheaper than a failed call on the pool.
-  if (lstatSync(target, { throwIfNoEntry: false }) === undefined) return;
+  const found = lstatSync(target, { throwIfNoEntry: false });
+  if (found === undefined) return;
   try {
-    await rmdir(target);
+    await (found.isDirectory() ? rmdirAside(target) : unlinkAside(target));
   } catch (error) {
-    if (isFile(error)) await unlink(target);
-    else if (!staysOrIsGone(error)) throw error;
+    if (!staysOrIsGone(error)) throw error;
   }
 }
-
-const isFile = (error: unknown) => errnoCodeOf(error) === 'ENOTDIR';
 
 /** ENOTEMPTY: a runtime made something in it; it goes with the task's directory. */
 const staysOrIsGone = (error: unknown) =>
