@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { messageOf } from '../../src/core/errors.ts';
 import { mountedLayersDir } from '../../src/core/layout.ts';
 import {
   killTask,
@@ -169,7 +170,8 @@ async function suffer(variant: TaskVariant, fault: Fault | null): Promise<CallCo
     const { tasks } = listTasks(installation);
     const left = tasks.filter(({ id }) => id !== NEIGHBOUR);
     await Promise.all(left.map(({ id }) => killTask(installation, id, { graceMs: 0 })));
-    throw fault === null ? error : new Error(describeFault(fault), { cause: error });
+    if (fault === null) throw error;
+    throw new Error(`${describeFault(fault)}: ${messageOf(error)}`, { cause: error });
   }
 }
 
