@@ -1,7 +1,7 @@
 /** Starts a created container: lets its waiting init become the command. */
 import { closeSync, constants, openSync, readSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
-import { nextTurn, pause } from '../core/pause.ts';
+import { pause } from '../core/pause.ts';
 import { callRuntime } from './call-runtime.ts';
 import type { ContainerReference, Runtime, RuntimeCallOptions } from './runtime.ts';
 import { runtimeArguments } from './runtime-arguments.ts';
@@ -103,7 +103,7 @@ async function readReply(
     }
     if (options.signal?.aborted) throw failed(container, 'aborted');
     if (performance.now() > endsAt) throw failed(container, 'its init did not answer in time');
-    await (performance.now() < spinUntil ? nextTurn() : pause(pauseMs));
+    await (performance.now() < spinUntil ? new Promise(setImmediate) : pause(pauseMs));
   }
 }
 

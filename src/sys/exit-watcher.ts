@@ -2,7 +2,7 @@
  * Exits of children that this process did not start itself (the task's init, inherited as subreaper), by pidfd.
  * It waits only on descriptors it was given, so it never takes a child of another library.
  */
-import { pause } from '../core/pause.ts';
+import { nextTurn, pause } from '../core/pause.ts';
 import { isMainThread } from './processes.ts';
 import { type Fd, type ProcessExit, type System, SystemError } from './system.ts';
 
@@ -14,8 +14,8 @@ interface Waiter {
   failingSince: number | undefined;
 }
 
-/** Reaping one process may take 0.4 ms: more of them in one turn would stall the event loop. */
-const EXITS_PER_TURN = 16;
+/** Who waits for an exit goes on in the turn in which it is told, with a millisecond of work: several would hold up the event loop. */
+const EXITS_PER_TURN = 1;
 /** Catches an exit whose SIGCHLD was merged into an earlier one; also keeps the event loop alive meanwhile. */
 const SWEEP_INTERVAL_MS = 500;
 /** So long looks may fail, for want of descriptors say, before an exit counts as lost. */
@@ -31,7 +31,11 @@ export class ExitWatcher {
   /** When the first of the looks for exits that failed in a row was. */
   #blindSince: number | undefined;
   #interval: NodeJS.Timeout | undefined;
-  readonly #onSigchld = () => this.#sweep();
+  /** Whether a look has its turn of the event loop soon. */
+  #isDue = false;
+  readonly #onSigchld = () => {
+    if (!this.#isDue) this.#sweep();
+  };
 
   constructor(system: System) {
     this.#system = system;
@@ -50,7 +54,7 @@ export class ExitWatcher {
       this.#waiters.set(pidfd, { beforeReap, resolve, reject, failingSince: undefined });
       if (this.#waiters.size === 1) this.#listen(epoll);
       // It may have ended before it was watched.
-      setImmediate(() => this.#sweep());
+      this.#sweepSoon();
     });
   }
 
@@ -82,6 +86,15 @@ export class ExitWatcher {
     }
   }
 
+  #sweepSoon(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    void nextTurn().then(() => {
+      this.#isDue = false;
+      this.#sweep();
+    });
+  }
+
   #sweep(): void {
     if (this.#epoll === undefined || this.#waiters.size === 0) return;
     let ready: readonly Fd[];
@@ -94,7 +107,7 @@ export class ExitWatcher {
     }
     this.#blindSince = undefined;
     for (const pidfd of ready) this.#reap(pidfd);
-    if (ready.length === EXITS_PER_TURN) setImmediate(() => this.#sweep());
+    if (ready.length === EXITS_PER_TURN) this.#sweepSoon();
   }
 
   #reap(pidfd: Fd): void {

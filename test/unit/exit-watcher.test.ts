@@ -1,3 +1,4 @@
+/** How exits are looked for: when, how often in vain, and how many in a turn of the event loop. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ExitWatcher } from '../../src/sys/exit-watcher.ts';
 import { type System, SystemError } from '../../src/sys/system.ts';
@@ -23,7 +24,10 @@ beforeEach(() => {
   looks = [];
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setImmediate', 'performance'] });
 });
-afterEach(() => vi.useRealTimers());
+afterEach(async () => {
+  if (vi.isFakeTimers()) await vi.runOnlyPendingTimersAsync();
+  vi.useRealTimers();
+});
 
 it('a look that fails now and then does not lose an exit, however long it is waited for', async () => {
   const exit = new ExitWatcher(system).wait(PIDFD);
@@ -54,4 +58,26 @@ it('nobody is told of one that was given up', async () => {
   looks = ['an exit'];
   await vi.advanceTimersByTimeAsync(1_000);
   expect(settled).not.toHaveBeenCalled();
+});
+
+it('of those that end together one is told in each turn of the event loop', async () => {
+  vi.useRealTimers();
+  const ended = new Set([PIDFD, PIDFD + 1, PIDFD + 2]);
+  const watcher = new ExitWatcher({
+    ...system,
+    pollEpoll: (_, limit) => [...ended].slice(0, limit),
+    waitPidfd(pidfd) {
+      ended.delete(pidfd);
+      return { exitCode: 0, signal: null };
+    },
+  });
+  let told = 0;
+  for (const pidfd of ended) void watcher.wait(pidfd).then(() => (told += 1));
+  const perTurn: number[] = [];
+  while (told < 3) {
+    const before = told;
+    await new Promise(setImmediate);
+    perTurn.push(told - before);
+  }
+  expect(Math.max(...perTurn)).toBe(1);
 });

@@ -1,9 +1,10 @@
-/** How many tasks are set up at once, and in how many turns of the event loop. */
+/** How many tasks are set up at once, and in which turns of the event loop. */
 import { availableParallelism } from 'node:os';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { nextTurn as nextTurnOfLoop } from '../../src/core/pause.ts';
 import { type SetUpTurn, takeSetUpTurn } from '../../src/task/admission/set-up-turns.ts';
 
-const AT_ONCE = Math.max(4, 3 * availableParallelism());
+const AT_ONCE = 1 + availableParallelism();
 const nextTurn = () => vi.advanceTimersToNextTimerAsync();
 
 beforeEach(() => {
@@ -23,14 +24,26 @@ function setUpMany(count: number, signals: readonly AbortSignal[] = []) {
   return { begun, turns };
 }
 
-it('one begins in each turn of the loop, the first at once', async () => {
-  const { begun } = setUpMany(3);
+it('one begins in each later turn of the loop, none in the turn that asks', async () => {
+  const { begun } = setUpMany(2);
   await Promise.resolve().then(() => undefined);
+  expect(begun).toHaveLength(0);
+  await nextTurn();
   expect(begun).toHaveLength(1);
   await nextTurn();
   expect(begun).toHaveLength(2);
+});
+
+it('a step of a task that is under way has a turn of its own, between those that begin', async () => {
+  const { begun } = setUpMany(1);
+  let hasTurn = false;
+  void nextTurnOfLoop().then(() => {
+    hasTurn = true;
+  });
   await nextTurn();
-  expect(begun).toHaveLength(3);
+  expect([begun.length, hasTurn]).toEqual([1, false]);
+  await nextTurn();
+  expect(hasTurn).toBe(true);
 });
 
 it('no more than some are under way; the end of one lets another begin', async () => {

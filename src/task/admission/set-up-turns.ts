@@ -1,19 +1,22 @@
 /**
- * Spreads the set-up of many tasks over turns of the event loop, and over time. Each takes some milliseconds of system calls in one turn, and a
+ * Spreads the set-up of many tasks over turns of the event loop, and over time. Each takes some milliseconds of system calls, and a
  * runtime: a hundred that are set up together hold up the loop and each other, and the first is not ready before the last.
  */
 import { availableParallelism } from 'node:os';
 import { StackshimError } from '../../core/errors.ts';
+import { nextTurn } from '../../core/pause.ts';
 
-/** More than one for each processor, because a runtime waits for the kernel half of its time. */
-const AT_ONCE = Math.max(4, 3 * availableParallelism());
+/**
+ * One more than processors: a runtime waits for the kernel now and then. With three for each processor tasks are set up no faster, and the thread of the
+ * event loop waits twice as long for a processor.
+ */
+const AT_ONCE = 1 + availableParallelism();
 /** A set-up that takes longer (a large archive, a runtime that hangs) gives up its place, so that it holds up no other task. */
 const LONGEST_MS = 250;
 
-/** Set-ups that wait for their turn, first come first. */
+/** Set-ups that wait for a place, first come first. */
 const waiting = new Set<() => void>();
 let underWay = 0;
-let turnIsTaken = false;
 
 /** A task's set-up that has begun. */
 export interface SetUpTurn {
@@ -22,21 +25,22 @@ export interface SetUpTurn {
 }
 
 /**
- * Resolves when it is this task's turn: at once unless others are being set up. Rejects with ERR_STACKSHIM_TASK_ABORTED when one of `signals`
- * aborts while the task waits.
+ * Resolves in a turn of the loop of its own, once few enough others are being set up. Rejects with ERR_STACKSHIM_TASK_ABORTED when one of `signals`
+ * aborts while the task waits for others.
  */
 export async function takeSetUpTurn(signals: readonly AbortSignal[]): Promise<SetUpTurn> {
-  if (turnIsTaken || underWay >= AT_ONCE) await waitInLine(signals);
-  else begin();
+  // A set-up that ends passes its place on: `underWay` stays as it is.
+  if (underWay >= AT_ONCE) await waitInLine(signals);
+  else underWay += 1;
   let isUnderWay = true;
   const end = () => {
     if (!isUnderWay) return;
     isUnderWay = false;
     clearTimeout(timer);
-    underWay -= 1;
-    if (!turnIsTaken) passOn();
+    passOn();
   };
   const timer = setTimeout(end, LONGEST_MS);
+  await nextTurn();
   return { end };
 }
 
@@ -63,18 +67,8 @@ function waitInLine(signals: readonly AbortSignal[]): Promise<void> {
   });
 }
 
-function begin(): void {
-  underWay += 1;
-  turnIsTaken = true;
-  setImmediate(passOn);
-}
-
-/** One begins in each turn of the loop. */
 function passOn(): void {
-  turnIsTaken = false;
-  if (underWay >= AT_ONCE) return;
   const [next] = waiting;
-  if (next === undefined) return;
-  begin();
-  next();
+  if (next === undefined) underWay -= 1;
+  else next();
 }

@@ -10,6 +10,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import type { Layout } from '../../core/layout.ts';
+import { nextTurn } from '../../core/pause.ts';
 import { detachTarget, detachTargetAside } from '../../rootfs/mount-rootfs.ts';
 import { fdPath } from '../../sys/fd-path.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
@@ -119,6 +120,7 @@ class ScratchVolume implements TaskDisk {
       // First: it detaches the copies that other mount namespaces have of what was mounted there.
       await detachTarget(system, places.scratchDir);
       await removeTree(places.scratchDir);
+      await nextTurn();
       if (this.#isHeld && !(await this.#reuse())) await this.#destroy();
     } catch (error) {
       // A later removal goes by names: an open descriptor here would keep the space in use.

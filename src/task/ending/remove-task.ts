@@ -3,6 +3,7 @@ import { lstatSync } from 'node:fs';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { CleanupStack } from '../../core/cleanup-stack.ts';
 import { messageOf } from '../../core/errors.ts';
+import { nextTurn } from '../../core/pause.ts';
 import { detachTarget } from '../../rootfs/mount-rootfs.ts';
 import { mountTargetsOf } from '../../rootfs/plan-rootfs.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
@@ -50,6 +51,7 @@ export async function removeTask(
 ): Promise<Removal> {
   const { places, keep } = request;
   const failures = await undoSteps(context, request).run({ deadlineMs: REMOVAL_DEADLINE_MS });
+  await nextTurn();
   const leftovers: Leftovers = new Map(
     failures.map(({ name, error }) => [name, messageOf(error)] as const),
   );
