@@ -13,17 +13,43 @@ export type StopCause =
   | 'disk_full'
   | 'cancelled';
 
+/** What is known once a task has ended of why it did: each may have happened without this process having had a part in it. */
+export interface StopEvidence {
+  /** Why this process stopped the task; null: it did not. */
+  readonly stop: StopCause | null;
+  /** Another process asked for its end. */
+  readonly isCancelled: boolean;
+  /** Its time was over when it ended, or another process has stopped it for that. */
+  readonly isOverdue: boolean;
+  /** The limit that a last look at its cgroup found passed. */
+  readonly passed: StopCause | null;
+  /** A limit on its disk that nothing but looking holds was passed. */
+  readonly isDiskPassed: boolean;
+  /** It wrote more than it may. What it wrote counts, not how soon that was read. */
+  readonly isOutputPassed: boolean;
+}
+
+/** Why a task was stopped, or would have been had it been looked at in time; null: it ended by itself. */
+export function decideCause(evidence: StopEvidence): StopCause | null {
+  if (evidence.stop !== null) return evidence.stop;
+  if (evidence.isCancelled) return 'cancelled';
+  if (evidence.isOverdue) return 'timed_out';
+  if (evidence.passed !== null) return evidence.passed;
+  if (evidence.isDiskPassed) return 'disk_full';
+  return evidence.isOutputPassed ? 'output_limited' : null;
+}
+
 export interface Ending {
   /** Null: the command never ran. */
   readonly exit: ProcessExit | null;
-  readonly stopCause: StopCause | null;
+  readonly cause: StopCause | null;
   readonly oomKills: number | null;
   /** Whether its disk space was full at any time that it was looked at. */
   readonly diskWasFull: boolean;
 }
 
-export function decideVerdict({ exit, stopCause, oomKills, diskWasFull }: Ending): Verdict {
-  if (stopCause !== null) return stopCause;
+export function decideVerdict({ exit, cause, oomKills, diskWasFull }: Ending): Verdict {
+  if (cause !== null) return cause;
   if (exit === null) return 'setup_failed';
   if (exit.exitCode === 0) return 'succeeded';
   if (oomKills !== null && oomKills > 0) return 'oom_killed';

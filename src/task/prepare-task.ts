@@ -21,12 +21,12 @@ import type { CreateContainerOptions, CreatedContainer } from '../runtime/runtim
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { System } from '../sys/system.ts';
-import type { TenantSeat } from './admission/join-tenant.ts';
 import { claimSlot, type Slot } from './admission/slot.ts';
 import type { BindOwners } from './bind-owners.ts';
 import { openTaskDisk } from './disk/open-task-disk.ts';
 import { requireStored } from './disk/require-stored.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
+import type { Holdings } from './holdings.ts';
 import type { CommandPlace } from './inspect-command.ts';
 import type { Installation } from './installation.ts';
 import type { PhaseClock } from './phase-clock.ts';
@@ -56,26 +56,19 @@ export interface PrepareContext {
   readonly clock: PhaseClock;
   /** Gives up: what is under way is ended, and the promise rejects. */
   readonly signal: AbortSignal;
-  /** Called with the slot as soon as it is claimed: the caller releases it, whatever happens next. */
-  readonly onSlot: (slot: Slot) => void;
-  /** Called once the task counts as one of its tenant's: likewise. */
-  readonly onSeat: (seat: TenantSeat) => void;
-  /** Called with the disk space as soon as it is there: the caller removes it, whatever happens next. */
-  readonly onDisk: (disk: TaskDisk) => void;
-  /** Called with the streams as soon as they are open: the caller closes them, whatever happens next. */
-  readonly onStreams: (streams: TaskStreams) => void;
+  /** Gets what the task acquires, as soon as it is there; the caller gives it back, whatever happens next. */
+  readonly holdings: Holdings;
   /** With a terminal: the one it is to follow. */
   readonly terminal: TaskTerminal | undefined;
 }
 
 /** Rejects with the error of the stage that failed. */
 export async function prepareTask(plan: TaskPlan, context: PrepareContext): Promise<PreparedTask> {
-  const { installation, clock } = context;
+  const { installation, clock, holdings } = context;
   const { system } = installation;
   clock.enter('assemble');
   await claimRoom(plan, context);
-  const streams = openStreams(plan, context);
-  context.onStreams(streams);
+  const streams = holdings.add('streams', openStreams(plan, context));
   const creation = beginContainer(system, plan.runtime, toCreateOptions(plan, streams, context));
   let disk: TaskDisk | undefined;
   let rootfs: RootfsPlan | undefined;
@@ -99,12 +92,12 @@ export async function prepareTask(plan: TaskPlan, context: PrepareContext): Prom
     await nextTurn();
     if (needsBindOwners(spec)) binds = await openBindOwners(system, plan);
     const { slots } = spec.admission;
-    const slot = await claimSlot(system, installation.layout, { task: places.id, slots });
-    context.onSlot(slot);
+    const claim = { task: places.id, slots };
+    const slot = holdings.add('slot', await claimSlot(system, installation.layout, claim));
     const { userns } = spec;
     if (userns !== 'host') admitToTaskDir(places, slot.ids);
-    disk = await openTaskDisk(installation, { ...plan.disk, places, slot, userns });
-    context.onDisk(disk);
+    const space = { ...plan.disk, places, slot, userns };
+    disk = holdings.add('disk', await openTaskDisk(installation, space));
     const root = await assembleRootfs(plan, slot, { ...context, disk, binds });
     rootfs = root.rootfs;
     clock.enter('configure');
@@ -143,7 +136,7 @@ async function explain(error: unknown, { spec }: TaskPlan, { layout }: Installat
 /** What must hold beside other tasks, where the policy or the task says so. */
 async function claimRoom(
   { spec, places }: TaskPlan,
-  { installation, onSeat, signal }: PrepareContext,
+  { installation, holdings, signal }: PrepareContext,
 ): Promise<void> {
   const { tenant, admission } = spec;
   const { terms, reserves } = admission;
@@ -153,7 +146,8 @@ async function claimRoom(
   }
   if (tenant === undefined || terms === undefined) return;
   const { joinTenant } = await import('./admission/join-tenant.ts');
-  onSeat(await joinTenant(installation, { tenant, terms, task: places.id, signal }));
+  const request = { tenant, terms, task: places.id, signal };
+  holdings.add('seat', await joinTenant(installation, request));
 }
 
 function toCreateOptions(

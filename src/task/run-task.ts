@@ -1,19 +1,17 @@
 /** `runTask`: one task from a spec to its result record. The library's main entry. */
 import { setMaxListeners } from 'node:events';
-import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { LayoutOptions } from '../core/layout.ts';
-import { nextTurn } from '../core/pause.ts';
 import { invalidField } from '../spec/invalid-field.ts';
 import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
 import { isImageStored } from '../stacks/image-files.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { ownIdentity } from '../sys/processes.ts';
 import { abortedEarly, type SetUpTurn, takeSetUpTurn } from './admission/set-up-turns.ts';
-import { decideVerdict, isRetryable, signalName } from './decide-verdict.ts';
+import { buildResult } from './build-result.ts';
 import {
   armStops,
   type CallerStops,
@@ -21,21 +19,16 @@ import {
   signalsOf,
   toDeadline,
 } from './ending/caller-stops.ts';
-import { type Removal, removeTask } from './ending/remove-task.ts';
+import { notRemovedYet, removeOwn } from './ending/remove-own.ts';
+import type { Removal } from './ending/remove-task.ts';
 import { TaskStopper } from './ending/stop-task.ts';
 import { safeListener, type TaskListener } from './events.ts';
-import { type Execution, executeTask } from './execute-task.ts';
+import { executeTask } from './execute-task.ts';
+import { Holdings } from './holdings.ts';
 import { type Installation, openInstallation } from './installation.ts';
 import { PhaseClock } from './phase-clock.ts';
 import { planTask, type TaskPlan } from './plan-task.ts';
-import {
-  createRecord,
-  dropRecord,
-  RECORD_VERSION,
-  replaceRecord,
-  type TaskRecord,
-} from './records/record.ts';
-import type { TaskPlaces } from './records/task-places.ts';
+import { createRecord, dropRecord, RECORD_VERSION, type TaskRecord } from './records/record.ts';
 import { claimOverdue } from './records/time-limit.ts';
 import type { TaskResult } from './result.ts';
 import type { OutputSink } from './streams/output-sink.ts';
@@ -65,23 +58,6 @@ export interface RunTaskOptions extends LayoutOptions, CallerStops {
 }
 
 const { SIGTERM } = constants.signals;
-
-/** Of a task that never had a cgroup. */
-const NO_USAGE = {
-  cpuUserMs: null,
-  cpuSystemMs: null,
-  cpuThrottledMs: null,
-  memoryPeakBytes: null,
-  socketPeakBytes: null,
-  pidsPeak: null,
-  oomKills: null,
-  oomGroupKills: null,
-  ioReadBytes: null,
-  ioWriteBytes: null,
-  cpuPressureMs: null,
-  memoryPressureMs: null,
-  ioPressureMs: null,
-};
 
 /** A task that has ended, and what is still to be done about it. */
 export interface EndedTask {
@@ -204,55 +180,51 @@ interface RunContext {
 
 /** From here on nothing rejects: whatever happens is in the result. */
 async function runRecorded(context: RunContext): Promise<EndedTask> {
-  const { installation, plan, options, clock } = context;
-  const { spec, pinned, places } = plan;
+  const { installation, plan, record, options, clock, startedAt } = context;
+  const { spec, pinned, places, stopSignal } = plan;
   const { id } = places;
   const emit = safeListener(options.onEvent);
   const { stack, revision, image } = pinned;
   emit({ type: 'accepted', id, stack, revision, image: image.digest });
-  const stopped = new AbortController();
   const stopper = new TaskStopper({
     installation,
     graceMs: spec.limits.stopTimeoutMs,
-    stopSignal: plan.stopSignal,
+    stopSignal,
     claimOverdue: () => claimOverdue(places),
-    onStop(cause) {
-      emit({ type: 'stopping', id, cause });
-      stopped.abort();
-    },
+    onStop: (cause) => emit({ type: 'stopping', id, cause }),
   });
-  // Also when the task has ended meanwhile: what it wrote counts, not how soon it was read.
-  const onLimit = () => {
-    stopper.note('output_limited');
-    stopper.killProcesses();
-  };
-  const output = toOutputMeter(context, { emit, onLimit });
+  const output = toOutputMeter(context, { emit, onLimit: () => stopper.kill('output_limited') });
+  const holdings = new Holdings();
   const deadlineAt = toDeadline(options);
   const disarm = armStops(options, stopper, { output, deadlineAt });
+  const { stdin, terminal } = options;
+  const { setUp } = context;
   const execution = await executeTask(plan, {
-    installation,
-    clock,
-    setUp: context.setUp,
-    stopper,
-    output,
-    emit,
-    signal: stopped.signal,
-    deadlineAt,
-    stdin: options.stdin,
-    terminal: options.terminal,
+    ...{ installation, clock, setUp, holdings, stopper, output, emit, deadlineAt },
+    stdin,
+    terminal,
   });
   disarm();
   output.close();
-  const ended = toResult(context, { execution, stopper, output });
-  const remove = () => removeEnded(context, execution, emit);
-  // Who is to find what the task left must not find that it is still being kept.
+  const ended = { execution, output: output.summary(), startedAt, finishedAt: new Date() };
+  const finish = (removal: Removal): TaskResult => {
+    const result = buildResult(plan, { ...ended, phasesMs: clock.times(), removal });
+    emit({ type: 'finished', id, result });
+    return result;
+  };
+  const remove = async () => {
+    clock.enter('remove');
+    const removal = await removeOwn({ installation, plan, record, holdings });
+    emit({ type: 'removed', id, ...removal });
+    return removal;
+  };
+  // With asynchronous removal the record is not marked as kept: the remover would skip it.
   if (spec.remove === 'async' && !spec.keep) {
-    emit({ type: 'finished', id, result: ended });
-    return { result: ended, remove, abandon: () => execution.disk?.abandon() };
+    const result = finish(notRemovedYet(places));
+    return { result, remove, abandon: () => holdings.abandon() };
   }
   const removal = await remove();
-  const result = { ...ended, phasesMs: clock.times(), ...removal };
-  emit({ type: 'finished', id, result });
+  const result = finish(removal);
   return { result, remove: () => Promise.resolve(removal), abandon: () => undefined };
 }
 
@@ -293,88 +265,4 @@ function toOutputMeter(
     onChunk: (stream, chunk) => emit({ type: 'output', id: places.id, stream, chunk }),
     onLimit,
   });
-}
-
-/** The result of an ended task that nothing has been removed of yet. */
-function toResult(
-  { plan, clock, startedAt }: RunContext,
-  ended: {
-    readonly execution: Execution;
-    readonly stopper: TaskStopper;
-    readonly output: OutputMeter;
-  },
-): TaskResult {
-  const { execution, stopper, output } = ended;
-  const { pinned, places } = plan;
-  const { exit, usage, wallMs, diskReport } = execution;
-  const { cause: stopCause } = stopper;
-  const verdict = decideVerdict({
-    exit,
-    stopCause,
-    oomKills: usage?.oomKills ?? null,
-    diskWasFull: diskReport !== null && (diskReport.wasFull || diskReport.wasHostFull),
-  });
-  // What went wrong with a task that was stopped meanwhile follows from the stop.
-  const error = stopCause === null ? execution.error : null;
-  return {
-    id: places.id,
-    stack: pinned.stack,
-    revision: pinned.revision,
-    image: pinned.image.digest,
-    verdict,
-    exitCode: exit?.exitCode ?? null,
-    signal: exit === null || exit.signal === null ? null : signalName(exit.signal),
-    retryable: isRetryable(error),
-    error: error?.toJSON() ?? null,
-    startedAt: startedAt.toISOString(),
-    finishedAt: new Date().toISOString(),
-    phasesMs: clock.times(),
-    usage: {
-      wallMs: wallMs === null ? null : Math.round(wallMs),
-      ...(usage ?? NO_USAGE),
-      diskPeakBytes: diskReport?.peakBytes ?? null,
-      diskPeakInodes: diskReport?.peakInodes ?? null,
-    },
-    output: output.summary(),
-    removed: false,
-    leftovers: [places.taskDir, places.scratchDir, places.volumeFile].filter((path) =>
-      existsSync(path),
-    ),
-  };
-}
-
-/** False when it cannot be written: then the record is as it was. */
-function tryReplaceRecord(places: TaskPlaces, record: TaskRecord): boolean {
-  try {
-    replaceRecord(places, record);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function removeEnded(
-  { installation, plan, record, clock }: RunContext,
-  execution: Execution,
-  emit: TaskListener,
-): Promise<Removal> {
-  clock.enter('remove');
-  await nextTurn();
-  const { places, runtime, spec } = plan;
-  const { bindCount } = record;
-  const isKept = spec.keep && tryReplaceRecord(places, { ...record, kept: true });
-  const { disk } = execution;
-  const what = { places, bindCount, runtime, keep: isKept, disk };
-  const removal = await removeTask(installation, what);
-  if (removal.removed || isKept) {
-    execution.slot?.release();
-    await execution.seat?.leave();
-  } else {
-    // What is left may use the slot's ids, and counts: until it is reaped, which anybody may from now on.
-    tryReplaceRecord(places, { ...record, disowned: true });
-    execution.slot?.abandon();
-    execution.seat?.abandon();
-  }
-  emit({ type: 'removed', id: places.id, ...removal });
-  return removal;
 }

@@ -33,24 +33,30 @@ export interface TaskStopperOptions {
   readonly stopSignal: number;
   /** For a task that has passed its time: false when another process has sent the stop signal. */
   readonly claimOverdue: () => boolean;
-  /** Called once, with the first cause. */
+  /** Called once, with the cause of the first stop. */
   readonly onStop: (cause: StopCause) => void;
 }
 
 export class TaskStopper {
   readonly #options: TaskStopperOptions;
   #task: TaskProcesses | undefined;
+  readonly #stopped = new AbortController();
   #ended = false;
-  #cause: StopCause | null = null;
   #killTimer: NodeJS.Timeout | undefined;
 
   constructor(options: TaskStopperOptions) {
     this.#options = options;
   }
 
-  /** Why the task was stopped; null when it was not. */
+  /** Aborts at the first stop. */
+  get signal(): AbortSignal {
+    return this.#stopped.signal;
+  }
+
+  /** The cause of the first stop; null when there was none. */
   get cause(): StopCause | null {
-    return this.#cause;
+    const { aborted, reason } = this.#stopped.signal;
+    return aborted ? reason : null;
   }
 
   /**
@@ -72,14 +78,15 @@ export class TaskStopper {
   /** Tells which processes to end. A stop that was asked for earlier is carried out now. */
   attach(task: TaskProcesses): void {
     this.#task = task;
-    if (this.#cause !== null) this.killProcesses();
+    if (this.cause !== null) this.killProcesses();
   }
 
-  /** The task has ended by itself or by us: nothing is signalled from here on. */
-  detach(): void {
+  /** The task has ended by itself or by us: nothing is signalled or stopped from here on. Returns why it was stopped; null: it was not. */
+  end(): StopCause | null {
     this.#ended = true;
     this.#task = undefined;
     clearTimeout(this.#killTimer);
+    return this.cause;
   }
 
   /**
@@ -88,8 +95,8 @@ export class TaskStopper {
    */
   stop(cause: StopCause, signal?: number): void {
     if (this.ended) return;
-    const again = this.#cause !== null;
-    this.note(cause);
+    const again = this.cause !== null;
+    this.#note(cause);
     if (this.#task === undefined) return;
     if (again) this.killProcesses();
     else if (cause === 'timed_out' && !this.#claimOverdue()) this.#killLater();
@@ -99,15 +106,14 @@ export class TaskStopper {
   /** KILL at once. */
   kill(cause: StopCause): void {
     if (this.ended) return;
-    this.note(cause);
+    this.#note(cause);
     this.killProcesses();
   }
 
-  /** Names a cause that someone else has acted on. */
-  note(cause: StopCause): void {
-    if (this.#cause !== null) return;
-    this.#cause = cause;
+  #note(cause: StopCause): void {
+    if (this.cause !== null) return;
     this.#options.onStop(cause);
+    this.#stopped.abort(cause);
   }
 
   /**

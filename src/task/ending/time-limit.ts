@@ -1,10 +1,7 @@
-/** A task's time while its owner may be held up: what others are told to hold it to, and what is found when the owner looks again. */
-import { existsSync } from 'node:fs';
+/** A task's time while its owner may be held up: what others are told to hold it to. */
 import { monotonicMs } from '../../sys/monotonic-clock.ts';
 import type { TaskPlan } from '../plan-task.ts';
-import type { TaskPlaces } from '../records/task-places.ts';
-import { isOverdue, writeTimeLimit } from '../records/time-limit.ts';
-import type { TaskStopper } from './stop-task.ts';
+import { writeTimeLimit } from '../records/time-limit.ts';
 
 /** Times on the clock of `performance`. To be called when the command has begun. */
 export function tellTimeLimit(
@@ -20,17 +17,4 @@ export function tellTimeLimit(
   } catch {
     // The command runs, and its owner holds it to its time.
   }
-}
-
-/**
- * Why the ended task was stopped, where this process had no part in it or could not have. Its own time counts, not which of timer and
- * exit was noticed first.
- */
-export function noteUnseenStop(
-  stopper: TaskStopper,
-  places: TaskPlaces,
-  { hasPassedLimit }: { readonly hasPassedLimit: boolean },
-): void {
-  if (existsSync(places.cancelFile)) stopper.note('cancelled');
-  if (hasPassedLimit || isOverdue(places)) stopper.note('timed_out');
 }

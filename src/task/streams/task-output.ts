@@ -38,7 +38,7 @@ export class OutputMeter {
   readonly #drains: Drain[] = [];
   /** What waits to be passed on; null once the task has started. */
   #held: (() => void)[] | null = [];
-  #limitPassed = false;
+  #isLimitPassed = false;
   /** How many sinks are waited for, and when one of them last took something. */
   #waitingSinks = 0;
   #takenAt = 0;
@@ -78,6 +78,10 @@ export class OutputMeter {
   /** The beginning of stderr: where a runtime says why the command could not be executed. */
   get stderrHead(): string {
     return this.#stderrHead;
+  }
+
+  get isLimitPassed(): boolean {
+    return this.#isLimitPassed;
   }
 
   /** Reads a stream to its end. Takes the descriptor over. */
@@ -140,8 +144,8 @@ export class OutputMeter {
   }
 
   #passLimit(): void {
-    if (this.#limitPassed) return;
-    this.#limitPassed = true;
+    if (this.#isLimitPassed) return;
+    this.#isLimitPassed = true;
     this.#options.onLimit();
   }
 

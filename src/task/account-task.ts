@@ -1,0 +1,160 @@
+/** Waits for the end of a command, and learns all there is to know of it. */
+import { existsSync } from 'node:fs';
+import type { CgroupUsage } from '../cgroup/cgroup-driver.ts';
+import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { toStartFailure } from '../runtime/runtime-failure.ts';
+import type { ProcessExit } from '../sys/system.ts';
+import { decideCause, type StopCause, signalName } from './decide-verdict.ts';
+import type { DiskReport, DiskWatch } from './disk/disk-watch.ts';
+import { killAll } from './ending/kill-processes.ts';
+import type { ExecutionContext } from './execute-task.ts';
+import type { Installation } from './installation.ts';
+import type { TaskPlan } from './plan-task.ts';
+import { isOverdue } from './records/time-limit.ts';
+import type { StartedCommand } from './start-command.ts';
+import type { OutputMeter } from './streams/task-output.ts';
+import type { ExitWatch } from './watch-exit.ts';
+
+/** How a task went, before anything of it is removed. */
+export interface Execution {
+  /** Null: the command never ran. */
+  readonly exit: ProcessExit | null;
+  /** Why the task was stopped; null: it was not. */
+  readonly cause: StopCause | null;
+  /** Why the command never ran, or what of its end could not be learnt: its exit, its usage or all of its output. */
+  readonly error: StackshimError | null;
+  /** Null: there was no cgroup to read, or it could not be read. */
+  readonly usage: CgroupUsage | null;
+  readonly wallMs: number | null;
+  /** Null: the command never ran. */
+  readonly diskReport: DiskReport | null;
+}
+
+export interface RunningCommand {
+  readonly started: StartedCommand;
+  readonly watched: ExitWatch;
+  /** In a sandbox: tells its command's exit from that of its own process. */
+  readonly seenFrom: ((exit: ProcessExit) => Promise<ProcessExit>) | undefined;
+  /** On the clock of `performance`. */
+  readonly startedAt: number;
+  readonly diskWatch: DiskWatch;
+}
+
+/** Of a command that ran, and whose exit was not to be learnt. */
+const UNKNOWN_EXIT: ProcessExit = { exitCode: null, signal: null };
+
+/** Never rejects. */
+export async function accountTask(
+  plan: TaskPlan,
+  { started, watched, seenFrom, startedAt, diskWatch }: RunningCommand,
+  { installation, clock, stopper, output, emit, holdings }: ExecutionContext,
+): Promise<Execution> {
+  const { cancelFile, cgroupsPath, id } = plan.places;
+  const ended = await learn('wait for the task to end', () => watched.exited);
+  // Nobody can tell any more when it ends by itself.
+  if (ended.error !== null) stopper.killProcesses();
+  const ownExit = ended.value ?? UNKNOWN_EXIT;
+  const exit = (await seenFrom?.(ownExit)) ?? ownExit;
+  const endedAt = watched.endedAt();
+  const stop = stopper.end();
+  clock.enter('account');
+  // Its own time counts, not which of timer and exit was noticed first.
+  const isLate = endedAt > started.endsAt || isOverdue(plan.places);
+  const isCancelled = existsSync(cancelFile);
+  // No pid namespace has ended with it: whatever else it left in its cgroup still runs.
+  if (plan.spec.pid === 'host') await killLeft(installation, cgroupsPath);
+  // Whoever was given its descriptors may go on writing to them: no longer in its name.
+  output.finish();
+  // The watch of limits looks at the same counters first: what it used counts, not how soon that was looked at.
+  const passed = await learn("read the task's usage", () => started.watch?.judge() ?? null);
+  const usage = await learn("read the task's usage", () => {
+    if (passed.error !== null) throw passed.error;
+    const read = installation.cgroups.readUsage(cgroupsPath);
+    return started.sockets?.addTo(read) ?? read;
+  });
+  const disk = await learn("measure the task's disk", () =>
+    started.hasStarted ? diskWatch.finish() : null,
+  );
+  const isDiskPassed =
+    disk.value?.wasFull === true && holdings.get('disk')?.mechanism === 'sampling';
+  const evidence = {
+    ...{ stop, isCancelled, isOverdue: isLate, passed: passed.value, isDiskPassed },
+    isOutputPassed: output.isLimitPassed,
+  };
+  const read = await learn("read the task's output", () =>
+    endOfOutput(output, { isStopped: decideCause(evidence) !== null, cancelFile }),
+  );
+  const cause = decideCause({ ...evidence, isOutputPassed: output.isLimitPassed });
+  if (stop === null && cause !== null) emit({ type: 'stopping', id, cause });
+  const error = started.error ?? ended.error ?? read.error ?? usage.error ?? disk.error;
+  const known = { cause, usage: usage.value };
+  // A start that failed half-way may have let the command run. A sandbox is a program before that, but tells only of a command's end.
+  const executed = watched.executed();
+  const ran = seenFrom === undefined ? executed : exit !== ownExit;
+  if (!started.hasStarted && (started.error === null || !ran)) {
+    return { ...known, exit: null, error, wallMs: null, diskReport: disk.value };
+  }
+  if (!executed && exit.exitCode !== 0 && cause === null) {
+    const failure = toStartFailure(plan.runtime, {
+      exitCode: exit.exitCode,
+      stderr: output.stderrHead,
+      oomKills: usage.value?.oomKills ?? null,
+    });
+    return { ...known, exit: null, error: failure, wallMs: null, diskReport: null };
+  }
+  const signal = exit.signal === null ? null : signalName(exit.signal);
+  emit({ type: 'exited', id, exitCode: exit.exitCode, signal });
+  return {
+    ...known,
+    exit,
+    error: error ?? toHostFull(exit, disk.value),
+    wallMs: Math.max(0, endedAt - startedAt),
+    diskReport: disk.value,
+  };
+}
+
+type Learnt<T> =
+  | { readonly value: T; readonly error: null }
+  | { readonly value: null; readonly error: StackshimError };
+
+/** What cannot be learnt of a task's end keeps nothing else from being learnt. */
+async function learn<T>(what: string, look: () => T | Promise<T>): Promise<Learnt<T>> {
+  try {
+    return { value: await look(), error: null };
+  } catch (error) {
+    return { value: null, error: toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', what) };
+  }
+}
+
+async function killLeft(installation: Installation, cgroupsPath: string): Promise<void> {
+  try {
+    await killAll(installation, cgroupsPath);
+  } catch {
+    // Removal tries again, and tells what is left.
+  }
+}
+
+/** How soon a task that has ended, and is kept by a slow reader, notices that another process asks for its end. */
+const CANCEL_LOOK_MS = 500;
+
+/** A task that was stopped, be it by another process and only now, is not kept by whoever does not read. */
+async function endOfOutput(
+  output: OutputMeter,
+  { isStopped, cancelFile }: { readonly isStopped: boolean; readonly cancelFile: string },
+): Promise<void> {
+  if (isStopped) output.hurry();
+  const look = setInterval(() => {
+    if (existsSync(cancelFile)) output.abandon();
+  }, CANCEL_LOOK_MS);
+  try {
+    await output.ended();
+  } finally {
+    clearInterval(look);
+  }
+}
+
+/** A task that failed while the host's disk was full may well succeed where there is room. */
+function toHostFull(exit: ProcessExit, report: DiskReport | null): StackshimError | null {
+  if (exit.exitCode === 0 || report?.wasHostFull !== true) return null;
+  return new StackshimError('ERR_STACKSHIM_DISK_FULL', "run task: the host's disk was full");
+}

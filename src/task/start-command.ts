@@ -1,0 +1,122 @@
+/** Lets the command of a created container run, and arms its limits. */
+import type { StackshimError } from '../core/errors.ts';
+import { startContainer } from '../runtime/start-container.ts';
+import { wasHeldUp } from '../sys/loop-beat.ts';
+import type { ProcessExit } from '../sys/system.ts';
+import { startTimer } from './ending/deadline-timer.ts';
+import type { LimitWatch } from './ending/limit-watch.ts';
+import { openSocketWatch } from './ending/open-socket-watch.ts';
+import type { SocketWatch } from './ending/socket-watch.ts';
+import type { ExecutionContext } from './execute-task.ts';
+import type { Installation } from './installation.ts';
+import type { TaskPlan } from './plan-task.ts';
+import { containerOf, type PreparedTask } from './prepare-task.ts';
+import { toSetupError } from './setup-error.ts';
+
+export interface StartContext
+  extends Pick<ExecutionContext, 'installation' | 'stopper' | 'output' | 'emit' | 'deadlineAt'> {
+  readonly exited: Promise<ProcessExit>;
+  /** Of the task's pid 1. */
+  readonly hasEnded: () => boolean;
+  /** On the clock of `performance`, as all that follow. */
+  readonly startedAt: number;
+}
+
+export interface StartedCommand {
+  /** False: it was not to run any more, or the start failed. Its init has been killed then. */
+  readonly hasStarted: boolean;
+  /** By when the task must have ended; infinity when it was not started. */
+  readonly endsAt: number;
+  /** Why the start failed. */
+  readonly error: StackshimError | null;
+  readonly watch?: LimitWatch | undefined;
+  readonly sockets?: SocketWatch | undefined;
+  /** To be called once the task's output was read. */
+  stopWatching(): void;
+}
+
+const notStarted = (error: StackshimError | null): StartedCommand => ({
+  hasStarted: false,
+  endsAt: Number.POSITIVE_INFINITY,
+  error,
+  stopWatching: () => undefined,
+});
+
+/** Lets the command run before it returns, where nothing has to be loaded first. Never rejects. */
+export async function startCommand(
+  plan: TaskPlan,
+  { commandIsThere, detachMounts, init: { pid } }: PreparedTask,
+  context: StartContext,
+): Promise<StartedCommand> {
+  const { installation, stopper, output, emit, startedAt } = context;
+  const { places, spec, runtime } = plan;
+  if (stopper.cause !== null) return notStarted(null);
+  let watch: LimitWatch | undefined;
+  let sockets: SocketWatch | undefined;
+  try {
+    if (needsWatch(plan)) watch = await openWatch(plan, installation);
+    sockets = openSocketWatch(plan, installation, pid);
+    await startContainer(runtime, containerOf(plan), {
+      hasEnded: context.hasEnded,
+      logFile: places.logFile,
+      hostNetwork: spec.network === 'host',
+      signal: stopper.signal,
+    });
+  } catch (error) {
+    sockets?.stop();
+    if (stopper.cause !== null) return notStarted(null);
+    stopper.killProcesses();
+    const failure = commandIsThere ? await toExecutionFailure(error) : error;
+    return notStarted(toSetupError(failure, places));
+  }
+  // Before a listener can hold this up. Where something else has, nobody knows when the command began.
+  const begunAt = wasHeldUp() ? startedAt : performance.now();
+  const endsAt = begunAt + spec.limits.timeoutMs;
+  // Whoever hears of the start finds no mount of the task on the host any more.
+  await detachMounts();
+  emit({ type: 'started', id: places.id });
+  const cancelTimer = startTimer(endsAt - performance.now(), () => {
+    // Its time is also that of whoever reads what it wrote.
+    if (stopper.ended) output.hurry();
+    else stopper.stop('timed_out');
+  });
+  // At once: while it was given time to end it would use more of what it may not have.
+  watch?.start((cause) => stopper.kill(cause));
+  sockets?.start(() => stopper.kill('oom_killed'));
+  const stopWatches = () => {
+    watch?.stop();
+    sockets?.stop();
+  };
+  void context.exited.finally(stopWatches).catch(() => undefined);
+  return {
+    hasStarted: true,
+    endsAt: Math.min(endsAt, context.deadlineAt),
+    error: null,
+    watch,
+    sockets,
+    stopWatching() {
+      cancelTimer();
+      stopWatches();
+    },
+  };
+}
+
+/** False when the kernel and timers enforce all limits of the task: nothing is loaded or read then. */
+const needsWatch = ({ spec: { limits, oomGroup } }: TaskPlan) =>
+  limits.cpuTimeMs !== undefined || oomGroup;
+
+async function openWatch(
+  { spec, places }: TaskPlan,
+  { cgroups, host }: Installation,
+): Promise<LimitWatch> {
+  const { LimitWatch } = await import('./ending/limit-watch.ts');
+  const { cpuTimeMs, cpus } = spec.limits;
+  const { cgroupsPath } = places;
+  const { oomGroup } = spec;
+  return new LimitWatch({ cgroups, cgroupsPath, cpuTimeMs, cpus, hostCpus: host.cpus, oomGroup });
+}
+
+async function toExecutionFailure(error: unknown): Promise<unknown> {
+  const { toExecutionError } = await import('./inspect-command.ts');
+  return toExecutionError(error);
+}
