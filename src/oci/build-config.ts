@@ -1,11 +1,31 @@
-/** A task's whole OCI configuration. */
-import { buildContainerConfig, type ContainerInput } from './build-container-config.ts';
+/** A whole OCI configuration, of a container and the command in it. */
+import {
+  buildContainerConfig,
+  type ContainerConfig,
+  type ContainerInput,
+} from './build-container-config.ts';
+import { shallowFirst } from './build-mounts.ts';
 import { buildProcess, type ProcessInput } from './build-process.ts';
-import type { OciConfig } from './oci-config.ts';
+import type { OciConfig, OciMount, OciProcess } from './oci-config.ts';
+
+export interface CommandConfig {
+  readonly process: OciProcess;
+  /** What is mounted for the command alone. */
+  readonly mounts: readonly OciMount[];
+}
+
+/** Puts a command into a container's configuration. Pure. */
+export function joinConfig(container: ContainerConfig, command: CommandConfig): OciConfig {
+  const { base, asked } = container.mounts;
+  return {
+    ...container,
+    mounts: [...base, ...shallowFirst([...asked, ...command.mounts])],
+    process: command.process,
+  };
+}
 
 export type ConfigInput = ContainerInput & ProcessInput;
 
-/** Joins {@link buildContainerConfig} and {@link buildProcess}; pure, throws what they throw. */
-export function buildConfig(input: ConfigInput): OciConfig {
-  return { ...buildContainerConfig(input), process: buildProcess(input) };
-}
+/** Both parts at once. Pure; throws what {@link buildContainerConfig} and {@link buildProcess} throw. */
+export const buildConfig = (input: ConfigInput): OciConfig =>
+  joinConfig(buildContainerConfig(input), { process: buildProcess(input), mounts: [] });

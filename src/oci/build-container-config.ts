@@ -3,9 +3,9 @@ import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import type { IdRange, TaskDevice } from '../core/mount.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
-import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
+import type { ContainerSpec } from '../spec/task-spec.ts';
 import { resolveCapabilities } from './build-capabilities.ts';
-import { buildMounts, type TaskBind } from './build-mounts.ts';
+import { buildMounts, type OrderedMounts, type TaskBind } from './build-mounts.ts';
 import { buildResources, type DeviceThrottle } from './build-resources.ts';
 import { buildSeccomp } from './build-seccomp.ts';
 import type { BundleTemplate } from './bundle-template.ts';
@@ -13,7 +13,7 @@ import type { OciContainerConfig, OciDeviceRule, OciIdMapping, OciSeccomp } from
 
 export interface ContainerInput {
   readonly template: BundleTemplate;
-  readonly spec: Omit<AdmittedTaskSpec, 'command' | 'env' | 'workdir' | 'user'>;
+  readonly spec: ContainerSpec;
   readonly id: TaskId;
   /** Absolute path of the mounted root filesystem, without `..`. */
   readonly rootfs: string;
@@ -45,8 +45,13 @@ export interface ContainerInput {
   readonly netSysctl?: Readonly<Record<string, string>>;
 }
 
+/** A configuration that lacks its process, and the mounts that come with that. */
+export interface ContainerConfig extends Omit<OciContainerConfig, 'mounts'> {
+  readonly mounts: OrderedMounts;
+}
+
 /** Builds the container's part of a configuration. Pure; a missing `seccompProfile` or `initBinary` is a defect of the caller. */
-export function buildContainerConfig(input: ContainerInput): OciContainerConfig {
+export function buildContainerConfig(input: ContainerInput): ContainerConfig {
   const { template, spec, id, rootfs, ids, cgroupsPath, binds, initBinary, sysfs } = input;
   const { devices, throttles = [], cgroupVersion, locksBinds, netSysctl } = input;
   const { ociVersion, mounts, linux } = template.config;

@@ -13,29 +13,50 @@ export interface TaskBind {
   readonly isDevice?: boolean;
 }
 
-export interface MountsInput {
-  readonly spec: Pick<AdmittedTaskSpec, 'tmpfs' | 'network'>;
-  readonly binds: readonly TaskBind[];
+/** How binds are made in a container. */
+export interface BindRules {
   readonly hasUserNamespace: boolean;
   /** Whether the runtime keeps the flags of a bind's source in a user namespace. */
   readonly locksBinds: boolean;
+}
+
+export interface MountsInput extends BindRules {
+  readonly spec: Pick<AdmittedTaskSpec, 'tmpfs' | 'network'>;
+  readonly binds: readonly TaskBind[];
   /** Host path of a static init program, with `--init`. */
   readonly initBinary?: string;
   /** Host path of a sysfs with nothing mounted below it. Default: the host's own, with all of that. */
   readonly sysfs?: string;
 }
 
-export function buildMounts(base: readonly OciMount[], input: MountsInput): readonly OciMount[] {
-  const { spec, binds, initBinary, hasUserNamespace, locksBinds } = input;
-  const toBind = hasUserNamespace && locksBinds ? toInheritingBind : toFlaggedBind;
-  const asked = [...spec.tmpfs.map(toTmpfsMount), ...binds.map(toBind)];
-  asked.sort((a, b) => depthOf(a.destination) - depthOf(b.destination));
+/** Mounts in the order in which the runtime makes them. */
+export interface OrderedMounts {
+  /** The template's, and the init program. */
+  readonly base: readonly OciMount[];
+  /** What the task asks for, on top of those. */
+  readonly asked: readonly OciMount[];
+}
+
+export function buildMounts(template: readonly OciMount[], input: MountsInput): OrderedMounts {
+  const { spec, binds, initBinary } = input;
   const init =
     initBinary === undefined
       ? []
-      : [toBind({ source: initBinary, target: INIT_FILE, readOnly: true })];
-  return [...base.map((mount) => adaptSysfs(mount, input)), ...init, ...asked];
+      : buildBinds([{ source: initBinary, target: INIT_FILE, readOnly: true }], input);
+  return {
+    base: [...template.map((mount) => adaptSysfs(mount, input)), ...init],
+    asked: shallowFirst([...spec.tmpfs.map(toTmpfsMount), ...buildBinds(binds, input)]),
+  };
 }
+
+export function buildBinds(binds: readonly TaskBind[], rules: BindRules): readonly OciMount[] {
+  const { hasUserNamespace, locksBinds } = rules;
+  return binds.map(hasUserNamespace && locksBinds ? toInheritingBind : toFlaggedBind);
+}
+
+/** A mount would hide what was mounted below its target before. */
+export const shallowFirst = (mounts: readonly OciMount[]): readonly OciMount[] =>
+  [...mounts].sort((a, b) => depthOf(a.destination) - depthOf(b.destination));
 
 /** A user namespace may mount sysfs only with a network namespace of its own; else the host's is bound, all of it read-only. */
 function adaptSysfs(mount: OciMount, input: MountsInput): OciMount {

@@ -1,7 +1,7 @@
 /** The process of an OCI configuration: what runs, as whom, with what rights. */
 import { StackshimError } from '../core/errors.ts';
 import type { IdRange } from '../core/mount.ts';
-import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
+import type { CommandSpec, ContainerSpec } from '../spec/task-spec.ts';
 import { buildCapabilities, resolveCapabilities } from './build-capabilities.ts';
 import { buildRlimits } from './build-rlimits.ts';
 import type { BundleTemplate } from './bundle-template.ts';
@@ -14,12 +14,15 @@ export interface TaskUser {
   readonly additionalGids: readonly number[];
 }
 
+/** What every process of the container may do. */
+type ProcessRights = Pick<
+  ContainerSpec,
+  'capAdd' | 'capDrop' | 'init' | 'noNewPrivileges' | 'ulimitMaxima'
+>;
+
 export interface ProcessInput {
   readonly template: BundleTemplate;
-  readonly spec: Pick<
-    AdmittedTaskSpec,
-    'capAdd' | 'capDrop' | 'init' | 'noNewPrivileges' | 'tty' | 'ulimits' | 'ulimitMaxima'
-  >;
+  readonly spec: ProcessRights & Pick<CommandSpec, 'tty' | 'ulimits'>;
   readonly user: TaskUser;
   /** At least one element; see `resolveCommand`. */
   readonly command: readonly string[];

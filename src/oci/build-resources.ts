@@ -1,6 +1,6 @@
 /** Limits of a task -> cgroup resources. */
 import { StackshimError } from '../core/errors.ts';
-import type { AdmittedTaskSpec, ThrottleKind } from '../spec/task-spec.ts';
+import type { ContainerSpec, ThrottleKind } from '../spec/task-spec.ts';
 import type { OciBlockIo, OciDeviceRule, OciResources, OciThrottle } from './oci-config.ts';
 
 const CPU_PERIOD_US = 100_000;
@@ -19,7 +19,7 @@ export interface DeviceThrottle {
 }
 
 export interface ResourcesInput {
-  readonly spec: Pick<AdmittedTaskSpec, 'limits' | 'oomGroup'>;
+  readonly spec: Pick<ContainerSpec, 'limits' | 'oomGroup'>;
   /** Later ones win. */
   readonly devices: readonly OciDeviceRule[];
   readonly throttles: readonly DeviceThrottle[];

@@ -1,4 +1,4 @@
-/** Carries out a {@link RootfsPlan}: the interpreter of mounts. */
+/** Carries out a {@link MountPlan}: the interpreter of mounts. */
 import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { BindMount } from '../core/mount.ts';
@@ -7,7 +7,7 @@ import { rmdirAside, unlinkAside } from '../sys/remove-aside.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../sys/system.ts';
 import { mountDevices } from './mount-devices.ts';
 import { type MountOverlayOptions, mountOverlay } from './mount-overlay.ts';
-import type { RootfsPlan } from './plan-rootfs.ts';
+import type { MountPlan } from './plan-rootfs.ts';
 
 export interface MountRootfsOptions extends MountOverlayOptions {
   /** Maps the owner of a bind's source in the detached mount of it. Required where the plan has a bind whose owner is mapped. */
@@ -25,7 +25,7 @@ export interface MountedRootfs {
  */
 export async function mountRootfs(
   system: System,
-  plan: RootfsPlan,
+  plan: Pick<MountPlan, 'mounts'>,
   options: MountRootfsOptions,
 ): Promise<MountedRootfs> {
   const closing: Promise<void>[] = [];
@@ -46,7 +46,7 @@ export async function mountRootfs(
 }
 
 /** Detaches every mount of the plan from the host's mount namespace, last first; a second call does nothing. */
-export async function detachRootfs(system: System, plan: RootfsPlan): Promise<void> {
+export async function detachRootfs(system: System, plan: Pick<MountPlan, 'mounts'>): Promise<void> {
   for (const { target } of [...plan.mounts].reverse()) await detachTargetAside(system, target);
 }
 

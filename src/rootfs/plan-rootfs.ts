@@ -12,8 +12,6 @@ export interface RootfsPlaces {
 export interface RootfsRequest extends RootfsPlaces {
   /** The image's layers, lowest first. */
   readonly layers: readonly LayerSource[];
-  /** The task's program, seen at `/task`. */
-  readonly code?: LayerSource;
   /** Host files and folders; `target` is the path inside the task. */
   readonly binds: readonly BindMount[];
   /** No two of them at one path. */
@@ -32,10 +30,22 @@ export interface PreparedBind {
   readonly isDevice?: boolean;
 }
 
-export interface RootfsPlan {
+/** Mounts of the host's namespace, and what of them the runtime is to bind where, in order. */
+export interface MountPlan {
   readonly mounts: readonly Mount[];
-  /** What the runtime is to bind where, in order. */
   readonly binds: readonly PreparedBind[];
+}
+
+/** What a command brings into a container that is there. */
+export interface AddedRequest extends RootfsPlaces {
+  /** The task's program, seen at `/task`. */
+  readonly code?: LayerSource;
+  readonly binds: readonly BindMount[];
+  /** How many binds the container has. */
+  readonly bindsBefore: number;
+}
+
+export interface RootfsPlan extends MountPlan {
   /** The root filesystem, once mounted. */
   readonly rootfs: string;
   /**
@@ -59,7 +69,6 @@ export function mountTargetsOf(places: RootfsPlaces, bindCount: number): readonl
 }
 
 /**
- * Binds come after the code, so that a bind below `/task` is seen.
  * Each bind is first cloned to a place of the task's own and restricted there, on the host: a task with
  * CAP_SYS_ADMIN in its user namespace cannot make writable again what was made read-only outside of it.
  */
@@ -75,12 +84,6 @@ export function planRootfs(request: RootfsRequest): RootfsPlan {
     },
   ];
   const binds: PreparedBind[] = [];
-  if (request.code !== undefined) {
-    const target = codeTarget(request);
-    const scratch = `${request.scratchDir}/code`;
-    mounts.push({ type: 'overlay', target, layers: [request.code], scratch });
-    binds.push({ source: target, target: '/task', readOnly: false });
-  }
   const devices = request.devices ?? [];
   if (devices.length > 0) {
     const target = devicesTarget(request);
@@ -95,10 +98,33 @@ export function planRootfs(request: RootfsRequest): RootfsPlan {
   if (sysfs !== undefined) {
     mounts.push({ type: 'bind', source: '/sys', target: sysfs, readOnly: true, alone: true });
   }
-  for (const [index, bind] of request.binds.entries()) {
-    const target = bindTarget(request, index);
-    mounts.push({ ...bind, target });
-    binds.push({ source: target, target: bind.target, readOnly: bind.readOnly });
-  }
-  return { mounts, binds, rootfs, sysfs };
+  const asked = planBinds(request, 0);
+  return { mounts: [...mounts, ...asked.mounts], binds: [...binds, ...asked.binds], rootfs, sysfs };
+}
+
+/** Which mounts are made beside the root filesystem, for the command alone. */
+export function planAdded(request: AddedRequest): MountPlan {
+  const asked = planBinds(request, request.bindsBefore);
+  if (request.code === undefined) return asked;
+  const target = codeTarget(request);
+  const scratch = `${request.scratchDir}/code`;
+  return {
+    mounts: [{ type: 'overlay', target, layers: [request.code], scratch }, ...asked.mounts],
+    binds: [{ source: target, target: '/task', readOnly: false }, ...asked.binds],
+  };
+}
+
+function planBinds(request: RootfsPlaces & Pick<RootfsRequest, 'binds'>, first: number): MountPlan {
+  const placed = request.binds.map((bind, index) => ({
+    bind,
+    place: bindTarget(request, first + index),
+  }));
+  return {
+    mounts: placed.map(({ bind, place }) => ({ ...bind, target: place })),
+    binds: placed.map(({ bind: { target, readOnly }, place }) => ({
+      source: place,
+      target,
+      readOnly,
+    })),
+  };
 }

@@ -135,6 +135,38 @@ export interface AdmittedTaskSpec extends TaskSpec {
   readonly admission: Admission;
 }
 
+/** The limits of a command: they can change while it runs. All others are the container's. */
+type CommandLimit = 'timeoutMs' | 'stopTimeoutMs' | 'outputBytes' | 'cpuTimeMs';
+
+/** What describes the command: a container can be made before any of it is known. */
+type CommandField =
+  | 'command'
+  | 'entrypoint'
+  | 'env'
+  | 'workdir'
+  | 'user'
+  | 'ulimits'
+  | 'labels'
+  | 'tty'
+  | 'interactive'
+  | 'stopSignal'
+  | 'code'
+  | 'payload'
+  | 'config'
+  | 'keep'
+  | 'remove'
+  | 'captureBytes';
+
+/** The part of a spec that makes a container. */
+export type ContainerSpec = Omit<AdmittedTaskSpec, CommandField | 'limits'> & {
+  readonly limits: Omit<AdmittedLimits, CommandLimit>;
+};
+
+/** The part of a spec that makes a command in a container. */
+export type CommandSpec = Pick<AdmittedTaskSpec, CommandField> & {
+  readonly limits: Pick<AdmittedLimits, CommandLimit>;
+};
+
 /** What must hold when the task is about to start, beside other tasks. */
 export interface Admission {
   /** Most tasks of the machine at once; absent: as many as there are slots. */

@@ -49,7 +49,7 @@ export async function accountTask(
   { started, watched, seenFrom, startedAt, diskWatch }: RunningCommand,
   { installation, clock, stopper, output, emit, holdings }: ExecutionContext,
 ): Promise<Execution> {
-  const { cancelFile, cgroupsPath, id } = plan.places;
+  const { cancelFile, cgroupsPath, id } = plan.container.places;
   const ended = await learn('wait for the task to end', () => watched.exited);
   // Nobody can tell any more when it ends by itself.
   if (ended.error !== null) stopper.killProcesses();
@@ -59,10 +59,10 @@ export async function accountTask(
   const stop = stopper.end();
   clock.enter('account');
   // Its own time counts, not which of timer and exit was noticed first.
-  const isLate = endedAt > started.endsAt || isOverdue(plan.places);
+  const isLate = endedAt > started.endsAt || isOverdue(plan.container.places);
   const isCancelled = existsSync(cancelFile);
   // No pid namespace has ended with it: whatever else it left in its cgroup still runs.
-  if (plan.spec.pid === 'host') await killLeft(installation, cgroupsPath);
+  if (plan.container.spec.pid === 'host') await killLeft(installation, cgroupsPath);
   // Whoever was given its descriptors may go on writing to them: no longer in its name.
   output.finish();
   // The watch of limits looks at the same counters first: what it used counts, not how soon that was looked at.
@@ -95,7 +95,7 @@ export async function accountTask(
     return { ...known, exit: null, error, wallMs: null, diskReport: disk.value };
   }
   if (!executed && exit.exitCode !== 0 && cause === null) {
-    const failure = toStartFailure(plan.runtime, {
+    const failure = toStartFailure(plan.container.runtime, {
       exitCode: exit.exitCode,
       stderr: output.stderrHead,
       oomKills: usage.value?.oomKills ?? null,

@@ -3,7 +3,7 @@
 import type { Execution } from './account-task.ts';
 import { decideVerdict, type Ending, isRetryable, signalName } from './decide-verdict.ts';
 import type { Removal } from './ending/remove-task.ts';
-import type { TaskPlan } from './plan-task.ts';
+import type { ContainerPlan } from './plan-container.ts';
 import type { PhaseTimes, TaskOutput, TaskResult } from './result.ts';
 
 /** Of a task that never had a cgroup. */
@@ -32,7 +32,7 @@ export interface EndedTaskFacts {
   readonly removal: Removal;
 }
 
-export function buildResult({ pinned, places }: TaskPlan, facts: EndedTaskFacts): TaskResult {
+export function buildResult({ pinned, places }: ContainerPlan, facts: EndedTaskFacts): TaskResult {
   const { exit, cause, usage, wallMs, diskReport } = facts.execution;
   // What went wrong with a task that was stopped meanwhile follows from the stop.
   const error = cause === null ? facts.execution.error : null;

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { scratchDir } from '../core/layout.ts';
 import { accountTask, type Execution } from './account-task.ts';
 import type { SetUpTurn } from './admission/set-up-turns.ts';
+import { type CreatedTask, createTask } from './create-task.ts';
 import { DiskWatch } from './disk/disk-watch.ts';
 import type { TaskStopper } from './ending/stop-task.ts';
 import { tellTimeLimit } from './ending/time-limit.ts';
@@ -12,7 +13,6 @@ import type { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
 import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
-import { type PreparedTask, prepareTask } from './prepare-task.ts';
 import { sandboxOf, watchSandbox } from './sandbox.ts';
 import { toSetupError } from './setup-error.ts';
 import { type StartedCommand, startCommand } from './start-command.ts';
@@ -39,16 +39,16 @@ export interface ExecutionContext {
 export async function executeTask(plan: TaskPlan, context: ExecutionContext): Promise<Execution> {
   const { holdings, stopper, emit } = context;
   try {
-    const prepared = await prepareTask(plan, { ...context, signal: stopper.signal });
+    const created = await createTask(plan, { ...context, signal: stopper.signal });
     context.setUp.end();
-    emit({ type: 'created', id: plan.places.id, pid: prepared.init.pid });
+    emit({ type: 'created', id: plan.container.places.id, pid: created.init.pid });
     try {
-      return await runPrepared(plan, prepared, context);
+      return await runCreated(plan, created, context);
     } finally {
-      await prepared.detachMounts();
+      await created.detachMounts();
     }
   } catch (thrown) {
-    const error = toSetupError(thrown, plan.places);
+    const error = toSetupError(thrown, plan.container.places);
     const cause = stopper.end();
     return { exit: null, usage: null, wallMs: null, diskReport: null, error, cause };
   } finally {
@@ -56,23 +56,23 @@ export async function executeTask(plan: TaskPlan, context: ExecutionContext): Pr
   }
 }
 
-async function runPrepared(
+async function runCreated(
   plan: TaskPlan,
-  prepared: PreparedTask,
+  created: CreatedTask,
   context: ExecutionContext,
 ): Promise<Execution> {
   const { installation, clock, stopper, output } = context;
   const { system, exits } = installation;
-  const { cgroupsPath, cancelFile } = plan.places;
-  const { pid } = prepared.init;
+  const { cgroupsPath, cancelFile } = plan.container.places;
+  const { pid } = created.init;
   const pidfd = system.openPidfd(pid);
   let started: StartedCommand | undefined;
   let watched: ExitWatch | undefined;
   try {
     watched = watchExit(exits, { pid, pidfd });
     const { exited } = watched;
-    prepared.streams.connect(output, context.stdin);
-    const sandbox = sandboxOf(plan.places, plan.runtime);
+    created.streams.connect(output, context.stdin);
+    const sandbox = sandboxOf(plan.container.places, plan.container.runtime);
     const seenFrom = sandbox && watchSandbox(sandbox);
     stopper.attach({ pid, pidfd, cgroupsPath, sandbox });
     if (existsSync(cancelFile)) stopper.kill('cancelled');
@@ -80,12 +80,12 @@ async function runPrepared(
     clock.enter('run');
     const startedAt = performance.now();
     const hasEnded = () => system.hasEnded(pidfd);
-    const starting = startCommand(plan, prepared, { ...context, exited, hasEnded, startedAt });
+    const starting = startCommand(plan, created, { ...context, exited, hasEnded, startedAt });
     // While its init becomes the command.
     tellTimeLimit(plan, startedAt, context.deadlineAt);
-    void prepared.detachMounts();
+    void created.detachMounts();
     started = await starting;
-    const diskWatch = watchDisk(prepared, context);
+    const diskWatch = watchDisk(created, context);
     if (started.hasStarted) diskWatch.start();
     // Not before the `started` event, however soon the command has written something.
     output.release();
@@ -100,7 +100,7 @@ async function runPrepared(
 }
 
 /** A limit that nothing else enforces is enforced here. */
-function watchDisk({ disk }: PreparedTask, { installation, stopper }: ExecutionContext): DiskWatch {
+function watchDisk({ disk }: CreatedTask, { installation, stopper }: ExecutionContext): DiskWatch {
   return new DiskWatch(disk, {
     hostFolder: scratchDir(installation.layout),
     onFull() {

@@ -142,7 +142,7 @@ async function recordPlan(
   const recorded = await planRecorded(installation, input, options);
   if (isImageStored(installation.layout, recorded.record.image)) return recorded;
   // Collected before the record could keep it: what the stack's name means has changed, then.
-  dropRecord(recorded.plan.places);
+  dropRecord(recorded.plan.container.places);
   return await planRecorded(installation, input, options);
 }
 
@@ -155,15 +155,15 @@ async function planRecorded(
 ): Promise<RecordedPlan> {
   const { trustsImageBundle = false, origin = 'caller' } = options;
   const plan = await planTask(installation, input, { trustsImageBundle, origin });
-  requireStreams(options, plan.spec);
+  requireStreams(options, plan.command.spec);
   const startedAt = new Date();
   const record = toRecord(plan, startedAt);
   try {
-    createRecord(installation.layout, plan.places, record);
+    createRecord(installation.layout, plan.container.places, record);
   } catch (error) {
     const full = errnoCodeOf(error) === 'ENOSPC';
     const code = full ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_SYSTEM';
-    throw toStackshimError(error, code, `create task ${plan.places.id}`);
+    throw toStackshimError(error, code, `create task ${plan.container.places.id}`);
   }
   return { plan, record, startedAt };
 }
@@ -181,7 +181,8 @@ interface RunContext {
 /** From here on nothing rejects: whatever happens is in the result. */
 async function runRecorded(context: RunContext): Promise<EndedTask> {
   const { installation, plan, record, options, clock, startedAt } = context;
-  const { spec, pinned, places, stopSignal } = plan;
+  const { pinned, places } = plan.container;
+  const { spec, stopSignal } = plan.command;
   const { id } = places;
   const emit = safeListener(options.onEvent);
   const { stack, revision, image } = pinned;
@@ -208,7 +209,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   output.close();
   const ended = { execution, output: output.summary(), startedAt, finishedAt: new Date() };
   const finish = (removal: Removal): TaskResult => {
-    const result = buildResult(plan, { ...ended, phasesMs: clock.times(), removal });
+    const result = buildResult(plan.container, { ...ended, phasesMs: clock.times(), removal });
     emit({ type: 'finished', id, result });
     return result;
   };
@@ -228,8 +229,9 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   return { result, remove: () => Promise.resolve(removal), abandon: () => undefined };
 }
 
-function toRecord(plan: TaskPlan, now: Date): TaskRecord {
-  const { spec, pinned, places, runtime, command, files, stopSignal } = plan;
+function toRecord({ container, command }: TaskPlan, now: Date): TaskRecord {
+  const { spec, pinned, places, runtime, files } = container;
+  const { stopSignal } = command;
   return {
     version: RECORD_VERSION,
     id: places.id,
@@ -239,9 +241,9 @@ function toRecord(plan: TaskPlan, now: Date): TaskRecord {
     image: pinned.image.digest,
     ...(spec.tenant === undefined ? {} : { tenant: spec.tenant }),
     runtime,
-    bindCount: spec.mounts.length + files.length,
-    command,
-    labels: spec.labels,
+    bindCount: spec.mounts.length + files.length + command.files.length,
+    command: command.command,
+    labels: command.spec.labels,
     ...(stopSignal === SIGTERM ? {} : { stopSignal }),
     createdAt: now.toISOString(),
     kept: false,
@@ -254,7 +256,8 @@ function toOutputMeter(
   { emit, onLimit }: { readonly emit: TaskListener; readonly onLimit: () => void },
 ): OutputMeter {
   const { stdout, stderr, capture = stdout === undefined && stderr === undefined } = options;
-  const { spec, places } = plan;
+  const { spec } = plan.command;
+  const { id } = plan.container.places;
   return new OutputMeter({
     limitBytes: spec.limits.outputBytes,
     captureBytes: capture ? spec.captureBytes : null,
@@ -262,7 +265,7 @@ function toOutputMeter(
       ...(stdout && { stdout }),
       ...(stderr && { stderr }),
     },
-    onChunk: (stream, chunk) => emit({ type: 'output', id: places.id, stream, chunk }),
+    onChunk: (stream, chunk) => emit({ type: 'output', id, stream, chunk }),
     onLimit,
   });
 }

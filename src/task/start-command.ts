@@ -3,6 +3,7 @@ import type { StackshimError } from '../core/errors.ts';
 import { startContainer } from '../runtime/start-container.ts';
 import { wasHeldUp } from '../sys/loop-beat.ts';
 import type { ProcessExit } from '../sys/system.ts';
+import { type CreatedTask, containerOf } from './create-task.ts';
 import { startTimer } from './ending/deadline-timer.ts';
 import type { LimitWatch } from './ending/limit-watch.ts';
 import { openSocketWatch } from './ending/open-socket-watch.ts';
@@ -10,7 +11,6 @@ import type { SocketWatch } from './ending/socket-watch.ts';
 import type { ExecutionContext } from './execute-task.ts';
 import type { Installation } from './installation.ts';
 import type { TaskPlan } from './plan-task.ts';
-import { containerOf, type PreparedTask } from './prepare-task.ts';
 import { toSetupError } from './setup-error.ts';
 
 export interface StartContext
@@ -45,18 +45,18 @@ const notStarted = (error: StackshimError | null): StartedCommand => ({
 /** Lets the command run before it returns, where nothing has to be loaded first. Never rejects. */
 export async function startCommand(
   plan: TaskPlan,
-  { commandIsThere, detachMounts, init: { pid } }: PreparedTask,
+  { commandIsThere, detachMounts, init: { pid } }: CreatedTask,
   context: StartContext,
 ): Promise<StartedCommand> {
   const { installation, stopper, output, emit, startedAt } = context;
-  const { places, spec, runtime } = plan;
+  const { places, spec, runtime } = plan.container;
   if (stopper.cause !== null) return notStarted(null);
   let watch: LimitWatch | undefined;
   let sockets: SocketWatch | undefined;
   try {
     if (needsWatch(plan)) watch = await openWatch(plan, installation);
-    sockets = openSocketWatch(plan, installation, pid);
-    await startContainer(runtime, containerOf(plan), {
+    sockets = openSocketWatch(plan.container, installation, pid);
+    await startContainer(runtime, containerOf(plan.container), {
       hasEnded: context.hasEnded,
       logFile: places.logFile,
       hostNetwork: spec.network === 'host',
@@ -71,7 +71,7 @@ export async function startCommand(
   }
   // Before a listener can hold this up. Where something else has, nobody knows when the command began.
   const begunAt = wasHeldUp() ? startedAt : performance.now();
-  const endsAt = begunAt + spec.limits.timeoutMs;
+  const endsAt = begunAt + plan.command.spec.limits.timeoutMs;
   // Whoever hears of the start finds no mount of the task on the host any more.
   await detachMounts();
   emit({ type: 'started', id: places.id });
@@ -102,15 +102,16 @@ export async function startCommand(
 }
 
 /** False when the kernel and timers enforce all limits of the task: nothing is loaded or read then. */
-const needsWatch = ({ spec: { limits, oomGroup } }: TaskPlan) =>
-  limits.cpuTimeMs !== undefined || oomGroup;
+const needsWatch = ({ container, command }: TaskPlan) =>
+  command.spec.limits.cpuTimeMs !== undefined || container.spec.oomGroup;
 
 async function openWatch(
-  { spec, places }: TaskPlan,
+  { container: { spec, places }, command }: TaskPlan,
   { cgroups, host }: Installation,
 ): Promise<LimitWatch> {
   const { LimitWatch } = await import('./ending/limit-watch.ts');
-  const { cpuTimeMs, cpus } = spec.limits;
+  const { cpus } = spec.limits;
+  const { cpuTimeMs } = command.spec.limits;
   const { cgroupsPath } = places;
   const { oomGroup } = spec;
   return new LimitWatch({ cgroups, cgroupsPath, cpuTimeMs, cpus, hostCpus: host.cpus, oomGroup });

@@ -6,7 +6,7 @@ import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
 import type { WorkerHost } from '../layers/claim-worker.ts';
 import { buildHostsFile } from '../oci/build-hosts-file.ts';
 import { CONFIG_FILE, PAYLOAD_FILE } from '../oci/task-paths.ts';
-import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
+import type { CommandSpec, ContainerSpec, FileInput } from '../spec/task-spec.ts';
 import { fdPath } from '../sys/fd-path.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { openPlain } from '../sys/real-path.ts';
@@ -21,24 +21,17 @@ export interface TaskFile {
   readonly target: string;
 }
 
-export interface TaskInputs {
-  readonly code?: LayerSource;
-  readonly binds: readonly BindMount[];
-}
-
-export interface TaskInputsOptions {
+export interface InputPlaces {
+  readonly places: TaskPlaces;
   /** The owner of the files; null: the host's root. */
   readonly ids: IdRange | null;
-  readonly signal: AbortSignal;
-  /** For the programs that read the code. */
-  readonly workers: WorkerHost;
 }
 
 const HOSTS_FILE = '/etc/hosts';
 const RESOLV_CONF = '/etc/resolv.conf';
 
-/** Which files a task gets. A path that the task mounts something of its own on is left alone. */
-export function planTaskFiles(spec: AdmittedTaskSpec, hostname: string): readonly TaskFile[] {
+/** Files that stand for the host's. A path that the task mounts something of its own on is left alone. */
+export function planHostFiles(spec: ContainerSpec, hostname: string): readonly TaskFile[] {
   const files: TaskFile[] = [
     { name: 'hosts', target: HOSTS_FILE, input: { kind: 'text', text: buildHostsFile(hostname) } },
   ];
@@ -47,22 +40,22 @@ export function planTaskFiles(spec: AdmittedTaskSpec, hostname: string): readonl
     files.push({ name: 'resolv.conf', target: RESOLV_CONF, input });
   }
   const mounted = new Set(spec.mounts.map(({ target }) => target));
-  const wanted = files.filter(({ target }) => !mounted.has(target));
-  if (spec.payload !== undefined) {
-    wanted.push({ name: 'payload', target: PAYLOAD_FILE, input: spec.payload });
-  }
-  if (spec.config !== undefined) {
-    wanted.push({ name: 'config', target: CONFIG_FILE, input: spec.config });
-  }
-  return wanted;
+  return files.filter(({ target }) => !mounted.has(target));
 }
 
-/** Writes everything below the task's scratch folder. Rejects with the packages' errors for code that is not fit. */
-export async function writeTaskInputs(
-  code: string | undefined,
+/** What the command is given to read. */
+export function planInputFiles({ payload, config }: CommandSpec): readonly TaskFile[] {
+  const files: TaskFile[] = [];
+  if (payload !== undefined) files.push({ name: 'payload', target: PAYLOAD_FILE, input: payload });
+  if (config !== undefined) files.push({ name: 'config', target: CONFIG_FILE, input: config });
+  return files;
+}
+
+/** Writes the files below the task's scratch folder. */
+export async function writeInputs(
   files: readonly TaskFile[],
-  { places, ids, signal, workers }: TaskInputsOptions & { readonly places: TaskPlaces },
-): Promise<TaskInputs> {
+  { places, ids }: InputPlaces,
+): Promise<readonly BindMount[]> {
   ensureDirectorySync(places.inputsDir, 0o700);
   const binds: BindMount[] = [];
   for (const { input, name, target } of files) {
@@ -70,10 +63,18 @@ export async function writeTaskInputs(
     await writeInput(input, source, ids);
     binds.push({ type: 'bind', source, target, readOnly: true });
   }
-  if (code === undefined) return { binds };
+  return binds;
+}
+
+/** Packs the code below the task's scratch folder. Rejects with the packages' errors for code that is not fit. */
+export async function writeCode(
+  code: string,
+  { codeFile }: TaskPlaces,
+  options: { readonly signal: AbortSignal; readonly workers: WorkerHost },
+): Promise<LayerSource> {
   const { packCode } = await import('../packages/pack-code.ts');
-  await packCode(code, places.codeFile, { signal, followLinks: false, workers });
-  return { binds, code: { kind: 'file', path: places.codeFile } };
+  await packCode(code, codeFile, { followLinks: false, ...options });
+  return { kind: 'file', path: codeFile };
 }
 
 /** Of the file that the policy has allowed, at its path without links, and of no other. */

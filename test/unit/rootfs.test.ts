@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { mountOverlay } from '../../src/rootfs/mount-overlay.ts';
 import { detachRootfs, mountRootfs } from '../../src/rootfs/mount-rootfs.ts';
-import { mountTargetsOf, planRootfs } from '../../src/rootfs/plan-rootfs.ts';
+import { mountTargetsOf, planAdded, planRootfs } from '../../src/rootfs/plan-rootfs.ts';
 import { MOUNT_ATTR, SystemError } from '../../src/sys/system.ts';
 import { recordSystem } from '../support/recording-system.ts';
 
@@ -26,21 +26,22 @@ const options = { owner: null, lowers: 'detached' } as const;
 
 describe('planRootfs', () => {
   it('puts the code at /task and every bind at a place of its own', () => {
-    const plan = planRootfs({
-      ...places,
-      layers,
-      code: { kind: 'file', path: '/scratch/code.erofs' },
-      binds: [{ type: 'bind', source: '/data', target: '/task/data', readOnly: true }],
-    });
+    const bind = { type: 'bind', source: '/data', target: '/task/data', readOnly: true } as const;
+    const plan = planRootfs({ ...places, layers, binds: [bind] });
     expect(plan.rootfs).toBe(`${places.taskDir}/rootfs`);
-    expect(plan.mounts.map(({ type, target }) => [type, target])).toEqual([
+    const code = { kind: 'file', path: '/scratch/code.erofs' } as const;
+    const added = planAdded({ ...places, code, binds: [bind], bindsBefore: 1 });
+    const mounts = [...plan.mounts, ...added.mounts];
+    expect(mounts.map(({ type, target }) => [type, target])).toEqual([
       ['overlay', `${places.taskDir}/rootfs`],
-      ['overlay', `${places.taskDir}/code`],
       ['bind', `${places.taskDir}/binds/0`],
+      ['overlay', `${places.taskDir}/code`],
+      ['bind', `${places.taskDir}/binds/1`],
     ]);
-    expect(plan.binds).toEqual([
-      { source: `${places.taskDir}/code`, target: '/task', readOnly: false },
+    expect([...plan.binds, ...added.binds]).toEqual([
       { source: `${places.taskDir}/binds/0`, target: '/task/data', readOnly: true },
+      { source: `${places.taskDir}/code`, target: '/task', readOnly: false },
+      { source: `${places.taskDir}/binds/1`, target: '/task/data', readOnly: true },
     ]);
   });
 
@@ -78,9 +79,12 @@ describe('planRootfs', () => {
     const bind = { type: 'bind', source: '/data', target: '/data', readOnly: false } as const;
     const code = { kind: 'file', path: '/code' } as const;
     const devices = [{ path: '/dev/fuse', type: 'c', major: 10, minor: 229 } as const];
-    const plan = planRootfs({ ...places, layers, code, binds: [bind, bind], devices, sysfs: true });
-    const looked = new Set(mountTargetsOf(places, 2));
-    expect(plan.mounts.filter(({ target }) => !looked.has(target))).toEqual([]);
+    const plan = planRootfs({ ...places, layers, binds: [bind, bind], devices, sysfs: true });
+    const added = planAdded({ ...places, code, binds: [bind], bindsBefore: 2 });
+    const looked = new Set(mountTargetsOf(places, 3));
+    expect([...plan.mounts, ...added.mounts].filter(({ target }) => !looked.has(target))).toEqual(
+      [],
+    );
   });
 });
 

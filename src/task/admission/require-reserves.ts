@@ -1,13 +1,13 @@
 /** What the policy keeps free for the host. Loaded only where it keeps anything. */
 import { readFileSync, statfsSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
-import type { AdmittedTaskSpec } from '../../spec/task-spec.ts';
+import type { ContainerSpec } from '../../spec/task-spec.ts';
 
 /**
  * Throws ERR_STACKSHIM_HOST_EXHAUSTED when a task that took all the memory it may would leave less than the policy reserves, or when
  * the filesystem of the root folder has less free than that. A look at one moment: what tasks that run already may still take is not counted.
  */
-export function requireReserves(root: string, { admission, limits }: AdmittedTaskSpec): void {
+export function requireReserves(root: string, { admission, limits }: ContainerSpec): void {
   const { memoryBytes, diskBytes } = admission.reserves;
   if (memoryBytes !== undefined) {
     const free = parseAvailable(readFileSync('/proc/meminfo', 'utf8')) - limits.memoryBytes;

@@ -7,7 +7,7 @@ import { openNetNamespace } from '../../sys/net-namespace.ts';
 import { socketSizes } from '../../sys/socket-sizes.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
-import type { TaskPlan } from '../plan-task.ts';
+import type { ContainerPlan } from '../plan-container.ts';
 import { type SocketBounds, SocketWatch } from './socket-watch.ts';
 
 /** A message of UDP that a program has not completed. With the bundle's filter nothing else waits in an unlisted socket of a program. */
@@ -20,7 +20,7 @@ const UNSENT_PAGES_BYTES = 17 * 32_768;
  * `pid` is of the container's init, which has not become the command yet: what a command does to itself could keep others from its namespace.
  */
 export function openSocketWatch(
-  plan: TaskPlan,
+  plan: ContainerPlan,
   { system, cgroups, host }: Installation,
   pid: number,
 ): SocketWatch | undefined {
@@ -59,7 +59,7 @@ function toBounds(fillsErrors: boolean): SocketBounds {
   };
 }
 
-const canFillErrors = ({ spec }: TaskPlan, host: HostFacts): boolean =>
+const canFillErrors = ({ spec }: ContainerPlan, host: HostFacts): boolean =>
   spec.seccomp !== undefined ||
   spec.capAdd.some((name) => name === 'CAP_NET_RAW' || name === 'ALL') ||
   !refusesStamps(host);

@@ -25,8 +25,8 @@ export const notRemovedYet = ({ taskDir, scratchDir, volumeFile }: TaskPlaces): 
 export async function removeOwn({ installation, ...task }: OwnTask): Promise<Removal> {
   await nextTurn();
   const { plan, record, holdings } = task;
-  const { places, runtime, spec } = plan;
-  const keep = spec.keep && tryReplaceRecord(places, { ...record, kept: true });
+  const { places, runtime } = plan.container;
+  const keep = plan.command.spec.keep && tryReplaceRecord(places, { ...record, kept: true });
   const removal = await removeTask(installation, {
     places,
     bindCount: record.bindCount,

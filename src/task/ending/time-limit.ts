@@ -5,15 +5,15 @@ import { writeTimeLimit } from '../records/time-limit.ts';
 
 /** Times on the clock of `performance`. To be called when the command has begun. */
 export function tellTimeLimit(
-  { places, spec }: TaskPlan,
+  { container, command }: TaskPlan,
   startedAt: number,
   deadlineAt: number,
 ): void {
-  const { timeoutMs, stopTimeoutMs } = spec.limits;
+  const { timeoutMs, stopTimeoutMs } = command.spec.limits;
   const endsAt = Math.min(startedAt + timeoutMs, deadlineAt);
   try {
     const endsAtMs = Math.max(0, monotonicMs() + (endsAt - performance.now()));
-    writeTimeLimit(places, { endsAtMs, graceMs: stopTimeoutMs });
+    writeTimeLimit(container.places, { endsAtMs, graceMs: stopTimeoutMs });
   } catch {
     // The command runs, and its owner holds it to its time.
   }
