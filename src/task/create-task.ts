@@ -28,20 +28,23 @@ import type { CommandPlan } from './plan-command.ts';
 import type { ContainerPlan } from './plan-container.ts';
 import type { TaskPlan } from './plan-task.ts';
 import {
-  assembleContainer,
+  adoptContainer,
   claimRoom,
+  countBinds,
+  type HandedContainer,
   idsOf,
   needsOwner,
   ownerOf,
   type PrepareContext,
   type PreparedContainer,
+  prepareContainer,
   toBind,
 } from './prepare-container.ts';
 import { closeTaskDir } from './records/record.ts';
 import { resolveTaskUser } from './resolve-task-user.ts';
 import { openPipeStreams, type StreamOwner, type TaskStreams } from './streams/task-streams.ts';
 import { openTerminalStreams, type TaskTerminal } from './streams/terminal-streams.ts';
-import { writeCode, writeInputs } from './task-inputs.ts';
+import { toFileBind, writeCode, writeInputs } from './task-inputs.ts';
 
 export interface CreatedTask {
   readonly init: CreatedContainer;
@@ -60,8 +63,8 @@ export interface CreatedTask {
 export interface CreateContext extends PrepareContext {
   /** With a terminal: the one it is to follow. */
   readonly terminal: TaskTerminal | undefined;
-  /** The task's container, where that was prepared before. */
-  readonly prepared?: PreparedContainer | undefined;
+  /** The task's container, where another process has prepared that. */
+  readonly handed?: HandedContainer | undefined;
 }
 
 /** Rejects with the error of the stage that failed. */
@@ -70,12 +73,11 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
   const { system } = installation;
   const { runtime } = plan.container;
   clock.enter('assemble');
-  if (context.prepared === undefined) await claimRoom(plan.container, context);
+  await claimRoom(plan.container, context);
   const streams = holdings.add('streams', openStreams(plan, context));
   // While the runtime loads, the container is assembled.
   const creation = beginContainer(system, runtime, toCreateOptions(plan, streams, context));
   const mounted: MountPlan[] = [];
-  if (context.prepared !== undefined) mounted.push(context.prepared.rootfs);
   let detaching: Promise<void> | undefined;
   const detachMounts = () => {
     detaching ??= detach(installation, { plan, mounted, disk: holdings.get('disk') });
@@ -85,8 +87,8 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
   try {
     await nextTurn();
     if (needsBindOwners(plan)) binds = await openBindOwners(system, plan.container);
-    const container = context.prepared ?? (await assembleContainer(plan.container, context));
-    if (context.prepared === undefined) mounted.push(container.rootfs);
+    const container = await openContainer(plan.container, context);
+    mounted.push(container.rootfs);
     clock.enter('assemble');
     const place = { ...context, plan, container, binds };
     const added = await addMounts(place);
@@ -115,6 +117,11 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     throw await explain(error, plan.container, installation);
   }
 }
+
+const openContainer = (plan: ContainerPlan, context: CreateContext): Promise<PreparedContainer> =>
+  context.handed === undefined
+    ? prepareContainer(plan, context)
+    : adoptContainer(plan, context.handed, context);
 
 interface Attached {
   readonly plan: TaskPlan;
@@ -238,18 +245,22 @@ interface AddedMounts extends MountPlan {
 async function addMounts(place: Place): Promise<AddedMounts> {
   const { plan, container, installation, binds } = place;
   const { system } = installation;
-  const { slot, rootfs, bindCount } = container;
+  const { slot, rootfs } = container;
   const { spec, pinned, places, runtime } = plan.container;
   const ids = idsOf(plan.container, slot);
   const owned = spec.mounts.filter((mount) => needsOwner(spec, mount));
-  const files = await writeInputs(plan.command.files, { places, ids });
+  const { files } = plan.command;
+  await writeInputs(files, { places, ids });
   const code = await addCode(plan.command, place);
   const added = planAdded({
     taskDir: places.taskDir,
     scratchDir: places.scratchDir,
     ...(code === undefined ? {} : { code }),
-    binds: [...owned.map((mount) => ({ ...toBind(mount), ownerMapped: true })), ...files],
-    bindsBefore: bindCount,
+    binds: [
+      ...owned.map((mount) => ({ ...toBind(mount), ownerMapped: true })),
+      ...files.map((file) => toFileBind(file, places)),
+    ],
+    bindsBefore: countBinds(plan.container),
   });
   const user = resolveTaskUser(
     system,

@@ -13,6 +13,7 @@ import type { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
 import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
+import type { HandedContainer } from './prepare-container.ts';
 import { sandboxOf, watchSandbox } from './sandbox.ts';
 import { toSetupError } from './setup-error.ts';
 import { type StartedCommand, startCommand } from './start-command.ts';
@@ -34,6 +35,8 @@ export interface ExecutionContext {
   readonly deadlineAt: number;
   readonly stdin: Readable | undefined;
   readonly terminal: TaskTerminal | undefined;
+  /** The task's container, where another process has prepared that. */
+  readonly handed: HandedContainer | undefined;
 }
 
 export async function executeTask(plan: TaskPlan, context: ExecutionContext): Promise<Execution> {

@@ -44,7 +44,7 @@ export class Holdings {
     return thing;
   }
 
-  /** Undefined: not acquired. */
+  /** Undefined: not acquired, or given back. */
   get<K extends keyof Held>(kind: K): Held[K] | undefined {
     return this.#held[kind];
   }
@@ -65,6 +65,7 @@ export class Holdings {
 
   #giveBack<K extends keyof Held>(kind: K, how: 'release' | 'abandon'): void | Promise<void> {
     const thing = this.#held[kind];
+    delete this.#held[kind];
     if (thing !== undefined) return KINDS[kind][how](thing);
   }
 }

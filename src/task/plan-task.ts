@@ -1,19 +1,19 @@
 /** From outside data to a plan: parsed, admitted, resolved. Nothing has happened yet, so everything that is wrong is thrown. */
 import { statfsSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
-import { toTaskId } from '../core/ids.ts';
+import { type TaskId, toTaskId } from '../core/ids.ts';
 import { type Layout, scratchDir } from '../core/layout.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
 import { deniedField } from '../spec/denied-field.ts';
 import { parseTaskSpec } from '../spec/parse-task-spec.ts';
 import { showBytes } from '../spec/show-quantity.ts';
-import { splitSpec } from '../spec/split-spec.ts';
-import type { TaskOrigin } from '../spec/task-input.ts';
+import { type SplitSpec, splitSpec } from '../spec/split-spec.ts';
+import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import { nearestExisting } from '../sys/files.ts';
 import type { Installation } from './installation.ts';
 import { type CommandPlan, planCommand } from './plan-command.ts';
-import { type ContainerPlan, planContainer } from './plan-container.ts';
+import { type ContainerContext, type ContainerPlan, planContainer } from './plan-container.ts';
 import { readPolicy } from './read-policy.ts';
 import { taskPlaces } from './records/task-places.ts';
 import { withRealInputs } from './resolve-inputs.ts';
@@ -24,17 +24,44 @@ export interface TaskPlan {
   readonly command: CommandPlan;
 }
 
-interface PlanOptions {
+export interface PlanOptions {
   readonly trustsImageBundle?: boolean;
   readonly origin?: TaskOrigin;
+  /** The task gets this id, whatever the input says. */
+  readonly id?: TaskId | undefined;
 }
 
 /** Throws a {@link StackshimError} of kind invalid, not_found, denied or unavailable; has no effect. */
 export async function planTask(
   installation: Installation,
   input: unknown,
-  { trustsImageBundle = false, origin = 'caller' }: PlanOptions = {},
+  options: PlanOptions = {},
 ): Promise<TaskPlan> {
+  const { parts, context } = readTask(installation, input, options);
+  const container = await planContainer(parts.container, context);
+  return { container, command: planCommand(parts.command, context.pinned.image.config) };
+}
+
+/** What describes a container: the fields of a task that say nothing of its command. */
+export type ContainerRequest = Omit<
+  TaskInput,
+  'command' | 'entrypoint' | 'env' | 'workdir' | 'user' | 'code' | 'payload' | 'config'
+>;
+
+/** Throws as {@link planTask}. */
+export async function planContainerAlone(
+  installation: Installation,
+  request: ContainerRequest,
+): Promise<ContainerPlan> {
+  const { parts, context } = readTask(installation, request, {});
+  return await planContainer(parts.container, context);
+}
+
+function readTask(
+  installation: Installation,
+  input: unknown,
+  { trustsImageBundle = false, origin = 'caller', id: given }: PlanOptions,
+): { readonly parts: SplitSpec; readonly context: ContainerContext } {
   const { layout, host } = installation;
   const parsed = parseTaskSpec(input, origin);
   if (!host.isRoot) {
@@ -44,12 +71,12 @@ export async function planTask(
   const spec = withRealInputs(admitTaskSpec(parsed, policy, host), policy);
   if (parsed.limits.diskBytes !== undefined) requireFreeSpace(layout, parsed.limits.diskBytes);
   const pinned = resolveStack(layout, spec.stack);
-  const id = spec.id ?? toTaskId(crypto.getRandomValues(new Uint8Array(13)));
+  const id = given ?? spec.id ?? toTaskId(crypto.getRandomValues(new Uint8Array(13)));
   const places = taskPlaces(layout, id, spec.tenant);
-  const parts = splitSpec(spec);
-  const context = { installation, policy, pinned, places, trustsImageBundle };
-  const container = await planContainer(parts.container, context);
-  return { container, command: planCommand(parts.command, pinned.image.config) };
+  return {
+    parts: splitSpec(spec),
+    context: { installation, policy, pinned, places, trustsImageBundle },
+  };
 }
 
 /**

@@ -11,15 +11,15 @@ import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import { locksBinds } from '../runtime/locks-binds.ts';
 import { netSysctl } from '../runtime/net-sysctl.ts';
 import type { BindRequest, ContainerSpec } from '../spec/task-spec.ts';
-import { claimSlot, type Slot } from './admission/slot.ts';
-import { openTaskDisk } from './disk/open-task-disk.ts';
-import type { TaskDisk } from './disk/task-disk.ts';
+import { adoptSlot, claimSlot, type Slot } from './admission/slot.ts';
+import { adoptTaskDisk, openTaskDisk } from './disk/open-task-disk.ts';
+import type { HandedDisk, TaskDisk } from './disk/task-disk.ts';
 import type { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
 import type { PhaseClock } from './phase-clock.ts';
 import type { ContainerPlan } from './plan-container.ts';
 import { admitToTaskDir } from './records/record.ts';
-import { writeInputs } from './task-inputs.ts';
+import { toFileBind, writeInputs } from './task-inputs.ts';
 
 /** Everything of a container is there but its processes. Its mounts are attached until a command was created in it. */
 export interface PreparedContainer {
@@ -27,10 +27,15 @@ export interface PreparedContainer {
   readonly disk: TaskDisk;
   readonly rootfs: RootfsPlan;
   readonly config: ContainerConfig;
-  /** How many of the places for binds are taken. */
-  readonly bindCount: number;
   /** Resolves when the descriptors that the mounts were made of are closed. */
   readonly closed: Promise<void>;
+}
+
+/** What adopts a prepared container, beside its plan. */
+export interface HandedContainer {
+  /** Its number. */
+  readonly slot: number;
+  readonly disk: HandedDisk;
 }
 
 export interface PrepareContext {
@@ -40,15 +45,6 @@ export interface PrepareContext {
   readonly signal: AbortSignal;
   /** Gets what the task acquires, as soon as it is there; the caller gives it back, whatever happens next. */
   readonly holdings: Holdings;
-}
-
-/** Rejects with the error of the stage that failed. */
-export async function prepareContainer(
-  plan: ContainerPlan,
-  context: PrepareContext,
-): Promise<PreparedContainer> {
-  await claimRoom(plan, context);
-  return await assembleContainer(plan, context);
 }
 
 /** The task's place beside others, where the policy or the task says so. */
@@ -68,8 +64,8 @@ export async function claimRoom(
   holdings.add('seat', await joinTenant(installation, request));
 }
 
-/** The container of a task that has its place. */
-export async function assembleContainer(
+/** Rejects with the error of the stage that failed. */
+export async function prepareContainer(
   plan: ContainerPlan,
   { installation, clock, holdings }: PrepareContext,
 ): Promise<PreparedContainer> {
@@ -81,20 +77,34 @@ export async function assembleContainer(
   if (userns !== 'host') admitToTaskDir(places, slot.ids);
   const space = { ...plan.disk, places, slot, userns };
   const disk = holdings.add('disk', await openTaskDisk(installation, space));
-  const ids = idsOf(plan, slot);
-  const asked = spec.mounts.filter((mount) => !needsOwner(spec, mount)).map(toBind);
-  const binds = [...asked, ...(await writeInputs(files, { places, ids }))];
-  const rootfs = planContainerRootfs(plan, binds, { installation, ids });
+  await writeInputs(files, { places, ids: idsOf(plan, slot) });
+  const rootfs = planContainerRootfs(plan, slot, installation);
   const { closed } = await mountRootfs(system, rootfs, { owner: ownerOf(plan, slot) });
   clock.enter('configure');
   try {
     await nextTurn();
-    const config = configureContainer(plan, rootfs, { installation, ids });
-    return { slot, disk, rootfs, config, bindCount: binds.length, closed };
+    const config = configureContainer(plan, rootfs, { installation, slot });
+    return { slot, disk, rootfs, config, closed };
   } catch (error) {
     await detachRootfs(system, rootfs);
     throw error;
   }
+}
+
+/** The container that another process has prepared after this plan, and handed over. */
+export async function adoptContainer(
+  plan: ContainerPlan,
+  { slot: index, disk: handed }: HandedContainer,
+  { installation, holdings }: PrepareContext,
+): Promise<PreparedContainer> {
+  const { system, layout } = installation;
+  const { spec, places } = plan;
+  const slot = holdings.add('slot', await adoptSlot(system, layout, { task: places.id, index }));
+  const space = { ...plan.disk, places, slot, userns: spec.userns };
+  const disk = holdings.add('disk', await adoptTaskDisk(installation, space, handed));
+  const rootfs = planContainerRootfs(plan, slot, installation);
+  const config = configureContainer(plan, rootfs, { installation, slot });
+  return { slot, disk, rootfs, config, closed: Promise.resolve() };
 }
 
 /** Null with `--userns host`. */
@@ -112,17 +122,20 @@ export const needsOwner = ({ userns }: ContainerSpec, { readOnly }: BindRequest)
 
 export const toBind = (mount: BindRequest): BindMount => ({ type: 'bind', ...mount });
 
-interface ContainerParts {
-  readonly installation: Installation;
-  readonly ids: IdRange | null;
-}
+/** Those that are there before the command, in their places. */
+const bindsOf = ({ spec, files, places }: ContainerPlan): readonly BindMount[] => [
+  ...spec.mounts.filter((mount) => !needsOwner(spec, mount)).map(toBind),
+  ...files.map((file) => toFileBind(file, places)),
+];
+
+/** How many places for binds the container takes. */
+export const countBinds = (plan: ContainerPlan): number => bindsOf(plan).length;
 
 function planContainerRootfs(
   plan: ContainerPlan,
-  binds: readonly BindMount[],
-  { installation, ids }: ContainerParts,
+  slot: Slot,
+  { system, layout }: Installation,
 ): RootfsPlan {
-  const { system, layout } = installation;
   const { spec, pinned, places, devices } = plan;
   const layers = pinned.image.layers.map(
     (id): LayerSource => ({ kind: 'mounted', path: mountLayer(system, layout, id) }),
@@ -131,11 +144,16 @@ function planContainerRootfs(
     taskDir: places.taskDir,
     scratchDir: places.scratchDir,
     layers,
-    binds,
+    binds: bindsOf(plan),
     devices,
     setuid: !spec.noNewPrivileges,
-    sysfs: ids !== null && spec.network === 'host',
+    sysfs: idsOf(plan, slot) !== null && spec.network === 'host',
   });
+}
+
+interface ContainerParts {
+  readonly installation: Installation;
+  readonly slot: Slot;
 }
 
 /** Cgroups are looked for only when they must be known: mostly that can be done beside the runtime. */
@@ -145,8 +163,9 @@ const needsCgroupVersion = ({ limits, oomGroup }: ContainerSpec) =>
 function configureContainer(
   plan: ContainerPlan,
   { rootfs, binds, sysfs }: RootfsPlan,
-  { installation, ids }: ContainerParts,
+  { installation, slot }: ContainerParts,
 ): ContainerConfig {
+  const ids = idsOf(plan, slot);
   const { spec, places, template, runtime, devices, throttles, seccompProfile, initBinary } = plan;
   const { host } = installation;
   return buildContainerConfig({

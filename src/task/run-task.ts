@@ -1,15 +1,13 @@
 /** `runTask`: one task from a spec to its result record. The library's main entry. */
 import { setMaxListeners } from 'node:events';
-import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
-import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
+import { StackshimError, toStackshimError } from '../core/errors.ts';
+import type { TaskId } from '../core/ids.ts';
 import type { LayoutOptions } from '../core/layout.ts';
 import { invalidField } from '../spec/invalid-field.ts';
 import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
-import { isImageStored } from '../stacks/image-files.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
-import { ownIdentity } from '../sys/processes.ts';
 import { abortedEarly, type SetUpTurn, takeSetUpTurn } from './admission/set-up-turns.ts';
 import { buildResult } from './build-result.ts';
 import {
@@ -28,7 +26,8 @@ import { Holdings } from './holdings.ts';
 import { type Installation, openInstallation } from './installation.ts';
 import { PhaseClock } from './phase-clock.ts';
 import { planTask, type TaskPlan } from './plan-task.ts';
-import { createRecord, dropRecord, RECORD_VERSION, type TaskRecord } from './records/record.ts';
+import type { HandedContainer } from './prepare-container.ts';
+import { type Recorded, recordTask } from './record-task.ts';
 import { claimOverdue } from './records/time-limit.ts';
 import type { TaskResult } from './result.ts';
 import type { OutputSink } from './streams/output-sink.ts';
@@ -57,8 +56,6 @@ export interface RunTaskOptions extends LayoutOptions, CallerStops {
   readonly terminal?: TaskTerminal;
 }
 
-const { SIGTERM } = constants.signals;
-
 /** A task that has ended, and what is still to be done about it. */
 export interface EndedTask {
   readonly result: TaskResult;
@@ -83,10 +80,12 @@ export async function runTask(input: TaskInput, options: RunTaskOptions = {}): P
   return result;
 }
 
-/** For the command line alone. */
+/** Not for users of the library. */
 export interface OwnTaskOptions extends RunTaskOptions {
   /** True: the bundle template that the image's label names needs no permission of the policy. */
   readonly trustsImageBundle?: boolean;
+  /** The container that another process has prepared for such a task, to run the command in. */
+  readonly container?: TaskId;
 }
 
 /** {@link runTask} for a caller that carries out an asynchronous removal itself. */
@@ -125,8 +124,8 @@ async function runFromPlan(input: TaskInput, options: OwnTaskOptions): Promise<E
   try {
     installation.system.becomeSubreaper();
     startOrphanReaper(installation.system);
-    const recorded = await recordPlan(installation, input, options);
-    return await runRecorded({ installation, options, clock, setUp, ...recorded });
+    const opened = await openTask(installation, input, options);
+    return await runRecorded({ installation, options, clock, setUp, ...opened });
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run task');
   } finally {
@@ -134,54 +133,41 @@ async function runFromPlan(input: TaskInput, options: OwnTaskOptions): Promise<E
   }
 }
 
-async function recordPlan(
+/** The task is recorded by this process: its own, or a container that waited. */
+async function openTask(
   installation: Installation,
   input: TaskInput,
   options: OwnTaskOptions,
-): Promise<RecordedPlan> {
-  const recorded = await planRecorded(installation, input, options);
-  if (isImageStored(installation.layout, recorded.record.image)) return recorded;
-  // Collected before the record could keep it: what the stack's name means has changed, then.
-  dropRecord(recorded.plan.container.places);
-  return await planRecorded(installation, input, options);
+): Promise<OpenedTask> {
+  const { trustsImageBundle = false, origin = 'caller', container } = options;
+  const plan = async () => {
+    const planOptions = { trustsImageBundle, origin, id: container };
+    const planned = await planTask(installation, input, planOptions);
+    requireStreams(options, planned.command.spec);
+    return planned;
+  };
+  if (container === undefined) return await recordTask(installation, plan);
+  const { claimContainer } = await import('./container-hand-over.ts');
+  return claimContainer(await plan());
 }
 
-type RecordedPlan = Pick<RunContext, 'plan' | 'record' | 'startedAt'>;
-
-async function planRecorded(
-  installation: Installation,
-  input: TaskInput,
-  options: OwnTaskOptions,
-): Promise<RecordedPlan> {
-  const { trustsImageBundle = false, origin = 'caller' } = options;
-  const plan = await planTask(installation, input, { trustsImageBundle, origin });
-  requireStreams(options, plan.command.spec);
-  const startedAt = new Date();
-  const record = toRecord(plan, startedAt);
-  try {
-    createRecord(installation.layout, plan.container.places, record);
-  } catch (error) {
-    const full = errnoCodeOf(error) === 'ENOSPC';
-    const code = full ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_SYSTEM';
-    throw toStackshimError(error, code, `create task ${plan.container.places.id}`);
-  }
-  return { plan, record, startedAt };
+interface OpenedTask extends Recorded<TaskPlan> {
+  /** Present when another process has prepared the container. */
+  readonly handed?: HandedContainer;
 }
 
-interface RunContext {
+interface RunContext extends OpenedTask {
   readonly installation: Installation;
-  readonly plan: TaskPlan;
-  readonly record: TaskRecord;
   readonly options: RunTaskOptions;
   readonly clock: PhaseClock;
   readonly setUp: SetUpTurn;
-  readonly startedAt: Date;
 }
 
 /** From here on nothing rejects: whatever happens is in the result. */
 async function runRecorded(context: RunContext): Promise<EndedTask> {
   const { installation, plan, record, options, clock, startedAt } = context;
-  const { pinned, places } = plan.container;
+  const { container } = plan;
+  const { pinned, places } = container;
   const { spec, stopSignal } = plan.command;
   const { id } = places;
   const emit = safeListener(options.onEvent);
@@ -204,18 +190,19 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
     ...{ installation, clock, setUp, holdings, stopper, output, emit, deadlineAt },
     stdin,
     terminal,
+    handed: context.handed,
   });
   disarm();
   output.close();
   const ended = { execution, output: output.summary(), startedAt, finishedAt: new Date() };
   const finish = (removal: Removal): TaskResult => {
-    const result = buildResult(plan.container, { ...ended, phasesMs: clock.times(), removal });
+    const result = buildResult(container, { ...ended, phasesMs: clock.times(), removal });
     emit({ type: 'finished', id, result });
     return result;
   };
   const remove = async () => {
     clock.enter('remove');
-    const removal = await removeOwn({ installation, plan, record, holdings });
+    const removal = await removeOwn({ installation, container, keep: spec.keep, record, holdings });
     emit({ type: 'removed', id, ...removal });
     return removal;
   };
@@ -227,28 +214,6 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const removal = await remove();
   const result = finish(removal);
   return { result, remove: () => Promise.resolve(removal), abandon: () => undefined };
-}
-
-function toRecord({ container, command }: TaskPlan, now: Date): TaskRecord {
-  const { spec, pinned, places, runtime, files } = container;
-  const { stopSignal } = command;
-  return {
-    version: RECORD_VERSION,
-    id: places.id,
-    owner: ownIdentity(),
-    stack: pinned.stack,
-    revision: pinned.revision,
-    image: pinned.image.digest,
-    ...(spec.tenant === undefined ? {} : { tenant: spec.tenant }),
-    runtime,
-    bindCount: spec.mounts.length + files.length + command.files.length,
-    command: command.command,
-    labels: command.spec.labels,
-    ...(stopSignal === SIGTERM ? {} : { stopSignal }),
-    createdAt: now.toISOString(),
-    kept: false,
-    disowned: false,
-  };
 }
 
 function toOutputMeter(

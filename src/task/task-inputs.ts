@@ -51,19 +51,23 @@ export function planInputFiles({ payload, config }: CommandSpec): readonly TaskF
   return files;
 }
 
+/** A written file, as the task gets it. */
+export const toFileBind = ({ name, target }: TaskFile, places: TaskPlaces): BindMount => ({
+  type: 'bind',
+  source: toSource(name, places),
+  target,
+  readOnly: true,
+});
+
+const toSource = (name: string, { inputsDir }: TaskPlaces) => `${inputsDir}/${name}`;
+
 /** Writes the files below the task's scratch folder. */
 export async function writeInputs(
   files: readonly TaskFile[],
   { places, ids }: InputPlaces,
-): Promise<readonly BindMount[]> {
+): Promise<void> {
   ensureDirectorySync(places.inputsDir, 0o700);
-  const binds: BindMount[] = [];
-  for (const { input, name, target } of files) {
-    const source = `${places.inputsDir}/${name}`;
-    await writeInput(input, source, ids);
-    binds.push({ type: 'bind', source, target, readOnly: true });
-  }
-  return binds;
+  for (const { input, name } of files) await writeInput(input, toSource(name, places), ids);
 }
 
 /** Packs the code below the task's scratch folder. Rejects with the packages' errors for code that is not fit. */

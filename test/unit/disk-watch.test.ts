@@ -19,6 +19,7 @@ function openFakeDisk() {
     },
     keep: nothing,
     abandon: nothing,
+    handOver: () => ({ mechanism: 'volume' }),
     remove: () => Promise.resolve(),
   };
   const onFull = vi.fn();

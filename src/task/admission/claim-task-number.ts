@@ -60,7 +60,30 @@ const joined = (held: HeldNumber, other: HeldNumber): HeldNumber => ({
   },
 });
 
-const toClaim = ({ task, run }: TaskNumberRequest) => ({
+/**
+ * Claims the number that another process has claimed for the task and abandoned, in the folder `older` as well where it was. Undefined when
+ * the task does not hold it, or a process still does.
+ */
+export function adoptInBoth(
+  system: System,
+  number: number,
+  { folder, older, ...of }: AdoptRequest,
+): HeldNumber | undefined {
+  const { holder } = toClaim(of);
+  const claim = { holder, isTaken: (found: string) => found !== holder };
+  const held = claimThisNumber(system, number, { folder, ...claim });
+  if (held === undefined || older === undefined || !isOwnFolder(older)) return held;
+  const other = claimThisNumber(system, number, { folder: older, ...claim });
+  if (other !== undefined) return joined(held, other);
+  held.abandon();
+  return undefined;
+}
+
+interface AdoptRequest extends Omit<TaskNumberRequest, 'count'> {
+  readonly older: string | undefined;
+}
+
+const toClaim = ({ task, run }: Pick<TaskNumberRequest, 'task' | 'run'>) => ({
   holder: `${bootId()}\n${task}\n${run}\n`,
   isTaken,
 });

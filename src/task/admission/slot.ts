@@ -9,7 +9,7 @@ import type { HeldNumber } from '../../sys/numbered-locks.ts';
 import { ensureOwnFolder } from '../../sys/own-folder.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import { createUserNamespace, openPinnedUserNamespace } from '../../sys/user-namespace.ts';
-import { claimInBoth } from './claim-task-number.ts';
+import { adoptInBoth, claimInBoth } from './claim-task-number.ts';
 
 /**
  * Slots from this one on make their user namespace anew for each task, in 5 to 10 ms: a pinned one is a mount of the host's, and
@@ -60,6 +60,25 @@ export async function claimSlot(
     return await openSlot(system, layout, held);
   } catch (error) {
     held.release();
+    throw error;
+  }
+}
+
+/** The slot that another process has claimed for the task, and abandoned. Rejects with ERR_STACKSHIM_SYSTEM when that is not so. */
+export async function adoptSlot(
+  system: System,
+  layout: Layout,
+  { task, index }: { readonly task: TaskId; readonly index: number },
+): Promise<Slot> {
+  const { slots: folder, olderSlots: older, run } = layout;
+  const held = adoptInBoth(system, index, { folder, older, run, task });
+  if (held === undefined) {
+    throw new StackshimError('ERR_STACKSHIM_SYSTEM', `adopt slot ${index}: not of task ${task}`);
+  }
+  try {
+    return await openSlot(system, layout, held);
+  } catch (error) {
+    held.abandon();
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { ensureDirectorySync } from '../../sys/files.ts';
 import type { System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
-import type { DiskMechanism, TaskDisk, TaskDiskRequest } from './task-disk.ts';
+import type { DiskMechanism, HandedDisk, TaskDisk, TaskDiskRequest } from './task-disk.ts';
 
 /**
  * Makes the task's disk space. What fails half way is removed by the names in `places`.
@@ -28,6 +28,24 @@ export async function openTaskDisk(
       return openSampledDisk(request);
     }
   }
+}
+
+/** The disk space that another process has made for the task, and handed over. */
+export async function adoptTaskDisk(
+  installation: Pick<Installation, 'system' | 'layout'>,
+  request: TaskDiskRequest,
+  { mechanism, project }: HandedDisk,
+): Promise<TaskDisk> {
+  if (mechanism === 'volume') {
+    const { adoptScratchVolume } = await import('./scratch-volume.ts');
+    return adoptScratchVolume(installation, request);
+  }
+  if (mechanism === 'quota' && project !== undefined) {
+    const { adoptProjectDisk } = await import('./project-disk.ts');
+    return adoptProjectDisk(installation.system, request, project);
+  }
+  const { openSampledDisk } = await import('./sampled-disk.ts');
+  return openSampledDisk(request);
 }
 
 /** The scratch folder is there by now. */

@@ -35,6 +35,27 @@ export function openProjectDisk(system: System, request: TaskDiskRequest): TaskD
     closeSync(folder);
     throw error;
   }
+  return toDisk(system, request, { folder, project });
+}
+
+/** The space of a project that another process has handed over. */
+export const adoptProjectDisk = (
+  system: System,
+  request: TaskDiskRequest,
+  project: number,
+): TaskDisk =>
+  toDisk(system, request, { folder: openSync(request.places.scratchDir, 'r'), project });
+
+interface OpenProject {
+  readonly folder: Fd;
+  readonly project: number;
+}
+
+function toDisk(
+  system: System,
+  { limit, places }: TaskDiskRequest,
+  { folder, project }: OpenProject,
+): TaskDisk {
   let isOpen = true;
   const close = () => {
     if (isOpen) closeSync(folder);
@@ -54,6 +75,10 @@ export function openProjectDisk(system: System, request: TaskDiskRequest): TaskD
       close();
     },
     abandon: close,
+    handOver() {
+      close();
+      return { mechanism: 'quota', project };
+    },
     async remove() {
       if (isOpen) system.limitProject(folder, project, NO_LIMIT);
       close();

@@ -22,6 +22,7 @@ export function openSampledDisk({ limit, places }: TaskDiskRequest): TaskDisk {
     },
     keep: nothing,
     abandon: nothing,
+    handOver: () => ({ mechanism: 'sampling' }),
     remove: () => removeTree(places.scratchDir),
   };
 }

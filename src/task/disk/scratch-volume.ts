@@ -19,7 +19,13 @@ import type { Installation } from '../installation.ts';
 import { claimIdleVolume, keepIdleVolume } from './idle-volumes.ts';
 import { freeLoopDevice, loopName } from './loop-devices.ts';
 import { closeLast, removeScratchFiles } from './remove-scratch.ts';
-import { type DiskSample, isUsedUp, type TaskDisk, type TaskDiskRequest } from './task-disk.ts';
+import {
+  type DiskSample,
+  type HandedDisk,
+  isUsedUp,
+  type TaskDisk,
+  type TaskDiskRequest,
+} from './task-disk.ts';
 import { isSoundVolume, loopDeviceOf, measureVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
 /** To empty a volume of so few files, which take so little, is faster than to make a new one. */
@@ -55,6 +61,18 @@ export async function openScratchVolume(
   }
   return new ScratchVolume({ system, layout, held, request });
 }
+
+/** The volume of a task that another process has handed over: it is mounted at the task's scratch folder. */
+export const adoptScratchVolume = (
+  { system, layout }: Pick<Installation, 'system' | 'layout'>,
+  request: TaskDiskRequest,
+): TaskDisk =>
+  new ScratchVolume({
+    system,
+    layout,
+    held: system.openTreeClone(request.places.scratchDir),
+    request,
+  });
 
 interface VolumeParts {
   readonly system: System;
@@ -111,6 +129,11 @@ class ScratchVolume implements TaskDisk {
       if (folder !== undefined) closeSync(folder);
       this.#release();
     }
+  }
+
+  handOver(): HandedDisk {
+    if (this.#isHeld) this.#release();
+    return { mechanism: 'volume' };
   }
 
   async remove(): Promise<void> {

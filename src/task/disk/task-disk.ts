@@ -13,6 +13,13 @@ export interface DiskSample extends DiskAmount {
   readonly isFull: boolean;
 }
 
+/** What adopts a task's disk space, beside its places. */
+export interface HandedDisk {
+  readonly mechanism: DiskMechanism;
+  /** With a quota. */
+  readonly project?: number;
+}
+
 /** The space is there, at the task's scratch folder, from the moment it is opened until it is removed. */
 export interface TaskDisk {
   readonly mechanism: DiskMechanism;
@@ -24,6 +31,8 @@ export interface TaskDisk {
   keep(): void;
   /** Nothing that was not written to the disk yet needs to be: the process is about to leave removal to another. */
   abandon(): void;
+  /** Another process adopts the space, with what this returns: closes what this process has open. Precondition: it is not detached. */
+  handOver(): HandedDisk;
   /** Removes the ended task's files, and checks. A second call does nothing. */
   remove(): Promise<void>;
 }

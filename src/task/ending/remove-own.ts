@@ -3,14 +3,16 @@ import { existsSync } from 'node:fs';
 import { nextTurn } from '../../core/pause.ts';
 import type { Holdings } from '../holdings.ts';
 import type { Installation } from '../installation.ts';
-import type { TaskPlan } from '../plan-task.ts';
+import type { ContainerPlan } from '../plan-container.ts';
 import { replaceRecord, type TaskRecord } from '../records/record.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 import { type Removal, removeTask } from './remove-task.ts';
 
 export interface OwnTask {
   readonly installation: Installation;
-  readonly plan: TaskPlan;
+  readonly container: ContainerPlan;
+  /** The writable layer and the record stay. */
+  readonly keep: boolean;
   readonly record: TaskRecord;
   readonly holdings: Holdings;
 }
@@ -24,9 +26,9 @@ export const notRemovedYet = ({ taskDir, scratchDir, volumeFile }: TaskPlaces): 
 /** Never rejects. */
 export async function removeOwn({ installation, ...task }: OwnTask): Promise<Removal> {
   await nextTurn();
-  const { plan, record, holdings } = task;
-  const { places, runtime } = plan.container;
-  const keep = plan.command.spec.keep && tryReplaceRecord(places, { ...record, kept: true });
+  const { container, record, holdings } = task;
+  const { places, runtime } = container;
+  const keep = task.keep && tryReplaceRecord(places, { ...record, kept: true });
   const removal = await removeTask(installation, {
     places,
     bindCount: record.bindCount,

@@ -1,0 +1,134 @@
+/** Containers that one process prepares, and another runs a command in. Nothing of them runs before that. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
+import type { TaskId } from '../core/ids.ts';
+import { integer, objectOf, oneOf, optional, readWith, text } from '../core/read-fields.ts';
+import type { HandedDisk } from './disk/task-disk.ts';
+import { removeOwn } from './ending/remove-own.ts';
+import { Holdings } from './holdings.ts';
+import type { Installation } from './installation.ts';
+import { PhaseClock } from './phase-clock.ts';
+import type { ContainerPlan } from './plan-container.ts';
+import { type ContainerRequest, planContainerAlone, type TaskPlan } from './plan-task.ts';
+import { type HandedContainer, prepareContainer } from './prepare-container.ts';
+import { type Recorded, recordTask, toRecord } from './record-task.ts';
+import { replaceRecord } from './records/record.ts';
+import type { TaskPlaces } from './records/task-places.ts';
+
+const VERSION = 1;
+
+/** Present while the container waits: whoever renames it has claimed the container. */
+const waitingFile = ({ taskDir }: TaskPlaces) => `${taskDir}/container.json`;
+const claimedFile = (places: TaskPlaces) => `${waitingFile(places)}.claimed`;
+
+interface WaitingContainer extends HandedContainer {
+  readonly version: typeof VERSION;
+  /** What the container was made after. */
+  readonly plan: string;
+}
+
+const waitingContainer = objectOf<WaitingContainer>({
+  version: oneOf(VERSION),
+  plan: text,
+  slot: integer(0),
+  disk: objectOf<HandedDisk>({
+    mechanism: oneOf('quota', 'volume', 'sampling'),
+    project: optional(integer(0)),
+  }),
+});
+
+/**
+ * Prepares a container for a command that is not known yet. It is this process's until another claims it by its id with
+ * {@link claimContainer}; when this process ends first, a reap removes it. Rejects with the error of the stage that failed: then nothing
+ * is left.
+ */
+export async function prepareForOthers(
+  installation: Installation,
+  request: ContainerRequest,
+  signal: AbortSignal,
+): Promise<TaskId> {
+  const { plan, record } = await recordTask(installation, async () => ({
+    container: await planContainerAlone(installation, request),
+  }));
+  const { container } = plan;
+  const { places } = container;
+  const holdings = new Holdings();
+  try {
+    const clock = new PhaseClock();
+    const context = { installation, clock, signal, holdings };
+    const { slot, disk, closed } = await prepareContainer(container, context);
+    await closed;
+    const handed = { slot: slot.index, disk: disk.handOver() };
+    // Before another may claim it.
+    holdings.abandon();
+    const waiting = { version: VERSION, plan: describePlan(container), ...handed };
+    writeFileSync(`${waitingFile(places)}.new`, JSON.stringify(waiting), { mode: 0o600 });
+    renameSync(`${waitingFile(places)}.new`, waitingFile(places));
+    return places.id;
+  } catch (error) {
+    await removeOwn({ installation, container, keep: false, record, holdings });
+    throw error;
+  }
+}
+
+/**
+ * Makes the container that the plan names by its id a task of this process. Of several claimers exactly one succeeds. Throws
+ * ERR_STACKSHIM_TASK_NOT_FOUND when no such container waits, ERR_STACKSHIM_TASK_CONFLICT when it was made after another plan.
+ */
+export function claimContainer(plan: TaskPlan): Recorded<TaskPlan> & {
+  readonly handed: HandedContainer;
+} {
+  const { container } = plan;
+  const { places } = container;
+  const startedAt = new Date();
+  const record = toRecord(plan, startedAt);
+  const { plan: made, ...handed } = readWaiting(places);
+  if (made !== describePlan(container)) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_TASK_CONFLICT',
+      `claim container ${places.id}: it was prepared for tasks of another kind`,
+      { details: { id: places.id } },
+    );
+  }
+  take(places);
+  try {
+    replaceRecord(places, record);
+  } catch (error) {
+    renameSync(claimedFile(places), waitingFile(places));
+    throw error;
+  }
+  return { plan, record, startedAt, handed };
+}
+
+function readWaiting(places: TaskPlaces): WaitingContainer {
+  try {
+    const value: unknown = JSON.parse(readFileSync(waitingFile(places), 'utf8'));
+    return readWith(waitingContainer, value, (fault) => fault);
+  } catch (error) {
+    throw notWaiting(places, error);
+  }
+}
+
+function take(places: TaskPlaces): void {
+  try {
+    renameSync(waitingFile(places), claimedFile(places));
+  } catch (error) {
+    throw notWaiting(places, error);
+  }
+}
+
+function notWaiting({ id }: TaskPlaces, error: unknown): StackshimError {
+  if (errnoCodeOf(error) !== 'ENOENT') {
+    return toStackshimError(error, 'ERR_STACKSHIM_RECORD_CORRUPT', `claim container ${id}`);
+  }
+  const message = `claim container ${id}: no such container waits`;
+  return new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', message, { details: { id } });
+}
+
+/** Equal for plans whose containers differ by their names alone. */
+function describePlan(plan: ContainerPlan): string {
+  const { spec, pinned, runtime, initBinary, devices, throttles, disk, bindOwner } = plan;
+  const kind = { ...spec, id: undefined };
+  const image = pinned.image.digest;
+  return JSON.stringify([kind, image, runtime, initBinary, devices, throttles, disk, bindOwner]);
+}

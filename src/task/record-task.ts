@@ -1,0 +1,72 @@
+/** Writes the record of a task that was planned: from then on the task exists. */
+import { constants } from 'node:os';
+import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
+import { isImageStored } from '../stacks/image-files.ts';
+import { ownIdentity } from '../sys/processes.ts';
+import type { Installation } from './installation.ts';
+import type { CommandPlan } from './plan-command.ts';
+import type { ContainerPlan } from './plan-container.ts';
+import { createRecord, dropRecord, RECORD_VERSION, type TaskRecord } from './records/record.ts';
+
+/** A container that waits for its command has none. */
+export interface RecordedPlan {
+  readonly container: ContainerPlan;
+  readonly command?: CommandPlan;
+}
+
+export interface Recorded<P extends RecordedPlan> {
+  readonly plan: P;
+  readonly record: TaskRecord;
+  readonly startedAt: Date;
+}
+
+/** Throws what `plan` throws, and ERR_STACKSHIM_TASK_CONFLICT, _DISK_FULL or _SYSTEM; then there is no record. */
+export async function recordTask<P extends RecordedPlan>(
+  installation: Installation,
+  plan: () => Promise<P>,
+): Promise<Recorded<P>> {
+  const recorded = writeRecord(installation, await plan());
+  if (isImageStored(installation.layout, recorded.record.image)) return recorded;
+  // Collected before the record could keep it: what the stack's name means has changed, then.
+  dropRecord(recorded.plan.container.places);
+  return writeRecord(installation, await plan());
+}
+
+function writeRecord<P extends RecordedPlan>({ layout }: Installation, plan: P): Recorded<P> {
+  const startedAt = new Date();
+  const record = toRecord(plan, startedAt);
+  const { places } = plan.container;
+  try {
+    createRecord(layout, places, record);
+  } catch (error) {
+    const full = errnoCodeOf(error) === 'ENOSPC';
+    const code = full ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_SYSTEM';
+    throw toStackshimError(error, code, `create task ${places.id}`);
+  }
+  return { plan, record, startedAt };
+}
+
+const { SIGTERM } = constants.signals;
+
+/** Of a task of this process. */
+export function toRecord({ container, command }: RecordedPlan, now: Date): TaskRecord {
+  const { spec, pinned, places, runtime, files } = container;
+  const stopSignal = command?.stopSignal ?? SIGTERM;
+  return {
+    version: RECORD_VERSION,
+    id: places.id,
+    owner: ownIdentity(),
+    stack: pinned.stack,
+    revision: pinned.revision,
+    image: pinned.image.digest,
+    ...(spec.tenant === undefined ? {} : { tenant: spec.tenant }),
+    runtime,
+    bindCount: spec.mounts.length + files.length + (command?.files.length ?? 0),
+    command: command?.command ?? [],
+    labels: command?.spec.labels ?? {},
+    ...(stopSignal === SIGTERM ? {} : { stopSignal }),
+    createdAt: now.toISOString(),
+    kept: false,
+    disowned: false,
+  };
+}

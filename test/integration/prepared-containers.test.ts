@@ -1,0 +1,152 @@
+/** Containers that one process prepares before there is a command, and in which others run one. */
+import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, expect, it } from 'vitest';
+import { taskDir } from '../../src/core/layout.ts';
+import {
+  listTasks,
+  openInstallation,
+  parseTaskId,
+  reapTasks,
+  type TaskId,
+  type TaskInput,
+} from '../../src/index.ts';
+import { runTaskAndLeave } from '../../src/task/run-task.ts';
+import { startFixture, waitForLine } from '../support/bun-fixture.ts';
+import { useInstallation } from '../support/installation.ts';
+
+const { layout, options } = useInstallation();
+const folder = mkdtempSync('/var/tmp/stackshim-prepared-');
+chmodSync(folder, 0o755);
+mkdirSync(join(folder, 'code'));
+writeFileSync(join(folder, 'code/program'), 'of the code\n');
+mkdirSync(join(folder, 'shared'));
+writeFileSync(join(folder, 'shared/file'), 'of the bind\n');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const keepers: ReturnType<typeof startFixture>[] = [];
+afterEach(async () => {
+  for (const keeper of keepers.splice(0)) {
+    const ended = once(keeper, 'exit');
+    keeper.kill('SIGKILL');
+    await ended;
+  }
+  const { corrupt, reaped } = await reapTasks(openInstallation(options));
+  expect({ corrupt, left: reaped.filter(({ removed }) => !removed) }).toEqual({
+    corrupt: [],
+    left: [],
+  });
+});
+
+async function prepare(request: object, count = 1): Promise<readonly TaskId[]> {
+  const program = new URL('../fixtures/prepare-containers.ts', import.meta.url);
+  const keeper = startFixture(program, [
+    JSON.stringify(options),
+    JSON.stringify(request),
+    String(count),
+  ]);
+  keepers.push(keeper);
+  const line = await waitForLine(keeper, 'prepared ');
+  const ids: readonly string[] = JSON.parse(line.slice('prepared '.length));
+  return ids.map(parseTaskId);
+}
+
+const runIn = async (container: TaskId, input: TaskInput) =>
+  (await runTaskAndLeave(input, { ...options, container, capture: true })).result;
+
+const KIND = {
+  stack: 'busybox',
+  memory: '48m',
+  hostname: 'waiting',
+  volumes: [`${join(folder, 'shared')}:/shared:ro`],
+};
+const isThere = (id: TaskId) => existsSync(taskDir(layout, id));
+
+it('run a command that their maker did not know', async () => {
+  const [container, other] = await prepare(KIND, 2);
+  if (container === undefined || other === undefined) throw new Error('not prepared');
+  const waiting = listTasks(openInstallation(options)).tasks.map(({ id }) => id);
+  expect([...waiting].sort()).toEqual([container, other].sort());
+  const result = await runIn(container, {
+    ...KIND,
+    command: ['sh', '-c', 'cat program $PAYLOAD_FILE /shared/file; echo $A; id -u; hostname; pwd'],
+    code: join(folder, 'code'),
+    payload: 'of the payload\n',
+    env: { A: 'of the env' },
+    user: '7',
+    timeout: '20s',
+  });
+  const { verdict, output, removed, leftovers, error } = result;
+  expect({ verdict, removed, leftovers, error, stdout: output.stdout }).toEqual({
+    verdict: 'succeeded',
+    removed: true,
+    leftovers: [],
+    error: null,
+    stdout: 'of the code\nof the payload\nof the bind\nof the env\n7\nwaiting\n/task\n',
+  });
+  expect(result.id).toBe(container);
+  expect([isThere(container), isThere(other)]).toEqual([false, true]);
+});
+
+it('hold a command to the limits that they were made with', async () => {
+  const [container] = await prepare(KIND);
+  if (container === undefined) throw new Error('not prepared');
+  const script = 'x=$(head -c 100000000 /dev/zero | tr "\\0" x); echo $x | wc -c';
+  const { verdict, removed } = await runIn(container, { ...KIND, command: ['sh', '-c', script] });
+  expect({ verdict, removed }).toEqual({ verdict: 'oom_killed', removed: true });
+});
+
+it('give a writable bind to the user of the command', async () => {
+  const own = join(folder, 'own');
+  mkdirSync(own);
+  chownSync(own, 1234, 1234);
+  const kind = { stack: 'busybox', volumes: [`${own}:/own`] };
+  const [container] = await prepare(kind);
+  if (container === undefined) throw new Error('not prepared');
+  const command = ['sh', '-c', 'echo text > /own/file; stat -c %u /own/file'];
+  const { output, verdict } = await runIn(container, { ...kind, command, user: '9' });
+  expect({ verdict, stdout: output.stdout }).toEqual({ verdict: 'succeeded', stdout: '9\n' });
+});
+
+it('are claimed by exactly one', async () => {
+  const [container] = await prepare(KIND);
+  if (container === undefined) throw new Error('not prepared');
+  const claims = Array.from({ length: 4 }, () => runIn(container, { ...KIND, command: ['true'] }));
+  const outcomes = await Promise.allSettled(claims);
+  const won = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value.verdict] : []));
+  expect(won).toEqual(['succeeded']);
+  const lost = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  expect(lost.map(({ code }) => code)).toEqual(Array(3).fill('ERR_STACKSHIM_TASK_NOT_FOUND'));
+});
+
+it('are not for tasks of another kind, and wait on', async () => {
+  const [container] = await prepare(KIND);
+  if (container === undefined) throw new Error('not prepared');
+  const wanted = { ...KIND, memory: '64m', command: ['true'] };
+  await expect(runIn(container, wanted)).rejects.toMatchObject({
+    code: 'ERR_STACKSHIM_TASK_CONFLICT',
+  });
+  expect((await runIn(container, { ...KIND, command: ['true'] })).verdict).toBe('succeeded');
+});
+
+it('are removed by a reap once their maker has ended', async () => {
+  const [container] = await prepare(KIND);
+  if (container === undefined) throw new Error('not prepared');
+  const [keeper] = keepers.splice(0);
+  if (keeper === undefined) throw new Error('not started');
+  const ended = once(keeper, 'exit');
+  keeper.kill('SIGKILL');
+  await ended;
+  const { reaped } = await reapTasks(openInstallation(options));
+  expect(reaped).toMatchObject([{ id: container, removed: true, leftovers: [] }]);
+  expect(isThere(container)).toBe(false);
+});
