@@ -7,8 +7,11 @@ import type { ProcessExit } from '../sys/system.ts';
 import { decideCause, type StopCause, signalName } from './decide-verdict.ts';
 import type { DiskReport, DiskWatch } from './disk/disk-watch.ts';
 import { killAll } from './ending/kill-processes.ts';
-import type { ExecutionContext } from './execute-task.ts';
+import type { TaskStopper } from './ending/stop-task.ts';
+import type { TaskListener } from './events.ts';
+import type { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
+import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
 import { isOverdue } from './records/time-limit.ts';
 import type { StartedCommand } from './start-command.ts';
@@ -40,6 +43,15 @@ export interface RunningCommand {
   readonly diskWatch: DiskWatch;
 }
 
+export interface AccountContext {
+  readonly installation: Installation;
+  readonly clock: PhaseClock;
+  readonly holdings: Holdings;
+  readonly stopper: TaskStopper;
+  readonly output: OutputMeter;
+  readonly emit: TaskListener;
+}
+
 /** Of a command that ran, and whose exit was not to be learnt. */
 const UNKNOWN_EXIT: ProcessExit = { exitCode: null, signal: null };
 
@@ -47,7 +59,7 @@ const UNKNOWN_EXIT: ProcessExit = { exitCode: null, signal: null };
 export async function accountTask(
   plan: TaskPlan,
   { started, watched, seenFrom, startedAt, diskWatch }: RunningCommand,
-  { installation, clock, stopper, output, emit, holdings }: ExecutionContext,
+  { installation, clock, stopper, output, emit, holdings }: AccountContext,
 ): Promise<Execution> {
   const { cancelFile, cgroupsPath, id } = plan.container.places;
   const ended = await learn('wait for the task to end', () => watched.exited);
@@ -86,31 +98,52 @@ export async function accountTask(
   );
   const cause = decideCause({ ...evidence, isOutputPassed: output.isLimitPassed });
   if (stop === null && cause !== null) emit({ type: 'stopping', id, cause });
-  const error = started.error ?? ended.error ?? read.error ?? usage.error ?? disk.error;
-  const known = { cause, usage: usage.value };
-  // A start that failed half-way may have let the command run. A sandbox is a program before that, but tells only of a command's end.
   const executed = watched.executed();
-  const ran = seenFrom === undefined ? executed : exit !== ownExit;
-  if (!started.hasStarted && (started.error === null || !ran)) {
-    return { ...known, exit: null, error, wallMs: null, diskReport: disk.value };
-  }
-  if (!executed && exit.exitCode !== 0 && cause === null) {
-    const failure = toStartFailure(plan.container.runtime, {
-      exitCode: exit.exitCode,
-      stderr: output.stderrHead,
-      oomKills: usage.value?.oomKills ?? null,
-    });
-    return { ...known, exit: null, error: failure, wallMs: null, diskReport: null };
-  }
-  const signal = exit.signal === null ? null : signalName(exit.signal);
-  emit({ type: 'exited', id, exitCode: exit.exitCode, signal });
-  return {
-    ...known,
-    exit,
-    error: error ?? toHostFull(exit, disk.value),
+  const execution = conclude(plan, {
+    ...{ hasStarted: started.hasStarted, startError: started.error, exit, executed, cause },
+    // A start that failed half-way may have let the command run. A sandbox is a program before that, but tells only of a command's end.
+    ran: seenFrom === undefined ? executed : exit !== ownExit,
+    error: started.error ?? ended.error ?? read.error ?? usage.error ?? disk.error,
+    usage: usage.value,
     wallMs: Math.max(0, endedAt - startedAt),
     diskReport: disk.value,
-  };
+    stderrHead: output.stderrHead,
+  });
+  if (execution.exit !== null) {
+    const signal = exit.signal === null ? null : signalName(exit.signal);
+    emit({ type: 'exited', id, exitCode: exit.exitCode, signal });
+  }
+  return execution;
+}
+
+interface EndFacts extends Omit<Execution, 'exit'> {
+  readonly hasStarted: boolean;
+  readonly startError: StackshimError | null;
+  /** Of the container's first process, whatever that had become. */
+  readonly exit: ProcessExit;
+  /** It had become the command. */
+  readonly executed: boolean;
+  readonly ran: boolean;
+  readonly stderrHead: string;
+}
+
+/** Whether the command ran at all, and what that makes of its exit. */
+function conclude({ container }: TaskPlan, facts: EndFacts): Execution {
+  const { exit, cause, error, usage, wallMs, diskReport } = facts;
+  if (!facts.hasStarted && (facts.startError === null || !facts.ran)) {
+    return { exit: null, cause, error, usage, wallMs: null, diskReport };
+  }
+  if (!facts.executed && exit.exitCode !== 0 && cause === null) {
+    const { exitCode } = exit;
+    const oomKills = usage?.oomKills ?? null;
+    const failure = toStartFailure(container.runtime, {
+      exitCode,
+      oomKills,
+      stderr: facts.stderrHead,
+    });
+    return { exit: null, cause, error: failure, usage, wallMs: null, diskReport: null };
+  }
+  return { exit, cause, error: error ?? toHostFull(exit, diskReport), usage, wallMs, diskReport };
 }
 
 type Learnt<T> =

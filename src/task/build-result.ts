@@ -1,5 +1,4 @@
 /** The result record of a task that has ended. Pure. */
-
 import type { Execution } from './account-task.ts';
 import { decideVerdict, type Ending, isRetryable, signalName } from './decide-verdict.ts';
 import type { Removal } from './ending/remove-task.ts';

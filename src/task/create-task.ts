@@ -3,13 +3,12 @@
  * It undoes nothing: everything it may have made is named by the task's record, and removed by `removeTask`.
  */
 import { StackshimError, toStackshimError } from '../core/errors.ts';
-import type { IdRange } from '../core/mount.ts';
+import type { IdRange, LayerSource } from '../core/mount.ts';
 import { nextTurn } from '../core/pause.ts';
-import { joinConfig } from '../oci/build-config.ts';
+import { joinConfig, toConfigJson } from '../oci/build-config.ts';
 import { buildBinds } from '../oci/build-mounts.ts';
 import { buildProcess, requireMappedUser } from '../oci/build-process.ts';
 import { buildTaskEnv } from '../oci/build-task-env.ts';
-import { toConfigJson } from '../oci/config-json.ts';
 import { resolveWorkdir } from '../oci/resolve-command.ts';
 import type { ResolvedUser } from '../oci/resolve-user.ts';
 import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
@@ -20,13 +19,11 @@ import type { CreateContainerOptions, CreatedContainer } from '../runtime/runtim
 import { readProcess } from '../sys/processes.ts';
 import type { System } from '../sys/system.ts';
 import type { BindOwners } from './bind-owners.ts';
-import { requireStored } from './disk/require-stored.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
 import type { CommandPlace } from './inspect-command.ts';
 import type { Installation } from './installation.ts';
-import type { CommandPlan } from './plan-command.ts';
 import type { ContainerPlan } from './plan-container.ts';
-import type { TaskPlan } from './plan-task.ts';
+import type { CommandPlan, TaskPlan } from './plan-task.ts';
 import {
   adoptContainer,
   claimRoom,
@@ -43,8 +40,8 @@ import {
 import { closeTaskDir } from './records/record.ts';
 import { resolveTaskUser } from './resolve-task-user.ts';
 import { openPipeStreams, type StreamOwner, type TaskStreams } from './streams/task-streams.ts';
-import { openTerminalStreams, type TaskTerminal } from './streams/terminal-streams.ts';
-import { toFileBind, writeCode, writeInputs } from './task-inputs.ts';
+import type { TaskTerminal } from './streams/terminal-streams.ts';
+import { toFileBind, writeInputs } from './task-inputs.ts';
 
 export interface CreatedTask {
   readonly init: CreatedContainer;
@@ -74,7 +71,13 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
   const { runtime } = plan.container;
   clock.enter('assemble');
   await claimRoom(plan.container, context);
-  const streams = holdings.add('streams', openStreams(plan, context));
+  const { tty, interactive } = plan.command.spec;
+  const streams = holdings.add(
+    'streams',
+    tty
+      ? await openTerminal(plan.container.places.consoleSocket, context)
+      : openPipeStreams(system, { interactive }),
+  );
   // While the runtime loads, the container is assembled.
   const creation = beginContainer(system, runtime, toCreateOptions(plan, streams, context));
   const mounted: MountPlan[] = [];
@@ -208,14 +211,12 @@ export const containerOf = ({ places }: ContainerPlan) => ({
   stateRoot: places.stateRoot,
 });
 
-function openStreams(
-  { container, command }: TaskPlan,
+async function openTerminal(
+  socket: string,
   { installation, terminal }: CreateContext,
-): TaskStreams {
-  const { system } = installation;
-  return command.spec.tty
-    ? openTerminalStreams(system, { socket: container.places.consoleSocket, terminal })
-    : openPipeStreams(system, { interactive: command.spec.interactive });
+): Promise<TaskStreams> {
+  const { openTerminalStreams } = await import('./streams/terminal-streams.ts');
+  return openTerminalStreams(installation.system, { socket, terminal });
 }
 
 const needsBindOwners = ({ container: { spec } }: TaskPlan) =>
@@ -251,7 +252,7 @@ async function addMounts(place: Place): Promise<AddedMounts> {
   const owned = spec.mounts.filter((mount) => needsOwner(spec, mount));
   const { files } = plan.command;
   await writeInputs(files, { places, ids });
-  const code = await addCode(plan.command, place);
+  const code = await codeOf(plan.command, place);
   const added = planAdded({
     taskDir: places.taskDir,
     scratchDir: places.scratchDir,
@@ -283,13 +284,12 @@ async function addMounts(place: Place): Promise<AddedMounts> {
   return { ...added, user, closed };
 }
 
-async function addCode({ spec }: CommandPlan, { plan, container, installation, signal }: Place) {
+async function codeOf({ spec }: CommandPlan, place: Place): Promise<LayerSource | undefined> {
   if (spec.code === undefined) return undefined;
-  const { system, layout } = installation;
+  const { addCode } = await import('./add-code.ts');
+  const { installation, signal, plan, container } = place;
   const { places } = plan.container;
-  const code = await writeCode(spec.code, places, { signal, workers: { system, layout } });
-  requireStored(layout, places, (await container.disk.measure()).bytes);
-  return code;
+  return await addCode(spec.code, { installation, signal, places, disk: container.disk });
 }
 
 const ROOT = { uid: 0, gid: 0 };

@@ -2,41 +2,22 @@
 import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { scratchDir } from '../core/layout.ts';
-import { accountTask, type Execution } from './account-task.ts';
+import { type AccountContext, accountTask, type Execution } from './account-task.ts';
 import type { SetUpTurn } from './admission/set-up-turns.ts';
-import { type CreatedTask, createTask } from './create-task.ts';
+import { type CreateContext, type CreatedTask, createTask } from './create-task.ts';
 import { DiskWatch } from './disk/disk-watch.ts';
-import type { TaskStopper } from './ending/stop-task.ts';
-import { tellTimeLimit } from './ending/time-limit.ts';
-import type { TaskListener } from './events.ts';
-import type { Holdings } from './holdings.ts';
-import type { Installation } from './installation.ts';
-import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
-import type { HandedContainer } from './prepare-container.ts';
 import { sandboxOf, watchSandbox } from './sandbox.ts';
 import { toSetupError } from './setup-error.ts';
-import { type StartedCommand, startCommand } from './start-command.ts';
-import type { OutputMeter } from './streams/task-output.ts';
-import type { TaskTerminal } from './streams/terminal-streams.ts';
+import { type StartedCommand, startCommand, tellTimeLimit } from './start-command.ts';
 import { type ExitWatch, watchExit } from './watch-exit.ts';
 
-export interface ExecutionContext {
-  readonly installation: Installation;
-  readonly clock: PhaseClock;
+export interface ExecutionContext extends Omit<CreateContext, 'signal'>, AccountContext {
   /** Ended once the container is there. */
   readonly setUp: SetUpTurn;
-  /** Gets what the task acquires; the caller gives it back, whatever happens. */
-  readonly holdings: Holdings;
-  readonly stopper: TaskStopper;
-  readonly output: OutputMeter;
-  readonly emit: TaskListener;
   /** When the caller's deadline is, on the clock of `performance`; infinity: there is none. */
   readonly deadlineAt: number;
   readonly stdin: Readable | undefined;
-  readonly terminal: TaskTerminal | undefined;
-  /** The task's container, where another process has prepared that. */
-  readonly handed: HandedContainer | undefined;
 }
 
 export async function executeTask(plan: TaskPlan, context: ExecutionContext): Promise<Execution> {

@@ -8,7 +8,7 @@ import { exits } from '../sys/exits.ts';
 import { type HostFacts, readHostFacts } from '../sys/host-facts.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import type { System } from '../sys/system.ts';
-import { toTrustedLayout } from './trusted-layout.ts';
+import { requireTrustedPath } from '../sys/trusted-path.ts';
 
 /** Opaque to users of the library: made by {@link openInstallation}, handed to the other functions. */
 export interface Installation {
@@ -43,4 +43,16 @@ export function openInstallation(options: LayoutOptions = {}): Installation {
   };
   opened.set(key, made);
   return made;
+}
+
+/**
+ * The layout with the links in its folders' own paths resolved once: below them, none is followed. Throws
+ * ERR_STACKSHIM_PATH_UNTRUSTED when another user controls a folder or a directory above one.
+ */
+export function toTrustedLayout(layout: Layout): Layout {
+  return {
+    ...layout,
+    root: requireTrustedPath(layout.root, 'use root folder'),
+    run: requireTrustedPath(layout.run, 'use run folder'),
+  };
 }

@@ -1,22 +1,26 @@
 /** From outside data to a plan: parsed, admitted, resolved. Nothing has happened yet, so everything that is wrong is thrown. */
 import { statfsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { StackshimError } from '../core/errors.ts';
 import { type TaskId, toTaskId } from '../core/ids.ts';
 import { type Layout, scratchDir } from '../core/layout.ts';
+import { resolveCommand } from '../oci/resolve-command.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
 import { deniedField } from '../spec/denied-field.ts';
+import { toSignalNumber } from '../spec/parse-signal.ts';
 import { parseTaskSpec } from '../spec/parse-task-spec.ts';
 import { showBytes } from '../spec/show-quantity.ts';
-import { type SplitSpec, splitSpec } from '../spec/split-spec.ts';
 import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
+import type { AdmittedTaskSpec, CommandSpec, ContainerSpec } from '../spec/task-spec.ts';
+import type { ImageConfig } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import { nearestExisting } from '../sys/files.ts';
 import type { Installation } from './installation.ts';
-import { type CommandPlan, planCommand } from './plan-command.ts';
 import { type ContainerContext, type ContainerPlan, planContainer } from './plan-container.ts';
 import { readPolicy } from './read-policy.ts';
 import { taskPlaces } from './records/task-places.ts';
 import { withRealInputs } from './resolve-inputs.ts';
+import { planInputFiles, type TaskFile } from './task-inputs.ts';
 
 /** One command in one container. */
 export interface TaskPlan {
@@ -100,4 +104,70 @@ function requireFreeSpace(layout: Layout, asked: number): void {
       details: { field: 'disk', asked, free },
     },
   );
+}
+
+export interface CommandPlan {
+  readonly spec: CommandSpec;
+  /** What to run, entrypoint included; never empty. */
+  readonly command: readonly string[];
+  /** What a stop begins with. */
+  readonly stopSignal: number;
+  /** Payload and config. */
+  readonly files: readonly TaskFile[];
+}
+
+const { SIGTERM } = constants.signals;
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID. */
+const planCommand = (spec: CommandSpec, image: ImageConfig): CommandPlan => ({
+  spec,
+  command: resolveCommand(image, spec),
+  stopSignal: spec.stopSignal ?? toSignalNumber(image.stopSignal ?? '') ?? SIGTERM,
+  files: planInputFiles(spec),
+});
+
+interface SplitSpec {
+  readonly container: ContainerSpec;
+  readonly command: CommandSpec;
+}
+
+/** Each field goes to one of the two. */
+function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
+  const {
+    command,
+    entrypoint,
+    env,
+    workdir,
+    user,
+    ulimits,
+    labels,
+    tty,
+    interactive,
+    stopSignal,
+    code,
+    payload,
+    config,
+    keep,
+    remove,
+    captureBytes,
+    limits: { timeoutMs, stopTimeoutMs, outputBytes, cpuTimeMs, ...containerLimits },
+    ...container
+  } = spec;
+  return {
+    container: { ...container, limits: containerLimits },
+    command: {
+      ...{ command, env, ulimits, labels, tty, interactive, keep, remove, captureBytes },
+      ...(entrypoint === undefined ? {} : { entrypoint }),
+      ...(workdir === undefined ? {} : { workdir }),
+      ...(user === undefined ? {} : { user }),
+      ...(stopSignal === undefined ? {} : { stopSignal }),
+      ...(code === undefined ? {} : { code }),
+      ...(payload === undefined ? {} : { payload }),
+      ...(config === undefined ? {} : { config }),
+      limits: {
+        ...{ timeoutMs, stopTimeoutMs, outputBytes },
+        ...(cpuTimeMs === undefined ? {} : { cpuTimeMs }),
+      },
+    },
+  };
 }

@@ -4,8 +4,8 @@ import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
 import { isImageStored } from '../stacks/image-files.ts';
 import { ownIdentity } from '../sys/processes.ts';
 import type { Installation } from './installation.ts';
-import type { CommandPlan } from './plan-command.ts';
 import type { ContainerPlan } from './plan-container.ts';
+import type { CommandPlan } from './plan-task.ts';
 import { createRecord, dropRecord, RECORD_VERSION, type TaskRecord } from './records/record.ts';
 
 /** A container that waits for its command has none. */

@@ -1,10 +1,9 @@
 /** What went wrong before a task's command ran, as one error. */
-import { statfsSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import { nearestExisting } from '../sys/files.ts';
 import { SystemError } from '../sys/system.ts';
-import { hasReachedProcessLimit } from './process-limit.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 
 /** A disk with so much room did not keep a task from being set up. */
@@ -81,6 +80,29 @@ function hasRoom(folder: string, bytes: number): boolean {
     return bavail * bsize >= bytes;
   } catch {
     // A disk that cannot even tell is no place for a task.
+    return false;
+  }
+}
+
+/**
+ * True when the kernel has refused a process to the cgroup that this one lies in. A runtime that can start no thread says nothing of
+ * why it ends: this tells.
+ */
+export function hasReachedProcessLimit(): boolean {
+  const lines = readFileSync('/proc/self/cgroup', 'utf8').trimEnd().split('\n');
+  return lines.some((line) => {
+    const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    if (controllers !== '' && !controllers.split(',').includes('pids')) return false;
+    return wasRefused(`/sys/fs/cgroup/${controllers}${path}/pids.events`);
+  });
+}
+
+/** `max N`: how often. */
+function wasRefused(eventsFile: string): boolean {
+  try {
+    return /^max [1-9]/m.test(readFileSync(eventsFile, 'utf8'));
+  } catch {
+    // The root cgroup has no such file, and neither has one without the controller.
     return false;
   }
 }

@@ -2,19 +2,28 @@
 import type { StackshimError } from '../core/errors.ts';
 import { startContainer } from '../runtime/start-container.ts';
 import { wasHeldUp } from '../sys/loop-beat.ts';
+import { monotonicMs } from '../sys/monotonic-clock.ts';
 import type { ProcessExit } from '../sys/system.ts';
 import { type CreatedTask, containerOf } from './create-task.ts';
 import { startTimer } from './ending/deadline-timer.ts';
 import type { LimitWatch } from './ending/limit-watch.ts';
 import { openSocketWatch } from './ending/open-socket-watch.ts';
 import type { SocketWatch } from './ending/socket-watch.ts';
-import type { ExecutionContext } from './execute-task.ts';
+import type { TaskStopper } from './ending/stop-task.ts';
+import type { TaskListener } from './events.ts';
 import type { Installation } from './installation.ts';
 import type { TaskPlan } from './plan-task.ts';
+import { writeTimeLimit } from './records/time-limit.ts';
 import { toSetupError } from './setup-error.ts';
+import type { OutputMeter } from './streams/task-output.ts';
 
-export interface StartContext
-  extends Pick<ExecutionContext, 'installation' | 'stopper' | 'output' | 'emit' | 'deadlineAt'> {
+export interface StartContext {
+  readonly installation: Installation;
+  readonly stopper: TaskStopper;
+  readonly output: OutputMeter;
+  readonly emit: TaskListener;
+  /** When the caller's deadline is, on the clock of `performance`; infinity: there is none. */
+  readonly deadlineAt: number;
   readonly exited: Promise<ProcessExit>;
   /** Of the task's pid 1. */
   readonly hasEnded: () => boolean;
@@ -120,4 +129,20 @@ async function openWatch(
 async function toExecutionFailure(error: unknown): Promise<unknown> {
   const { toExecutionError } = await import('./inspect-command.ts');
   return toExecutionError(error);
+}
+
+/** Times on the clock of `performance`. To be called when the command has begun. */
+export function tellTimeLimit(
+  { container, command }: TaskPlan,
+  startedAt: number,
+  deadlineAt: number,
+): void {
+  const { timeoutMs, stopTimeoutMs } = command.spec.limits;
+  const endsAt = Math.min(startedAt + timeoutMs, deadlineAt);
+  try {
+    const endsAtMs = Math.max(0, monotonicMs() + (endsAt - performance.now()));
+    writeTimeLimit(container.places, { endsAtMs, graceMs: stopTimeoutMs });
+  } catch {
+    // The command runs, and its owner holds it to its time.
+  }
 }

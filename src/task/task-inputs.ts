@@ -2,9 +2,7 @@
 import { chmodSync, chownSync, closeSync, existsSync, realpathSync, writeFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
-import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
-import type { WorkerHost } from '../layers/claim-worker.ts';
-import { buildHostsFile } from '../oci/build-hosts-file.ts';
+import type { BindMount, IdRange } from '../core/mount.ts';
 import { CONFIG_FILE, PAYLOAD_FILE } from '../oci/task-paths.ts';
 import type { CommandSpec, ContainerSpec, FileInput } from '../spec/task-spec.ts';
 import { fdPath } from '../sys/fd-path.ts';
@@ -70,17 +68,6 @@ export async function writeInputs(
   for (const { input, name } of files) await writeInput(input, toSource(name, places), ids);
 }
 
-/** Packs the code below the task's scratch folder. Rejects with the packages' errors for code that is not fit. */
-export async function writeCode(
-  code: string,
-  { codeFile }: TaskPlaces,
-  options: { readonly signal: AbortSignal; readonly workers: WorkerHost },
-): Promise<LayerSource> {
-  const { packCode } = await import('../packages/pack-code.ts');
-  await packCode(code, codeFile, { followLinks: false, ...options });
-  return { kind: 'file', path: codeFile };
-}
-
 /** Of the file that the policy has allowed, at its path without links, and of no other. */
 async function copyInput(path: string, target: string): Promise<void> {
   const fd = openInput(path);
@@ -107,4 +94,14 @@ async function writeInput(input: FileInput, path: string, ids: IdRange | null): 
   // Any user of the task may read it; only the task sees it.
   chmodSync(path, 0o444);
   if (ids !== null) chownSync(path, ids.base, ids.base);
+}
+
+/** Text of the file. The task's own name gets an address of the loopback, as Debian does for hosts without a fixed one. */
+export function buildHostsFile(hostname: string): string {
+  return [
+    '127.0.0.1 localhost',
+    '::1 localhost ip6-localhost ip6-loopback',
+    `127.0.1.1 ${hostname}`,
+    '',
+  ].join('\n');
 }

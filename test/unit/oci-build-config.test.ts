@@ -1,9 +1,8 @@
 /** What a configuration says for the options a task may have. */
 import { describe, expect, test } from 'vitest';
-import { buildConfig } from '../../src/oci/build-config.ts';
+import { buildConfig, toConfigJson } from '../../src/oci/build-config.ts';
 import { buildContainerConfig } from '../../src/oci/build-container-config.ts';
-import { buildRlimits } from '../../src/oci/build-rlimits.ts';
-import { toConfigJson } from '../../src/oci/config-json.ts';
+import { buildRlimits } from '../../src/oci/build-process.ts';
 import { loadTemplate } from '../../src/oci/load-template.ts';
 import { testIds, toConfigInput } from '../support/oci-config-input.ts';
 

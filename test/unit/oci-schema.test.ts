@@ -1,8 +1,7 @@
 /** Every combination of options gives a configuration that the OCI runtime specification allows. */
 import { Ajv } from 'ajv';
 import { expect, test } from 'vitest';
-import { buildConfig } from '../../src/oci/build-config.ts';
-import { toConfigJson } from '../../src/oci/config-json.ts';
+import { buildConfig, toConfigJson } from '../../src/oci/build-config.ts';
 import { ociConfigSchema } from '../fixtures/oci-runtime-spec.schema.ts';
 import { toConfigInput } from '../support/oci-config-input.ts';
 

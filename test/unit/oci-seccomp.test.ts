@@ -1,7 +1,6 @@
 /** Seccomp profiles with conditions -> the rules of one task. */
 import { describe, expect, test } from 'vitest';
-import { buildSeccomp } from '../../src/oci/build-seccomp.ts';
-import { exceptValues } from '../../src/oci/except-values.ts';
+import { buildSeccomp, exceptValues } from '../../src/oci/build-seccomp.ts';
 import { loadTemplate } from '../../src/oci/load-template.ts';
 import type { OciSeccompRule } from '../../src/oci/oci-config.ts';
 import type { SeccompRule } from '../../src/spec/seccomp-profile.ts';

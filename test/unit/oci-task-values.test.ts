@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
 import { parseTaskId } from '../../src/core/ids.ts';
-import { buildHostsFile } from '../../src/oci/build-hosts-file.ts';
 import { buildTaskEnv } from '../../src/oci/build-task-env.ts';
 import { resolveCommand, resolveWorkdir } from '../../src/oci/resolve-command.ts';
 import { resolveUser } from '../../src/oci/resolve-user.ts';
+import { buildHostsFile } from '../../src/task/task-inputs.ts';
 
 const invalid = (field: string) =>
   expect.objectContaining({

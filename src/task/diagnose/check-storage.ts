@@ -6,8 +6,8 @@ import { findOpenStore } from '../../layers/narrow-store.ts';
 import { findClosedFolder } from '../../sys/closed-folder.ts';
 import { nearestExisting } from '../../sys/files.ts';
 import { toOpenHint } from '../explain-unreachable.ts';
+import { toTrustedLayout } from '../installation.ts';
 import { readPolicy } from '../read-policy.ts';
-import { toTrustedLayout } from '../trusted-layout.ts';
 import { type Check, failed, optional, passed, required, warned } from './check.ts';
 
 const MIB = 1024 * 1024;

@@ -1,0 +1,29 @@
+/** A task's code, packed as a layer of its container. Loaded only for tasks that bring any. */
+import type { LayerSource } from '../core/mount.ts';
+import { packCode } from '../packages/pack-code.ts';
+import { requireStored } from './disk/require-stored.ts';
+import type { TaskDisk } from './disk/task-disk.ts';
+import type { Installation } from './installation.ts';
+import type { TaskPlaces } from './records/task-places.ts';
+
+export interface CodePlace {
+  readonly installation: Installation;
+  readonly places: TaskPlaces;
+  readonly disk: TaskDisk;
+  readonly signal: AbortSignal;
+}
+
+/** Rejects with the packages' errors for code that is not fit. */
+export async function addCode(
+  code: string,
+  { installation, places, disk, signal }: CodePlace,
+): Promise<LayerSource> {
+  const { system, layout } = installation;
+  await packCode(code, places.codeFile, {
+    signal,
+    followLinks: false,
+    workers: { system, layout },
+  });
+  requireStored(layout, places, (await disk.measure()).bytes);
+  return { kind: 'file', path: places.codeFile };
+}
