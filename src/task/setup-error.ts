@@ -88,7 +88,7 @@ function hasRoom(folder: string, bytes: number): boolean {
  * True when the kernel has refused a process to the cgroup that this one lies in. A runtime that can start no thread says nothing of
  * why it ends: this tells.
  */
-export function hasReachedProcessLimit(): boolean {
+function hasReachedProcessLimit(): boolean {
   const lines = readFileSync('/proc/self/cgroup', 'utf8').trimEnd().split('\n');
   return lines.some((line) => {
     const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
