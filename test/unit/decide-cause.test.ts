@@ -1,0 +1,35 @@
+/** Why a task was stopped: the first cause wins, and what was found only after its end counts where there was none. */
+import { expect, it } from 'vitest';
+import { decideCause, type StopEvidence } from '../../src/task/decide-verdict.ts';
+
+const NOTHING: StopEvidence = {
+  stop: null,
+  isCancelled: false,
+  isOverdue: false,
+  passed: null,
+  isDiskPassed: false,
+  isOutputPassed: false,
+};
+const EVERYTHING: StopEvidence = {
+  stop: 'cpu_time_exceeded',
+  isCancelled: true,
+  isOverdue: true,
+  passed: 'oom_killed',
+  isDiskPassed: true,
+  isOutputPassed: true,
+};
+
+it('is none for a task that ended by itself', () => {
+  expect(decideCause(NOTHING)).toBeNull();
+});
+
+it.each<[string, Partial<StopEvidence>]>([
+  ['cpu_time_exceeded', {}],
+  ['cancelled', { stop: null }],
+  ['timed_out', { stop: null, isCancelled: false }],
+  ['oom_killed', { stop: null, isCancelled: false, isOverdue: false }],
+  ['disk_full', { stop: null, isCancelled: false, isOverdue: false, passed: null }],
+  ['output_limited', { ...NOTHING, isOutputPassed: true }],
+])('is %s before whatever follows', (cause, change) => {
+  expect(decideCause({ ...EVERYTHING, ...change })).toBe(cause);
+});
