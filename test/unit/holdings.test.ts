@@ -1,0 +1,46 @@
+/** What a task holds is given back once, last first, each thing in its own way. */
+import { expect, it } from 'vitest';
+import { Holdings } from '../../src/task/holdings.ts';
+import type { TaskStreams } from '../../src/task/streams/task-streams.ts';
+
+function acquire() {
+  const calls: string[] = [];
+  const note = (name: string) => () => {
+    calls.push(name);
+  };
+  const holdings = new Holdings();
+  holdings.add('seat', {
+    leave: () => Promise.resolve().then(note('seat left')),
+    abandon: note('seat abandoned'),
+  });
+  const streams: Partial<TaskStreams> = { close: note('streams closed') };
+  holdings.add('streams', streams as TaskStreams);
+  holdings.add('slot', {
+    index: 0,
+    ids: { base: 0, size: 1 },
+    userNamespaceFd: 0,
+    release: note('slot released'),
+    abandon: note('slot abandoned'),
+  });
+  return { calls, holdings };
+}
+
+it('is released in reverse, each thing before the next', async () => {
+  const { calls, holdings } = acquire();
+  await holdings.release();
+  expect(calls).toEqual(['slot released', 'streams closed', 'seat left']);
+  await holdings.release();
+  holdings.abandon();
+  expect(calls).toHaveLength(3);
+});
+
+it('is abandoned at once, and not released after that', async () => {
+  const { calls, holdings } = acquire();
+  expect(holdings.get('slot')).toBeDefined();
+  expect(holdings.get('disk')).toBeUndefined();
+  holdings.abandon();
+  expect(calls).toEqual(['slot abandoned', 'streams closed', 'seat abandoned']);
+  await holdings.release();
+  expect(calls).toHaveLength(3);
+  expect(holdings.get('slot')).toBeUndefined();
+});
