@@ -40,10 +40,10 @@ export const COMMAND_OPTIONS = {
     jobs: true,
     doc: { takes: '`name`, `name@rev:N` or `name@sha256:…`', bound: 'a name, and what is stored' },
   },
-  /** Absent or empty: what the image says. */
+  /** Absent or empty: the image's command. */
   command: {
     name: 'COMMAND',
-    help: "the command; the image's own when not given",
+    help: "the command; defaults to the image's",
     value: { read: readWords, parse: parseCommand, schema: { ...words, ...named } },
     absent: [],
     jobs: true,
@@ -55,10 +55,10 @@ export const COMMAND_OPTIONS = {
       bound: '8,192 arguments, 1 MiB',
     },
   },
-  /** Instead of the image's entrypoint, and without the image's command: a program, or a list. Empty: none. */
+  /** A program, or a list, that replaces the image's entrypoint; the image's command is not used then. Empty: no entrypoint. */
   entrypoint: {
     flags: '--entrypoint <program>',
-    help: "instead of the image's entrypoint and command; '' for none",
+    help: "replace the image's entrypoint and command; '' for none",
     value: {
       read: readEntrypoint,
       parse: parseEntrypoint,
@@ -67,14 +67,14 @@ export const COMMAND_OPTIONS = {
     jobs: true,
     doc: {
       takes:
-        "a program, or (in an object) a list of it and its first arguments, in place of the image's; empty: none. The image's command belongs to the image's entrypoint, and is not used then",
+        "a program, or (in an object) a list of a program and its first arguments, that replaces the image's entrypoint; empty: no entrypoint. The image's command belongs to the image's entrypoint, and is not used then",
       default: "the image's",
       bound: 'as `command`',
     },
   },
   env: {
     flags: '-e, --env <K=V…>',
-    help: 'set an environment variable; K alone takes the value from here',
+    help: "set an environment variable; K alone takes the caller's value",
     value: mapOfTexts(checkEnv, {
       maxProperties: BOUNDS.envEntries,
       propertyNames: {
@@ -122,15 +122,18 @@ export const COMMAND_OPTIONS = {
     value: FLAG,
     absent: false,
     jobs: 'a job has no terminal',
-    doc: { takes: 'the task has a terminal', bound: '–' },
+    doc: { takes: 'true: the task has a terminal', bound: '–' },
   },
   interactive: {
     flags: '-i, --interactive',
-    help: 'give the task this standard input',
+    help: 'pass standard input to the task',
     value: FLAG,
     absent: false,
     jobs: 'a job has no standard input',
-    doc: { takes: 'the task gets standard input', bound: '–' },
+    doc: {
+      takes: 'true: the task reads the standard input of `run`, or the stream of the library',
+      bound: '–',
+    },
   },
   /** A directory, `.tar.gz` or `.zip` on the host, mounted at `/task`. */
   code: {
@@ -140,7 +143,7 @@ export const COMMAND_OPTIONS = {
     jobs: 'it names a path of the host',
     doc: {
       takes:
-        'a directory, `.tar.gz` or `.zip` on the host, put at `/task`, writable; `.git` is left out',
+        'a directory, `.tar.gz` or `.zip` on the host; the task gets a writable copy at `/task`, without `.git`',
       rule: '`allow.inputs`',
       bound: 'limits on entries and bytes; the disk limit',
     },
@@ -148,7 +151,7 @@ export const COMMAND_OPTIONS = {
   /** Text of the payload; excludes `payloadFile`. */
   payload: {
     flags: '--payload <text>',
-    help: 'text for the file that PAYLOAD_FILE names',
+    help: 'text that the task reads from the file PAYLOAD_FILE',
     value: {
       read: text,
       parse: parsePayload,
@@ -159,7 +162,7 @@ export const COMMAND_OPTIONS = {
   },
   payloadFile: {
     flags: '--payload-file <file>',
-    help: 'the same, from a file',
+    help: 'read the payload from a file',
     value: hostPath(toFile),
     spec: 'payload',
     jobs: 'it names a path of the host',
@@ -171,7 +174,7 @@ export const COMMAND_OPTIONS = {
   },
   configFile: {
     flags: '--config-file <file>',
-    help: 'the file that CONFIG_FILE names',
+    help: 'a file that the task reads as CONFIG_FILE',
     value: hostPath(toFile),
     spec: 'config',
     jobs: 'it names a path of the host',

@@ -66,7 +66,7 @@ export const CONTAINER_OPTIONS = {
   /** Name of a bundle template. */
   bundle: {
     flags: '--bundle <template>',
-    help: 'bundle template',
+    help: 'bundle template of the container',
     value: textLike(BUNDLE, NOT_A_NAME),
     allow: 'bundles',
     jobs: 'it names a bundle template',
@@ -88,7 +88,7 @@ export const CONTAINER_OPTIONS = {
     doc: {
       takes:
         '`runc`, `crun`, `runsc` ([gVisor](security.md#another-kernel-between-gvisor)) or an absolute path that the policy allows',
-      bound: "must be root's alone",
+      bound: 'only root may be able to change it',
     },
   },
   network: {
@@ -102,12 +102,12 @@ export const CONTAINER_OPTIONS = {
   },
   userns: {
     flags: '--userns <mode>',
-    help: 'auto (a range of ids of its own) or host',
+    help: 'auto (own range of user ids) or host',
     value: wordOf(...USERNS_MODES),
     absent: 'auto',
     allow: 'userns',
     jobs: 'it can name a namespace of the host',
-    doc: { takes: '`auto` (a range of ids of its own) or `host`', bound: 'two values' },
+    doc: { takes: '`auto` (own range of user ids) or `host`', bound: 'two values' },
   },
   /** `private`, or `host` together with `userns: 'host'`. */
   pid: {
@@ -119,7 +119,7 @@ export const CONTAINER_OPTIONS = {
     jobs: 'it can name a namespace of the host',
     doc: {
       takes:
-        '`private`, or `host` together with `userns` `host`: the task sees and may signal every process of the host',
+        '`private`, or `host` together with `userns` `host`; with `host` the task sees and may signal every process of the host',
       rule: '`allow.pid`: `private` by default',
       bound: 'two values',
     },
@@ -132,7 +132,7 @@ export const CONTAINER_OPTIONS = {
     doc: {
       takes: '1 to 64 letters, digits, `.`, `_`, `-`',
       default: 'the id',
-      bound: '64 characters of a fixed set; a uts namespace of its own',
+      bound: '64 characters of a fixed set; only in its own uts namespace',
     },
   },
   /** Objects, or text as docker's `--mount` takes it. */
@@ -146,22 +146,22 @@ export const CONTAINER_OPTIONS = {
     doc: {
       takes: 'list of at most 64 objects, or text as docker writes it; see [mounts](#mounts)',
       rule: '`allow.bindSources`',
-      bound: '64 entries, of both fields',
+      bound: '64 entries in both fields together',
     },
   },
   /** `HOST:TASK[:ro]`. */
   volumes: {
     flags: '-v, --volume <host:task[:ro]…>',
     name: '-v',
-    help: 'bind a file or folder of the host',
+    help: 'mount a file or folder of the host',
     value: listOfTexts(whole, BOUNDS.mounts),
     spec: null,
     jobs: 'it names paths of the host',
     doc: {
       takes:
-        'list of `HOST:TASK[:ro]`; with `mounts` at most 64. On the command line `HOST`, like `source=` of `--mount`, may begin with `./` or `../`',
+        'list of `HOST:TASK[:ro]`; at most 64 together with `mounts`. On the command line, `HOST` may begin with `./` or `../`, and so may `source=` of `--mount`',
       rule: '`allow.bindSources`',
-      bound: '64 entries, of both fields',
+      bound: '64 entries in both fields together',
     },
   },
   /** `TARGET[:size=16m,mode=1777]`. */
@@ -180,7 +180,7 @@ export const CONTAINER_OPTIONS = {
   /** `HOST[:TASK][:rwm]`: devices of the host. */
   devices: {
     flags: '--device <host[:task][:rwm]…>',
-    help: 'a device of the host: /dev/fuse; the policy must allow it',
+    help: 'give the task a device of the host that the policy allows: /dev/fuse',
     value: { ...listOfTexts(whole, BOUNDS.devices), parse: parseDevices },
     absent: [],
     admit: admitDevices,
@@ -198,7 +198,10 @@ export const CONTAINER_OPTIONS = {
     value: FLAG,
     absent: false,
     jobs: true,
-    doc: { takes: 'the root filesystem cannot be written', bound: 'only ever restricts' },
+    doc: {
+      takes: 'true: the task cannot write to the root filesystem',
+      bound: 'only ever restricts',
+    },
   },
   capAdd: {
     flags: '--cap-add <capability…>',
@@ -243,8 +246,8 @@ export const CONTAINER_OPTIONS = {
     absent: false,
     jobs: true,
     doc: {
-      takes: "a small init program is pid 1 (Debian's package `tini` on the host)",
-      bound: "an init program of the host that is root's alone",
+      takes: "true: pid 1 is a small init program (Debian's package `tini` on the host)",
+      bound: 'an init program of the host that only root can change',
     },
   },
 } as const satisfies Readonly<Record<string, OptionRow>>;

@@ -1,4 +1,4 @@
-/** Options that say how a task is known, bounded beside its limits, stopped and removed. */
+/** Options that identify a task, that bound it without a default in the policy, and that stop and remove it. */
 import { parseTaskId, parseTenantName } from '../../core/ids.ts';
 import { checkLabels, LABEL_KEY } from '../parse-labels.ts';
 import { parseSignal } from '../parse-signal.ts';
@@ -10,44 +10,44 @@ import { bytes, FLAG, listOfTexts, mapOfTexts, NO_NUL, textOf, wordOf } from './
 const DISK_RATES = listOfTexts((value) => value, BOUNDS.throttles);
 
 export const HANDLING_OPTIONS = {
-  /** When one process is killed for memory, all are. */
+  /** When the kernel kills one process for lack of memory, end the whole task. */
   oomGroup: {
     flags: '--oom-group',
-    help: 'when one process is killed for memory, end the whole task',
+    help: 'end the whole task when one process is killed for lack of memory',
     value: FLAG,
     absent: false,
     jobs: true,
     doc: {
       takes:
-        'when the kernel kills one process for memory, all of the task end; see [memory](#memory)',
+        'true: the whole task ends when the kernel kills one of its processes for lack of memory; see [memory](#memory)',
       bound: "the task's own processes",
     },
   },
   /** `nofile=1024:2048`. */
   ulimits: {
     flags: '--ulimit <type=soft:hard…>',
-    help: 'a resource limit: nofile=1024:2048',
+    help: 'set a resource limit: nofile=1024:2048',
     value: listOfTexts(parseUlimit, BOUNDS.ulimits, ULIMIT_FORM.source),
     absent: [],
     jobs: true,
     doc: {
       takes:
-        'list of `TYPE=SOFT[:HARD]`, at most 32; `-1` is unlimited; types as in setrlimit(2), lower case; the policy has [maxima](policy.md#defaults-and-maxima), for `rtprio` and `nice` 0',
+        'list of `TYPE=SOFT[:HARD]`, at most 32; `-1` is unlimited; types as in setrlimit(2), lower case; the policy sets [maxima](policy.md#defaults-and-maxima), which are 0 for `rtprio` and `nice`',
       default: '`core=0`, `msgqueue=819200`, `nofile=1024:65536`',
       rule: '`maxima.ulimits`',
-      bound: '32 entries; `rtprio` and `nice` 0, others as the policy has them',
+      bound: "32 entries; 0 for `rtprio` and `nice`, else the policy's maxima",
     },
   },
   /** `PATH:RATE`, a whole disk of the host and bytes each second: `/dev/sda:50m`. */
   deviceReadBps: {
     flags: '--device-read-bps <path:rate…>',
-    help: 'most bytes read from a disk each second: /dev/sda:50m',
+    help: 'limit the bytes read from a disk each second: /dev/sda:50m',
     value: DISK_RATES,
     spec: null,
     jobs: 'it names a disk of the host',
     doc: {
       takes:
-        'list of `PATH:RATE`, a whole disk of the host and bytes each second, at most 16; see [disks](#disks)',
+        'list of `PATH:RATE`, at most 16: a whole disk of the host, and bytes read each second; see [disks](#disks)',
       default: 'policy (none)',
       rule: '`maxima.deviceReadBps`',
       bound: '16 entries; only ever lowers',
@@ -55,12 +55,12 @@ export const HANDLING_OPTIONS = {
   },
   deviceWriteBps: {
     flags: '--device-write-bps <path:rate…>',
-    help: 'most bytes written to a disk each second',
+    help: 'limit the bytes written to a disk each second',
     value: DISK_RATES,
     spec: null,
     jobs: 'it names a disk of the host',
     doc: {
-      takes: 'the same for what it writes',
+      takes: 'the same for bytes written each second',
       default: 'policy (none)',
       rule: '`maxima.deviceWriteBps`',
       bound: '16 entries; only ever lowers',
@@ -69,12 +69,12 @@ export const HANDLING_OPTIONS = {
   /** `PATH:RATE`, operations each second. */
   deviceReadIops: {
     flags: '--device-read-iops <path:rate…>',
-    help: 'most reads from a disk each second',
+    help: 'limit the reads from a disk each second',
     value: DISK_RATES,
     spec: null,
     jobs: 'it names a disk of the host',
     doc: {
-      takes: 'reads each second',
+      takes: 'the same for reads each second',
       default: 'policy (none)',
       rule: '`maxima.deviceReadIops`',
       bound: '16 entries; only ever lowers',
@@ -82,12 +82,12 @@ export const HANDLING_OPTIONS = {
   },
   deviceWriteIops: {
     flags: '--device-write-iops <path:rate…>',
-    help: 'most writes to a disk each second',
+    help: 'limit the writes to a disk each second',
     value: DISK_RATES,
     spec: null,
     jobs: 'it names a disk of the host',
     doc: {
-      takes: 'writes each second',
+      takes: 'the same for writes each second',
       default: 'policy (none)',
       rule: '`maxima.deviceWriteIops`',
       bound: '16 entries; only ever lowers',
@@ -95,33 +95,34 @@ export const HANDLING_OPTIONS = {
   },
   /** Bytes of each stream that a capture keeps. */
   captureBytes: {
-    help: 'how much of each stream a capture keeps',
+    help: 'bytes of each stream that a capture keeps',
     value: bytes({ max: BOUNDS.captureBytesMax }),
     absent: 1_048_576,
     jobs: 'it takes memory of the calling program',
     doc: {
-      takes: 'how much of each stream a capture keeps: the first and the last half; at most 64 MiB',
+      takes:
+        'how many bytes of each stream a capture keeps: half from the start, half from the end; at most 64 MiB',
       default: '1m',
-      bound: '64 MiB for each stream',
+      bound: '64 MiB per stream',
     },
   },
-  /** What a stop begins with: `SIGTERM`, `QUIT`, `9`. Absent: what the image says. */
+  /** The first signal of a stop: `SIGTERM`, `QUIT`, `9`. Absent: the image's, else TERM. */
   stopSignal: {
     flags: '--stop-signal <signal>',
-    help: "what a stop begins with: SIGQUIT; else the image's, or TERM",
+    help: "first signal of a stop: SIGQUIT; defaults to the image's, else TERM",
     value: textOf(parseSignal, /^[A-Za-z0-9+-]{1,12}$/.source),
     jobs: true,
     doc: {
       takes:
-        'the signal that a stop begins with, by name (`QUIT`, `SIGQUIT`, `RTMIN+3`) or number; see [stopping](#stopping)',
+        'the first signal of a stop, by name (`QUIT`, `SIGQUIT`, `RTMIN+3`) or number; see [stopping](#stopping)',
       default: "the image's (`STOPSIGNAL`), else TERM",
-      bound: "one of the kernel's signals; `stopTimeout` bounds what it delays",
+      bound: "one of the kernel's signals; `stopTimeout` bounds the delay until KILL",
     },
   },
   /** The task's name; random when absent. */
   id: {
     flags: '--name <id>',
-    help: 'id of the task; random when not given',
+    help: 'id of the task; random by default',
     value: textOf(parseTaskId),
     jobs: 'the calling program names its tasks',
     doc: {
@@ -131,10 +132,10 @@ export const HANDLING_OPTIONS = {
       bound: '64 characters of a fixed set; unique',
     },
   },
-  /** Whose task it is: what the policy says of this tenant holds for its tasks together. */
+  /** For whom the task runs. The policy's terms for a tenant hold for all its tasks together. */
   tenant: {
     flags: '--tenant <name>',
-    help: 'whose task it is; the policy says what a tenant may have',
+    help: 'tenant of the task; the policy limits what a tenant uses',
     value: textOf(parseTenantName),
     jobs: 'the calling program knows whose queue it reads',
     doc: {
@@ -146,7 +147,7 @@ export const HANDLING_OPTIONS = {
   },
   labels: {
     flags: '--label <K=V…>',
-    help: 'label the task; stackshim ps shows labels',
+    help: 'label the task; stackshim ps shows the labels',
     value: mapOfTexts(checkLabels, {
       maxProperties: BOUNDS.labels,
       propertyNames: { pattern: LABEL_KEY.source, maxLength: BOUNDS.labelKeyChars },
@@ -161,30 +162,30 @@ export const HANDLING_OPTIONS = {
     doc: {
       takes:
         'at most 128; keys of at most 128 letters, digits, `.`, `_`, `/`, `-`, values of at most 4,096 characters',
-      bound: '128 labels, 4,096 characters each; escaped where they are printed',
+      bound: '128 labels, 4,096 characters each; escaped when printed',
     },
   },
-  /** Leave the ended task's files in place. */
+  /** Keep the files of the ended task. */
   keep: {
     flags: '--keep',
-    help: 'keep the writable layer of the ended task; stackshim kill ID removes it',
+    help: 'keep the writable layer when the task ends; stackshim kill ID removes it',
     value: FLAG,
     absent: false,
     jobs: 'kept files stay on the disk of the host',
     doc: {
-      takes: "leave the ended task's writable layer in place",
+      takes: 'true: the writable layer stays when the task ends',
       bound: 'the disk limit, until `reap` or `kill`',
     },
   },
   remove: {
     flags: '--remove <mode>',
-    help: 'sync, or async: removal is left to a process of its own',
+    help: 'sync, or async: a separate process removes the task',
     value: wordOf('sync', 'async'),
     absent: 'sync',
     jobs: 'the calling program decides whether it waits',
     doc: {
       takes:
-        '`sync`: the result comes when everything is removed; `async`: removal goes on afterwards',
+        '`sync`: you get the result after the removal; `async`: before it (see [removal](#removal))',
       bound: 'two values',
     },
   },

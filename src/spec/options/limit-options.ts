@@ -5,26 +5,26 @@ import { bytes, CPUS, count, duration } from './option-values.ts';
 
 const WALL = { min: 1, max: BOUNDS.timeoutMsMax };
 
-/** Numbers that the policy has a default and a maximum for. Other bounds are in container-options.ts. */
+/** Numbers for which the policy has a default and a maximum. Other bounds are in handling-options.ts. */
 export const LIMIT_OPTIONS = {
   /** Bytes, or text such as `256m`. */
   memory: {
     flags: '-m, --memory <size>',
-    help: 'memory limit, swap included: 256m',
+    help: 'limit memory; swap is off: 256m',
     value: bytes({ min: BOUNDS.memoryBytesMin }),
     limit: 'memoryBytes',
     policy: 'memory',
     usual: 536_870_912,
     jobs: true,
     doc: {
-      takes: 'bytes, at least 4 MiB. Swap is off: it is the limit of both',
+      takes: 'bytes, at least 4 MiB. Swap is off, so this is the limit of memory and swap together',
       rule: '`maxima.memory`, tenant',
       bound: "the host's memory",
     },
   },
   cpus: {
     flags: '--cpus <number>',
-    help: 'processors: 0.5',
+    help: 'limit processors: 0.5',
     value: CPUS,
     limit: 'cpus',
     policy: 'cpus',
@@ -38,7 +38,7 @@ export const LIMIT_OPTIONS = {
   },
   pidsLimit: {
     flags: '--pids-limit <number>',
-    help: 'most processes and threads at once',
+    help: 'limit processes and threads',
     value: count({ min: 1, max: BOUNDS.pidsMax }),
     limit: 'pids',
     policy: 'pids',
@@ -49,15 +49,18 @@ export const LIMIT_OPTIONS = {
   /** Wall time: milliseconds, or text such as `60s`. */
   timeout: {
     flags: '--timeout <duration>',
-    help: 'wall time: 60s',
+    help: 'limit wall time: 60s',
     value: duration(WALL),
     limit: 'timeoutMs',
     policy: 'timeout',
     usual: 3_600_000,
     jobs: true,
-    doc: { takes: 'wall time from start to kill, 1 ms to 30 days', bound: '30 days' },
+    doc: {
+      takes: 'wall time from the start of the command to its stop signal, 1 ms to 30 days',
+      bound: '30 days',
+    },
   },
-  /** Between the stop signal and KILL: milliseconds, or text such as `10s`. */
+  /** Time between the stop signal and KILL: milliseconds, or text such as `10s`. */
   stopTimeout: {
     flags: '--stop-timeout <duration>',
     help: 'time between the stop signal and KILL: 10s',
@@ -68,28 +71,28 @@ export const LIMIT_OPTIONS = {
     jobs: true,
     doc: {
       takes:
-        'between the stop signal and KILL when a task is stopped, 0 to 1 hour; see [below](#how-long-a-task-can-take)',
+        'time between the stop signal and KILL, 0 to 1 hour; see [below](#how-long-a-task-can-take)',
       bound: '1 hour',
     },
   },
-  /** Bytes of both streams together; passing it ends the task. */
+  /** Bytes of both streams together; a task that passes it is killed. */
   outputLimit: {
     flags: '--output-limit <size>',
-    help: 'most output of both streams; passing it ends the task: 64m',
+    help: 'limit the output of both streams; a task that passes it is killed: 64m',
     value: bytes({ min: 1 }),
     limit: 'outputBytes',
     policy: 'output',
     usual: 67_108_864,
     jobs: true,
     doc: {
-      takes: 'bytes of both streams together, at least 1; passing it ends the task',
+      takes: 'bytes of both streams together, at least 1; a task that passes it is killed',
       bound: "the policy's maximum",
     },
   },
-  /** Processor time of all processes: milliseconds, or text such as `30s`; passing it ends the task. */
+  /** Processor time of all processes: milliseconds, or text such as `30s`; a task that passes it is killed. */
   cpuTime: {
     flags: '--cpu-time <duration>',
-    help: 'most processor time of all its processes: 30s',
+    help: 'limit the processor time of all processes together: 30s',
     value: duration(WALL),
     limit: 'cpuTimeMs',
     policy: 'cpuTime',
@@ -97,14 +100,14 @@ export const LIMIT_OPTIONS = {
     jobs: true,
     doc: {
       takes:
-        'processor time of all its processes together, 1 ms to 30 days; passing it kills the task',
+        'processor time of all processes together, 1 ms to 30 days; a task that passes it is killed',
       bound: '30 days',
     },
   },
-  /** Weight beside other tasks, 2 to 262144; 1024 is usual. */
+  /** Weight against other tasks when processors are short, 2 to 262144; 1024 is usual. */
   cpuShares: {
     flags: '--cpu-shares <number>',
-    help: 'weight beside other tasks when processors are short: 1024 is usual',
+    help: 'weight against other tasks when processors are short; 1024 is usual',
     value: count({ min: BOUNDS.cpuSharesMin, max: BOUNDS.cpuSharesMax }),
     limit: 'cpuShares',
     policy: 'cpuShares',
@@ -112,14 +115,14 @@ export const LIMIT_OPTIONS = {
     jobs: true,
     doc: {
       takes:
-        '2 to 262,144: weight beside other tasks when processors are short, 1024 is usual; see [tenants](#tenants)',
+        '2 to 262,144: weight against other tasks when processors are short; 1024 is usual; see [tenants](#tenants)',
       bound: '262,144',
     },
   },
-  /** Bytes that its root filesystem and `/task` may take, what it is given to read included. */
+  /** Bytes that the root filesystem and `/task` may take, including code, payload and config. */
   disk: {
     flags: '--disk <size>',
-    help: 'most the task may write to its root filesystem and /task: 512m',
+    help: 'limit what the root filesystem and /task store: 512m',
     value: bytes({ min: BOUNDS.diskBytesMin, max: BOUNDS.diskBytesMax }),
     limit: 'diskBytes',
     policy: 'disk',
@@ -127,7 +130,7 @@ export const LIMIT_OPTIONS = {
     jobs: true,
     doc: {
       takes:
-        'bytes that the root filesystem and `/task` may take, what the task is given to read included; 1 MiB to 8 TiB, not more than is free; see [disk space](#disk-space)',
+        'bytes that the root filesystem and `/task` may take, including code, payload and config; 1 MiB to 8 TiB, not more than is free; see [disk space](#disk-space)',
       bound: '8 TiB, and what is free',
     },
   },
