@@ -46,7 +46,7 @@ it('goes back to an earlier generation', async () => {
   expect(await runCli(['run', 'busybox@rev:1', 'echo', 'ran'], { env })).toMatchObject({
     status: 0,
   });
-  const shown = runCommands(commandsBehind('**Back to an earlier generation.**'));
+  const shown = runCommands(commandsBehind('**Go back to an earlier generation.**'));
   expect(readlinkSync(join(layout.root, 'current'))).toBe(`generations/${earlier}`);
   expect(shown).toMatch(/^busybox +1 /m);
   expect(await runCli(['run', 'busybox', 'echo', 'ran'], { env })).toMatchObject({
