@@ -8,7 +8,7 @@ export function toStackName(operation: string, name: string): StackName {
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
     `${operation} ${JSON.stringify(name)}: not a name of lower-case letters, digits, ".", "_" and "-"`,
-    { hint: 'stackshim stack ls lists the stacks', details: { field: 'name' } },
+    { hint: 'run stackshim stack ls to list the stacks', details: { field: 'name' } },
   );
 }
 

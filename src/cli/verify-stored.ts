@@ -47,7 +47,7 @@ function toStackName(name: string): StackName {
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
     `verify ${JSON.stringify(name)}: not a stack name`,
-    { hint: 'stackshim stack ls lists the stacks', details: { field: 'name' } },
+    { hint: 'run stackshim stack ls to list the stacks', details: { field: 'name' } },
   );
 }
 

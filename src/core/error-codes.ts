@@ -1,9 +1,9 @@
 /**
- * Every error code there is, with its kind, what it means and what to do about it.
+ * Every error code, with its kind, its meaning and a hint.
  * `docs/errors.md` is generated from this table.
  */
 
-/** What sort of failure: enough for most callers to decide what to do. Closed; docs/library.md says which are worth another try. */
+/** The sort of failure, which is enough for most callers to decide what to do. A closed list; docs/library.md says which kinds are worth a retry. */
 export type ErrorKind =
   | 'invalid'
   | 'not_found'
@@ -25,7 +25,7 @@ export const errorCodes = {
   ERR_STACKSHIM_SPEC_INVALID: {
     kind: 'invalid',
     meaning: 'a task spec or a command line option has a value that is not allowed',
-    hint: 'correct the named field; docs/task-spec.md lists what each one takes',
+    hint: 'correct the named field; docs/task-spec.md lists the values of each field',
   },
   ERR_STACKSHIM_SPEC_DENIED: {
     kind: 'denied',
@@ -39,8 +39,8 @@ export const errorCodes = {
   },
   ERR_STACKSHIM_INPUT_NOT_FOUND: {
     kind: 'not_found',
-    meaning: 'a file or directory that was named does not exist, or cannot be read or written',
-    hint: 'check the path and what this user may do there',
+    meaning: 'a file or directory given by the caller does not exist, or cannot be read or written',
+    hint: 'check the path and its permissions',
   },
   // host
   ERR_STACKSHIM_NOT_ROOT: {
@@ -51,13 +51,13 @@ export const errorCodes = {
   ERR_STACKSHIM_PATH_UNTRUSTED: {
     kind: 'unavailable',
     meaning:
-      'the root or run folder, a program that root would run, a folder that root would build, or a directory above one of them could have been changed by another user',
-    hint: 'give the named path to root and take write permission from group and others',
+      'another user could have changed the root or run folder, a program that root would run, a folder that root would build, or a directory above one of them',
+    hint: 'give the named path to root (chown root) and remove write permission of group and others (chmod go-w)',
   },
   ERR_STACKSHIM_HOST_UNSUPPORTED: {
     kind: 'unavailable',
     meaning: 'the kernel or the machine lacks something the operation needs',
-    hint: 'run stackshim doctor to see what this host can do',
+    hint: 'run stackshim doctor to see what this host supports',
   },
   ERR_STACKSHIM_TOOL_MISSING: {
     kind: 'unavailable',
@@ -71,24 +71,23 @@ export const errorCodes = {
   },
   ERR_STACKSHIM_DISK_FAILED: {
     kind: 'unavailable',
-    meaning: 'a disk fails, or a filesystem takes no writes: what was to be written is not there',
-    hint: "look at the kernel's log (dmesg); once the disk is repaired, stackshim reap and stackshim verify",
+    meaning: 'a disk failed, or a filesystem refuses writes; the data was not written',
+    hint: "check the kernel's log (dmesg); repair the disk, then run stackshim reap and stackshim verify",
   },
   ERR_STACKSHIM_DISK_LIMIT: {
     kind: 'invalid',
     meaning: "the task's code, payload and config do not fit into its disk limit",
-    hint: 'give the task more with --disk',
+    hint: 'raise the limit with --disk',
   },
   ERR_STACKSHIM_PROCESS_EXHAUSTED: {
     kind: 'exhausted',
-    meaning:
-      'this process, its cgroup or the host has no more descriptors, processes or memory to give',
-    hint: 'run fewer tasks at a time, or raise the limit: of open files (ulimit -n), of processes (pids.max of the cgroup, ulimit -u)',
+    meaning: 'this process, its cgroup or the host has run out of descriptors, processes or memory',
+    hint: 'run fewer tasks at a time, or raise the limit of open files (ulimit -n) or of processes (pids.max of the cgroup, ulimit -u)',
   },
   ERR_STACKSHIM_SYSTEM: {
     kind: 'internal',
-    meaning: 'a system call failed in a way that has no code of its own',
-    hint: 'see the cause; stackshim doctor may tell more',
+    meaning: 'a system call failed for a reason that has no code of its own',
+    hint: 'see the cause; run stackshim doctor to check the host',
   },
   // runtime
   ERR_STACKSHIM_RUNTIME_NOT_FOUND: {
@@ -98,18 +97,18 @@ export const errorCodes = {
   },
   ERR_STACKSHIM_RUNTIME_TOO_OLD: {
     kind: 'unavailable',
-    meaning: 'the OCI runtime is older than what stackshim can drive',
-    hint: 'install a newer runtime; stackshim doctor names the versions',
+    meaning: 'the OCI runtime is too old for stackshim',
+    hint: 'install a newer runtime; stackshim doctor shows the versions',
   },
   ERR_STACKSHIM_RUNTIME_FAILED: {
     kind: 'internal',
     meaning: 'the OCI runtime could not create or start the container',
-    hint: 'see details.log for what the runtime said; stackshim doctor checks the host',
+    hint: "see details.log for the runtime's messages; run stackshim doctor to check the host",
   },
   ERR_STACKSHIM_COMMAND_NOT_FOUND: {
     kind: 'not_found',
     meaning: 'the command does not exist in the stack',
-    hint: 'check the name, and PATH in the stack',
+    hint: 'check the name and the PATH of the stack',
   },
   ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE: {
     kind: 'invalid',
@@ -125,7 +124,7 @@ export const errorCodes = {
   ERR_STACKSHIM_TASK_NOT_FOUND: {
     kind: 'not_found',
     meaning: 'no task with this id exists on the machine',
-    hint: 'stackshim ps lists the tasks',
+    hint: 'run stackshim ps to list the tasks',
   },
   ERR_STACKSHIM_TASK_ABORTED: {
     kind: 'aborted',
@@ -134,60 +133,60 @@ export const errorCodes = {
   },
   ERR_STACKSHIM_SLOTS_EXHAUSTED: {
     kind: 'exhausted',
-    meaning: 'every slot that this machine has, or that the policy lets it use, is taken by a task',
-    hint: 'wait for tasks to end, or run stackshim reap for what dead owners left',
+    meaning: 'tasks hold all slots of this machine, or all slots that the policy allows',
+    hint: 'wait for tasks to end, or run stackshim reap to remove the tasks of dead owners',
   },
   ERR_STACKSHIM_TENANT_EXHAUSTED: {
     kind: 'exhausted',
     meaning:
-      'the tenant has as many tasks as the policy allows, or they use more than a cap that was lowered',
-    hint: 'wait for tasks of the tenant to end, or run stackshim reap for what dead owners left',
+      'the tenant runs as many tasks as the policy allows, or its tasks already use more than a lowered cap',
+    hint: 'wait for tasks of the tenant to end, or run stackshim reap to remove the tasks of dead owners',
   },
   ERR_STACKSHIM_HOST_EXHAUSTED: {
     kind: 'exhausted',
-    meaning: 'with the task the host would have less free than the policy reserves',
-    hint: 'wait for tasks to end, or ask for less memory',
+    meaning: 'the task would leave the host less memory or disk space than the policy reserves',
+    hint: 'wait for tasks to end, or ask for less memory or disk space',
   },
   ERR_STACKSHIM_RECORD_CORRUPT: {
     kind: 'internal',
     meaning: "a task's record cannot be read",
-    hint: 'docs/recovery.md tells how to remove what that task left',
+    hint: 'run stackshim kill ID to end and remove that task; see docs/recovery.md',
   },
   // layers, images, stacks
   ERR_STACKSHIM_LAYER_INVALID: {
     kind: 'invalid',
-    meaning: 'a layer tar holds something that no layer may hold, or is malformed',
-    hint: 'rebuild the image; the message names the entry',
+    meaning: 'a layer tar is malformed, or has an entry that no layer may contain',
+    hint: 'build the image again without the named entry',
   },
   ERR_STACKSHIM_LAYER_TOO_LARGE: {
     kind: 'exhausted',
-    meaning: 'a layer or archive is over a limit on entries, bytes or compression ratio',
-    hint: 'split it or leave out what is not needed',
+    meaning: 'a layer or archive passes a limit on entries, bytes or compression ratio',
+    hint: 'split it, or leave out what you do not need',
   },
   ERR_STACKSHIM_LAYER_CORRUPT: {
     kind: 'internal',
-    meaning: 'a stored layer is missing, damaged or not what its name says',
-    hint: 'build the stacks that use it again',
+    meaning: 'a stored layer is missing or damaged, or does not match its name',
+    hint: 'build, import or load the stacks that use it again',
   },
   ERR_STACKSHIM_IMAGE_INVALID: {
     kind: 'invalid',
     meaning: 'an OCI image layout, manifest or config is malformed or does not match its digest',
-    hint: 'make the image again; the message names the blob',
+    hint: 'build the image again; the message names the blob',
   },
   ERR_STACKSHIM_IMAGE_CORRUPT: {
     kind: 'internal',
-    meaning: 'a stored image file cannot be read or does not hold what its name says',
+    meaning: 'a stored image file cannot be read, or does not match its name',
     hint: 'build the stack again',
   },
   ERR_STACKSHIM_STACK_NOT_FOUND: {
     kind: 'not_found',
-    meaning: 'no stack, revision or image of this name exists here',
-    hint: 'stackshim stack ls lists the stacks; stackshim stack build makes one',
+    meaning: 'no stack, revision or image with this name is stored',
+    hint: 'run stackshim stack ls to list the stacks, or stackshim stack build to make one',
   },
   ERR_STACKSHIM_STACK_CORRUPT: {
     kind: 'internal',
     meaning: 'a generation or revision file cannot be read',
-    hint: 'docs/recovery.md tells how to go back to an earlier generation',
+    hint: 'go back to an earlier generation as docs/recovery.md describes',
   },
   ERR_STACKSHIM_STACK_BUSY: {
     kind: 'conflict',
@@ -196,13 +195,13 @@ export const errorCodes = {
   },
   ERR_STACKSHIM_STACK_IN_USE: {
     kind: 'conflict',
-    meaning: 'a task runs or is kept on the stack, or other stacks stand on it',
+    meaning: 'a running or kept task uses the stack, or other stacks are built on it',
     hint: 'end those tasks, or remove those stacks first',
   },
   ERR_STACKSHIM_BUILD_FAILED: {
     kind: 'invalid',
     meaning: 'the image builder failed',
-    hint: 'see what the builder printed; nothing stored was changed',
+    hint: "see the builder's output; nothing stored was changed",
   },
   ERR_STACKSHIM_BUILD_ABORTED: {
     kind: 'aborted',
@@ -212,18 +211,18 @@ export const errorCodes = {
   ERR_STACKSHIM_SMOKE_FAILED: {
     kind: 'invalid',
     meaning: "the stack's smoke command failed in a real task",
-    hint: 'the new revision was not made current; correct the Dockerfile and build again',
+    hint: 'correct the Dockerfile and build again; the current revision was not changed',
   },
   // exchange with other machines
   ERR_STACKSHIM_REGISTRY_FAILED: {
     kind: 'unavailable',
-    meaning: 'a registry did not give or take an image',
-    hint: 'see what skopeo said; check the name, --authfile and --tls-verify, then try again',
+    meaning: 'an image could not be read from or written to a registry',
+    hint: "see skopeo's message; check the name, --authfile and --tls-verify, then try again",
   },
   ERR_STACKSHIM_SAVE_INVALID: {
     kind: 'invalid',
-    meaning: 'a file of saved stacks is malformed, cut off or does not match its digests',
-    hint: 'run load again with the whole file: what was verified is kept; else save it again',
+    meaning: 'a file of saved stacks is malformed or cut off, or does not match its digests',
+    hint: 'run load again with the whole file, or save the stacks again; verified layers are kept',
   },
   ERR_STACKSHIM_SAVE_UNTRUSTED: {
     kind: 'denied',
@@ -232,8 +231,8 @@ export const errorCodes = {
   },
   ERR_STACKSHIM_SAVE_OUTDATED: {
     kind: 'conflict',
-    meaning: 'a file of saved stacks is older than what is here, or dated in the future',
-    hint: 'save the stacks again and load that file; --any-date loads an older one',
+    meaning: 'a file of saved stacks is older than the stored stacks, or dated in the future',
+    hint: 'save the stacks again and load that file, or use --any-date to load an older one',
   },
   ERR_STACKSHIM_TASK_NOT_KEPT: {
     kind: 'conflict',
@@ -243,8 +242,8 @@ export const errorCodes = {
   // code packages
   ERR_STACKSHIM_CODE_INVALID: {
     kind: 'invalid',
-    meaning: 'a code directory or archive is malformed or holds something that it may not hold',
-    hint: 'pack it again; the message names the entry',
+    meaning: 'a code directory or archive is malformed, or has an entry that code may not contain',
+    hint: 'pack it again without the named entry',
   },
   // stackshim itself
   ERR_STACKSHIM_INTERNAL: {

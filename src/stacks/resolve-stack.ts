@@ -125,8 +125,8 @@ function toNotFound(name: StackName, generation: Generation | undefined): Stacks
   const near = toNearNames(name, names);
   const hint =
     near.length > 0
-      ? `did you mean ${near.join(' or ')}? stackshim stack ls lists the stacks`
-      : 'stackshim stack ls lists the stacks; stackshim stack build makes one';
+      ? `did you mean ${near.join(' or ')}? run stackshim stack ls to list the stacks`
+      : 'run stackshim stack ls to list the stacks, or stackshim stack build to make one';
   return new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', `find stack ${name}: no such stack`, {
     hint,
     details: { stack: name, near },

@@ -8,28 +8,28 @@ const REGISTRY = new URL('../../src/core/error-codes.ts', import.meta.url);
 
 const INTRODUCTION = `# Errors
 
-Every error of stackshim, in the library and on the command line, has a \`code\` that never changes its meaning, a \`kind\` that says what
-sort of thing went wrong, a message for people, a hint that says what to do, and \`details\` for programs. Match on the code or the kind, never
+Look up an error code here to learn what it means and what to do. Every error of stackshim, in the library and on the command line, has a \`code\` that never changes its meaning, a \`kind\` that says what
+sort of failure it is, a message for people, a hint that says what to do, and \`details\` for programs. Match on the code or the kind, never
 on the message.
 
-On the command line an error is two lines on stderr, the first of which ends in the code:
+On the command line an error is two lines on standard error; the first ends with the code:
 
 \`\`\`
 stackshim: find stack pyton-3.13: no such stack [ERR_STACKSHIM_STACK_NOT_FOUND]
-  hint: did you mean python-3.13? stackshim stack ls lists the stacks
+  hint: did you mean python-3.13? run stackshim stack ls to list the stacks
 \`\`\`
 
-In JSON (\`error\` of a result record, \`error.toJSON()\` in the library) it has the fields \`code\`, \`kind\`, \`message\`, \`hint\`, \`details\` and,
-where there is one, \`cause\`.
+In JSON (\`error\` of a result record, \`error.toJSON()\` in the library) an error has the fields \`code\`, \`kind\`, \`message\`, \`hint\`, \`details\` and,
+if there is one, \`cause\`.
 
 **Exit status.** \`stackshim run\` exits with 125 for every error of its own, and with 126 and 127 when the task's command is not executable or
-not found. The other commands exit with the status below: 0 all went well, 1 failed, 2 usage or invalid input, 3 not found, 4 conflict or busy. 141: nobody
-reads any more what \`run\`, \`stack export\` or \`save\` writes to a pipe.
+not found. The other commands exit with the status below: 0 success, 1 failure, 2 wrong usage or invalid input, 3 not found, 4 conflict or busy. The status is 141 if nobody
+reads the pipe any more to which \`run\`, \`stack export\` or \`save\` writes.
 
-**A task that fails is no error.** What becomes of a task that was accepted is in its result record; a task that could not be started has the
+**A task that fails is not an error.** The result record says how an accepted task ended; a task that could not be started has the
 verdict \`setup_failed\` and the error in its field \`error\`.
 
-The hint is what is said unless the place that raised the error knows better.
+The tables below show the default hint of each code; an error may have a more specific one.
 `;
 
 interface Area {
