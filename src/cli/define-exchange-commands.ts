@@ -9,13 +9,13 @@ const SMOKE_FLAG = [
   "smoke command, a JSON array or a line for /bin/sh -c (default: the image's label, else /bin/true)",
 ] as const;
 const TLS_FLAG = ['--tls-verify <bool>', 'check certificates and refuse plain HTTP'] as const;
-const AUTH_FLAG = ['--authfile <file>', 'where `docker login` wrote the credentials'] as const;
+const AUTH_FLAG = ['--authfile <file>', 'credentials file written by `docker login`'] as const;
 
 /** @param stack The command `stack`. */
 export function defineStackExchange(stack: Command): void {
   stack
     .command('import')
-    .description('make an image from elsewhere the current revision of a stack')
+    .description('import an image as the current revision of a stack')
     .argument('<name>', 'name of the stack')
     .argument(
       '<reference>',
@@ -31,7 +31,7 @@ export function defineStackExchange(stack: Command): void {
     });
   stack
     .command('export')
-    .description('write a stack as one archive that podman, docker and skopeo take')
+    .description('write a stack as one archive for podman, docker and skopeo')
     .argument('<stack>', 'name, name@rev:N or name@sha256:…')
     .argument('<file>', 'the archive; - for standard output')
     .option(...JSON_FLAG)
@@ -53,7 +53,7 @@ export function defineStackExchange(stack: Command): void {
     });
   stack
     .command('commit')
-    .description('make what a kept task wrote the current revision of a stack')
+    .description('store the files of a kept task as the current revision of a stack')
     .argument('<task>', 'id of a task that was run with --keep')
     .argument('<name>', 'name of the stack')
     .option(...SMOKE_FLAG)
@@ -67,7 +67,7 @@ export function defineStackExchange(stack: Command): void {
 export function defineExchangeCommands(program: Command): void {
   program
     .command('save')
-    .description('write stacks with their layers, signed, for another machine of yours')
+    .description('write stacks into a signed file for another machine of yours')
     .argument('<file>', 'the file; - for standard output')
     .argument('<stack...>', 'name, name@rev:N or name@sha256:…')
     .requiredOption('--key <file>', 'Ed25519 private key (PEM) to sign with')
@@ -79,10 +79,13 @@ export function defineExchangeCommands(program: Command): void {
     });
   program
     .command('load')
-    .description('take in what save wrote, when a trusted key has signed it')
+    .description('load stacks from a file written by `save`, signed by a trusted key')
     .argument('[file]', 'the file; - for standard input')
-    .option('--list', 'print the ids of the layers that are here, and load nothing')
-    .option('--any-date', 'load a save that is older than what is here, or dated in the future')
+    .option('--list', 'print the ids of the stored layers, and load nothing')
+    .option(
+      '--any-date',
+      'also load a save that is older than the stored stacks, or dated in the future',
+    )
     .option(...JSON_FLAG)
     .action(async (file: string | undefined, options: LoadCommandOptions) => {
       const { loadStacksFrom } = await import('./save-and-load.ts');

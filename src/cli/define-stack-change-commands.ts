@@ -24,7 +24,7 @@ function defineLooks(stack: Command): void {
     });
   stack
     .command('diff')
-    .description('tell which packages and files differ between two revisions')
+    .description('show settings, packages and files that differ between two revisions')
     .argument(...NAME)
     .argument('[a]', 'revision to start from (default: the one before)')
     .argument('[b]', 'revision to end at (default: the current one)')
@@ -43,9 +43,9 @@ function defineLooks(stack: Command): void {
     );
   stack
     .command('graph')
-    .description('draw the tree of bases and stacks, with what each adds')
+    .description('draw the tree of bases and stacks, with what each stack adds')
     .addOption(
-      new Option('--format <format>', 'what to write')
+      new Option('--format <format>', 'output format')
         .choices(['dot', 'svg', 'json'])
         .default('dot'),
     )
@@ -68,11 +68,11 @@ function defineMoves(stack: Command): void {
     });
   stack
     .command('update')
-    .description('build stacks again from their folders')
+    .description('rebuild stacks from their folders')
     .argument('[name...]', 'names of stacks')
-    .option('--all', 'every stack, bases first')
-    .option('--dependents', 'also what stands on the named stacks')
-    .option('--from <dir>', "the stack's folder, where it is not the one it was built from")
+    .option('--all', 'update every stack, bases first')
+    .option('--dependents', 'also update stacks that are built on the named stacks')
+    .option('--from <dir>', 'build from this folder instead of the last one')
     .option('--keep <k>', 'remove all but the newest K revisions of each')
     .option(...JSON_FLAG)
     .action(async (names: readonly string[], options: UpdateCommandOptions) => {
@@ -81,7 +81,7 @@ function defineMoves(stack: Command): void {
     });
   stack
     .command('rm')
-    .description('remove stacks that no task uses and nothing stands on, with all revisions')
+    .description('remove stacks with all revisions; refuses stacks that tasks or other stacks use')
     .argument('<name...>', 'names of stacks')
     .option(...JSON_FLAG)
     .action(async (names: readonly string[], options: JsonOption) => {
@@ -91,11 +91,13 @@ function defineMoves(stack: Command): void {
 }
 
 function defineReleases(stack: Command): void {
-  const release = stack.command('release').description('move sets of stacks, all or none');
+  const release = stack
+    .command('release')
+    .description('switch several stacks in one step, all or none');
   release
     .command('apply')
-    .description('move every stack of a file at once: {"stacks": {"ruby-3.3": 4}}')
-    .argument('<file>', 'names with revisions or image digests, as JSON')
+    .description('switch every stack that the file names: {"stacks": {"ruby-3.3": 4}}')
+    .argument('<file>', 'JSON with a revision or image digest for each stack')
     .option(...JSON_FLAG)
     .action(async (file: string, options: JsonOption) => {
       const { applyReleaseFile } = await import('./move-stacks.ts');
@@ -103,7 +105,7 @@ function defineReleases(stack: Command): void {
     });
   release
     .command('rollback')
-    .description('give all stacks the revisions they had before the last change')
+    .description('return all stacks to their revisions before the last change')
     .option('--to <n>', 'the revisions of generation N')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption & { readonly to?: string }) => {

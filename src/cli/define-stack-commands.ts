@@ -6,12 +6,12 @@ import { defineStackChangeCommands } from './define-stack-change-commands.ts';
 import { JSON_FLAG, type JsonOption } from './json-option.ts';
 
 export function defineStackCommands(program: Command): void {
-  const stack = program.command('stack').description('build and look at stacks');
+  const stack = program.command('stack').description('build, inspect and change stacks');
   stack
     .command('build')
-    .description('build a folder with a Dockerfile into the stack that is called like it')
+    .description("build a stack from a folder; the stack gets the folder's name")
     .argument('<dir>', 'the folder: overlay/stacks/python-3.13')
-    .option('--if-changed', 'do nothing when the same files were built on the same base before')
+    .option('--if-changed', 'do nothing if neither the folder nor its base has changed')
     .option(...JSON_FLAG)
     .action(async (directory: string, options: BuildCommandOptions) => {
       const { buildStackFrom } = await import('./build-stack-command.ts');
@@ -27,7 +27,7 @@ export function defineStackCommands(program: Command): void {
     });
   stack
     .command('show')
-    .description('tell everything about a stack')
+    .description('show everything about a stack')
     .argument('<name>', 'name of a stack')
     .option(...JSON_FLAG)
     .action(async (name: string, options: JsonOption) => {

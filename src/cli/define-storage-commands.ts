@@ -6,8 +6,8 @@ import { JSON_FLAG, type JsonOption } from './json-option.ts';
 export function defineStorageCommands(program: Command): void {
   program
     .command('verify')
-    .description('read everything that is stored and name what is damaged')
-    .argument('[name...]', 'only what these stacks need')
+    .description('check everything that is stored, and name what is damaged')
+    .argument('[name...]', 'check only what these stacks need')
     .option(...JSON_FLAG)
     .action(async (names: readonly string[], options: JsonOption) => {
       const { verifyStored } = await import('./verify-stored.ts');
@@ -15,9 +15,12 @@ export function defineStorageCommands(program: Command): void {
     });
   program
     .command('gc')
-    .description('free what no revision, task or build needs')
-    .option('--keep-revisions <n>', 'remove revisions older than the current one and the newest N')
-    .option('--dry-run', 'only tell what would go')
+    .description('remove what no revision, task or build needs')
+    .option(
+      '--keep-revisions <n>',
+      'also remove old revisions; keep the current one, newer ones and the newest N',
+    )
+    .option('--dry-run', 'show what would be removed, and remove nothing')
     .option(...JSON_FLAG)
     .action(async (options: CollectCommandOptions) => {
       const { freeSpace } = await import('./free-space.ts');
@@ -25,7 +28,7 @@ export function defineStorageCommands(program: Command): void {
     });
   program
     .command('df')
-    .description('tell what stacks, builds and tasks take on disk')
+    .description('show the disk space of stacks, builds and tasks')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption) => {
       const { showDiskUsage } = await import('./show-disk-usage.ts');

@@ -24,22 +24,21 @@ export function defineTaskCommands(program: Command): void {
     });
   program
     .command('reap')
-    .description('remove what tasks of dead owners left')
+    .description('end and remove tasks whose owner has died')
     .option(...JSON_FLAG)
     .addOption(
-      new Option(
-        '--watch',
-        'go on until stopped, and reap each task when its owner dies',
-      ).conflicts('wait'),
+      new Option('--watch', 'run until stopped, and reap each task when its owner dies').conflicts(
+        'wait',
+      ),
     )
-    .option('--wait <id>', 'wait up to 30 s for the owner of this task to end, first')
+    .option('--wait <id>', 'first wait up to 30 s for the owner of this task to end')
     .action(async (options: ReapCommandOptions) => {
       const { reapAbandoned } = await import('./reap-abandoned.ts');
       process.exitCode = await reapAbandoned(options);
     });
   program
     .command('doctor')
-    .description('tell what this host can and cannot guarantee')
+    .description('check what this host supports')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption) => {
       const { showDiagnosis } = await import('./show-diagnosis.ts');

@@ -36,6 +36,6 @@ export function toLostOutput(where: string, error: unknown): StackshimError {
   const message = `write ${where}: ${reasonOf(error)}`;
   return new StackshimError(isFull ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_SYSTEM', message, {
     cause: error,
-    hint: 'what could not be written is lost; send the output where there is room for it',
+    hint: 'free space, or send the output elsewhere; the unwritten output is lost',
   });
 }

@@ -127,7 +127,7 @@ function toRegistryOptions({ tlsVerify, authfile }: RegistryCommandOptions): Reg
   if (tlsVerify !== 'true' && tlsVerify !== 'false') {
     throw new StackshimError(
       'ERR_STACKSHIM_SPEC_INVALID',
-      `read --tls-verify: ${JSON.stringify(tlsVerify)} is neither true nor false`,
+      `read --tls-verify ${JSON.stringify(tlsVerify)}: neither true nor false`,
       { details: { field: 'tlsVerify' } },
     );
   }

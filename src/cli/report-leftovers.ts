@@ -6,6 +6,6 @@ export function reportLeftovers(task: {
   readonly leftovers: readonly string[];
 }): void {
   writeMessage(
-    `stackshim: task ${task.id} is not removed: ${task.leftovers.join('; ')}\n  hint: put right what keeps it there, then stackshim reap removes it\n`,
+    `stackshim: task ${task.id} is not removed: ${task.leftovers.join('; ')}\n  hint: remove the cause, then run stackshim reap\n`,
   );
 }

@@ -18,7 +18,7 @@ export function returnToDirectory(): void {
   if (fd === undefined) {
     throw new StackshimError(
       'ERR_STACKSHIM_INPUT_NOT_FOUND',
-      'open the working directory: it does not exist any more, and this user may not enter it',
+      'open the working directory: it no longer exists, or this user may not enter it',
       { hint: 'change to another directory' },
     );
   }

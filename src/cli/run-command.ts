@@ -4,8 +4,8 @@ import { COMMAND_OPTIONS } from '../spec/options/command-options.ts';
 import { RUN_OPTIONS, type RunOptions } from './run-options.ts';
 
 const MORE = `
-The exit status is the command's own; 124 timed out, 125 stackshim failed, 126 not executable, 127 not found,
-137 out of memory or output limit, 130/143 cancelled. Options stand before STACK; what follows it is the command.`;
+The exit status is the command's own, or: 124 timed out, 125 stackshim failed, 126 not executable, 127 not found,
+137 out of memory or output limit, 130/143 cancelled. Write options before STACK; everything after STACK is the command.`;
 
 export type RunAction = (
   stack: string,

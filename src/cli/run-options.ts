@@ -6,10 +6,10 @@ type Rows = typeof TASK_OPTIONS;
 /** Not of the task: where its environment is read from, and what becomes of its result. */
 const OWN = {
   envFile: ['--env-file <file…>', 'read environment variables from a file'],
-  rm: ['--rm', 'nothing: a task is always removed; for who is used to docker'],
+  rm: ['--rm', 'accepted as in docker; has no effect, because every task is removed'],
   result: ['--result <file>', 'write the result record as JSON'],
   json: ['--json', 'capture output and print one JSON object'],
-  events: ['--events <file>', 'write events as they happen, one JSON object a line'],
+  events: ['--events <file>', 'write events as they happen, one JSON object per line'],
 } as const;
 
 type Flags = {

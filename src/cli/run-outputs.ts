@@ -22,7 +22,7 @@ export interface ResultOutput {
 
 /** Other users may read the file, since root may run tasks for them; the umask may narrow it. */
 const FILE_MODE = 0o644;
-const HINT = 'name a file in a folder that exists and can be written to';
+const HINT = 'name a file in an existing folder to which you can write';
 
 /** A regular file is replaced in one step at the end; a pipe, a device or a descriptor is opened now and written to then. */
 export function openResult(path: string, options: RunOptions): ResultOutput {
@@ -68,7 +68,7 @@ function openPlace(path: string, options: RunOptions): OutputPlace {
     'ERR_STACKSHIM_SPEC_INVALID',
     `write ${path}: the task can write to ${source}`,
     {
-      hint: 'name a file outside of the directories that the task may write to, or bind them read-only',
+      hint: 'name a file outside of the folders to which the task can write, or bind them read-only',
       details: { path, source },
     },
   );

@@ -58,8 +58,8 @@ export async function loadStacksFrom(
     return await (options.json ? printJson(ids) : print(ids.map((id) => `${id}\n`).join('')));
   }
   if (file === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'load stacks: no file is named', {
-      hint: 'stackshim load FILE, or - for standard input',
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'load stacks: no file given', {
+      hint: 'run stackshim load FILE, or stackshim load - for standard input',
       details: { field: 'file' },
     });
   }
@@ -101,7 +101,7 @@ async function readLayerList(file: string): Promise<ReadonlySet<string>> {
   if (odd === undefined && bytes <= MAX_LIST_BYTES) return new Set(ids);
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
-    `read ${file}: ${JSON.stringify((odd ?? '').slice(0, 80))} is no layer's id`,
+    `read ${file}: ${JSON.stringify((odd ?? '').slice(0, 80))} is not the id of a layer`,
     { hint: 'make the list with: stackshim load --list', details: { field: 'have', path: file } },
   );
 }

@@ -70,8 +70,8 @@ function toNames(
 }
 
 const toUnclear = () =>
-  new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'update stacks: name stacks or say --all', {
-    hint: 'stackshim stack update ruby-3.3, or stackshim stack update --all --keep 5',
+  new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'update stacks: no stack given', {
+    hint: 'name stacks (stackshim stack update ruby-3.3), or use --all',
     details: { field: 'name' },
   });
 

@@ -8,7 +8,7 @@ export function toUsageError(error: CommanderError, command: string): StackshimE
   const [problem = '', near] = error.message.replace(/^error: /, '').split('\n');
   const suggestion = near === undefined ? '' : `${near.replace(/^\(|\)$/g, '')} `;
   return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `read command line: ${problem}`, {
-    hint: `${suggestion}${command} --help shows the usage`,
+    hint: `${suggestion}run ${command} --help to see the usage`,
     details: { field: 'commandLine' },
   });
 }

@@ -39,7 +39,7 @@ function toBusy(id: TaskId, { pid }: Owner, waitMs: number): StackshimError {
     'ERR_STACKSHIM_TASK_CONFLICT',
     `wait for the owner of task ${id}: process ${pid} still runs after ${waitMs / 1000} s`,
     {
-      hint: 'its owner removes the task; stackshim kill ends it',
+      hint: 'wait for the owner, which removes the task, or end it with stackshim kill',
       details: { id, ownerPid: pid },
     },
   );

@@ -79,7 +79,7 @@ const USED_UP: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAG
 export const isUsedUp = (thrown: unknown): boolean => USED_UP.has(errnoCodeOf(thrown) ?? '');
 
 const READ_ONLY_HINT =
-  'the filesystem is read-only: mount it writable, or name another folder (STACKSHIM_ROOT, STACKSHIM_RUN); dmesg tells whether a disk error made it so';
+  'mount the filesystem writable, or name another folder (STACKSHIM_ROOT, STACKSHIM_RUN); dmesg shows whether a disk error made it read-only';
 
 /** What was to be read or written is on a disk that fails, or on a filesystem that takes no writes. */
 const OF_FAILING_DISK: ReadonlySet<string> = new Set(['EIO', 'EROFS', 'EBADMSG']);

@@ -133,7 +133,7 @@ export const mapOf =
     if (!isPlain(value)) throw new FieldFault(field, 'not an object');
     // It would set the prototype of whatever it is copied to.
     if (Object.hasOwn(value, '__proto__')) {
-      throw new FieldFault(field, 'a key that cannot be used', '__proto__');
+      throw new FieldFault(field, 'this key is not allowed', '__proto__');
     }
     const entries = Object.entries(value).map(([name, one]) => {
       key?.(name, field);
@@ -179,7 +179,7 @@ export const objectOf =
     // Inherited ones as well: they have been read, too.
     for (const name in value) {
       if (Object.hasOwn(readers, name)) continue;
-      throw new FieldFault(fieldOf(field, name), 'there is no such field');
+      throw new FieldFault(fieldOf(field, name), 'no such field');
     }
     return read as T;
   };

@@ -128,7 +128,7 @@ function readDiffIds(store: string): readonly string[] | undefined {
     return readDigests(JSON.parse(text), 'DiffIDs');
   } catch (error) {
     throw new StackshimError('ERR_STACKSHIM_BUILD_FAILED', `read ${path}: not a list of DiffIDs`, {
-      hint: `remove ${store}: the next build makes it again`,
+      hint: `remove ${store}; the next build creates it again`,
       cause: error,
     });
   }

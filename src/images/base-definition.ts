@@ -51,7 +51,7 @@ function toInvalid(directory: string, reason: string, cause?: unknown): Stackshi
     'ERR_STACKSHIM_BUILD_FAILED',
     `read ${directory}/base.json: ${reason}`,
     {
-      hint: 'correct the named field; docs/stacks.md lists them',
+      hint: 'correct the named field; docs/stacks.md lists the fields',
       ...(cause === undefined ? {} : { cause }),
     },
   );

@@ -24,7 +24,7 @@ export function claimBuildIds(system: System, layout: Layout): BuildIds {
   }
   throw new StackshimError(
     'ERR_STACKSHIM_STACK_BUSY',
-    `claim ids for a build: ${BUILD_RANGE_COUNT} builds of this machine are running`,
+    `claim ids for a build: all ${BUILD_RANGE_COUNT} ranges of this machine are held by running builds`,
     { details: { builds: BUILD_RANGE_COUNT } },
   );
 }

@@ -144,9 +144,9 @@ function toUlimit(name: string, resource: keyof HostFacts['hardLimits'], most: n
 function toBaseMissing(source: StackSource, base: StackName, cause: unknown): StackshimError {
   return new StackshimError(
     'ERR_STACKSHIM_STACK_NOT_FOUND',
-    `build ${source.name}: there is no stack ${base} to build on`,
+    `build ${source.name}: its base ${base} is not a stored stack`,
     {
-      hint: `build it first: stackshim stack build overlay/base/${base}`,
+      hint: `build the base first: stackshim stack build overlay/base/${base}`,
       details: { stack: source.name, base },
       cause,
     },

@@ -99,7 +99,7 @@ function joinInOneOption(system: System, paths: readonly string[]): Fd {
     if (lowers.length > VALUE_CHARS) {
       throw new StackshimError(
         'ERR_STACKSHIM_HOST_UNSUPPORTED',
-        `look into an image of ${paths.length} layers: too many for this kernel`,
+        `mount an image of ${paths.length} layers: too many for this kernel`,
         { hint: 'use a machine with Linux 6.5 or later' },
       );
     }

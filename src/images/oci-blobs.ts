@@ -66,7 +66,7 @@ export async function readDocument<T>(
   const bytes = await readWhole(await openBlob(root, descriptor), subject);
   const actual = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
   if (actual !== descriptor.digest) {
-    throw toInvalid(`read ${subject}: its content is ${actual}`, {
+    throw toInvalid(`read ${subject}: its content has the digest ${actual}`, {
       details: { digest: descriptor.digest, actual },
     });
   }
@@ -129,10 +129,10 @@ export async function readWhole(file: OpenedFile, subject: string): Promise<Uint
     let filled = 0;
     for await (const piece of file.chunks()) {
       filled += piece.length;
-      if (filled > size) throw toInvalid(`read ${subject}: it grew while being read`);
+      if (filled > size) throw toInvalid(`read ${subject}: it grew while it was read`);
       pieces.push(piece);
     }
-    if (filled < size) throw toInvalid(`read ${subject}: it was cut while being read`);
+    if (filled < size) throw toInvalid(`read ${subject}: it became shorter while it was read`);
     return Buffer.concat(pieces);
   } finally {
     await file.close();

@@ -50,9 +50,9 @@ function checkFrom(names: readonly StackName[] | undefined): StackName {
   if (name !== undefined && others.length === 0) return name;
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
-    'update stacks: a folder can be named for one stack only',
+    'update stacks: --from works for one stack only',
     {
-      hint: 'stackshim stack update ruby-3.3 --from overlay/stacks/ruby-3.3',
+      hint: 'name one stack: stackshim stack update ruby-3.3 --from overlay/stacks/ruby-3.3',
       details: { field: 'from' },
     },
   );

@@ -69,7 +69,7 @@ export async function readOciLayout(root: OciLayoutRoot, tag?: string): Promise<
   const config = await readDocument(root, manifest.config, configSchema);
   requireArchitecture(config, descriptor.digest);
   const digest = descriptor.digest;
-  if (!isImageDigest(digest)) throw toInvalid(`read index.json: ${quote(digest)} is no digest`);
+  if (!isImageDigest(digest)) throw toInvalid(`read index.json: ${quote(digest)} is not a digest`);
   return {
     digest,
     layers: toLayers(manifest.layers, config.rootfs.diff_ids),
@@ -83,7 +83,9 @@ export async function readOciLayout(root: OciLayoutRoot, tag?: string): Promise<
 export function requireArchitecture(config: OciImageConfig, digest: string): void {
   const { architecture } = readHostFacts();
   if (config.architecture === architecture) return;
-  throw toInvalid(`read image ${digest}: made for ${config.architecture}, not ${architecture}`);
+  throw toInvalid(
+    `read image ${digest}: it is for ${config.architecture}, not for ${architecture}`,
+  );
 }
 
 function pickTagged(
@@ -117,7 +119,7 @@ async function descend(root: OciLayoutRoot, from: Descriptor, depth: number): Pr
   if (!MEDIA_TYPES.index.some((type) => type === from.mediaType)) {
     throw toInvalid(`read ${from.digest}: unknown media type ${quote(from.mediaType)}`);
   }
-  if (depth >= DEEPEST_INDEX) throw toInvalid(`read ${from.digest}: indexes nested too deep`);
+  if (depth >= DEEPEST_INDEX) throw toInvalid(`read ${from.digest}: indexes are nested too deeply`);
   const index = await readDocument(root, from, indexSchema);
   return await descend(root, pickPlatform(index, from.digest), depth + 1);
 }

@@ -91,9 +91,9 @@ function requireNoDependents(layout: Layout, names: readonly StackName[]): void 
     if (dependents.length === 0) continue;
     throw new StackshimError(
       'ERR_STACKSHIM_STACK_IN_USE',
-      `remove stack ${name}: ${dependents.join(', ')} stand${dependents.length === 1 ? 's' : ''} on it`,
+      `remove stack ${name}: ${dependents.join(', ')} ${dependents.length === 1 ? 'is' : 'are'} built on it`,
       {
-        hint: 'remove those first, or name them all in one command',
+        hint: 'remove those stacks first, or name all of them in one command',
         details: { stack: name, stacks: dependents },
       },
     );

@@ -87,7 +87,7 @@ function toReason(result: TaskResult, { timeoutMs }: SmokeOptions): string {
 
 function toBadOption(reason: string, cause?: unknown): StackshimError {
   return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `read smoke command: ${reason}`, {
-    hint: 'name a JSON array such as ["python3","-c","import ssl"], or a line for /bin/sh -c',
+    hint: 'give a JSON array such as ["python3","-c","import ssl"], or a line for /bin/sh -c',
     details: { field: 'smoke' },
     ...(cause === undefined ? {} : { cause }),
   });
@@ -98,7 +98,7 @@ function toBadLabel(reason: string, cause?: unknown): StackshimError {
     'ERR_STACKSHIM_BUILD_FAILED',
     `read label ${STACK_LABELS.smoke}: ${reason}`,
     {
-      hint: `give the Dockerfile a line such as LABEL ${STACK_LABELS.smoke}='["python3","-c","import ssl"]'`,
+      hint: `add a line to the Dockerfile such as LABEL ${STACK_LABELS.smoke}='["python3","-c","import ssl"]'`,
       ...(cause === undefined ? {} : { cause }),
     },
   );

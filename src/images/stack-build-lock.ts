@@ -20,7 +20,7 @@ export async function withBuildLock<T>(
   if (lock === undefined) {
     throw new StackshimError(
       'ERR_STACKSHIM_STACK_BUSY',
-      `build ${stack}: another build of it is running`,
+      `build ${stack}: another build of this stack is running`,
       { details: { stack, path } },
     );
   }

@@ -29,7 +29,7 @@ export function openStackFolder(directory: string): StackFolder {
       'ERR_STACKSHIM_SPEC_INVALID',
       `build ${path}: ${JSON.stringify(name)} is not a stack name`,
       {
-        hint: 'name the folder in lower-case letters and digits, with single ".", "_" or "-" between them',
+        hint: 'rename the folder: use lower-case letters and digits, with single ".", "_" or "-" between them',
         details: { field: 'directory', directory: path },
       },
     );
@@ -58,7 +58,7 @@ function isThere(path: string, name: string): boolean {
 /** A user who controls a folder chooses what root builds from it, and can read other files of root through links in it. */
 export function toUntrustedFolder(folder: string, { path, problem }: PathFault): StackshimError {
   return new StackshimError('ERR_STACKSHIM_PATH_UNTRUSTED', `build ${folder}: ${path} ${problem}`, {
-    hint: `copy the folder to where only root can write, check what it holds, and build it there: cp -R --no-preserve=ownership ${folder} /root/`,
+    hint: `copy the folder to a place where only root can write, check its content, and build it there: cp -R --no-preserve=ownership ${folder} /root/`,
     details: { path: folder, fault: path },
   });
 }

@@ -93,7 +93,7 @@ function toUnreadable(layout: Layout, image: ImageDigest): StackshimError {
   const path = imageFile(layout, image);
   return new StackshimError(
     'ERR_STACKSHIM_IMAGE_CORRUPT',
-    `read image file ${path}: a task has this image`,
-    { details: { path }, hint: 'end that task: stackshim ps lists them' },
+    `read image file ${path}: a task uses this image`,
+    { details: { path }, hint: 'end that task; run stackshim ps to list the tasks' },
   );
 }

@@ -135,7 +135,7 @@ const toPlaces = (layout: Layout) =>
 const toBusy = (layout: Layout, waitMs: number) =>
   new StackshimError(
     'ERR_STACKSHIM_STACK_BUSY',
-    `build below ${buildDir(layout)}: ${BUILDS_AT_A_TIME} other builds are running`,
+    `build in ${buildDir(layout)}: ${BUILDS_AT_A_TIME} other builds are still running`,
     { details: { path: buildDir(layout), waitMs } },
   );
 

@@ -116,9 +116,9 @@ async function rebuild(
   if (directory === null) {
     throw new StackshimError(
       'ERR_STACKSHIM_SPEC_INVALID',
-      `update ${stack}: it was not built here, so there is no Dockerfile to build it from`,
+      `update ${stack}: the stack was not built on this machine, so its Dockerfile is unknown`,
       {
-        hint: 'name a folder with --from, or bring a newer image',
+        hint: 'name its folder with --from, or import a newer image',
         details: { field: 'name', stack },
       },
     );
@@ -129,7 +129,7 @@ async function rebuild(
       'ERR_STACKSHIM_SPEC_INVALID',
       `update ${stack}: ${directory} is the folder of ${name}`,
       {
-        hint: `name ${name}, or the folder of ${stack}: a stack has the name of its folder`,
+        hint: `update ${name} instead, or name the folder of ${stack}; a stack has the name of its folder`,
         details: { field: 'from', stack },
       },
     );

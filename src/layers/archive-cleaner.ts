@@ -157,10 +157,10 @@ function takeWhiteout(cleaning: Cleaning, entry: TarEntry, meaning: WhiteoutMean
   const { policy } = cleaning;
   if (!policy.whiteouts) throw toInvalidArchive(policy, 'name starts with ".wh."', entry.path);
   if (meaning.kind === 'none' || meaning.kind === 'odd') {
-    throw toInvalidArchive(policy, 'odd name of a deletion', entry.path);
+    throw toInvalidArchive(policy, 'malformed name of a whiteout', entry.path);
   }
   if (entry.kind !== 'file' || entry.size > 0) {
-    throw toInvalidArchive(policy, 'deletion is not an empty file', entry.path);
+    throw toInvalidArchive(policy, 'whiteout is not an empty file', entry.path);
   }
   if (meaning.path === '') cleaning.opaqueRoot = true;
   else if (cleaning.deletions.get(meaning.path) !== 'opaque') {
@@ -172,10 +172,10 @@ function takeWhiteout(cleaning: Cleaning, entry: TarEntry, meaning: WhiteoutMean
 function dropEntry(cleaning: Cleaning, path: ByteString): void {
   const taken = cleaning.tree.kindAt(path);
   if (taken !== undefined && taken !== 'dropped') {
-    throw toInvalidArchive(cleaning.policy, `is there already as a ${taken}`, path);
+    throw toInvalidArchive(cleaning.policy, `exists already as a ${taken}`, path);
   }
   if (cleaning.tree.blockerOf(path) !== undefined) {
-    throw toInvalidArchive(cleaning.policy, 'lies beneath what is no folder', path);
+    throw toInvalidArchive(cleaning.policy, 'lies below something that is not a folder', path);
   }
   writeParents(cleaning, path);
   cleaning.tree.add(path, 'dropped');
@@ -248,12 +248,12 @@ function writeDeletion(
   const kind = tree.kindAt(path);
   const blocker = tree.blockerOf(path);
   if (blocker !== undefined) {
-    throw toInvalidArchive(policy, 'deletion beneath what is no folder', path);
+    throw toInvalidArchive(policy, 'whiteout below something that is not a folder', path);
   }
   const isThere = kind !== undefined && kind !== 'dropped';
   if (isThere && kind !== 'directory') {
     if (deletion === 'whiteout') return;
-    throw toInvalidArchive(policy, 'opaque marker in what is no folder', path);
+    throw toInvalidArchive(policy, 'opaque marker in something that is not a folder', path);
   }
   const isOpaque = deletion === 'opaque' || kind === 'directory';
   const marker = isOpaque ? toOpaquePath(path) : toWhiteoutPath(path);

@@ -40,7 +40,7 @@ export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | u
   const xattrs = cleanXattrs(entry, policy);
   if (xattrs.size > 0 && context.tree.isAttributed(entry.path)) {
     // mkfs.erofs would keep both values of an attribute that comes twice.
-    throw toInvalidArchive(policy, 'a folder with attributes comes twice', entry.path);
+    throw toInvalidArchive(policy, 'a folder with attributes occurs twice', entry.path);
   }
   const mtime = clampTime(entry.mtime, context.mtimeCeiling);
   return { ...entry, ...owner, linkTarget, mtime, xattrs };
@@ -50,17 +50,17 @@ export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | u
 function checkPlace(entry: TarEntry, { tree, policy }: EntryContext): void {
   const { path, kind } = entry;
   if (path === '' && kind !== 'directory') {
-    throw toInvalidArchive(policy, 'the root is no folder', entry.path);
+    throw toInvalidArchive(policy, 'the root is not a folder', entry.path);
   }
   const blocker = tree.blockerOf(path);
   if (blocker !== undefined) {
     const what = tree.kindAt(blocker);
-    throw toInvalidArchive(policy, `lies beneath "${toDisplayPath(blocker)}", a ${what}`, path);
+    throw toInvalidArchive(policy, `lies below "${toDisplayPath(blocker)}", a ${what}`, path);
   }
   const taken = tree.kindAt(path);
   if (taken === undefined || taken === 'dropped') return;
   if (taken === 'directory' && kind === 'directory') return;
-  throw toInvalidArchive(policy, `is there already as a ${taken}`, path);
+  throw toInvalidArchive(policy, `exists already as a ${taken}`, path);
 }
 
 /** A task has no such id: to it the file would belong to nobody, and nothing would say why. */

@@ -47,7 +47,7 @@ export async function claimWorker({ system, layout }: WorkerHost): Promise<Worke
       if (held === undefined) {
         throw new StackshimError(
           'ERR_STACKSHIM_SYSTEM',
-          `claim an id for a program: all ${WORKER_ID_COUNT} are taken`,
+          `claim a user id for a program: all ${WORKER_ID_COUNT} ids are taken`,
         );
       }
       const id = FIRST_WORKER_ID + held.number;
@@ -70,8 +70,8 @@ const toWorker = (id: number, held: HeldNumber): Worker => ({
     held.abandon();
     throw new StackshimError(
       'ERR_STACKSHIM_SYSTEM',
-      `end the processes of user ${id}: some remain`,
-      { hint: `see which: pgrep -U ${id}`, details: { id } },
+      `end the processes of user ${id}: some still run`,
+      { hint: `find them with pgrep -U ${id}`, details: { id } },
     );
   },
 });

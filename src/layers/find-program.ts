@@ -22,7 +22,7 @@ export function findProgram(
     'ERR_STACKSHIM_TOOL_MISSING',
     `find ${name}: not installed (Debian package ${debianPackage})`,
     {
-      hint: `install it: apt-get install ${debianPackage}`,
+      hint: `install the package: apt-get install ${debianPackage}`,
       details: { program: name, package: debianPackage },
     },
   );

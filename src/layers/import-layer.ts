@@ -130,7 +130,7 @@ export function requireExpected(
   if (expected === undefined || expected === actual) return;
   throw new StackshimError(
     'ERR_STACKSHIM_LAYER_INVALID',
-    `import a layer: its ${what} is ${actual} instead of ${expected}`,
+    `import layer: its ${what} is ${actual} instead of ${expected}`,
     { details: { what, expected, actual } },
   );
 }

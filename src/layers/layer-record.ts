@@ -53,7 +53,7 @@ export function readLayerRecord(layout: Layout, id: LayerId): LayerRecord {
   const path = layerRecordFile(layout, id);
   const record = readStoredJson(path, { ...kind, reader: layerRecord });
   if (record === undefined) throw toCorruptLayer(path, 'missing');
-  if (record.id !== id) throw toCorruptLayer(path, `tells of layer ${record.id}`);
+  if (record.id !== id) throw toCorruptLayer(path, `describes layer ${record.id}`);
   return record;
 }
 

@@ -55,7 +55,7 @@ function narrowFolder(folder: string, narrowFirst: (folder: string) => void): vo
   } catch (error) {
     // EROFS: a disk that takes no writes. Tasks on it can be listed and ended all the same; what is to write there says why it cannot.
     if (['ENOENT', 'EROFS'].includes(errnoCodeOf(error) ?? '')) return;
-    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `make ${folder} root's alone`);
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `restrict ${folder} to root`);
   }
 }
 

@@ -71,7 +71,7 @@ function openErofs(system: System, source: string, path: string): Fd {
     if (!CORRUPT.has(code)) throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `open ${path}`);
     throw new StackshimError(
       'ERR_STACKSHIM_LAYER_CORRUPT',
-      `open ${path}: not a sound EROFS file (${code})`,
+      `open ${path}: not a valid EROFS file (${code})`,
       { cause: error, details: { path, kernel: system.fsContextLog(context) } },
     );
   } finally {

@@ -157,7 +157,7 @@ function toLayerEntries(entry: TarEntry, options: PackLayerOptions): readonly Ta
   if (typeof parsed === 'string') throw toInvalidArchive(LAYER_POLICY, parsed, entry.path);
   const { path } = parsed;
   if (path.slice(path.lastIndexOf('/') + 1).startsWith(WHITEOUT_PREFIX)) {
-    throw toInvalidArchive(LAYER_POLICY, 'its name would delete another in a layer', path);
+    throw toInvalidArchive(LAYER_POLICY, 'its name would delete another file in a layer', path);
   }
   if (entry.isZeroDevice) return [{ ...MARKER, path: toWhiteoutPath(path) }];
   if (entry.kind === 'device') return [];
@@ -171,7 +171,7 @@ function withOwner(entry: TarEntry, { idBase = 0, idCount = ALL_IDS }: PackLayer
   if (uid >= 0 && uid < idCount && gid >= 0 && gid < idCount) return { ...entry, uid, gid };
   throw toInvalidArchive(
     LAYER_POLICY,
-    `belongs to ${entry.uid}:${entry.gid}, no id of the task`,
+    `belongs to ${entry.uid}:${entry.gid}, which is not an id of the task`,
     entry.path,
   );
 }

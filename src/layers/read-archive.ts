@@ -116,6 +116,6 @@ async function* decompress(
   }
   // zlib stops without a word at bytes after the last member that are no member.
   if (gunzip.bytesWritten !== fedBytes) {
-    throw toInvalidArchive(policy, 'bytes follow the end of the gzip data');
+    throw toInvalidArchive(policy, 'more bytes follow the end of the gzip data');
   }
 }

@@ -53,7 +53,7 @@ async function fill(
   if (actual === record.id) return;
   throw new StackshimError(
     'ERR_STACKSHIM_SAVE_INVALID',
-    `receive layer ${record.id}: its content is ${actual}`,
+    `receive layer ${record.id}: its content has the sha256 ${actual}`,
     { details: { layer: record.id, actual } },
   );
 }

@@ -134,7 +134,10 @@ const leasesDir = (layout: Layout) => `${locksDir(layout)}/leases`;
 function openLease(system: System, path: string): FileLock {
   const lock = takeFileLock(system, path, { wait: false });
   if (lock !== undefined) return lock;
-  throw new StackshimError('ERR_STACKSHIM_INTERNAL', `lock ${path}: another holds a new file`);
+  throw new StackshimError(
+    'ERR_STACKSHIM_INTERNAL',
+    `lock ${path}: another process holds a new file`,
+  );
 }
 
 async function whileNotCollecting<T>(layout: Layout, system: System, act: () => T): Promise<T> {

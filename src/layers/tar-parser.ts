@@ -97,7 +97,7 @@ function consume(parsing: Parsing, bytes: Buffer): number {
     }
     case 'trailer':
       if (isZeros(bytes)) return bytes.length;
-      throw toInvalidArchive(parsing.policy, 'bytes follow the end of the tar');
+      throw toInvalidArchive(parsing.policy, 'more bytes follow the end of the tar');
   }
 }
 

@@ -70,7 +70,7 @@ export function requireMappedUser({ uid, gid, additionalGids }: TaskUser, { size
   if (outside === undefined) return;
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
-    `user: id ${outside} is not below ${size}, the number of ids a task has`,
+    `user: id ${outside} is outside of the task's ids, which are below ${size}`,
     { details: { field: 'user', value: outside } },
   );
 }

@@ -30,7 +30,7 @@ export function buildSeccomp(profile: SeccompProfile, context: SeccompContext): 
   if (scmp === undefined) {
     throw new StackshimError(
       'ERR_STACKSHIM_HOST_UNSUPPORTED',
-      `build seccomp rules: none for architecture ${architecture}`,
+      `build seccomp rules: architecture ${architecture} is not supported`,
     );
   }
   const grouped = new Map<string, Set<string>>();

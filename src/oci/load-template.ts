@@ -14,7 +14,7 @@ export function loadTemplate(name: string): BundleTemplate {
   const shown = name.slice(0, MAX_SHOWN_CHARS);
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
-    `bundle ${JSON.stringify(shown)}: no such template; there are ${known.join(', ')}`,
+    `bundle ${JSON.stringify(shown)}: no such template; the templates are ${known.join(', ')}`,
     { details: { field: 'bundle', value: shown, known } },
   );
 }

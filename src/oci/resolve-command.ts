@@ -25,7 +25,7 @@ export function resolveCommand(
       ? 'none was given, and the image has none'
       : 'none was given, and with an entrypoint of the task the image gives none';
   throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `command: ${problem}`, {
-    hint: 'name the command behind the stack',
+    hint: 'write the command after the stack',
     details: { field: 'command' },
   });
 }

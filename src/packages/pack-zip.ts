@@ -132,7 +132,7 @@ async function* readContent(zip: ZipFile, entry: Entry): AsyncGenerator<Buffer> 
     yield bytes;
   }
   if (readBytes !== entry.uncompressedSize) {
-    throw toInvalidArchive(CODE_POLICY, 'content is not as long as announced', path);
+    throw toInvalidArchive(CODE_POLICY, 'content does not have the announced length', path);
   }
   if (checksum !== entry.crc32) {
     throw toInvalidArchive(CODE_POLICY, 'content does not match its checksum', path);

@@ -23,12 +23,12 @@ const runc = (rest: string) => new RegExp(`${RUNC}${rest}$`, 's');
 const runsc = (rest: string) =>
   new RegExp(`^starting container: (?:starting [a-z ]{1,40}: )*${rest}$`, 's');
 const workdirHint = {
-  hint: 'check that the working directory is a folder that the user may enter',
+  hint: 'use a working directory that exists and that the user may enter',
 };
-const userHint = { hint: 'user and group ids must lie within the range that is mapped' };
+const userHint = { hint: 'use user and group ids within the mapped range' };
 /** For a runtime that found the task's memory too small for itself. */
 export const memoryHint = {
-  hint: 'raise the memory limit: the runtime itself needs a few megabytes to start',
+  hint: 'raise the memory limit; the runtime itself needs a few megabytes to start',
 };
 
 const patterns: readonly FailurePattern[] = [

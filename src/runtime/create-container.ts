@@ -141,7 +141,10 @@ async function createContainer(
   if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
   const init = readProcess(readPidFile(pidFile, operation));
   if (init === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', `${operation}: its init is gone`);
+    throw new StackshimError(
+      'ERR_STACKSHIM_RUNTIME_FAILED',
+      `${operation}: its first process has ended`,
+    );
   }
   return { pid: init.pid, startTime: init.startTime };
 }

@@ -89,7 +89,7 @@ function askVersion(path: string): Promise<string> {
 
 function notRuntime(path: string, reason: string, cause?: unknown): StackshimError {
   return new StackshimError('ERR_STACKSHIM_RUNTIME_NOT_FOUND', `use runtime ${path}: ${reason}`, {
-    hint: 'name runc, crun or another OCI runtime',
+    hint: 'use runc, crun or another OCI runtime',
     details: { runtime: path },
     ...(cause === undefined ? {} : { cause }),
   });

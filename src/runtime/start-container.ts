@@ -75,7 +75,7 @@ function openFifo(fifo: string, container: ContainerReference): number {
     return openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   } catch (error) {
     if (errnoCodeOf(error) !== 'ENOENT') throw error;
-    throw failed(container, 'not created, or started before', error);
+    throw failed(container, 'it was not created, or was started before', error);
   }
 }
 
@@ -93,7 +93,7 @@ async function readReply(
       const isDead = options.hasEnded();
       // It may have answered and ended between the two looks.
       if (isDead && hasReply(fd)) return;
-      if (isDead) throw failed(container, 'its init died before the start');
+      if (isDead) throw failed(container, 'its first process died before the start');
       blindSince = undefined;
     } catch (error) {
       if (error instanceof StackshimError) throw error;
@@ -102,7 +102,8 @@ async function readReply(
       if (performance.now() - blindSince > BLIND_MS) throw error;
     }
     if (options.signal?.aborted) throw failed(container, 'aborted');
-    if (performance.now() > endsAt) throw failed(container, 'its init did not answer in time');
+    if (performance.now() > endsAt)
+      throw failed(container, 'its first process did not answer in time');
     await (performance.now() < spinUntil ? new Promise(setImmediate) : pause(pauseMs));
   }
 }

@@ -14,7 +14,7 @@ export function describeIssue(issue: core.$ZodIssue | undefined, whole: string):
   const at = fieldName(issue.path);
   if (issue.code === 'unrecognized_keys') {
     const [key = ''] = issue.keys;
-    return { field: fieldName([...issue.path, key]), problem: 'there is no such field' };
+    return { field: fieldName([...issue.path, key]), problem: 'no such field' };
   }
   return { field: at === '' ? whole : at, problem: problemOf(issue) };
 }

@@ -23,10 +23,8 @@ export function parseBytes(value: string | number, field: string, bounds: ByteBo
   if (!Number.isSafeInteger(bytes)) {
     throw invalidField(field, 'not a whole number of bytes below 2^53', value);
   }
-  if (bytes < min)
-    throw invalidField(field, `less than the least allowed, ${showBytes(min)}`, value);
-  if (bytes > max)
-    throw invalidField(field, `more than the most allowed, ${showBytes(max)}`, value);
+  if (bytes < min) throw invalidField(field, `less than the minimum of ${showBytes(min)}`, value);
+  if (bytes > max) throw invalidField(field, `more than the maximum of ${showBytes(max)}`, value);
   return bytes;
 }
 

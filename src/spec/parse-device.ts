@@ -17,7 +17,7 @@ export function parseDevices(texts: readonly string[]): readonly DeviceRequest[]
   return texts.map((text, i) => {
     const device = parseDevice(text, `devices[${i}]`);
     if (taken.has(device.target)) {
-      throw invalidField(`devices[${i}]`, 'two devices have this place in the task', device.target);
+      throw invalidField(`devices[${i}]`, 'two devices have this path in the task', device.target);
     }
     taken.add(device.target);
     return device;
@@ -45,9 +45,9 @@ const isAccess = (text: string | undefined): boolean =>
 function parseTarget(path: string, field: string): string {
   const target = parseAbsolutePath(path, field);
   if (target === FOLDER || !isAtOrBelow(target, FOLDER)) {
-    throw invalidField(field, `a device of a task lies below ${FOLDER}`, path);
+    throw invalidField(field, `a device of a task must be below ${FOLDER}`, path);
   }
   const covered = OF_EVERY_TASK.find((known) => isAtOrBelow(target, known));
   if (covered === undefined) return target;
-  throw invalidField(field, `every task has a ${covered} of its own`, path);
+  throw invalidField(field, `every task has its own ${covered}`, path);
 }

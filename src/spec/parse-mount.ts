@@ -48,7 +48,7 @@ export function parseMountOption(text: string, field: string): MountRequest {
   if (known === undefined) throw invalidField(field, 'its type is not bind or tmpfs', text);
   for (const key of given.keys()) {
     if (!known.includes(key))
-      throw invalidField(field, `${type} has no ${JSON.stringify(key)}`, text);
+      throw invalidField(field, `a ${type} mount has no option ${JSON.stringify(key)}`, text);
   }
   const target = given.get('target');
   if (target === undefined) throw invalidField(field, 'lacks target=', text);

@@ -34,7 +34,7 @@ export function parseMounts(given: TaskInput): RequestedMounts {
     tmpfs.push(parseTmpfsOption(entry, `tmpfs[${i}]`));
   }
   if (mounts.length > SPEC_BOUNDS.mounts) {
-    throw invalidField('mounts', `more than ${SPEC_BOUNDS.mounts} with volumes`);
+    throw invalidField('mounts', `more than ${SPEC_BOUNDS.mounts} together with volumes`);
   }
   checkTargets([...mounts, ...tmpfs], given.code !== undefined);
   return { mounts, tmpfs };

@@ -27,10 +27,10 @@ export function parseAbsolutePath(path: string, field: string): string {
 /** Where in a task something is mounted: absolute, normalised, not the root and not in a tree that is the task's own. */
 export function parseMountTarget(path: string, field: string): string {
   const target = parseAbsolutePath(path, field);
-  if (target === '/') throw invalidField(field, 'the root of a task cannot be covered', path);
+  if (target === '/') throw invalidField(field, 'a mount cannot cover the root of a task', path);
   for (const reserved of RESERVED) {
     if (isAtOrBelow(target, reserved)) {
-      throw invalidField(field, `${reserved} and what is below it cannot be covered`, path);
+      throw invalidField(field, `a mount cannot cover ${reserved} or anything below it`, path);
     }
   }
   return target;

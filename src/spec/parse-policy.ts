@@ -78,7 +78,7 @@ function parseBinds({ owner }: BindsInput = {}): Policy['binds'] {
   if (isReservedId(id))
     throw invalidField(
       'binds.owner',
-      'an id that stackshim gives to tasks, builds or programs',
+      'this id is reserved for tasks, builds or programs of stackshim',
       owner,
     );
   return { owner: id };

@@ -15,5 +15,5 @@ export function parseStackReference(text: string, field: string): StackReference
   if (isImageDigest(pin)) return { name, image: pin };
   const [, revision] = /^rev:([1-9]\d{0,14})$/.exec(pin) ?? [];
   if (revision !== undefined) return { name, revision: Number(revision) };
-  throw invalidField(field, 'what follows "@" is not rev:N or sha256:<64 hex digits>', text);
+  throw invalidField(field, '"@" is not followed by rev:N or sha256:<64 hex digits>', text);
 }

@@ -34,7 +34,7 @@ function readFrom(origin: TaskOrigin, input: unknown): TaskInput {
     throw new StackshimError(
       'ERR_STACKSHIM_SPEC_DENIED',
       `${field}: data from a queue may not set this field: ${jobs}`,
-      { hint: 'set it in the program that takes the data', details: { field } },
+      { hint: 'set this field in the program that receives the data', details: { field } },
     );
   }
   return given;
@@ -50,7 +50,7 @@ function toTaskSpec(given: TaskInput): TaskSpec {
   };
   // The kernel shows the host's processes to no user namespace but the host's: a /proc of theirs cannot be mounted in another.
   if (spec.pid === 'host' && spec.userns !== 'host') {
-    throw invalidField('pid', 'host needs userns host as well', spec.pid);
+    throw invalidField('pid', 'also needs userns host', spec.pid);
   }
   if (given.payload !== undefined && given.payloadFile !== undefined) {
     throw invalidField('payload', 'given together with payloadFile; give one of them');

@@ -31,7 +31,7 @@ export function parseUlimit(text: string, field: string): Ulimit {
   const [, name = '', softText = '', hardText = softText] = ULIMIT.exec(text) ?? [];
   if (name === '') throw invalidField(field, 'not TYPE=SOFT or TYPE=SOFT:HARD', text);
   if (!NAMES.some((known) => known === name)) {
-    throw invalidField(field, `no such limit; there are ${NAMES.join(', ')}`, text);
+    throw invalidField(field, `no such limit; the limits are ${NAMES.join(', ')}`, text);
   }
   const soft = toLimit(softText);
   const hard = toLimit(hardText);

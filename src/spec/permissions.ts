@@ -15,7 +15,7 @@ export function requireAllowed(
     field,
     asked,
     allowed,
-    reason: `the policy's ${rule} ${allowed.length === 0 ? 'is empty' : `has only ${allowed.join(', ')}`}`,
+    reason: `the policy's ${rule} ${allowed.length === 0 ? 'is empty' : `allows only ${allowed.join(', ')}`}`,
   });
 }
 
@@ -76,7 +76,7 @@ export function admitSecurity({ seccomp, noNewPrivileges }: TaskSpec, allow: Per
     field: 'securityOpt',
     asked: 'no-new-privileges=false',
     allowed: 'no-new-privileges=true',
-    reason: 'the policy has allow.newPrivileges off',
+    reason: "the policy's allow.newPrivileges is false",
   });
 }
 

@@ -155,7 +155,7 @@ function findTarget(
       ? 'roll back release: there is no earlier generation'
       : `roll back release: no generation ${number} is stored`,
     {
-      hint: 'stackshim stack release ls lists the generations',
+      hint: 'run stackshim stack release ls to list the generations',
       details: { generation: number ?? null },
     },
   );
@@ -189,9 +189,9 @@ function requireStored(layout: Layout, target: Generation, moves: readonly Stack
   if (missing.length === 0) return;
   throw new StackshimError(
     'ERR_STACKSHIM_STACK_NOT_FOUND',
-    `roll back to generation ${target.number}: ${missing.join(', ')} is not stored any more`,
+    `roll back to generation ${target.number}: ${missing.join(', ')} is no longer stored`,
     {
-      hint: 'roll back to a later generation with --to, or the stacks one by one with stackshim stack rollback',
+      hint: 'roll back to a later generation with --to, or roll back single stacks with stackshim stack rollback',
       details: { generation: target.number, missing },
     },
   );

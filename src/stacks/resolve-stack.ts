@@ -43,7 +43,7 @@ export function resolveStack(layout: Layout, reference: StackReference): PinnedI
   if (image !== undefined && entry.image !== image) {
     throw new StackshimError(
       'ERR_STACKSHIM_STACK_NOT_FOUND',
-      `find stack ${name}: revision ${entry.revision} is not ${image}`,
+      `find stack ${name}: revision ${entry.revision} does not have the image ${image}`,
       { details: { stack: name, revision: entry.revision, image: entry.image } },
     );
   }
@@ -115,7 +115,7 @@ function findRevisionOfImage(layout: Layout, name: StackName, image: ImageDigest
   }
   throw new StackshimError(
     'ERR_STACKSHIM_STACK_NOT_FOUND',
-    `find stack ${name}: no revision has ${image}`,
+    `find stack ${name}: no revision has the image ${image}`,
     { details: { stack: name, image, path: stackDir(layout, name) } },
   );
 }

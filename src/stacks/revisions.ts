@@ -74,7 +74,7 @@ export function requireRevision(layout: Layout, name: StackName, revision: numbe
     'ERR_STACKSHIM_STACK_NOT_FOUND',
     `find stack ${name}: no revision ${revision}`,
     {
-      hint: `stackshim stack history ${name} lists the revisions`,
+      hint: `run stackshim stack history ${name} to list the revisions`,
       details: { stack: name, revision, revisions: kept.slice(-20) },
     },
   );

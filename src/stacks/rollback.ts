@@ -88,7 +88,7 @@ function findEarlierIn(
     if (revision === undefined || revision >= from) continue;
     if (readRevision(layout, stack, revision) !== undefined) return revision;
   }
-  throw toNothing(stack, `no revision that was current before ${from} is left`);
+  throw toNothing(stack, `no revision from before ${from} is stored`);
 }
 
 /**
@@ -106,7 +106,7 @@ export function requireProven(layout: Layout, revision: Revision): void {
   if (isProven) return;
   throw toNothing(
     revision.stack,
-    `${revision.revision} never became current: its build did not get to the end`,
+    `${revision.revision} never became current, because its build did not finish`,
   );
 }
 
@@ -115,7 +115,7 @@ function toNothing(stack: StackName, reason: string): StackshimError {
     'ERR_STACKSHIM_STACK_NOT_FOUND',
     `find revision of ${stack}: ${reason}`,
     {
-      hint: `stackshim stack history ${stack} lists the revisions`,
+      hint: `run stackshim stack history ${stack} to list the revisions`,
       details: { stack },
     },
   );

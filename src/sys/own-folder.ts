@@ -10,8 +10,8 @@ export function ensureOwnFolder(path: string): void {
   if (isOwnFolder(path)) return;
   throw new StackshimError(
     'ERR_STACKSHIM_HOST_UNSUPPORTED',
-    `use folder ${path}: others than root may write to it`,
-    { hint: `remove ${path}: it is made anew`, details: { path } },
+    `use folder ${path}: users other than root can write to it`,
+    { hint: `remove ${path}; stackshim creates it again`, details: { path } },
   );
 }
 

@@ -126,7 +126,7 @@ function readOwnIdentity(): Owner {
   const self = readProcess(process.pid);
   const thread = readThread(process.pid, tid);
   if (self === undefined || thread === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_SYSTEM', 'read /proc/self/stat: not there', {
+    throw new StackshimError('ERR_STACKSHIM_SYSTEM', 'read /proc/self/stat: no such file', {
       hint: 'mount /proc',
     });
   }

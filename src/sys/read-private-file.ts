@@ -28,7 +28,7 @@ export function readPrivateFile(path: string, options: PrivateFileOptions): stri
     const fault = faultOf(fstatSync(fd));
     if (fault === undefined) return readBoundedFd(fd, maxBytes);
     throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `${operation}: ${fault}`, {
-      hint: `if others may have read it, make a new one; then: chown root ${path} && chmod 600 ${path}`,
+      hint: `replace the file if others may have read it, then run chown root ${path} && chmod 600 ${path}`,
       details,
     });
   } catch (error) {

@@ -22,7 +22,7 @@ function workingDirectory(path: string): string {
   }
   throw new StackshimError(
     'ERR_STACKSHIM_INPUT_NOT_FOUND',
-    `find ${path}: the working directory does not exist any more, or has no path`,
+    `find ${path}: the working directory no longer exists, or has no path`,
     { hint: 'give absolute paths, or change to another directory', details: { path }, cause },
   );
 }

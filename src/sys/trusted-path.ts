@@ -52,7 +52,10 @@ export function walkTrusted(path: string): WalkedPath {
     }
     if (stats.isSymbolicLink()) {
       links += 1;
-      fault = links > MAX_LINKS ? toFault(at, 'is one link too many') : faultOfOwner(at, stats);
+      fault =
+        links > MAX_LINKS
+          ? toFault(at, 'is reached through too many links')
+          : faultOfOwner(at, stats);
       const target = readlinkSync(at);
       names.unshift(...target.split('/'));
       at = isAbsolute(target) ? '/' : parent;
@@ -95,7 +98,7 @@ export const faultOfEnd = (path: string, stats: Owned) =>
 function faultOfOwner(path: string, stats: Owned): PathFault | undefined {
   if (isOurs(stats)) return undefined;
   const problem = `is owned by uid ${stats.uid}, neither root nor this user`;
-  return toFault(path, problem, `check what it holds, then run chown -h root ${path}`);
+  return toFault(path, problem, `check its content, then run chown -h root ${path}`);
 }
 
 function faultOfMode(path: string, stats: Owned): PathFault | undefined {
@@ -103,7 +106,7 @@ function faultOfMode(path: string, stats: Owned): PathFault | undefined {
   return toFault(
     path,
     'is writable by group or others',
-    `check what it holds, then run chmod go-w ${path}`,
+    `check its content, then run chmod go-w ${path}`,
   );
 }
 

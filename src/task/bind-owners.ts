@@ -116,8 +116,12 @@ export function ownerOfWritten(path: string, source: HostOwner, fallback: number
   const { uid, gid } = source;
   if (uid === 0) return { uid: fallback, gid: fallback };
   if (isReservedId(uid) || isReservedId(gid)) {
-    const hint = `give it to another user (chown -R ${fallback}:${fallback}), or bind it read-only (:ro)`;
-    throw refused(path, `it belongs to id ${uid}:${gid}, which is one of a slot`, { hint });
+    const hint = `give the source to another user (chown -R ${fallback}:${fallback}), or bind it read-only (:ro)`;
+    throw refused(
+      path,
+      `the source belongs to ${uid}:${gid}, an id that stackshim gives to tasks`,
+      { hint },
+    );
   }
   return { uid, gid: gid === 0 ? fallback : gid };
 }

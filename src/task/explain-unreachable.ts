@@ -13,7 +13,7 @@ export function explainUnreachable(error: StackshimError, { run }: Layout): Stac
   if (closed === undefined) return error;
   return new StackshimError(
     'ERR_STACKSHIM_HOST_UNSUPPORTED',
-    `reach run folder ${run}: tasks cannot pass through ${closed}`,
+    `use run folder ${run}: tasks cannot pass through ${closed}`,
     { hint: toOpenHint(closed), details: { ...error.details, path: closed }, cause: error },
   );
 }

@@ -24,7 +24,7 @@ export function resolveDevices(
   devices: readonly DeviceRequest[],
   { policy, runtime }: DevicesContext,
 ): readonly TaskDevice[] {
-  if (runtime.kind === 'runsc') throw toInvalid('runsc gives tasks no devices of the host');
+  if (runtime.kind === 'runsc') throw toInvalid('runsc does not support devices of the host');
   return devices.map(({ source, target, access }) => {
     const { path, stats } = lookUp(source);
     requireAllowedDevice(policy.allow, path);

@@ -14,8 +14,8 @@ const RUNTIME_BYTES = 64 * 1024;
 export function toSetupError(thrown: unknown, places: TaskPlaces): StackshimError {
   const code = errnoCodeOf(thrown);
   if (code === 'EEXIST') {
-    const left = 'set up task: files of an earlier task of this id are there';
-    const hint = 'stackshim reap removes what the last boot left; or take another id';
+    const left = 'set up task: files of an earlier task with this id exist';
+    const hint = 'run stackshim reap to remove what the last boot left, or choose another id';
     return new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', left, { cause: thrown, hint });
   }
   const hint = usedUpHint(thrown);

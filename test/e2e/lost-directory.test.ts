@@ -69,7 +69,7 @@ describe.each(places)('%s', (_, through) => {
     const { status, stderr } = await runCli(args, { env, through });
     expect(status).toBe(125);
     expect(stderr).toMatch(
-      /: the working directory does not exist any more, or has no path \[ERR_STACKSHIM_INPUT_NOT_FOUND\]\n {2}hint: give absolute paths/,
+      /: the working directory no longer exists, or has no path \[ERR_STACKSHIM_INPUT_NOT_FOUND\]\n {2}hint: give absolute paths/,
     );
   });
 });

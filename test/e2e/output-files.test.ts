@@ -158,7 +158,7 @@ describe.each(['--result', '--events'])('%s', (option) => {
     const { status, stderr } = await runWith(`${folder}/below/file.json`, '');
     expect(status).toBe(125);
     expect(stderr).toContain(`the task can write to ${folder} [ERR_STACKSHIM_SPEC_INVALID]`);
-    expect(stderr).toContain('hint: name a file outside of the directories');
+    expect(stderr).toContain('hint: name a file outside of the folders');
     expect(readdirSync(`${folder}/below`)).toEqual([]);
   });
 

@@ -46,7 +46,7 @@ it.each([
       status: 125,
       stderr: [
         `stackshim: find ${tool}: not installed (Debian package ${packageName}) [ERR_STACKSHIM_TOOL_MISSING]`,
-        `  hint: install it: apt-get install ${packageName}\n`,
+        `  hint: install the package: apt-get install ${packageName}\n`,
       ].join('\n'),
     });
     expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed', retryable: true });

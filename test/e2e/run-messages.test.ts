@@ -26,7 +26,7 @@ describe('a mistake is told in the words of the command line', () => {
     [['--pids-limit', '0'], /^stackshim: --pids-limit "0": not a whole number from 1 to 4194304/],
     [['--timeout', '0'], /^stackshim: --timeout "0": not between 1ms and 720h/],
     [['--stop-timeout', '2h'], /^stackshim: --stop-timeout "2h": not between 0s and 1h/],
-    [['--memory', '1m'], /^stackshim: --memory "1m": less than the least allowed, 4m /],
+    [['--memory', '1m'], /^stackshim: --memory "1m": less than the minimum of 4m /],
   ])('%j', async (options, said) => {
     expect(await saidOf(...options)).toMatch(said);
   });

@@ -28,7 +28,7 @@ describe('disk', () => {
     const readOnly = `mount --bind ${root} ${root} && mount -o remount,bind,ro ${root}`;
     const { status, stderr, record } = await run([], ['true'], { through: mounted(readOnly) });
     expect(record).toMatchObject({ ...failed, error: { code: 'ERR_STACKSHIM_DISK_FAILED' } });
-    expect(record?.error?.hint).toMatch(/^the filesystem is read-only: mount it writable/);
+    expect(record?.error?.hint).toMatch(/^mount the filesystem writable/);
     expect({ status, told: stderr.includes('is not removed') }).toEqual({
       status: 125,
       told: false,
@@ -75,7 +75,7 @@ describe('a run folder below a directory that others cannot pass', () => {
     expect({ status, stderr }).toEqual({
       status: 125,
       stderr: [
-        `stackshim: reach run folder ${layout.run}: tasks cannot pass through ${above} [ERR_STACKSHIM_HOST_UNSUPPORTED]`,
+        `stackshim: use run folder ${layout.run}: tasks cannot pass through ${above} [ERR_STACKSHIM_HOST_UNSUPPORTED]`,
         `  hint: run chmod o+x ${above}, or set STACKSHIM_RUN to a folder that every user can pass through\n`,
       ].join('\n'),
     });

@@ -118,7 +118,7 @@ test('what an older version left readable on a disk that takes no writes is a fi
     for (const name of ['EROFS layers', 'disk limit']) {
       expect(find(diagnosis, name)).toMatchObject({
         status: 'fail',
-        hint: expect.stringMatching(/^the filesystem is read-only: mount it writable/),
+        hint: expect.stringMatching(/^mount the filesystem writable/),
       });
     }
     expect(find(diagnosis, 'stored files')).toMatchObject({

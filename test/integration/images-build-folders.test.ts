@@ -45,7 +45,7 @@ it.each([
   await expect(lab.build(directory)).rejects.toMatchObject({
     code: 'ERR_STACKSHIM_PATH_UNTRUSTED',
     details: { fault: expect.stringContaining(directory) },
-    hint: expect.stringContaining('copy the folder to where only root can write'),
+    hint: expect.stringContaining('copy the folder to a place where only root can write'),
   });
   expect(lab.hasWork()).toBe(false);
 });

@@ -47,7 +47,7 @@ it('names the package of one that is missing', () => {
     expect.objectContaining({
       code: 'ERR_STACKSHIM_TOOL_MISSING',
       kind: 'unavailable',
-      hint: 'install it: apt-get install some-package',
+      hint: 'install the package: apt-get install some-package',
       details: { program: 'no-such-program', package: 'some-package' },
     }),
   );

@@ -264,11 +264,9 @@ describe('parseTaskSpec', () => {
 
   test('the sentence names field and value', () => {
     expect(() => parseTaskSpec({ stack: 's', memory: '3m' })).toThrow(
-      'memory "3m": less than the least allowed, 4m',
+      'memory "3m": less than the minimum of 4m',
     );
-    expect(() => parseTaskSpec({ stack: 's', colour: 1 })).toThrow(
-      'colour: there is no such field',
-    );
+    expect(() => parseTaskSpec({ stack: 's', colour: 1 })).toThrow('colour: no such field');
     expect(() => parseTaskSpec({ stack: 's', memory: true })).toThrow(
       'memory: not a string and not a number',
     );

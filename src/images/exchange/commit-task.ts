@@ -72,9 +72,13 @@ function requireKept(layout: Layout, task: TaskId): TaskRecord {
     });
   }
   if (record.kept) return record;
-  throw new StackshimError('ERR_STACKSHIM_TASK_NOT_KEPT', `commit task ${task}: it was not kept`, {
-    details,
-  });
+  throw new StackshimError(
+    'ERR_STACKSHIM_TASK_NOT_KEPT',
+    `commit task ${task}: its writable layer was not kept`,
+    {
+      details,
+    },
+  );
 }
 
 interface Committing {

@@ -61,7 +61,7 @@ function toInvalidReference(text: string, reason: string): StackshimError {
     'ERR_STACKSHIM_SPEC_INVALID',
     `read image reference ${shown}: ${reason}`,
     {
-      hint: 'docs/stacks.md lists the forms: oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://HOST/NAME:TAG',
+      hint: 'use one of the forms oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://HOST/NAME:TAG (docs/stacks.md)',
       details: { field: 'reference' },
     },
   );

@@ -55,7 +55,7 @@ export async function indexArchive(
     const header = parseTarHeader(await readAt(indexing, at, BLOCK_BYTES));
     if (header === undefined) break;
     if (typeof header === 'string') {
-      throw toInvalid(at === 0 ? 'it is no tar archive' : `read archive: ${header}`);
+      throw toInvalid(at === 0 ? 'it is not a tar archive' : `read archive: ${header}`);
     }
     at = await takeHeader(indexing, header, at + BLOCK_BYTES);
   }
@@ -76,7 +76,7 @@ async function takeHeader(indexing: Indexing, header: TarHeader, start: number):
   indexing.extensions = { pax: undefined, longPath: undefined, longLink: undefined };
   if (typeof entry === 'string') throw toInvalid(`read archive: ${entry}`);
   // A PAX size other than the header's: which one counts, every reader decides differently.
-  if (entry.size !== size) throw toInvalid('read archive: two sizes of one entry');
+  if (entry.size !== size) throw toInvalid('read archive: an entry has two sizes');
   takeEntry(indexing, entry, start);
   return next;
 }
@@ -97,7 +97,7 @@ async function takeExtension(indexing: Indexing, header: TarHeader, start: numbe
   if (typeof records === 'string') throw toInvalid(`read archive: ${records}`);
   if (typeflag === 'x') indexing.extensions.pax = records;
   else if ([...records.keys()].some((key) => key !== 'comment')) {
-    throw toInvalid('read archive: PAX records for all entries');
+    throw toInvalid('read archive: it has global PAX records');
   }
 }
 
@@ -121,7 +121,7 @@ function resolveLinks({ spans, links }: Indexing): void {
     if (span === undefined) {
       const shown = JSON.stringify(target.slice(0, 200));
       throw toInvalid(
-        `read archive entry ${JSON.stringify(path)}: a link to ${shown}, which is no file of it`,
+        `read archive entry ${JSON.stringify(path)}: links to ${shown}, which is not a file of the archive`,
       );
     }
     spans.set(path, span);

@@ -94,7 +94,7 @@ export async function listHeldLayers(layout: Layout): Promise<readonly LayerId[]
 async function readIndex(layout: Layout, reader: SavedReader): Promise<SavedIndex> {
   const expectEntry = async (path: string, maxBytes: number): Promise<Buffer> => {
     const entry = await reader.next();
-    if (entry?.path !== path) throw toInvalidSave(`it has no ${path} where one must be`);
+    if (entry?.path !== path) throw toInvalidSave(`${path} is missing`);
     return await reader.whole(maxBytes);
   };
   const bytes = await expectEntry(INDEX_PATH, MAX_INDEX_BYTES);
@@ -104,7 +104,7 @@ async function readIndex(layout: Layout, reader: SavedReader): Promise<SavedInde
   const foreign = index.images.find((image) => image.architecture !== architecture);
   if (foreign === undefined) return index;
   throw toInvalidSave(
-    `image ${foreign.digest} is made for ${foreign.architecture}, not ${architecture}`,
+    `image ${foreign.digest} is for ${foreign.architecture}, not for ${architecture}`,
   );
 }
 
@@ -178,7 +178,7 @@ async function receiveLayers(layout: Layout, receiving: Receiving): Promise<read
     const record = index.layers[at];
     if (record === undefined) throw toInvalidSave(`${JSON.stringify(path)} is not in its index`);
     // In the index's order, each at most once: so what is stored is bounded by what was signed.
-    if (at <= last) throw toInvalidSave(`layer ${record.id} comes twice, or after a later one`);
+    if (at <= last) throw toInvalidSave(`layer ${record.id} occurs twice or out of order`);
     last = at;
     if (size !== record.sizeBytes) {
       throw toInvalidSave(`layer ${record.id} has ${size} bytes instead of ${record.sizeBytes}`);
@@ -221,9 +221,9 @@ function requireLayers(images: readonly Image[], here: ReadonlySet<LayerId>): vo
   if (missing.length === 0) return;
   throw new StackshimError(
     'ERR_STACKSHIM_SAVE_INVALID',
-    `load stacks: ${missing.length} of their layers are neither here nor in the file`,
+    `load stacks: ${missing.length} layers are neither stored here nor in the file`,
     {
-      hint: 'save them again without --have, or with what load --list prints here',
+      hint: 'save the stacks again without --have, or with the list that load --list prints on this machine',
       details: { missing: missing.slice(0, 50) },
     },
   );

@@ -68,7 +68,7 @@ function requireReadable(path: string, start: Buffer): void {
   const [other] = OTHER_COMPRESSIONS.find(([, first]) => magic.startsWith(first)) ?? [];
   if (other === undefined) return;
   throw toInvalid(`open ${path}: it is compressed with ${other}`, {
-    hint: `decompress it first (${other} --decompress): only gzip and zstd are read`,
+    hint: `decompress it first (${other} --decompress); only gzip and zstd are supported`,
   });
 }
 

@@ -191,7 +191,7 @@ function toUnreachable(name: string, error: unknown): unknown {
   const isRefusal = error instanceof PathRefusal;
   if (!isRefusal && !NO_PLACE.has(errnoCodeOf(error) ?? '')) return error;
   return new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `write ${name}: ${reasonOf(error)}`, {
-    hint: isRefusal ? error.hint : 'name a file in a folder that exists and may be written to',
+    hint: isRefusal ? error.hint : 'name a file in an existing folder to which you can write',
     details: { path: name },
     cause: error,
   });

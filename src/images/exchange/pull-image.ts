@@ -74,14 +74,14 @@ async function resolveManifest(
   let digest = digestOf(bytes);
   const top = parseDocument(bytes, typedSchema, `manifest of ${name}`);
   if (top.manifests !== undefined && top.layers !== undefined) {
-    throw toInvalid(`read manifest of ${name}: it is an index as well`);
+    throw toInvalid(`read manifest of ${name}: it is both a manifest and an index`);
   }
   if (isIndex(top)) {
     const index = parseDocument(bytes, indexSchema, `index of ${name}`);
     digest = pickPlatform(index, digest).digest;
     bytes = await inspectRaw(`docker://${repository}@${digest}`, registry, run);
     if (digestOf(bytes) !== digest) {
-      throw toInvalid(`read manifest of ${name}: it is ${digestOf(bytes)}, not ${digest}`);
+      throw toInvalid(`read manifest of ${name}: its digest is ${digestOf(bytes)}, not ${digest}`);
     }
   }
   const manifest = parseDocument(bytes, manifestSchema, `manifest of ${name}`);
@@ -96,7 +96,7 @@ async function resolveManifest(
   if (largestBytes > LAYER_LIMITS.bytes || total > MOST_BYTES) {
     throw new StackshimError(
       'ERR_STACKSHIM_LAYER_TOO_LARGE',
-      `read manifest of ${name}: layers of ${total} bytes, the largest of ${largestBytes}`,
+      `read manifest of ${name}: its layers are too large: ${total} bytes in all, the largest ${largestBytes}`,
       { details: { totalBytes: total, largestBytes, maximum: LAYER_LIMITS.bytes } },
     );
   }

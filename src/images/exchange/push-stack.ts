@@ -46,7 +46,8 @@ export async function pushStack(layout: Layout, options: PushStackOptions): Prom
         { ...options, work, step: 'push', report },
       );
       const digest = (await readFile(digestFile, 'utf8')).trim();
-      if (!isImageDigest(digest)) throw toInvalid(`push ${options.reference}: no digest came back`);
+      if (!isImageDigest(digest))
+        throw toInvalid(`push ${options.reference}: skopeo returned no digest`);
       const { stack, revision } = exported;
       return { stack, revision, reference: options.reference, digest };
     }),

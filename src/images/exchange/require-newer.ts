@@ -20,9 +20,9 @@ export function requireNewer(
   if (savedAt > now.getTime() + CLOCK_TOLERANCE_MS) {
     throw new StackshimError(
       'ERR_STACKSHIM_SAVE_OUTDATED',
-      `load stacks: the save is dated ${createdAt}, which lies in the future`,
+      `load stacks: the save is dated in the future, ${createdAt}`,
       {
-        hint: 'compare the clocks of the two machines; --any-date loads it all the same',
+        hint: 'compare the clocks of the two machines, or use --any-date to load it anyway',
         details: { savedAt: createdAt, now: now.toISOString() },
       },
     );
@@ -32,7 +32,7 @@ export function requireNewer(
     if (newest === undefined || savedAt > Date.parse(newest)) continue;
     throw new StackshimError(
       'ERR_STACKSHIM_SAVE_OUTDATED',
-      `load stacks: the save of ${createdAt} is not newer than ${stack} here, which is of ${newest}`,
+      `load stacks: the save of ${createdAt} is not newer than the stored ${stack} of ${newest}`,
       { details: { stack, savedAt: createdAt, newest } },
     );
   }

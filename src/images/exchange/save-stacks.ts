@@ -165,7 +165,10 @@ async function* readFile(
     const { bytesRead } = await file.read(chunk, 0, chunk.length, doneBytes);
     // The header has promised `size` bytes: a shorter file would turn what follows into nonsense.
     if (bytesRead === 0) {
-      throw new StackshimError('ERR_STACKSHIM_LAYER_CORRUPT', 'read a layer: it became shorter');
+      throw new StackshimError(
+        'ERR_STACKSHIM_LAYER_CORRUPT',
+        'read a layer: its file became shorter while it was read',
+      );
     }
     doneBytes += bytesRead;
     yield { chunk: chunk.subarray(0, bytesRead), doneBytes };

@@ -62,9 +62,9 @@ function checkReferences({ stacks, images, layers }: SavedIndex): void {
   const digests = new Set<string>(images.map(({ digest }) => digest));
   const ids = new Set<string>(layers.map(({ id }) => id));
   const names = new Set<string>(stacks.map(({ stack }) => stack));
-  if (names.size !== stacks.length) throw toInvalidSave('index: a stack comes twice');
+  if (names.size !== stacks.length) throw toInvalidSave('index: a stack occurs twice');
   if (digests.size !== images.length || ids.size !== layers.length) {
-    throw toInvalidSave('index: an image or a layer comes twice');
+    throw toInvalidSave('index: an image or a layer occurs twice');
   }
   for (const { stack, image } of stacks) {
     if (!digests.has(image)) throw toInvalidSave(`index: no image ${image} for ${stack}`);

@@ -55,7 +55,7 @@ export function createSavedReader(input: AsyncIterable<Uint8Array>): SavedReader
     let zeros = 0;
     while (await fill()) {
       zeros += held.length;
-      if (zeros > MAX_END_BYTES || !isZeros(held)) throw toInvalidSave('bytes follow its end');
+      if (zeros > MAX_END_BYTES || !isZeros(held)) throw toInvalidSave('more bytes follow its end');
       held = Buffer.alloc(0);
     }
   };
@@ -77,7 +77,7 @@ export function createSavedReader(input: AsyncIterable<Uint8Array>): SavedReader
         return undefined;
       }
       if (typeof header === 'string') throw toInvalidSave(header);
-      if (header.typeflag !== '0') throw toInvalidSave('an entry is no regular file');
+      if (header.typeflag !== '0') throw toInvalidSave('an entry is not a regular file');
       size = header.size;
       left = size;
       padding = paddingOf(size);
@@ -85,7 +85,7 @@ export function createSavedReader(input: AsyncIterable<Uint8Array>): SavedReader
     },
     content,
     async whole(maxBytes) {
-      if (size > maxBytes) throw toInvalidSave(`an entry of ${size} bytes, more than ${maxBytes}`);
+      if (size > maxBytes) throw toInvalidSave(`an entry has ${size} bytes, more than ${maxBytes}`);
       const parts: Buffer[] = [];
       for await (const part of content()) parts.push(part);
       return Buffer.concat(parts);

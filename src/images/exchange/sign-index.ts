@@ -45,7 +45,7 @@ export function readSigningKey(path: string): KeyObject {
       'ERR_STACKSHIM_SPEC_INVALID',
       `read key ${path}: not an Ed25519 private key in PEM`,
       {
-        hint: 'make one: openssl genpkey -algorithm ed25519 -out FILE',
+        hint: 'make a key: openssl genpkey -algorithm ed25519 -out FILE',
         details: { field: 'key', path },
         cause: error,
       },
@@ -72,8 +72,8 @@ export async function verifyIndex(
   const key = (await readTrustedKeys(layout)).get(keyId);
   if (key === undefined) throw toUntrusted(layout, `signed by ${keyId}, which is not trusted here`);
   if (verify(null, Buffer.concat([CONTEXT, index]), key, Buffer.from(signature, 'base64'))) return;
-  throw toUntrusted(layout, `the signature of ${keyId} does not fit the index`, {
-    hint: 'it was changed after it was signed: get it again from whoever saved it',
+  throw toUntrusted(layout, `the signature of ${keyId} does not match the index`, {
+    hint: 'get the file again: it was changed after it was signed',
   });
 }
 
@@ -96,8 +96,8 @@ async function readTrustedKeys(layout: Layout): Promise<ReadonlyMap<string, KeyO
       const key = requireEd25519(readPublicKey(readKeyFile(path)));
       keys.set(toKeyId(key), key);
     } catch (error) {
-      throw toUntrusted(layout, `${path} is no Ed25519 public key: ${messageOf(error)}`, {
-        hint: 'take it out of the folder, or make it again: openssl pkey -in save.pem -pubout',
+      throw toUntrusted(layout, `${path} is not an Ed25519 public key: ${messageOf(error)}`, {
+        hint: 'remove it from the folder, or write it again: openssl pkey -in save.pem -pubout',
       });
     }
   }
@@ -123,8 +123,8 @@ async function listKeyFiles(layout: Layout): Promise<readonly string[]> {
 
 async function requireOurs(layout: Layout, path: string): Promise<void> {
   if (isOursAlone(await lstat(path))) return;
-  throw toUntrusted(layout, `others may write to ${path}`, {
-    hint: `make it root's alone: chown root ${path} && chmod go-w ${path}`,
+  throw toUntrusted(layout, `users other than root can write to ${path}`, {
+    hint: `take it from other users: chown root ${path} && chmod go-w ${path}`,
   });
 }
 

@@ -93,7 +93,7 @@ export function createNewFile({ folder, name }: FilePlace, mode: number): NewFil
       // Somebody may have put another thing there since the path was resolved.
       const before = lstatSync(entryOf(folder, name), { throwIfNoEntry: false });
       if (before !== undefined && !(before.isFile() && isOurs(before))) {
-        throw new PathRefusal('another user has put something there meanwhile');
+        throw new PathRefusal('another user put something there meanwhile');
       }
       renameSync(temporary, entryOf(folder, name));
       isOver = true;

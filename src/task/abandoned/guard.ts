@@ -87,7 +87,9 @@ async function endWithout(ended: Promise<void>, stderr: Readable): Promise<never
   stderr.setEncoding('utf8').on('data', (text: string) => said.push(text));
   await ended;
   const details = { stderr: said.join('').slice(0, 2000) };
-  throw new StackshimError('ERR_STACKSHIM_SYSTEM', 'start guard: it ended at once', { details });
+  throw new StackshimError('ERR_STACKSHIM_SYSTEM', 'start guard: the guard ended at once', {
+    details,
+  });
 }
 
 /** Pipes of child processes are sockets to Node. */

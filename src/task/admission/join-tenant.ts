@@ -105,7 +105,7 @@ function claimPlace(
   if (number !== undefined) return number;
   throw new StackshimError(
     'ERR_STACKSHIM_TENANT_EXHAUSTED',
-    `start task of ${tenant}: it has ${maxTasks} already, the most that the policy allows`,
+    `start task of ${tenant}: it already runs ${maxTasks} tasks, the maximum of the policy`,
     { details: { tenant, maxTasks } },
   );
 }
@@ -128,7 +128,7 @@ async function setShare(
     if (code !== 'EBUSY' && code !== 'EINVAL') throw error;
     throw new StackshimError(
       'ERR_STACKSHIM_TENANT_EXHAUSTED',
-      `start task of ${tenant}: its running tasks have more than the policy gives it now`,
+      `start task of ${tenant}: its running tasks use more than the policy now allows`,
       { cause: error, details: { tenant } },
     );
   }

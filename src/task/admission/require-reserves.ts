@@ -28,7 +28,7 @@ function parseAvailable(meminfo: string): number {
 function exhausted(what: string, free: number, reserved: number): StackshimError {
   return new StackshimError(
     'ERR_STACKSHIM_HOST_EXHAUSTED',
-    `start task: it would leave ${Math.max(0, free)} bytes of ${what}, and the policy reserves ${reserved}`,
+    `start task: it would leave ${Math.max(0, free)} bytes of ${what} free, but the policy reserves ${reserved}`,
     { details: { resource: what, free: Math.max(0, free), reserved } },
   );
 }

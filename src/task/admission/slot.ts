@@ -52,7 +52,7 @@ export async function claimSlot(
   if (held === undefined) {
     throw new StackshimError(
       'ERR_STACKSHIM_SLOTS_EXHAUSTED',
-      `claim slot: all ${count} are taken`,
+      `claim slot: all ${count} slots are taken`,
       { details: { slots: count } },
     );
   }

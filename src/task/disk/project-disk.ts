@@ -17,7 +17,7 @@ function findUnused(system: System, folder: Fd, { base, size }: IdRange): number
     'ERR_STACKSHIM_DISK_FULL',
     'limit disk space: all project ids are in use',
     {
-      hint: 'stackshim reap, then end kept tasks (stackshim ps)',
+      hint: 'run stackshim reap, then end kept tasks (stackshim ps lists them)',
     },
   );
 }

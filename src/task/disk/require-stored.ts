@@ -11,5 +11,5 @@ export function requireStored(layout: Layout, places: TaskPlaces, bytes: number)
   if (file === undefined) return;
   const { bavail, bsize } = statfsSync(scratchDir(layout));
   if (bytes <= bavail * bsize + file.blocks * STAT_BLOCK_BYTES) return;
-  throw new StackshimError('ERR_STACKSHIM_DISK_FULL', "write the task's inputs: no room for them");
+  throw new StackshimError('ERR_STACKSHIM_DISK_FULL', "write the task's inputs: no space left");
 }

@@ -94,7 +94,7 @@ function orNull<T>(look: () => T): T | null {
 function unreadable(what: string): StackshimError {
   return new StackshimError(
     'ERR_STACKSHIM_HOST_UNSUPPORTED',
-    `watch task: its cgroup does not tell ${what}`,
+    `watch task: its cgroup does not report ${what}`,
     { hint: 'run the task without this limit, or with another runtime' },
   );
 }

@@ -101,7 +101,7 @@ export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
     throw new StackshimError('ERR_STACKSHIM_RECORD_CORRUPT', `read ${recordFile}: not a record`, {
       cause: error,
       details: { path: recordFile },
-      hint: `stackshim kill ${id} removes what the task left, whatever its record says`,
+      hint: `run stackshim kill ${id} to end and remove the task, whatever its record says`,
     });
   }
 }
