@@ -1,17 +1,17 @@
 /** One interface over cgroup v1 and v2. A `cgroupsPath` is absolute below each hierarchy's root: `/stackshim-<hash>[/tenant-<name>]/task-<id>`. */
 
-/** What the kernel counted for a task. Null: this cgroup version or kernel does not tell. */
+/** What the kernel counted for a task. Null: this cgroup version or kernel does not report it. */
 export interface CgroupUsage {
   readonly cpuUserMs: number | null;
   readonly cpuSystemMs: number | null;
-  /** Time in which the cpu limit held processes back that could have run. */
+  /** Time for which the cpu limit kept runnable processes waiting. */
   readonly cpuThrottledMs: number | null;
   readonly memoryPeakBytes: number | null;
-  /** Buffers of TCP and UDP sockets, which v1 counts by themselves. Null on v2, where they are part of the memory. */
+  /** Buffers of TCP and UDP sockets, which v1 counts separately. Null on v2, where they are part of the memory. */
   readonly socketPeakBytes: number | null;
   readonly pidsPeak: number | null;
   readonly oomKills: number | null;
-  /** How often the kernel killed the whole group for memory. Null on v1. */
+  /** How often the kernel killed the whole group for lack of memory. Null on v1. */
   readonly oomGroupKills: number | null;
   readonly ioReadBytes: number | null;
   readonly ioWriteBytes: number | null;
@@ -21,9 +21,9 @@ export interface CgroupUsage {
   readonly ioPressureMs: number | null;
 }
 
-/** What the tasks of one tenant have together. */
+/** What the tasks of one tenant may use together. */
 export interface CgroupShare {
-  /** Beside other tenants and tasks: 1 to 10000, 100 is usual. Cpu time, and disk time where the kernel can weigh it. */
+  /** Against other tenants and tasks: 1 to 10000, 100 is usual. For cpu time, and for disk time if the kernel can weigh it. */
   readonly weight: number;
   /** Null: no cap. */
   readonly cpus: number | null;
@@ -33,38 +33,38 @@ export interface CgroupShare {
 
 export interface CgroupDriver {
   readonly version: 1 | 2;
-  /** Controllers that limits can be set with: `memory`, `cpu`, `pids`, … */
+  /** Controllers with which limits can be set: `memory`, `cpu`, `pids`, … */
   readonly controllers: readonly string[];
   /** Reads every counter once. Precondition: the cgroup exists; a counter whose file is missing is null. */
   readUsage(cgroupsPath: string): CgroupUsage;
   /**
-   * Bounds the buffers of TCP and UDP sockets where they do not count as memory (v1); they may take `bytes` besides. Nothing to do where
-   * they do, or where the cgroup has no such file. Precondition: the cgroup exists and no process of the task runs yet.
+   * Limits the buffers of TCP and UDP sockets to `bytes`, in addition to the memory, if they do not count as memory (v1). Does nothing if
+   * they do, or if the cgroup has no such file. Precondition: the cgroup exists and no process of the task runs yet.
    */
   limitSockets(cgroupsPath: string, bytes: number): void;
-  /** What is charged for TCP and UDP sockets at this moment: as memory on v2, besides it on v1. Null when it cannot be told. */
+  /** The current charge for TCP and UDP sockets: part of the memory on v2, separate on v1. Null when it cannot be determined. */
   readSocketBytes(cgroupsPath: string): number | null;
-  /** Processor time used so far, of all processors together: one file, for those who look often. Null when it cannot be told. */
+  /** Processor time used so far by all processors together. Reads one file, so it can be called often. Null when it cannot be determined. */
   readCpuMs(cgroupsPath: string): number | null;
-  /** Processes that the kernel has killed for memory so far. Null when it cannot be told. */
+  /** Processes that the kernel has killed so far for lack of memory. Null when it cannot be determined. */
   readOomKills(cgroupsPath: string): number | null;
   /** Host pids of every process in the cgroup and below it. Empty when it does not exist. */
   listProcesses(cgroupsPath: string): readonly number[];
   /**
-   * Sends KILL to every process in the cgroup and below it, so that none escapes by forking meanwhile: `cgroup.kill` on v2; on v1 the
-   * cgroup is frozen, killed and thawed. Bounded in time; those that hang in the kernel may live on, and one that joined meanwhile does.
+   * Sends KILL to every process in the cgroup and below it, so that none escapes by forking: `cgroup.kill` on v2; on v1 the
+   * cgroup is frozen, killed and thawed. Bounded in time. A process that hangs in the kernel may live on; so does one that joins meanwhile.
    */
   killProcesses(cgroupsPath: string): Promise<void>;
-  /** Makes a tenant's cgroup where there is none, and sets its share anew. Rejects with the kernel's errors. */
+  /** Creates a tenant's cgroup if it is missing, and sets its share again. Rejects with the kernel's errors. */
   shareGroup(cgroupsPath: string, share: CgroupShare): Promise<void>;
   /** Names of the cgroups directly below, in any hierarchy. */
   children(cgroupsPath: string): readonly string[];
   /** The cgroup's directories that exist, in every hierarchy. Empty when it is gone. */
   existing(cgroupsPath: string): readonly string[];
   /**
-   * Removes the cgroup and those below it from every hierarchy, a shared parent (an installation's, a tenant's) only when it is empty;
-   * a second call does nothing. Resolves to the cgroup's directories that would not go (processes or tasks left). On threads of the pool:
-   * the kernel holds up whoever removes a cgroup while it moves a process to another.
+   * Removes the cgroup and those below it from every hierarchy. A shared parent (an installation's, a tenant's) is removed only when it is empty;
+   * a second call does nothing. Resolves to the directories that could not be removed (processes or tasks are left). Runs on threads of the pool:
+   * while the kernel moves a process to another cgroup, it blocks the caller that removes a cgroup.
    */
   remove(cgroupsPath: string): Promise<readonly string[]>;
 }

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 
-/** Reads counter files, and remembers which of them this kernel does not have. */
+/** Reads counter files, and remembers which files this kernel does not have. */
 export class CounterReader {
   readonly #absent = new Set<string>();
 
@@ -20,18 +20,18 @@ export class CounterReader {
     }
   }
 
-  /** The one number that a file holds. */
+  /** The only number in a file. */
   readNumber(directory: string | undefined, file: string): number | null {
     return parseCount(this.read(directory, file)?.trim());
   }
 }
 
-/** A count of decimal digits, of 64 bits at most, as a number; null for anything else (`max`, an absent one). */
+/** A decimal count of at most 64 bits as a number; null for anything else (`max`, a missing value). */
 export function parseCount(text: string | undefined): number | null {
   return text !== undefined && /^\d{1,20}$/.test(text) ? Number(text) : null;
 }
 
-/** The number behind `key` in a file of `key value` lines; null when there is none. */
+/** The number after `key` in a file of `key value` lines; null when there is none. */
 export function parseKeyed(text: string | null, key: string): number | null {
   for (const line of text?.split('\n') ?? []) {
     if (line.startsWith(`${key} `)) return parseCount(line.slice(key.length + 1));
@@ -39,7 +39,7 @@ export function parseKeyed(text: string | null, key: string): number | null {
   return null;
 }
 
-/** A count divided to another unit; null stays null. */
+/** A count converted to another unit; null stays null. */
 export function scaleCount(count: number | null, divisor: number): number | null {
   return count === null ? null : count / divisor;
 }

@@ -1,4 +1,4 @@
-/** Lists, looks for and removes one cgroup's folders. */
+/** Lists, checks and removes the folders of one cgroup. */
 import { readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { atMost } from '../core/at-most.ts';
 import { errnoCodeOf } from '../core/errors.ts';
@@ -11,7 +11,7 @@ import { visitCgroupsBelow } from './visit-cgroups.ts';
 /** The kernel's PID_MAX_LIMIT. */
 const MAX_PID = 4_194_304;
 
-/** Those of the folders that exist. */
+/** The folders that exist. */
 export function existingDirectories(directories: readonly string[]): readonly string[] {
   return directories.filter(
     (directory) => statSync(directory, { throwIfNoEntry: false }) !== undefined,
@@ -30,15 +30,15 @@ function collectProcesses(directory: Buffer, pids: Set<number>): void {
   const text = unlessGone(() => readFileSync(entryPath(directory, 'cgroup.procs'), 'utf8'));
   for (const line of text?.split('\n') ?? []) {
     const pid = parseCount(line);
-    // The kernel shows a process of another pid namespace as 0: to signal that would mean ourselves.
+    // The kernel shows a process of another pid namespace as 0, and a signal to 0 would go to ourselves.
     if (pid !== null && pid > 0 && pid <= MAX_PID) pids.add(pid);
   }
 }
 
-/** Each removal holds up one of the pool's threads, of which there are four by default, while the kernel moves a process to another cgroup. */
+/** While the kernel moves a process to another cgroup, each removal blocks one of the pool's threads, of which there are four by default. */
 const removing = atMost(2);
 
-/** Removes cgroups, and with `descend` those below them first. Resolves to those that would not go, or whose children would not. */
+/** Removes cgroups; with `descend`, those below them first. Resolves to the cgroups that could not be removed, or whose children could not. */
 export async function removeTrees(
   directories: readonly string[],
   options: { readonly descend: boolean },
@@ -49,7 +49,7 @@ export async function removeTrees(
 }
 
 async function removeTree(directory: string, options: { readonly descend: boolean }) {
-  // A task's cgroup has no children as a rule: one call is all it takes.
+  // Usually a task's cgroup has no children: then one call is enough.
   if (await tryRemoveAside(directory)) return true;
   if (!options.descend) return false;
   visitCgroupsBelow(directory, { leave: tryRemove });
@@ -74,10 +74,10 @@ function tryRemove(directory: Buffer): boolean {
   }
 }
 
-/** Whether a removal failed because the cgroup is gone; false when processes or children keep it. Throws any other error. */
+/** True when a removal failed because the cgroup is gone; false when processes or children are left in it. Throws any other error. */
 function hasGone(error: unknown): boolean {
   const code = errnoCodeOf(error);
-  // ENODEV: somebody else removed it between the look-up and the call.
+  // ENODEV: another process removed it between the look-up and the call.
   if (code === 'ENOENT' || code === 'ENODEV') return true;
   if (code === 'EBUSY' || code === 'ENOTEMPTY') return false;
   throw error;

@@ -1,4 +1,4 @@
-/** The cgroup driver of the separate hierarchies. Files: Documentation/admin-guide/cgroup-v1 of the kernel. */
+/** The cgroup driver for separate hierarchies. Files: Documentation/admin-guide/cgroup-v1 of the kernel. */
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import { CounterReader, parseCount, parseKeyed, scaleCount } from './cgroup-files.ts';
 import { childNames, existingDirectories, listTreeProcesses, removeTrees } from './cgroup-tree.ts';
@@ -8,7 +8,7 @@ import { limitSockets } from './socket-limit.ts';
 /** One mounted hierarchy. */
 export interface CgroupHierarchy {
   readonly mountPoint: string;
-  /** `memory`, `cpu`, …; empty for a named hierarchy and for the cgroup2 of a hybrid host, where runtimes make folders as well. */
+  /** `memory`, `cpu`, …; empty for a named hierarchy and for the cgroup2 of a hybrid host, where runtimes create folders, too. */
   readonly controllers: readonly string[];
 }
 
@@ -17,7 +17,7 @@ export interface CgroupV1Options {
 }
 
 const NS_PER_MS = 1_000_000;
-/** The unit of cpuacct.stat: USER_HZ, which is 100 on every architecture that is supported. */
+/** The unit of cpuacct.stat: USER_HZ, which is 100 on every supported architecture. */
 const TICKS_PER_MS = 0.1;
 
 /** A driver of cgroup v1, hybrid hosts included. */
@@ -36,7 +36,7 @@ export function cgroupV1(options: CgroupV1Options): CgroupDriver {
     blkio: rootOf('blkio'),
     freezer: rootOf('freezer'),
   };
-  // Every runtime puts a task's processes into each of these.
+  // Every runtime puts a task's processes into each of these hierarchies.
   const processRoot = roots.pids ?? roots.memory ?? roots.freezer ?? hierarchies[0]?.mountPoint;
   const at = (controller: keyof typeof roots, cgroupsPath: string) => {
     const root = roots[controller];
@@ -129,8 +129,8 @@ function readCpu(
 }
 
 /**
- * The sum over the lines `MAJOR:MINOR Read N` of a blkio file. Without such a line nothing was counted: since Linux 6.10 the
- * kernel begins with a disk when somebody sets a limit for it, and whatever moves on the others is in no file.
+ * The sum over the lines `MAJOR:MINOR Read N` of a blkio file. Without such a line nothing was counted: since Linux 6.10, the
+ * kernel counts a disk only from the first limit for it on, and the transfers of other disks are in no file.
  */
 function sumDevices(text: string | null, operation: string): number | null {
   const lines = (text ?? '').split('\n').map((line) => line.split(' '));

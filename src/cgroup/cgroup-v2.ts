@@ -1,4 +1,4 @@
-/** The cgroup driver of the unified hierarchy. Files: Documentation/admin-guide/cgroup-v2.rst of the kernel. */
+/** The cgroup driver for the unified hierarchy. Files: Documentation/admin-guide/cgroup-v2.rst of the kernel. */
 import { dirname } from 'node:path';
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import { CounterReader, parseCount, parseKeyed, scaleCount } from './cgroup-files.ts';
@@ -11,10 +11,10 @@ export interface CgroupV2Options {
 }
 
 const US_PER_MS = 1000;
-/** Those that a tenant's share is set with, and that its tasks are limited with. */
+/** Controllers for a tenant's share and for the limits of its tasks. */
 const HANDED_ON = ['cpu', 'memory', 'pids', 'io'];
 
-/** A driver of cgroup v2. Reads the list of controllers at once. */
+/** A driver for cgroup v2. Reads the list of controllers at once. */
 export function cgroupV2(options: CgroupV2Options): CgroupDriver {
   const reader = new CounterReader();
   const { root } = options;
@@ -24,7 +24,7 @@ export function cgroupV2(options: CgroupV2Options): CgroupDriver {
     version: 2,
     controllers,
     readUsage: (cgroupsPath) => readUsage(reader, cgroupDirectory(root, cgroupsPath)),
-    // They are charged as memory.
+    // cgroup v2 charges socket buffers as memory.
     limitSockets: () => undefined,
     readSocketBytes: (cgroupsPath) =>
       parseKeyed(reader.read(cgroupDirectory(root, cgroupsPath), 'memory.stat'), 'sock'),
@@ -67,7 +67,7 @@ function readUsage(reader: CounterReader, directory: string): CgroupUsage {
     memoryPeakBytes: reader.readNumber(directory, 'memory.peak'),
     socketPeakBytes: null,
     pidsPeak: reader.readNumber(directory, 'pids.peak'),
-    // It counts the victims of a group kill too.
+    // This counter includes the victims of a group kill.
     oomKills: parseKeyed(events, 'oom_kill'),
     oomGroupKills: parseKeyed(events, 'oom_group_kill'),
     ioReadBytes: sumDevices(io, 'rbytes'),

@@ -1,21 +1,21 @@
 /**
- * Before the kernel moves a process from one cgroup to another it waits until no processor is in the midst of a fork or an exit: for a
- * grace period of RCU, 10 to 20 ms of a quiet host, unless somebody has moved one a moment ago (`cgroup_threadgroup_rwsem` in
- * kernel/cgroup/cgroup.c). Asked early, it waits while the task is still being set up, and the runtime's own move is done at once.
+ * Before the kernel moves a process from one cgroup to another, it waits until no processor is in the middle of a fork or an exit. That is a
+ * grace period of RCU, 10 to 20 ms on a quiet host, unless another process was moved a moment ago (`cgroup_threadgroup_rwsem` in
+ * kernel/cgroup/cgroup.c). With an early request the kernel waits while the task is still being set up, and the runtime's own move is then immediate.
  */
 import { close, openSync, readFileSync, write } from 'node:fs';
 
 const CGROUP_ROOT = '/sys/fs/cgroup';
 
-/** Tasks that are begun so soon after one another are moved by turns: the kernel has no time to forget, and is busy without this. */
+/** Tasks that start sooner after one another need no early request: the kernel's last wait still counts, and the host is busy. */
 const QUIET_MS = 30;
 
 let calledAt = Number.NEGATIVE_INFINITY;
 
 /**
- * Asks for a move of this process's first thread to the cgroup that it is in, which changes nothing, and returns at once. Resolves to
- * whether the kernel took it: false costs a task those milliseconds and nothing else. Never rejects. Does nothing, which is false as
- * well, unless {@link QUIET_MS} have passed since the last call.
+ * Asks the kernel to move this process's first thread to the cgroup that it is already in, and returns at once. Resolves to
+ * whether the kernel accepted: false only means that the task starts those milliseconds later. Never rejects. Does nothing (and resolves to
+ * false) unless {@link QUIET_MS} have passed since the last call.
  */
 export function hastenAttach(): Promise<boolean> {
   const now = performance.now();
@@ -24,27 +24,27 @@ export function hastenAttach(): Promise<boolean> {
   const file = isQuiet ? openOwnThreads() : undefined;
   if (file === undefined) return Promise.resolve(false);
   return new Promise((resolve) => {
-    // On a thread of the pool: it is held up for as long as the kernel waits.
+    // A thread of the pool is blocked for as long as the kernel waits.
     write(file, `${process.pid}`, (failed) => close(file, () => resolve(failed === null)));
   });
 }
 
 /**
- * The list of threads of the cgroup that this process's first one is in, in whichever hierarchy has it in its usual place. Of threads, not
- * of processes: with those, one that an application keeps in a cgroup of its own would be moved.
+ * The file that lists threads of this process's first thread's cgroup, in the first hierarchy with it in its usual place. The file that lists
+ * processes would also move a thread that an application keeps in another cgroup.
  */
 function openOwnThreads(): number | undefined {
   for (const path of ownThreadLists(readOwnCgroups())) {
     try {
       return openSync(path, 'r+');
     } catch {
-      // Mounted elsewhere, or read-only: the next may do.
+      // Mounted elsewhere, or read-only: try the next hierarchy.
     }
   }
   return undefined;
 }
 
-/** Files of the lines `N:CONTROLLERS:/PATH` of cgroups(7). A named hierarchy has no use, and a path above the root no place, here. */
+/** Files from the lines `N:CONTROLLERS:/PATH` of cgroups(7). A named hierarchy does not help here, and a path above the root cannot be reached. */
 function ownThreadLists(lines: readonly string[]): readonly string[] {
   return lines.flatMap((line) => {
     const [, controllers, path] = /^\d+:([a-z_,]*):(\/.*)$/.exec(line) ?? [];

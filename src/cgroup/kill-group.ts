@@ -1,4 +1,4 @@
-/** Kills every process of a cgroup, with what that cgroup version offers against those that fork meanwhile. */
+/** Kills every process of a cgroup, with the protection against forks that its cgroup version offers. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { pause } from '../core/pause.ts';
@@ -7,19 +7,19 @@ import { listTreeProcesses } from './cgroup-tree.ts';
 import { unlessGone } from './unless-gone.ts';
 
 const { SIGKILL } = constants.signals;
-/** A process that hangs in the kernel does not freeze: it is signalled all the same. */
+/** A process that hangs in the kernel does not freeze: after this time it is signalled nevertheless. */
 const FROZEN_WITHIN_MS = 1_000;
 const POLL_MS = 1;
 
-/** `cgroup.kill` of v2 (kernel 5.14): at once, with everything below. Without the file each process is signalled. */
+/** `cgroup.kill` of v2 (kernel 5.14) kills everything below at once. Without the file each process is signalled. */
 export function killUnified(directory: string): void {
   if (writeIfThere(`${directory}/cgroup.kill`, '1')) return;
   signalAll(directory);
 }
 
 /**
- * v1: frozen, nothing can fork; killed, everything dies as it is thawed. Thaws in any case: a group that a caller who died had left
- * frozen goes on to die, too.
+ * v1: a frozen process cannot fork, and killed processes die when they are thawed. Always thaws, so that a group that a dead caller left
+ * frozen dies, too.
  */
 export async function killFrozen(freezer: string | undefined, directory: string): Promise<void> {
   const state = freezer === undefined ? undefined : `${freezer}/freezer.state`;
@@ -45,7 +45,7 @@ function readState(file: string): string | undefined {
   return unlessGone(() => readFileSync(file, 'utf8'))?.trim();
 }
 
-/** False when there is no such file: the cgroup is gone, or the kernel does not have it. */
+/** False when there is no such file: the cgroup is gone, or the kernel does not offer the file. */
 function writeIfThere(file: string, text: string): boolean {
   return (
     unlessGone(() => {

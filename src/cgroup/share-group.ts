@@ -1,6 +1,6 @@
 /**
- * Sets what the tasks of one tenant have together, in the terms of each cgroup version. Asynchronously: the kernel holds up whoever makes
- * a cgroup while it moves a process to another.
+ * Sets the share of a tenant's tasks, in the terms of each cgroup version. Asynchronous: while the kernel moves a process to another cgroup,
+ * it blocks the caller that creates a cgroup.
  */
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -9,18 +9,18 @@ import type { CgroupShare } from './cgroup-driver.ts';
 import { SOCKET_LIMIT_FILE } from './socket-limit.ts';
 
 const CPU_PERIOD_US = 100_000;
-/** The kernel takes no smaller quota: cgroup-v2.rst, cpu.max. */
+/** The kernel accepts no smaller quota: cgroup-v2.rst, cpu.max. */
 const CPU_QUOTA_MIN_US = 1000;
-/** What v1 calls the usual weight, and v2's own. */
+/** The usual weights of v1 and v2. */
 const USUAL_SHARES = 1024;
 const USUAL_WEIGHT = 100;
 const SHARES_MIN = 2;
-/** Of the BFQ scheduler: block/bfq-iosched.h. */
+/** Weights of the BFQ scheduler: block/bfq-iosched.h. */
 const BFQ_WEIGHT_MAX = 1000;
 
 const quotaOf = (cpus: number) => Math.max(CPU_QUOTA_MIN_US, Math.round(cpus * CPU_PERIOD_US));
 
-/** The tenant's folders in the hierarchies of v1 that take part; one that is undefined has no such controller. */
+/** The tenant's folders in the hierarchies of v1; undefined if the host has no such controller. */
 export interface ShareDirectories {
   readonly cpu: string | undefined;
   readonly memory: string | undefined;
@@ -45,7 +45,7 @@ export async function shareV1(
   if (blkio !== undefined) await weighIo(blkio, 'blkio.weight', 'blkio.bfq.weight', weight);
 }
 
-/** Memory never exceeds memory and swap together, so the order depends on whether the cap grows or shrinks. */
+/** The limit of memory must never exceed that of memory and swap together, so the order of the writes depends on whether the cap grows or shrinks. */
 async function limitMemoryV1(directory: string, bytes: number): Promise<void> {
   const files = ['memory.limit_in_bytes', 'memory.memsw.limit_in_bytes']
     .map((name) => `${directory}/${name}`)
@@ -64,7 +64,7 @@ async function writeEach(files: readonly string[], bytes: number): Promise<void>
   for (const file of files) await writeFile(file, String(bytes));
 }
 
-/** @param parents The folders above the tenant's, outermost first: each must hand the controllers on. */
+/** @param parents The folders above the tenant's, outermost first: each must enable the controllers for its children. */
 export async function shareV2(
   directory: string,
   share: CgroupShare,
@@ -82,7 +82,7 @@ export async function shareV2(
   }
   if (controllers.includes('memory')) {
     await writeFile(`${directory}/memory.max`, memoryBytes === null ? 'max' : String(memoryBytes));
-    // Tasks have no swap of their own to begin with.
+    // Tasks have no swap anyway.
     const swap = `${directory}/memory.swap.max`;
     if (existsSync(swap)) await writeFile(swap, memoryBytes === null ? 'max' : '0');
   }
@@ -94,7 +94,7 @@ export interface ControllersHandedOn {
   readonly controllers: readonly string[];
 }
 
-/** Whichever of the two the kernel has; with neither, disks are shared without weights. */
+/** Writes whichever of the two files the kernel has; without both, disks are shared without weights. */
 async function weighIo(
   directory: string,
   plain: string,

@@ -1,11 +1,11 @@
-/** The limit that cgroup v1 has for the buffers of sockets, which it does not count as memory. */
+/** Limits the buffers of sockets on cgroup v1, which does not count them as memory. */
 import { writeFileSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 
-/** Of TCP by its name; the kernel charges what UDP sockets hold to it as well. Until it is set, nothing is counted. */
+/** Named after TCP, but the kernel charges UDP sockets to it as well. The kernel counts nothing until it is set. */
 export const SOCKET_LIMIT_FILE = 'memory.kmem.tcp.limit_in_bytes';
 
-/** `directory` is in the memory hierarchy; undefined where there is none. */
+/** `directory` is in the memory hierarchy; undefined if there is none. */
 export function limitSockets(directory: string | undefined, bytes: number): void {
   if (directory === undefined) return;
   try {

@@ -1,7 +1,7 @@
-/** A cgroup may be removed at any moment. */
+/** Calls on a cgroup that may be removed at any moment. */
 import { errnoCodeOf } from '../core/errors.ts';
 
-/** What `ask` returns; undefined when the cgroup, or the file of it, is not there. */
+/** What `ask` returns; undefined when the cgroup, or its file, does not exist. */
 export function unlessGone<T>(ask: () => T): T | undefined {
   try {
     return ask();

@@ -1,4 +1,4 @@
-/** Goes through the cgroups below one, whatever a task that may make cgroups has made there. */
+/** Visits the cgroups below one, whatever names and depths a task that can create cgroups has chosen. */
 import { closeSync, constants, openSync, readdirSync } from 'node:fs';
 import { entryPath } from '../sys/byte-path.ts';
 import { fdPath } from '../sys/fd-path.ts';
@@ -7,21 +7,21 @@ import { unlessGone } from './unless-gone.ts';
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** What is called with a path of each cgroup, good for as long as the call. */
+/** Called with a path of each cgroup, which is valid only during the call. */
 interface CgroupVisitor {
-  /** Before those below it are visited. */
+  /** Called before the cgroups below are visited. */
   readonly enter?: (directory: Buffer) => void;
-  /** After those below it were. */
+  /** Called after the cgroups below were visited. */
   readonly leave?: (directory: Buffer) => void;
 }
 
 /**
- * Visits the cgroups below `directory`. They may be nested deeper than a path can name, and be named by any bytes: so this goes from
- * folder to folder by descriptor, of which it holds two at a time. What goes away meanwhile is passed over.
+ * Visits the cgroups below `directory`. They may be nested deeper than a path can name, and their names may be any bytes. So the visit goes from
+ * folder to folder by descriptor, of which it holds two at a time. Cgroups that disappear meanwhile are skipped.
  */
 export function visitCgroupsBelow(directory: string, { enter, leave }: CgroupVisitor): void {
   const children = namesIn(directory);
-  // As a rule there are none: then one descriptor, and no second one, is enough.
+  // Usually there are none: then one descriptor is enough.
   if (children.length === 0) return;
   const fd = unlessGone(() => openSync(directory, DIRECTORY));
   if (fd === undefined) return;
@@ -48,7 +48,7 @@ export function visitCgroupsBelow(directory: string, { enter, leave }: CgroupVis
   }
 }
 
-/** Where the visit is. */
+/** The position of the visit. */
 class Folder {
   #fd: Fd;
 
@@ -64,7 +64,7 @@ class Folder {
     return namesIn(fdPath(this.#fd));
   }
 
-  /** False when it is gone. */
+  /** False when the folder has disappeared. */
   moveTo(name: string): boolean {
     const fd = unlessGone(() => openSync(this.pathOf(name), DIRECTORY));
     if (fd === undefined) return false;
@@ -78,7 +78,7 @@ class Folder {
   }
 }
 
-/** Of the cgroups in a folder, in no order, as bytes (`latin1`). */
+/** Names of the cgroups in a folder, in no order, as bytes (`latin1`). */
 function namesIn(path: string): string[] {
   const entries = unlessGone(() => readdirSync(path, { withFileTypes: true, encoding: 'latin1' }));
   return (entries ?? []).filter((entry) => entry.isDirectory()).map(({ name }) => name);

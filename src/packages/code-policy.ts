@@ -1,8 +1,8 @@
-/** What a task's code may hold, as a directory or an archive. */
+/** What the code of a task may contain, as a directory or an archive. */
 import type { ArchiveLimits } from '../layers/archive-limits.ts';
 import type { ArchivePolicy } from '../layers/archive-policy.ts';
 
-/** Everything belongs to the task's root, nothing reaches outside `/task`, and version control stays at home. */
+/** Everything belongs to the task's root, nothing leads outside of `/task`, and files of version control are left out. */
 export const CODE_POLICY: ArchivePolicy = {
   subject: 'code',
   invalidCode: 'ERR_STACKSHIM_CODE_INVALID',
@@ -18,8 +18,8 @@ export const CODE_POLICY: ArchivePolicy = {
 };
 
 /**
- * Code is packed on the way of a task's start: 100,000 entries (a large `node_modules`) take 2 s,
- * 2e9 look-up steps (60,000 files in one folder) 5 s; 2 GiB is twice the disk that a task has by default.
+ * Code is packed before a task can start: 100,000 entries (a large `node_modules`) take 2 s,
+ * 2e9 look-up steps (60,000 files in one folder) 5 s; 2 GiB is twice a task's default disk limit.
  */
 export const CODE_LIMITS: ArchiveLimits = {
   entries: 100_000,

@@ -1,4 +1,4 @@
-/** Makes one EROFS file of a task's code: a directory, a `.tar.gz` or a `.zip`. */
+/** Packs a task's code (a directory, a `.tar.gz` or a `.zip`) into one EROFS file. */
 import { closeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
@@ -13,9 +13,9 @@ import { CODE_LIMITS, CODE_POLICY } from './code-policy.ts';
 import { packDirectory } from './pack-directory.ts';
 
 export interface PackCodeOptions {
-  /** Default true. False: the source is an absolute path that had no links when it was looked up. */
+  /** Default true. False: the source is an absolute path that had no links when it was checked. */
   readonly followLinks?: boolean | undefined;
-  /** For the programs that read the code. */
+  /** Where the programs that read the code get their ids. */
   readonly workers: WorkerHost;
   readonly limits?: ArchiveLimits | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -24,15 +24,15 @@ export interface PackCodeOptions {
 export interface PackedCode {
   /** Files, folders and links. */
   readonly entries: number;
-  /** Of all files. */
+  /** Sum over all files. */
   readonly bytes: number;
 }
 
 type SourceKind = 'directory' | 'tar.gz' | 'zip';
 
 /**
- * Writes `destination`, an EROFS file whose root is the program: owned by 0:0, without `.git`, a single top folder kept.
- * The file is for one task: neither compressed nor synced. On failure it does not exist.
+ * Writes `destination`, an EROFS file whose root is the program: owned by 0:0, without `.git`; a single top folder is kept.
+ * The file is for one task, so it is neither compressed nor synced. On failure it does not exist.
  * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_CODE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE,
  * ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TASK_ABORTED, ERR_STACKSHIM_SYSTEM.
  */
@@ -96,12 +96,12 @@ function toUnknown(source: string, reason: string): StackshimError {
   });
 }
 
-/** By the first bytes: names lie. */
+/** Detects the format by the first bytes, not by the name. */
 async function readKind(handle: FileHandle): Promise<SourceKind | undefined> {
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0);
   const magic = buffer.toString('latin1', 0, bytesRead);
   if (magic.startsWith('\x1f\x8b')) return 'tar.gz';
-  // An entry, or the end of an archive without any.
+  // The header of an entry, or the end of an archive without entries.
   return magic === 'PK\x03\x04' || magic === 'PK\x05\x06' ? 'zip' : undefined;
 }
 

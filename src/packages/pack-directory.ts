@@ -1,4 +1,4 @@
-/** Reads a directory of code as a clean tar. Follows no link and opens nothing by a path that others could change. */
+/** Reads a directory of code as a clean tar. Follows no link, and opens nothing by a path that others could change. */
 import { type BigIntStats, fstatSync, read, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { type ArchiveCleaner, createArchiveCleaner } from '../layers/archive-cleaner.ts';
@@ -11,14 +11,14 @@ import { type WalkedEntry, walkDirectory } from './walk-directory.ts';
 
 const CHUNK_BYTES = 256 * 1024;
 /**
- * Entries between two turns of the event loop, about a millisecond. One blocking call takes a few microseconds,
- * a trip through the thread pool ten times that: 100,000 files would take 17 s instead of 2.
+ * Entries between two turns of the event loop, which take about a millisecond. A blocking call takes a few microseconds,
+ * a call on the thread pool ten times that: 100,000 files would take 17 s instead of 2.
  */
 const ENTRIES_PER_TURN = 32;
 
 const readLater = promisify(read);
 
-/** Names in byte order, so that equal directories give equal tars. The open directory `fd` stays the caller's. */
+/** Names in byte order, so that equal directories give equal tars. The caller keeps the open directory `fd`. */
 export function packDirectory(fd: number, limits: ArchiveLimits): CleanCode {
   const cleaner = createArchiveCleaner({ policy: CODE_POLICY, limits });
   async function* clean(): AsyncGenerator<Buffer> {
@@ -33,7 +33,7 @@ export function packDirectory(fd: number, limits: ArchiveLimits): CleanCode {
 
 interface Packing {
   readonly cleaner: ArchiveCleaner;
-  /** Where a file of several names was met first, by device and inode. */
+  /** The first path of a file with several names, by device and inode. */
   readonly firstPaths: Map<string, ByteString>;
 }
 

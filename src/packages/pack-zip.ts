@@ -29,14 +29,14 @@ const KINDS: ReadonlyMap<number, EntryKind> = new Map([
   [0o060000, 'device'],
 ]);
 
-/** `handle` stays the caller's. */
+/** The caller keeps `handle`. */
 export function packZip(handle: FileHandle, options: PackZipOptions): CleanCode {
   const cleaner = createArchiveCleaner({ policy: CODE_POLICY, limits: options.limits });
   async function* clean(): AsyncGenerator<Buffer> {
     try {
       yield* packEntries(cleaner, handle, options);
     } catch (error) {
-      // A failing disk is not the archive's fault.
+      // A failing disk is not a fault of the archive.
       if (errnoCodeOf(error) !== undefined) throw error;
       throw toStackshimError(error, CODE_POLICY.invalidCode, 'read zip file');
     }
@@ -119,7 +119,7 @@ async function readLinkTarget(zip: ZipFile, entry: Entry): Promise<string> {
   return Buffer.concat(pieces).toString('latin1');
 }
 
-/** Exactly as many bytes as announced; their checksum is held against the archive's. */
+/** Passes on exactly as many bytes as announced, and compares their checksum with the archive's. */
 async function* readContent(zip: ZipFile, entry: Entry): AsyncGenerator<Buffer> {
   const path = toByteString(entry.fileName);
   let checksum = 0;

@@ -1,4 +1,4 @@
-/** Goes through a directory that others may change meanwhile: follows no link, and opens nothing by a path that could lead elsewhere by now. */
+/** Walks a directory that others may change meanwhile: follows no link, and opens nothing by a path that may lead elsewhere by now. */
 import {
   type BigIntStats,
   closeSync,
@@ -15,30 +15,30 @@ import { fdPath } from '../sys/fd-path.ts';
 import type { Fd } from '../sys/system.ts';
 
 export interface WalkOptions {
-  /** Names that are passed over, with all below them. */
+  /** Names that are skipped, with everything below them. */
   readonly leaveOutNames: ReadonlySet<string>;
-  /** The error for an entry that went away, or became something else, while it was opened. */
+  /** The error for an entry that disappeared, or became something else, while it was opened. */
   readonly toChanged: (path: ByteString) => Error;
 }
 
 export interface WalkedEntry {
-  /** Below the directory. */
+  /** Relative to the directory. */
   readonly path: ByteString;
-  /** Of `fd` where there is one. */
+  /** From `fd` if there is one. */
   readonly stat: BigIntStats;
-  /** Of a file or a folder, open for reading until the walk goes on; undefined for anything else, which is not opened. */
+  /** A file or a folder, open for reading until the walk continues; undefined for anything else, which is not opened. */
   readonly fd: Fd | undefined;
-  /** Of a link; else empty. */
+  /** The target of a link; empty for anything else. */
   readonly linkTarget: ByteString;
 }
 
-/** Each entry once, a folder before what is in it, names in byte order. The open directory `fd` stays the caller's. */
+/** Yields each entry once, a folder before its content, with names in byte order. The caller keeps the open directory `fd`. */
 export function walkDirectory(fd: Fd, options: WalkOptions): Generator<WalkedEntry> {
   return walkFolder(fd, '', options);
 }
 
 function* walkFolder(fd: Fd, path: ByteString, options: WalkOptions): Generator<WalkedEntry> {
-  // Through /proc a name is looked up in the open folder itself, wherever its path leads by now.
+  // Through /proc, a name is looked up in the open folder itself, even if its path leads elsewhere by now.
   const place = fdPath(fd);
   const names = readdirSync(place, { encoding: 'buffer' });
   for (const name of names.map((bytes) => bytes.toString('latin1')).sort()) {
@@ -74,5 +74,5 @@ function openEntry(place: Buffer, path: ByteString, { toChanged }: WalkOptions):
   }
 }
 
-/** What a name answers with that was there, or was no link, a moment ago. */
+/** Errors of a name that existed, or was not a link, a moment ago. */
 const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EINVAL', 'ELOOP', 'ENXIO']);
