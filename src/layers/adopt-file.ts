@@ -5,7 +5,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { StackshimError } from '../core/errors.ts';
 
 export interface AdoptedFile {
-  /** Of the content, in hexadecimal. */
+  /** Sha256 of the content, in hexadecimal. */
   readonly sha256: string;
   readonly sizeBytes: number;
 }
@@ -13,9 +13,9 @@ export interface AdoptedFile {
 const CHUNK_BYTES = 1 << 20;
 
 /**
- * Copies `source` into a new file `destination`, readable by its owner alone, and returns what was copied. A program that still has `source`
- * open can write to it at any time, even while it is copied; nobody can write to the copy. Not synced; on failure there is no `destination`.
- * Throws ERR_STACKSHIM_SYSTEM for a `source` that is no regular file, or has more than `mostBytes`.
+ * Copies `source` into a new file `destination`, readable only by its owner, and returns size and hash of the copy. A program that still has `source`
+ * open can write to it at any time, even during the copy; no program can write to the copy. Not synced; on failure there is no `destination`.
+ * Throws ERR_STACKSHIM_SYSTEM for a `source` that is not a regular file, or has more than `mostBytes`.
  */
 export async function adoptFile(
   source: string,
@@ -27,7 +27,7 @@ export async function adoptFile(
     const stat = await from.stat();
     if (!stat.isFile()) throw toUnfit(source, 'not a regular file');
     if (stat.size > mostBytes) throw toUnfit(source, `${stat.size} bytes, more than ${mostBytes}`);
-    // A new file, not the old one truncated: a program may have the old one open.
+    // Create a new file instead of truncating an old one, which a program may have open.
     await rm(destination, { force: true });
     const to = await open(destination, 'wx', 0o400);
     try {

@@ -1,4 +1,4 @@
-/** Lets through what a policy allows, as a clean tar for `mkfs.erofs`; refuses or leaves out the rest. */
+/** Passes on what a policy allows, as a clean tar for `mkfs.erofs`; refuses or leaves out the rest. */
 import type { ArchiveLimits } from './archive-limits.ts';
 import { type ArchivePolicy, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
 import { checkEntry } from './check-entry.ts';
@@ -14,23 +14,23 @@ import { createEntryTree, type EntryTree } from './entry-tree.ts';
 import { paddingOf } from './parse-tar-header.ts';
 import { type ByteString, type EntrySink, NO_XATTRS, type TarEntry } from './tar-entry.ts';
 
-/** What went through. */
+/** Counts of what was passed on. */
 export interface CleanedArchive {
-  /** Entries of the clean tar; folders that were only implied are not counted. */
+  /** Entries of the clean tar, without folders that were only implied. */
   readonly entries: number;
-  /** Bytes of all files. */
+  /** Sum over all files. */
   readonly bytes: number;
   readonly droppedDevices: number;
-  /** The archive says that nothing of the layers below is to be seen; no file inside can say so. */
+  /** True if the archive hides everything of the layers below, which no file inside can say. */
   readonly opaqueRoot: boolean;
 }
 
 export interface ArchiveCleaner extends EntrySink {
-  /** Says that all entries were given; the rest of the clean tar can be taken. */
+  /** Ends the input; the rest of the clean tar can be taken. */
   end(): void;
-  /** The bytes that are ready, in one piece; undefined when there are none. */
+  /** The bytes that are ready, as one buffer; undefined when there are none. */
   take(): Buffer | undefined;
-  /** Bytes that are ready. */
+  /** Number of bytes that are ready. */
   readyBytes(): number;
   report(): CleanedArchive;
 }
@@ -38,17 +38,17 @@ export interface ArchiveCleaner extends EntrySink {
 export interface CleanerOptions {
   readonly policy: ArchivePolicy;
   readonly limits: ArchiveLimits;
-  /** Seconds since 1970: later times of files become this one. */
+  /** Seconds since 1970: later times of files are set to this one. */
   readonly mtimeCeiling?: number | undefined;
 }
 
 interface Cleaning extends CleanerOptions {
   readonly tree: EntryTree;
-  /** Whiteouts and opaque folders in order: what they mean depends on entries yet to come. */
+  /** Whiteouts and opaque folders in order: their meaning depends on later entries. */
   readonly deletions: Map<ByteString, 'whiteout' | 'opaque'>;
   readonly ready: Buffer[];
   readyBytes: number;
-  /** Content still to come of the latest entry, and whether it is passed on. */
+  /** Remaining content of the latest entry, and whether it is passed on. */
   contentLeft: number;
   contentKept: boolean;
   contentPadding: number;
@@ -72,8 +72,8 @@ const FOLDER: TarEntry = {
 };
 
 /**
- * Order in, order out; only deletions move to the end.
- * Folders that entries imply are written with mode 0755 and owner 0:0, so that nothing is left for `mkfs.erofs` to guess.
+ * The order of entries is kept; only whiteouts move to the end.
+ * Folders that entries imply are written with mode 0755 and owner 0:0, so that `mkfs.erofs` need not guess.
  */
 export function createArchiveCleaner(options: CleanerOptions): ArchiveCleaner {
   const cleaning: Cleaning = {
@@ -168,7 +168,7 @@ function takeWhiteout(cleaning: Cleaning, entry: TarEntry, meaning: WhiteoutMean
   }
 }
 
-/** Remembers the path: a hard link to it is left out too. */
+/** Remembers the path, because a hard link to it must be left out, too. */
 function dropEntry(cleaning: Cleaning, path: ByteString): void {
   const taken = cleaning.tree.kindAt(path);
   if (taken !== undefined && taken !== 'dropped') {
@@ -236,8 +236,8 @@ function endArchive(cleaning: Cleaning): void {
 }
 
 /**
- * A deletion is about the layers below, never about this one: a file of the same layer hides what is below by itself,
- * and a folder needs to be opaque to do so.
+ * A whiteout concerns the layers below, never its own layer: a file of the same layer hides what is below without a whiteout,
+ * and a folder must be opaque for that.
  */
 function writeDeletion(
   cleaning: Cleaning,

@@ -1,4 +1,4 @@
-/** What an archive of one kind may hold: layers of images, and the code of tasks. */
+/** What an archive of one kind may contain: layers of images, and the code of tasks. */
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError } from '../core/errors.ts';
 import type { AbsoluteNames } from './entry-path.ts';
@@ -7,26 +7,26 @@ export interface ArchivePolicy {
   /** Names the archive in messages: `layer`. */
   readonly subject: string;
   readonly invalidCode: ErrorCode;
-  /** `.wh.` names delete what lies below; elsewhere they are refused. */
+  /** True: `.wh.` names delete what lies below. False: they are refused. */
   readonly whiteouts: boolean;
   readonly devices: 'drop' | 'refuse';
   readonly fifos: boolean;
   readonly xattrs: boolean;
   /** Whether symbolic links may lead outside the archive. */
   readonly outwardLinks: boolean;
-  /** `ko` and other builders write a layer's names with a slash in front, which docker drops. */
+  /** `ko` and other builders write a layer's names with a leading slash, which docker removes. */
   readonly absoluteNames: AbsoluteNames;
   /** `root`: everything belongs to 0:0, and no file is setuid, setgid or sticky. */
   readonly ownership: 'keep' | 'root';
-  /** Entries of these names are left out wherever they are, with what lies beneath. */
+  /** Entries with these names are left out everywhere, with everything below them. */
   readonly leaveOutNames: ReadonlySet<string>;
   /** Empty regular files at these paths are left out. */
   readonly leaveOutEmptyFiles: ReadonlySet<string>;
 }
 
 /**
- * What a layer of an OCI image may hold (image-spec, layer.md).
- * The empty files are mount points that buildah leaves behind; they would hide the base's own.
+ * What a layer of an OCI image may contain (image-spec, layer.md).
+ * The empty files are mount points that buildah leaves behind; they would hide those of the base.
  */
 export const LAYER_POLICY: ArchivePolicy = {
   subject: 'layer',
@@ -42,7 +42,7 @@ export const LAYER_POLICY: ArchivePolicy = {
   leaveOutEmptyFiles: new Set(['etc/hosts', 'run/.containerenv']),
 };
 
-/** The error for an entry that the policy or the format forbids. `path` holds bytes as Latin-1. */
+/** The error for an entry that the policy or the format forbids. `path` has bytes as Latin-1. */
 export function toInvalidArchive(
   policy: ArchivePolicy,
   reason: string,
@@ -68,7 +68,7 @@ export function toArchiveTooLarge(
   );
 }
 
-/** Bytes held as Latin-1, made fit for a message: decoded as UTF-8, escaped, shortened. */
+/** Makes bytes in Latin-1 readable in a message: decoded as UTF-8, escaped, shortened. */
 export function toDisplayPath(path: string): string {
   const shown = path.length > 200 ? `${path.slice(0, 200)}…` : path;
   const text = Buffer.from(shown, 'latin1').toString('utf8');

@@ -1,4 +1,4 @@
-/** Makes an EROFS file of a clean tar: unprivileged, in a folder of its own, all or nothing. */
+/** Makes an EROFS file from a clean tar: unprivileged, in its own folder, all or nothing. */
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,32 +19,32 @@ import { runMkfs } from './run-mkfs.ts';
 
 export interface BuildErofsOptions {
   readonly policy: ArchivePolicy;
-  /** Where it gets an id of its own. */
+  /** Where `mkfs.erofs` gets its own id. */
   readonly workers: WorkerHost;
-  /** `lz4` halves the disk; `none` is quicker to make, for an image of one use. */
+  /** `lz4` halves the disk space; `none` is faster, for an image that is used once. */
   readonly compression: 'lz4' | 'none';
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Any fixed one will do: equal contents become equal files. */
+/** Any fixed UUID will do: equal contents must become equal files. */
 const FILESYSTEM_UUID = '73746163-6b73-4869-ad00-000000000000';
-/** Compressing the largest layer there may be takes a few minutes. */
+/** Compressing a layer of the largest allowed size takes a few minutes. */
 const MAX_CPU_S = 1_800;
 const IMAGE_NAME = 'image.erofs';
-/** An entry of 512 bytes in the tar becomes an inode, a name and a block of content at most. */
+/** An entry of 512 bytes in the tar becomes at most an inode, a name and a block of content. */
 const MOST_GROWTH = 16;
 const LEAST_MOST_BYTES = 16 * 1024 * 1024;
 /**
- * Reading a piece of a compressed extent, the kernel decompresses the extent from its start on. Without a bound 64 KiB hold up to
- * 16 MiB of zeros, and reading those takes forty times as long.
+ * To read a part of a compressed extent, the kernel decompresses the extent from its start. Without a bound, 64 KiB hold up to
+ * 16 MiB of zeros, which take forty times as long to read.
  */
 const LZ4 = ['-zlz4', '-C65536', '--max-extent-bytes=262144'];
 
 /**
- * Makes `destination`, an EROFS file that root alone can read, not synced yet; equal tars give equal files.
- * Works beside it in a folder that is gone when the promise settles, as are the processes that worked there; on failure there is no
- * `destination`. `mkfs.erofs` reads what strangers made: it has an id and a folder of its own, and nothing of it stays.
- * What reading `tar` throws is passed on. Otherwise: ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL,
+ * Makes `destination`, an EROFS file that only root can read, not synced yet; equal tars give equal files.
+ * Works in a folder beside it. The folder is gone when the promise settles, and so are the processes that worked there; on failure there is no
+ * `destination`. `mkfs.erofs` reads strangers' input: it has its own id and folder, and nothing of it stays.
+ * Errors of reading `tar` are passed on. Otherwise: ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL,
  * ERR_STACKSHIM_TASK_ABORTED, the policy's code when `mkfs.erofs` refuses the tar, ERR_STACKSHIM_SYSTEM.
  */
 export async function buildErofs(
@@ -54,7 +54,7 @@ export async function buildErofs(
 ): Promise<AdoptedFile> {
   const folder = `${destination}.${randomBytes(6).toString('hex')}.build`;
   return await guardDisk(`make an EROFS file ${destination}`, async () => {
-    // First, so that a missing mkfs.erofs is the error that the caller gets.
+    // Look first, so that the caller gets the error of a missing mkfs.erofs.
     const program = findProgram('mkfs.erofs', { package: 'erofs-utils' });
     const worker = await claimWorker(options.workers);
     const run = { folder, worker, invalidCode: options.policy.invalidCode, signal: options.signal };
@@ -65,7 +65,7 @@ export async function buildErofs(
       const mostBytes = Math.max(LEAST_MOST_BYTES, tarBytes * MOST_GROWTH);
       adopted = await adoptFile(join(folder, IMAGE_NAME), destination, mostBytes);
     } catch (error) {
-      // The caller gets the error of the build. A folder that could not be removed goes later, with the files of dead processes.
+      // The caller gets the error of the build. A folder that could not be removed is removed later, with the files of dead processes.
       await removeTree(folder).catch(() => undefined);
       throw error;
     }
@@ -94,7 +94,7 @@ async function prepare(folder: string, build: Build): Promise<readonly string[]>
   try {
     const command = toCommand(build);
     await mkdir(folder, { mode: 0o700 });
-    // The worker is not root: it needs what the umask may have taken.
+    // The worker is not root: restore the modes that the umask may have restricted.
     await chmod(folder, 0o700);
     if (worker.id !== undefined) await chown(folder, worker.id, worker.id);
     return command;
@@ -104,7 +104,7 @@ async function prepare(folder: string, build: Build): Promise<readonly string[]>
   }
 }
 
-/** Every path is relative to the working directory, which is all of the disk that the unprivileged process must reach. */
+/** Every path is relative to the working directory, which is all that the unprivileged process needs to reach of the disk. */
 function toCommand({ program, worker, policy, compression }: Build): readonly string[] {
   const command = [
     program,
@@ -115,6 +115,6 @@ function toCommand({ program, worker, policy, compression }: Build): readonly st
     // Without --mkfs-time the stamp would become the mtime of every file.
     ...['-T0', '--mkfs-time', '-U', FILESYSTEM_UUID, IMAGE_NAME],
   ];
-  // A tar that ends early makes it write for ever: it must not outlive us. A bound on its time is for the moment before that holds.
+  // With a tar that ends early mkfs.erofs writes for ever: it must not outlive us. A time limit covers the moment before that holds.
   return [...toLimited(`--cpu=${MAX_CPU_S}`), ...toUnprivileged(worker), ...command];
 }

@@ -1,4 +1,4 @@
-/** Decides about one entry: as the policy wants it, left out, or refused. */
+/** Decides about one entry: adapts it to the policy, leaves it out, or refuses it. */
 import { IDS_PER_SLOT } from '../core/host-ids.ts';
 import { type ArchiveLimits, MAX_LINK_BYTES, MAX_NAME_BYTES } from './archive-limits.ts';
 import { type ArchivePolicy, toDisplayPath, toInvalidArchive } from './archive-policy.ts';
@@ -11,13 +11,13 @@ import { type ByteString, NO_XATTRS, type TarEntry, type Timestamp } from './tar
 export interface EntryContext {
   readonly policy: ArchivePolicy;
   readonly limits: ArchiveLimits;
-  /** What came before. */
+  /** The entries before it. */
   readonly tree: EntryTree;
   /** Seconds since 1970. */
   readonly mtimeCeiling?: number | undefined;
 }
 
-/** The entry to write, whose path is plain already; undefined when it is to be left out. */
+/** The entry to write, whose path is already plain; undefined to leave it out. */
 export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | undefined {
   const { policy } = context;
   checkPlace(entry, context);
@@ -34,19 +34,19 @@ export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | u
       ? { uid: 0, gid: 0, mode: entry.kind === 'directory' ? entry.mode : entry.mode & 0o777 }
       : {};
   if (policy.xattrs && entry.hasTextAcl) {
-    // Without the list, the entry would be open to users whom the list keeps out.
+    // Without the list, users whom the list excludes could open the entry.
     throw toInvalidArchive(policy, 'has an access control list as text (SCHILY.acl)', entry.path);
   }
   const xattrs = cleanXattrs(entry, policy);
   if (xattrs.size > 0 && context.tree.isAttributed(entry.path)) {
-    // mkfs.erofs would keep both values of an attribute that comes twice.
+    // mkfs.erofs would keep both values of an attribute that occurs twice.
     throw toInvalidArchive(policy, 'a folder with attributes occurs twice', entry.path);
   }
   const mtime = clampTime(entry.mtime, context.mtimeCeiling);
   return { ...entry, ...owner, linkTarget, mtime, xattrs };
 }
 
-/** An entry must have its place to itself: what a second one of the same name means, every reader decides differently. */
+/** No other entry may have the same path: readers differ on what a second entry of the same name means. */
 function checkPlace(entry: TarEntry, { tree, policy }: EntryContext): void {
   const { path, kind } = entry;
   if (path === '' && kind !== 'directory') {
@@ -63,7 +63,7 @@ function checkPlace(entry: TarEntry, { tree, policy }: EntryContext): void {
   throw toInvalidArchive(policy, `exists already as a ${taken}`, path);
 }
 
-/** A task has no such id: to it the file would belong to nobody, and nothing would say why. */
+/** A task has no such id: in the task the file would belong to nobody, without any message. */
 function checkOwner({ path, uid, gid }: TarEntry, policy: ArchivePolicy): void {
   const id = Math.max(uid, gid);
   if (id < IDS_PER_SLOT) return;
@@ -89,7 +89,7 @@ function checkSymlink(entry: TarEntry, policy: ArchivePolicy): void {
 
 /**
  * The target's plain path; undefined when the target was left out.
- * A target in a layer below cannot be linked from another filesystem; builders copy such a file, so a link to it is a mistake.
+ * A target in a layer below cannot be linked from another filesystem. Builders copy such a file, so a link to it is a mistake.
  */
 function resolveHardLink(entry: TarEntry, context: EntryContext): ByteString | undefined {
   const { policy, limits, tree } = context;
@@ -114,10 +114,10 @@ function clampTime(mtime: Timestamp, ceiling: number | undefined): Timestamp {
 }
 
 const KEPT_XATTRS = ['user.', 'trusted.', 'security.'];
-/** What overlayfs takes its orders from. */
+/** Attributes that control overlayfs. */
 const REFUSED_XATTRS = ['trusted.overlay.', 'user.overlay.'];
 
-/** Attributes of other systems (`com.apple.…`) mean nothing here and are left out. */
+/** Attributes of other systems (`com.apple.…`) have no meaning here and are left out. */
 function cleanXattrs(entry: TarEntry, policy: ArchivePolicy): TarEntry['xattrs'] {
   if (!policy.xattrs || entry.xattrs.size === 0) return NO_XATTRS;
   const kept = new Map<ByteString, Buffer>();

@@ -1,4 +1,4 @@
-/** Ids of the host for workers, which are programs that read hostile input: no other process of the machine has a running worker's id. */
+/** Claims ids of the host for workers, which are programs that read hostile input: no other process of the machine has a running worker's id. */
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { FIRST_WORKER_ID, WORKER_ID_COUNT } from '../core/host-ids.ts';
@@ -18,17 +18,17 @@ export interface WorkerHost {
 }
 
 export interface Worker {
-  /** User and group id of the host; undefined where this process is not root: the program then runs as its user. */
+  /** User and group id of the host; undefined if this process is not root: the program then runs as this process's user. */
   readonly id: number | undefined;
   /**
-   * Ends every process that has the id, and gives the id back. To be called when the program has ended: what it started may live.
-   * Throws ERR_STACKSHIM_SYSTEM when some process cannot be ended: nobody gets the id then.
+   * Ends every process that has the id, and gives the id back. Call it when the program has ended, because processes that it started may still live.
+   * Throws ERR_STACKSHIM_SYSTEM when some process cannot be ended: the id is then not given to anybody.
    */
   end(): Promise<void>;
 }
 
 const NOBODY: Worker = { id: undefined, end: () => Promise.resolve() };
-/** Time for a killed process, which holds its id until its parent has waited for it. */
+/** How long a killed process may keep its id: it does so until its parent has waited for it. */
 const TRIES = 100;
 const PAUSE_MS = 20;
 
@@ -76,13 +76,13 @@ const toWorker = (id: number, held: HeldNumber): Worker => ({
   },
 });
 
-/** What a command begins with to run under a worker's id with no way back. Its processes die with the one that started it. */
+/** The start of a command line that runs a program under a worker's id with no way back. The program dies with the process that started it. */
 export function toUnprivileged({ id }: Pick<Worker, 'id'>): readonly string[] {
   const ids = id === undefined ? [] : [`--reuid=${id}`, `--regid=${id}`, '--clear-groups'];
   return [findUtility('setpriv'), ...ids, '--no-new-privs', '--pdeathsig', 'KILL', '--'];
 }
 
-/** @param limits As prlimit(1) takes them. */
+/** @param limits In the form of prlimit(1). */
 export const toLimited = (...limits: readonly string[]): readonly string[] => [
   findUtility('prlimit'),
   ...limits,
@@ -90,7 +90,7 @@ export const toLimited = (...limits: readonly string[]): readonly string[] => [
 
 const findUtility = (name: string) => findProgram(name, { package: 'util-linux' });
 
-/** Kills every process that has the id; resolves to whether none is left. Only root can start another. */
+/** Kills every process that has the id; resolves to whether none is left. Only root can start another one. */
 async function endProcesses(id: number): Promise<boolean> {
   for (let tries = 0; tries < TRIES; tries += 1) {
     if (await isUnused(id)) return true;
@@ -101,8 +101,8 @@ async function endProcesses(id: number): Promise<boolean> {
 }
 
 /**
- * Asks the kernel, which counts the processes of each user: where there are more than the limit says, it starts no program for that
- * user (EAGAIN of execve(2)). Our own process is not counted when it takes the id. Reading /proc would miss one that keeps forking.
+ * Asks the kernel, which counts the processes of each user: if there are more than the limit allows, execve(2) fails with EAGAIN for that
+ * user. Our own process is not counted when it takes the id. Reading /proc instead would miss a process that keeps forking.
  */
 async function isUnused(id: number): Promise<boolean> {
   const asking = [...toLimited('--nproc=0'), ...toUnprivileged({ id })];

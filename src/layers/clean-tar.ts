@@ -1,4 +1,4 @@
-/** Joins reader, parser and cleaner: an archive's bytes in, a clean tar out. */
+/** Joins reader, parser and cleaner: turns an archive's bytes into a clean tar. */
 import {
   type CleanedArchive,
   type CleanerOptions,
@@ -13,13 +13,13 @@ export interface CleanTarOptions extends CleanerOptions, ReadArchiveOptions {
 }
 
 export interface CleanTar {
-  /** What `mkfs.erofs` may be given. Throws where the archive must be refused. */
+  /** The input for `mkfs.erofs`. Throws if the archive must be refused. */
   readonly tar: AsyncIterable<Buffer>;
-  /** To be asked when `tar` was read to its end. */
+  /** Valid once `tar` was read to its end. */
   report(): CleanedArchive & ArchiveDigests;
 }
 
-/** Nothing is read before `tar` is; the same input gives the same bytes. */
+/** Reads nothing before `tar` is read; the same input gives the same bytes. */
 export function cleanTar(input: AsyncIterable<Uint8Array>, options: CleanTarOptions): CleanTar {
   const reading = readArchive(input, options);
   const cleaner = createArchiveCleaner(options);

@@ -1,4 +1,4 @@
-/** Removes layers that nothing needs: their files, and where they are mounted. */
+/** Removes layers that nothing needs: their files and their mounts. */
 import { rmdirSync, statSync, unlinkSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
@@ -17,11 +17,11 @@ import { listMountedLayers, listStoredLayers } from './list-layers.ts';
 
 export interface StoredLayer {
   readonly id: LayerId;
-  /** 0 when only its record is there. */
+  /** 0 if only its record exists. */
   readonly sizeBytes: number;
 }
 
-/** The stored layers, whole or not, that `isNeeded` does not hold for. */
+/** The stored layers, complete or not, for which `isNeeded` is false. */
 export const findUnneededLayers = (
   layout: Layout,
   isNeeded: (id: LayerId) => boolean,
@@ -33,7 +33,7 @@ export const findUnneededLayers = (
       return { id, sizeBytes };
     });
 
-/** Removes the layers' files. The record goes first: a file without one counts as not there. */
+/** Removes the layers' files. The record goes first: a file without a record counts as missing. */
 export async function removeLayers(layout: Layout, layers: readonly StoredLayer[]): Promise<void> {
   for (const { id } of layers) {
     await rm(layerRecordFile(layout, id), { force: true });
@@ -44,8 +44,8 @@ export async function removeLayers(layout: Layout, layers: readonly StoredLayer[
 }
 
 /**
- * Takes away the mounts of layers that are not needed; a running task has its own clones of them.
- * The caller makes sure that no task can begin to use one of them meanwhile.
+ * Removes the mounts of layers that are not needed; a running task has its own clones of them.
+ * The caller ensures that no task begins to use one of them meanwhile.
  */
 export function detachUnneededLayers(
   system: System,

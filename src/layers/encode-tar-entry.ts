@@ -1,4 +1,4 @@
-/** Writes entries as a tar that `mkfs.erofs` reads the way it was meant: ustar headers, PAX records for what they cannot hold. */
+/** Writes entries as a tar that `mkfs.erofs` reads as intended: ustar headers, and PAX records for what those cannot hold. */
 import { MAX_PAX_BYTES } from './archive-limits.ts';
 import { BLOCK_BYTES, paddingOf } from './parse-tar-header.ts';
 import type { ByteString, TarEntry } from './tar-entry.ts';
@@ -17,7 +17,7 @@ const MAX_OCTAL_12 = 0o77777777777;
 /** The two blocks of zeros that end a tar. */
 export const TAR_TRAILER = Buffer.alloc(2 * BLOCK_BYTES);
 
-/** The entry's header, after a PAX header where it needs one. Devices have no encoding here. */
+/** The entry's header, after a PAX header if it needs one. Devices cannot be encoded here. */
 export function encodeTarEntry(entry: TarEntry): readonly Buffer[] {
   if (entry.kind === 'device') throw new Error('a device cannot be encoded');
   const path = entry.kind === 'directory' ? `${entry.path === '' ? '.' : entry.path}/` : entry.path;
@@ -55,7 +55,7 @@ function paxRecordsOf(entry: TarEntry, path: ByteString): readonly Buffer[] {
   if (uid > MAX_OCTAL_8) records.push(encodePaxRecord('uid', String(uid)));
   if (gid > MAX_OCTAL_8) records.push(encodePaxRecord('gid', String(gid)));
   if (mtime.nanoseconds > 0 || mtime.seconds > MAX_OCTAL_12) {
-    // mkfs.erofs reads the fraction as a whole number of nanoseconds: it must have all nine digits.
+    // mkfs.erofs reads the fraction as a whole number of nanoseconds, so it must have all nine digits.
     const fraction = String(mtime.nanoseconds).padStart(9, '0');
     records.push(encodePaxRecord('mtime', `${mtime.seconds}.${fraction}`));
   }

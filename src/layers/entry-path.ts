@@ -1,16 +1,16 @@
-/** Paths inside an archive: made plain, or refused. Pure text, no filesystem. */
+/** Paths inside an archive: normalised, or refused. Pure text, no filesystem. */
 import { type ArchiveLimits, MAX_NAME_BYTES } from './archive-limits.ts';
 import type { ByteString } from './tar-entry.ts';
 
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 
-/** What becomes of a name that begins with a slash: it is taken as one below the archive's root, or refused. */
+/** How a name with a leading slash is treated: as one below the archive's root, or refused. */
 export type AbsoluteNames = 'beneath' | 'refuse';
 
 /**
- * The path without `.`, empty components and slashes at the end; empty for the root itself.
- * A refused one comes back as its reason.
+ * The path without `.`, empty components and trailing slashes; empty for the root itself.
+ * For a refused path, returns the reason.
  */
 export function parseEntryPath(
   path: ByteString,
@@ -25,14 +25,14 @@ export function parseEntryPath(
   if (components.length > limits.depth) return `more than ${limits.depth} folders deep`;
   for (const part of components) {
     if (part === '..') return 'name with ".."';
-    // The name that a deletion hides may be as long as any.
+    // The name that a whiteout hides may have the full length of a name.
     const nameBytes = part.length - (part.startsWith(WHITEOUT) ? WHITEOUT.length : 0);
     if (nameBytes > MAX_NAME_BYTES) return `name part of more than ${MAX_NAME_BYTES} bytes`;
   }
   return { path: components.join('/') };
 }
 
-/** The folder of a plain path; empty for what lies in the root. */
+/** The folder of a plain path; empty for an entry of the root. */
 export function parentOf(path: ByteString): ByteString {
   const slash = path.lastIndexOf('/');
   return slash === -1 ? '' : path.slice(0, slash);
@@ -40,7 +40,7 @@ export function parentOf(path: ByteString): ByteString {
 
 const baseNameOf = (path: ByteString): ByteString => path.slice(path.lastIndexOf('/') + 1);
 
-/** Whether a symbolic link at plain path `path` names something outside the archive, by the text of both alone. */
+/** Whether a symbolic link at plain path `path` leads outside the archive, judged by the text of both alone. */
 export function leadsOutside(path: ByteString, linkTarget: ByteString): boolean {
   if (linkTarget.startsWith('/')) return true;
   let depth = path.split('/').length - 1;
@@ -55,9 +55,9 @@ export function leadsOutside(path: ByteString, linkTarget: ByteString): boolean 
 /** What a plain path means in a layer (image-spec, layer.md, Whiteouts). */
 export type WhiteoutMeaning =
   | { readonly kind: 'none' }
-  /** What lies below at `path` is deleted. */
+  /** Deletes `path` of the layers below. */
   | { readonly kind: 'whiteout'; readonly path: ByteString }
-  /** Everything that lies below in the folder `path` is deleted. */
+  /** Deletes everything that the layers below have in the folder `path`. */
   | { readonly kind: 'opaque'; readonly path: ByteString }
   | { readonly kind: 'odd' };
 

@@ -1,32 +1,32 @@
-/** What an archive holds so far, as a tree: which paths are taken, by what, and what looking them up costs. */
+/** The content of an archive so far, as a tree: the paths, the kinds of their entries, and the cost of looking them up. */
 import { parentOf } from './entry-path.ts';
 import type { ByteString, EntryKind } from './tar-entry.ts';
 
-/** `dropped`: an entry was there and left out. */
+/** `dropped`: the entry was left out. */
 export type NodeKind = EntryKind | 'dropped';
 
 interface Node {
   kind: NodeKind;
   readonly parent: Node | undefined;
   children: number;
-  /** The child folder that was looked up last: `mkfs.erofs` finds that one at once. */
+  /** The child folder that was looked up last: `mkfs.erofs` finds it at once. */
   latest: Node | undefined;
 }
 
 export interface EntryTree {
-  /** Entries that `mkfs.erofs` walks past for the look-ups so far. */
+  /** Entries that `mkfs.erofs` has passed in all look-ups so far. */
   lookupSteps(): number;
   kindAt(path: ByteString): NodeKind | undefined;
-  /** The nearest ancestor of `path` that is no folder. */
+  /** The nearest ancestor of `path` that is not a folder. */
   blockerOf(path: ByteString): ByteString | undefined;
-  /** Ancestors of `path` that are not there yet, outermost first. */
+  /** Missing ancestors of `path`, outermost first. */
   missingParents(path: ByteString): readonly ByteString[];
-  /** Enters `path`, whose ancestors are all there. A path that is there changes its kind. */
+  /** Enters `path`, whose ancestors all exist. An existing path changes its kind. */
   add(path: ByteString, kind: NodeKind): void;
   /** Remembers that the folder `path` was given extended attributes. */
   markAttributed(path: ByteString): void;
   isAttributed(path: ByteString): boolean;
-  /** Counts a look-up of `path`, whose ancestors are all there. */
+  /** Counts a look-up of `path`, whose ancestors all exist. */
   lookUp(path: ByteString): void;
 }
 

@@ -1,9 +1,9 @@
-/** The two ends of a program that filters bytes: waits until it takes more, keeps the beginning of what it complains of. */
+/** The two ends of a program that filters bytes: waits until it accepts more input, and keeps the beginning of its error output. */
 import type { Readable, Writable } from 'node:stream';
 
 const MAX_STDERR_BYTES = 16 * 1024;
 
-/** Resolves when `stdin` takes more, or never will again. */
+/** Resolves when `stdin` accepts more, or never will again. */
 export function untilWritable(stdin: Writable): Promise<void> {
   return new Promise((resolve) => {
     const settle = (): void => {
@@ -17,7 +17,7 @@ export function untilWritable(stdin: Writable): Promise<void> {
   });
 }
 
-/** Reads a program's error stream to its end; the returned function tells its first 16 KiB so far. */
+/** Reads a program's error stream to its end; the returned function returns the first 16 KiB read so far. */
 export function keepComplaints(stderr: Readable): () => string {
   const pieces: Buffer[] = [];
   let keptBytes = 0;

@@ -1,12 +1,12 @@
-/** Finds programs of the host; a missing one has an error of its own. */
+/** Finds programs of the host; a missing program has its own error. */
 import { accessSync, constants } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { SYSTEM_FOLDERS } from '../sys/program-environment.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
 
 /**
- * The program's absolute path in the system's folders: the caller's PATH does not count. Throws ERR_STACKSHIM_TOOL_MISSING, which
- * names the Debian package it comes in, and ERR_STACKSHIM_PATH_UNTRUSTED for one that another user could have changed.
+ * The program's absolute path in the system's folders; the caller's PATH is ignored. Throws ERR_STACKSHIM_TOOL_MISSING, which
+ * names its Debian package, and ERR_STACKSHIM_PATH_UNTRUSTED for a program that another user could have changed.
  */
 export function findProgram(
   name: string,
@@ -30,7 +30,7 @@ export function findProgram(
 
 export interface FindProgramOptions {
   readonly package: string;
-  /** Default: the system's. */
+  /** Default: the system's folders. */
   readonly folders?: readonly string[];
 }
 

@@ -1,8 +1,8 @@
-/** Gives the failures of writing files their codes. */
+/** Maps failures of writing files to error codes. */
 import type { ErrorCode } from '../core/error-codes.ts';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 
-/** Runs `write`; a full disk becomes ERR_STACKSHIM_DISK_FULL, one that fails _DISK_FAILED, another system error _SYSTEM. */
+/** Runs `write`; a full disk becomes ERR_STACKSHIM_DISK_FULL, a failing disk _DISK_FAILED, another system error _SYSTEM. */
 export async function guardDisk<T>(operation: string, write: () => Promise<T>): Promise<T> {
   try {
     return await write();
@@ -16,7 +16,7 @@ export async function guardDisk<T>(operation: string, write: () => Promise<T>): 
   }
 }
 
-/** As strerror(3) has them in the C locale. */
+/** The texts of strerror(3) in the C locale. */
 const complaints = [
   { said: /No space left on device|Disk quota exceeded/, code: 'ERR_STACKSHIM_DISK_FULL' },
   {
@@ -25,11 +25,11 @@ const complaints = [
   },
 ] as const;
 
-/** What a program says on `stderr` that could not write its file for the disk's sake; undefined when that was not why. */
+/** The code for a program whose `stderr` says that a disk kept it from writing its file; undefined for other reasons. */
 export const codeOfComplaint = (stderr: string): ErrorCode | undefined =>
   complaints.find(({ said }) => said.test(stderr))?.code;
 
-/** The last line of what a program said, for a message: most end with why they gave up. */
+/** The last line of a program's output, for a message: most programs end with the reason why they gave up. */
 export function lastLine(stderr: string): string {
   return stderr.trimEnd().split('\n').at(-1)?.trim() || 'it did not say why';
 }

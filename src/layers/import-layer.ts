@@ -1,4 +1,4 @@
-/** Takes a layer's tar from anywhere into the store: cleaned, converted, verified, durable. */
+/** Stores a layer from a tar of any origin: cleaned, converted, verified, durable. */
 import { execFile } from 'node:child_process';
 import { rename, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
@@ -29,11 +29,11 @@ export interface ImportLayerOptions {
   readonly compression: Compression;
   /** `sha256:<hex>` of the tar. */
   readonly expectedDiffId?: string | undefined;
-  /** `sha256:<hex>` of the blob as it comes. */
+  /** `sha256:<hex>` of the blob as received. */
   readonly expectedDigest?: string | undefined;
-  /** Bytes of the blob as it comes. */
+  /** Bytes of the blob as received. */
   readonly expectedSize?: number | undefined;
-  /** Seconds since 1970: later times of files become this one. Default: times are kept. */
+  /** Seconds since 1970: later times of files are set to this one. Default: times are kept. */
   readonly mtimeCeiling?: number | undefined;
   readonly limits?: ArchiveLimits | undefined;
   /** Called with the bytes of the tar read so far. */
@@ -43,16 +43,16 @@ export interface ImportLayerOptions {
 
 export interface LayerImport {
   readonly record: LayerRecord;
-  /** `sha256:<hex>` of the blob as it came. */
+  /** `sha256:<hex>` of the blob as received. */
   readonly digest: string;
-  /** The layer was stored already, and its file is sound: it stayed as it was. */
+  /** True if the layer was stored already with a valid file, which stayed as it was. */
   readonly existed: boolean;
 }
 
 /**
  * Stores the layer; when the promise resolves it survives a power cut. The same tar gives the same layer.
- * The layer's file comes before its record: one without a record is rubbish that the next import of it replaces. So is one whose content
- * is not what its name says.
+ * The layer's file is written before its record: a file without a record is garbage that the next import of the layer replaces. So is a file
+ * whose content does not match its name.
  * What it stores or finds is pinned in the leases of this process (`holdStore`).
  * On failure nothing is left. A {@link Readable} is destroyed in any case.
  * Throws ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL,
@@ -73,7 +73,7 @@ export async function importLayer(
       await pinInStore(layout, id);
       const existing = await readVerifiedRecord(layout, id, { signal });
       if (existing !== undefined) {
-        // Whether the root is opaque stands in no file of the layer: another tar of the same files may say otherwise.
+        // No file of the layer says whether the root is opaque: another tar with the same files may differ in that.
         const record = { ...existing, opaqueRoot: report.opaqueRoot };
         return { record, digest: report.digest, existed: true };
       }
@@ -121,7 +121,7 @@ async function buildLayer(
   return { report, id, sizeBytes };
 }
 
-/** Throws ERR_STACKSHIM_LAYER_INVALID unless the two are the same, or nothing is expected. */
+/** Throws ERR_STACKSHIM_LAYER_INVALID if the two differ; does nothing if nothing is expected. */
 export function requireExpected(
   what: string,
   expected: string | number | undefined,

@@ -1,4 +1,4 @@
-/** The file `layers/<hex>.json`: what is known of a stored layer beside its content. docs/on-disk-layout.md describes it. */
+/** The file `layers/<hex>.json`: facts about a stored layer. docs/on-disk-layout.md describes it. */
 
 import { statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -10,15 +10,15 @@ import { writeFileAtomic } from '../sys/files.ts';
 import { readStoredJson, toCorrupt } from './stored-json.ts';
 
 export interface LayerRecord {
-  /** Of this format and of the cleaning rules: a layer of another version counts as not there. */
+  /** Version of this format and of the cleaning rules: a layer of another version counts as missing. */
   readonly version: 1;
   readonly id: LayerId;
   readonly sizeBytes: number;
-  /** OCI DiffID of the tar it was made of. */
+  /** OCI DiffID of the tar from which it was made. */
   readonly diffId: string;
-  /** Seconds since 1970 that later times of files were set back to; null when none were. */
+  /** Seconds since 1970 to which later times of files were set back; null if none were. */
   readonly mtimeCeiling: number | null;
-  /** The tar said that nothing of the layers below is to be seen: an image leaves those out. */
+  /** True if the tar hides everything of the layers below: an image leaves those layers out. */
   readonly opaqueRoot: boolean;
   readonly entries: number;
   /** Device nodes of the tar that were left out. */
@@ -46,7 +46,7 @@ export const layerRecord = objectOf<LayerRecord>({
 const kind = { code: 'ERR_STACKSHIM_LAYER_CORRUPT', what: 'layer' } as const;
 
 /**
- * Reads the record of a stored layer; {@link checkLayerFile} holds the layer's file against it. Blocks: the file is small.
+ * Reads the record of a stored layer; {@link checkLayerFile} compares the layer's file with it. Blocks: the file is small.
  * Throws ERR_STACKSHIM_LAYER_CORRUPT when it is missing, unreadable or another layer's.
  */
 export function readLayerRecord(layout: Layout, id: LayerId): LayerRecord {
@@ -64,8 +64,8 @@ export async function writeLayerRecord(layout: Layout, record: LayerRecord): Pro
 }
 
 /**
- * The layer that was made of the tar with this DiffID under the same ceiling of times; undefined when there is none.
- * Damaged records are passed over: the layer is made again.
+ * The layer that was made from the tar with this DiffID under the same ceiling of times; undefined when there is none.
+ * Skips damaged records: the layer is then made again.
  */
 export async function findLayerByDiffId(
   layout: Layout,
@@ -79,7 +79,7 @@ export async function findLayerByDiffId(
   return undefined;
 }
 
-/** The layer's record when it and the layer's file are sound; undefined otherwise. */
+/** The layer's record if it and the layer's file are valid; undefined otherwise. */
 export function readSoundRecord(layout: Layout, id: LayerId): LayerRecord | undefined {
   try {
     const record = readLayerRecord(layout, id);
@@ -93,7 +93,7 @@ export function readSoundRecord(layout: Layout, id: LayerId): LayerRecord | unde
   }
 }
 
-/** Throws ERR_STACKSHIM_LAYER_CORRUPT unless the file is there and as long as its record says. */
+/** Throws ERR_STACKSHIM_LAYER_CORRUPT unless the file exists with the size in its record. */
 export function checkLayerFile(path: string, record: LayerRecord): void {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) throw toCorruptLayer(path, 'missing');
@@ -102,11 +102,11 @@ export function checkLayerFile(path: string, record: LayerRecord): void {
   }
 }
 
-/** The error for a stored layer that is not what it must be. */
+/** The error for a damaged stored layer. */
 export const toCorruptLayer = (path: string, reason: string, cause?: unknown): StackshimError =>
   toCorrupt(path, reason, { ...kind, cause });
 
-/** Ids of all layers that have a record, ascending; whether they are sound is not looked at. */
+/** Ids of all layers that have a record, ascending, without checking that they are valid. */
 export async function listLayerIds(layout: Layout): Promise<readonly LayerId[]> {
   let names: readonly string[];
   try {

@@ -1,4 +1,4 @@
-/** Which layers there are on disk, whole or not. */
+/** Lists the layers on disk, complete or not. */
 import { readdirSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { isLayerId, type LayerId } from '../core/ids.ts';
@@ -11,7 +11,7 @@ const MOUNTED = /^([0-9a-f]{64})(?:\.lock)?$/;
 export const listStoredLayers = (layout: Layout): readonly LayerId[] =>
   listIds(layersDir(layout), FILE);
 
-/** Ids of the layers that have a folder to be mounted on, in order. */
+/** Ids of the layers that have a mount point, in order. */
 export const listMountedLayers = (layout: Layout): readonly LayerId[] =>
   listIds(mountedLayersDir(layout), MOUNTED);
 

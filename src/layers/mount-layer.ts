@@ -13,8 +13,8 @@ import { openLayerFile } from './open-layer-file.ts';
 const EROFS_MAGIC = 0xe0f5_e1e2;
 
 /**
- * The folder where the layer is mounted, read-only and without devices. One system call when it is mounted already;
- * the first caller mounts it while others wait. Blocks. Nobody unmounts it before the layer is collected or the machine goes down.
+ * The folder where the layer is mounted, read-only and without devices. One system call if it is mounted already;
+ * the first caller mounts it while others wait. Blocks. The mount stays until the layer is collected or the machine shuts down.
  * Throws ERR_STACKSHIM_LAYER_CORRUPT when the stored layer is missing or damaged.
  */
 export function mountLayer(system: System, layout: Layout, id: LayerId): string {
@@ -24,8 +24,8 @@ export function mountLayer(system: System, layout: Layout, id: LayerId): string 
 }
 
 /**
- * Has tasks that begin from now on see the stored file, where it took the place of a damaged one that is mounted. Blocks.
- * The new mount lies on top of the old one, so that nobody ever finds the folder empty; running tasks keep what they cloned.
+ * Makes tasks that begin from now on use the stored file that replaced a damaged, mounted one. Blocks.
+ * The new mount covers the old one, so that the folder is never empty; running tasks keep their clones.
  */
 export function remountLayer(system: System, layout: Layout, id: LayerId): void {
   const target = mountedLayerDir(layout, id);
@@ -51,9 +51,9 @@ function mountFirst(system: System, layout: Layout, id: LayerId): void {
   const target = mountedLayerDir(layout, id);
   // A container's root passes through the run folder to its own root filesystem.
   ensureDirectorySync(layout.run, 0o711);
-  // Nobody but root passes through: a layer holds what its image keeps from other users, under modes that the image chose.
+  // Only root may pass through: a layer has files that its image hides from other users, with modes that the image chose.
   ensureDirectorySync(mountedLayersDir(layout), 0o700);
-  // An earlier version let others pass through it.
+  // An earlier version let other users pass through it.
   chmodSync(mountedLayersDir(layout), 0o700);
   const lock = takeFileLock(system, `${target}.lock`, { wait: true });
   try {

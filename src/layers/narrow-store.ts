@@ -1,4 +1,4 @@
-/** Makes what is stored root's alone, where an earlier version left it readable by every local user. */
+/** Restricts the store to root, if an earlier version left it readable by every local user. */
 import { chmodSync, lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
 import {
@@ -15,14 +15,14 @@ import {
 } from '../core/layout.ts';
 import { isOpenToOthers, withoutOthers } from '../sys/ownership.ts';
 
-/** Folders whose files are narrowed too: a process that opened such a folder earlier still reaches its files by name. */
+/** Folders whose files are restricted, too: a process that opened such a folder earlier still reaches its files by name. */
 const STORES = [layersDir, imagesDir, stacksDir, generationsDir, locksDir];
-/** What is in these has the mode that its maker chose: files of images, mounted layers. */
+/** The content of these folders has modes that its maker chose: files of images, mounted layers. */
 const PLACES = [tmpDir, buildDir, scratchDir, mountedLayersDir];
 
 /**
- * Nine system calls where nothing is to be done. A folder is narrowed after all that is in it: where it is narrow, the rest is.
- * Does nothing for another user than root, nor on a read-only filesystem. Throws ERR_STACKSHIM_SYSTEM.
+ * Nine system calls if there is nothing to do. A folder is restricted after everything in it: if it is restricted, so is the rest.
+ * Does nothing for a user other than root, and nothing on a read-only filesystem. Throws ERR_STACKSHIM_SYSTEM.
  */
 export function narrowStore(layout: Layout): void {
   if (process.geteuid?.() !== 0) return;
@@ -30,7 +30,7 @@ export function narrowStore(layout: Layout): void {
   for (const place of PLACES) narrowFolder(place(layout), () => undefined);
 }
 
-/** A folder that {@link narrowStore} has yet to narrow, or cannot: on a disk that takes no writes. Undefined where there is none. */
+/** A folder that {@link narrowStore} has yet to restrict, or cannot, because its disk refuses writes. Undefined if there is none. */
 export const findOpenStore = (layout: Layout): string | undefined =>
   [...STORES, ...PLACES].map((place) => place(layout)).find(isOpenFolder);
 
@@ -39,7 +39,7 @@ function isOpenFolder(folder: string): boolean {
     const stat = statSync(folder, { throwIfNoEntry: false });
     return stat?.isDirectory() === true && isOpenToOthers(stat);
   } catch (error) {
-    // This user is not root, and may not look there.
+    // This user is not root and may not look there.
     if (errnoCodeOf(error) === 'EACCES') return false;
     throw error;
   }
@@ -47,13 +47,13 @@ function isOpenFolder(folder: string): boolean {
 
 function narrowFolder(folder: string, narrowFirst: (folder: string) => void): void {
   try {
-    // Its place may be a link to another disk.
+    // The folder may be a link to another disk.
     const stat = statSync(folder, { throwIfNoEntry: false });
     if (stat?.isDirectory() !== true || !isOpenToOthers(stat)) return;
     narrowFirst(folder);
     narrow(folder, stat);
   } catch (error) {
-    // EROFS: a disk that takes no writes. Tasks on it can be listed and ended all the same; what is to write there says why it cannot.
+    // EROFS: the disk refuses writes. Tasks on it can still be listed and ended; whatever needs to write there reports the error.
     if (['ENOENT', 'EROFS'].includes(errnoCodeOf(error) ?? '')) return;
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `restrict ${folder} to root`);
   }

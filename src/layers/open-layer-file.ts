@@ -1,4 +1,4 @@
-/** Opens an EROFS file as a mount that is attached nowhere yet. */
+/** Opens an EROFS file as a detached mount. */
 import { closeSync, constants, openSync } from 'node:fs';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import { attachLoop } from '../sys/attach-loop.ts';
@@ -6,21 +6,21 @@ import { needsLoopDevice } from '../sys/linux-mounts.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../sys/system.ts';
 import { toCorruptLayer } from './layer-record.ts';
 
-/** What a damaged or foreign superblock answers with; EUCLEAN is the kernel's EFSCORRUPTED. */
+/** Errors for a damaged or foreign superblock; EUCLEAN is the kernel's EFSCORRUPTED. */
 const CORRUPT = new Set(['EINVAL', 'EUCLEAN', 'EIO', 'EBADMSG', 'EOPNOTSUPP', 'EOVERFLOW']);
 
 export interface OpenedLayer {
   /** A detached read-only mount; the caller closes it. */
   readonly fd: Fd;
-  /** Whether the kernel wanted a loop device, which goes with the mount. */
+  /** Whether the kernel needed a loop device, which disappears with the mount. */
   readonly onLoopDevice: boolean;
 }
 
 /**
- * Straight from the file, or, on a kernel before 6.12, by way of a loop device. Its setuid files give nothing on the host, where any user
- * may come upon them; in a task its overlay decides.
- * Throws ERR_STACKSHIM_LAYER_CORRUPT for a file that is no sound EROFS, ERR_STACKSHIM_HOST_UNSUPPORTED for a kernel without EROFS, or
- * without the loop devices that it wants.
+ * Opens the file directly or, before Linux 6.12, through a loop device. Its setuid files have no effect on the host, where any user
+ * may find them; in a task the overlay decides.
+ * Throws ERR_STACKSHIM_LAYER_CORRUPT for a file that is not valid EROFS, ERR_STACKSHIM_HOST_UNSUPPORTED for a kernel without EROFS, or
+ * without the loop devices that it needs.
  */
 export function openLayerFile(system: System, path: string): OpenedLayer {
   try {

@@ -1,4 +1,4 @@
-/** Writes a folder as the tar of an OCI layer: a mounted layer, or the upper of an overlay. Deletions become `.wh.` names. */
+/** Writes a folder as the tar of an OCI layer: a mounted layer, or the upper directory of an overlay. Deletions become `.wh.` names. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
@@ -16,9 +16,9 @@ import { type ByteString, type EntrySink, NO_XATTRS, type TarEntry } from './tar
 import { createTarParser } from './tar-parser.ts';
 
 export interface PackLayerOptions {
-  /** Host id of the files' id 0: what is subtracted from every owner. Default 0. */
+  /** Host id of the files' id 0, which is subtracted from every owner. Default 0. */
   readonly idBase?: number;
-  /** How many ids there are from `idBase` on. Default: all. */
+  /** Number of ids from `idBase` on. Default: all. */
   readonly idCount?: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -27,7 +27,7 @@ const ALL_IDS = 0xffff_ffff;
 const MAX_STDERR_BYTES = 4096;
 const OVERLAY_XATTR = 'trusted.overlay.';
 const WHITEOUT_PREFIX = '.wh.';
-/** Extended attributes of an overlay that say that a file's content or name is somewhere else. */
+/** Extended attributes by which an overlay says that a file's content or name is somewhere else. */
 const INCOMPLETE = ['metacopy', 'redirect'];
 
 const MARKER: TarEntry = {
@@ -43,9 +43,9 @@ const MARKER: TarEntry = {
 };
 
 /**
- * The tar's bytes; equal folders give equal tars, whatever the version of the program that reads them. Names come in byte order,
+ * The tar's bytes; equal folders give equal tars, in every version of the `tar` program. Names are in byte order;
  * hard links, attributes, access control lists and file capabilities are kept, sockets and devices are left out.
- * Throws ERR_STACKSHIM_LAYER_INVALID for what no layer can say, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_SYSTEM when the folder cannot be read.
+ * Throws ERR_STACKSHIM_LAYER_INVALID for what a layer cannot contain, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_SYSTEM when the folder cannot be read.
  */
 export async function* packLayer(
   folder: string,
@@ -53,7 +53,7 @@ export async function* packLayer(
 ): AsyncGenerator<Buffer> {
   const child = await startTar(folder);
   const ended = waitForChild(child, folder);
-  // Asked for below, later than it may come.
+  // Awaited below, possibly after it has rejected.
   ended.catch(() => undefined);
   const stop = () => child.kill('SIGKILL');
   options.signal?.addEventListener('abort', stop, { once: true });
@@ -114,7 +114,7 @@ function waitForChild(child: Child, folder: string): Promise<void> {
 
 interface Packing {
   readonly sink: EntrySink;
-  /** What is ready, in one piece. */
+  /** The bytes that are ready, as one buffer. */
   take(): Buffer;
 }
 
@@ -128,7 +128,7 @@ function createPacking(options: PackLayerOptions): Packing {
   };
   const sink: EntrySink = {
     entry(entry) {
-      // A sparse file costs its writer nothing: refused by what it says, before its zeros are read.
+      // A sparse file costs its writer nothing: refuse it by its announced size, before its zeros are read.
       bytes += entry.size;
       if (bytes > LAYER_LIMITS.bytes) {
         throw toArchiveTooLarge(LAYER_POLICY, 'bytes', LAYER_LIMITS.bytes);
@@ -151,7 +151,7 @@ function createPacking(options: PackLayerOptions): Packing {
   return { sink, take };
 }
 
-/** What an entry of the folder becomes: itself, a deletion, itself and an opaque marker, or nothing. */
+/** What an entry of the folder becomes: itself, a whiteout, itself and an opaque marker, or nothing. */
 function toLayerEntries(entry: TarEntry, options: PackLayerOptions): readonly TarEntry[] {
   const parsed = parseEntryPath(entry.path, LAYER_LIMITS);
   if (typeof parsed === 'string') throw toInvalidArchive(LAYER_POLICY, parsed, entry.path);

@@ -1,7 +1,7 @@
 /** The records of a PAX extended header: `<length> <key>=<value>\n`, values kept as bytes. */
 import type { ByteString } from './tar-entry.ts';
 
-/** The records by key, the last of each key; or why they are none. */
+/** The records by key (the last record of each key counts), or the reason why they are invalid. */
 export function parsePaxRecords(body: Buffer): ReadonlyMap<ByteString, Buffer> | string {
   const records = new Map<ByteString, Buffer>();
   let at = 0;

@@ -3,7 +3,7 @@ import type { ByteString } from './tar-entry.ts';
 
 export const BLOCK_BYTES = 512;
 
-/** Bytes between `size` bytes of content and the next block. */
+/** Padding after `size` bytes of content, up to the next block. */
 export const paddingOf = (size: number): number => -size & (BLOCK_BYTES - 1);
 
 export interface TarHeader {
@@ -20,7 +20,7 @@ export interface TarHeader {
   readonly isZeroDevice: boolean;
 }
 
-/** The header, or why it is not one. `undefined` for a block of zeros, which ends an archive. */
+/** The header, or the reason why it is invalid. `undefined` for a block of zeros, which ends an archive. */
 export function parseTarHeader(block: Buffer): TarHeader | string | undefined {
   if (isZeros(block)) return undefined;
   if (!checksumMatches(block)) return 'header checksum does not match';

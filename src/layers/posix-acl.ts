@@ -1,4 +1,4 @@
-/** POSIX access control lists as extended attributes (acl(5), linux/posix_acl_xattr.h), and their ids moved to another range. */
+/** Reads POSIX access control lists in extended attributes (acl(5), linux/posix_acl_xattr.h), and moves their ids to another range. */
 
 const NAMES: ReadonlySet<string> = new Set(['system.posix_acl_access', 'system.posix_acl_default']);
 const VERSION = 2;
@@ -6,22 +6,22 @@ const HEADER_BYTES = 4;
 const ENTRY_BYTES = 8;
 const TAG = { userOwner: 1, user: 2, groupOwner: 4, group: 8, mask: 0x10, other: 0x20 } as const;
 const TAGS: ReadonlySet<number> = new Set(Object.values(TAG));
-/** The highest id; the one above means "nobody in particular". */
+/** The highest id; the next number means "nobody in particular". */
 const MAX_ID = 0xffff_fffe;
 const ALL_PERMISSIONS = 7;
 
 export interface AclEntry {
   readonly tag: number;
   readonly permissions: number;
-  /** Of a user or group that is named; undefined for the rest. */
+  /** Id of a named user or group; undefined for other entries. */
   readonly id: number | undefined;
-  /** Where the id is in the value. */
+  /** Offset of the id in the value. */
   readonly at: number;
 }
 
 export const isPosixAcl = (name: string): boolean => NAMES.has(name);
 
-/** The entries, or why the value is no list. */
+/** The entries, or the reason why the value is not a list. */
 export function parsePosixAcl(value: Buffer): readonly AclEntry[] | string {
   const isWhole = value.length > HEADER_BYTES && (value.length - HEADER_BYTES) % ENTRY_BYTES === 0;
   if (!isWhole || value.readUInt32LE(0) !== VERSION) return 'its access control list is malformed';
@@ -39,7 +39,7 @@ export function parsePosixAcl(value: Buffer): readonly AclEntry[] | string {
   return isInOrder(entries) ? entries : 'its access control list is malformed';
 }
 
-/** As the kernel wants them: it takes a list that is not so for none. */
+/** The order that the kernel requires: it ignores any other list. */
 function isInOrder(entries: readonly AclEntry[]): boolean {
   const count = (tag: number) => entries.filter((entry) => entry.tag === tag).length;
   const isSorted = entries.every(({ tag }, index) => tag >= (entries[index - 1]?.tag ?? 0));
@@ -51,11 +51,11 @@ function isInOrder(entries: readonly AclEntry[]): boolean {
 export interface IdShift {
   /** Subtracted from each id. */
   readonly idBase: number;
-  /** How many ids there are from `idBase` on. */
+  /** Number of ids from `idBase` on. */
   readonly idCount: number;
 }
 
-/** The same list with its ids moved; a text tells why that cannot be. */
+/** The same list with its ids moved, or the reason why that is impossible. */
 export function shiftPosixAcl(value: Buffer, { idBase, idCount }: IdShift): Buffer | string {
   const entries = parsePosixAcl(value);
   if (typeof entries === 'string') return entries;

@@ -1,4 +1,4 @@
-/** Checks the blob of a layer that is stored already: naming a layer must not be enough to get its content. */
+/** Checks the blob of a layer that is already stored: naming a layer must not be enough to get its content. */
 import type { LayerId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import type { System } from '../sys/system.ts';
@@ -16,14 +16,14 @@ export interface BlobToProve extends ProvenBlob {
 export interface ProveBlobOptions {
   readonly layout: Layout;
   readonly system: System;
-  /** The stored layer that a tar with the blob's DiffID was made into. */
+  /** The stored layer that was made from a tar with the blob's DiffID. */
   readonly id: LayerId;
 }
 
 /**
- * Reads the blob to its end, and returns when it has the digest, the size and the DiffID that it is said to have. One that was seen
- * to unpack to this layer before is not unpacked again. Throws ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE,
- * ERR_STACKSHIM_TOOL_MISSING, and what reading `input` throws.
+ * Reads the blob to its end, and returns if it has the announced digest, size and DiffID. A blob that is known
+ * to unpack to this layer is not unpacked again. Throws ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE,
+ * ERR_STACKSHIM_TOOL_MISSING, and errors of reading `input`.
  */
 export async function proveBlob(
   input: AsyncIterable<Uint8Array>,

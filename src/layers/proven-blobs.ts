@@ -1,6 +1,6 @@
 /**
- * The file `layers/<hex>.blobs`: which blobs were seen to unpack to a stored layer. Whoever brings one of them again need not have it
- * unpacked again. Losing the file costs time only; docs/on-disk-layout.md describes it.
+ * The file `layers/<hex>.blobs`: which blobs are known to unpack to a stored layer. An image that brings one of them again need not have it
+ * unpacked again. Losing the file only costs time; docs/on-disk-layout.md describes it.
  */
 import { StackshimError } from '../core/errors.ts';
 import type { LayerId } from '../core/ids.ts';
@@ -22,7 +22,7 @@ interface ProvenBlobs {
   readonly blobs: readonly ProvenBlob[];
 }
 
-/** Registries and tools compress one layer in a few ways. */
+/** Registries and tools compress a layer in few different ways. */
 const MOST_BLOBS = 32;
 
 const sha256 = textThat((value) => /^sha256:[0-9a-f]{64}$/.test(value), 'not a sha256 digest');
@@ -31,11 +31,11 @@ const reader = objectOf<ProvenBlobs>({
   blobs: listOf(objectOf<ProvenBlob>({ digest: sha256, diffId: sha256 }), MOST_BLOBS),
 });
 
-/** Whether the blob was seen to unpack to the tar, and that tar to become the layer. */
+/** Whether the blob is known to unpack to the tar, and the tar to become the layer. */
 export const isProven = (layout: Layout, id: LayerId, blob: ProvenBlob): boolean =>
   readBlobs(layout, id).some((one) => isSame(one, blob));
 
-/** Remembers that the blob unpacks to the layer. */
+/** Records that the blob unpacks to the layer. */
 export async function rememberBlob(layout: Layout, id: LayerId, blob: ProvenBlob): Promise<void> {
   const known = readBlobs(layout, id);
   if (known.some((one) => isSame(one, blob))) return;
@@ -48,7 +48,7 @@ export async function rememberBlob(layout: Layout, id: LayerId, blob: ProvenBlob
 const isSame = (one: ProvenBlob, other: ProvenBlob) =>
   one.digest === other.digest && one.diffId === other.diffId;
 
-/** Empty when the file cannot be read: then every blob is unpacked again. */
+/** Empty when the file cannot be read: every blob is then unpacked again. */
 function readBlobs(layout: Layout, id: LayerId): readonly ProvenBlob[] {
   try {
     const options = { reader, code: 'ERR_STACKSHIM_LAYER_CORRUPT', what: 'list of blobs' } as const;

@@ -1,4 +1,4 @@
-/** Decompresses an archive while it arrives and takes its two digests. */
+/** Decompresses an archive while it arrives, and computes its two digests. */
 import { createHash } from 'node:crypto';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
@@ -14,12 +14,12 @@ export interface ReadArchiveOptions {
   readonly policy: ArchivePolicy;
   readonly limits: ArchiveLimits;
   readonly compression: Compression;
-  /** For the program that decompresses zstd. */
+  /** Where the program that decompresses zstd gets its id. */
   readonly workers: WorkerHost;
 }
 
 export interface ArchiveDigests {
-  /** `sha256:<hex>` of the bytes as they came: the blob's digest. */
+  /** `sha256:<hex>` of the bytes as received: the blob's digest. */
   readonly digest: string;
   /** `sha256:<hex>` of the tar: the OCI DiffID. */
   readonly diffId: string;
@@ -27,16 +27,16 @@ export interface ArchiveDigests {
 }
 
 export interface ArchiveReading {
-  /** The tar's bytes. Reading them is what drives the whole. */
+  /** The tar's bytes. Reading them drives the whole pipeline. */
   readonly tar: AsyncIterable<Buffer>;
-  /** To be asked when `tar` was read to its end. */
+  /** Valid once `tar` was read to its end. */
   digests(): ArchiveDigests;
 }
 
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * Throws (from `tar`) what the policy's code says of a damaged archive, ERR_STACKSHIM_LAYER_TOO_LARGE over the ratio,
+ * Throws (from `tar`) the policy's code for a damaged archive, ERR_STACKSHIM_LAYER_TOO_LARGE over the ratio,
  * ERR_STACKSHIM_TOOL_MISSING for zstd without its program.
  */
 export function readArchive(
@@ -106,7 +106,7 @@ async function* decompress(
       throw error;
     }
   }
-  // Whatever fails on the way destroys `gunzip`, whose reader below gets the error.
+  // A failure of the input destroys `gunzip`, whose reader below gets the error.
   pipeline(feed(), gunzip, () => undefined);
   try {
     for await (const chunk of gunzip) yield chunk as Buffer;
@@ -114,7 +114,7 @@ async function* decompress(
     if (inputFailure !== undefined) throw inputFailure.error;
     throw toStackshimError(error, policy.invalidCode, `decompress ${policy.subject}`);
   }
-  // zlib stops without a word at bytes after the last member that are no member.
+  // zlib silently stops at bytes after the last member that are not a member themselves.
   if (gunzip.bytesWritten !== fedBytes) {
     throw toInvalidArchive(policy, 'more bytes follow the end of the gzip data');
   }

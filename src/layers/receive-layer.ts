@@ -1,4 +1,4 @@
-/** Takes the EROFS file of a layer as it is from a machine that is trusted: no tar, nothing cleaned or converted. */
+/** Stores the EROFS file of a layer from a trusted machine as it is: no tar, nothing is cleaned or converted. */
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { StackshimError } from '../core/errors.ts';
@@ -9,8 +9,8 @@ import { type LayerRecord, writeLayerRecord } from './layer-record.ts';
 import { temporaryPath } from './stale-files.ts';
 
 /**
- * Stores a layer whose record the caller trusts: a foreign EROFS file is read by the kernel, and no digest makes that safe.
- * The content must be what the record says, byte for byte. Durable when the promise resolves; on failure nothing is left.
+ * Stores a layer whose record the caller trusts: the kernel reads a foreign EROFS file, and no digest makes that safe.
+ * The content must match the record byte for byte. Durable when the promise resolves; on failure nothing is left.
  * The caller has pinned the layer. Throws ERR_STACKSHIM_SAVE_INVALID, ERR_STACKSHIM_DISK_FULL, and what reading `content` throws.
  */
 export async function receiveLayer(

@@ -1,9 +1,9 @@
-/** Joins a header with the extension headers before it into the entry they describe. */
+/** Combines a header with the extension headers before it into one entry. */
 import { MAX_XATTR_BYTES } from './archive-limits.ts';
 import type { TarHeader } from './parse-tar-header.ts';
 import type { ByteString, EntryKind, TarEntry, Timestamp } from './tar-entry.ts';
 
-/** What extension headers said about the entry to come. */
+/** Values of extension headers for the next entry. */
 export interface Extensions {
   pax: ReadonlyMap<ByteString, Buffer> | undefined;
   longPath: ByteString | undefined;
@@ -23,19 +23,19 @@ const KINDS: ReadonlyMap<string, EntryKind> = new Map([
 ]);
 
 const XATTR_KEY = 'SCHILY.xattr.';
-/** As `tar --acls` writes them, each beside the attribute where `--xattrs` is given as well. */
+/** Written by `tar --acls`; with `--xattrs` each is also in an attribute. */
 const TEXT_ACLS = [
   ['SCHILY.acl.access', 'system.posix_acl_access'],
   ['SCHILY.acl.default', 'system.posix_acl_default'],
 ] as const;
-/** Of a record with an attribute beside its name and value, at most. */
+/** Upper bound of what a record with an attribute has in addition to name and value. */
 const XATTR_RECORD_BYTES = 32;
-/** The highest id; the one above means "no change" to chown(2). */
+/** The highest id; the next number means "no change" to chown(2). */
 const MAX_ID = 0xffff_fffe;
-/** EROFS and every reader of it hold seconds in 64 bits; this is the last one JavaScript counts exactly. */
+/** EROFS and all its readers store seconds in 64 bits; this is the last second that JavaScript represents exactly. */
 const MAX_SECONDS = Number.MAX_SAFE_INTEGER;
 
-/** The entry, or why it cannot be one. */
+/** The entry, or the reason why it is invalid. */
 export function resolveTarEntry(header: TarHeader, extensions: Extensions): TarEntry | string {
   const pax = extensions.pax ?? new Map<ByteString, Buffer>();
   for (const key of pax.keys()) {
@@ -54,7 +54,7 @@ export function resolveTarEntry(header: TarHeader, extensions: Extensions): TarE
   const gid = idOf(pax, 'gid', MAX_ID) ?? header.gid;
   if (Number.isNaN(size)) return 'size is not a number of bytes';
   if (!isId(uid) || !isId(gid)) return 'owner is not a user and group id';
-  // Programs differ on whether bytes follow: taking either side would let the other see different entries.
+  // Programs differ on whether bytes follow: with either choice, other programs would see other entries.
   if (kind !== 'file' && size !== 0) return `${kind} with a size`;
   const mtime = mtimeOf(pax, header);
   if (mtime === undefined) return 'mtime is not a time';
@@ -76,7 +76,7 @@ export function resolveTarEntry(header: TarHeader, extensions: Extensions): TarE
   };
 }
 
-/** Writers before POSIX mark a directory by a slash alone. */
+/** Writers before POSIX mark a directory only by a trailing slash. */
 function kindOf(typeflag: string, path: ByteString): EntryKind | undefined {
   const kind = KINDS.get(typeflag);
   return kind === 'file' && path.endsWith('/') ? 'directory' : kind;
@@ -86,7 +86,7 @@ const isId = (id: number): boolean => id >= 0 && id <= MAX_ID;
 
 function textOf(pax: ReadonlyMap<ByteString, Buffer>, key: string): ByteString | undefined {
   const value = pax.get(key)?.toString('latin1');
-  // POSIX: an empty value takes the record back.
+  // POSIX: an empty value revokes the record.
   return value === '' ? undefined : value;
 }
 
@@ -102,7 +102,7 @@ function idOf(
   return value <= maximum ? value : Number.NaN;
 }
 
-/** Times before 1970 count as 1970: an EROFS inode holds none earlier. */
+/** Times before 1970 count as 1970: an EROFS inode cannot store earlier ones. */
 function mtimeOf(pax: ReadonlyMap<ByteString, Buffer>, header: TarHeader): Timestamp | undefined {
   const text = textOf(pax, 'mtime');
   if (text === undefined) return { seconds: Math.max(0, header.mtime), nanoseconds: 0 };
@@ -114,7 +114,7 @@ function mtimeOf(pax: ReadonlyMap<ByteString, Buffer>, header: TarHeader): Times
   return { seconds, nanoseconds: Number((match[3] ?? '').slice(0, 9).padEnd(9, '0')) };
 }
 
-/** GNU tar writes one of owner, group and others for every file: it says no more than the mode. */
+/** GNU tar writes a list of owner, group and others for every file: it says no more than the mode. */
 const hasTextAcl = (pax: ReadonlyMap<ByteString, Buffer>, xattrs: TarEntry['xattrs']) =>
   TEXT_ACLS.some(([key, attribute]) => {
     const text = textOf(pax, key);

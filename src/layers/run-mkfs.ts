@@ -1,4 +1,4 @@
-/** Feeds a tar to the `mkfs.erofs` process and tells why it failed when it does. */
+/** Feeds a tar to the `mkfs.erofs` process and explains a failure. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, statfs } from 'node:fs/promises';
@@ -14,29 +14,29 @@ import { codeOfComplaint, lastLine } from './guard-disk.ts';
 export interface MkfsRun {
   /** Program and arguments. */
   readonly command: readonly string[];
-  /** Its working directory, and where it keeps temporary files. */
+  /** Its working directory, which also holds its temporary files. */
   readonly folder: string;
-  /** Whose id it runs under; ended here. */
+  /** The worker under whose id it runs; ended here. */
   readonly worker: Worker;
-  /** What an exit status other than 0 fails with. */
+  /** The code of the error for an exit status other than 0. */
   readonly invalidCode: ErrorCode;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a full disk may still have free: the kernel rounds, and others give back. */
+/** Space that a full disk may still report as free: the kernel rounds, and other processes free space. */
 const DISK_SLACK_BYTES = 1024 * 1024;
 
 /**
- * Settles when the process has ended, and whatever it started; resolves to the bytes of the tar.
+ * Settles when the process, and every process that it started, has ended; resolves to the bytes of the tar.
  * The first cause wins: abort, then the tar's own failure, then the process's.
  */
 export async function runMkfs(tar: AsyncIterable<Buffer>, run: MkfsRun): Promise<number> {
   const { signal } = run;
   const child = await startUnlessAborted(run);
-  // Its death breaks the pipe; how it died tells more than that.
+  // If the process dies, the pipe breaks, but the way it died tells more.
   child.stdin.on('error', () => undefined);
   const ended = waitForChild(child, run.worker);
-  // Asked for below, later than it may come.
+  // Awaited below, possibly after it has rejected.
   ended.catch(() => undefined);
   const stop = (): void => {
     child.kill('SIGKILL');
@@ -73,7 +73,7 @@ async function start({ command, folder }: MkfsRun): Promise<Child> {
     return await started(
       spawn(program, args, {
         cwd: folder,
-        // It keeps the files' contents in TMPDIR until it knows all names.
+        // mkfs.erofs keeps the files' contents in TMPDIR until it knows all names.
         env: { ...PLAIN_ENVIRONMENT, TMPDIR: '.' },
         stdio: ['pipe', 'ignore', 'pipe'],
       }),
@@ -91,11 +91,11 @@ function toAborted(signal: AbortSignal): StackshimError {
 
 interface Feeding {
   readonly bytes: number;
-  /** Why the tar could not be read to its end. A process that stops reading is none: its exit tells more. */
+  /** Why the tar could not be read to its end. A process that stops reading is not such a reason: its exit tells more. */
   readonly failure: { readonly error: unknown } | undefined;
 }
 
-/** Returns when the tar's reader is closed, whichever end failed. */
+/** Returns when the tar's reader is closed, whichever side failed. */
 async function feed(tar: AsyncIterable<Buffer>, stdin: Writable): Promise<Feeding> {
   let bytes = 0;
   try {
@@ -122,13 +122,13 @@ async function waitForChild(child: Child, worker: Worker): Promise<ChildEnd> {
   const complaints = keepComplaints(child.stderr);
   const closed = once(child, 'close');
   const [exitCode, signal] = (await once(child, 'exit')) as [number | null, string | null];
-  // What it started could hold its streams open for ever.
+  // Processes that it started could hold its streams open for ever.
   await worker.end();
   await closed;
   return { exitCode, signal, stderr: complaints() };
 }
 
-/** Whether the disk was full is asked of the disk: what the process had taken it gave back when it ended. */
+/** Asks the disk whether it was full. The process freed its own space when it ended, so that space is counted as used. */
 async function toMkfsError(end: ChildEnd, run: MkfsRun, fedBytes: number): Promise<StackshimError> {
   const { bavail, bsize } = await statfs(run.folder);
   const { exitCode, signal, stderr } = end;
@@ -152,7 +152,7 @@ async function toMkfsError(end: ChildEnd, run: MkfsRun, fedBytes: number): Promi
   });
 }
 
-/** On a disk that fails the program crashes, or complains of something else: a small file tells. Undefined when the disk takes it. */
+/** On a failing disk the program crashes, or complains of something else: writing a small file shows it. Undefined when the disk accepts the file. */
 async function failureOfDisk(folder: string): Promise<StackshimError | undefined> {
   try {
     const file = await open(`${folder}/disk`, 'wx', 0o600);

@@ -1,4 +1,4 @@
-/** File capabilities that were given inside a user namespace, as they are outside of it (capabilities(7), linux/capability.h). */
+/** Converts file capabilities that were set inside a user namespace to those outside of it (capabilities(7), linux/capability.h). */
 
 import { BUILD_RANGE_COUNT, FIRST_BUILD_ID, IDS_PER_SLOT } from '../core/host-ids.ts';
 
@@ -9,8 +9,8 @@ const REVISION_2_BYTES = 20;
 const REVISION_3_BYTES = 24;
 
 /**
- * The attribute `security.capability` with its namespace's root, `idBase` on the host, taken for the file's own: revision 3 of that root
- * becomes revision 2. Any other value comes back as it is.
+ * Converts the attribute `security.capability` of a namespace whose root is `idBase` on the host: revision 3 for that root
+ * becomes revision 2. Any other value is returned unchanged.
  */
 export function shiftCapability(value: Buffer, idBase: number): Buffer {
   if (value.length !== REVISION_3_BYTES) return value;
@@ -22,7 +22,7 @@ export function shiftCapability(value: Buffer, idBase: number): Buffer {
   return shifted;
 }
 
-/** The same of what a step of a build gave, in whichever range of ids it ran: an image must not tell which. */
+/** The same for a capability that a step of a build set, in any range of ids: an image must not reveal the range. */
 export function shiftBuildCapability(value: Buffer): Buffer {
   if (value.length !== REVISION_3_BYTES) return value;
   const root = value.readUInt32LE(20);

@@ -1,4 +1,4 @@
-/** Files that a process died over: below `tmp/`, and the temporary names beside stored files. */
+/** Finds files that a dead process left unfinished: below `tmp/`, and temporary names beside stored files. */
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import {
@@ -13,14 +13,14 @@ import {
 import { isAbandonedName, ownerOfName, toOwnedName } from '../sys/owned-name.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 
-/** A name that does not tell whose it is counts as abandoned when nothing was written to it for so long. */
+/** A file whose name does not tell its maker counts as abandoned when nothing was written to it for this long. */
 const NAMELESS_AFTER_MS = 24 * 3600 * 1000;
 
-/** A new name below `tmp/`, which others clear away once this process has ended. The caller makes the folder. */
+/** A new name below `tmp/`, which other processes remove once this process has ended. The caller creates the folder. */
 export const temporaryPath = (layout: Layout, suffix = ''): string =>
   `${tmpDir(layout)}/${toOwnedName()}${suffix}`;
 
-/** Paths of files and folders that nobody will finish: their makers are dead. */
+/** Paths of files and folders whose makers are dead. */
 export function findStaleFiles(layout: Layout): readonly string[] {
   const inTmp = namesIn(tmpDir(layout)).map((name) => ({
     name,
@@ -45,7 +45,7 @@ export async function clearStaleTmp(layout: Layout): Promise<void> {
       if (lstatSync(path).isDirectory()) await removeTree(path);
       else unlinkSync(path);
     } catch (error) {
-      // Another clears, too; or a program that the dead maker had started still writes into it: then the next one finds it.
+      // Another process removes it, too, or a program of the dead maker still writes into it: the next call finds it.
       if (!['ENOENT', 'ENOTEMPTY'].includes(errnoCodeOf(error) ?? '')) throw error;
     }
   }

@@ -1,7 +1,7 @@
 /**
- * Leases on the store: what an import or a build is about to use is not collected, though nothing refers to it yet.
+ * Leases on the store: collection keeps what an import or a build is about to use, even if nothing refers to it yet.
  *
- * Whoever stores layers or images, or builds on stored ones that may have lost their last reference, holds a lease from
+ * Code that stores layers or images, or builds on stored ones that may have lost their last reference, holds a lease from
  * before its first look until its revision is written:
  *
  *     await withHeldStore(layout, system, async () => {
@@ -10,9 +10,9 @@
  *       … smoke, flip …
  *     });
  *
- * A pin comes before the look: "pin, then see whether it is there". Collection and pins exclude each other for
- * milliseconds (`locks/store`), so what was seen after its pin stays for as long as the lease is held.
- * A lease is a locked file below `locks/leases/`: that of a dead process is void at once. Tasks take none.
+ * A pin comes before the look: "pin, then check that it exists". Collection and pins exclude each other for
+ * milliseconds (`locks/store`), so what was found after its pin stays for as long as the lease is held.
+ * A lease is a locked file below `locks/leases/`; the lease of a dead process is void at once. Tasks take no leases.
  */
 import {
   appendFileSync,
@@ -34,15 +34,15 @@ import { guardDisk } from './guard-disk.ts';
 import { narrowStore } from './narrow-store.ts';
 import { clearStaleTmp } from './stale-files.ts';
 
-/** What a lease may protect: a layer, or an image's file. An image's layers are pinned one by one. */
+/** What a lease can protect: a layer, or an image's file. An image's layers are pinned one by one. */
 export type Pinned = LayerId | ImageDigest;
 
 export interface StoreLease {
-  /** What it has been asked to protect. */
+  /** The names that it protects. */
   readonly pinned: ReadonlySet<Pinned>;
-  /** Protects `name`, whether or not it is stored by now, until the lease is released; after that it does nothing. */
+  /** Protects `name`, whether it is stored yet or not, until the lease is released; after that it does nothing. */
   pin(name: Pinned): Promise<void>;
-  /** Gives the lease up; a second call does nothing. */
+  /** Releases the lease; a second call does nothing. */
   release(): void;
 }
 
@@ -54,8 +54,8 @@ const LONGEST_PAUSE_MS = 20;
 const heldHere = new Map<string, Set<StoreLease>>();
 
 /**
- * Takes a lease, after clearing away what dead processes left half written (`clearStaleTmp`) and making what is stored root's alone (`narrowStore`).
- * Throws ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM, ERR_STACKSHIM_STACK_BUSY after a minute of collection.
+ * Takes a lease, after removing files that dead processes left half written (`clearStaleTmp`) and restricting the store to root (`narrowStore`).
+ * Throws ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM, and ERR_STACKSHIM_STACK_BUSY if a collection takes more than a minute.
  */
 export async function holdStore(layout: Layout, system: System): Promise<StoreLease> {
   const path = `${leasesDir(layout)}/${randomName()}`;
@@ -71,7 +71,7 @@ export async function holdStore(layout: Layout, system: System): Promise<StoreLe
     async pin(name) {
       pinned.add(name);
       await whileNotCollecting(layout, system, () => {
-        // Released while this one waited: the descriptor may be that of another file by now.
+        // The lease was released while this call waited: the descriptor may belong to another file by now.
         if (held.has(lease)) appendFileSync(file.fd, `${name}\n`);
       });
     },
@@ -80,7 +80,7 @@ export async function holdStore(layout: Layout, system: System): Promise<StoreLe
       try {
         unlinkSync(path);
       } catch {
-        // Without its lock it is void: whoever reads the leases next removes it. How the work under it went is what counts.
+        // Without its lock the file is void, and the next reader of the leases removes it. Only the outcome of the work matters.
       }
       file.release();
     },
@@ -104,15 +104,15 @@ export async function withHeldStore<T>(
 }
 
 /**
- * Pins `name` in every lease that this process holds on the root folder: for code that stores or finds something on behalf
- * of whoever holds the lease. Without a lease it does nothing.
+ * Pins `name` in every lease that this process holds on the root folder: for code that stores or finds something for
+ * the holder of the lease. Without a lease it does nothing.
  */
 export async function pinInStore(layout: Layout, name: Pinned): Promise<void> {
   for (const lease of heldHere.get(layout.root) ?? []) await lease.pin(name);
 }
 
 /**
- * Runs `collect` while nobody can pin anything, with all that is pinned now. Leases of dead processes are cleared away.
+ * Runs `collect` with everything that is pinned, while nobody can pin anything. Removes leases of dead processes.
  * Throws ERR_STACKSHIM_STACK_BUSY.
  */
 export async function whileNothingIsPinned<T>(
@@ -130,7 +130,7 @@ export async function whileNothingIsPinned<T>(
 
 const leasesDir = (layout: Layout) => `${locksDir(layout)}/leases`;
 
-/** The file, locked before anyone who may not pin can see it. */
+/** Locks the new file before a process that collects can see it. */
 function openLease(system: System, path: string): FileLock {
   const lock = takeFileLock(system, path, { wait: false });
   if (lock !== undefined) return lock;
@@ -190,13 +190,13 @@ function leaseNames(layout: Layout): readonly string[] {
   }
 }
 
-/** The pins of a lease that is held; one that is not is removed. */
+/** The pins of a lease, if it is held; otherwise removes the lease. */
 function readLease(system: System, path: string): readonly string[] {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   } catch (error) {
-    // Released a moment ago.
+    // The lease was released a moment ago.
     if (errnoCodeOf(error) === 'ENOENT') return [];
     throw error;
   }

@@ -1,4 +1,4 @@
-/** Reads one of the small JSON files under the root folder: bounded, checked, undefined when absent. */
+/** Reads a small JSON file below the root folder: bounded, checked, undefined when absent. */
 
 import type { ErrorCode } from '../core/error-codes.ts';
 import {
@@ -13,15 +13,15 @@ import { readBoundedFile } from '../sys/read-bounded-file.ts';
 
 export interface StoredJsonOptions<T> {
   readonly reader: Reader<T>;
-  /** What a file that cannot be read, or not as a `T`, fails with. */
+  /** The code of the error for a file that cannot be read or is not a valid `T`. */
   readonly code: ErrorCode;
-  /** `revision file`: names the file's kind in messages. */
+  /** Names the kind of file in messages: `revision file`. */
   readonly what: string;
 }
 
 const MAX_BYTES = 8 * 1024 * 1024;
 
-/** The file's content; undefined when there is no such file. Blocks: these files are small and on the task path. */
+/** The file's content; undefined when there is no such file. Blocks: these files are small and read for every task. */
 export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): T | undefined {
   let text: string | undefined;
   try {
@@ -41,7 +41,7 @@ export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): 
   return readWith(options.reader, value, ({ message }) => toCorrupt(path, message, options));
 }
 
-/** The error for a stored file that is not what it must be. */
+/** The error for a damaged stored file. */
 export function toCorrupt(
   path: string,
   reason: string,

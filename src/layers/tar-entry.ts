@@ -1,6 +1,6 @@
-/** One entry of an archive, whatever format it came in. */
+/** One entry of an archive, independent of the archive's format. */
 
-/** Bytes as a string of Latin-1 characters: names need not be UTF-8, and must come out as they went in. */
+/** Bytes as a string of Latin-1 characters: names need not be UTF-8, and must be written exactly as they were read. */
 export type ByteString = string;
 
 export type EntryKind = 'file' | 'directory' | 'symlink' | 'hardlink' | 'device' | 'fifo';
@@ -24,13 +24,13 @@ export interface TarEntry {
   /** Target of a symbolic or hard link; empty for the rest. */
   readonly linkTarget: ByteString;
   readonly xattrs: ReadonlyMap<ByteString, Buffer>;
-  /** Of devices: a character device 0:0, by which overlayfs says that what lies below is deleted. */
+  /** True for a character device 0:0, by which overlayfs marks what lies below as deleted. */
   readonly isZeroDevice?: boolean;
-  /** A PAX record has an access control list that no attribute has. */
+  /** True if a PAX record has an access control list that is in no attribute. */
   readonly hasTextAcl?: boolean;
 }
 
-/** What takes an archive apart or puts one together: an entry, then exactly `size` bytes of its content. */
+/** A consumer of entries: gets an entry, then exactly `size` bytes of its content. */
 export interface EntrySink {
   entry(entry: TarEntry): void;
   data(chunk: Buffer): void;

@@ -1,4 +1,4 @@
-/** Takes a tar apart as its bytes arrive: entries and their contents go to a sink, what is not a tar is an error. */
+/** Parses a tar as its bytes arrive: passes entries and their contents to a sink, and throws for anything that is not a tar. */
 import type { ArchiveLimits } from './archive-limits.ts';
 import { type ArchivePolicy, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
 import { parsePaxRecords } from './parse-pax-records.ts';
@@ -13,9 +13,9 @@ import { type Extensions, resolveTarEntry } from './resolve-tar-entry.ts';
 import type { ByteString, EntrySink } from './tar-entry.ts';
 
 export interface TarParser {
-  /** Takes the next bytes; keeps none of them that it has passed on. */
+  /** Takes the next bytes; keeps no reference to bytes that it has passed on. */
   push(chunk: Buffer): void;
-  /** Says that no more bytes come. Throws when the archive is not complete. */
+  /** Ends the input. Throws when the archive is not complete. */
   end(): void;
 }
 
@@ -40,7 +40,7 @@ interface Parsing {
 const NO_EXTENSIONS: Extensions = { pax: undefined, longPath: undefined, longLink: undefined };
 const EXTENSION_TYPES = new Set(['x', 'g', 'L', 'K']);
 
-/** A parser that refuses what `limits` and the format forbid; what the entries may be, the sink decides. */
+/** A parser that enforces `limits` and the format; the sink decides which entries are allowed. */
 export function createTarParser(
   policy: ArchivePolicy,
   limits: ArchiveLimits,
@@ -144,7 +144,7 @@ function endExtension(parsing: Parsing, typeflag: string, body: Buffer): void {
   const records = parsePaxRecords(body);
   if (typeof records === 'string') throw toInvalidArchive(policy, records);
   if (typeflag === 'g') {
-    // A comment is what `git archive` writes; a path or size for all entries to come is read differently by every tar.
+    // `git archive` writes a comment; every tar program reads a global path or size differently.
     for (const key of records.keys()) {
       if (key !== 'comment') {
         throw toInvalidArchive(policy, `global PAX record ${JSON.stringify(key.slice(0, 80))}`);

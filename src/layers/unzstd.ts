@@ -15,14 +15,14 @@ import {
 import { keepComplaints, untilWritable } from './filter-streams.ts';
 import { findProgram } from './find-program.ts';
 
-/** A frame may ask for a window of this size at most; `zstd --ultra` makes frames up to it. */
+/** The largest window that a frame may ask for; `zstd --ultra` makes frames up to it. */
 const WINDOW_LIMIT = '128MiB';
-/** For whatever else the program would decompress, which its own limit does not count. */
+/** For other memory of the program, which its own limit does not count. */
 const ADDRESS_SPACE_BYTES = 1024 ** 3;
 
 /**
- * The decompressed bytes. The program runs unprivileged with bounded memory; it is gone when the generator has ended,
- * however it ended. What reading `input` throws is passed on; a damaged stream has the policy's code.
+ * The decompressed bytes. The program runs unprivileged with bounded memory. It has ended when the generator has ended,
+ * for whatever reason. Errors of reading `input` are passed on; a damaged stream gets the policy's code.
  * Throws ERR_STACKSHIM_TOOL_MISSING.
  */
 export async function* unzstd(
@@ -31,7 +31,7 @@ export async function* unzstd(
 ): AsyncGenerator<Buffer> {
   const worker = await claimWorker(workers);
   const child = await start(worker);
-  // A program that died breaks the pipe; how it died tells more than that.
+  // If the program dies, the pipe breaks, but the way it died tells more.
   child.stdin.on('error', () => undefined);
   const ended = waitForChild(child);
   const feeding = feed(input, child);
@@ -70,7 +70,7 @@ function toCommand(worker: Worker): readonly string[] {
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
-/** Resolves to what `input` threw; a program that stops reading is no failure of the input. */
+/** Resolves to the error of `input`; a program that stops reading is not a failure of the input. */
 async function feed(
   input: AsyncIterable<Buffer>,
   { stdin, stdout }: Child,
@@ -83,17 +83,17 @@ async function feed(
     stdin.end();
     return undefined;
   } catch (error) {
-    // Ends the reader of `stdout` too: nothing more of this stream is wanted.
+    // Also ends the reader of `stdout`: no more of this stream is needed.
     stdout.destroy();
     return { error };
   }
 }
 
-/** Resolves to why the program failed, undefined when it did not. */
+/** Resolves to the reason why the program failed; undefined if it did not. */
 function waitForChild(child: Child): Promise<string | undefined> {
   const complaints = keepComplaints(child.stderr);
   return new Promise((resolve) => {
-    // Not `close`: a consumer that stopped early leaves the output unread.
+    // Do not wait for `close`: a consumer that stopped early leaves output unread.
     child.once('exit', (code, signal) => {
       const said = complaints().slice(0, 300);
       resolve(code === 0 ? undefined : said || `ended by ${signal ?? `exit ${code}`}`);

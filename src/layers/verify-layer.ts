@@ -1,4 +1,4 @@
-/** Reads a stored layer from end to end and holds it against its name and its record. */
+/** Reads a stored layer from end to end and compares it with its name and its record. */
 import { createHash } from 'node:crypto';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import type { LayerId } from '../core/ids.ts';
@@ -14,14 +14,14 @@ import {
 const CHUNK_BYTES = 1 << 20;
 
 export interface VerifyLayerOptions {
-  /** Called with the bytes that were read since the last call. */
+  /** Called with the number of bytes read since the last call. */
   readonly onBytes?: (bytes: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * What is wrong with the layer: ERR_STACKSHIM_LAYER_CORRUPT with `details.path` of the damaged file; undefined for a sound
- * one. Memory does not grow with the layer. Throws what an aborted `signal` gives as its reason.
+ * The error of a damaged layer: ERR_STACKSHIM_LAYER_CORRUPT with `details.path` of the damaged file; undefined for a valid
+ * layer. Memory does not grow with the layer. Throws the reason of an aborted `signal`.
  */
 export async function findLayerDamage(
   layout: Layout,
@@ -49,15 +49,15 @@ export async function findLayerDamage(
 }
 
 /**
- * The layer's record when its file is what its name says, read from end to end: for who would store it anew otherwise. Undefined where
- * it is missing or damaged. Throws what an aborted `signal` gives as its reason.
+ * The layer's record, if its file matches its name when read from end to end: for callers that would otherwise store it again. Undefined if
+ * it is missing or damaged. Throws the reason of an aborted `signal`.
  */
 export async function readVerifiedRecord(
   layout: Layout,
   id: LayerId,
   options: VerifyLayerOptions = {},
 ): Promise<LayerRecord | undefined> {
-  // Most that are missing need no reading.
+  // Most missing layers need no reading.
   if (readSoundRecord(layout, id) === undefined) return undefined;
   const damage = await findLayerDamage(layout, id, options);
   return damage === undefined ? readSoundRecord(layout, id) : undefined;
