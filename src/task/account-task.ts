@@ -41,6 +41,8 @@ export interface RunningCommand {
   /** On the clock of `performance`. */
   readonly startedAt: number;
   readonly diskWatch: DiskWatch;
+  /** Resolves once nothing more is written in the task's name: see {@link cutOffOutput}. */
+  readonly cutOff: Promise<void>;
 }
 
 export interface AccountContext {
@@ -58,7 +60,7 @@ const UNKNOWN_EXIT: ProcessExit = { exitCode: null, signal: null };
 /** Never rejects. */
 export async function accountTask(
   plan: TaskPlan,
-  { started, watched, seenFrom, startedAt, diskWatch }: RunningCommand,
+  { started, watched, seenFrom, startedAt, diskWatch, cutOff }: RunningCommand,
   { installation, clock, stopper, output, emit, holdings }: AccountContext,
 ): Promise<Execution> {
   const { cancelFile, cgroupsPath, id } = plan.container.places;
@@ -73,9 +75,7 @@ export async function accountTask(
   // Its own time counts, not which of timer and exit was noticed first.
   const isLate = endedAt > started.endsAt || isOverdue(plan.container.places);
   const isCancelled = existsSync(cancelFile);
-  // No pid namespace has ended with it: whatever else it left in its cgroup still runs.
-  if (plan.container.spec.pid === 'host') await killLeft(installation, cgroupsPath);
-  // Whoever was given its descriptors may go on writing to them: no longer in its name.
+  await cutOff;
   output.finish();
   // The watch of limits looks at the same counters first: what it used counts, not how soon that was looked at.
   const passed = await learn("read the task's usage", () => started.watch?.judge() ?? null);
@@ -157,6 +157,22 @@ async function learn<T>(what: string, look: () => T | Promise<T>): Promise<Learn
   } catch (error) {
     return { value: null, error: toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', what) };
   }
+}
+
+/**
+ * Ends the task's output as soon as its first process has ended, whatever else is waited for: another process that was given one of the
+ * task's descriptors may go on writing to it. Never rejects.
+ */
+export async function cutOffOutput(
+  { container: { spec, places } }: TaskPlan,
+  exited: Promise<ProcessExit>,
+  { installation, output }: Pick<AccountContext, 'installation' | 'output'>,
+): Promise<void> {
+  // `accountTask` reports an exit that could not be learnt.
+  await exited.catch(() => undefined);
+  // No pid namespace has ended with it: whatever else it left in its cgroup still runs.
+  if (spec.pid === 'host') await killLeft(installation, places.cgroupsPath);
+  output.cutOff();
 }
 
 async function killLeft(installation: Installation, cgroupsPath: string): Promise<void> {

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { scratchDir } from '../core/layout.ts';
-import { type AccountContext, accountTask, type Execution } from './account-task.ts';
+import { type AccountContext, accountTask, cutOffOutput, type Execution } from './account-task.ts';
 import type { SetUpTurn } from './admission/set-up-turns.ts';
 import { type CreateContext, type CreatedTask, createTask } from './create-task.ts';
 import { DiskWatch } from './disk/disk-watch.ts';
@@ -56,6 +56,7 @@ async function runCreated(
     watched = watchExit(exits, { pid, pidfd });
     const { exited } = watched;
     created.streams.connect(output, context.stdin);
+    const cutOff = cutOffOutput(plan, exited, context);
     const sandbox = sandboxOf(plan.container.places, plan.container.runtime);
     const seenFrom = sandbox && watchSandbox(sandbox);
     stopper.attach({ pid, pidfd, cgroupsPath, sandbox });
@@ -73,7 +74,8 @@ async function runCreated(
     if (started.hasStarted) diskWatch.start();
     // Not before the `started` event, however soon the command has written something.
     output.release();
-    return await accountTask(plan, { started, watched, seenFrom, startedAt, diskWatch }, context);
+    const running = { started, watched, seenFrom, startedAt, diskWatch, cutOff };
+    return await accountTask(plan, running, context);
   } finally {
     started?.stopWatching();
     watched?.stop();

@@ -163,10 +163,15 @@ export class OutputMeter {
     this.#takenAt = performance.now();
   }
 
-  /** No process of the task is left: what it has written by now is read, and nothing of what others write later. */
+  /** No process of the task is left: its output is what has been written by now, and nothing of what others write later. */
+  cutOff(): void {
+    for (const drain of this.#drains) drain.finish();
+  }
+
+  /** The same, and passes on what is held back. */
   finish(): void {
     this.release();
-    for (const drain of this.#drains) drain.finish();
+    this.cutOff();
   }
 
   /** Resolves when all of it has been read and passed on. Rejects with the first error of reading or of a sink. Call `finish` first. */
