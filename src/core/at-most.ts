@@ -1,12 +1,12 @@
-/** Bounds how many calls of one kind are under way at once. */
+/** Bounds how many calls of one kind run at once. */
 
-/** Returns a function that makes a call as soon as fewer than `count` of its earlier calls are under way, first come first. */
+/** Returns a function that makes a call as soon as fewer than `count` of its earlier calls are running, in order of arrival. */
 export function atMost(count: number): <T>(call: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = [];
   let underWay = 0;
   return async (call) => {
     if (underWay < count) underWay += 1;
-    // A call that ends passes its place on: `underWay` stays as it is.
+    // A call that ends passes its place to the next one: `underWay` does not change.
     else await new Promise<void>((resolve) => waiting.push(resolve));
     try {
       return await call();

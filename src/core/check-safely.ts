@@ -1,9 +1,9 @@
-/** Holds outside data against a schema without trusting the schema to be calm about it. Pure. */
+/** Checks outside data against a schema that may throw. Pure. */
 import { StackshimError } from './errors.ts';
 
 /**
- * What `check` returns; undefined when it throws. A schema that bounds a list asks any object for its `length`, and one that cannot be
- * compared (`{"length": {"toString": 1}}`) makes it throw: that is a fault of the value like any other.
+ * The result of `check`; undefined when it throws. A schema that bounds a list reads the `length` of any object; a length that cannot be
+ * compared (`{"length": {"toString": 1}}`) makes it throw, which counts as an invalid value.
  */
 export function checkSafely<Result>(check: () => Result): Result | undefined {
   try {

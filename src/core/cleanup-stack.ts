@@ -1,4 +1,4 @@
-/** Undo in reverse order of doing: every step is tried, each under one common deadline. */
+/** Undoes steps in reverse order: every step is tried, under one common deadline. */
 
 interface CleanupStep {
   readonly name: string;
@@ -18,14 +18,14 @@ export class CleanupStack {
     this.#steps.push({ name, undo });
   }
 
-  /** Forgets every step: what was done is to stay. */
+  /** Drops every step, to keep what was done. */
   release(): void {
     this.#steps.length = 0;
   }
 
   /**
    * Runs every step, last first, and empties the stack; never rejects.
-   * A step that has not ended when the deadline passes counts as failed; the next is tried all the same.
+   * A step that has not ended at the deadline counts as failed; the next one is tried nevertheless.
    */
   async run(options: { readonly deadlineMs: number }): Promise<readonly CleanupFailure[]> {
     const failures: CleanupFailure[] = [];

@@ -9,21 +9,21 @@ export interface ErrorOptions {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-/** A {@link StackshimError} as JSON: in result records, and wherever one crosses a process. */
+/** A {@link StackshimError} as JSON, for result records and other processes. */
 export interface ErrorJson {
   readonly code: ErrorCode;
   readonly kind: ErrorKind;
   readonly message: string;
   readonly hint: string;
   readonly details: Readonly<Record<string, unknown>>;
-  /** The message of what was caught. */
+  /** The message of the cause. */
   readonly cause?: string;
 }
 
-/** What a message quotes may be as long as somebody liked: it is logged, stored and sent. */
+/** Bounds the message, which is logged, stored and sent: quoted text may have any length. */
 const MAX_MESSAGE_CHARS = 16 * 1024;
 
-/** Whatever stackshim throws. The kind follows from the code; the message, lower case, tells the operation and its object, and is cut at 16,384 characters. */
+/** Every error that stackshim throws. The kind follows from the code. The message is lower case, names the operation and its object, and is cut at 16,384 characters. */
 export class StackshimError extends Error {
   override readonly name = 'StackshimError';
   readonly code: ErrorCode;
@@ -39,7 +39,7 @@ export class StackshimError extends Error {
     this.details = options.details ?? {};
   }
 
-  /** Everything but the stack trace; of the cause, its message. */
+  /** Everything except the stack trace; of the cause, only its message. */
   toJSON(): ErrorJson {
     const cause = this.cause === undefined ? {} : { cause: cut(messageOf(this.cause)) };
     const { code, kind, message, hint, details } = this;
@@ -58,7 +58,7 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
-/** Why a file could not be had, for a message that names the file: without what Node puts around the system's own words. */
+/** Why a file could not be opened or read: the system's words without Node's additions, for a message that names the file itself. */
 export function reasonOf(thrown: unknown): string {
   const message = messageOf(thrown);
   const [, reason] = /^E[A-Z0-9]+: (.+?), [a-z]+(?: '.*)?$/s.exec(message) ?? [];
@@ -75,18 +75,18 @@ export function errnoCodeOf(thrown: unknown): string | undefined {
 
 const USED_UP: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
 
-/** Whether the process or the host had no more of something: what was to be opened or started may be sound for all that. */
+/** Whether the process or the host ran out of something. The file or program itself may be valid. */
 export const isUsedUp = (thrown: unknown): boolean => USED_UP.has(errnoCodeOf(thrown) ?? '');
 
 const READ_ONLY_HINT =
   'mount the filesystem writable, or name another folder (STACKSHIM_ROOT, STACKSHIM_RUN); dmesg shows whether a disk error made it read-only';
 
-/** What was to be read or written is on a disk that fails, or on a filesystem that takes no writes. */
+/** Error numbers of a failing disk, or of a filesystem that refuses writes. */
 const OF_FAILING_DISK: ReadonlySet<string> = new Set(['EIO', 'EROFS', 'EBADMSG']);
 
 /**
- * Passes a {@link StackshimError} through; wraps anything else in one with `code`. A system error is none of our own doing,
- * and those of a failing disk and of used-up limits have codes of their own: ERR_STACKSHIM_INTERNAL and _SYSTEM give way to what the error itself says.
+ * Returns a {@link StackshimError} unchanged; wraps anything else in one with `code`. A system error is not a defect of stackshim, and errors of
+ * a failing disk and of used-up limits have their own codes: these replace the vague codes ERR_STACKSHIM_INTERNAL and _SYSTEM.
  */
 export function toStackshimError(
   thrown: unknown,

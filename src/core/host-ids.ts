@@ -1,25 +1,25 @@
 /**
- * User and group ids of the host that stackshim takes for itself. Nobody else has them: they lie above the ranges of systemd (up to
- * 1879048191) and of subuid files, around the one that systemd keeps for foreign images (2147352576 to 2147418111).
+ * User and group ids of the host that stackshim takes for itself. Nobody else uses them: they are above the ranges of systemd (up to
+ * 1879048191) and of subuid files, and around the range that systemd keeps for foreign images (2147352576 to 2147418111).
  */
 
-/** Ids of one slot: what its task calls 0 to 65535. */
+/** Ids of one slot: the host's ids for the task's ids 0 to 65535. */
 export const IDS_PER_SLOT = 65_536;
 export const FIRST_SLOT_ID = 1_879_048_192;
 export const SLOT_COUNT = 4_078;
-/** For the steps of builds, ranges of as many ids as a slot has: the last ones below systemd's foreign range. */
+/** For the steps of builds: ranges as large as a slot's, the last ones below systemd's foreign range. */
 export const FIRST_BUILD_ID = FIRST_SLOT_ID + SLOT_COUNT * IDS_PER_SLOT;
 export const BUILD_RANGE_COUNT = 16;
-/** For programs that read hostile input outside of a task, each run under an id of its own. */
+/** For programs that read hostile input outside of a task; each runs under its own id. */
 export const FIRST_WORKER_ID = 2_147_418_112;
 export const WORKER_ID_COUNT = 4_096;
-/** The owner of files that tasks write into a bind whose source is root's, where the policy names no other. */
+/** The owner of files that tasks write into a bind of root's, unless the policy names another owner. */
 export const DEFAULT_BIND_OWNER_ID = FIRST_WORKER_ID + WORKER_ID_COUNT;
 
-/** Whom a file of a bind belongs to from the moment that gVisor's file server makes it until that gives it to the task's user. */
+/** The owner of a new file in a bind, between its creation by gVisor's file server and its handover to the task's user. */
 export const FILE_SERVER_ID = DEFAULT_BIND_OWNER_ID + 1;
 
-/** Ids of slots, builds and programs, as [first, behind the last]: no file that outlives a task may belong to one. In ascending order. */
+/** Ids of slots, builds and programs, as [first, end), in ascending order: no file that outlives a task may belong to one of them. */
 export const RESERVED_IDS: readonly (readonly [number, number])[] = [
   [FIRST_SLOT_ID, FIRST_BUILD_ID + BUILD_RANGE_COUNT * IDS_PER_SLOT],
   [FIRST_WORKER_ID, FIRST_WORKER_ID + WORKER_ID_COUNT],
@@ -29,5 +29,5 @@ export const RESERVED_IDS: readonly (readonly [number, number])[] = [
 export const isReservedId = (id: number): boolean =>
   RESERVED_IDS.some(([first, end]) => id >= first && id < end);
 
-/** The kernel takes it for no id at all; those below are ids. */
+/** The kernel treats this number as no id at all; all numbers below it are ids. */
 export const INVALID_ID = 4_294_967_295;

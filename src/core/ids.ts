@@ -12,7 +12,7 @@ export type LayerId = Branded<'LayerId'>;
 export type ImageDigest = Branded<'ImageDigest'>;
 /** Name of a stack or a base: `python-3.13`. */
 export type StackName = Branded<'StackName'>;
-/** Whose task it is, as the caller says; also a cgroup's name and a path component. */
+/** For whom a task runs, named by the caller; also a cgroup's name and a path component. */
 export type TenantName = Branded<'TenantName'>;
 
 const TASK_ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;

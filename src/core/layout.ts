@@ -1,4 +1,4 @@
-/** Where everything lies on disk: pure path arithmetic over three folders. docs/on-disk-layout.md describes it. */
+/** The paths of everything on disk, computed from three folders. Pure. docs/on-disk-layout.md describes them. */
 import type { LayerId, StackName, TaskId, TenantName } from './ids.ts';
 
 export interface Layout {
@@ -8,21 +8,21 @@ export interface Layout {
   readonly run: string;
   /** The operator's policy file: `/etc/stackshim/policy.json` (STACKSHIM_POLICY). */
   readonly policyFile: string;
-  /** True for the default path alone: nobody named it, so a machine without a policy has none. */
+  /** True only for the default path: nobody named it, so a machine without that file has no policy. */
   readonly policyIsOptional?: boolean;
-  /** Shared by every installation of the machine: uid ranges must not meet. Only root can write to its parent. */
+  /** Shared by all installations of the machine, because their uid ranges must not overlap. Only root can write to its parent. */
   readonly slots: string;
-  /** The same of earlier versions: while it is there, until the next boot, tasks of theirs may have slots. */
+  /** The folder of earlier versions: while it exists, until the next boot, their tasks may hold slots. */
   readonly olderSlots?: string;
 }
 
-/** Which installation is meant. What is left out the environment says, then the default. */
+/** Which installation to use. A missing field comes from the environment, then from the default. */
 export interface LayoutOptions {
   /** Durable state: STACKSHIM_ROOT, `/var/lib/stackshim`. */
   readonly root?: string;
   /** State of this boot: STACKSHIM_RUN, `/run/stackshim`. */
   readonly run?: string;
-  /** STACKSHIM_POLICY, `/etc/stackshim/policy.json`. A file that is named here or there must exist; the default need not. */
+  /** STACKSHIM_POLICY, `/etc/stackshim/policy.json`. A file named here or in the environment must exist; the default file need not. */
   readonly policyFile?: string;
 }
 
@@ -46,7 +46,7 @@ export function layoutFrom(
 export const layersDir = (layout: Layout) => `${layout.root}/layers`;
 export const layerFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.erofs`;
 export const layerRecordFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.json`;
-/** Beside the record: it may change, and be lost. */
+/** Kept outside of the record because it may change and may be lost. */
 export const layerBlobsFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.blobs`;
 export const stacksDir = (layout: Layout) => `${layout.root}/stacks`;
 export const imagesDir = (layout: Layout) => `${layout.root}/images`;
@@ -60,20 +60,20 @@ export const runtimesDir = (layout: Layout) => `${layout.root}/runtimes`;
 export const trustedKeysDir = (layout: Layout) => `${layout.root}/trusted-keys`;
 export const scratchDir = (layout: Layout) => `${layout.root}/scratch`;
 export const taskScratchDir = (layout: Layout, id: TaskId) => `${layout.root}/scratch/${id}`;
-/** Of a name that is no task's. */
+/** Named so that no task id can equal it. */
 export const VOLUME_PREFIX = '.volume-';
-/** Beside the folder where the volume is mounted. */
+/** Beside the mount point of the volume. */
 export const taskVolumeFile = (layout: Layout, id: TaskId) =>
   `${layout.root}/scratch/${VOLUME_PREFIX}${id}`;
-/** A scratch volume that waits for a task. */
+/** A scratch volume that is ready for the next task. */
 export interface IdleVolumeName {
-  /** Where its mount is seen. */
+  /** The mount namespace in which it is mounted. */
   readonly mountNamespace: string;
   readonly limitBytes: number;
-  /** Of the task that had it last. */
+  /** Id of the last task that had it. */
   readonly id: TaskId;
 }
-/** Of a name that is no task's. */
+/** Named so that no task id can equal it. */
 export const IDLE_PREFIX = '.idle-';
 export const idleVolumeFile = (
   layout: Layout,

@@ -1,25 +1,25 @@
 /**
- * Readers of values that come from outside, by plain functions, for what every task reads: its own fields, the policy, the store's small
- * files. To build and use schemas of them takes the executable 5 ms, a quarter of all that a task may take besides its container.
+ * Plain functions that read values from outside, for data that every task reads: its own fields, the policy, the store's small
+ * files. Building and using schemas for them would take the executable 5 ms, a quarter of a task's time apart from its container.
  */
 
-/** A hostile key is shown as far as it can be read. */
+/** How much of a hostile key is shown. */
 const MAX_FIELD_CHARS = 200;
 
 const shorten = (field: string) =>
   field.length > MAX_FIELD_CHARS ? `${field.slice(0, MAX_FIELD_CHARS)}…` : field;
 
-/** Gives what a value is, a copy of it where it has parts, or throws a {@link FieldFault}. */
+/** Returns the checked value (a copy, if it has parts), or throws a {@link FieldFault}. */
 export type Reader<T> = (value: unknown, field: string) => T;
 
-/** Why a value is not what it must be. The caller of the reader turns it into an error of its own: see {@link readWith}. */
+/** Why a value is invalid. The caller of the reader turns it into an error of its own: see {@link readWith}. */
 export class FieldFault extends Error {
   override readonly name = 'FieldFault';
-  /** `mounts[0].target`; empty: the whole. */
+  /** `mounts[0].target`; empty for the whole value. */
   readonly field: string;
   /** Completes the sentence `<field> <value>: …`. */
   readonly problem: string;
-  /** As text; undefined where it is not worth showing. */
+  /** The value as text; undefined if it is not worth showing. */
   readonly value: string | undefined;
 
   constructor(field: string, problem: string, value?: string) {
@@ -32,8 +32,8 @@ export class FieldFault extends Error {
 }
 
 /**
- * What the reader makes of a value, or an error that `refuse` makes. Whatever else the value makes a reader throw (it may have getters)
- * is a fault of the value like any other.
+ * Returns what the reader makes of a value, or throws the error that `refuse` makes. Anything else that the value makes a reader throw (it
+ * may have getters) counts as an invalid value.
  */
 export function readWith<T>(
   reader: Reader<T>,
@@ -91,7 +91,7 @@ export const integer =
     throw new FieldFault(field, `not a whole number from ${bounds}`);
   };
 
-/** A number, or what `ofText` reads. */
+/** A number, or text that `ofText` reads. */
 export const numberOr =
   <T extends string>(ofText: Reader<T>): Reader<T | number> =>
   (value, field) => {
@@ -113,7 +113,7 @@ export const orNull =
   (value, field) =>
     value === null ? null : reader(value, field);
 
-/** Without bounds, for a value whose size was bounded as a whole. */
+/** Has no bounds: for a value whose total size was bounded before. */
 export const listOf =
   <T>(item: Reader<T>, most = Number.POSITIVE_INFINITY, least = 0): Reader<readonly T[]> =>
   (value, field) => {
@@ -123,7 +123,7 @@ export const listOf =
     return Array.from(value, (one: unknown, index) => item(one, `${field}[${index}]`));
   };
 
-/** @param key Reads each name; a fault of it is one of the whole map. */
+/** @param key Reads each name; an invalid name is reported as a fault of the map. */
 export const mapOf =
   <T, K extends string = string>(
     item: Reader<T>,
@@ -131,7 +131,7 @@ export const mapOf =
   ): Reader<Readonly<Record<K, T>>> =>
   (value, field) => {
     if (!isPlain(value)) throw new FieldFault(field, 'not an object');
-    // It would set the prototype of whatever it is copied to.
+    // Copying this key would set the prototype of the copy.
     if (Object.hasOwn(value, '__proto__')) {
       throw new FieldFault(field, 'this key is not allowed', '__proto__');
     }
@@ -142,7 +142,7 @@ export const mapOf =
     return Object.fromEntries(entries);
   };
 
-/** A reader for each field: for one that may be missing, {@link optional}. */
+/** One reader for each field; wrap the reader of a field that may be missing in {@link optional}. */
 export type FieldReaders<T> = {
   readonly [F in keyof T]-?: undefined extends T[F]
     ? Reader<Exclude<T[F], undefined> | undefined>
@@ -166,7 +166,7 @@ export function allOptional<T extends object>(readers: Present<T>): AllOptional<
   ) as AllOptional<T>;
 }
 
-/** An object of these fields and no others. What is undefined is left out. */
+/** An object with these fields and no others. Undefined fields are left out. */
 export const objectOf =
   <T extends object>(readers: FieldReaders<T>): Reader<T> =>
   (value, field) => {
@@ -176,7 +176,7 @@ export const objectOf =
       const found = reader(Reflect.get(value, name), fieldOf(field, name));
       if (found !== undefined) read[name] = found;
     }
-    // Inherited ones as well: they have been read, too.
+    // Check inherited names, too: inherited fields have been read as well.
     for (const name in value) {
       if (Object.hasOwn(readers, name)) continue;
       throw new FieldFault(fieldOf(field, name), 'no such field');
@@ -189,7 +189,7 @@ export const isObject = (value: unknown): value is object =>
 
 const fieldOf = (whole: string, name: string) => (whole === '' ? name : `${whole}.${name}`);
 
-/** Not an instance of a class, such as a Map, which shows none of its keys. */
+/** False for an instance of a class, such as a Map, which shows none of its keys. */
 function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
   if (!isObject(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);

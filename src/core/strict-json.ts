@@ -1,6 +1,6 @@
-/** Reads JSON that other programs read as well, so that all of them see the same: of two keys that are one to some reader, each takes another. */
+/** Reads JSON that other programs read as well, so that all readers see the same values: readers differ in which of two equal keys they take. */
 
-/** Why a text is not JSON that everybody reads alike. */
+/** Why readers of this JSON could disagree. */
 export class AmbiguousJson extends Error {
   override readonly name = 'AmbiguousJson';
 }
@@ -9,8 +9,8 @@ const MAX_KEY_CHARS = 100;
 const quote = (key: string) => JSON.stringify(key.slice(0, MAX_KEY_CHARS));
 
 /**
- * What `JSON.parse` gives. Throws {@link AmbiguousJson} for a key that comes twice in one object (the last one wins here, the first one
- * elsewhere), a SyntaxError for what is not JSON.
+ * The value that `JSON.parse` returns. Throws {@link AmbiguousJson} for a key that occurs twice in one object (here the last one wins, elsewhere
+ * the first one), and a SyntaxError for text that is not JSON.
  */
 export function parseStrictJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
@@ -18,7 +18,7 @@ export function parseStrictJson(text: string): unknown {
   return value;
 }
 
-/** Of a text that is sound JSON: outside of a string, brackets are brackets. */
+/** Expects valid JSON, in which every bracket outside of a string is a bracket. */
 function refuseTwice(text: string): void {
   const open: (Set<string> | undefined)[] = [];
   for (let at = 0; at < text.length; at += 1) {
@@ -40,7 +40,7 @@ function takeKey(keys: Set<string> | undefined, literal: string): void {
   keys?.add(key);
 }
 
-/** Behind the quote that ends the string which begins at `start`. */
+/** The index after the closing quote of the string that begins at `start`. */
 function endOfString(text: string, start: number): number {
   let at = start + 1;
   while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
@@ -54,8 +54,8 @@ function isKey(text: string, after: number): boolean {
 }
 
 /**
- * Throws {@link AmbiguousJson} where `object` has a key that is one of `known` to a reader that does not look at case, as Go's is, and
- * is spelt differently.
+ * Throws {@link AmbiguousJson} if a key of `object` differs from one of `known` only in case: readers that ignore case, such as Go's, take
+ * it for the same key.
  */
 export function refuseOtherCase(object: object, known: readonly string[]): void {
   const spelt = new Map(known.map((key) => [fold(key), key]));
@@ -67,5 +67,5 @@ export function refuseOtherCase(object: object, known: readonly string[]): void 
   }
 }
 
-/** Both ways: U+017F is an s in lower case only, U+212A a k in upper case only. */
+/** Folds through both cases: U+017F becomes s only through upper case, U+212A becomes k only through lower case. */
 const fold = (key: string) => key.toUpperCase().toLowerCase();

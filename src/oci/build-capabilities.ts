@@ -1,11 +1,11 @@
-/** Which capabilities a task has. */
+/** The capabilities of a task. */
 import { CAPABILITIES } from '../spec/parse-capability.ts';
 import type { OciCapabilities } from './oci-config.ts';
 
 export interface CapabilityChanges {
-  /** `ALL` starts from every capability there is. */
+  /** `ALL` starts with every known capability. */
   readonly add: readonly string[];
-  /** `ALL` starts from none. */
+  /** `ALL` starts with none. */
   readonly drop: readonly string[];
 }
 
@@ -20,7 +20,7 @@ export function resolveCapabilities(
   return [...kept].sort();
 }
 
-/** A user other than root has no capability in effect, only the bound on what a file could give it. Never inheritable or ambient. */
+/** A user other than root has no effective capability; the bounding set only limits what a file could give it. None is inheritable or ambient. */
 export function buildCapabilities(bounding: readonly string[], uid: number): OciCapabilities {
   const held = uid === 0 ? bounding : [];
   return { bounding, permitted: held, effective: held };

@@ -30,12 +30,12 @@ export type ConfigInput = ContainerInput & ProcessInput;
 export const buildConfig = (input: ConfigInput): OciConfig =>
   joinConfig(buildContainerConfig(input), { process: buildProcess(input), mounts: [] });
 
-/** RLIM_INFINITY, which a JavaScript number cannot say exactly. */
+/** RLIM_INFINITY, which a JavaScript number cannot represent exactly. */
 const UNLIMITED = '18446744073709551615';
-// No argument, variable or path can hold a NUL, so no other string of a configuration is this one.
+// No argument, variable or path can contain a NUL, so no other string of a configuration equals this one.
 const MARK = '\0unlimited';
 
-/** Serialises a configuration; Infinity, as limits have it, becomes RLIM_INFINITY. */
+/** Serialises a configuration; Infinity in a limit becomes RLIM_INFINITY. */
 export function toConfigJson(config: OciConfig): string {
   const json = JSON.stringify(config, (_, value: unknown) => (value === Infinity ? MARK : value));
   return json.replaceAll(JSON.stringify(MARK), UNLIMITED);

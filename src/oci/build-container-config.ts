@@ -1,4 +1,4 @@
-/** Everything of an OCI configuration but the process: nothing here depends on the command, so a container can be made before it is known. */
+/** Everything of an OCI configuration except the process. Nothing here depends on the command, so a container can be made before the command is known. */
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import type { IdRange, TaskDevice } from '../core/mount.ts';
@@ -22,26 +22,26 @@ export interface ContainerInput {
   /** Absolute below each cgroup hierarchy's root. */
   readonly cgroupsPath: string;
   readonly binds: readonly TaskBind[];
-  /** All that the task may open, those of the template among them. */
+  /** All devices that the task may open, including those of the template. */
   readonly devices: readonly TaskDevice[];
-  /** What the runtime does with the flags of their sources: keep them, or set them anew. */
+  /** Whether the runtime keeps the mount flags of bind sources or sets them again. */
   readonly locksBinds: boolean;
-  /** What the file named by `spec.seccomp` holds, parsed. Needed when it names a file. */
+  /** The parsed content of the file that `spec.seccomp` names. Required if it names a file. */
   readonly seccompProfile?: SeccompProfile;
-  /** Host path of a static init program. Needed when `spec.init`. */
+  /** Host path of a static init program. Required with `spec.init`. */
   readonly initBinary?: string;
-  /** Host path of a sysfs with nothing mounted below it, for a task of a user namespace on the host's network. */
+  /** Host path of a sysfs with nothing mounted below it, for a task with a user namespace on the host's network. */
   readonly sysfs?: string;
   readonly host: {
     readonly architecture: string;
-    /** Paths that are hidden besides those of the template. */
+    /** Paths that are hidden in addition to those of the template. */
     readonly thermalPaths: readonly string[];
   };
   /** The spec's limits on disks, each with its device. */
   readonly throttles?: readonly DeviceThrottle[];
-  /** Needed with cpu shares and `oomGroup`. */
+  /** Required with cpu shares and `oomGroup`. */
   readonly cgroupVersion?: 1 | 2;
-  /** Settings of the kernel for the task's network namespace; a task on the host's network gets none. */
+  /** Sysctls of the task's network namespace; a task on the host's network gets none. */
   readonly netSysctl?: Readonly<Record<string, string>>;
 }
 

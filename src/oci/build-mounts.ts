@@ -1,15 +1,15 @@
-/** Mounts inside a task: the template's, then tmpfs and binds, shallow before deep. */
+/** Mounts inside a task: the template's, then tmpfs and binds; a parent before what is below it. */
 import type { AdmittedTaskSpec, TmpfsRequest } from '../spec/task-spec.ts';
 import type { OciMount } from './oci-config.ts';
 import { INIT_FILE } from './task-paths.ts';
 
-/** A file or folder of the host to be seen in the task. */
+/** A file or folder of the host that the task sees. */
 export interface TaskBind {
-  /** Host side; already read-only (when asked), nodev and nosuid there, where the task cannot undo it. */
+  /** Host side. It is already read-only (if asked), nodev and nosuid there, where the task cannot undo it. */
   readonly source: string;
   readonly target: string;
   readonly readOnly: boolean;
-  /** A device node, to be opened as what it is. */
+  /** True for a device node, which must stay openable as a device. */
   readonly isDevice?: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface MountsInput extends BindRules {
   readonly binds: readonly TaskBind[];
   /** Host path of a static init program, with `--init`. */
   readonly initBinary?: string;
-  /** Host path of a sysfs with nothing mounted below it. Default: the host's own, with all of that. */
+  /** Host path of a sysfs with nothing mounted below it. Default: the host's sysfs with everything below it. */
   readonly sysfs?: string;
 }
 
@@ -58,7 +58,7 @@ export function buildBinds(binds: readonly TaskBind[], rules: BindRules): readon
 export const shallowFirst = (mounts: readonly OciMount[]): readonly OciMount[] =>
   [...mounts].sort((a, b) => depthOf(a.destination) - depthOf(b.destination));
 
-/** A user namespace may mount sysfs only with a network namespace of its own; else the host's is bound, all of it read-only. */
+/** A user namespace may mount sysfs only with its own network namespace; otherwise the host's is bound, completely read-only. */
 function adaptSysfs(mount: OciMount, input: MountsInput): OciMount {
   const { spec, hasUserNamespace, sysfs = '/sys' } = input;
   if (mount.type !== 'sysfs' || spec.network !== 'host' || !hasUserNamespace) return mount;
@@ -85,8 +85,8 @@ function toFlaggedBind({ source, target, readOnly, isDevice = false }: TaskBind)
 }
 
 /**
- * Where the flags that the host's mount has are locked in a user namespace, they cannot be undone there, and a runtime that sets flags anew
- * without knowing all of them is refused (runc before 1.2 on a `noexec` source, as `/run` often is). So none is set.
+ * If the flags of the host's mount are locked in a user namespace, they cannot be undone there, and a runtime that sets flags again
+ * without knowing all of them fails (runc before 1.2 on a `noexec` source, as `/run` often is). So no flag is set.
  */
 function toInheritingBind({ source, target }: TaskBind): OciMount {
   return { destination: target, type: 'bind', source, options: ['rbind', 'rprivate'] };

@@ -1,4 +1,4 @@
-/** The process of an OCI configuration: what runs, as whom, with what rights. */
+/** The process of an OCI configuration: its command, user and rights. */
 import { StackshimError } from '../core/errors.ts';
 import type { IdRange } from '../core/mount.ts';
 import type { CommandSpec, ContainerSpec, Ulimit, UlimitMaxima } from '../spec/task-spec.ts';
@@ -30,14 +30,14 @@ export interface ProcessInput {
   /** Absolute. */
   readonly cwd: string;
   readonly ids: IdRange | null;
-  /** `hardLimits` by OCI name; Infinity or absent: unlimited. `oomScoreAdj`: what the process would inherit. */
+  /** `hardLimits` by OCI name; Infinity or absent: unlimited. `oomScoreAdj`: the value that the process would inherit. */
   readonly host: {
     readonly hardLimits: Readonly<Record<string, number>>;
     readonly oomScoreAdj: number;
   };
 }
 
-/** Builds the process. Throws ERR_STACKSHIM_SPEC_INVALID when the user's ids are not among those mapped into the task. */
+/** Builds the process. Throws ERR_STACKSHIM_SPEC_INVALID when the user's ids are not mapped into the task. */
 export function buildProcess(input: ProcessInput): OciProcess {
   const { template, spec, user, command, env, cwd, ids, host } = input;
   const { capabilities, rlimits, noNewPrivileges } = template.config.process;
@@ -59,12 +59,12 @@ export function buildProcess(input: ProcessInput): OciProcess {
       maxima: spec.ulimitMaxima,
     }),
     noNewPrivileges: noNewPrivileges && spec.noNewPrivileges,
-    // A service may be spared when memory is short; what it runs for others is not. To lower it would take a right that it may lack.
+    // A service may be protected from the OOM killer; its tasks must not be. Lowering the value would need a right that it may lack.
     ...(host.oomScoreAdj < 0 ? { oomScoreAdj: 0 } : {}),
   };
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID for a user with an id that the task does not have. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID for a user id or group id outside of the task's range. */
 export function requireMappedUser({ uid, gid, additionalGids }: TaskUser, { size }: IdRange): void {
   const outside = [uid, gid, ...additionalGids].find((id) => id >= size);
   if (outside === undefined) return;
@@ -76,16 +76,16 @@ export function requireMappedUser({ uid, gid, additionalGids }: TaskUser, { size
 }
 
 export interface RlimitBounds {
-  /** Of this process, by OCI name; one that is absent does not bound. */
+  /** Hard limits of this process, by OCI name; an absent limit does not bound. */
   readonly hardLimits: Readonly<Record<string, number>>;
-  /** The policy's. */
+  /** Maxima of the policy. */
   readonly maxima: UlimitMaxima;
 }
 
 /**
- * The template's limits with the task's in their place, none above the host's hard limit: a runtime without CAP_SYS_RESOURCE
- * would fail to set it. What neither names a process inherits from its caller, and so it is set where the caller has more than the
- * policy lets tasks have.
+ * The template's limits, replaced by the task's, none above the host's hard limit: a runtime without CAP_SYS_RESOURCE
+ * could not set it. A process inherits other limits from its caller; such a limit is set if the caller's is above the
+ * policy's maximum.
  */
 export function buildRlimits(
   base: readonly OciRlimit[],

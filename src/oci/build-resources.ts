@@ -4,13 +4,13 @@ import type { ContainerSpec, ThrottleKind } from '../spec/task-spec.ts';
 import type { OciBlockIo, OciDeviceRule, OciResources, OciThrottle } from './oci-config.ts';
 
 const CPU_PERIOD_US = 100_000;
-/** The kernel takes no smaller quota: cgroup-v2.rst, cpu.max. */
+/** The kernel accepts no smaller quota: cgroup-v2.rst, cpu.max. */
 const CPU_QUOTA_MIN_US = 1000;
-/** What v1 calls the usual weight, and v2's own, least and most (cgroup-v2.rst, cpu.weight). */
+/** The usual weight of v1; usual, smallest and largest weight of v2 (cgroup-v2.rst, cpu.weight). */
 const USUAL_SHARES = 1024;
 const WEIGHT = { min: 1, usual: 100, max: 10_000 };
 
-/** A {@link Throttle} of the spec whose device has been looked up. */
+/** A {@link Throttle} of the spec with its device. */
 export interface DeviceThrottle {
   readonly kind: ThrottleKind;
   readonly major: number;
@@ -20,10 +20,10 @@ export interface DeviceThrottle {
 
 export interface ResourcesInput {
   readonly spec: Pick<ContainerSpec, 'limits' | 'oomGroup'>;
-  /** Later ones win. */
+  /** Later entries win. */
   readonly devices: readonly OciDeviceRule[];
   readonly throttles: readonly DeviceThrottle[];
-  /** Needed with cpu shares and `oomGroup`. */
+  /** Required with cpu shares and `oomGroup`. */
   readonly cgroupVersion?: 1 | 2;
 }
 
@@ -55,7 +55,7 @@ function versionFor({ spec, cgroupVersion }: ResourcesInput): 1 | 2 | undefined 
   return cgroupVersion;
 }
 
-/** What only v2 has, and cpu shares: runtimes do not agree on the weight that these become, and some make the usual ones a low one. */
+/** Settings that only v2 has, and cpu shares: runtimes convert shares to different weights, and some turn the usual shares into a low weight. */
 function buildUnified({ spec }: ResourcesInput): Readonly<Record<string, string>> {
   const { cpuShares } = spec.limits;
   return {

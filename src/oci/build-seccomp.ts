@@ -9,7 +9,7 @@ import type {
 import type { OciSeccomp, OciSeccompArgument, OciSeccompRule } from './oci-config.ts';
 
 export interface SeccompContext {
-  /** As OCI images name it. */
+  /** Named as in OCI images. */
   readonly architecture: string;
   /** The task's bounding set. */
   readonly capabilities: readonly string[];
@@ -21,8 +21,8 @@ const scmpNames: Readonly<Record<string, string>> = {
 };
 
 /**
- * Resolves a profile's conditions. Rules without arguments and with one outcome become one rule: each rule costs start-up time.
- * System calls of any architecture but the native one stay forbidden. Throws ERR_STACKSHIM_HOST_UNSUPPORTED on another machine.
+ * Resolves a profile's conditions. Rules without arguments and with the same outcome become one rule, because each rule costs start-up time.
+ * System calls of other architectures stay forbidden. Throws ERR_STACKSHIM_HOST_UNSUPPORTED on an unsupported architecture.
  */
 export function buildSeccomp(profile: SeccompProfile, context: SeccompContext): OciSeccomp {
   const { architecture } = context;
@@ -54,7 +54,7 @@ export function buildSeccomp(profile: SeccompProfile, context: SeccompContext): 
     if (rule !== undefined && names.size > 0) syscalls.push(toRule(rule, [...names]));
   }
   for (const rule of withArguments) {
-    // Where a call is in the group of the same outcome whatever its arguments, this rule says nothing new.
+    // Drop this rule if its call is already in the group with the same outcome for any arguments.
     const group = grouped.get(outcomeOf(rule));
     const names = rule.names.filter((name) => group === undefined || !group.has(name));
     if (names.length > 0) syscalls.push(toRule(rule, names));
@@ -90,7 +90,7 @@ function isExcluded(
   );
 }
 
-/** A filter can only say which values a rule holds for, and knows one comparison for an argument. */
+/** A filter can only state the values that a rule matches, and allows one comparison per argument. */
 function withoutException({ except, args = [], ...rule }: SeccompRule): readonly SeccompRule[] {
   if (except === undefined) return [{ ...rule, args }];
   const { index, bits, values } = except;
@@ -124,8 +124,8 @@ export interface MaskedValue {
 }
 
 /**
- * Pairs of which exactly one matches every value that is none of `values`, and none matches one of them. Only `bits`, 31 at most, are
- * looked at: values that agree in these are one value.
+ * Pairs that together match every value that is not in `values`, each such value exactly once, and none of `values`. Only `bits`, at most 31, are
+ * compared: values that are equal in these bits count as one value.
  */
 export function exceptValues(values: readonly number[], bits: number): readonly MaskedValue[] {
   const all = Array.from({ length: 31 }, (_, bit) => 2 ** bit).filter((bit) => (bits & bit) !== 0);
@@ -134,14 +134,14 @@ export function exceptValues(values: readonly number[], bits: number): readonly 
 
 interface Rest {
   readonly values: readonly number[];
-  /** Bits that were not looked at yet. */
+  /** Bits that were not compared yet. */
   readonly free: readonly number[];
 }
 
 function split({ mask, value }: MaskedValue, { values, free }: Rest): readonly MaskedValue[] {
   const [first] = values;
   if (first === undefined) return [{ mask, value }];
-  // First the bits that all of them agree in: one pair for each serves them all.
+  // Start with the bits in which all values agree: each needs only one pair for all values.
   const shared = free.filter((bit) => values.every((one) => ((one ^ first) & bit) === 0));
   const differing = free.filter((bit) => !shared.includes(bit));
   const found: MaskedValue[] = [];

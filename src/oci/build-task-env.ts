@@ -1,8 +1,8 @@
-/** A task's environment: the image's, the contract's, the caller's. */
+/** A task's environment: variables of the image, of stackshim, and of the caller. */
 import type { TaskId } from '../core/ids.ts';
 import { CONFIG_FILE, PAYLOAD_FILE, TASK_DIR } from './task-paths.ts';
 
-/** What a shell would find programs in when the image does not say; the same as docker's. */
+/** The PATH if the image sets none; the same as docker's. */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export interface TaskEnvInput {
@@ -22,7 +22,7 @@ export interface TaskEnvInput {
 
 /**
  * `K=V` entries, each name once. Later ones win: PATH, HOSTNAME and TERM (with a tty); the image's; TASK_ID, TASK_DIR, PAYLOAD_FILE,
- * CONFIG_FILE, TASK_TIMEOUT (whole seconds, rounded up), TASK_MEMORY (bytes); the caller's. HOME is the user's where none of them has it.
+ * CONFIG_FILE, TASK_TIMEOUT (whole seconds, rounded up), TASK_MEMORY (bytes); the caller's. HOME is the user's if none of them sets it.
  */
 export function buildTaskEnv(input: TaskEnvInput): readonly string[] {
   const env = new Map([
@@ -32,11 +32,11 @@ export function buildTaskEnv(input: TaskEnvInput): readonly string[] {
   if (input.tty) env.set('TERM', 'xterm');
   for (const entry of input.imageEnv) {
     const at = entry.indexOf('=');
-    // An image's entry with an empty name or a NUL could not be passed to any program.
+    // An image's entry with an empty name or a NUL cannot be passed to any program.
     if (at > 0 && !entry.includes('\0')) env.set(entry.slice(0, at), entry.slice(at + 1));
   }
   env.set('TASK_ID', input.id);
-  // An image that carries one of these must not make a task believe in a file that it was not given.
+  // An image that sets one of these must not make a task believe that it has a file.
   setOrDelete(env, 'TASK_DIR', input.hasCode ? TASK_DIR : undefined);
   setOrDelete(env, 'PAYLOAD_FILE', input.hasPayload ? PAYLOAD_FILE : undefined);
   setOrDelete(env, 'CONFIG_FILE', input.hasConfig ? CONFIG_FILE : undefined);

@@ -27,12 +27,12 @@ export interface TemplateConfig {
   };
 }
 
-/** The shape of a template that says only what it adds to another: `bundles/fuse.json`. */
+/** The shape of a template that only extends another: `bundles/fuse.json`. */
 export interface TemplateExtension {
   readonly extends: string;
   readonly capabilities: readonly string[];
   readonly devices: readonly TaskDevice[];
-  /** System calls that are allowed besides, with any arguments. */
+  /** System calls that are also allowed, with any arguments. */
   readonly syscalls: readonly string[];
 }
 
@@ -40,9 +40,9 @@ export interface BundleTemplate {
   readonly config: TemplateConfig;
   readonly seccomp: SeccompProfile;
   readonly devices: readonly TaskDevice[];
-  /** Capabilities of `config` that open no rule of the profile: only a task that asks for them itself gets those. */
+  /** Capabilities of `config` that enable no rule of the profile: only a task that asks for the capability itself gets those rules. */
   readonly silentCapabilities: readonly string[];
-  /** What choosing this template gives up, for people; undefined: nothing. */
+  /** What a user of this template gives up, in plain text; undefined: nothing. */
   readonly warning: string | undefined;
 }
 

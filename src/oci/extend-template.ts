@@ -1,4 +1,4 @@
-/** A bundle template that is another one and a little more. Pure. */
+/** Merges a bundle template with an extension of it. Pure. */
 import type { BundleTemplate, TemplateConfig, TemplateExtension } from './bundle-template.ts';
 
 type PlainTemplate = Pick<BundleTemplate, 'config' | 'seccomp'>;
@@ -13,8 +13,8 @@ export const toTemplate = ({ config, seccomp }: PlainTemplate): BundleTemplate =
 });
 
 /**
- * `base` with the extension's capabilities, devices and system calls. The profile's rules that hold for one of those capabilities stay
- * shut: the extension names the calls that it needs.
+ * `base` with the extension's capabilities, devices and system calls. The profile's rules for these capabilities stay
+ * disabled: the extension names the calls that it needs.
  */
 export function extendTemplate(base: BundleTemplate, extension: TemplateExtension): BundleTemplate {
   const { capabilities, devices, syscalls } = extension;

@@ -5,12 +5,12 @@ import type { BundleTemplate } from './bundle-template.ts';
 
 const MAX_SHOWN_CHARS = 200;
 
-/** The template of that name. Throws ERR_STACKSHIM_SPEC_INVALID that lists those there are. */
+/** The template with that name. Throws ERR_STACKSHIM_SPEC_INVALID that lists the known names. */
 export function loadTemplate(name: string): BundleTemplate {
   const template = Object.hasOwn(templates, name) ? templates[name] : undefined;
   if (template !== undefined) return template;
   const known = Object.keys(templates);
-  // An image's label may be as long as it likes.
+  // The name may come from an image's label, which has no length limit.
   const shown = name.slice(0, MAX_SHOWN_CHARS);
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
@@ -19,6 +19,6 @@ export function loadTemplate(name: string): BundleTemplate {
   );
 }
 
-/** What choosing the template of that name gives up, for people; undefined: nothing, or there is no such template. */
+/** What a user of that template gives up, in plain text; undefined: nothing, or no such template. */
 export const warnOfTemplate = (name: string): string | undefined =>
   Object.hasOwn(templates, name) ? templates[name]?.warning : undefined;

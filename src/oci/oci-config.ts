@@ -48,7 +48,7 @@ export interface OciIdMapping {
   readonly size: number;
 }
 
-/** Without a type it holds for every device; without a number, for each of that type. */
+/** Without a type, the rule holds for every device; without a number, for every device of its type. */
 export interface OciDeviceRule {
   readonly allow: boolean;
   readonly type?: string;
@@ -64,7 +64,7 @@ export interface OciResources {
   readonly cpu: { readonly shares?: number; readonly quota: number; readonly period: number };
   readonly pids: { readonly limit: number };
   readonly blockIO?: OciBlockIo;
-  /** Files of cgroup v2 and what to write into them. */
+  /** File names of cgroup v2 with the values to write. */
   readonly unified?: Readonly<Record<string, string>>;
 }
 
@@ -115,7 +115,7 @@ export interface OciLinux {
   readonly readonlyPaths: readonly string[];
 }
 
-/** All of a configuration but the process: what a container needs before it is known what will run in it. */
+/** A configuration without the process: what a container needs before its command is known. */
 export interface OciContainerConfig {
   readonly ociVersion: string;
   readonly root: { readonly path: string; readonly readonly: boolean };

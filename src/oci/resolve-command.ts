@@ -1,4 +1,4 @@
-/** What a task runs, and where. */
+/** The command that a task runs, and its working directory. */
 import { posix } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskSpec } from '../spec/task-spec.ts';
@@ -6,9 +6,9 @@ import type { ImageConfig } from '../stacks/image.ts';
 import { TASK_DIR } from './task-paths.ts';
 
 /**
- * The entrypoint followed by the command, each the task's own or else the image's. The image's command belongs to the image's
- * entrypoint: a task with an entrypoint of its own has only the command that it brings, as in docker.
- * Throws ERR_STACKSHIM_SPEC_INVALID when that leaves nothing to run.
+ * The entrypoint followed by the command; each comes from the task, else from the image. The image's command belongs to the image's
+ * entrypoint: a task with its own entrypoint gets only its own command, as in docker.
+ * Throws ERR_STACKSHIM_SPEC_INVALID when the result is empty.
  */
 export function resolveCommand(
   image: Pick<ImageConfig, 'entrypoint' | 'cmd'>,
@@ -31,13 +31,13 @@ export function resolveCommand(
 }
 
 export interface WorkdirInput {
-  /** The task's own, absolute. */
+  /** The task's working directory, absolute. */
   readonly workdir?: string | undefined;
   readonly hasCode: boolean;
   readonly image: Pick<ImageConfig, 'workingDir'>;
 }
 
-/** The task's own working directory, else that of its code, else the image's, else `/`. */
+/** The task's own working directory, else the code's, else the image's, else `/`. */
 export function resolveWorkdir({ workdir, hasCode, image }: WorkdirInput): string {
   return workdir ?? (hasCode ? TASK_DIR : posix.resolve('/', image.workingDir));
 }

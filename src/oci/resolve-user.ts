@@ -2,14 +2,14 @@
 import { StackshimError } from '../core/errors.ts';
 import type { TaskUser } from './build-process.ts';
 
-/** Runtimes take no larger ids. */
+/** Runtimes accept no larger ids. */
 const MAX_ID = 2_147_483_647;
 const MAX_TEXT = 1_048_576;
 const MAX_GROUPS = 256;
 const MAX_SHOWN_CHARS = 200;
 
 export interface ResolvedUser extends TaskUser {
-  /** The home folder by passwd; absent when the user is not in it. */
+  /** The home folder from passwd; absent if the user is not in it. */
   readonly home?: string;
 }
 
@@ -27,8 +27,8 @@ interface GroupEntry {
 }
 
 /**
- * Resolves a user as docker does: a name must be in the files, a number need not (its group is then 0); without a group the user's
- * own holds, and those that list it as a member come along. An empty `user` is root; a missing file is an empty text.
+ * Resolves a user as docker does: a name must be in the files, a number need not (its group is then 0). Without a group, the user has
+ * the group of its passwd entry and the groups that list it as a member. An empty `user` is root; a missing file counts as empty.
  * Throws ERR_STACKSHIM_SPEC_INVALID for the field `user`.
  */
 export function resolveUser(user: string, passwdText: string, groupText: string): ResolvedUser {
@@ -84,7 +84,7 @@ function parseGroups(text: string): readonly GroupEntry[] {
   });
 }
 
-/** Lines of colon-separated fields; malformed ones are passed over, as libc does. */
+/** Lines of colon-separated fields; malformed lines are skipped, as libc does. */
 function fieldsOf(text: string): readonly string[][] {
   if (text.length > MAX_TEXT) {
     throw invalidUser(`the image's passwd or group file is longer than ${MAX_TEXT} characters`);
@@ -99,7 +99,7 @@ function toId(text: string): number | undefined {
 }
 
 function invalidUser(problem: string, user?: string): StackshimError {
-  // An image may name a user of any length.
+  // The name comes from the image and may have any length.
   const value = user?.slice(0, MAX_SHOWN_CHARS);
   const shown = value === undefined ? '' : ` ${JSON.stringify(value)}`;
   return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `user${shown}: ${problem}`, {

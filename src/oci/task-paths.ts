@@ -1,4 +1,4 @@
-/** Fixed paths: those a task finds its things at, and where a host may have an init program. */
+/** Fixed paths: where a task finds its files, and where a host may have an init program. */
 
 /** The code, writable; the working directory when there is code. */
 export const TASK_DIR = '/task';

@@ -1,6 +1,6 @@
 /**
- * Device nodes for a task. A runtime that works in a user namespace makes none: it binds the host's, which only the host's root may open.
- * And the run folder is on many hosts a filesystem where no node can be opened. So the nodes lie on a tmpfs of their own.
+ * Device nodes for a task. A runtime in a user namespace cannot make nodes: it binds the host's, which only the host's root may open.
+ * On many hosts no node can be opened on the filesystem of the run folder. So the nodes are on a tmpfs of their own.
  */
 import { chmodSync } from 'node:fs';
 import type { DevicesMount } from '../core/mount.ts';
@@ -9,8 +9,8 @@ import { MOUNT_ATTR, type System } from '../sys/system.ts';
 import type { RootfsOwner } from './mount-overlay.ts';
 
 /**
- * Mounts the filesystem at its target (made when missing) and makes the nodes, which every user of the task may open: on the host only
- * root and the root of the task's user namespace, where it has one, reach them. On failure nothing stays attached.
+ * Mounts the filesystem at its target (created if missing) and creates the nodes, which every user of the task may open. On the host only
+ * root and, if the task has a user namespace, its root reach them. On failure nothing stays attached.
  */
 export function mountDevices(
   system: System,
@@ -23,7 +23,7 @@ export function mountDevices(
     for (const [index, node] of nodes.entries()) {
       const path = `${target}/${index}`;
       system.makeDeviceNode(path, node);
-      // Not by mknod itself, whose mode the umask would narrow.
+      // Set the mode after mknod, whose mode the umask would restrict.
       chmodSync(path, 0o666);
     }
   } catch (error) {

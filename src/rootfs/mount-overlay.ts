@@ -1,4 +1,4 @@
-/** Assembles one overlay from layers: cloned and idmapped as detached mounts where the kernel can, attached briefly where not. */
+/** Assembles one overlay from layers. The layers are cloned and idmapped as detached mounts if the kernel can use those, else attached briefly. */
 import { chownSync, closeSync, constants, openSync } from 'node:fs';
 import type { IdRange, LayerSource, OverlayMount } from '../core/mount.ts';
 import { openLayerFile } from '../layers/open-layer-file.ts';
@@ -6,7 +6,7 @@ import { fdPath } from '../sys/fd-path.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from '../sys/system.ts';
 
-/** Root of the task, as the host sees it. */
+/** The host's id of the task's root. */
 export interface RootfsOwner {
   readonly ids: IdRange;
   /** The slot's pinned user namespace. */
@@ -18,25 +18,25 @@ interface Scratch {
   readonly work: string;
 }
 
-/** How an overlay is told its lowers; which of them a kernel takes is tried once, then remembered. */
+/** How the lower directories are passed to an overlay; the first overlay tries which way the kernel supports. */
 export type LowersMode =
-  /** As mounts that are attached nowhere: about Linux 6.15. */
+  /** As detached mounts: from about Linux 6.15. */
   | 'detached'
-  /** Attached while the overlay is made, one option each: Linux 6.5. */
+  /** Attached while the overlay is made, one option each: from Linux 6.5. */
   | 'attached'
-  /** Attached as well, all in the one option string of mount(2): before that. */
+  /** Attached, too, but all in one option string of mount(2): older kernels. */
   | 'joined';
 
 export interface MountOverlayOptions {
-  /** Null: the task shares the host's user namespace, nothing is mapped. */
+  /** Null: the task shares the host's user namespace, and no ids are mapped. */
   readonly owner: RootfsOwner | null;
-  /** Default: the best that this kernel takes. */
+  /** Default: the best mode that this kernel supports. */
   readonly lowers?: LowersMode;
 }
 
 /**
- * `metacopy` and `redirect_dir` would let a crafted upper name files of the layers below; `index` and `xino` cost and
- * serve NFS only. Never `userxattr`: the layers' whiteouts are `trusted.overlay.*`.
+ * `metacopy` and `redirect_dir` would let a crafted upper directory name files of the layers below; `index` and `xino` cost time and
+ * only serve NFS. `userxattr` must never be set: the layers' whiteouts are `trusted.overlay.*`.
  */
 const FIXED_OPTIONS = {
   metacopy: 'off',
@@ -45,23 +45,23 @@ const FIXED_OPTIONS = {
   xino: 'off',
 } as const;
 
-/** Names an error that the kernel's own log explains. */
+/** For an error that the kernel's log explains. */
 const EXPLAINED = 'mount overlay';
 
 const OLDER_KERNEL = new Set(['EINVAL', 'EBADF', 'EOPNOTSUPP']);
 
-/** Of mount(2). */
+/** An option of mount(2). */
 const MS_NOSUID = 2;
 const MS_NODEV = 4;
 
 const modes: readonly LowersMode[] = ['detached', 'attached', 'joined'];
 
-/** Learnt from the first overlay of this process. */
+/** The mode of the first overlay of this process. */
 let kernelTakes: LowersMode | undefined;
 
 /**
- * Mounts the overlay at its target (made when missing), before it returns. Nothing else stays attached, whether it succeeds or throws.
- * Resolves when what it had opened is closed, which need not be waited for before the mount is used.
+ * Mounts the overlay at its target (created if missing) before it returns. Nothing else stays attached, whether it succeeds or throws.
+ * Resolves when its descriptors are closed; the mount can be used before that.
  */
 export function mountOverlay(
   system: System,
@@ -83,8 +83,8 @@ export function mountOverlay(
 }
 
 /**
- * Whether an older kernel would say so of a {@link LowersMode} that it does not know, and the next one is worth trying.
- * EOPNOTSUPP and EBADF are for the descriptor itself. A kernel that knows one option each says in its log what else it dislikes.
+ * Whether an older kernel reports an unknown {@link LowersMode} with this error, so that the next mode is worth trying.
+ * EOPNOTSUPP and EBADF refer to the descriptor itself. A kernel that supports one option per lower logs other reasons.
  */
 export function isRefusedMode(error: unknown, lowers: LowersMode): boolean {
   if (!(error instanceof SystemError) || lowers === 'joined') return false;
@@ -92,7 +92,7 @@ export function isRefusedMode(error: unknown, lowers: LowersMode): boolean {
   return OLDER_KERNEL.has(error.code);
 }
 
-/** Mounts it before it returns, or throws; see {@link mountOverlay}. */
+/** Mounts before it returns, or throws; see {@link mountOverlay}. */
 function assembleOverlay(
   system: System,
   mount: OverlayMount,
@@ -160,8 +160,8 @@ function mountJoined(
 }
 
 /**
- * A task reads in its /proc/mounts what the overlay was given: this tells no paths of the host. It needs no escapes, and many fit
- * into the one page that all options of mount(2) must fit into.
+ * A task reads the overlay's options in its /proc/mounts: these reveal no paths of the host. They need no escapes, and many fit
+ * into the one page to which mount(2) limits all options.
  */
 
 function openFolder(folder: string): Fd {
@@ -174,7 +174,7 @@ function configureOverlay(system: System, context: Fd, { upper, work }: Scratch)
   for (const [key, value] of Object.entries(FIXED_OPTIONS)) {
     system.fsConfigString(context, key, value);
   }
-  // The upper is thrown away with the task: nothing in it needs to reach the disk.
+  // The upper is removed with the task: nothing in it needs to reach the disk.
   system.fsConfigFlag(context, 'volatile');
   createOrExplain(system, context);
 }

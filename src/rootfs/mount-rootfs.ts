@@ -10,17 +10,17 @@ import { type MountOverlayOptions, mountOverlay } from './mount-overlay.ts';
 import type { MountPlan } from './plan-rootfs.ts';
 
 export interface MountRootfsOptions extends MountOverlayOptions {
-  /** Maps the owner of a bind's source in the detached mount of it. Required where the plan has a bind whose owner is mapped. */
+  /** Maps the owner of a bind's source in its detached mount. Required if the plan has a bind with a mapped owner. */
   readonly mapOwner?: (clone: Fd, bind: BindMount, source: Stats) => Promise<void>;
 }
 
 export interface MountedRootfs {
-  /** Resolves when the descriptors that the mounts were made of are closed. A rejection that nobody awaits is no unhandled one. */
+  /** Resolves when the descriptors behind the mounts are closed. A rejection that nobody awaits is not reported as unhandled. */
   readonly closed: Promise<void>;
 }
 
 /**
- * Makes every mount of the plan, in order. When one fails, those made before it are detached, then the error is thrown.
+ * Makes every mount of the plan, in order. If one fails, the mounts made before it are detached, then the error is thrown.
  * The caller detaches them with {@link detachRootfs} once the runtime has created the container.
  */
 export async function mountRootfs(
@@ -51,22 +51,22 @@ export async function detachRootfs(system: System, plan: Pick<MountPlan, 'mounts
 }
 
 /**
- * Detaches everything that is mounted at a target, and removes the target; a second call does nothing. The kernel then detaches the copies
- * in other mount namespaces as well: any local user may make one, which would keep the task's disk space in use.
+ * Detaches everything that is mounted at a target, and removes the target; a second call does nothing. Removing it makes the kernel detach the copies
+ * in other mount namespaces as well: any local user may make such a copy, which would keep the task's disk space in use.
  */
 export async function detachTarget(system: System, target: string): Promise<void> {
   while (system.detachMount(target));
   await removeTarget(target);
 }
 
-/** The same for a target where something is most likely mounted: detaches on a thread of the pool where the engine has one. */
+/** The same for a target that most likely has a mount: detaches on a thread of the pool if the engine has one. */
 export async function detachTargetAside(system: System, target: string): Promise<void> {
   if (await system.detachMountAside(target)) while (system.detachMount(target));
   await removeTarget(target);
 }
 
 async function removeTarget(target: string): Promise<void> {
-  // Removal asks for the same targets again: a look is cheaper than a failed call on the pool.
+  // Removal asks for the same targets again: looking first is cheaper than a failed call on the pool.
   const found = lstatSync(target, { throwIfNoEntry: false });
   if (found === undefined) return;
   try {
@@ -76,7 +76,7 @@ async function removeTarget(target: string): Promise<void> {
   }
 }
 
-/** ENOTEMPTY: a runtime made something in it; it goes with the task's directory. */
+/** ENOTEMPTY: a runtime created something in it; the target is removed with the task's directory. */
 const staysOrIsGone = (error: unknown) =>
   ['ENOENT', 'ENOTEMPTY'].includes(errnoCodeOf(error) ?? '');
 
@@ -92,7 +92,7 @@ async function mountBind(
     const attributes =
       MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | (mount.readOnly ? MOUNT_ATTR.RDONLY : 0);
     system.restrictMount(clone, attributes, { recursive: true });
-    // Of what was opened: the path may lead elsewhere by now.
+    // Look at the opened descriptor: the path may lead elsewhere by now.
     const source = fstatSync(clone);
     if (mount.ownerMapped) await mapOwner?.(clone, mount, source);
     makeTarget(mount.target, source.isDirectory());
@@ -102,7 +102,7 @@ async function mountBind(
   }
 }
 
-/** A folder is mounted on a folder, anything else on a file. */
+/** The mount point of a folder is a folder; of anything else, a file. */
 function makeTarget(target: string, isDirectory: boolean): void {
   const parent = target.slice(0, target.lastIndexOf('/'));
   ensureDirectorySync(isDirectory ? target : parent, 0o711);

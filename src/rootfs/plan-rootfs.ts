@@ -1,7 +1,7 @@
-/** Which mounts make a task's root filesystem, in the order they are made. Pure. */
+/** Plans the mounts of a task's root filesystem, in their order. Pure. */
 import type { BindMount, LayerSource, Mount, TaskDevice } from '../core/mount.ts';
 
-/** Where a task keeps what its mounts need; docs/on-disk-layout.md. */
+/** The task's folders for its mounts; docs/on-disk-layout.md. */
 export interface RootfsPlaces {
   /** The task's folder below the run folder: mount targets. */
   readonly taskDir: string;
@@ -16,13 +16,13 @@ export interface RootfsRequest extends RootfsPlaces {
   readonly binds: readonly BindMount[];
   /** No two of them at one path. */
   readonly devices?: readonly Omit<TaskDevice, 'access'>[];
-  /** Whether setuid files of the image have an effect; those of the code never have. Default: none. */
+  /** Whether setuid files of the image take effect; those of the code never do. Default: no. */
   readonly setuid?: boolean;
   /** Whether to prepare the host's sysfs for the runtime to bind; see {@link RootfsPlan.sysfs}. */
   readonly sysfs?: boolean;
 }
 
-/** A bind that waits on the host, already restricted, for the runtime to bind into the container. */
+/** A bind that is prepared and restricted on the host, for the runtime to bind into the container. */
 export interface PreparedBind {
   readonly source: string;
   readonly target: string;
@@ -49,7 +49,7 @@ export interface RootfsPlan extends MountPlan {
   /** The root filesystem, once mounted. */
   readonly rootfs: string;
   /**
-   * The host's sysfs, read-only, without what is mounted below it: a program that found two trees of cgroups would take its limits
+   * The host's sysfs, read-only, without what is mounted below it: a program that finds two trees of cgroups takes its limits
    * from the wrong one, as Java 17 does.
    */
   readonly sysfs: string | undefined;
@@ -61,7 +61,7 @@ const devicesTarget = (places: RootfsPlaces) => `${places.taskDir}/devices`;
 const sysfsTarget = (places: RootfsPlaces) => `${places.taskDir}/sys`;
 const bindTarget = (places: RootfsPlaces, index: number) => `${places.taskDir}/binds/${index}`;
 
-/** Every path of the host where a task may have a mount, whatever it asked for: what removal looks at. */
+/** Every path of the host where a task may have a mount, whatever its options: removal looks at all of them. */
 export function mountTargetsOf(places: RootfsPlaces, bindCount: number): readonly string[] {
   const binds = Array.from({ length: bindCount }, (_, index) => bindTarget(places, index));
   const others = [sysfsTarget, devicesTarget, codeTarget, rootfsTarget];
@@ -69,8 +69,8 @@ export function mountTargetsOf(places: RootfsPlaces, bindCount: number): readonl
 }
 
 /**
- * Each bind is first cloned to a place of the task's own and restricted there, on the host: a task with
- * CAP_SYS_ADMIN in its user namespace cannot make writable again what was made read-only outside of it.
+ * Each bind is first cloned to one of the task's own mount points and restricted there, on the host: a task with
+ * CAP_SYS_ADMIN in its user namespace cannot undo a read-only mount that was made outside of it.
  */
 export function planRootfs(request: RootfsRequest): RootfsPlan {
   const rootfs = rootfsTarget(request);

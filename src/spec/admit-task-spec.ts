@@ -1,4 +1,4 @@
-/** TaskSpec -> AdmittedTaskSpec: what the policy and the host let a task have. */
+/** TaskSpec -> AdmittedTaskSpec: what the policy and the host allow a task. */
 
 import { deniedField } from './denied-field.ts';
 import { LIMITS } from './limits.ts';
@@ -28,8 +28,8 @@ export interface HostLimits {
 }
 
 /**
- * Fills in the limits a task does not name and checks the rest against the policy and the host. Pure.
- * A bundle that an image's label names, and the source of a bind or a device once its links are resolved, are the caller's to check
+ * Fills in limits that a task does not name, and checks the rest against the policy and the host. Pure.
+ * The caller must check a bundle that an image's label names, and, once links are resolved, the source of a bind or a device
  * ({@link requireAllowedBundle}, {@link requireAllowedBindSource}, {@link requireAllowedDevice}). Throws ERR_STACKSHIM_SPEC_DENIED with `details` {field, asked, allowed}.
  */
 export function admitTaskSpec(spec: TaskSpec, policy: Policy, host: HostLimits): AdmittedTaskSpec {
@@ -84,7 +84,7 @@ function admitLimits(asked: TaskLimits, { policy, host, terms }: Bounds): Admitt
     for (const [whose, most] of bounds) {
       const allowed = most[key];
       if (allowed === undefined) continue;
-      // What the policy gives by default is lowered; what the task asks for is granted or denied.
+      // A default of the policy is lowered to the maximum; a value that the task asks for is granted or denied.
       const given = admitted[key];
       if (given !== undefined) admitted[key] = Math.min(given, allowed);
       if (value === undefined || value <= allowed) continue;
@@ -96,7 +96,7 @@ function admitLimits(asked: TaskLimits, { policy, host, terms }: Bounds): Admitt
   return admitted;
 }
 
-/** The task's own throttles, the policy's defaults for disks that it does not name, and always the policy's maxima: of several for one disk the lowest holds. */
+/** The task's own throttles, the policy's defaults for disks that the task does not name, and always the policy's maxima: for each disk the lowest holds. */
 function admitThrottles(
   asked: readonly Throttle[],
   { throttles: { defaults, maxima } }: Policy,
@@ -129,7 +129,7 @@ interface UlimitBounds {
   readonly reasonFor: (most: number) => string;
 }
 
-/** As `--ulimit` writes it. */
+/** Text in the form of `--ulimit`. */
 const showUlimit = (limit: number) => (limit === Number.POSITIVE_INFINITY ? '-1' : String(limit));
 
 function checkUlimits(ulimits: readonly Ulimit[], { most, reasonFor }: UlimitBounds): void {

@@ -1,11 +1,11 @@
-/** The one shape of "this field asks for more than is allowed". */
+/** The error for a field that asks for more than is allowed. */
 import { StackshimError } from '../core/errors.ts';
 
 export interface Denial {
   readonly field: string;
   readonly asked: string | number;
   readonly allowed: string | number | readonly string[];
-  /** `asked` as people write it; absent: as it is. */
+  /** `asked` in the form that people write; absent: `asked` itself. */
   readonly shown?: string;
   /** Completes the sentence `<field> <asked>: …`. */
   readonly reason: string;

@@ -1,8 +1,8 @@
-/** What zod found, as one plain sentence about one field. */
+/** Turns an issue that zod found into one plain sentence about one field. */
 import type { core } from 'zod/mini';
 
 export interface FieldProblem {
-  /** `mounts[0].source`; the name of the whole when the fault is not in one field. */
+  /** `mounts[0].source`; the name of the whole value if the fault is not in one field. */
   readonly field: string;
   /** Completes `<field>: …`. */
   readonly problem: string;
@@ -40,7 +40,7 @@ function fieldName(path: readonly PropertyKey[]): string {
     if (typeof step === 'number') name += `[${step}]`;
     else name += name === '' ? String(step) : `.${String(step)}`;
   }
-  // A hostile key is shown as far as it can be read.
+  // Shows a hostile key only up to a readable length.
   return name.length > 200 ? `${name.slice(0, 200)}…` : name;
 }
 

@@ -1,4 +1,4 @@
-/** The one shape of "this field has a value that is not allowed". */
+/** The error for a field whose value is not allowed. */
 import { StackshimError } from '../core/errors.ts';
 import { type Reader, readWith } from '../core/read-fields.ts';
 
@@ -15,7 +15,7 @@ export function invalidField(field: string, problem: string, value?: unknown): S
   );
 }
 
-/** What users write, held against a reader. `what` names the whole: `task`. Throws as {@link invalidField} for the first field at fault. */
+/** Reads a user's input. `what` names the whole value: `task`. Throws as {@link invalidField} for the first invalid field. */
 export function readInput<T>(reader: Reader<T>, input: unknown, what: string): T {
   return readWith(reader, input, ({ field, problem, value }) =>
     invalidField(field === '' ? what : field, problem, value),

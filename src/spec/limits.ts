@@ -1,10 +1,10 @@
-/** The limits of a task that the policy has defaults and maxima for, as the table of options lists them. */
+/** The limits of a task that have defaults and maxima in the policy, from the table of options. */
 import { LIMIT_OPTIONS } from './options/limit-options.ts';
 import type { LimitRow } from './options/option-row.ts';
 import type { TaskLimits } from './task-spec.ts';
 
 interface Limit extends LimitRow {
-  /** Of a task as it is given. */
+  /** In the caller's input. */
   readonly field: keyof typeof LIMIT_OPTIONS;
   readonly limit: keyof TaskLimits;
 }
@@ -14,7 +14,7 @@ export const LIMITS = Object.entries(LIMIT_OPTIONS).map(([field, row]) => ({
   field,
 })) as readonly Limit[];
 
-/** Limits that `find` knows; those that it does not know are left out. */
+/** Collects the limits that `find` returns; undefined ones are left out. */
 export function toLimits(find: (limit: Limit) => number | undefined): TaskLimits {
   const limits: { -readonly [L in keyof TaskLimits]: TaskLimits[L] } = {};
   for (const limit of LIMITS) {
@@ -24,7 +24,7 @@ export function toLimits(find: (limit: Limit) => number | undefined): TaskLimits
   return limits;
 }
 
-/** Parses the limits that an object was read to have. `name` says what a limit is called in it, and in errors behind `section`. */
+/** Parses the limits of an object. `name` gives a limit's name in that object; errors put `section` before it. */
 export function parseLimits(
   given: object,
   name: (limit: Limit) => string,

@@ -7,9 +7,9 @@ export const BYTES = /^(\d{1,16}(?:\.\d{1,9})?)(?: ?(?:([kmgtKMGT])(?:[iI]?[bB])
 const POWER_OF_1024: Readonly<Record<string, number>> = { k: 1, m: 2, g: 3, t: 4 };
 
 export interface ByteBounds {
-  /** Smallest that is allowed; 0 when absent. */
+  /** Smallest allowed value; 0 when absent. */
   readonly min?: number;
-  /** Largest that is allowed; 2^53-1 when absent. */
+  /** Largest allowed value; 2^53-1 when absent. */
   readonly max?: number;
 }
 

@@ -10,7 +10,7 @@ SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMO
 /** `CAP_CHOWN` … in the kernel's order. */
 export const CAPABILITIES: readonly string[] = NAMES.split(/\s+/).map((name) => `CAP_${name}`);
 
-/** `NET_RAW`, `cap_net_raw` and the like to `CAP_NET_RAW`; `ALL` stays. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Converts `NET_RAW`, `cap_net_raw` and similar to `CAP_NET_RAW`; `ALL` stays. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseCapability(text: string, field: string): string {
   const upper = text.toUpperCase();
   if (upper === 'ALL') return upper;

@@ -1,4 +1,4 @@
-/** The words that a task runs. */
+/** The arguments of a task's command. */
 import { invalidField } from './invalid-field.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 
@@ -20,7 +20,7 @@ export function parseCommand(command: readonly string[], field: string): readonl
   return command;
 }
 
-/** An empty text is docker's way to say: none. */
+/** In docker, an empty text means no entrypoint. */
 export function parseEntrypoint(
   entrypoint: string | readonly string[],
   field: string,

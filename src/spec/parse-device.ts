@@ -4,14 +4,14 @@ import { isAtOrBelow, parseAbsolutePath } from './parse-path.ts';
 import type { DeviceRequest } from './task-spec.ts';
 
 const FOLDER = '/dev';
-/** What a task finds there in any case. */
+/** Paths that every task has. */
 const OF_EVERY_TASK = [
   ...['null', 'zero', 'full', 'random', 'urandom', 'tty', 'console', 'ptmx', 'pts'],
   ...['shm', 'mqueue', 'fd', 'stdin', 'stdout', 'stderr'],
 ].map((name) => `${FOLDER}/${name}`);
 const ALL = 'rwm';
 
-/** Every device, each `HOST[:TASK][:ACCESS]`; no two may have one place in the task. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Parses every device, each `HOST[:TASK][:ACCESS]`; no two may have the same path in the task. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseDevices(texts: readonly string[]): readonly DeviceRequest[] {
   const taken = new Set<string>();
   return texts.map((text, i) => {

@@ -10,7 +10,7 @@ export const DURATION =
 const MS_OF: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 export interface DurationBounds {
-  /** Smallest that is allowed, in milliseconds. */
+  /** Smallest allowed value, in milliseconds. */
   readonly min: number;
   readonly max: number;
 }

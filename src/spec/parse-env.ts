@@ -5,7 +5,7 @@ import { SPEC_BOUNDS } from './spec-bounds.ts';
 /** The caller's own environment, from which an entry without `=` takes its value. */
 export type CallerEnv = Readonly<Record<string, string | undefined>>;
 
-// As docker: any name a shell could not say is allowed too, only not one that would read as something else.
+// As in docker: names that a shell could not use are allowed, except names that would be read as something else.
 const NAME = /^[^=\s\p{Cc}]+$/u;
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID unless `name` can name a variable. */
@@ -15,7 +15,7 @@ function checkEnvName(name: string, field: string): void {
   }
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID when the variables are too many, too long or hold a NUL. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID when the variables are too many or too long, or contain a NUL. */
 export function checkEnv(env: Readonly<Record<string, string>>, field: string): void {
   const entries = Object.entries(env);
   if (entries.length > SPEC_BOUNDS.envEntries) {

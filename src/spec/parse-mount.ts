@@ -73,7 +73,7 @@ export function parseVolumeOption(text: string, field: string): BindRequest {
   return toBindRequest({ source, target, readonly: mode === 'ro' }, field);
 }
 
-/** `TARGET[:size=16m][,mode=1777][,exec]`; `rw`, `nosuid`, `nodev` and `noexec` are taken and change nothing. */
+/** `TARGET[:size=16m][,mode=1777][,exec]`; `rw`, `nosuid`, `nodev` and `noexec` are accepted and change nothing. */
 export function parseTmpfsOption(text: string, field: string): TmpfsRequest {
   const at = text.indexOf(':');
   const target = at === -1 ? text : text.slice(0, at);

@@ -1,4 +1,4 @@
-/** All that a task wants mounted, from the three options that say so. */
+/** All mounts of a task, from three options. */
 import { invalidField } from './invalid-field.ts';
 import {
   type MountInput,
@@ -18,7 +18,7 @@ export interface RequestedMounts {
   readonly tmpfs: readonly TmpfsRequest[];
 }
 
-/** Parses `mounts`, `volumes` and `tmpfs`; no two may have one target. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Parses `mounts`, `volumes` and `tmpfs`; no two may have the same target. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseMounts(given: TaskInput): RequestedMounts {
   const mounts: BindRequest[] = [];
   const tmpfs: TmpfsRequest[] = [];

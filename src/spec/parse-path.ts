@@ -3,10 +3,10 @@ import { posix } from 'node:path';
 import { invalidField } from './invalid-field.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 
-/** Mounts of a task that nothing else may cover or reach into: the kernel's own trees and the payload's folder. */
+/** Mounts of a task that no other mount may cover or reach into: the kernel's own trees and the payload's folder. */
 const RESERVED = ['/proc', '/sys', '/dev', '/run/stackshim'] as const;
 
-/** A non-empty path without NUL or line breaks, at most PATH_MAX long. Relative ones are the caller's to resolve. */
+/** A non-empty path without NUL or line breaks, at most PATH_MAX long. The caller must resolve a relative path. */
 export function parsePath(path: string, field: string): string {
   if (path === '') throw invalidField(field, 'an empty path', path);
   if (Buffer.byteLength(path) > SPEC_BOUNDS.pathBytes) {
@@ -16,7 +16,7 @@ export function parsePath(path: string, field: string): string {
   return path;
 }
 
-/** An absolute path, normalised: no `.`, `..`, doubled or trailing slash is left. */
+/** An absolute path, normalised: without `.`, `..`, doubled or trailing slashes. */
 export function parseAbsolutePath(path: string, field: string): string {
   parsePath(path, field);
   if (!path.startsWith('/')) throw invalidField(field, 'not an absolute path', path);
@@ -24,7 +24,7 @@ export function parseAbsolutePath(path: string, field: string): string {
   return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
 }
 
-/** Where in a task something is mounted: absolute, normalised, not the root and not in a tree that is the task's own. */
+/** A mount target in a task: absolute, normalised, not the root, and not in one of the task's reserved trees. */
 export function parseMountTarget(path: string, field: string): string {
   const target = parseAbsolutePath(path, field);
   if (target === '/') throw invalidField(field, 'a mount cannot cover the root of a task', path);

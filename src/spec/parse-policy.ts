@@ -22,7 +22,7 @@ import type { AdmittedLimits, Reserves, TaskLimits, UlimitMaxima } from './task-
 import { withoutUndefined } from './without-undefined.ts';
 
 /**
- * Parses what a policy file holds; a field that is absent has its value of {@link DEFAULT_POLICY}.
+ * Parses the content of a policy file; an absent field gets its value from {@link DEFAULT_POLICY}.
  * A default above its maximum is lowered to it. Throws ERR_STACKSHIM_POLICY_INVALID with `details.field`.
  */
 export function parsePolicy(input: unknown): Policy {
@@ -100,7 +100,7 @@ function parsePermissions(given: PermissionsInput): Permissions {
     bundles: given.bundles ?? base.bundles,
     runtimes: given.runtimes ?? base.runtimes,
     bindSources,
-    // What a task may not bind it must not be given as a copy either, unless the policy says so.
+    // A task must not get a copy of a file that it may not bind, unless the policy says so.
     inputs: parsePaths(given.inputs, 'allow.inputs') ?? bindSources,
     devices: parsePaths(given.devices, 'allow.devices') ?? base.devices,
     networks: given.networks ?? base.networks,
@@ -116,11 +116,11 @@ function parsePermissions(given: PermissionsInput): Permissions {
 const parsePaths = (paths: readonly string[] | undefined, field: string) =>
   paths?.map((path, i) => parseAbsolutePath(path, `${field}[${i}]`));
 
-/** A default that is above its maximum is lowered to it. */
+/** Lowers a default that is above its maximum. */
 const lowerTo = (maxima: TaskLimits, defaults: AdmittedLimits): AdmittedLimits =>
   toLimits(({ limit, otherwise }) => {
     const most = maxima[limit] ?? Number.POSITIVE_INFINITY;
-    // Without a default the maximum is one: a task that does not say must not have more than one that does.
+    // Without a default, the maximum is the default: a task that asks for nothing must not get more than one that asks.
     const usual =
       defaults[limit] ?? (otherwise !== undefined && most < otherwise ? most : undefined);
     return usual === undefined ? undefined : Math.min(usual, most);

@@ -8,7 +8,7 @@ export interface SecurityOptions {
   readonly noNewPrivileges: boolean;
 }
 
-/** `seccomp=FILE|unconfined` and `no-new-privileges[=true|false]`; `:` does for `=` as in docker; a later entry wins. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** `seccomp=FILE|unconfined` and `no-new-privileges[=true|false]`; `:` works like `=`, as in docker; a later entry wins. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseSecurityOpts(entries: readonly string[], field: string): SecurityOptions {
   let seccomp: string | undefined;
   let noNewPrivileges = true;

@@ -2,13 +2,13 @@
 import { constants } from 'node:os';
 import { invalidField } from './invalid-field.ts';
 
-/** signal(7): the C library keeps the first two real-time signals of the kernel for itself. */
+/** signal(7): the C library reserves the kernel's first two real-time signals. */
 const RTMIN = 34;
 const RTMAX = 64;
 
 const known = new Map<string, number>(Object.entries(constants.signals));
 
-/** The number of a signal; undefined when there is no signal of that name or number. */
+/** The number of a signal; undefined if there is no signal with that name or number. */
 export function toSignalNumber(text: string): number | undefined {
   if (/^\d{1,2}$/.test(text)) return inRange(Number(text), 1);
   const name = text.toUpperCase().replace(/^(?:SIG)?/, 'SIG');

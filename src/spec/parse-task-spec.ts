@@ -1,4 +1,4 @@
-/** unknown -> TaskSpec: where every task comes in, whether from the command line, the library, a file or a queue. */
+/** unknown -> TaskSpec: the entry of every task, from the command line, the library, a file or a queue. */
 import { StackshimError } from '../core/errors.ts';
 import { invalidField } from './invalid-field.ts';
 import { parseLimits } from './limits.ts';
@@ -11,14 +11,14 @@ import type { TaskSpec } from './task-spec.ts';
 
 /**
  * Parses a task as a user gave it ({@link TaskInput}): every quantity in its base unit, paths normalised, defaults that need no policy filled in.
- * Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` for the first field at fault; unknown fields are refused. Throws
+ * Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` for the first invalid field; unknown fields are refused. Throws
  * ERR_STACKSHIM_SPEC_DENIED for the first field that its origin may not set.
  */
 export function parseTaskSpec(input: unknown, origin: TaskOrigin = 'caller'): TaskSpec {
   return toTaskSpec(readFrom(origin, input));
 }
 
-/** Checks data from a queue, a network or a file of others. Throws as {@link parseTaskSpec}. */
+/** Checks data from a queue, a network or another user's file. Throws as {@link parseTaskSpec}. */
 export function parseJobInput(data: unknown): JobInput {
   const job = readFrom('job', data);
   toTaskSpec(job);
@@ -48,7 +48,7 @@ function toTaskSpec(given: TaskInput): TaskSpec {
     ...parseMounts(given),
     ...parseSecurityOpts(given.securityOpt ?? [], 'securityOpt'),
   };
-  // The kernel shows the host's processes to no user namespace but the host's: a /proc of theirs cannot be mounted in another.
+  // The kernel shows the host's processes only to the host's user namespace: no other one can mount a /proc of them.
   if (spec.pid === 'host' && spec.userns !== 'host') {
     throw invalidField('pid', 'also needs userns host', spec.pid);
   }
@@ -58,7 +58,7 @@ function toTaskSpec(given: TaskInput): TaskSpec {
   return spec;
 }
 
-/** A row whose field the pipeline does not have, or has with another type, does not compile here. */
+/** Does not compile for a row whose field the pipeline lacks or has with another type. */
 function parseOwnFields(given: TaskInput): Pick<TaskSpec, keyof OwnFields> {
   const parsed: Record<string, unknown> = {};
   for (const [field, { value, limit, spec = field, absent }] of OPTION_ROWS) {

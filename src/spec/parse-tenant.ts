@@ -1,4 +1,4 @@
-/** What the policy says of tenants: their weight, their cap, how many tasks they may have at once. */
+/** The policy's terms for tenants: their weight, their cap, and how many tasks they may run at once. */
 import { isTenantName } from '../core/ids.ts';
 import { invalidField } from './invalid-field.ts';
 import { parseBytes } from './parse-bytes.ts';
@@ -9,7 +9,7 @@ import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { TenantTerms } from './task-spec.ts';
 import { withoutUndefined } from './without-undefined.ts';
 
-/** A tenant's own terms stand over those of `tenantDefault`. Throws ERR_STACKSHIM_SPEC_INVALID that names the field. */
+/** A tenant's own terms override `tenantDefault`. Throws ERR_STACKSHIM_SPEC_INVALID that names the field. */
 export function parseTenants(
   { tenants = {}, tenantDefault = {} }: Pick<PolicyInput, 'tenants' | 'tenantDefault'>,
   base: TenantTerms,

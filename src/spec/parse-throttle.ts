@@ -1,4 +1,4 @@
-/** Limits on a disk's bandwidth, as docker's `--device-read-bps PATH:RATE` and its sisters write them. */
+/** Limits on a disk's bandwidth, in the form of docker's `--device-read-bps PATH:RATE` and similar options. */
 import { invalidField } from './invalid-field.ts';
 import { parseBytes } from './parse-bytes.ts';
 import { parseCount } from './parse-number.ts';
@@ -6,7 +6,7 @@ import { parseAbsolutePath } from './parse-path.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { Throttle, ThrottleKind } from './task-spec.ts';
 
-/** Each kind beside the field that users know it by. */
+/** Each kind with the field name that users know. */
 export const THROTTLE_FIELDS = [
   ['readBps', 'deviceReadBps'],
   ['writeBps', 'deviceWriteBps'],
@@ -16,10 +16,10 @@ export const THROTTLE_FIELDS = [
 
 export type ThrottleField = (typeof THROTTLE_FIELDS)[number][1];
 
-/** Lists of `PATH:RATE` by field; those of a policy have the same names. */
+/** Lists of `PATH:RATE` by field; the policy uses the same names. */
 export type ThrottleInput = Readonly<Partial<Record<ThrottleField, readonly string[] | undefined>>>;
 
-/** Every limit of all four lists. `section` goes before the field's name in errors. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Parses all limits of the four lists. Errors put `section` before the field's name. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseThrottles(given: ThrottleInput, section = ''): readonly Throttle[] {
   return THROTTLE_FIELDS.flatMap(([kind, field]) => {
     const texts = given[field] ?? [];

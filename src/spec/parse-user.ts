@@ -1,4 +1,4 @@
-/** Who a task's command runs as. */
+/** The user that a task's command runs as. */
 import { invalidField } from './invalid-field.ts';
 
 const PART = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\\$?';

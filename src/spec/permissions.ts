@@ -1,10 +1,10 @@
-/** Single questions to the policy's permissions. */
+/** Checks single values against the policy's permissions. */
 import { deniedField } from './denied-field.ts';
 import { isAtOrBelow } from './parse-path.ts';
 import type { Permissions } from './policy.ts';
 import type { TaskSpec } from './task-spec.ts';
 
-/** Throws ERR_STACKSHIM_SPEC_DENIED unless `allowed` holds `asked`. */
+/** Throws ERR_STACKSHIM_SPEC_DENIED unless `allowed` contains `asked`. */
 export function requireAllowed(
   allowed: readonly string[],
   asked: string,
@@ -25,14 +25,14 @@ export function requireAllowedBundle(allow: Permissions, bundle: string): void {
 }
 
 /**
- * For the host side of a bind, an absolute normalised path. Links are not followed here: whoever mounts it asks again
- * with the path that they lead to. Throws ERR_STACKSHIM_SPEC_DENIED.
+ * Checks the host side of a bind, an absolute normalised path. Does not follow links: the code that mounts it checks
+ * the path they lead to again. Throws ERR_STACKSHIM_SPEC_DENIED.
  */
 export function requireAllowedBindSource(allow: Permissions, source: string): void {
   requireAllowedPath(allow.bindSources, source, { field: 'mounts', rule: 'allow.bindSources' });
 }
 
-/** The same for a file or directory of the host that a task is given a copy of, or whose content decides about it. */
+/** The same for a file or directory of the host that is copied for a task, or whose content decides about it. */
 export function requireAllowedInput(allow: Permissions, path: string, field: string): void {
   requireAllowedPath(allow.inputs, path, { field, rule: 'allow.inputs' });
 }

@@ -28,12 +28,12 @@ import { SPEC_BOUNDS } from './spec-bounds.ts';
 
 type Quantity = string | number;
 
-/** Named by the table of options. */
+/** The fields come from the table of options. */
 export type LimitsInput = ThrottleInput & {
   readonly [F in keyof typeof LIMIT_OPTIONS as (typeof LIMIT_OPTIONS)[F]['policy']]?: Quantity;
 };
 
-/** Maxima of resource limits have no counterpart among the defaults: those of the bundle template hold. */
+/** Maxima of resource limits have no counterpart in the defaults: the bundle template sets those. */
 export type MaximaInput = LimitsInput & { readonly ulimits?: readonly string[] };
 
 export interface TenantInput {
@@ -108,7 +108,7 @@ const disk = allOptional<NonNullable<PolicyInput['disk']>>({
 
 const binds = allOptional<BindsInput>({ owner: quantity });
 
-/** What each section may hold. */
+/** The fields of each section. */
 export const POLICY_SECTIONS = {
   defaults: limits,
   maxima,
@@ -131,10 +131,10 @@ const readers = allOptional<PolicyInput>({
   binds: objectOf<BindsInput>(binds),
 });
 
-/** Every field of the whole. */
+/** The fields of the whole file. */
 export const POLICY_FIELDS = Object.keys(readers) as readonly (keyof PolicyInput)[];
 
 const policy = objectOf<PolicyInput>(readers);
 
-/** Checks types, names and counts of what a policy file holds. Throws ERR_STACKSHIM_SPEC_INVALID that names the first field at fault. */
+/** Checks types, names and counts in a policy file. Throws ERR_STACKSHIM_SPEC_INVALID that names the first invalid field. */
 export const parsePolicyInput = (input: unknown): PolicyInput => readInput(policy, input, 'policy');

@@ -16,7 +16,7 @@ export const USERNS_MODES = ['auto', 'host'] as const;
 export const PID_MODES = ['private', 'host'] as const;
 export const SECCOMP_KINDS = ['bundle', 'file', 'unconfined'] as const;
 
-/** What a task may ask for. A list that names nothing allows nothing. */
+/** What a task may ask for. An empty list allows nothing. */
 export interface Permissions {
   /** Names of bundle templates. */
   readonly bundles: readonly string[];
@@ -26,26 +26,26 @@ export interface Permissions {
   readonly bindSources: readonly string[];
   /** Host folders: code, payload, config and seccomp files must be one of them or lie below one. */
   readonly inputs: readonly string[];
-  /** Devices of the host, or folders of them: those that a task may ask for. */
+  /** Devices of the host that a task may ask for, or folders of them. */
   readonly devices: readonly string[];
   readonly networks: readonly (typeof NETWORKS)[number][];
   readonly userns: readonly (typeof USERNS_MODES)[number][];
   readonly pid: readonly (typeof PID_MODES)[number][];
-  /** Capabilities that may be added, with the `CAP_` prefix; `ALL` allows every one. */
+  /** Capabilities that may be added, with the `CAP_` prefix; `ALL` allows all of them. */
   readonly capAdd: readonly string[];
-  /** Which seccomp profiles: the bundle's own, a file of the caller's, none. */
+  /** Allowed seccomp profiles: the bundle's own, a file of the caller, none. */
   readonly seccomp: readonly (typeof SECCOMP_KINDS)[number][];
   /** True: a task may switch noNewPrivileges off. */
   readonly newPrivileges: boolean;
 }
 
-/** `auto`: a quota of the root folder's filesystem where it keeps them, else a scratch volume. */
+/** `auto`: a quota if the root folder's filesystem keeps them, else a scratch volume. */
 export const DISK_MECHANISMS = ['auto', 'volume', 'sampling'] as const;
 
 export interface Policy {
-  /** For what a task does not say. */
+  /** For values that a task does not set. */
   readonly defaults: AdmittedLimits;
-  /** A limit that is absent is bounded by the host alone. */
+  /** Only the host bounds an absent limit. */
   readonly maxima: TaskLimits;
   /** The same for disks. Those of `maxima` hold for every task. */
   readonly throttles: {
@@ -55,33 +55,33 @@ export interface Policy {
   /** By OCI name; a type that is absent is not bounded. */
   readonly ulimitMaxima: UlimitMaxima;
   readonly allow: Permissions;
-  /** Most tasks of the machine at once; absent: as many as there are slots. */
+  /** Most tasks of the machine at once; absent: the number of slots. */
   readonly slots?: number;
   readonly reserves: Reserves;
   /** By name. */
   readonly tenants: ReadonlyMap<string, TenantTerms>;
-  /** For those that `tenants` does not name. */
+  /** For tenants that are not in `tenants`. */
   readonly tenantDefault: TenantTerms;
   readonly disk: {
-    /** What holds a task to its disk limit. */
+    /** What enforces a task's disk limit. */
     readonly mechanism: (typeof DISK_MECHANISMS)[number];
   };
   readonly binds: {
-    /** User and group id of the host that files belong to which tasks write into a bind whose source is root's. */
+    /** User and group id on the host of files that tasks write into a bind of root's. */
     readonly owner: number;
   };
 }
 
-/** What holds without a policy file: bounded tasks, and a caller who is root on its own machine anyway. */
+/** The policy without a file: tasks have limits, and the caller is root on its own machine anyway. */
 export const DEFAULT_POLICY: Policy = {
   defaults: toLimits(({ usual }) => usual) as AdmittedLimits,
   maxima: {},
   throttles: { defaults: [], maxima: [] },
   ulimitMaxima: {
-    // Above these a task is served before every other process of the host.
+    // With values above 0, a task would run before every other process of the host.
     RLIMIT_RTPRIO: 0,
     RLIMIT_NICE: 0,
-    // Locked pages of a layer count for the task that read them first, which need not be the one that holds them.
+    // The kernel charges locked pages of a layer to the task that read them first, which may not be the task that locks them.
     RLIMIT_MEMLOCK: 67_108_864,
     RLIMIT_MSGQUEUE: 819_200,
     RLIMIT_SIGPENDING: 65_536,

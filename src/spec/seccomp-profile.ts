@@ -1,11 +1,11 @@
-/** Seccomp profiles as files hold them: the OCI form, and docker's with its conditions. */
+/** Seccomp profiles as read from files: the OCI form, and docker's form with conditions. */
 
 import * as z from 'zod/mini';
 import { checkSafely } from '../core/check-safely.ts';
 import { describeIssue } from './describe-issue.ts';
 import { invalidField } from './invalid-field.ts';
 
-/** What a rule is for: it holds only with all of `caps` and on one of `arches` (as Go names them: `amd64`). */
+/** When a rule holds: with all of `caps`, and on one of `arches` (in Go's names: `amd64`). */
 export interface SeccompCondition {
   readonly caps?: readonly string[] | undefined;
   readonly arches?: readonly string[] | undefined;
@@ -19,7 +19,7 @@ export interface SeccompArgument {
   readonly op: string;
 }
 
-/** Holds for every value of an argument but these. Only `bits` of it are looked at, so that bits which the kernel drops let nothing past. */
+/** Matches every value of an argument except these. Compares only `bits` of it, so that bits which the kernel ignores cannot evade the rule. */
 export interface SeccompException {
   readonly index: number;
   readonly bits: number;
@@ -31,7 +31,7 @@ export interface SeccompRule {
   readonly action: string;
   readonly errnoRet?: number | undefined;
   readonly args?: readonly SeccompArgument[] | undefined;
-  /** In the bundle's own profile alone; neither OCI nor docker can say this. */
+  /** Only in the bundle's own profile; neither OCI nor docker has a form for this. */
   readonly except?: SeccompException | undefined;
   readonly includes?: SeccompCondition | undefined;
   readonly excludes?: SeccompCondition | undefined;
@@ -43,7 +43,7 @@ export interface SeccompProfile {
   readonly syscalls: readonly SeccompRule[];
 }
 
-/** Actions that a profile may take; those that hand decisions to another process are not among them. */
+/** Actions that a profile may use; those that hand decisions to another process are missing. */
 const ACTIONS = [
   'SCMP_ACT_ALLOW',
   'SCMP_ACT_ERRNO',
@@ -98,7 +98,7 @@ function buildProfileSchema() {
 }
 
 /**
- * Checks a seccomp profile that was read from a caller's file, in the OCI form or docker's. `minKernel` counts as met.
+ * Checks a seccomp profile from a caller's file, in the OCI form or docker's. `minKernel` counts as satisfied.
  * Throws ERR_STACKSHIM_SPEC_INVALID for the field `securityOpt`.
  */
 export function parseSeccompProfile(input: unknown): SeccompProfile {

@@ -8,7 +8,7 @@ const DURATION_UNITS = [
   ['ms', 1],
 ] as const;
 
-/** `512m` for 536870912: the largest unit that says it exactly, else bytes. */
+/** `512m` for 536870912: in the largest unit that is exact, else in bytes. */
 export function showBytes(bytes: number): string {
   for (const [index, unit] of BYTE_UNITS.entries()) {
     const size = 1024 ** (BYTE_UNITS.length - index);

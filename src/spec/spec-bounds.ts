@@ -1,4 +1,4 @@
-/** How much a task spec may hold. docs/task-spec.md lists them for users. */
+/** The bounds of a task spec. docs/task-spec.md lists them for users. */
 
 /** The kernel refuses longer arguments and environment entries: MAX_ARG_STRLEN, execve(2). */
 const LONGEST_ARGUMENT_BYTES = 131_071;
@@ -39,9 +39,9 @@ export const SPEC_BOUNDS = {
   /** Devices in each list of limits on disks. */
   throttles: 16,
   iopsMax: 100_000_000,
-  /** Of tenants: cgroup-v2.rst, cpu.weight. */
+  /** Weights of tenants: cgroup-v2.rst, cpu.weight. */
   weightMax: 10_000,
-  /** Slots that a machine has. */
+  /** Number of slots of a machine. */
   liveTasksMax: 4096,
   optionChars: 8192,
 } as const;

@@ -8,7 +8,7 @@ import {
   type TaskOptions,
 } from './options/task-options.ts';
 
-/** All fields, `stack` too: a mapped type that leaves one out would lose the comments above the rows, which editors show. */
+/** All fields, including `stack`: a mapped type that leaves one out would lose the comments above the rows, which editors show. */
 type Optional = { readonly [F in keyof TaskOptions]?: Given<F> | undefined };
 
 /** What to run, and how. Only `stack` must be given; docs/task-spec.md has units, bounds and defaults. */
@@ -17,10 +17,10 @@ export interface TaskInput extends Optional {
   readonly stack: Given<'stack'>;
 }
 
-/** What data from a queue, a network or a file of others may say of a task: nothing that names or opens something of the host. */
+/** What data from a queue, a network or another user's file may say about a task: nothing that names or opens something on the host. */
 export type JobInput = Pick<TaskInput, JobField>;
 
-/** Who says what a task is: a program of this machine, trusted with what the policy allows, or data that came to it from elsewhere. */
+/** Where a task comes from: a program on this machine, trusted with what the policy allows, or data that it received from elsewhere. */
 export type TaskOrigin = 'caller' | 'job';
 
 const readers = Object.fromEntries(
@@ -35,5 +35,5 @@ export const TASK_INPUT_FIELDS = OPTION_ROWS.map(([field]) => field);
 
 const task = objectOf<TaskInput>(readers);
 
-/** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first field at fault. */
+/** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first invalid field. */
 export const parseTaskInput = (input: unknown): TaskInput => readInput(task, input, 'task');

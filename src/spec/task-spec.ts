@@ -1,4 +1,4 @@
-/** A task as the pipeline sees it: parsed, every quantity in its base unit, nothing optional left to guess. */
+/** A task as the pipeline sees it: parsed, with every quantity in its base unit and every default filled in. */
 import type { ImageDigest, StackName, TaskId, TenantName } from '../core/ids.ts';
 import type { LIMIT_OPTIONS } from './options/limit-options.ts';
 
@@ -21,7 +21,7 @@ export type TaskLimits = {
   readonly [F in keyof LimitRows as LimitRows[F]['limit']]?: number;
 };
 
-/** Limits as admitted: of those that a task always has, none is left out. */
+/** Limits after admission: every limit that a task always has is set. */
 export type AdmittedLimits = TaskLimits & Required<Pick<TaskLimits, Usual>>;
 
 export type ThrottleKind = 'readBps' | 'writeBps' | 'readIops' | 'writeIops';
@@ -80,7 +80,7 @@ export interface TaskSpec {
   readonly stack: StackReference;
   /** Empty: the image's own entrypoint and command. */
   readonly command: readonly string[];
-  /** Instead of the image's, whose command is not used then. Empty: none. */
+  /** Replaces the image's entrypoint; the image's command is not used then. Empty: no entrypoint. */
   readonly entrypoint?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly workdir?: string;
@@ -90,7 +90,7 @@ export interface TaskSpec {
   readonly tenant?: TenantName;
   readonly limits: TaskLimits;
   readonly throttles: readonly Throttle[];
-  /** True: when one process is killed for memory, all are. */
+  /** True: when the kernel kills one process for lack of memory, all end. */
   readonly oomGroup: boolean;
   readonly ulimits: readonly Ulimit[];
   readonly mounts: readonly BindRequest[];
@@ -111,7 +111,7 @@ export interface TaskSpec {
   readonly labels: Readonly<Record<string, string>>;
   readonly tty: boolean;
   readonly interactive: boolean;
-  /** Number of the signal that a stop begins with; absent: the image's, else TERM. */
+  /** Number of the first signal of a stop; absent: the image's, else TERM. */
   readonly stopSignal?: number;
   /** `runc`, `crun`, `runsc` or an absolute path. */
   readonly runtime: string;
@@ -123,14 +123,14 @@ export interface TaskSpec {
   readonly config?: FileInput;
   readonly keep: boolean;
   readonly remove: 'sync' | 'async';
-  /** How much of each stream a capture keeps: first half and last half. */
+  /** Bytes of each stream that a capture keeps: half from the start, half from the end. */
   readonly captureBytes: number;
 }
 
-/** A spec that the policy has let through: every limit is set. */
+/** A spec that the policy has admitted: every limit is set. */
 export interface AdmittedTaskSpec extends TaskSpec {
   readonly limits: AdmittedLimits;
-  /** What no resource limit of the task may be above. */
+  /** Maxima of the task's resource limits. */
   readonly ulimitMaxima: UlimitMaxima;
   readonly admission: Admission;
 }
@@ -167,25 +167,25 @@ export type CommandSpec = Pick<AdmittedTaskSpec, CommandField> & {
   readonly limits: Pick<AdmittedLimits, CommandLimit>;
 };
 
-/** What must hold when the task is about to start, beside other tasks. */
+/** Conditions that other tasks affect, checked when the task is about to start. */
 export interface Admission {
-  /** Most tasks of the machine at once; absent: as many as there are slots. */
+  /** Most tasks of the machine at once; absent: the number of slots. */
   readonly slots?: number;
   readonly reserves: Reserves;
   /** Present with a tenant. */
   readonly terms?: TenantTerms;
 }
 
-/** What stays free for the host. */
+/** What must stay free for the host. */
 export interface Reserves {
   readonly memoryBytes?: number;
   /** On the filesystem of the root folder. */
   readonly diskBytes?: number;
 }
 
-/** What the tasks of one tenant have together. */
+/** What the tasks of one tenant may use together. */
 export interface TenantTerms {
-  /** Beside other tenants: 1 to 10000, 100 is usual. */
+  /** Against other tenants: 1 to 10000, 100 is usual. */
   readonly weight: number;
   readonly cpus?: number;
   readonly memoryBytes?: number;

@@ -1,4 +1,4 @@
-/** Absent instead of undefined, as exactOptionalPropertyTypes wants it. */
+/** Leaves undefined properties out, as exactOptionalPropertyTypes requires. */
 
 type Defined<T> = {
   [K in keyof T as undefined extends T[K] ? never : K]: T[K];

@@ -1,4 +1,4 @@
-/** The bundle templates as the package's files, read once by the process. */
+/** The bundle templates, read from the package's files once per process. */
 import { createRequire } from 'node:module';
 import type { SeccompProfile } from '../../spec/seccomp-profile.ts';
 import type { BundleTemplates, TemplateConfig, TemplateExtension } from '../bundle-template.ts';

@@ -1,4 +1,4 @@
-/** Options that say what runs in a task's container: the command, its surroundings, its input. */
+/** Options that define what runs in a task's container: the command, its environment, its input. */
 import { listOf, type Reader, text } from '../../core/read-fields.ts';
 import { invalidField } from '../invalid-field.ts';
 import { parseCommand, parseEntrypoint } from '../parse-command.ts';

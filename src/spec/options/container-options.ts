@@ -1,4 +1,4 @@
-/** Options that say what a task's container is made of: mounts, devices, namespaces, rights. */
+/** Options that define a task's container: mounts, devices, namespaces, rights. */
 import {
   FieldFault,
   flag,

@@ -3,54 +3,54 @@ import type { Reader } from '../../core/read-fields.ts';
 import type { Permissions } from '../policy.ts';
 import type { TaskSpec } from '../task-spec.ts';
 
-/** A value that is not a schema's own type stands for itself. */
+/** A JSON schema as plain data; its keywords are not type-checked. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** What an option takes: how it is given (`T`), what the pipeline gets (`V`), and the same as a JSON schema. */
+/** The values of an option: as given (`T`), as the pipeline gets them (`V`), and as a JSON schema. */
 export interface OptionValue<T = unknown, V = unknown> {
   /** Checks type, length and count. */
   readonly read: Reader<T>;
-  /** Checks what was read and brings it into its base unit. Throws ERR_STACKSHIM_SPEC_INVALID that names `field`. */
+  /** Checks what was read and converts it to its base unit. Throws ERR_STACKSHIM_SPEC_INVALID that names `field`. */
   parse(value: T, field: string): V;
-  /** Refuses nothing that `read` and `parse` take. */
+  /** Must accept everything that `read` and `parse` accept. */
   readonly schema: JsonSchema;
 }
 
 /** A number with a unit. */
 export interface Quantity extends OptionValue<string | number, number> {
-  /** As people type it. */
+  /** In the form that people type. */
   show(value: number): string;
 }
 
 export interface OptionRow {
-  /** On the command line: `-m, --memory <size>`; `…` behind the value's name: may be given more than once. Absent: for objects alone. */
+  /** On the command line: `-m, --memory <size>`; `…` after the value's name: may be repeated. Absent: only objects have the field. */
   readonly flags?: string;
-  /** What errors of the command line call it, where that is not the long option. */
+  /** Its name in errors of the command line, if that is not the long option. */
   readonly name?: string;
   /** Its line in `run --help`. */
   readonly help: string;
   readonly value: OptionValue;
   readonly required?: true;
-  /** The field of {@link TaskSpec} that it becomes, where that is not called the same; null: made together with other fields. */
+  /** The field of {@link TaskSpec} that it becomes, if that has another name; null: it is combined with other fields. */
   readonly spec?: keyof TaskSpec | null;
-  /** What the field of {@link TaskSpec} is without it; absent: nothing. */
+  /** The value of the field of {@link TaskSpec} without the option; absent: the field is missing. */
   readonly absent?: unknown;
   /** The limit of {@link TaskSpec} that it becomes. */
   readonly limit?: string;
-  /** The list of the policy's permissions that must have its value. */
+  /** The policy's list that must contain its value. */
   readonly allow?: 'bundles' | 'runtimes' | 'networks' | 'userns' | 'pid';
-  /** Asks the policy's permissions. Throws ERR_STACKSHIM_SPEC_DENIED. */
+  /** Checks the policy's permissions. Throws ERR_STACKSHIM_SPEC_DENIED. */
   admit?(spec: TaskSpec, allow: Permissions): void;
-  /** Whether data from a queue may set it: true, or why not, as the end of the sentence `data from a queue may not set this field: …`. */
+  /** True if data from a queue may set it, else the reason, which ends the sentence `data from a queue may not set this field: …`. */
   readonly jobs: true | string;
   readonly doc: OptionDoc;
 }
 
 /** Its cells in the tables of docs/task-spec.md. */
 export interface OptionDoc {
-  /** Where the table does not have the short option, or the long one. */
+  /** Replaces the text made from the short or long option. */
   readonly option?: string;
-  /** Its description in the JSON schema as well, without references to other places. */
+  /** Also its description in the JSON schema, without references to other places. */
   readonly takes: string;
   readonly default?: string;
   /** The policy's rule; absent: the limit's maximum, the list of `allow`, or none. */
@@ -59,14 +59,14 @@ export interface OptionDoc {
   readonly bound: string;
 }
 
-/** An option that is one number of the task's limits, which the policy has a default and a maximum for. */
+/** An option that is one number of the task's limits, with a default and a maximum in the policy. */
 export interface LimitRow extends OptionRow {
   readonly value: Quantity;
   readonly limit: string;
-  /** In the policy's `defaults` and `maxima`. */
+  /** Its name in the policy's `defaults` and `maxima`. */
   readonly policy: string;
   /** Default without a policy. */
   readonly usual?: number;
-  /** What a task without any has all the same, for limits that have no default. A lower maximum is then the default. */
+  /** The value that holds for a task when neither task nor policy sets the limit. A lower maximum then becomes the default. */
   readonly otherwise?: number;
 }

@@ -1,4 +1,4 @@
-/** What options take: readers, parsers and JSON schemas of values that more than one row has. */
+/** Readers, parsers and JSON schemas of values that several options have. */
 import { flag, listOf, mapOf, numberOr, text, textUpTo } from '../../core/read-fields.ts';
 import { invalidField } from '../invalid-field.ts';
 import { BYTES, type ByteBounds, parseBytes } from '../parse-bytes.ts';
@@ -21,7 +21,7 @@ export const FLAG: OptionValue<boolean, boolean> = {
   schema: { type: 'boolean' },
 };
 
-/** Text that `parse` reads, all of it of this pattern (`RegExp.source`, no flags). */
+/** Text that `parse` accepts only if all of it matches this pattern (`RegExp.source`, no flags). */
 export const textOf = <V>(parse: Parse<string, V>, pattern = ''): OptionValue<string, V> => ({
   read: readText,
   parse,
@@ -56,7 +56,7 @@ export const listOfTexts = <V>(
   schema: { type: 'array', maxItems: most, items: { type: 'string', pattern } },
 });
 
-/** Names and their texts, which `check` bounds. */
+/** A map of names to texts, bounded by `check`. */
 export const mapOfTexts = (
   check: (values: Readonly<Record<string, string>>, field: string) => void,
   schema: JsonSchema,

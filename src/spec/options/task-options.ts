@@ -1,11 +1,11 @@
-/** Every option of a task, once: its reader, the command line, the policy, the JSON schema and docs/task-spec.md are made of this table. */
+/** Every option of a task, defined once: its reader, the command line, the policy, the JSON schema and docs/task-spec.md are generated from this table. */
 import { COMMAND_OPTIONS } from './command-options.ts';
 import { CONTAINER_OPTIONS } from './container-options.ts';
 import { HANDLING_OPTIONS } from './handling-options.ts';
 import { LIMIT_OPTIONS } from './limit-options.ts';
 import type { OptionRow, OptionValue } from './option-row.ts';
 
-/** By the name of the field. Fields are checked and told in this order. */
+/** Keyed by field name. Fields are checked and reported in this order. */
 export const TASK_OPTIONS = {
   ...COMMAND_OPTIONS,
   ...LIMIT_OPTIONS,
@@ -17,7 +17,7 @@ export type TaskOptions = typeof TASK_OPTIONS;
 
 export type TaskField = keyof TaskOptions;
 
-/** What a field holds as it is given. */
+/** The type of a field in the caller's input. */
 export type Given<F extends TaskField> =
   TaskOptions[F]['value'] extends OptionValue<infer T> ? T : never;
 
@@ -26,7 +26,7 @@ export type JobField = {
   [F in TaskField]: TaskOptions[F]['jobs'] extends true ? F : never;
 }[TaskField];
 
-/** Fields that become one of the pipeline's, each by itself. */
+/** Fields that each become one field of the pipeline. */
 type OwnField = {
   [F in TaskField]: TaskOptions[F] extends { readonly spec: null } | { readonly limit: string }
     ? never
@@ -46,7 +46,7 @@ type AlwaysSet = {
 type Made<F extends TaskField> =
   TaskOptions[F]['value'] extends OptionValue<unknown, infer V> ? V : never;
 
-/** What those fields become. */
+/** The types of those fields in the pipeline. */
 export type OwnFields = { readonly [F in AlwaysSet as SpecField<F>]: Made<F> } & {
   readonly [F in Exclude<OwnField, AlwaysSet> as SpecField<F>]?: Made<F>;
 };
@@ -57,6 +57,6 @@ export const OPTION_ROWS = Object.entries(TASK_OPTIONS) as readonly (readonly [
   OptionRow,
 ])[];
 
-/** The row of a field; undefined when there is no such field. */
+/** The row of a field; undefined for an unknown field. */
 export const optionOf = (field: string): OptionRow | undefined =>
   Object.hasOwn(TASK_OPTIONS, field) ? TASK_OPTIONS[field as TaskField] : undefined;
