@@ -1,4 +1,4 @@
-/** Carries out a {@link MountPlan}: the interpreter of mounts. */
+/** Makes the mounts of a {@link MountPlan}. */
 import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { BindMount } from '../core/mount.ts';

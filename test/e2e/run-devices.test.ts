@@ -50,7 +50,7 @@ describe('a device that the policy allows', () => {
     const options = ['--device', `${link}:/dev/control`];
     const denied = await run(options, sh('true'));
     expect(denied.status).toBe(125);
-    expect(denied.stderr).toContain(`--device ${link}: the policy's allow.devices has only`);
+    expect(denied.stderr).toContain(`--device ${link}: the policy's allow.devices allows only`);
     setPolicy(allowing(DEVICE, folder));
     expect(await run(options, sh(opens('/dev/control')))).toMatchObject({ stdout: 'ok\nok\n' });
   });
@@ -87,7 +87,7 @@ describe('no task starts', () => {
     symlinkSync(DEVICE, join(allowed, 'link'));
     setPolicy(allowing(allowed));
     const told = await refuse('ERR_STACKSHIM_SPEC_DENIED', `${allowed}/link:/dev/control`);
-    expect(told).toContain(`--device ${DEVICE}: the policy's allow.devices has only ${allowed}`);
+    expect(told).toContain(`--device ${DEVICE}: the policy's allow.devices allows only ${allowed}`);
   });
 
   it('for what is no device, is not there, or has no place in a task', async () => {

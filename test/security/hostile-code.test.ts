@@ -77,7 +77,7 @@ const tars: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegExp])
       { path: 'a', type: '2', link: 'b' },
       { path: 'a/x', content: 'x' },
     ],
-    /lies beneath/,
+    /lies below/,
   ],
   ['two files of one name', [{ path: 'a' }, { path: 'a' }], /already as a file/],
   ['a sparse file', [{ path: 'a', type: 'S' }], /sparse file/],
@@ -148,7 +148,7 @@ const zips: readonly (readonly [string, readonly RawZipEntry[], RegExp])[] = [
       { name: 'a', mode: 0o120777, content: 'b' },
       { name: 'a/x', content: 'x' },
     ],
-    /lies beneath/,
+    /lies below/,
   ],
 ];
 
