@@ -210,7 +210,7 @@ test('stacks past their last fixes, or behind their base, are named', () => {
   const behind = { name: stackName('c'), eol: null, behind: stackName('debian-13') };
   expect(judgeStacks([ended, behind], now)).toMatchObject({
     message: 'no more fixes for b; behind their base: c',
-    hint: 'move their tasks to a newer stack; stackshim stack update --all',
+    hint: 'move their tasks to a newer stack; run stackshim stack update --all',
   });
   const many = Array.from({ length: 12 }, (_, index) => ({
     ...ended,

@@ -39,15 +39,16 @@ export function judgeBindSources(
   mounts: readonly MountEntry[],
 ): Check {
   if (sources === undefined) {
-    return passed(subject, 'the policy names none: any directory can be bound');
+    return passed(subject, 'the policy restricts no bind sources: tasks may bind any folder');
   }
   const open = sources.filter((source) =>
     mountsOf(source, mounts).some(({ options }) => !options.includes('nosuid')),
   );
-  if (open.length === 0) return passed(subject, 'setuid files in them have no effect on the host');
+  if (open.length === 0)
+    return passed(subject, 'setuid files in these folders have no effect on the host');
   return warned(
     subject,
-    `setuid files that tasks leave there run with the rights of their owner: ${open.join(', ')}`,
+    `setuid files of tasks in these folders run with the rights of their owner: ${open.join(', ')}`,
     'keep these directories on filesystems that are mounted nosuid, or bind them read-only',
   );
 }

@@ -20,7 +20,7 @@ export function checkControllers(driver: CgroupDriver): Check {
   const meters = driver.version === 1 ? ['cpuacct', 'blkio'] : ['io'];
   const absent = meters.filter((name) => !driver.controllers.includes(name));
   if (absent.length === 0) return passed(subject, message);
-  const hint = 'part of the usage in results will be null';
+  const hint = 'enable these controllers, or expect null for part of the usage in results';
   return warned(subject, `${message}: ${absent.join(', ')} missing`, hint);
 }
 

@@ -19,13 +19,13 @@ export async function checkDiskLimit(system: System, layout: Layout): Promise<Ch
   const mechanism = findMechanism(system, layout);
   if (mechanism === 'sampling') {
     const message =
-      'tasks are ended when they are seen above their limit; what they write meanwhile is not bounded';
+      'a task is ended when it is seen above its limit; until then its writes are not bounded';
     return warned(subject, message, `${OWN_FILESYSTEM}, or set disk.mechanism to auto`);
   }
   if (mechanism === 'quota') {
     return passed(
       subject,
-      'a project quota of the filesystem for each task, at no cost that can be measured',
+      'a project quota of the filesystem for each task, without measurable cost',
     );
   }
   let folder: string | undefined;
@@ -36,7 +36,7 @@ export async function checkDiskLimit(system: System, layout: Layout): Promise<Ch
     const ms = Math.ceil(performance.now() - began);
     return passed(
       subject,
-      `a scratch volume on a loop device for each task: ${ms} ms to make one, about 1 ms to take one that waits`,
+      `a scratch volume on a loop device for each task: ${ms} ms to make a new one, about 1 ms to reuse one`,
     );
   } catch (error) {
     const hint = error instanceof StackshimError ? error.hint : 'load the modules loop and ext4';

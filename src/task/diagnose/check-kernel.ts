@@ -46,10 +46,14 @@ export function checkFilesystem(
 export function checkUserNamespaces(maximum: string | undefined): Check {
   const subject = required('user namespaces');
   if (maximum === undefined) {
-    return failed(subject, 'the kernel has no user namespaces', 'boot a kernel that has them');
+    return failed(
+      subject,
+      'the kernel has no user namespaces',
+      'boot a kernel with user namespaces',
+    );
   }
   return Number(maximum) > 0
-    ? passed(subject, `up to ${maximum.trim()} of them`)
+    ? passed(subject, `up to ${maximum.trim()} user namespaces`)
     : failed(
         subject,
         'user namespaces are turned off',
@@ -85,7 +89,7 @@ export interface JitFiles {
 export function checkFilterPool({ enabled, limit }: JitFiles): Check {
   const subject = optional('room for filters');
   if (limit === undefined || enabled?.trim() === '0') {
-    return passed(subject, 'the kernel does not compile filters, or does not tell how many');
+    return passed(subject, 'the kernel does not compile filters, or does not report their limit');
   }
   const bytes = Number(limit);
   const size = `${Math.floor(bytes / MEBIBYTE)} MiB for all filters of the host (net.core.bpf_jit_limit)`;
@@ -93,7 +97,7 @@ export function checkFilterPool({ enabled, limit }: JitFiles): Check {
     ? passed(subject, size)
     : warned(
         subject,
-        `only ${size}: when they are used up, no task starts`,
+        `only ${size}; when it is used up, no task can start`,
         `set the sysctl net.core.bpf_jit_limit to ${ENOUGH_FOR_FILTERS} or more`,
       );
 }
@@ -106,10 +110,10 @@ export function checkOpenFiles(maximum: string | undefined, memoryBytes: number)
   const subject = optional('open files');
   const most = Math.floor(memoryBytes / OPEN_FILE_BYTES);
   return maximum === undefined || Number(maximum) >= most
-    ? passed(subject, 'tasks run out of memory before the host runs out of them')
+    ? passed(subject, 'tasks run out of memory before the host runs out of open files')
     : warned(
         subject,
-        `tasks can take all ${maximum.trim()} that the host has (fs.file-max)`,
+        `tasks can use up all ${maximum.trim()} open files of the host (fs.file-max)`,
         `set the sysctl fs.file-max to ${most} or more, as systemd does`,
       );
 }
@@ -128,8 +132,8 @@ export function checkHardLimits(facts: HostFacts): Check {
   if (facts.canRaiseLimits) return passed(subject, "a task's limits can be set freely");
   return warned(
     subject,
-    'without CAP_SYS_RESOURCE no limit of a task can be above those of this process',
-    'grant CAP_SYS_RESOURCE, or raise the hard limits of whoever starts stackshim',
+    'without CAP_SYS_RESOURCE, no resource limit of a task can be above that of this process',
+    'grant CAP_SYS_RESOURCE, or raise the hard limits of the process that starts stackshim',
   );
 }
 
@@ -142,6 +146,6 @@ export function checkCorePattern(pattern: string | undefined): Check {
     : warned(
         subject,
         `a crash in a task starts ${program} on the host, as root (kernel.core_pattern)`,
-        'set kernel.core_pattern to a file name where that program is not wanted for tasks',
+        'set kernel.core_pattern to a file name, unless you want that program for tasks',
       );
 }

@@ -27,14 +27,14 @@ export function checkSocketQueues(settings: SocketSettings, facts: HostFacts): C
   if (bytes > ENOUGH_TO_RECEIVE) {
     return warned(
       subject,
-      `each of 64 sockets of a task may hold ${Math.ceil((2 * bytes) / MEBIBYTE)} MiB that nobody can see (net.core.rmem_max)`,
+      `each of 64 sockets of a task may hold ${Math.ceil((2 * bytes) / MEBIBYTE)} MiB that cannot be measured (net.core.rmem_max)`,
       `set the sysctl net.core.rmem_max to ${ENOUGH_TO_RECEIVE} or less; 212992 is usual`,
     );
   }
   if (!hasDiagnosis) {
     return warned(
       subject,
-      'the kernel does not tell what TCP sockets hold: connections that a task does not accept are not bounded',
+      'the kernel does not report what TCP sockets hold, so connections that a task does not accept are not bounded',
       'load the module tcp_diag, or boot a kernel with CONFIG_INET_DIAG',
     );
   }
@@ -45,7 +45,7 @@ export function checkSocketQueues(settings: SocketSettings, facts: HostFacts): C
       'set the sysctl net.core.tstamp_allow_data to 0, or boot Linux 6.18, where each task has a setting of its own',
     );
   }
-  return passed(subject, 'what tasks have in sockets is bounded by their memory');
+  return passed(subject, 'data in the sockets of tasks is bounded by their memory limit');
 }
 
 /** Asks in this process's own network namespace. False for users other than root. */

@@ -10,7 +10,11 @@ const subject = optional('stacks');
 /** Never rejects: a store that cannot be read is a finding. */
 export async function checkStacks(layout: Layout, now: Date): Promise<Check> {
   if (process.geteuid?.() !== 0) {
-    return warned(subject, "not read: they are root's alone", 'run stackshim doctor as root');
+    return warned(
+      subject,
+      'not checked: only root can read the stacks',
+      'run stackshim doctor as root',
+    );
   }
   try {
     return judgeStacks(await listStacks(layout), now);
@@ -35,7 +39,7 @@ export function judgeStacks(
   if (told.length > 0) {
     const hints = [
       ...(ended.length === 0 ? [] : ['move their tasks to a newer stack']),
-      ...(behind.length === 0 ? [] : ['stackshim stack update --all']),
+      ...(behind.length === 0 ? [] : ['run stackshim stack update --all']),
     ];
     return warned(subject, told.join('; '), hints.join('; '));
   }

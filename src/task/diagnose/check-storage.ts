@@ -48,7 +48,7 @@ export function checkStoredFiles(layout: Layout): Check {
   return warned(
     subject,
     `other users can read what an older version stored in ${open}`,
-    'mount its filesystem writable, then run stackshim ps: that makes the files readable by root alone',
+    'mount its filesystem writable, then run stackshim ps, which makes the files readable only by root',
   );
 }
 
@@ -77,6 +77,6 @@ export function checkPolicy(layout: Layout): Check {
   }
   return passed(
     subject,
-    exists ? `${layout.policyFile} is valid` : 'no policy file: defaults hold',
+    exists ? `${layout.policyFile} is valid` : 'no policy file; the defaults hold',
   );
 }
