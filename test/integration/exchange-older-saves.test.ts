@@ -144,7 +144,7 @@ describe('a file', () => {
     const written = () => readdirSync(`${machine.layout.root}/layers`).length;
     await expect(machine.load(repeatLayer(saveOf(2021), 3))).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_SAVE_INVALID',
-      message: expect.stringContaining('comes twice'),
+      message: expect.stringContaining('occurs twice'),
     });
     expect(written()).toBe(2);
   });
