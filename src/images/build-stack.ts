@@ -5,15 +5,11 @@ import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { readVerifiedRecord } from '../layers/verify-layer.ts';
 import { resolveRuntime } from '../runtime/resolve-runtime.ts';
+import { addRevision, removeRevision } from '../stacks/add-revision.ts';
 import { flipStacks } from '../stacks/flip-stacks.ts';
 import type { Image, PinnedImage } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
-import {
-  addRevision,
-  type Revision,
-  removeRevision,
-  requireRevision,
-} from '../stacks/revisions.ts';
+import { type Revision, requireRevision } from '../stacks/revisions.ts';
 import type { System } from '../sys/system.ts';
 import type { TaskResult } from '../task/result.ts';
 import { abortable } from './build-aborted.ts';

@@ -1,29 +1,12 @@
 /** Revisions: immutable entries in a stack's history, the files `stacks/<name>/<n>.json`. */
-import { link, rmdir, unlink } from 'node:fs/promises';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
-import { type ImageDigest, isStackName, type StackName } from '../core/ids.ts';
-import { type Layout, stackDir, tmpDir } from '../core/layout.ts';
+import { StackshimError } from '../core/errors.ts';
+import type { ImageDigest, StackName } from '../core/ids.ts';
+import { type Layout, stackDir } from '../core/layout.ts';
 import { date, objectOf } from '../core/read-fields.ts';
-import { guardDisk } from '../layers/guard-disk.ts';
-import { temporaryPath } from '../layers/stale-files.ts';
-import { pinInStore } from '../layers/store-lease.ts';
 import { readStoredJson, toCorrupt } from '../layers/stored-json.ts';
-import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts';
-import type { System } from '../sys/system.ts';
-import { readCurrentGeneration, revisionIn } from './generations.ts';
-import { readImage } from './image-files.ts';
-import { nextNumber, readNumbers } from './numbered-files.ts';
-import { readLastRemoved } from './removed-numbers.ts';
+import { readNumbers } from './numbered-files.ts';
 import { type RevisionSource, source } from './revision-source.ts';
-import { withStacksLock } from './stacks-lock.ts';
-import {
-  FORMAT_VERSION,
-  imageDigest,
-  number,
-  type StoredVersion,
-  stackName,
-  version,
-} from './stored-fields.ts';
+import { imageDigest, number, type StoredVersion, stackName, version } from './stored-fields.ts';
 
 export interface Revision {
   readonly stack: StackName;
@@ -83,96 +66,4 @@ export function requireRevision(layout: Layout, name: StackName, revision: numbe
 /** Numbers of the revisions that are stored, ascending. */
 export function readRevisionNumbers(layout: Layout, name: StackName): number[] {
   return readNumbers(stackDir(layout, name));
-}
-
-export interface AddRevisionOptions {
-  readonly stack: StackName;
-  readonly image: ImageDigest;
-  readonly source: RevisionSource;
-  readonly now: Date;
-}
-
-/**
- * Adds a revision to a stack's history; `current` stays as it is. The image must be stored.
- * Durable when the promise resolves; interrupted, it leaves at most a revision that nothing points at.
- */
-export async function addRevision(
-  layout: Layout,
-  system: System,
-  options: AddRevisionOptions,
-): Promise<Revision> {
-  const { stack, image, source } = options;
-  if (!isStackName(stack)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `add stack ${JSON.stringify(stack)}: not a stack name`,
-      {
-        hint: 'use lower-case letters and digits, with single ".", "_" or "-" between them',
-        details: { field: 'stack' },
-      },
-    );
-  }
-  await pinInStore(layout, image);
-  readImage(layout, image);
-  const add = async (): Promise<Revision> => {
-    const revision = Math.max(
-      nextNumber(readRevisionNumbers(layout, stack)),
-      readLastRemoved(layout, stack) + 1,
-    );
-    const entry = { stack, revision, image, createdAt: options.now.toISOString(), source };
-    await guardDisk(`write revision ${revision} of ${stack}`, () =>
-      writeNewRevision(layout, entry),
-    );
-    return entry;
-  };
-  return await withStacksLock(layout, add, { system });
-}
-
-async function writeNewRevision(layout: Layout, entry: Revision): Promise<void> {
-  const directory = stackDir(layout, entry.stack);
-  await ensureDirectory(directory, 0o700);
-  await ensureDirectory(tmpDir(layout), 0o700);
-  const temporary = temporaryPath(layout, '.revision');
-  const text = `${JSON.stringify({ version: FORMAT_VERSION, ...entry }, null, 2)}\n`;
-  await writeFileAtomic(temporary, text, { durable: true });
-  try {
-    // link(2) refuses an existing name: a stored revision is never replaced, whatever went wrong before.
-    await link(temporary, revisionFile(layout, entry.stack, entry.revision));
-  } finally {
-    await unlink(temporary);
-  }
-  await syncDirectory(directory);
-}
-
-/**
- * Takes back a revision that is not current; its image stays until collection.
- * Returns false, and leaves it, when it is current after all.
- */
-export async function removeRevision(
-  layout: Layout,
-  system: System,
-  entry: Pick<Revision, 'stack' | 'revision'>,
-): Promise<boolean> {
-  const remove = async (): Promise<boolean> => {
-    if (revisionIn(readCurrentGeneration(layout), entry.stack) === entry.revision) return false;
-    await guardDisk(`remove revision ${entry.revision} of ${entry.stack}`, async () => {
-      await unlink(revisionFile(layout, entry.stack, entry.revision)).catch((error: unknown) => {
-        // Its stack was removed meanwhile.
-        if (errnoCodeOf(error) !== 'ENOENT') throw error;
-      });
-      await syncDirectory(stackDir(layout, entry.stack));
-      await removeEmptyFolder(stackDir(layout, entry.stack));
-    });
-    return true;
-  };
-  return await withStacksLock(layout, remove, { system });
-}
-
-/** Of a stack that never had another revision, nor a number that is to be remembered. */
-async function removeEmptyFolder(path: string): Promise<void> {
-  try {
-    await rmdir(path);
-  } catch (error) {
-    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(errnoCodeOf(error) ?? '')) throw error;
-  }
 }

@@ -1,11 +1,11 @@
 /** The `stack` commands that follow a stack through its revisions, as a person and a program call them. */
 import { existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { addRevision } from '../../src/stacks/add-revision.ts';
 import { flipStacks } from '../../src/stacks/flip-stacks.ts';
 import type { ImageConfig } from '../../src/stacks/image.ts';
 import { writeImage } from '../../src/stacks/image-files.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
-import { addRevision } from '../../src/stacks/revisions.ts';
 import { rollbackStack } from '../../src/stacks/rollback.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { installBusyboxStack } from '../support/busybox-stack.ts';

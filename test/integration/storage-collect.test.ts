@@ -30,15 +30,11 @@ import { type Collection, collectGarbage } from '../../src/images/collect-garbag
 import { mountLayer } from '../../src/layers/mount-layer.ts';
 import { temporaryPath } from '../../src/layers/stale-files.ts';
 import { holdStore, pinInStore, whileNothingIsPinned } from '../../src/layers/store-lease.ts';
+import { addRevision } from '../../src/stacks/add-revision.ts';
 import { collectImages } from '../../src/stacks/collect-images.ts';
 import { flipStacks } from '../../src/stacks/flip-stacks.ts';
 import { imageFile, isImageStored, readImage } from '../../src/stacks/image-files.ts';
-import {
-  addRevision,
-  type Revision,
-  readRevisionNumbers,
-  revisionFile,
-} from '../../src/stacks/revisions.ts';
+import { type Revision, readRevisionNumbers, revisionFile } from '../../src/stacks/revisions.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readTaskImages } from '../../src/task/records/task-images.ts';

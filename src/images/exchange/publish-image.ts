@@ -1,10 +1,11 @@
 /** Makes stored images revisions, and current once each has passed its smoke command: all of them at once, or none. */
 import type { StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
+import { addRevision, removeRevision } from '../../stacks/add-revision.ts';
 import { flipStacks } from '../../stacks/flip-stacks.ts';
 import { type Image, STACK_LABELS } from '../../stacks/image.ts';
 import type { RevisionSource } from '../../stacks/revision-source.ts';
-import { addRevision, type Revision, removeRevision } from '../../stacks/revisions.ts';
+import type { Revision } from '../../stacks/revisions.ts';
 import type { System } from '../../sys/system.ts';
 import type { ProgressListener } from '../build-progress.ts';
 import { parseSmokeLabel, runSmoke, type SmokeRunner } from '../smoke.ts';
