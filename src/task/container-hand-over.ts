@@ -14,6 +14,7 @@ import { type HandedContainer, prepareContainer } from './prepare-container.ts';
 import { type Recorded, recordTask, toRecord } from './record-task.ts';
 import { replaceRecord } from './records/record.ts';
 import type { TaskPlaces } from './records/task-places.ts';
+import { toSetupError } from './setup-error.ts';
 
 const VERSION = 1;
 
@@ -39,8 +40,8 @@ const waitingContainer = objectOf<WaitingContainer>({
 
 /**
  * Prepares a container for a command that is not known yet. It is this process's until another claims it by its id with
- * {@link claimContainer}; when this process ends first, a reap removes it. Rejects with the error of the stage that failed: then nothing
- * is left.
+ * {@link claimContainer}; when this process ends first, a reap removes it. Rejects with the errors of a set-up, once the container
+ * was removed; what could not be removed is left to a reap.
  */
 export async function prepareForOthers(
   installation: Installation,
@@ -67,7 +68,7 @@ export async function prepareForOthers(
     return places.id;
   } catch (error) {
     await removeOwn({ installation, container, keep: false, record, holdings });
-    throw error;
+    throw toSetupError(error, places);
   }
 }
 

@@ -20,9 +20,13 @@ import {
   type TaskId,
   type TaskInput,
 } from '../../src/index.ts';
+import { prepareForOthers } from '../../src/task/container-hand-over.ts';
 import { runTaskAndLeave } from '../../src/task/run-task.ts';
 import { startFixture, waitForLine } from '../support/bun-fixture.ts';
+import { failSystem } from '../support/failing-system.ts';
 import { useInstallation } from '../support/installation.ts';
+import { scaled } from '../support/time-scale.ts';
+import { writePolicy } from '../support/write-policy.ts';
 
 const { layout, options } = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-prepared-');
@@ -115,6 +119,52 @@ it('give a writable bind to the user of the command', async () => {
   const command = ['sh', '-c', 'echo text > /own/file; stat -c %u /own/file'];
   const { output, verdict } = await runIn(container, { ...kind, command, user: '9' });
   expect({ verdict, stdout: output.stdout }).toEqual({ verdict: 'succeeded', stdout: '9\n' });
+});
+
+it('count as tasks of their tenant once they are claimed', async () => {
+  writePolicy(layout, { tenants: { team: { maxTasks: 1 } } });
+  const kind = { ...KIND, tenant: 'team' };
+  const [first, second] = await prepare(kind, 2);
+  if (first === undefined || second === undefined) throw new Error('not prepared');
+  let release: () => void = () => undefined;
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const started = new Promise<void>((resolve, reject) => {
+    const stop = new AbortController();
+    void held.then(() => stop.abort());
+    const onEvent = ({ type }: { readonly type: string }) => {
+      if (type === 'started') resolve();
+    };
+    const more = { ...options, container: first, onEvent, signal: stop.signal };
+    runTaskAndLeave({ ...kind, command: ['sleep', '60'] }, more).then(({ result }) => {
+      verdicts.push(result.verdict);
+    }, reject);
+  });
+  const verdicts: string[] = [];
+  await started;
+  const refused = await runIn(second, { ...kind, command: ['true'] });
+  expect(refused).toMatchObject({ verdict: 'setup_failed', removed: true });
+  expect(refused.error?.code).toBe('ERR_STACKSHIM_TENANT_EXHAUSTED');
+  release();
+  await expect.poll(() => verdicts, { timeout: scaled(20_000) }).toEqual(['cancelled']);
+  writePolicy(layout);
+});
+
+it('leave nothing when they cannot be prepared', async () => {
+  const installation = openInstallation(options);
+  const system = failSystem();
+  const fault = { method: 'attachMount', answer: 'ENOMEM', call: 1, lasting: false } as const;
+  try {
+    await system.during(fault, async () => {
+      const { signal } = new AbortController();
+      const preparing = prepareForOthers(installation, { stack: 'busybox' }, signal);
+      await expect(preparing).rejects.toMatchObject({ kind: 'exhausted' });
+    });
+  } finally {
+    system.restore();
+  }
+  expect(listTasks(installation).tasks).toEqual([]);
 });
 
 it('are claimed by exactly one', async () => {
