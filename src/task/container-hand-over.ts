@@ -1,8 +1,9 @@
 /** Containers that one process prepares, and another runs a command in. Nothing of them runs before that. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import { integer, objectOf, oneOf, optional, readWith, text } from '../core/read-fields.ts';
+import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import type { HandedDisk } from './disk/task-disk.ts';
 import { removeOwn } from './ending/remove-own.ts';
 import { Holdings } from './holdings.ts';
@@ -17,6 +18,8 @@ import type { TaskPlaces } from './records/task-places.ts';
 import { toSetupError } from './setup-error.ts';
 
 const VERSION = 1;
+/** A task may have a thousand binds, each with two paths. */
+const MAX_BYTES = 16 * 1024 * 1024;
 
 /** Present while the container waits: whoever renames it has claimed the container. */
 const waitingFile = ({ taskDir }: TaskPlaces) => `${taskDir}/container.json`;
@@ -103,7 +106,9 @@ export function claimContainer(plan: TaskPlan): Recorded<TaskPlan> & {
 
 function readWaiting(places: TaskPlaces): WaitingContainer {
   try {
-    const value: unknown = JSON.parse(readFileSync(waitingFile(places), 'utf8'));
+    const value: unknown = JSON.parse(
+      readBoundedFile(waitingFile(places), { maxBytes: MAX_BYTES }),
+    );
     return readWith(waitingContainer, value, (fault) => fault);
   } catch (error) {
     throw notWaiting(places, error);
