@@ -25,7 +25,7 @@ export async function measureIsolationCost(
     return await interleave(
       {
         isolated: () => timeTask(task, installed.options),
-        open: () => timeTask(bare, { ...installed.options, policyFile }),
+        open: () => timeTask(bare, { ...installed.options, policy: policyFile }),
       },
       { rounds, warmUp: 5 },
     );

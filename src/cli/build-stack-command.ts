@@ -1,12 +1,9 @@
 /** `stackshim stack build`: a folder becomes a stack's current revision; what it does goes to stderr, the outcome to stdout. */
 import { StackshimError } from '../core/errors.ts';
-import { buildStack } from '../images/build-stack.ts';
-import { linuxSystem } from '../sys/linux-system.ts';
+import { openDoor } from '../door/open-stackshim.ts';
 import { openBuildProgress } from './build-progress-view.ts';
-import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
 import { reportToolOutput } from './report-tool-output.ts';
-import { runBuiltSmokeTask } from './run-smoke-task.ts';
 import { listenForStops } from './stop-signals.ts';
 
 export interface BuildCommandOptions {
@@ -19,13 +16,10 @@ export async function buildStackFrom(
   directory: string,
   options: BuildCommandOptions,
 ): Promise<void> {
-  const { layout } = openAsRoot('build stack');
   const stops = listenForStops();
   const view = openBuildProgress(process.stderr);
   try {
-    const result = await buildStack(layout, directory, {
-      system: linuxSystem,
-      runSmoke: runBuiltSmokeTask,
+    const result = await openDoor().stacks.build(directory, {
       ifChanged: options.ifChanged === true,
       onProgress: view.onProgress,
       signal: stops.signals.signal,

@@ -29,9 +29,9 @@ export function defineCompletion(program: Command): void {
     .passThroughOptions()
     .action(async (words: readonly string[]) => {
       const { suggestWords } = await import('./suggest-words.ts');
-      const { knownNames } = await import('./known-names.ts');
+      const { openDoor } = await import('../door/open-stackshim.ts');
       const { print } = await import('./print.ts');
-      const suggested = suggestWords(program, words, knownNames);
+      const suggested = suggestWords(program, words, await openDoor().knownNames());
       await print(suggested.map((word) => `${word}\n`).join(''));
     });
 }

@@ -1,15 +1,13 @@
 /** `stackshim kill`: ends tasks and waits until they are removed. */
 import { toStackshimError } from '../core/errors.ts';
 import { parseTaskId, type TaskId } from '../core/ids.ts';
+import { openDoor, requireRoot } from '../door/open-stackshim.ts';
+import type { Stackshim } from '../door/stackshim.ts';
 import { parseDuration } from '../spec/parse-duration.ts';
 import { SPEC_BOUNDS } from '../spec/spec-bounds.ts';
-import { killTask } from '../task/ending/kill-task.ts';
-import type { Installation } from '../task/installation.ts';
 import { statusOfError } from './exit-status.ts';
-import { openAsRoot } from './open-as-root.ts';
 import { print } from './print.ts';
-import { reportError } from './report-error.ts';
-import { reportLeftovers } from './report-leftovers.ts';
+import { reportError, reportLeftovers } from './report-error.ts';
 
 export interface KillCommandOptions {
   readonly stopTimeout: string;
@@ -24,18 +22,19 @@ export async function endTasks(
   options: KillCommandOptions,
 ): Promise<number> {
   const ids = [...new Set(given.map(parseTaskId))];
-  const graceMs = parseDuration(options.stopTimeout, 'stopTimeout', {
+  const stopTimeout = parseDuration(options.stopTimeout, 'stopTimeout', {
     min: 0,
     max: SPEC_BOUNDS.stopTimeoutMsMax,
   });
-  const installation = openAsRoot('kill tasks');
-  const statuses = await Promise.all(ids.map((id) => endTask(installation, id, graceMs)));
+  requireRoot('kill tasks');
+  const stackshim = openDoor();
+  const statuses = await Promise.all(ids.map((id) => endTask(stackshim, id, stopTimeout)));
   return statuses.find((status) => status !== 0) ?? 0;
 }
 
-async function endTask(installation: Installation, id: TaskId, graceMs: number): Promise<number> {
+async function endTask(stackshim: Stackshim, id: TaskId, stopTimeout: number): Promise<number> {
   try {
-    const removal = await killTask(installation, id, { graceMs });
+    const removal = await stackshim.kill(id, { stopTimeout });
     if (removal.removed) {
       await print(`${id}\n`);
       return 0;

@@ -1,21 +1,13 @@
 /** `stackshim stack import`, `export`, `push` and `commit`: what they do goes to stderr, the outcome to stdout. */
 import { StackshimError } from '../core/errors.ts';
-import { parseTaskId } from '../core/ids.ts';
-import type { Layout } from '../core/layout.ts';
-import { commitTask } from '../images/exchange/commit-task.ts';
-import { exportStack } from '../images/exchange/export-stack.ts';
-import { importStack } from '../images/exchange/import-stack.ts';
+import { openDoor } from '../door/open-stackshim.ts';
+import type { Stacks } from '../door/stacks.ts';
 import { isStandardOutput } from '../images/exchange/output-file.ts';
 import type { ExchangeOptions } from '../images/exchange/publish-image.ts';
-import { pushStack } from '../images/exchange/push-stack.ts';
 import type { RegistryOptions } from '../images/exchange/run-skopeo.ts';
-import { linuxSystem } from '../sys/linux-system.ts';
 import { openBuildProgress } from './build-progress-view.ts';
-import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
 import { reportToolOutput } from './report-tool-output.ts';
-import { runSmokeTask } from './run-smoke-task.ts';
-import { toStackName } from './stack-arguments.ts';
 import { listenForStops } from './stop-signals.ts';
 
 export interface ExchangeCommandOptions {
@@ -33,17 +25,9 @@ export async function importStackFrom(
   reference: string,
   options: RegistryCommandOptions,
 ): Promise<void> {
-  const stack = toStackName('import stack', name);
   const registry = toRegistryOptions(options);
-  const result = await withProgress('import stack', (exchange, layout) =>
-    importStack(layout, {
-      ...exchange,
-      ...registry,
-      ...toSmoke(options),
-      runSmoke: runSmokeTask,
-      stack,
-      reference,
-    }),
+  const result = await withProgress((exchange, stacks) =>
+    stacks.importFrom(name, reference, { ...exchange, ...registry, ...toSmoke(options) }),
   );
   const text = `${result.stack}@rev:${result.revision} ${result.image}\n`;
   await (options.json ? printJson(result) : print(text));
@@ -54,9 +38,7 @@ export async function exportStackTo(
   file: string,
   options: ExchangeCommandOptions,
 ): Promise<void> {
-  const result = await withProgress('export stack', (exchange, layout) =>
-    exportStack(layout, { ...exchange, stack, file }),
-  );
+  const result = await withProgress((exchange, stacks) => stacks.exportTo(stack, file, exchange));
   // Standard output is the file itself then.
   if (isStandardOutput(file)) return;
   await (options.json ? printJson(result) : print(`${result.reference} ${result.digest}\n`));
@@ -68,8 +50,8 @@ export async function pushStackTo(
   options: RegistryCommandOptions,
 ): Promise<void> {
   const registry = toRegistryOptions(options);
-  const result = await withProgress('push stack', (exchange, layout) =>
-    pushStack(layout, { ...exchange, ...registry, stack, reference }),
+  const result = await withProgress((exchange, stacks) =>
+    stacks.push(stack, reference, { ...exchange, ...registry }),
   );
   await (options.json ? printJson(result) : print(`${result.reference} ${result.digest}\n`));
 }
@@ -79,37 +61,22 @@ export async function commitTaskAs(
   name: string,
   options: ExchangeCommandOptions,
 ): Promise<void> {
-  const [id, stack] = [parseTaskId(task), toStackName('commit task as', name)];
-  const result = await withProgress('commit task', (exchange, layout) =>
-    commitTask(layout, {
-      ...exchange,
-      ...toSmoke(options),
-      runSmoke: runSmokeTask,
-      task: id,
-      stack,
-    }),
+  const result = await withProgress((exchange, stacks) =>
+    stacks.commit(task, name, { ...exchange, ...toSmoke(options) }),
   );
   const text = `${result.stack}@rev:${result.revision} ${result.image}\n`;
   await (options.json ? printJson(result) : print(text));
 }
 
-/** Runs `work` as root with its progress on stderr; SIGINT and SIGTERM abort it. */
+/** Runs `work` with its progress on stderr; SIGINT and SIGTERM abort it. */
 export async function withProgress<T>(
-  operation: string,
-  work: (exchange: ExchangeOptions, layout: Layout) => Promise<T>,
+  work: (exchange: Omit<ExchangeOptions, 'system'>, stacks: Stacks) => Promise<T>,
 ): Promise<T> {
-  const { layout } = openAsRoot(operation);
   const stops = listenForStops();
   const view = openBuildProgress(process.stderr);
   try {
-    const result = await work(
-      {
-        system: linuxSystem,
-        onProgress: view.onProgress,
-        signal: stops.signals.signal,
-      },
-      layout,
-    );
+    const exchange = { onProgress: view.onProgress, signal: stops.signals.signal };
+    const result = await work(exchange, openDoor().stacks);
     view.close();
     return result;
   } catch (error) {

@@ -1,20 +1,17 @@
 /** One task, its output on this terminal, its end as this process's exit status. */
-
+import { openDoor } from '../door/open-stackshim.ts';
 import { takesBytes } from '../sys/linux-streams.ts';
 import type { TaskResult, Usage, Verdict } from '../task/result.ts';
-import { runTaskAndLeave } from '../task/run-task.ts';
 import { SHIM_FAILED, statusOfResult } from './exit-status.ts';
 import { formatBytes } from './format-quantities.ts';
 import { forwardSignals } from './forward-signals.ts';
 import { nameOptions } from './name-options.ts';
-import { reportError } from './report-error.ts';
-import { reportLeftovers } from './report-leftovers.ts';
+import { reportError, reportLeftovers, writeMessage } from './report-error.ts';
 import type { RunOptions } from './run-options.ts';
 import { openRunSinks } from './run-sinks.ts';
 import { startReaper } from './start-reaper.ts';
 import { listenForStops } from './stop-signals.ts';
 import { toTaskInput } from './to-task-input.ts';
-import { writeMessage } from './write-message.ts';
 
 export async function executeRun(
   stack: string,
@@ -29,7 +26,7 @@ export async function executeRun(
   const forwarder = forwardSignals();
   const terminal = await openTerminal(options);
   try {
-    const { result, remove, abandon } = await runTaskAndLeave(input, {
+    const { result, remove, abandon } = await openDoor().runAndLeave(input, {
       ...stops.signals,
       ...sinks.streams,
       onEvent(event) {

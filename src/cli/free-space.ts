@@ -1,8 +1,8 @@
 /** `stackshim gc`: frees what nothing needs, and tells what went. */
 import { StackshimError } from '../core/errors.ts';
-import { type Collection, collectGarbage } from '../images/collect-garbage.ts';
+import { openDoor } from '../door/open-stackshim.ts';
+import type { Collection } from '../images/collect-garbage.ts';
 import { formatBytes } from './format-quantities.ts';
-import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
 import { reportError } from './report-error.ts';
 
@@ -15,7 +15,7 @@ export interface CollectCommandOptions {
 /** Resolves to the exit status: 1 when damage kept it from looking through everything. */
 export async function freeSpace(options: CollectCommandOptions): Promise<number> {
   const keepRevisions = parseKept(options.keepRevisions);
-  const collection = await collectGarbage(openAsRoot('collect garbage'), {
+  const collection = await openDoor().gc({
     dryRun: options.dryRun === true,
     ...(keepRevisions === undefined ? {} : { keepRevisions }),
   });

@@ -1,18 +1,11 @@
 /** `stackshim stack rollback`, `rm` and `release`: stacks move to other revisions, or go. */
 import { errnoCodeOf, reasonOf, StackshimError } from '../core/errors.ts';
-import { removeStacks } from '../images/remove-stacks.ts';
-import {
-  applyRelease,
-  parseRelease,
-  type ReleaseResult,
-  rollbackRelease,
-} from '../stacks/release.ts';
-import { rollbackStack, type StackMove } from '../stacks/rollback.ts';
-import { linuxSystem } from '../sys/linux-system.ts';
+import { openDoor } from '../door/open-stackshim.ts';
+import type { ReleaseResult } from '../stacks/release.ts';
+import type { StackMove } from '../stacks/rollback.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
-import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
-import { toPositive, toStackName } from './stack-arguments.ts';
+import { toPositive } from './stack-arguments.ts';
 
 interface MoveOptions {
   readonly to?: string;
@@ -22,10 +15,8 @@ interface MoveOptions {
 const MAX_RELEASE_BYTES = 1024 * 1024;
 
 export async function rollBack(name: string, options: MoveOptions): Promise<void> {
-  const stack = toStackName('roll back', name);
   const to = options.to === undefined ? {} : { to: toPositive('--to', options.to) };
-  const { layout } = openAsRoot('roll back stack');
-  const move = await rollbackStack(layout, linuxSystem, { stack, now: new Date(), ...to });
+  const move = await openDoor().stacks.rollback(name, to);
   return await (options.json ? printJson(move) : print(formatMove(move)));
 }
 
@@ -33,9 +24,7 @@ export async function remove(
   names: readonly string[],
   options: { readonly json?: boolean },
 ): Promise<void> {
-  const stacks = names.map((name) => toStackName('remove', name));
-  const { layout } = openAsRoot('remove stack');
-  const removed = await removeStacks(layout, linuxSystem, { names: stacks, now: new Date() });
+  const removed = await openDoor().stacks.remove(names);
   if (options.json) return await printJson(removed);
   const lines = removed.map(
     ({ stack, revisions }) => `${stack}: removed, revisions ${revisions.join(', ')}\n`,
@@ -47,23 +36,13 @@ export async function applyReleaseFile(
   file: string,
   options: { readonly json?: boolean },
 ): Promise<void> {
-  const release = parseRelease(readReleaseFile(file), file);
-  const { layout } = openAsRoot('apply release');
-  const result = await applyRelease(layout, linuxSystem, {
-    release,
-    label: file,
-    now: new Date(),
-  });
+  const result = await openDoor().stacks.applyRelease(readReleaseFile(file), file);
   await printResult(result, options);
 }
 
 export async function rollBackRelease(options: MoveOptions): Promise<void> {
   const to = options.to === undefined ? {} : { to: toPositive('--to', options.to) };
-  const { layout } = openAsRoot('roll back release');
-  await printResult(
-    await rollbackRelease(layout, linuxSystem, { now: new Date(), ...to }),
-    options,
-  );
+  await printResult(await openDoor().stacks.rollbackRelease(to), options);
 }
 
 async function printResult(

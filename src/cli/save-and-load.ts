@@ -1,15 +1,14 @@
 /** `stackshim save` and `load`: stacks as signed files, by way of a file or a pipe. */
 import { StackshimError } from '../core/errors.ts';
 import { isLayerId } from '../core/ids.ts';
-import { type LoadedStacks, listHeldLayers, loadStacks } from '../images/exchange/load-stacks.ts';
+import { openDoor } from '../door/open-stackshim.ts';
+import type { LoadedStacks } from '../images/exchange/load-stacks.ts';
 import { openInput } from '../images/exchange/open-archive.ts';
 import { isStandardOutput, withOutput, writeChunks } from '../images/exchange/output-file.ts';
-import { type SavedStacks, saveStacks } from '../images/exchange/save-stacks.ts';
+import type { SavedStacks } from '../images/exchange/save-stacks.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
-import { openInstallation } from '../task/installation.ts';
 import { withProgress } from './exchange-stacks.ts';
 import { print, printJson } from './print.ts';
-import { runSmokeTask } from './run-smoke-task.ts';
 
 export interface SaveCommandOptions {
   readonly key: string;
@@ -33,11 +32,10 @@ export async function saveStacksTo(
 ): Promise<void> {
   const { key: keyFile, json = false } = options;
   const have = options.have === undefined ? new Set<string>() : await readLayerList(options.have);
-  const saved = await withProgress('save stacks', (exchange, layout) =>
+  const saved = await withProgress((exchange, door) =>
     withOutput(file, exchange.signal, (output) =>
-      saveStacks(layout, {
+      door.save(stacks, {
         ...exchange,
-        stacks,
         keyFile,
         have,
         write: (chunks) => guardDisk(`write ${file}`, () => writeChunks(output, chunks)),
@@ -54,7 +52,7 @@ export async function loadStacksFrom(
   options: LoadCommandOptions,
 ): Promise<void> {
   if (options.list) {
-    const ids = await listHeldLayers(openInstallation().layout);
+    const ids = await openDoor().stacks.heldLayers();
     return await (options.json ? printJson(ids) : print(ids.map((id) => `${id}\n`).join('')));
   }
   if (file === undefined) {
@@ -65,11 +63,10 @@ export async function loadStacksFrom(
   }
   const input = file === PIPE ? process.stdin : await readInput(file);
   try {
-    const loaded = await withProgress('load stacks', (exchange, layout) =>
-      loadStacks(layout, {
+    const loaded = await withProgress((exchange, stacks) =>
+      stacks.load({
         ...exchange,
         input,
-        runSmoke: runSmokeTask,
         name: file === PIPE ? 'standard input' : file,
         anyDate: options.anyDate === true,
       }),

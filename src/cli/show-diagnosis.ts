@@ -1,12 +1,12 @@
 /** `stackshim doctor`: what this host can and cannot guarantee. */
-import { layoutFrom } from '../core/layout.ts';
-import { type Diagnosis, diagnoseHost } from '../task/diagnose-host.ts';
+import { openDoor } from '../door/open-stackshim.ts';
+import type { Diagnosis } from '../task/diagnose-host.ts';
 import { formatTable } from './format-table.ts';
 import { print, printJson } from './print.ts';
 
 /** Resolves to the exit status: 1 when no task can run here. */
 export async function showDiagnosis(options: { readonly json?: boolean }): Promise<number> {
-  const diagnosis = await diagnoseHost(layoutFrom({}, process.env));
+  const diagnosis = await openDoor().doctor();
   if (options.json) await printJson(diagnosis);
   else await print(formatDiagnosis(diagnosis));
   return diagnosis.canRunTasks ? 0 : 1;

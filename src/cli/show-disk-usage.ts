@@ -1,12 +1,12 @@
 /** `stackshim df`: what there is on disk, and for what. */
-import { type DiskUsage, measureDiskUsage } from '../images/disk-usage.ts';
+import { openDoor } from '../door/open-stackshim.ts';
+import type { DiskUsage } from '../images/disk-usage.ts';
 import { formatBytes } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
-import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
 
 export async function showDiskUsage(options: { readonly json?: boolean }): Promise<void> {
-  const usage = await measureDiskUsage(openAsRoot('measure disk usage'));
+  const usage = await openDoor().df();
   await (options.json ? printJson(usage) : print(format(usage)));
 }
 

@@ -1,13 +1,12 @@
 /** `stackshim stack diff`: settings, packages and files that differ between two revisions. */
-import { diffStack, type FileTotals, type StackDiff } from '../images/diff-stack.ts';
+import { openDoor } from '../door/open-stackshim.ts';
+import type { FileTotals, StackDiff } from '../images/diff-stack.ts';
 import type { FileChange } from '../images/diff-trees.ts';
 import type { PackageChange } from '../images/dpkg-status.ts';
-import { linuxSystem } from '../sys/linux-system.ts';
 import { formatBytes } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
-import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
-import { toPositive, toStackName } from './stack-arguments.ts';
+import { toPositive } from './stack-arguments.ts';
 
 interface DiffOptions {
   readonly from: string | undefined;
@@ -20,14 +19,12 @@ const MOST_SHOWN = 20;
 const MARKS = { added: '+', removed: '-', changed: '~' } as const;
 
 export async function showDiff(name: string, options: DiffOptions): Promise<void> {
-  const stack = toStackName('compare', name);
   const { from, to } = options;
   const range = {
     ...(from === undefined ? {} : { from: toPositive('A', from) }),
     ...(to === undefined ? {} : { to: toPositive('B', to) }),
   };
-  const { layout } = openAsRoot('compare revisions');
-  const diff = diffStack(layout, linuxSystem, { stack, ...range });
+  const diff = await openDoor().stacks.diff(name, range);
   return await (options.json
     ? printJson(diff)
     : print(formatDiff(diff, options.files ? Number.POSITIVE_INFINITY : MOST_SHOWN)));

@@ -1,10 +1,10 @@
 /** `stackshim stack history` and `stack release ls`: what was current, and when. */
-import { type HistoryEntry, readReleases, readStackHistory } from '../stacks/stack-history.ts';
+import { openDoor } from '../door/open-stackshim.ts';
+import type { HistoryEntry } from '../stacks/stack-history.ts';
 import { formatAge } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
-import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
-import { toPositive, toStackName } from './stack-arguments.ts';
+import { toPositive } from './stack-arguments.ts';
 
 const SHORT_DIGEST = 'sha256:'.length + 12;
 
@@ -12,9 +12,7 @@ export async function showHistory(
   name: string,
   options: { readonly json?: boolean },
 ): Promise<void> {
-  const { layout } = openAsRoot('show history');
-  const stack = toStackName('show history of', name);
-  const entries = readStackHistory(layout, stack);
+  const entries = await openDoor().stacks.history(name);
   if (options.json) return await printJson(entries);
   const now = Date.now();
   const rows = entries.map((entry) => [
@@ -40,8 +38,7 @@ export async function showReleases(options: {
   readonly json?: boolean;
   readonly limit: string;
 }): Promise<void> {
-  const { layout } = openAsRoot('list releases');
-  const releases = readReleases(layout, toPositive('--limit', options.limit));
+  const releases = await openDoor().stacks.releases(toPositive('--limit', options.limit));
   if (options.json) return await printJson(releases);
   const rows = releases.map(({ generation, isCurrent, createdAt, stacks, reason }) => [
     String(generation),

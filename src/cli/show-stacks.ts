@@ -1,18 +1,12 @@
 /** `stackshim stack ls` and `stack show`: what there is to run tasks in. */
+import { openDoor } from '../door/open-stackshim.ts';
 import { warnOfTemplate } from '../oci/load-template.ts';
 import { STACK_LABELS } from '../stacks/image.ts';
-import {
-  listStacks,
-  type StackDetails,
-  type StackSummary,
-  showStack,
-} from '../stacks/list-stacks.ts';
+import type { StackDetails, StackSummary } from '../stacks/list-stacks.ts';
 import { formatAge, formatBytes } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
-import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
 import { collectDamage } from './report-damage.ts';
-import { toStackName } from './stack-arguments.ts';
 
 interface ShowOptions {
   readonly json?: boolean;
@@ -21,9 +15,8 @@ interface ShowOptions {
 const SHORT_DIGEST = 'sha256:'.length + 12;
 
 export async function showStacks(options: ShowOptions): Promise<void> {
-  const { layout } = openAsRoot('list stacks');
   const damage = collectDamage();
-  const stacks = await listStacks(layout, damage.listener);
+  const stacks = await openDoor().stacks.list(damage.listener);
   await (options.json ? printJson(stacks) : print(formatStacks(stacks)));
   damage.tell();
 }
@@ -46,8 +39,7 @@ function formatStacks(stacks: readonly StackSummary[]): string {
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID for what cannot be a stack's name, and as `showStack`. */
 export async function showOneStack(name: string, options: ShowOptions): Promise<void> {
-  const { layout } = openAsRoot('show stack');
-  const stack = await showStack(layout, toStackName('show stack', name));
+  const stack = await openDoor().stacks.show(name);
   return await (options.json ? printJson(stack) : print(formatStack(stack)));
 }
 

@@ -1,8 +1,8 @@
 /** `stackshim ps`: the tasks of this installation. */
-import { type ListedTask, listTasks } from '../task/records/list-tasks.ts';
+import { openDoor } from '../door/open-stackshim.ts';
+import type { ListedTask } from '../task/records/list-tasks.ts';
 import { formatAge } from './format-quantities.ts';
 import { formatTable, shorten } from './format-table.ts';
-import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
 import { reportError } from './report-error.ts';
 
@@ -11,7 +11,7 @@ const COMMAND_LENGTH = 40;
 
 /** Resolves to the exit status: 1 when a record could not be read, which stderr tells. */
 export async function showTasks(options: { readonly json?: boolean }): Promise<number> {
-  const list = listTasks(openAsRoot('list tasks'));
+  const list = await openDoor().list();
   if (options.json) {
     await printJson(list);
   } else {

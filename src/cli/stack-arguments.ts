@@ -1,16 +1,5 @@
-/** Names of stacks, numbers of revisions and counts, as they stand on a command line. */
+/** Numbers of revisions and counts, as they stand on a command line. */
 import { StackshimError } from '../core/errors.ts';
-import { isStackName, type StackName } from '../core/ids.ts';
-
-/** Throws ERR_STACKSHIM_SPEC_INVALID for what cannot be a stack's name. */
-export function toStackName(operation: string, name: string): StackName {
-  if (isStackName(name)) return name;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `${operation} ${JSON.stringify(name)}: not a name of lower-case letters, digits, ".", "_" and "-"`,
-    { hint: 'run stackshim stack ls to list the stacks', details: { field: 'name' } },
-  );
-}
 
 const MAX_NUMBER = 999_999_999;
 

@@ -1,11 +1,6 @@
 /** What may stand next on a command line, for a shell that completes it. Pure. */
 import type { Argument, Command, Option } from 'commander';
-
-/** What is called by name, looked up only where such a name may stand. */
-export interface KnownNames {
-  readonly stacks: () => readonly string[];
-  readonly tasks: () => readonly string[];
-}
+import type { KnownNames } from '../door/known-names.ts';
 
 /** Arguments of the commands, by what they name; all others are files, or words of the user's own. */
 const NAMED: Readonly<Record<string, keyof KnownNames>> = {

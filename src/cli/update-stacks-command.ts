@@ -2,18 +2,16 @@
 import { resolve } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
-import { type StackUpdate, type UpdateReport, updateStacks } from '../images/update-stacks.ts';
-import { linuxSystem } from '../sys/linux-system.ts';
+import { openDoor } from '../door/open-stackshim.ts';
+import type { StackUpdate, UpdateReport } from '../images/update-stacks.ts';
 import { toAbsolute } from '../sys/to-absolute.ts';
 import { openBuildProgress } from './build-progress-view.ts';
 import { statusOfError } from './exit-status.ts';
 import { formatTable } from './format-table.ts';
-import { openAsRoot } from './open-as-root.ts';
 import { print, printJson, printNote } from './print.ts';
 import { reportError } from './report-error.ts';
 import { reportToolOutput } from './report-tool-output.ts';
-import { runBuiltSmokeTask } from './run-smoke-task.ts';
-import { toPositive, toStackName } from './stack-arguments.ts';
+import { toPositive } from './stack-arguments.ts';
 import { listenForStops } from './stop-signals.ts';
 
 export interface UpdateCommandOptions {
@@ -31,14 +29,11 @@ export async function updateNamed(
 ): Promise<void> {
   const names = toNames(words, options);
   const keep = options.keep === undefined ? {} : { keep: toPositive('--keep', options.keep) };
-  const { layout } = openAsRoot('update stacks');
   const stops = listenForStops();
   const view = openBuildProgress(process.stderr);
   let isAlone = true;
   try {
-    const report = await updateStacks(layout, {
-      system: linuxSystem,
-      runSmoke: runBuiltSmokeTask,
+    const report = await openDoor().stacks.update({
       signal: stops.signals.signal,
       onProgress: (stack, progress) => view.onProgress(progress, isAlone ? undefined : stack),
       onStack(stack, number, count) {
@@ -64,9 +59,9 @@ export async function updateNamed(
 function toNames(
   words: readonly string[],
   options: UpdateCommandOptions,
-): readonly StackName[] | undefined {
+): readonly string[] | undefined {
   if ((options.all === true) === words.length > 0) throw toUnclear();
-  return options.all ? undefined : [...new Set(words.map((word) => toStackName('update', word)))];
+  return options.all ? undefined : words;
 }
 
 const toUnclear = () =>

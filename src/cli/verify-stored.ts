@@ -1,11 +1,10 @@
 /** `stackshim verify`: what is damaged goes to stdout, with the stacks that it hits; progress goes to stderr. */
 import { StackshimError } from '../core/errors.ts';
-import { isStackName, type StackName } from '../core/ids.ts';
+import { openDoor } from '../door/open-stackshim.ts';
 import type { AffectedRevision, Damage } from '../stacks/survey-store.ts';
-import { type Verification, type VerifyProgress, verifyStore } from '../stacks/verify-store.ts';
+import type { Verification, VerifyProgress } from '../stacks/verify-store.ts';
 import type { ProgressStream } from './build-progress-view.ts';
 import { formatBytes } from './format-quantities.ts';
-import { openAsRoot } from './open-as-root.ts';
 import { print, printJson } from './print.ts';
 import { toPrintable } from './printable.ts';
 import { listenForStops } from './stop-signals.ts';
@@ -17,13 +16,11 @@ export async function verifyStored(
   names: readonly string[],
   options: { readonly json?: boolean },
 ): Promise<number> {
-  const stacks = names.map(toStackName);
-  const { layout } = openAsRoot('verify');
   const stops = listenForStops();
   const view = openView(process.stderr);
   try {
-    const found = await verifyStore(layout, {
-      ...(stacks.length === 0 ? {} : { stacks }),
+    const found = await openDoor().verify({
+      ...(names.length === 0 ? {} : { stacks: names }),
       onProgress: view.onProgress,
       signal: stops.signals.signal,
     });
@@ -40,15 +37,6 @@ export async function verifyStored(
   } finally {
     stops.close();
   }
-}
-
-function toStackName(name: string): StackName {
-  if (isStackName(name)) return name;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `verify ${JSON.stringify(name)}: not a stack name`,
-    { hint: 'run stackshim stack ls to list the stacks', details: { field: 'name' } },
-  );
 }
 
 function toJson({ damage, ...counts }: Verification): object {

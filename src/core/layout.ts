@@ -19,11 +19,11 @@ export interface Layout {
 /** Which installation to use. A missing field comes from the environment, then from the default. */
 export interface LayoutOptions {
   /** Durable state: STACKSHIM_ROOT, `/var/lib/stackshim`. */
-  readonly root?: string;
+  readonly root?: string | undefined;
   /** State of this boot: STACKSHIM_RUN, `/run/stackshim`. */
-  readonly run?: string;
-  /** STACKSHIM_POLICY, `/etc/stackshim/policy.json`. A file named here or in the environment must exist; the default file need not. */
-  readonly policyFile?: string;
+  readonly run?: string | undefined;
+  /** The policy file: STACKSHIM_POLICY, `/etc/stackshim/policy.json`. A file named here or in the environment must exist; the default file need not. */
+  readonly policy?: string | undefined;
 }
 
 /** The layout named by `options`, else by the environment, else the default one. */
@@ -31,7 +31,7 @@ export function layoutFrom(
   options: LayoutOptions,
   env: Readonly<Record<string, string | undefined>>,
 ): Layout {
-  const policyFile = options.policyFile ?? env['STACKSHIM_POLICY'];
+  const policyFile = options.policy ?? env['STACKSHIM_POLICY'];
   return {
     root: options.root ?? env['STACKSHIM_ROOT'] ?? '/var/lib/stackshim',
     run: options.run ?? env['STACKSHIM_RUN'] ?? '/run/stackshim',

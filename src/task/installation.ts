@@ -1,7 +1,7 @@
 /** One installation as this process uses it: what every task of it shares. */
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
-import { type Layout, type LayoutOptions, layoutFrom } from '../core/layout.ts';
+import type { Layout } from '../core/layout.ts';
 import { narrowStore } from '../layers/narrow-store.ts';
 import type { ExitWatcher } from '../sys/exit-watcher.ts';
 import { exits } from '../sys/exits.ts';
@@ -10,7 +10,6 @@ import { linuxSystem } from '../sys/linux-system.ts';
 import type { System } from '../sys/system.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
 
-/** Opaque to users of the library: made by {@link openInstallation}, handed to the other functions. */
 export interface Installation {
   readonly layout: Layout;
   readonly system: System;
@@ -22,11 +21,11 @@ export interface Installation {
 const opened = new Map<string, Installation>();
 
 /**
- * The installation that `options`, else the environment, names. Opened once per process; has no effect on disk but {@link narrowStore}.
+ * The installation of a layout. Opened once per process; has no effect on disk but {@link narrowStore}.
  * Throws ERR_STACKSHIM_PATH_UNTRUSTED as {@link toTrustedLayout}.
  */
-export function openInstallation(options: LayoutOptions = {}): Installation {
-  const layout = toTrustedLayout(layoutFrom(options, process.env));
+export function openInstallation(named: Layout): Installation {
+  const layout = toTrustedLayout(named);
   const key = JSON.stringify(layout);
   const known = opened.get(key);
   if (known !== undefined) return known;
@@ -46,8 +45,8 @@ export function openInstallation(options: LayoutOptions = {}): Installation {
 }
 
 /**
- * The layout with the links in its folders' own paths resolved once: below them, none is followed. Throws
- * ERR_STACKSHIM_PATH_UNTRUSTED when another user controls a folder or a directory above one.
+ * The layout with the links in its folders' own paths resolved once: below them, none is followed. Root trusts what it finds there, and
+ * runs some of it: throws ERR_STACKSHIM_PATH_UNTRUSTED when another user controls a folder or a directory above one.
  */
 export function toTrustedLayout(layout: Layout): Layout {
   return {

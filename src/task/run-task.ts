@@ -1,10 +1,9 @@
-/** `runTask`: one task from a spec to its result record. The library's main entry. */
+/** One task from a spec to its result record. */
 import { setMaxListeners } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
-import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { toStackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
-import type { LayoutOptions } from '../core/layout.ts';
 import { invalidField } from '../spec/invalid-field.ts';
 import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
@@ -23,7 +22,7 @@ import { TaskStopper } from './ending/stop-task.ts';
 import { safeListener, type TaskListener } from './events.ts';
 import { executeTask } from './execute-task.ts';
 import { Holdings } from './holdings.ts';
-import { type Installation, openInstallation } from './installation.ts';
+import type { Installation } from './installation.ts';
 import { PhaseClock } from './phase-clock.ts';
 import { planTask, type TaskPlan } from './plan-task.ts';
 import type { HandedContainer } from './prepare-container.ts';
@@ -37,7 +36,7 @@ import type { TaskTerminal } from './streams/terminal-streams.ts';
 import { holdErrors, isEmitter } from './streams/watch-stream.ts';
 
 /** How a task is run: whom it reports to, and who may end it. */
-export interface RunTaskOptions extends LayoutOptions, CallerStops {
+export interface CallerOptions extends CallerStops {
   /** Called with each event; see {@link TaskEvent} for their order. */
   readonly onEvent?: TaskListener;
   /**
@@ -65,31 +64,17 @@ export interface EndedTask {
   readonly abandon: () => void;
 }
 
-/**
- * Runs one task and resolves to its result record once it has ended and, with `remove: 'sync'` (the default), is removed.
- *
- * Rejects with a {@link StackshimError}, and only before the task has a record: nothing has happened then. Mostly it is of kind
- * invalid, not_found, denied or conflict; a host that lacks something or a damaged file has the other kinds. From there on it always resolves; a task that could not be started is
- * `setup_failed`. With `remove: 'async'` the result comes before removal, which goes on and ends with a `removed` event.
- * Any number of tasks may run in one process, in worker threads too; none blocks the event loop.
- */
-export async function runTask(input: TaskInput, options: RunTaskOptions = {}): Promise<TaskResult> {
-  const { result, remove } = await runTaskAndLeave(input, options);
-  // Without a caller to wait for it: it never rejects, and its event tells how it went.
-  if (input.remove === 'async') void remove();
-  return result;
-}
-
 /** Not for users of the library. */
-export interface OwnTaskOptions extends RunTaskOptions {
+export interface OwnTaskOptions extends CallerOptions {
   /** True: the bundle template that the image's label names needs no permission of the policy. */
   readonly trustsImageBundle?: boolean;
   /** The container that another process has prepared for such a task, to run the command in. */
   readonly container?: TaskId;
 }
 
-/** {@link runTask} for a caller that carries out an asynchronous removal itself. */
+/** Runs one task as `run` of the door does, for a caller that carries out an asynchronous removal itself. */
 export async function runTaskAndLeave(
+  installation: Installation,
   input: TaskInput,
   options: OwnTaskOptions = {},
 ): Promise<EndedTask> {
@@ -99,15 +84,18 @@ export async function runTaskAndLeave(
     isEmitter(each) ? holdErrors(each) : [],
   );
   try {
-    return await runFromPlan(input, options);
+    return await runFromPlan(installation, input, options);
   } finally {
     for (const letGo of release) letGo();
   }
 }
 
-async function runFromPlan(input: TaskInput, options: OwnTaskOptions): Promise<EndedTask> {
+async function runFromPlan(
+  installation: Installation,
+  input: TaskInput,
+  options: OwnTaskOptions,
+): Promise<EndedTask> {
   const clock = new PhaseClock();
-  const installation = openInstallation(options);
   const { deadline } = options;
   if (deadline !== undefined && Number.isNaN(deadline)) {
     throw invalidField('deadline', 'not a time in milliseconds since 1970', deadline);
@@ -158,7 +146,7 @@ interface OpenedTask extends Recorded<TaskPlan> {
 
 interface RunContext extends OpenedTask {
   readonly installation: Installation;
-  readonly options: RunTaskOptions;
+  readonly options: CallerOptions;
   readonly clock: PhaseClock;
   readonly setUp: SetUpTurn;
 }

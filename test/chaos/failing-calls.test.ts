@@ -17,11 +17,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { messageOf } from '../../src/core/errors.ts';
 import { mountedLayersDir } from '../../src/core/layout.ts';
 import {
-  killTask,
-  listTasks,
-  openInstallation,
+  openStackshim,
   parseTaskId,
-  reapTasks,
   runTask,
   StackshimError,
   type TaskEvent,
@@ -152,11 +149,11 @@ function expectTrue(variant: TaskVariant, { result, error, events }: Outcome): v
 }
 
 async function restore(): Promise<void> {
-  const installation = openInstallation(options);
-  for (const { id, state } of listTasks(installation).tasks) {
-    if (state === 'kept') await killTask(installation, id, { graceMs: 0 });
+  const stackshim = openStackshim(options);
+  for (const { id, state } of (await stackshim.list()).tasks) {
+    if (state === 'kept') await stackshim.kill(id, { stopTimeout: 0 });
   }
-  const { reaped, corrupt } = await reapTasks(installation);
+  const { reaped, corrupt } = await stackshim.reap();
   expect(corrupt).toEqual([]);
   expect(reaped.filter((task) => !task.removed)).toEqual([]);
 }
@@ -166,10 +163,10 @@ async function suffer(variant: TaskVariant, fault: Fault | null): Promise<CallCo
     return await endure(variant, fault);
   } catch (error) {
     // Nothing of it is to run on.
-    const installation = openInstallation(options);
-    const { tasks } = listTasks(installation);
+    const stackshim = openStackshim(options);
+    const { tasks } = await stackshim.list();
     const left = tasks.filter(({ id }) => id !== NEIGHBOUR);
-    await Promise.all(left.map(({ id }) => killTask(installation, id, { graceMs: 0 })));
+    await Promise.all(left.map(({ id }) => stackshim.kill(id, { stopTimeout: 0 })));
     if (fault === null) throw error;
     throw new Error(`${describeFault(fault)}: ${messageOf(error)}`, { cause: error });
   }

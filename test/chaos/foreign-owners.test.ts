@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, tasksDir } from '../../src/core/layout.ts';
+import { runTask } from '../../src/door/open-stackshim.ts';
 import { isAlive, type ProcessInfo, readProcess } from '../../src/sys/processes.ts';
-import { runTask } from '../../src/task/run-task.ts';
 import { runCli } from '../support/run-cli.ts';
 import { useTaskRunner } from '../support/task-runner.ts';
 

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { TaskId } from '../../src/core/ids.ts';
-import { listTasks, openInstallation, reapTasks } from '../../src/index.ts';
+import { openStackshim } from '../../src/index.ts';
 import { isAlive, readProcess } from '../../src/sys/processes.ts';
 import { taskCgroup } from '../../src/task/cgroup-parent.ts';
 import { realRunc, writeFakeRuntime } from '../support/fake-runtime.ts';
@@ -173,11 +173,12 @@ describe('SIGKILL of a process that runs many tasks through the library', () => 
     timeout: scaled(300_000),
   }, async () => {
     await runMany();
-    const own = openInstallation(installation.options);
-    const inits = listTasks(own).tasks.flatMap(({ pid }) => readProcess(pid ?? 0) ?? []);
+    const stackshim = openStackshim(installation.options);
+    const { tasks } = await stackshim.list();
+    const inits = tasks.flatMap(({ pid }) => readProcess(pid ?? 0) ?? []);
     expect(inits).toHaveLength(count);
     const names = () => readdirSync(join(layout.run, 'tasks')).length;
-    const reaping = reapTasks(own);
+    const reaping = stackshim.reap();
     await waitUntil(() => names() < count);
     expect(inits.filter(isAlive)).toEqual([]);
     expect((await reaping).reaped).toHaveLength(count);

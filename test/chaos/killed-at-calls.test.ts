@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openInstallation, reapTasks, type TaskInput } from '../../src/index.ts';
+import { openStackshim, type TaskInput } from '../../src/index.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { runFixture, startFixture } from '../support/bun-fixture.ts';
 import { snapshotHost } from '../support/host-snapshot.ts';
@@ -57,7 +57,7 @@ async function dieAt(task: Task, call: number): Promise<boolean> {
 }
 
 async function reap(): Promise<number> {
-  const { reaped, corrupt } = await reapTasks(openInstallation(options));
+  const { reaped, corrupt } = await openStackshim(options).reap();
   expect(corrupt).toEqual([]);
   expect(reaped.filter(({ removed }) => !removed)).toEqual([]);
   return reaped.length;

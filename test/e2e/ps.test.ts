@@ -124,7 +124,7 @@ it('reports a record that cannot be read, and lists the others', async () => {
 });
 
 it('never sees a task that is half gone', async () => {
-  const here = openInstallation(installation.options);
+  const here = openInstallation(installation.layout);
   let running = true;
   const tasks = (async () => {
     for (let round = 0; round < 5; round += 1) {

@@ -198,7 +198,8 @@ describe('a policy', () => {
     rmSync(layout.policyFile, { force: true });
     await expectNoTask([], 'ERR_STACKSHIM_POLICY_INVALID');
     const { root, run, policyFile } = layout;
-    await expect(runTask({ stack: 'busybox' }, { root, run, policyFile })).rejects.toMatchObject({
+    const place = { root, run, policy: policyFile };
+    await expect(runTask({ stack: 'busybox' }, place)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_POLICY_INVALID',
       details: { file: policyFile },
       hint: expect.stringContaining('STACKSHIM_POLICY'),

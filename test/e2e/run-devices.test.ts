@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
-import { runTask } from '../../src/task/run-task.ts';
+import { runTask } from '../../src/door/open-stackshim.ts';
 import { expectRefusal } from '../support/refusal.ts';
 import { runtimesUnderTest } from '../support/runtime-lab.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';

@@ -2,12 +2,12 @@
 import { lchownSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isLayerId, parseTaskId } from '../../src/core/ids.ts';
+import { runTask } from '../../src/door/open-stackshim.ts';
 import { commitTask } from '../../src/images/exchange/commit-task.ts';
 import { mountLayer } from '../../src/layers/mount-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { killTask } from '../../src/task/ending/kill-task.ts';
 import { openInstallation } from '../../src/task/installation.ts';
-import { runTask } from '../../src/task/run-task.ts';
 import { makeBusyboxTar } from '../support/busybox-stack.ts';
 import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
 import { readTree } from '../support/read-tree.ts';
@@ -31,7 +31,7 @@ const commit = (task: string, stack: string, more = {}) =>
 
 afterEach(async () => {
   for (const id of kept.splice(0)) {
-    await killTask(openInstallation(options), parseTaskId(id), { graceMs: 0 });
+    await killTask(openInstallation(layout), parseTaskId(id), { graceMs: 0 });
   }
 });
 

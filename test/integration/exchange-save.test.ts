@@ -5,13 +5,13 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } 
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Layout, trustedKeysDir } from '../../src/core/layout.ts';
+import { runTask } from '../../src/door/open-stackshim.ts';
 import { listHeldLayers, loadStacks } from '../../src/images/exchange/load-stacks.ts';
 import { type SaveStacksOptions, saveStacks } from '../../src/images/exchange/save-stacks.ts';
 import { readCurrentTarget } from '../../src/stacks/generations.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { runTask } from '../../src/task/run-task.ts';
 import { damageLayer } from '../support/damage-layer.ts';
 import { disposeInstallation } from '../support/dispose-installation.ts';
 import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
@@ -87,7 +87,7 @@ const load = (file: Uint8Array) =>
     runSmoke: ({ stack, revision }, command, { timeoutMs }) =>
       runTask(
         { stack: `${stack}@rev:${revision}`, command, timeout: timeoutMs },
-        { root, run, policyFile },
+        { root, run, policy: policyFile },
       ),
     input: Readable.from(cut(file)),
     name: 'saved.tar',
@@ -124,7 +124,7 @@ describe('saved stacks', () => {
     expect(state()).toMatchObject({ current: 'generations/1.json', tmp: [] });
     const ran = await runTask(
       { stack: 'second', command: ['cat', '/second'] },
-      { root, run, policyFile },
+      { root, run, policy: policyFile },
     );
     expect(ran.output.stdout).toBe('x'.repeat(1000));
   });
@@ -267,6 +267,9 @@ it('a layer that was damaged here is taken from the file, and missed where the f
   });
   expect(await load(file)).toMatchObject({ stacks: [{ status: 'unchanged' }], layers: [layer] });
   expect((await verifyStore(receiver)).damage).toEqual([]);
-  const result = await runTask({ stack: 'busybox', command: ['true'] }, { root, run, policyFile });
+  const result = await runTask(
+    { stack: 'busybox', command: ['true'] },
+    { root, run, policy: policyFile },
+  );
   expect(result).toMatchObject({ verdict: 'succeeded' });
 });

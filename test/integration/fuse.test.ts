@@ -2,10 +2,10 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runTask } from '../../src/door/open-stackshim.ts';
 import { locksBinds } from '../../src/runtime/locks-binds.ts';
 import type { TaskInput } from '../../src/spec/task-input.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { runTask } from '../../src/task/run-task.ts';
 import { useInstallation } from '../support/installation.ts';
 import { makeFolder, runtimesUnderTest } from '../support/runtime-lab.ts';
 

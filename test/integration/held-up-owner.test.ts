@@ -12,7 +12,7 @@ import { useInstallation } from '../support/installation.ts';
 import { scaled } from '../support/time-scale.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-const { options, env } = useInstallation();
+const { layout, env } = useInstallation();
 const program = fileURLToPath(new URL('../fixtures/run-held-up.mjs', import.meta.url));
 const folder = mkdtempSync('/var/tmp/stackshim-held-up-');
 chmodSync(folder, 0o755);
@@ -128,7 +128,7 @@ describe('a task whose owner’s event loop is busy', () => {
   it('is ended by whoever watches all owners', async () => {
     const stop = new AbortController();
     const onReport = () => undefined;
-    const watching = watchOwners(openInstallation(options), { signal: stop.signal, onReport });
+    const watching = watchOwners(openInstallation(layout), { signal: stop.signal, onReport });
     const { result, hasEnded } = await runHeldUp({ seconds: WHOLE_S, timeout: LIMIT });
     stop.abort();
     await watching;

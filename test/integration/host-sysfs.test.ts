@@ -1,6 +1,6 @@
 /** On the host's network a task of a user namespace gets the host's sysfs: read-only, and nothing of what the host has below it. */
 import { expect, it } from 'vitest';
-import { runTask } from '../../src/task/run-task.ts';
+import { runTask } from '../../src/door/open-stackshim.ts';
 import { useInstallation } from '../support/installation.ts';
 
 const { options } = useInstallation();

@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Layout, layersDir } from '../../src/core/layout.ts';
+import { runTask } from '../../src/door/open-stackshim.ts';
 import { buildStack } from '../../src/images/build-stack.ts';
 import type { SmokeRunner } from '../../src/images/smoke.ts';
 import { updateStacks } from '../../src/images/update-stacks.ts';
@@ -10,7 +11,6 @@ import { readCurrentGeneration } from '../../src/stacks/generations.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { runTask } from '../../src/task/run-task.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
 import { installBusyboxStack } from '../support/busybox-stack.ts';
 import { disposeInstallation } from '../support/dispose-installation.ts';
@@ -41,7 +41,7 @@ afterEach(() => {
 });
 
 const runIn = (stack: string, command: readonly string[]) =>
-  runTask({ stack, command }, { root, run, policyFile });
+  runTask({ stack, command }, { root, run, policy: policyFile });
 const runSmoke: SmokeRunner = ({ stack, revision }, command) =>
   runIn(`${stack}@rev:${revision}`, command);
 const build = (directory: string) =>

@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { locksDir } from '../../src/core/layout.ts';
+import { runTask } from '../../src/door/open-stackshim.ts';
 import { removeStacks } from '../../src/images/remove-stacks.ts';
 import { type UpdateStacksOptions, updateStacks } from '../../src/images/update-stacks.ts';
 import { flipStacks } from '../../src/stacks/flip-stacks.ts';
@@ -9,7 +10,6 @@ import { readCurrentGeneration } from '../../src/stacks/generations.ts';
 import { listStacks, showStack } from '../../src/stacks/list-stacks.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { takeFileLock } from '../../src/sys/lock.ts';
-import { runTask } from '../../src/task/run-task.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
 import { NOW, stackName } from '../support/stack-store.ts';
 
@@ -23,7 +23,7 @@ const update = (options: Partial<UpdateStacksOptions> = {}) =>
     runSmoke: ({ stack, revision }, command, { timeoutMs }) =>
       runTask(
         { stack: `${stack}@rev:${revision}`, command, timeout: timeoutMs },
-        { root, run, policyFile },
+        { root, run, policy: policyFile },
       ),
     ...options,
   });

@@ -12,15 +12,9 @@ import {
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, it } from 'vitest';
 import { taskDir } from '../../src/core/layout.ts';
-import {
-  listTasks,
-  openInstallation,
-  parseTaskId,
-  reapTasks,
-  type TaskId,
-  type TaskInput,
-} from '../../src/index.ts';
+import { openStackshim, parseTaskId, type TaskId, type TaskInput } from '../../src/index.ts';
 import { prepareForOthers } from '../../src/task/container-hand-over.ts';
+import { openInstallation } from '../../src/task/installation.ts';
 import { runTaskAndLeave } from '../../src/task/run-task.ts';
 import { startFixture, waitForLine } from '../support/bun-fixture.ts';
 import { failSystem } from '../support/failing-system.ts';
@@ -29,6 +23,7 @@ import { scaled } from '../support/time-scale.ts';
 import { writePolicy } from '../support/write-policy.ts';
 
 const { layout, options } = useInstallation();
+const stackshim = openStackshim(options);
 const folder = mkdtempSync('/var/tmp/stackshim-prepared-');
 chmodSync(folder, 0o755);
 mkdirSync(join(folder, 'code'));
@@ -44,7 +39,7 @@ afterEach(async () => {
     keeper.kill('SIGKILL');
     await ended;
   }
-  const { corrupt, reaped } = await reapTasks(openInstallation(options));
+  const { corrupt, reaped } = await stackshim.reap();
   expect({ corrupt, left: reaped.filter(({ removed }) => !removed) }).toEqual({
     corrupt: [],
     left: [],
@@ -54,7 +49,7 @@ afterEach(async () => {
 async function prepare(request: object, count = 1): Promise<readonly TaskId[]> {
   const program = new URL('../fixtures/prepare-containers.ts', import.meta.url);
   const keeper = startFixture(program, [
-    JSON.stringify(options),
+    JSON.stringify(layout),
     JSON.stringify(request),
     String(count),
   ]);
@@ -65,7 +60,7 @@ async function prepare(request: object, count = 1): Promise<readonly TaskId[]> {
 }
 
 const runIn = async (container: TaskId, input: TaskInput) =>
-  (await runTaskAndLeave(input, { ...options, container, capture: true })).result;
+  (await runTaskAndLeave(openInstallation(layout), input, { container, capture: true })).result;
 
 const KIND = {
   stack: 'busybox',
@@ -78,7 +73,7 @@ const isThere = (id: TaskId) => existsSync(taskDir(layout, id));
 it('run a command that their maker did not know', async () => {
   const [container, other] = await prepare(KIND, 2);
   if (container === undefined || other === undefined) throw new Error('not prepared');
-  const waiting = listTasks(openInstallation(options)).tasks.map(({ id }) => id);
+  const waiting = (await stackshim.list()).tasks.map(({ id }) => id);
   expect([...waiting].sort()).toEqual([container, other].sort());
   const result = await runIn(container, {
     ...KIND,
@@ -136,8 +131,9 @@ it('count as tasks of their tenant once they are claimed', async () => {
     const onEvent = ({ type }: { readonly type: string }) => {
       if (type === 'started') resolve();
     };
-    const more = { ...options, container: first, onEvent, signal: stop.signal };
-    runTaskAndLeave({ ...kind, command: ['sleep', '60'] }, more).then(({ result }) => {
+    const more = { container: first, onEvent, signal: stop.signal };
+    const input = { ...kind, command: ['sleep', '60'] };
+    runTaskAndLeave(openInstallation(layout), input, more).then(({ result }) => {
       verdicts.push(result.verdict);
     }, reject);
   });
@@ -152,7 +148,7 @@ it('count as tasks of their tenant once they are claimed', async () => {
 });
 
 it('leave nothing when they cannot be prepared', async () => {
-  const installation = openInstallation(options);
+  const installation = openInstallation(layout);
   const system = failSystem();
   const fault = { method: 'attachMount', answer: 'ENOMEM', call: 1, lasting: false } as const;
   try {
@@ -164,7 +160,7 @@ it('leave nothing when they cannot be prepared', async () => {
   } finally {
     system.restore();
   }
-  expect(listTasks(installation).tasks).toEqual([]);
+  expect((await stackshim.list()).tasks).toEqual([]);
 });
 
 it('are claimed by exactly one', async () => {
@@ -196,7 +192,7 @@ it('are removed by a reap once their maker has ended', async () => {
   const ended = once(keeper, 'exit');
   keeper.kill('SIGKILL');
   await ended;
-  const { reaped } = await reapTasks(openInstallation(options));
+  const { reaped } = await stackshim.reap();
   expect(reaped).toMatchObject([{ id: container, removed: true, leftovers: [] }]);
   expect(isThere(container)).toBe(false);
 });

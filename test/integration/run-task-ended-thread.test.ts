@@ -15,7 +15,7 @@ import { listTasks } from '../../src/task/records/list-tasks.ts';
 import { useInstallation } from '../support/installation.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-const { layout, options, env } = useInstallation();
+const { layout, env } = useInstallation();
 const script = fileURLToPath(new URL('../fixtures/run-in-ended-thread.mjs', import.meta.url));
 const id = parseTaskId('of-a-thread');
 const isThere = () => existsSync(taskDir(layout, id));
@@ -27,7 +27,7 @@ afterEach(async () => {
     owner.stdin?.end();
     if (owner.exitCode === null) await once(owner, 'exit');
   }
-  await reapTasks(openInstallation(options));
+  await reapTasks(openInstallation(layout));
 });
 
 /** Resolves when the thread has ended. */
@@ -44,7 +44,7 @@ async function endThread(...args: readonly string[]): Promise<ChildProcess> {
 
 it.each(['throw', 'exit'])('are orphaned, and reaped (%s)', async (how) => {
   await endThread(how);
-  const installation = openInstallation(options);
+  const installation = openInstallation(layout);
   expect(listTasks(installation).tasks.map(({ state }) => state)).toEqual(['orphaned']);
   const { reaped, corrupt } = await reapTasks(installation);
   expect(corrupt).toEqual([]);
@@ -53,7 +53,7 @@ it.each(['throw', 'exit'])('are orphaned, and reaped (%s)', async (how) => {
 
 it('are killed by whoever asks for it', async () => {
   await endThread('throw');
-  const removal = await killTask(openInstallation(options), id, { graceMs: 0 });
+  const removal = await killTask(openInstallation(layout), id, { graceMs: 0 });
   expect(removal).toEqual({ removed: true, leftovers: [] });
 });
 
@@ -64,7 +64,7 @@ it('are removed by the guard of their process', async () => {
 
 it('are removed by whoever watches for dead owners', async () => {
   const stop = new AbortController();
-  const watching = watchOwners(openInstallation(options), {
+  const watching = watchOwners(openInstallation(layout), {
     signal: stop.signal,
     onReport: () => undefined,
   });
@@ -76,7 +76,7 @@ it('are removed by whoever watches for dead owners', async () => {
 
 it.each(['throw', 'exit'])('leave no descriptor behind (%s)', async (how) => {
   const { pid } = await endThread(how);
-  await reapTasks(openInstallation(options));
+  await reapTasks(openInstallation(layout));
   expect(descriptorsOf(pid)).toEqual(descriptorsOf((await endThread('nothing')).pid));
 });
 

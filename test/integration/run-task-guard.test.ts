@@ -13,7 +13,7 @@ import { openInstallation } from '../../src/task/installation.ts';
 import { useInstallation } from '../support/installation.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-const { layout, options, env } = useInstallation();
+const { layout, env } = useInstallation();
 const script = fileURLToPath(new URL('../fixtures/run-guarded.mjs', import.meta.url));
 
 /** Nobody can make it: a Node that obeyed the variable would make any other. */
@@ -34,7 +34,7 @@ afterEach(async () => {
     if (owner.exitCode === null && owner.signalCode === null) await once(owner, 'exit');
   }
   running = [];
-  await reapTasks(openInstallation(options));
+  await reapTasks(openInstallation(layout));
 });
 
 function startProgram(count: number, what: string, more: Readonly<Record<string, string>> = {}) {
@@ -65,7 +65,7 @@ const taskFolders = () => readdirSync(tasksDir(layout));
 async function expectAllGone({ guard }: Guarded): Promise<void> {
   await waitUntil(() => !isAlive(guard));
   expect(taskFolders()).toEqual([]);
-  expect(await reapTasks(openInstallation(options))).toEqual({ reaped: [], corrupt: [] });
+  expect(await reapTasks(openInstallation(layout))).toEqual({ reaped: [], corrupt: [] });
 }
 
 it.each(['SIGKILL', 'SIGSEGV', 'SIGTERM'] as const)(

@@ -2,12 +2,12 @@
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
+import { runTask } from '../../src/door/open-stackshim.ts';
 import { addRevision } from '../../src/stacks/add-revision.ts';
 import { readCurrentGeneration } from '../../src/stacks/generations.ts';
 import { writeImage } from '../../src/stacks/image-files.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { runTask } from '../../src/task/run-task.ts';
 import { startFixture, waitForLine } from '../support/bun-fixture.ts';
 import { useInstallation } from '../support/installation.ts';
 import { digestOf, NOW, stackName } from '../support/stack-store.ts';

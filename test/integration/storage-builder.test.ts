@@ -18,8 +18,7 @@ const lab = useBuildLab();
 const SMOKE = `LABEL io.stackshim.smoke='["true"]'`;
 
 const collect = () => {
-  const { root, run, policyFile } = lab.layout;
-  return collectGarbage(openInstallation({ root, run, policyFile }));
+  return collectGarbage(openInstallation(lab.layout));
 };
 
 /** Copies of bases, and homes of builds. */
@@ -51,8 +50,7 @@ it('keeps copies of current bases that something was built on, and removes the o
   lease.release();
 
   const path = `${lab.layout.root}/build/bases/base-one.${image.digest.slice('sha256:'.length)}`;
-  const { root, run, policyFile } = lab.layout;
-  const installation = openInstallation({ root, run, policyFile });
+  const installation = openInstallation(lab.layout);
   const planned = await collectGarbage(installation, { dryRun: true });
   expect(planned).toMatchObject({ bases: [path] });
   expect(kept()).toEqual(both);

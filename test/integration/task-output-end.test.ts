@@ -10,9 +10,9 @@ import {
 } from 'node:fs';
 import { Writable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { runTask } from '../../src/door/open-stackshim.ts';
 import type { TaskInput } from '../../src/spec/task-input.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { runTask } from '../../src/task/run-task.ts';
 import { useInstallation } from '../support/installation.ts';
 import { makeProbeImage } from '../support/probe-image.ts';
 import { runCli, startCli } from '../support/run-cli.ts';

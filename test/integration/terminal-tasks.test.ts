@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { PassThrough, Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { type RunTaskOptions, runTask } from '../../src/index.ts';
 import type { WindowSize } from '../../src/sys/system.ts';
 import type { TaskEvent } from '../../src/task/events.ts';
 import type { TaskResult } from '../../src/task/result.ts';
-import { type RunTaskOptions, runTask } from '../../src/task/run-task.ts';
 import { useInstallation } from '../support/installation.ts';
 
 const installation = useInstallation();

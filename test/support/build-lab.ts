@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import type { Layout } from '../../src/core/layout.ts';
+import { runTask } from '../../src/door/open-stackshim.ts';
 import {
   type BuildResult,
   type BuildStackOptions,
@@ -19,7 +20,6 @@ import {
 import type { SmokeRunner } from '../../src/images/smoke.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import type { TaskResult } from '../../src/task/result.ts';
-import { runTask } from '../../src/task/run-task.ts';
 import { disposeInstallation } from './dispose-installation.ts';
 import { useLeakCheck } from './leak-check.ts';
 import { MACHINE_SLOTS } from './machine-slots.ts';
@@ -73,7 +73,7 @@ export function useBuildLab(): BuildLab {
     rmSync(folder, { recursive: true });
   });
   useLeakCheck({ roots: () => [root, run], allow: [stored] });
-  const options = { root, run, policyFile };
+  const options = { root, run, policy: policyFile };
   const runSmoke: SmokeRunner = ({ stack, revision }, command, { timeoutMs, signal }) =>
     runTask(
       { stack: `${stack}@rev:${revision}`, command, timeout: timeoutMs },

@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { afterAll } from 'vitest';
 import { isStackName, type StackName } from '../../src/core/ids.ts';
+import { runTask } from '../../src/door/open-stackshim.ts';
 import { type ExportedStack, exportStack } from '../../src/images/exchange/export-stack.ts';
 import {
   type ImportStackOptions,
@@ -14,7 +15,6 @@ import { readCurrentTarget } from '../../src/stacks/generations.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import type { TaskResult } from '../../src/task/result.ts';
-import { runTask } from '../../src/task/run-task.ts';
 import { type TestInstallation, useInstallation } from './installation.ts';
 import { scaled } from './time-scale.ts';
 

@@ -16,7 +16,7 @@ export const STORED = /^file \S+\/lib\/(stacks|images|generations|layers|locks|c
 export interface TestInstallation {
   readonly layout: Layout;
   /** For `runTask`. */
-  readonly options: { readonly root: string; readonly run: string; readonly policyFile: string };
+  readonly options: { readonly root: string; readonly run: string; readonly policy: string };
   /** For the executable. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -46,7 +46,7 @@ export function useInstallation(allow: readonly RegExp[] = []): TestInstallation
   useLeakCheck({ roots: () => [root, run], allow });
   return {
     layout,
-    options: { root, run, policyFile },
+    options: { root, run, policy: policyFile },
     env: { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policyFile },
   };
 }

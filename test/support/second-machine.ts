@@ -3,6 +3,7 @@ import { generateKeyPairSync, type KeyPairKeyObjectResult } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { type Layout, trustedKeysDir } from '../../src/core/layout.ts';
+import { runTask } from '../../src/door/open-stackshim.ts';
 import {
   type LoadedStacks,
   type LoadStacksOptions,
@@ -10,7 +11,6 @@ import {
 } from '../../src/images/exchange/load-stacks.ts';
 import { type SaveStacksOptions, saveStacks } from '../../src/images/exchange/save-stacks.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { runTask } from '../../src/task/run-task.ts';
 import { linkPatchedRunc } from './patched-runc.ts';
 
 export interface SecondMachine {
@@ -65,7 +65,7 @@ export function makeSecondMachine(
         runSmoke: ({ stack, revision }, command, { timeoutMs }) =>
           runTask(
             { stack: `${stack}@rev:${revision}`, command, timeout: timeoutMs },
-            { root, run, policyFile },
+            { root, run, policy: policyFile },
           ),
         input: Readable.from([file]),
         name: 'saved.tar',

@@ -17,7 +17,7 @@ export interface StorageLab {
   readonly layout: Layout;
   readonly installation: Installation;
   /** For `runTask`. */
-  readonly options: { readonly root: string; readonly run: string; readonly policyFile: string };
+  readonly options: { readonly root: string; readonly run: string; readonly policy: string };
   /** For the executable. */
   readonly env: Readonly<Record<string, string>>;
   /** Imports an image of the shared layer and one of its own that holds `seed`. No revision is made. */
@@ -53,21 +53,21 @@ export function useStorageLab(
   });
   const options = () => {
     const { root, run, policyFile } = layout();
-    return { root, run, policyFile };
+    return { root, run, policy: policyFile };
   };
   return {
     get layout() {
       return layout();
     },
     get installation() {
-      return openInstallation(options());
+      return openInstallation(layout());
     },
     get options() {
       return options();
     },
     get env() {
-      const { root, run, policyFile } = options();
-      return { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policyFile };
+      const { root, run, policy } = options();
+      return { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policy };
     },
     import: async (seed) => await importSeeded(layout(), await base(), seed),
     add: async (name, seed) => await addSeededStack(layout(), await base(), { name, seed }),

@@ -25,8 +25,9 @@ const roomsBelow: Readonly<Record<string, readonly string[]>> = {
   runtime: belowRootfs,
   task: belowTask,
   images: belowImages,
-  worker: belowImages,
-  cli: [...belowImages, 'images', 'worker'],
+  door: [...belowImages, 'images'],
+  worker: [...belowImages, 'door'],
+  cli: [...belowImages, 'images', 'door', 'worker'],
 };
 const rooms = Object.keys(roomsBelow);
 

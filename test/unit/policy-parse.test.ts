@@ -212,7 +212,7 @@ describe('readPolicy', () => {
     expect(readPolicy({ policyFile, policyIsOptional: true })).toBe(DEFAULT_POLICY);
     expect(layoutFrom({}, {})).toMatchObject({ policyIsOptional: true });
     for (const layout of [
-      layoutFrom({ policyFile }, {}),
+      layoutFrom({ policy: policyFile }, {}),
       layoutFrom({}, { STACKSHIM_POLICY: policyFile }),
     ]) {
       expect(() => readPolicy(layout)).toThrow(invalid({ file }));

@@ -8,7 +8,7 @@ import type { Layout } from '../../core/layout.ts';
 import { type Owner, ownProcess } from '../../sys/processes.ts';
 import { PLAIN_ENVIRONMENT } from '../../sys/program-environment.ts';
 import { started } from '../../sys/started.ts';
-import { type Installation, openInstallation } from '../installation.ts';
+import type { Installation } from '../installation.ts';
 import { DISMISSAL } from './guard-words.ts';
 
 /** A process that waits for the death of this one. */
@@ -33,7 +33,7 @@ export interface GuardOrder {
  * and removes the tasks. Tasks of a worker thread that has ended are removed within a second, too. It does not keep the event loop alive and costs nothing per task; one for a process is enough, whatever
  * threads it has. Resolves once the guard is ready; rejects with ERR_STACKSHIM_SYSTEM when it cannot be started.
  */
-export async function startGuard(installation: Installation = openInstallation()): Promise<Guard> {
+export async function startGuard(installation: Installation): Promise<Guard> {
   const guard = await startProcess({ layout: installation.layout, owner: ownProcess() });
   const { stdin, stdout, stderr } = guard;
   // A guard that was killed has closed its end.

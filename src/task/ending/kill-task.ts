@@ -21,7 +21,7 @@ const POLL_MS = 10;
 const OWNER_REMOVES_WITHIN_MS = 30_000;
 
 /** How a task is ended. */
-export interface KillOptions {
+export interface KillTaskOptions {
   /** Between the task's stop signal and KILL; 0 kills at once. */
   readonly graceMs: number;
 }
@@ -34,7 +34,7 @@ export interface KillOptions {
 export async function killTask(
   installation: Installation,
   id: TaskId,
-  options: KillOptions,
+  options: KillTaskOptions,
 ): Promise<Removal> {
   const record = readRecordOrNull(installation, id);
   if (record === undefined) {
@@ -84,7 +84,7 @@ function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | 
 async function askOwner(
   installation: Installation,
   places: TaskPlaces,
-  { graceMs }: KillOptions,
+  { graceMs }: KillTaskOptions,
 ): Promise<Removal> {
   if (!markCancelled(places)) return { removed: true, leftovers: [] };
   const stop = new OutsideStop(installation, places, { graceMs });

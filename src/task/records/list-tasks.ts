@@ -53,6 +53,12 @@ export function listTasks(installation: Installation): TaskList {
   return { tasks, corrupt };
 }
 
+/** One task as {@link listTasks} has it; undefined when there is none. Throws ERR_STACKSHIM_RECORD_CORRUPT. */
+export function findTask(installation: Installation, id: TaskId): ListedTask | undefined {
+  const record = readRecord(installation.layout, id);
+  return record === undefined ? undefined : toListed(installation, record);
+}
+
 function toListed(installation: Installation, record: TaskRecord): ListedTask {
   const { id, stack, revision, command, labels, createdAt, owner, tenant } = record;
   const places = taskPlaces(installation.layout, id, tenant);

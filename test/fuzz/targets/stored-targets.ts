@@ -99,7 +99,7 @@ function checked<T extends string>(text: string, is: (text: string) => text is T
 
 export function storedTargets(files: FuzzFiles): readonly FuzzTarget[] {
   const layout = layoutFrom(
-    { root: `${files.folder}/root`, run: `${files.folder}/run`, policyFile: '/none' },
+    { root: `${files.folder}/root`, run: `${files.folder}/run`, policy: '/none' },
     {},
   );
   const put = (path: string, bytes: Buffer) =>

@@ -183,7 +183,7 @@ async function startChild(
     owner.kill('SIGKILL');
     if (owner.exitCode === null && owner.signalCode === null) await once(owner, 'exit');
     await waitUntil(() => child === undefined || !isAlive(child));
-    await reapTasks(openInstallation(scene.installation.options));
+    await reapTasks(openInstallation(scene.installation.layout));
   });
   const pid = Number(/\d+/.exec(await waitForLine(owner, ' '))?.[0]);
   child = readProcess(pid);

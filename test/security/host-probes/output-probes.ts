@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { runTask } from '../../../src/task/run-task.ts';
+import { runTask } from '../../../src/door/open-stackshim.ts';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
 import { ownDevices } from '../../support/own-devices.ts';
 import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';

@@ -1,11 +1,11 @@
 /** Waits until the process that answers for a task has gone, so that its task can be reaped. */
 
-import { StackshimError } from '../core/errors.ts';
-import type { TaskId } from '../core/ids.ts';
-import type { Layout } from '../core/layout.ts';
-import { pause } from '../core/pause.ts';
-import { isOwnerAlive, type Owner } from '../sys/processes.ts';
-import { readRecord } from '../task/records/read-record.ts';
+import { StackshimError } from '../../core/errors.ts';
+import type { TaskId } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import { pause } from '../../core/pause.ts';
+import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
+import { readRecord } from '../records/read-record.ts';
 
 const POLL_MS = 10;
 

@@ -1,12 +1,15 @@
 /** Names of stacks and tasks on this host, for a shell that completes a command line. */
-import { layoutFrom } from '../core/layout.ts';
+import type { Layout } from '../core/layout.ts';
 import { readCurrentGeneration } from '../stacks/generations.ts';
 import { listTaskIds } from '../task/records/read-record.ts';
-import type { KnownNames } from './suggest-words.ts';
 
-const layout = layoutFrom({}, process.env);
+/** Each is looked up when it is asked for. */
+export interface KnownNames {
+  readonly stacks: () => readonly string[];
+  readonly tasks: () => readonly string[];
+}
 
-export const knownNames: KnownNames = {
+export const knownNamesOf = (layout: Layout): KnownNames => ({
   stacks: () => Object.keys(readCurrentGeneration(layout)?.stacks ?? {}).sort(),
   tasks: () => listTaskIds(layout),
-};
+});

@@ -1,0 +1,59 @@
+/** Events between a task, which does not wait, and a reader that may be slow, or never come. */
+import type { TaskEvent } from '../task/events.ts';
+import type { TaskEvents } from './task-handle.ts';
+
+const MOST_OUTPUT_BYTES = 1024 * 1024;
+/** What a chunk takes besides its bytes: chunks of one byte must not take more than large ones. */
+const CHUNK_OVERHEAD_BYTES = 256;
+
+const weightOf = (event: TaskEvent) =>
+  event.type === 'output' ? event.chunk.length + CHUNK_OVERHEAD_BYTES : 0;
+
+type Waiter = (result: IteratorResult<TaskEvent>) => void;
+
+export class EventQueue implements TaskEvents {
+  #held: TaskEvent[] = [];
+  #heldBytes = 0;
+  #lostBytes = 0;
+  readonly #waiters: Waiter[] = [];
+  #hasEnded = false;
+
+  get lostBytes(): number {
+    return this.#lostBytes;
+  }
+
+  push(event: TaskEvent): void {
+    const waiter = this.#waiters.shift();
+    if (waiter !== undefined) {
+      waiter({ done: false, value: event });
+      return;
+    }
+    const bytes = this.#heldBytes + weightOf(event);
+    if (event.type === 'output' && bytes > MOST_OUTPUT_BYTES) {
+      this.#lostBytes += event.chunk.length;
+      return;
+    }
+    this.#heldBytes = bytes;
+    this.#held.push(event);
+  }
+
+  /** No event comes any more. */
+  end(): void {
+    this.#hasEnded = true;
+    for (const waiter of this.#waiters.splice(0)) waiter({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<TaskEvent> {
+    return { next: () => this.#next() };
+  }
+
+  #next(): Promise<IteratorResult<TaskEvent>> {
+    const event = this.#held.shift();
+    if (event !== undefined) {
+      this.#heldBytes -= weightOf(event);
+      return Promise.resolve({ done: false, value: event });
+    }
+    if (this.#hasEnded) return Promise.resolve({ done: true, value: undefined });
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+}

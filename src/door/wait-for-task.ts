@@ -1,0 +1,63 @@
+/** `wait`: until a task of any process is over, as its record tells. */
+import { StackshimError } from '../core/errors.ts';
+import type { TaskId } from '../core/ids.ts';
+import { pause } from '../core/pause.ts';
+import { isOwnerAlive } from '../sys/processes.ts';
+import type { Installation } from '../task/installation.ts';
+import { readRecord } from '../task/records/read-record.ts';
+import type { TaskRecord } from '../task/records/record.ts';
+import type { TaskResult } from '../task/result.ts';
+
+/** How long `wait` waits. */
+export interface WaitOptions {
+  /** Abort: rejects with ERR_STACKSHIM_TASK_ABORTED. The task goes on. */
+  readonly signal?: AbortSignal;
+}
+
+/** How a task that was waited for ended. */
+export interface TaskEnd {
+  readonly id: TaskId;
+  /** `removed`: nothing of it is left. `kept`: it has ended and its writable layer stays. `orphaned`: its owner is dead or could not remove it, and `reap` does. */
+  readonly state: 'removed' | 'kept' | 'orphaned';
+  /** Null unless the same `Stackshim` started the task and its end is awaited before it is removed: a record does not tell the exit of another's task. */
+  readonly result: TaskResult | null;
+}
+
+const POLL_MS = 20;
+
+/** Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_RECORD_CORRUPT, ERR_STACKSHIM_TASK_ABORTED. */
+export async function waitForTask(
+  { layout }: Installation,
+  id: TaskId,
+  { signal, isKnown }: WaitOptions & { readonly isKnown: boolean },
+): Promise<TaskEnd['state']> {
+  const first = readRecord(layout, id);
+  if (first === undefined) {
+    // It ended a moment ago.
+    if (isKnown) return 'removed';
+    throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `wait for task ${id}: no such task`, {
+      details: { id },
+    });
+  }
+  for (;;) {
+    const state = stateOf(first, readRecord(layout, id));
+    if (state !== undefined) return state;
+    if (signal?.aborted) throw toAborted(id, signal.reason);
+    await pause(POLL_MS);
+  }
+}
+
+/** Undefined: it is not over yet. */
+function stateOf(first: TaskRecord, now: TaskRecord | undefined): TaskEnd['state'] | undefined {
+  // Of the same name there may be another task by now.
+  if (now === undefined || now.createdAt !== first.createdAt) return 'removed';
+  if (now.kept) return 'kept';
+  return now.disowned || !isOwnerAlive(now.owner) ? 'orphaned' : undefined;
+}
+
+const toAborted = (id: TaskId, cause: unknown) =>
+  new StackshimError('ERR_STACKSHIM_TASK_ABORTED', `wait for task ${id}: cancelled by the caller`, {
+    hint: 'the task goes on; wait for it again',
+    details: { id },
+    cause,
+  });

@@ -1,0 +1,65 @@
+/** The command line and the library reach an installation by one door, where its folders are resolved. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+
+const src = join(import.meta.dirname, '../../src');
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => ({ name, text: readFileSync(join(src, name), 'utf8') }));
+const textOf = (name: string) => files.find((file) => file.name === name)?.text ?? '';
+
+const IMPORT =
+  /(?:^import \{([^}]*)\} from|const \{([^}]*)\} = await import\()\s*'\.\.\/([^']+)'/gm;
+
+/** Functions and values, not types, that a file of the command line takes from other rooms. */
+function importsOf(text: string): readonly { readonly name: string; readonly from: string }[] {
+  return [...text.matchAll(IMPORT)].flatMap(([, plain = '', late = '', from = '']) =>
+    `${plain}${late}`
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '' && !name.startsWith('type '))
+      .map((name) => ({ name, from })),
+  );
+}
+
+/** Whether an exported function wants to be told which installation is meant. */
+function takesInstallation({ name, from }: { readonly name: string; readonly from: string }) {
+  const definition = new RegExp(
+    `export (?:async )?(?:function ${name}|const ${name} =)(?:(?! =>|\\n})[\\s\\S])*`,
+  ).exec(textOf(from))?.[0];
+  return /\b(?:Layout|Installation|LayoutOptions)\b/.test(definition?.split(/\): |=>/)[0] ?? '');
+}
+
+it('the command line calls nothing that takes an installation, but the door', () => {
+  const commands = files.filter(({ name }) => name.startsWith('cli/'));
+  const beside = commands.flatMap(({ name, text }) =>
+    importsOf(text)
+      .filter(({ from }) => !from.startsWith('door/'))
+      .filter(takesInstallation)
+      .map((taken) => `${name}: ${taken.name}`),
+  );
+  expect(beside).toEqual([]);
+  const users = commands.filter(({ text }) => text.includes('openDoor('));
+  expect(users.length).toBeGreaterThan(10);
+});
+
+it('is what finds such calls: the functions of the door take one each', () => {
+  const imports = importsOf(textOf('door/open-stacks.ts')).filter(takesInstallation);
+  expect(imports.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['listStacks', 'buildStack', 'importStack', 'applyRelease']),
+  );
+});
+
+it('the folders of an installation are named and resolved in one place', () => {
+  const callers = (call: string) =>
+    files.filter(({ text }) => text.includes(call)).map(({ name }) => name);
+  expect(callers(' layoutFrom(').filter((name) => name !== 'core/layout.ts')).toEqual([
+    'door/open-stackshim.ts',
+  ]);
+  // The guard is a program of its own, which is told the folders that its starter has resolved.
+  expect(callers('openInstallation(').filter((name) => name !== 'task/installation.ts')).toEqual([
+    'door/open-stackshim.ts',
+    'task/abandoned/guard-process.ts',
+  ]);
+});
