@@ -5,6 +5,7 @@ import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { readVerifiedRecord } from '../layers/verify-layer.ts';
 import { resolveRuntime } from '../runtime/resolve-runtime.ts';
+import { DEFAULT_RUNTIME } from '../spec/policy.ts';
 import { addRevision, removeRevision } from '../stacks/add-revision.ts';
 import { flipStacks } from '../stacks/flip-stacks.ts';
 import type { Image, PinnedImage } from '../stacks/image.ts';
@@ -118,7 +119,7 @@ async function buildInHome(
       ? await findUnchanged(layout, source, inputHash)
       : undefined;
     if (unchanged !== undefined) return unchanged;
-    const runtime = await resolveRuntime('runc', { layout });
+    const runtime = await resolveRuntime(DEFAULT_RUNTIME, { layout });
     const builder: Builder = {
       system,
       locks: [held.lock],

@@ -7,8 +7,8 @@ import { fillPipe } from '../sys/fill-pipe.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { Fd, System } from '../sys/system.ts';
 import { callRuntime } from './call-runtime.ts';
+import { driverOf } from './drivers/driver-of.ts';
 import type { CreateContainerOptions, CreatedContainer, Runtime } from './runtime.ts';
-import { runtimeArguments } from './runtime-arguments.ts';
 import { toRuntimeFailure } from './runtime-failure.ts';
 
 /** A container that is being created. */
@@ -25,9 +25,9 @@ export interface ContainerCreation {
 }
 
 /**
- * Begins to create a container in a bundle that is made here. runc is started at once: while a program of its size loads, the
- * caller makes the root filesystem and the configuration. It reads that from a pipe, so it ends by itself when the caller dies. Other
- * runtimes read their configuration more than once: they are started when it is there.
+ * Begins to create a container in a bundle that is made here. A runtime that reads its configuration once is started at once: while a
+ * program of its size loads, the caller makes the root filesystem and the configuration. It reads that from a pipe, so it ends by itself
+ * when the caller dies. Others are started when the configuration is there.
  */
 export function beginContainer(
   system: System,
@@ -37,7 +37,7 @@ export function beginContainer(
   mkdirSync(options.bundle, { mode: 0o700 });
   // runsc would let every user of the host pass through to its sockets.
   ensureDirectorySync(options.stateRoot, 0o700);
-  return runtime.kind === 'runc'
+  return driverOf(runtime).readsConfigOnce
     ? beginAtOnce(system, runtime, options)
     : {
         finish(config) {
@@ -115,7 +115,7 @@ function callCreate(
   early?: { readonly config: Fd; readonly onRunning: () => void },
 ): Promise<number | null> {
   const { id, stdio, timeoutMs, signal } = options;
-  const args = runtimeArguments(runtime, options);
+  const args = driverOf(runtime).toArguments(options);
   args.push('create', '--bundle', options.bundle, '--pid-file', options.pidFile);
   if (options.consoleSocket !== undefined) args.push('--console-socket', options.consoleSocket);
   args.push(id);

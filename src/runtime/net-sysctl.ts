@@ -1,6 +1,7 @@
 /** Settings of the kernel that a runtime makes in a task's own network namespace. */
 import { existsSync } from 'node:fs';
 import { type HostFacts, isKernelAtLeast } from '../sys/host-facts.ts';
+import { driverOf } from './drivers/driver-of.ts';
 import type { Runtime } from './runtime.ts';
 
 /**
@@ -15,15 +16,15 @@ const GROUPS = { 'net.ipv4.igmp_max_memberships': '5', 'net.ipv4.igmp_max_msf': 
  * know the setting for the whole host alone, which `stackshim doctor` tells.
  */
 export const netSysctl = (
-  { kind }: Pick<Runtime, 'kind'>,
+  runtime: Pick<Runtime, 'kind'>,
   host: HostFacts,
 ): Readonly<Record<string, string>> =>
-  kind === 'runsc'
-    ? {}
-    : {
+  driverOf(runtime).usesHostSockets
+    ? {
         ...(canRefuseStamps(host) ? { 'net.core.tstamp_allow_data': '0' } : {}),
         ...(hasGroups() ? GROUPS : {}),
-      };
+      }
+    : {};
 
 let knownGroups: boolean | undefined;
 

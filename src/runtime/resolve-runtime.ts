@@ -5,6 +5,7 @@ import { type Layout, runtimesDir, runtimeVersionsDir } from '../core/layout.ts'
 import { SYSTEM_FOLDERS } from '../sys/program-environment.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
 import { isOlderThan } from './compare-versions.ts';
+import { driverOf, RUNTIME_NAMES } from './drivers/driver-of.ts';
 import type { Runtime } from './runtime.ts';
 import { readRuntimeVersion } from './runtime-version.ts';
 
@@ -13,11 +14,6 @@ export interface ResolveRuntimeOptions {
   /** Where a runtime is looked for by its name, after the installation's own folder. Default: the system's; never the caller's PATH. */
   readonly searchDirectories?: readonly string[];
 }
-
-/** What is looked for by name: the Debian package is called the same. */
-const runtimeNames = ['runc', 'crun', 'runsc'];
-/** Older ones lack what is relied on: runc's handling of the cgroup and of `exec.fifo`, crun's idmapped mounts. */
-const oldest: Readonly<Partial<Record<Runtime['kind'], string>>> = { runc: '1.1.0', crun: '1.8' };
 
 /**
  * Finds the runtime named `runc`, `crun` or `runsc` (the installation's own first), or at an absolute path. Rejects with
@@ -35,7 +31,7 @@ export async function resolveRuntime(
   requireTrustedPath(path, 'use runtime');
   const cacheDirectory = runtimeVersionsDir(options.layout);
   const runtime = await readRuntimeVersion(path, { cacheDirectory, stats });
-  const least = oldest[runtime.kind];
+  const least = driverOf(runtime).oldestVersion;
   if (least !== undefined && isOlderThan(runtime.version, least)) {
     throw new StackshimError(
       'ERR_STACKSHIM_RUNTIME_TOO_OLD',
@@ -62,10 +58,10 @@ function findAtPath(path: string): Executable {
 }
 
 function findByName(name: string, options: ResolveRuntimeOptions): Executable {
-  if (!runtimeNames.includes(name)) {
+  if (!RUNTIME_NAMES.some((known) => known === name)) {
     throw new StackshimError(
       'ERR_STACKSHIM_SPEC_INVALID',
-      `find runtime ${JSON.stringify(name)}: not ${runtimeNames.join(', ')} or an absolute path`,
+      `find runtime ${JSON.stringify(name)}: not ${RUNTIME_NAMES.join(', ')} or an absolute path`,
       { details: { field: 'runtime' } },
     );
   }

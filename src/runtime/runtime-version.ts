@@ -6,6 +6,7 @@ import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import { isAbandonedName } from '../sys/owned-name.ts';
 import { SYSTEM_PATH } from '../sys/program-environment.ts';
+import { RUNTIME_NAMES } from './drivers/driver-of.ts';
 import type { Runtime, RuntimeKind } from './runtime.ts';
 
 const VERSION_TIMEOUT_MS = 10_000;
@@ -63,9 +64,8 @@ export function parseVersionOutput(path: string, output: string): Runtime {
   return { kind, path, version };
 }
 
-function kindOf(name: string | undefined): RuntimeKind {
-  return name === 'runc' || name === 'crun' || name === 'runsc' ? name : 'other';
-}
+const kindOf = (name: string | undefined): RuntimeKind =>
+  RUNTIME_NAMES.find((known) => known === name) ?? 'other';
 
 function askVersion(path: string): Promise<string> {
   return new Promise((resolve, reject) => {

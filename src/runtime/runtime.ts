@@ -44,3 +44,10 @@ export interface CreateContainerOptions extends ContainerReference, RuntimeCallO
 
 /** A container whose init waits to be started: the host's pid of that init, and when it began. */
 export type CreatedContainer = ProcessIdentity;
+
+export interface StartContainerOptions extends RuntimeCallOptions {
+  /** Whether the container's init has ended: asked of a descriptor, since it may have become the command. */
+  readonly hasEnded: () => boolean;
+  /** As it was created. */
+  readonly hostNetwork?: boolean;
+}

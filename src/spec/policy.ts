@@ -11,6 +11,8 @@ import type {
 } from './task-spec.ts';
 
 export const RUNTIMES: readonly string[] = ['runc', 'crun', 'runsc'];
+/** The runtime of tasks that name none, and of builds. */
+export const DEFAULT_RUNTIME = 'runc';
 export const NETWORKS = ['none', 'host'] as const;
 export const USERNS_MODES = ['auto', 'host'] as const;
 export const PID_MODES = ['private', 'host'] as const;

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { CgroupUsage } from '../cgroup/cgroup-driver.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
+import type { ExitSource } from '../runtime/exit-source.ts';
 import { toStartFailure } from '../runtime/runtime-failure.ts';
 import type { ProcessExit } from '../sys/system.ts';
 import { decideCause, type StopCause, signalName } from './decide-verdict.ts';
@@ -16,7 +17,6 @@ import type { TaskPlan } from './plan-task.ts';
 import { isOverdue } from './records/time-limit.ts';
 import type { StartedCommand } from './start-command.ts';
 import type { OutputMeter } from './streams/task-output.ts';
-import type { ExitWatch } from './watch-exit.ts';
 
 /** How a task went, before anything of it is removed. */
 export interface Execution {
@@ -35,9 +35,7 @@ export interface Execution {
 
 export interface RunningCommand {
   readonly started: StartedCommand;
-  readonly watched: ExitWatch;
-  /** In a sandbox: tells its command's exit from that of its own process. */
-  readonly seenFrom: ((exit: ProcessExit) => Promise<ProcessExit>) | undefined;
+  readonly watched: ExitSource;
   /** On the clock of `performance`. */
   readonly startedAt: number;
   readonly diskWatch: DiskWatch;
@@ -60,15 +58,14 @@ const UNKNOWN_EXIT: ProcessExit = { exitCode: null, signal: null };
 /** Never rejects. */
 export async function accountTask(
   plan: TaskPlan,
-  { started, watched, seenFrom, startedAt, diskWatch, cutOff }: RunningCommand,
+  { started, watched, startedAt, diskWatch, cutOff }: RunningCommand,
   { installation, clock, stopper, output, emit, holdings }: AccountContext,
 ): Promise<Execution> {
   const { cancelFile, cgroupsPath, id } = plan.container.places;
   const ended = await learn('wait for the task to end', () => watched.exited);
   // Nobody can tell any more when it ends by itself.
   if (ended.error !== null) stopper.killProcesses();
-  const ownExit = ended.value ?? UNKNOWN_EXIT;
-  const exit = (await seenFrom?.(ownExit)) ?? ownExit;
+  const exit = ended.value ?? UNKNOWN_EXIT;
   const endedAt = watched.endedAt();
   const stop = stopper.end();
   clock.enter('account');
@@ -98,11 +95,9 @@ export async function accountTask(
   );
   const cause = decideCause({ ...evidence, isOutputPassed: output.isLimitPassed });
   if (stop === null && cause !== null) emit({ type: 'stopping', id, cause });
-  const executed = watched.executed();
   const execution = conclude(plan, {
-    ...{ hasStarted: started.hasStarted, startError: started.error, exit, executed, cause },
-    // A start that failed half-way may have let the command run. A sandbox is a program before that, but tells only of a command's end.
-    ran: seenFrom === undefined ? executed : exit !== ownExit,
+    ...{ hasStarted: started.hasStarted, startError: started.error, exit, cause },
+    executed: watched.executed(),
     error: started.error ?? ended.error ?? read.error ?? usage.error ?? disk.error,
     usage: usage.value,
     wallMs: Math.max(0, endedAt - startedAt),
@@ -119,21 +114,20 @@ export async function accountTask(
 interface EndFacts extends Omit<Execution, 'exit'> {
   readonly hasStarted: boolean;
   readonly startError: StackshimError | null;
-  /** Of the container's first process, whatever that had become. */
   readonly exit: ProcessExit;
-  /** It had become the command. */
-  readonly executed: boolean;
-  readonly ran: boolean;
+  /** As {@link ExitSource.executed}. */
+  readonly executed: boolean | undefined;
   readonly stderrHead: string;
 }
 
 /** Whether the command ran at all, and what that makes of its exit. */
 function conclude({ container }: TaskPlan, facts: EndFacts): Execution {
   const { exit, cause, error, usage, wallMs, diskReport } = facts;
-  if (!facts.hasStarted && (facts.startError === null || !facts.ran)) {
+  // A start that failed half-way may have let the command run.
+  if (!facts.hasStarted && (facts.startError === null || facts.executed !== true)) {
     return { exit: null, cause, error, usage, wallMs: null, diskReport };
   }
-  if (!facts.executed && exit.exitCode !== 0 && cause === null) {
+  if (facts.executed === false && exit.exitCode !== 0 && cause === null) {
     const { exitCode } = exit;
     const oomKills = usage?.oomKills ?? null;
     const failure = toStartFailure(container.runtime, {

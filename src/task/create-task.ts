@@ -14,9 +14,8 @@ import type { ResolvedUser } from '../oci/resolve-user.ts';
 import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { type MountPlan, planAdded, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import { beginContainer } from '../runtime/create-container.ts';
-import { locksBinds } from '../runtime/locks-binds.ts';
+import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { CreateContainerOptions, CreatedContainer } from '../runtime/runtime.ts';
-import { readProcess } from '../sys/processes.ts';
 import type { System } from '../sys/system.ts';
 import type { BindOwners } from './bind-owners.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
@@ -99,7 +98,8 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     clock.enter('configure');
     const { config, owner, command } = configure(place, added);
     const commandIsThere =
-      runtime.kind === 'runsc' && (await inspectInRoot(system, container.rootfs, command));
+      driverOf(runtime).findsCommandAtStart &&
+      (await inspectInRoot(system, container.rootfs, command));
     streams.give(owner);
     clock.enter('start');
     // Cgroups are looked for while the runtime works, so that nobody waits for it.
@@ -184,12 +184,8 @@ function requireOwnInit(
   { places, runtime }: ContainerPlan,
   { pid }: CreatedContainer,
 ): void {
-  // runsc keeps its sandbox where it likes; it is a child of ours all the same.
-  const isOwn =
-    runtime.kind === 'runsc'
-      ? readProcess(pid)?.ppid === process.pid
-      : cgroups.listProcesses(places.cgroupsPath).includes(pid);
-  if (isOwn) return;
+  const listed = () => cgroups.listProcesses(places.cgroupsPath);
+  if (driverOf(runtime).isOwnInit(pid, listed)) return;
   throw new StackshimError(
     'ERR_STACKSHIM_RUNTIME_FAILED',
     `create container ${places.id}: the runtime reported pid ${pid}, which is not in the task's cgroup`,
@@ -276,8 +272,7 @@ async function addMounts(place: Place): Promise<AddedMounts> {
       await binds?.map(clone, bind, {
         source,
         user: toHostUser(user, ids),
-        // Its file server is root of the task's user namespace, whoever the command runs as.
-        ...(runtime.kind === 'runsc' ? { server: toHostUser(ROOT, ids) } : {}),
+        ...(driverOf(runtime).servesBinds ? { server: toHostUser(ROOT, ids) } : {}),
       });
     },
   });
@@ -331,7 +326,10 @@ function configure(
       ...{ template, command, env, cwd, ids, host: installation.host, user: ownUser },
       spec: { capAdd, capDrop, init, noNewPrivileges, ulimitMaxima, tty, ulimits },
     }),
-    mounts: buildBinds(binds, { hasUserNamespace: ids !== null, locksBinds: locksBinds(runtime) }),
+    mounts: buildBinds(binds, {
+      hasUserNamespace: ids !== null,
+      locksBinds: driverOf(runtime).locksBinds,
+    }),
   });
   return {
     config: toConfigJson(config),

@@ -4,6 +4,7 @@ import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
+import { RUNTIME_NAMES } from '../runtime/drivers/driver-of.ts';
 import { readHostFacts } from '../sys/host-facts.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import { type MountEntry, readMounts } from '../sys/mountinfo.ts';
@@ -128,12 +129,9 @@ async function checkPrograms(
   mounts: readonly MountEntry[],
 ): Promise<readonly Check[]> {
   const isHybrid = mounts.some(({ mountPoint }) => mountPoint === '/sys/fs/cgroup/unified');
-  return [
-    await checkRuntime('runc', { layout, isHybrid }),
-    await checkRuntime('crun', { layout, isHybrid }),
-    await checkRuntime('runsc', { layout, isHybrid }),
-    ...checkTools(),
-  ];
+  const checks: Check[] = [];
+  for (const name of RUNTIME_NAMES) checks.push(await checkRuntime(name, { layout, isHybrid }));
+  return [...checks, ...checkTools()];
 }
 
 async function checkMounts(system: System, layout: Layout): Promise<readonly Check[]> {

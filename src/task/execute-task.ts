@@ -2,15 +2,15 @@
 import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { scratchDir } from '../core/layout.ts';
+import { driverOf } from '../runtime/drivers/driver-of.ts';
+import type { ExitSource } from '../runtime/exit-source.ts';
 import { type AccountContext, accountTask, cutOffOutput, type Execution } from './account-task.ts';
 import type { SetUpTurn } from './admission/set-up-turns.ts';
-import { type CreateContext, type CreatedTask, createTask } from './create-task.ts';
+import { type CreateContext, type CreatedTask, containerOf, createTask } from './create-task.ts';
 import { DiskWatch } from './disk/disk-watch.ts';
 import type { TaskPlan } from './plan-task.ts';
-import { sandboxOf, watchSandbox } from './sandbox.ts';
 import { toSetupError } from './setup-error.ts';
 import { type StartedCommand, startCommand, tellTimeLimit } from './start-command.ts';
-import { type ExitWatch, watchExit } from './watch-exit.ts';
 
 export interface ExecutionContext extends Omit<CreateContext, 'signal'>, AccountContext {
   /** Ended once the container is there. */
@@ -51,15 +51,16 @@ async function runCreated(
   const { pid } = created.init;
   const pidfd = system.openPidfd(pid);
   let started: StartedCommand | undefined;
-  let watched: ExitWatch | undefined;
+  let watched: ExitSource | undefined;
   try {
-    watched = watchExit(exits, { pid, pidfd });
+    const driver = driverOf(plan.container.runtime);
+    const container = containerOf(plan.container);
+    watched = driver.watchExit({ exits, pid, pidfd }, container);
     const { exited } = watched;
     created.streams.connect(output, context.stdin);
     const cutOff = cutOffOutput(plan, exited, context);
-    const sandbox = sandboxOf(plan.container.places, plan.container.runtime);
-    const seenFrom = sandbox && watchSandbox(sandbox);
-    stopper.attach({ pid, pidfd, cgroupsPath, sandbox });
+    const signalInside = driver.signaller?.(container);
+    stopper.attach({ pid, pidfd, cgroupsPath, signalInside });
     if (existsSync(cancelFile)) stopper.kill('cancelled');
     // From here on the command may run: what it takes is its own, even while this process is not looking.
     clock.enter('run');
@@ -74,7 +75,7 @@ async function runCreated(
     if (started.hasStarted) diskWatch.start();
     // Not before the `started` event, however soon the command has written something.
     output.release();
-    const running = { started, watched, seenFrom, startedAt, diskWatch, cutOff };
+    const running = { started, watched, startedAt, diskWatch, cutOff };
     return await accountTask(plan, running, context);
   } finally {
     started?.stopWatching();

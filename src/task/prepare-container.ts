@@ -8,7 +8,7 @@ import { mountLayer } from '../layers/mount-layer.ts';
 import { buildContainerConfig, type ContainerConfig } from '../oci/build-container-config.ts';
 import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
-import { locksBinds } from '../runtime/locks-binds.ts';
+import { driverOf } from '../runtime/drivers/driver-of.ts';
 import { netSysctl } from '../runtime/net-sysctl.ts';
 import type { BindRequest, ContainerSpec } from '../spec/task-spec.ts';
 import { adoptSlot, claimSlot, type Slot } from './admission/slot.ts';
@@ -172,7 +172,7 @@ function configureContainer(
     ...{ template, spec, rootfs, ids, binds, host, devices, throttles },
     id: places.id,
     cgroupsPath: places.cgroupsPath,
-    locksBinds: locksBinds(runtime),
+    locksBinds: driverOf(runtime).locksBinds,
     netSysctl: netSysctl(runtime, host),
     ...(sysfs === undefined ? {} : { sysfs }),
     ...(needsCgroupVersion(spec) ? { cgroupVersion: installation.cgroups.version } : {}),

@@ -2,7 +2,7 @@
 import { StackshimError } from '../core/errors.ts';
 import { resolveCapabilities } from '../oci/build-capabilities.ts';
 import type { BundleTemplate } from '../oci/bundle-template.ts';
-import { locksBinds } from '../runtime/locks-binds.ts';
+import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { AdmittedTaskSpec } from '../spec/task-spec.ts';
 
@@ -14,7 +14,7 @@ export interface HeldBindsInput {
 
 /** Where the runtime does not lock the flags of binds, a task that may mount can remount them writable. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function requireHeldBinds({ spec, template, runtime }: HeldBindsInput): void {
-  if (locksBinds(runtime)) return;
+  if (driverOf(runtime).locksBinds) return;
   const bind = spec.mounts.find(({ readOnly }) => readOnly);
   if (bind === undefined) return;
   const changes = { add: spec.capAdd, drop: spec.capDrop };

@@ -2,6 +2,7 @@
 import type { Stats } from 'node:fs';
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import type { TaskDevice } from '../core/mount.ts';
+import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { requireAllowedDevice } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
@@ -24,7 +25,9 @@ export function resolveDevices(
   devices: readonly DeviceRequest[],
   { policy, runtime }: DevicesContext,
 ): readonly TaskDevice[] {
-  if (runtime.kind === 'runsc') throw toInvalid('runsc does not support devices of the host');
+  if (!driverOf(runtime).givesDevices) {
+    throw toInvalid(`${runtime.kind} does not support devices of the host`);
+  }
   return devices.map(({ source, target, access }) => {
     const { path, stats } = lookUp(source);
     requireAllowedDevice(policy.allow, path);

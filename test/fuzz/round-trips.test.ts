@@ -19,7 +19,7 @@ import { parseDocument } from '../../src/images/oci-blobs.ts';
 import { configSchema } from '../../src/images/oci-schemas.ts';
 import { toImageConfig } from '../../src/images/read-oci-layout.ts';
 import { readLayerRecord, writeLayerRecord } from '../../src/layers/layer-record.ts';
-import { parseWaitStatus } from '../../src/runtime/gvisor-sandbox.ts';
+import { parseWaitStatus } from '../../src/runtime/drivers/gvisor-sandbox.ts';
 import { parseBytes } from '../../src/spec/parse-bytes.ts';
 import { parseDuration } from '../../src/spec/parse-duration.ts';
 import { parseEnvEntries, parseEnvFile } from '../../src/spec/parse-env.ts';

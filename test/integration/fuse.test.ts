@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { locksBinds } from '../../src/runtime/locks-binds.ts';
+import { driverOf } from '../../src/runtime/drivers/driver-of.ts';
 import type { TaskInput } from '../../src/spec/task-input.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { useInstallation } from '../support/installation.ts';
@@ -55,7 +55,7 @@ describe('where the policy lists it', () => {
       writeFileSync(join(data, 'file'), 'kept\n');
     });
 
-    it.each(runtimes.filter((runtime) => locksBinds(runtime)))(
+    it.each(runtimes.filter((runtime) => driverOf(runtime).locksBinds))(
       'a task mounts with $name, and does not reach it',
       async ({ path }) => {
         const result = await run(script, { mounts, runtime: path });
@@ -63,7 +63,7 @@ describe('where the policy lists it', () => {
       },
     );
 
-    it.each(runtimes.filter((runtime) => !locksBinds(runtime)))(
+    it.each(runtimes.filter((runtime) => !driverOf(runtime).locksBinds))(
       'no task is run with $name, which could reach it',
       async ({ path }) => {
         await expect(run(script, { mounts, runtime: path })).rejects.toMatchObject({

@@ -3,11 +3,17 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseWaitStatus, signalSandbox, waitInSandbox } from '../../src/runtime/gvisor-sandbox.ts';
-import { parseControlSocket, runscFiles } from '../../src/runtime/runsc-files.ts';
-import type { Runtime } from '../../src/runtime/runtime.ts';
-import { runtimeArguments } from '../../src/runtime/runtime-arguments.ts';
+import { driverOf, RUNTIME_KINDS, RUNTIME_NAMES } from '../../src/runtime/drivers/driver-of.ts';
+import {
+  parseWaitStatus,
+  signalSandbox,
+  waitInSandbox,
+} from '../../src/runtime/drivers/gvisor-sandbox.ts';
+import { parseControlSocket, runscFiles } from '../../src/runtime/drivers/runsc-files.ts';
+import type { Runtime, RuntimeKind } from '../../src/runtime/runtime.ts';
 import { removeRuntimeState, runtimeStateExists } from '../../src/runtime/runtime-state.ts';
+import { RUNTIMES } from '../../src/spec/policy.ts';
+import type { ProcessExit } from '../../src/sys/system.ts';
 
 const runsc: Runtime = { kind: 'runsc', path: '/usr/bin/runsc', version: '20240729.0' };
 let folder: string;
@@ -84,6 +90,45 @@ describe('how a task ended', () => {
   });
 });
 
+describe('the exit of a task in a sandbox', () => {
+  const watch = (kind: RuntimeKind, exit: ProcessExit) => {
+    const exits = { wait: () => Promise.resolve(exit), abandon: () => undefined };
+    return driverOf({ kind }).watchExit({ exits, pid: process.pid, pidfd: 0 }, container);
+  };
+  const told = '{"success":true,"err":"","result":768}';
+
+  test.each([
+    [
+      'is as its sandbox tells',
+      { exitCode: 0, signal: null },
+      [told],
+      { exitCode: 3, executed: true },
+    ],
+    ['is that of a kill from outside', { exitCode: null, signal: 9 }, [told], { exitCode: null }],
+    ['is its own when nobody tells', { exitCode: 128, signal: null }, [], { exitCode: 128 }],
+  ] as const)('%s', async (_, own, answers, expected) => {
+    await serve(answers);
+    const source = watch('runsc', own);
+    const { exitCode } = await source.exited;
+    expect({ exitCode, executed: source.executed() }).toEqual(expected);
+    source.stop();
+  });
+
+  test('is asked of no other runtime', async () => {
+    const calls = await serve([told]);
+    const source = watch('crun', { exitCode: 7, signal: null });
+    expect(await source.exited).toEqual({ exitCode: 7, signal: null });
+    expect(source.executed()).toBe(true);
+    expect(calls).toEqual([]);
+    source.stop();
+  });
+});
+
+test('every runtime that a policy can name has a driver', () => {
+  expect(RUNTIME_NAMES).toEqual(RUNTIMES);
+  for (const kind of RUNTIME_KINDS) expect(driverOf({ kind }).kind).toBe(kind);
+});
+
 test('a signal goes to every process of the container', async () => {
   const calls = await serve(['{"success":true,"err":"","result":null}']);
   await signalSandbox(container, 15);
@@ -133,14 +178,10 @@ describe('the files of a container', () => {
 test('runsc is told what runc reads from the configuration alone', () => {
   const options = { id: 't1', stateRoot: '/s', logFile: '/l' };
   const common = ['--root', '/s', '--log', '/l', '--log-format', 'json'];
-  expect(runtimeArguments({ ...runsc, kind: 'runc' }, { ...options, hostNetwork: true })).toEqual(
-    common,
-  );
+  const toArguments = (kind: RuntimeKind, hostNetwork = false) =>
+    driverOf({ kind }).toArguments({ ...options, hostNetwork });
+  expect(toArguments('runc', true)).toEqual(common);
   const own = ['--overlay2=none', '--oci-seccomp'];
-  expect(runtimeArguments(runsc, options)).toEqual([...common, '--network=none', ...own]);
-  expect(runtimeArguments(runsc, { ...options, hostNetwork: true })).toEqual([
-    ...common,
-    '--network=host',
-    ...own,
-  ]);
+  expect(toArguments('runsc')).toEqual([...common, '--network=none', ...own]);
+  expect(toArguments('runsc', true)).toEqual([...common, '--network=host', ...own]);
 });

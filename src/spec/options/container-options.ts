@@ -16,7 +16,7 @@ import { parseDevices } from '../parse-device.ts';
 import type { BindInput, MountInput, TmpfsInput } from '../parse-mount.ts';
 import { parseAbsolutePath } from '../parse-path.ts';
 import { admitBinds, admitCapabilities, admitDevices, admitSecurity } from '../permissions.ts';
-import { NETWORKS, PID_MODES, RUNTIMES, USERNS_MODES } from '../policy.ts';
+import { DEFAULT_RUNTIME, NETWORKS, PID_MODES, RUNTIMES, USERNS_MODES } from '../policy.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { OptionRow, OptionValue } from './option-row.ts';
 import { FLAG, listOfTexts, readText, textLike, textOf, wordOf } from './option-values.ts';
@@ -82,7 +82,7 @@ export const CONTAINER_OPTIONS = {
     flags: '--runtime <runtime>',
     help: 'runc, crun, runsc or a path',
     value: textOf(parseRuntime),
-    absent: 'runc',
+    absent: DEFAULT_RUNTIME,
     allow: 'runtimes',
     jobs: 'it names a program that runs as root',
     doc: {

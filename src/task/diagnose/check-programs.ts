@@ -2,29 +2,28 @@
 import { messageOf, StackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { findProgram } from '../../layers/find-program.ts';
+import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import { knownHoles } from '../../runtime/known-holes.ts';
 import { resolveRuntime } from '../../runtime/resolve-runtime.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
+import { DEFAULT_RUNTIME } from '../../spec/policy.ts';
 import { type Check, failed, optional, passed, required, warned } from './check.ts';
 
 export interface RuntimeCheckOptions {
   readonly layout: Layout;
-  /** Both cgroup versions are mounted: crun refuses that. */
+  /** Both cgroup versions are mounted, which some runtimes refuse. */
   readonly isHybrid: boolean;
 }
 
-/** Finds a runtime, asks for its version and knows that version's holes. runc is the one that tasks use unless told otherwise. */
-export async function checkRuntime(
-  name: 'runc' | 'crun' | 'runsc',
-  options: RuntimeCheckOptions,
-): Promise<Check> {
-  const subject = (name === 'runc' ? required : optional)(`runtime ${name}`);
+/** Finds a runtime, asks for its version and knows that version's holes. Only the one that tasks use unless told otherwise is required. */
+export async function checkRuntime(name: string, options: RuntimeCheckOptions): Promise<Check> {
+  const subject = (name === DEFAULT_RUNTIME ? required : optional)(`runtime ${name}`);
   let runtime: Runtime;
   try {
     runtime = await resolveRuntime(name, { layout: options.layout });
   } catch (error) {
     if (!(error instanceof StackshimError)) throw error;
-    if (name === 'runc') return failed(subject, error.message, error.hint);
+    if (name === DEFAULT_RUNTIME) return failed(subject, error.message, error.hint);
     // The others are there for those who want them.
     return error.code === 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'
       ? passed(subject, 'not installed; only --runtime needs it')
@@ -45,7 +44,7 @@ export function judgeRuntime(
     const hint = 'install runc 1.3.3 or later; npm run quickstart brings one below the root folder';
     return warned(subject, `${found} has known holes: ${holes.join(', ')}`, hint);
   }
-  if (runtime.kind === 'crun' && isHybrid) {
+  if (isHybrid && driverOf(runtime).refusesHybridCgroups) {
     const hint = 'use runc here, or boot with cgroup v2 alone';
     return warned(subject, `${found} refuses hosts with both cgroup versions`, hint);
   }

@@ -5,6 +5,7 @@ import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { listTreeProcesses } from '../../cgroup/cgroup-tree.ts';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
+import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { abortFuseConnections } from '../../sys/fuse-connections.ts';
 import { isRunning, nsPidOf, slotOfUser, userOf } from '../../sys/handled-process.ts';
@@ -30,7 +31,7 @@ export function findInit(
   runtime: Runtime | undefined,
 ): number | undefined {
   const pids = cgroups.listProcesses(cgroupsPath);
-  const init = runtime?.kind === 'runsc' ? undefined : pids.find((pid) => nsPidOf(pid) === 1);
+  const init = driverOf(runtime).initIsPid1 ? pids.find((pid) => nsPidOf(pid) === 1) : undefined;
   if (init !== undefined || pids.length === 0) return init;
   const made = readPid(pidFile);
   return pids.find((pid) => pid === made);

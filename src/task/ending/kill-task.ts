@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { pause } from '../../core/pause.ts';
-import type { Runtime } from '../../runtime/runtime.ts';
+import { UNRECORDED_RUNTIME } from '../../runtime/drivers/driver-of.ts';
 import { isOwnerAlive } from '../../sys/processes.ts';
 import { removeAbandoned, removeTenants } from '../abandoned/remove-abandoned.ts';
 import { findTenant } from '../cgroup-parent.ts';
@@ -14,8 +14,6 @@ import { type TaskPlaces, taskPlaces } from '../records/task-places.ts';
 import type { Removal } from './remove-task.ts';
 import { OutsideStop } from './stop-from-outside.ts';
 
-/** For a task whose record does not tell: with runsc, state is looked for where any of the three keeps it. */
-const UNKNOWN_RUNTIME: Runtime = { kind: 'runsc', path: '/usr/bin/runsc', version: '' };
 const POLL_MS = 10;
 /** After KILL, the owner needs moments to remove the task. */
 const OWNER_REMOVES_WITHIN_MS = 30_000;
@@ -59,7 +57,7 @@ async function removeOwnerless(
   places: TaskPlaces,
   record: TaskRecord | null,
 ): Promise<Removal> {
-  const { runtime = UNKNOWN_RUNTIME, bindCount = 0 } = record ?? {};
+  const { runtime = UNRECORDED_RUNTIME, bindCount = 0 } = record ?? {};
   const reaped = await removeAbandoned(installation, [{ places, runtime, bindCount }]);
   await removeTenants(installation);
   const leftovers = reaped.flatMap((task) => task.leftovers);

@@ -1,6 +1,7 @@
 /** Which tasks' sockets are watched, and what is assumed of those that the kernel does not list. */
 import { readFileSync } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
+import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import { canRefuseStamps } from '../../runtime/net-sysctl.ts';
 import type { HostFacts } from '../../sys/host-facts.ts';
 import { openNetNamespace } from '../../sys/net-namespace.ts';
@@ -25,7 +26,7 @@ export function openSocketWatch(
   pid: number,
 ): SocketWatch | undefined {
   const { spec, places, runtime } = plan;
-  if (spec.network === 'host' || runtime.kind === 'runsc') return undefined;
+  if (spec.network === 'host' || !driverOf(runtime).usesHostSockets) return undefined;
   const namespace = openNamespace(pid);
   if (namespace === undefined) return undefined;
   return new SocketWatch({

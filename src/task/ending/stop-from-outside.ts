@@ -1,9 +1,9 @@
 /** Stops a task that another process owns: its stop signal, then KILL. */
 import { constants } from 'node:os';
+import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { Installation } from '../installation.ts';
 import type { TaskRecord } from '../records/record.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
-import { sandboxOf } from '../sandbox.ts';
 import { findInit, Killing } from './kill-processes.ts';
 import { terminateTask } from './stop-task.ts';
 
@@ -46,9 +46,9 @@ export class OutsideStop {
     const { cgroupsPath } = this.#places;
     const init = findInit(cgroups, this.#places, record?.runtime);
     if (init !== undefined && this.#inVain === undefined) {
-      const sandbox = sandboxOf(this.#places, record?.runtime);
+      const signalInside = driverOf(record?.runtime).signaller?.(this.#places);
       const { stopSignal = SIGTERM } = record ?? {};
-      const processes = { pid: init, cgroupsPath, sandbox };
+      const processes = { pid: init, cgroupsPath, signalInside };
       this.#inVain = !(await terminateTask(cgroups, processes, { stopSignal }));
     }
     // Also when pid 1 is gone: it is, for the kernel, before the others have ended.

@@ -4,7 +4,6 @@
  */
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
-import type { ContainerReference } from '../../runtime/runtime.ts';
 import { signalProcess } from '../../sys/processes.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { StopCause } from '../decide-verdict.ts';
@@ -21,8 +20,8 @@ export interface TaskProcesses {
   readonly pid: number;
   readonly pidfd: Fd;
   readonly cgroupsPath: string;
-  /** In a gVisor sandbox: `pid` is the sandbox, which hands signals to the task's processes. */
-  readonly sandbox?: ContainerReference | undefined;
+  /** Hands a signal to every process of the task; undefined where they are processes of the host. */
+  readonly signalInside?: ((signal: number) => void) | undefined;
 }
 
 export interface TaskStopperOptions {
@@ -185,13 +184,11 @@ export interface StopSignals {
  */
 export async function terminateTask(
   cgroups: CgroupDriver,
-  { pid, cgroupsPath, sandbox }: Pick<TaskProcesses, 'pid' | 'cgroupsPath' | 'sandbox'>,
+  { pid, cgroupsPath, signalInside }: Omit<TaskProcesses, 'pidfd'>,
   { stopSignal, signal }: StopSignals,
 ): Promise<boolean> {
-  if (sandbox !== undefined) {
-    void import('../../runtime/gvisor-sandbox.ts').then((gvisor) =>
-      gvisor.signalSandbox(sandbox, signal === SIGINT ? signal : stopSignal),
-    );
+  if (signalInside !== undefined) {
+    signalInside(signal === SIGINT ? signal : stopSignal);
     return true;
   }
   if (signal !== undefined && (await actsOnSignal(pid, signal))) {

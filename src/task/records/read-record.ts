@@ -25,6 +25,7 @@ import {
   text,
   textThat,
 } from '../../core/read-fields.ts';
+import { RUNTIME_KINDS } from '../../runtime/drivers/driver-of.ts';
 import type { Owner, ProcessIdentity } from '../../sys/processes.ts';
 import { RECORD_VERSION, type TaskRecord } from './record.ts';
 import { taskPlaces } from './task-places.ts';
@@ -50,7 +51,7 @@ const taskRecord = objectOf<TaskRecord>({
   image: textThat<ImageDigest>(isImageDigest, 'not an image digest'),
   tenant: optional(textThat<TenantName>(isTenantName, 'not a tenant name')),
   runtime: objectOf({
-    kind: oneOf('runc', 'crun', 'runsc', 'other'),
+    kind: oneOf(...RUNTIME_KINDS),
     path: textThat((value) => value.startsWith('/'), 'not an absolute path'),
     version: text,
   }),

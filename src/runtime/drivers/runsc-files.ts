@@ -1,7 +1,7 @@
 /** The files that runsc keeps of a container, beside each other in its `--root`. */
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
-import type { ContainerReference } from './runtime.ts';
+import { errnoCodeOf } from '../../core/errors.ts';
+import type { ContainerReference } from '../runtime.ts';
 
 /** Of those that exist: `<id>_sandbox:<id>.state` and `.lock`, and the sandbox's control socket. */
 export function runscFiles({ id, stateRoot }: ContainerReference): readonly string[] {

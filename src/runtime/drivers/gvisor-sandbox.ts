@@ -3,10 +3,10 @@
  * starting a program. The exit status of the sandbox's own process cannot tell `exit 137` from a KILL; the sandbox can.
  */
 import { connect, type Socket } from 'node:net';
-import { pause } from '../core/pause.ts';
-import type { ProcessExit } from '../sys/system.ts';
+import { pause } from '../../core/pause.ts';
+import type { ProcessExit } from '../../sys/system.ts';
+import type { ContainerReference } from '../runtime.ts';
 import { readControlSocket } from './runsc-files.ts';
-import type { ContainerReference } from './runtime.ts';
 
 const RETRY_MS = 2;
 /** Answers are a few words long. */

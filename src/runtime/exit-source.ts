@@ -1,25 +1,33 @@
-/** Waits for the end of a task's first process, and learns what only a zombie tells. */
+/** Where the exit of a container's command comes from. */
 import { msSinceExit } from '../sys/exit-clock.ts';
 import type { ExitWatcher } from '../sys/exit-watcher.ts';
 import { wasHeldUp, watchLoop } from '../sys/loop-beat.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { Fd, ProcessExit } from '../sys/system.ts';
 
-export interface ExitWatch {
-  /** As that of {@link ExitWatcher.wait}. */
+/**
+ * Who tells how a container's command ended: the kernel, of a child of this process ({@link watchChild}), or whoever knows better than the
+ * exit of that child, as a sandbox does.
+ */
+export interface ExitSource {
+  /** Resolves once the container's first process has ended; rejects when its exit cannot be learnt. */
   readonly exited: Promise<ProcessExit>;
-  /** Once it has ended: false when it had never become the command. */
-  executed(): boolean;
+  /** Once it has ended: false when the command had never begun; undefined where nobody can tell. */
+  executed(): boolean | undefined;
   /** Once it has ended: when, on the clock of `performance`. Where that cannot be told it is the moment of noticing. */
   endedAt(): number;
   stop(): void;
 }
 
-/** Throws when the descriptor cannot be watched. */
-export function watchExit(
-  exits: ExitWatcher,
-  { pid, pidfd }: { readonly pid: number; readonly pidfd: Fd },
-): ExitWatch {
+/** A process that this one must wait for: it started it, or is the subreaper of those who did. */
+export interface ChildToWatch {
+  readonly exits: Pick<ExitWatcher, 'wait' | 'abandon'>;
+  readonly pid: number;
+  readonly pidfd: Fd;
+}
+
+/** The exit of the child itself, with what only a zombie tells. Throws when the descriptor cannot be watched. */
+export function watchChild({ exits, pid, pidfd }: ChildToWatch): ExitSource {
   let executed = true;
   let endedAt: number | undefined;
   const exited = exits.wait(pidfd, () => {

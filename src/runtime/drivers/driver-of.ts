@@ -1,0 +1,20 @@
+/** The driver of a runtime: the one place that tells them apart. */
+import type { Runtime, RuntimeKind } from '../runtime.ts';
+import { crun } from './crun.ts';
+import { other } from './other.ts';
+import { runc } from './runc.ts';
+import { runsc } from './runsc.ts';
+import type { RuntimeDriver } from './runtime-driver.ts';
+
+const drivers: Readonly<Record<RuntimeKind, RuntimeDriver>> = { runc, crun, runsc, other };
+
+/** What is looked for by name: the Debian package and `--version` call it the same. */
+export const RUNTIME_NAMES = ['runc', 'crun', 'runsc'] as const;
+export const RUNTIME_KINDS: readonly RuntimeKind[] = [...RUNTIME_NAMES, 'other'];
+
+/** Undefined: the runtime of a task whose record does not tell. */
+export const driverOf = (runtime: Pick<Runtime, 'kind'> | undefined): RuntimeDriver =>
+  drivers[runtime?.kind ?? 'other'];
+
+/** For the removal of a task whose record does not tell its runtime: looks for state wherever one of them keeps it. */
+export const UNRECORDED_RUNTIME: Runtime = { kind: 'runsc', path: '/usr/bin/runsc', version: '' };
