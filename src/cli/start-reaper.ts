@@ -1,8 +1,9 @@
 /** Leaves the removal of an ended task to a process of its own, so that `run --remove async` can return. */
-import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import type { TaskId } from '../core/ids.ts';
+import { openNullDevice } from '../sys/null-device.ts';
+import { posixSpawn } from '../sys/posix-spawn.ts';
 import { PLAIN_ENVIRONMENT, pickVariables } from '../sys/program-environment.ts';
-import { started } from '../sys/started.ts';
 
 /** Which installation it is. */
 const LAYOUT_VARIABLES = ['STACKSHIM_ROOT', 'STACKSHIM_RUN', 'STACKSHIM_POLICY'] as const;
@@ -15,11 +16,14 @@ export async function startReaper(id: TaskId): Promise<boolean> {
   const args = ['reap', '--wait', id];
   const env = { ...PLAIN_ENVIRONMENT, ...pickVariables(LAYOUT_VARIABLES, process.env) };
   try {
-    const reaper = await started(
-      spawn(process.execPath, args, { detached: true, stdio: 'ignore', cwd: '/', env }),
-    );
-    reaper.unref();
-    return true;
+    const silent = openNullDevice('both');
+    try {
+      const stdio = [silent, silent, silent];
+      await posixSpawn({ path: process.execPath, args, env, stdio });
+      return true;
+    } finally {
+      closeSync(silent);
+    }
   } catch {
     return false;
   }

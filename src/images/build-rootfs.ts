@@ -1,15 +1,17 @@
 /** Makes the root filesystem of a Debian base as a tar, by mmdebstrap; the same packages give the same bytes. */
 import { readdir, rm } from 'node:fs/promises';
-import { execa } from 'execa';
 import { StackshimError } from '../core/errors.ts';
 import { findProgram } from '../layers/find-program.ts';
-import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { askTool } from '../sys/start-tool.ts';
 import type { DebianDefinition } from './base-definition.ts';
 import { type Builder, runInBuilder } from './builder.ts';
 
 /** Debian's are of some 200 kB. */
 const MAX_RELEASE_BYTES = 8 * 1024 * 1024;
+/** A hundred bytes for each list of packages that apt knows. */
+const MAX_TARGETS_BYTES = 1024 * 1024;
+const TARGETS_TIMEOUT_MS = 60_000;
 /** What maintainer scripts and the set-up leave that differs from run to run, or that belongs to this host. */
 const CLEAN_UP = [
   'cd "$1"',
@@ -84,12 +86,15 @@ export interface DebianMirrors {
 /** The mirrors that this host's apt takes Debian from; undefined where it is not Debian or takes it from no web address. */
 async function readHostMirrors(): Promise<DebianMirrors | undefined> {
   const format = '$(ORIGIN)|$(LABEL)|$(REPO_URI)';
-  const listed = await execa(
-    findProgram('apt-get', { package: 'apt' }),
-    ['indextargets', '--format', format, 'Created-By: Packages'],
-    { reject: false, stdin: 'ignore', cwd: '/', env: PLAIN_ENVIRONMENT, extendEnv: false },
-  );
-  return listed.exitCode === 0 ? parseMirrors(listed.stdout) : undefined;
+  const { failure, stdout } = await askTool({
+    command: [
+      findProgram('apt-get', { package: 'apt' }),
+      ...['indextargets', '--format', format, 'Created-By: Packages'],
+    ],
+    maxBytes: MAX_TARGETS_BYTES,
+    timeoutMs: TARGETS_TIMEOUT_MS,
+  });
+  return failure === undefined ? parseMirrors(stdout.toString('utf8')) : undefined;
 }
 
 /** From lines of `origin|label|uri`. */

@@ -1,5 +1,4 @@
 /** Runs one program of a build or an exchange (buildah, mmdebstrap, skopeo) so that none of its processes or mounts can outlive us. */
-import { type SpawnOptions, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError } from '../core/errors.ts';
@@ -7,6 +6,8 @@ import { findProgram } from '../layers/find-program.ts';
 import type { FileLock } from '../sys/lock.ts';
 import { openNullDevice } from '../sys/null-device.ts';
 import { drainPipe } from '../sys/pipes.ts';
+import { endWithin } from '../sys/run-bounds.ts';
+import { startProgram } from '../sys/start-program.ts';
 import type { System } from '../sys/system.ts';
 import { toAborted } from './build-aborted.ts';
 
@@ -58,24 +59,22 @@ export async function runBuilder(
       ? []
       : [findProgram('prlimit', { package: 'util-linux' }), `--fsize=${fileBytesLimit}`, '--'];
   const found = findProgram(program, { package: program });
-  const contained = toContained([...limits, ...within, found, ...args]);
+  const [path, ...contained] = toContained([...limits, ...within, found, ...args]);
   const lines = new LineTail(options.onLine);
-  // A pipe, as Node's own stdio would be a socket, which a script cannot open as /dev/stderr.
+  // A pipe, as a socket could not be opened as /dev/stderr by a script.
   const [readEnd, writeEnd] = system.createPipe();
   const drain = drainPipe(readEnd, (chunk) => lines.push(chunk));
   // Not the host's: the builder hands its streams to a runtime.
   const input = openNullDevice('input');
-  const ended = run(contained, {
-    env: { ...env },
-    stdio: [input, writeEnd, writeEnd, ...locks.map(({ fd }) => fd)],
-    killSignal: 'SIGKILL',
-    ...(signal === undefined ? {} : { signal }),
-  });
-  closeSync(input);
-  system.close(writeEnd);
+  const stdio = [input, writeEnd, writeEnd, ...locks.map(({ fd }) => fd)];
+  const builder = startProgram({ path, args: contained, env, stdio });
   let exitCode: number | null;
   try {
-    exitCode = await ended;
+    await builder.running.finally(() => {
+      closeSync(input);
+      system.close(writeEnd);
+    });
+    ({ exitCode } = (await endWithin(builder, { signal })).end);
   } finally {
     // Every other process that could write to the pipe ended with the builder's pid namespace.
     drain.finish();
@@ -84,18 +83,6 @@ export async function runBuilder(
   lines.end();
   if (signal?.aborted) throw toAborted(`run ${program}`);
   if (exitCode !== 0) throw toFailed(program, exitCode, lines.tail);
-}
-
-/** Resolves to the exit code, null when a signal ended it, our own included. */
-function run(
-  [file, ...args]: readonly [string, ...string[]],
-  options: SpawnOptions,
-): Promise<number | null> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(file, args, options);
-    child.once('exit', (code) => resolve(code));
-    child.once('error', (error) => (error.name === 'AbortError' ? undefined : reject(error)));
-  });
 }
 
 class LineTail {

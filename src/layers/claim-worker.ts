@@ -1,5 +1,4 @@
 /** Claims ids of the host for workers, which are programs that read hostile input: no other process of the machine has a running worker's id. */
-import { type SpawnOptions, spawn } from 'node:child_process';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { FIRST_WORKER_ID, WORKER_ID_COUNT } from '../core/host-ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -8,6 +7,7 @@ import { claimNumber, type HeldNumber } from '../sys/numbered-locks.ts';
 import { ensureOwnFolder } from '../sys/own-folder.ts';
 import { bootId } from '../sys/processes.ts';
 import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
+import { runProgram } from '../sys/run-program.ts';
 import type { System } from '../sys/system.ts';
 import { findProgram } from './find-program.ts';
 
@@ -109,13 +109,10 @@ async function isUnused(id: number): Promise<boolean> {
   return (await runQuietly([...asking, '/bin/true'])) === 0;
 }
 
-function runQuietly([program = '', ...args]: readonly string[]): Promise<number | null> {
-  const options: SpawnOptions = { cwd: '/', env: PLAIN_ENVIRONMENT, stdio: 'ignore' };
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, options);
-    child.once('exit', (code) => resolve(code));
-    child.once('error', (error) =>
-      reject(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `run ${program}`)),
-    );
-  });
+async function runQuietly([path = '', ...args]: readonly string[]): Promise<number | null> {
+  try {
+    return (await runProgram({ path, args, env: PLAIN_ENVIRONMENT })).exitCode;
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `run ${path}`);
+  }
 }

@@ -1,13 +1,12 @@
 /** Stores a layer from a tar of any origin: cleaned, converted, verified, durable. */
-import { execFile } from 'node:child_process';
 import { rename, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { promisify } from 'node:util';
 import { StackshimError } from '../core/errors.ts';
 import { isLayerId, type LayerId } from '../core/ids.ts';
 import { type Layout, layerFile, layersDir, tmpDir } from '../core/layout.ts';
 import { ensureDirectory, syncDirectory, syncFile } from '../sys/files.ts';
 import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
+import { runProgram } from '../sys/run-program.ts';
 import type { System } from '../sys/system.ts';
 import type { CleanedArchive } from './archive-cleaner.ts';
 import { type ArchiveLimits, LAYER_LIMITS } from './archive-limits.ts';
@@ -158,10 +157,12 @@ async function toRecord(
 /** `mkfs.erofs 1.8.6`. */
 async function readMkfsVersion(): Promise<string> {
   const program = findProgram('mkfs.erofs', { package: 'erofs-utils' });
-  const { stdout } = await promisify(execFile)(program, ['--version'], {
-    cwd: '/',
+  const { said } = await runProgram({
+    path: program,
+    args: ['--version'],
     env: PLAIN_ENVIRONMENT,
+    keeps: 'stdout',
   });
-  const match = /^mkfs\.erofs \(erofs-utils\) ([\w.+~-]{1,40})/.exec(stdout);
+  const match = /^mkfs\.erofs \(erofs-utils\) ([\w.+~-]{1,40})/.exec(said);
   return `mkfs.erofs ${match?.[1] ?? 'unknown'}`;
 }

@@ -1,9 +1,6 @@
 /** Writes a folder as the tar of an OCI layer: a mounted layer, or the upper directory of an overlay. Deletions become `.wh.` names. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
-import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
-import { started } from '../sys/started.ts';
+import { type EndedTool, type StartedTool, startTool } from '../sys/start-tool.ts';
 import { LAYER_LIMITS } from './archive-limits.ts';
 import { LAYER_POLICY, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
 import { encodeTarEntry, TAR_TRAILER } from './encode-tar-entry.ts';
@@ -24,7 +21,6 @@ export interface PackLayerOptions {
 }
 
 const ALL_IDS = 0xffff_ffff;
-const MAX_STDERR_BYTES = 4096;
 const OVERLAY_XATTR = 'trusted.overlay.';
 const WHITEOUT_PREFIX = '.wh.';
 /** Extended attributes by which an overlay says that a file's content or name is somewhere else. */
@@ -51,64 +47,43 @@ export async function* packLayer(
   folder: string,
   options: PackLayerOptions = {},
 ): AsyncGenerator<Buffer> {
-  const child = await startTar(folder);
-  const ended = waitForChild(child, folder);
-  // Awaited below, possibly after it has rejected.
-  ended.catch(() => undefined);
-  const stop = () => child.kill('SIGKILL');
-  options.signal?.addEventListener('abort', stop, { once: true });
+  const tar = await startTar(folder, options.signal);
   const packing = createPacking(options);
   const parser = createTarParser(LAYER_POLICY, LAYER_LIMITS, packing.sink);
   try {
-    for await (const chunk of child.stdout) {
+    for await (const chunk of tar.stdout) {
       parser.push(chunk as Buffer);
       const ready = packing.take();
       if (ready.length > 0) yield ready;
     }
     options.signal?.throwIfAborted();
-    await ended;
+    requireSuccess(await tar.exited, folder);
     parser.end();
     yield Buffer.concat([packing.take(), TAR_TRAILER]);
   } finally {
-    options.signal?.removeEventListener('abort', stop);
-    stop();
+    tar.killAll();
   }
 }
 
-type Child = ChildProcessByStdio<null, Readable, Readable>;
-
-async function startTar(folder: string): Promise<Child> {
-  const tar = findProgram('tar', { package: 'tar' });
-  const args = [
+async function startTar(folder: string, signal: AbortSignal | undefined): Promise<StartedTool> {
+  const command = [
+    findProgram('tar', { package: 'tar' }),
     ...['--create', '--file=-', '--format=pax', '--sort=name', '--numeric-owner'],
     ...['--xattrs', '--xattrs-include=*', '--one-file-system', `--directory=${folder}`, '.'],
   ];
   try {
-    return await started(
-      spawn(tar, args, { cwd: '/', env: PLAIN_ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe'] }),
-    );
+    const tar = await startTool({ command, signal });
+    tar.stdin.end();
+    return tar;
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `pack ${folder}`);
   }
 }
 
-function waitForChild(child: Child, folder: string): Promise<void> {
-  const pieces: Buffer[] = [];
-  let keptBytes = 0;
-  child.stderr.on('data', (chunk: Buffer) => {
-    const piece = chunk.subarray(0, MAX_STDERR_BYTES - keptBytes);
-    keptBytes += piece.length;
-    pieces.push(piece);
-  });
-  const fail = (why: string) =>
-    new StackshimError('ERR_STACKSHIM_SYSTEM', `pack ${folder}: ${why}`, {
-      details: { folder, stderr: Buffer.concat(pieces).toString('utf8') },
-    });
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code, signal) => {
-      if (code === 0) resolve();
-      else reject(fail(`tar ended by ${signal ?? `exit ${code}`}`));
-    });
+function requireSuccess({ failure, said }: EndedTool, folder: string): void {
+  if (failure === undefined) return;
+  throw new StackshimError('ERR_STACKSHIM_SYSTEM', `pack ${folder}: tar: ${failure}`, {
+    details: { folder, stderr: said },
   });
 }
 

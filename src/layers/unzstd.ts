@@ -1,9 +1,7 @@
 /** Decompresses zstd through the `zstd` program: Node 20's zlib has no zstd. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
 import { toStackshimError } from '../core/errors.ts';
-import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
-import { started } from '../sys/started.ts';
+import { feedProgram } from '../sys/feed-program.ts';
+import { type StartedTool, startTool } from '../sys/start-tool.ts';
 import { type ArchivePolicy, toInvalidArchive } from './archive-policy.ts';
 import {
   claimWorker,
@@ -12,7 +10,6 @@ import {
   type Worker,
   type WorkerHost,
 } from './claim-worker.ts';
-import { keepComplaints, untilWritable } from './filter-streams.ts';
 import { findProgram } from './find-program.ts';
 
 /** The largest window that a frame may ask for; `zstd --ultra` makes frames up to it. */
@@ -30,31 +27,28 @@ export async function* unzstd(
   { policy, workers }: { readonly policy: ArchivePolicy; readonly workers: WorkerHost },
 ): AsyncGenerator<Buffer> {
   const worker = await claimWorker(workers);
-  const child = await start(worker);
-  // If the program dies, the pipe breaks, but the way it died tells more.
-  child.stdin.on('error', () => undefined);
-  const ended = waitForChild(child);
-  const feeding = feed(input, child);
+  const tool = await start(worker);
+  // What it started could hold its streams open for ever.
+  const ended = tool.exited.finally(() => worker.end());
+  // Asked for below, later than it may come.
+  ended.catch(() => undefined);
+  const feeding = feed(input, tool);
   try {
-    for await (const chunk of child.stdout) yield chunk as Buffer;
+    for await (const chunk of tool.stdout) yield chunk as Buffer;
     const inputFailure = await feeding;
     if (inputFailure !== undefined) throw inputFailure.error;
-    const problem = await ended;
-    if (problem !== undefined) throw toInvalidArchive(policy, `zstd: ${problem}`);
+    const { failure } = await ended;
+    if (failure !== undefined) throw toInvalidArchive(policy, `zstd: ${failure.slice(0, 300)}`);
   } finally {
-    child.kill('SIGKILL');
-    child.stdin.destroy();
+    tool.killAll();
+    tool.stdin.destroy();
     await ended;
-    await worker.end();
   }
 }
 
-async function start(worker: Worker): Promise<Child> {
+async function start(worker: Worker): Promise<StartedTool> {
   try {
-    const [program = '', ...args] = toCommand(worker);
-    return await started(
-      spawn(program, args, { cwd: '/', env: PLAIN_ENVIRONMENT, stdio: ['pipe', 'pipe', 'pipe'] }),
-    );
+    return await startTool({ command: toCommand(worker) });
   } catch (error) {
     await worker.end();
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run zstd');
@@ -68,35 +62,17 @@ function toCommand(worker: Worker): readonly string[] {
   return [...limits, ...toUnprivileged(worker), ...command];
 }
 
-type Child = ChildProcessByStdio<Writable, Readable, Readable>;
-
-/** Resolves to the error of `input`; a program that stops reading is not a failure of the input. */
+/** Resolves to what `input` threw; a program that stops reading is not a failure of the input. */
 async function feed(
   input: AsyncIterable<Buffer>,
-  { stdin, stdout }: Child,
+  { stdin, killAll }: StartedTool,
 ): Promise<{ readonly error: unknown } | undefined> {
   try {
-    for await (const chunk of input) {
-      if (stdin.destroyed) return undefined;
-      if (!stdin.write(chunk)) await untilWritable(stdin);
-    }
-    stdin.end();
+    await feedProgram(input, stdin);
     return undefined;
   } catch (error) {
-    // Also ends the reader of `stdout`: no more of this stream is needed.
-    stdout.destroy();
+    // Also ends the reader of its output: no more of this stream is needed.
+    killAll();
     return { error };
   }
-}
-
-/** Resolves to the reason why the program failed; undefined if it did not. */
-function waitForChild(child: Child): Promise<string | undefined> {
-  const complaints = keepComplaints(child.stderr);
-  return new Promise((resolve) => {
-    // Do not wait for `close`: a consumer that stopped early leaves output unread.
-    child.once('exit', (code, signal) => {
-      const said = complaints().slice(0, 300);
-      resolve(code === 0 ? undefined : said || `ended by ${signal ?? `exit ${code}`}`);
-    });
-  });
 }

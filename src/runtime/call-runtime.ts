@@ -3,8 +3,9 @@ import { closeSync } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import { openNullDevice } from '../sys/null-device.ts';
 import { SYSTEM_PATH } from '../sys/program-environment.ts';
+import { type BoundedEnd, endWithin, type GivenUp } from '../sys/run-bounds.ts';
 import { type StartedProgram, startProgram } from '../sys/start-program.ts';
-import type { Fd } from '../sys/system.ts';
+import type { Fd, ProcessExit } from '../sys/system.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface CallOptions {
@@ -32,32 +33,20 @@ export async function callRuntime(
   args: readonly string[],
   options: CallOptions,
 ): Promise<number | null> {
-  const { signal, timeoutMs } = options;
+  const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   if (signal?.aborted) {
     options.onRunning?.();
     throw unfinished(runtime, options, 'aborted');
   }
   const program = start(runtime, args, options);
-  let givenUp: StackshimError | undefined;
-  const giveUp = (reason: 'timeout' | 'aborted') => {
-    givenUp ??= unfinished(runtime, options, reason);
-    // A wrapper's children too.
-    program.killAll();
-  };
-  const onAbort = () => giveUp('aborted');
-  const timer = setTimeout(giveUp, timeoutMs ?? DEFAULT_TIMEOUT_MS, 'timeout' as const);
-  signal?.addEventListener('abort', onAbort, { once: true });
-  let exitCode: number | null;
+  let ended: BoundedEnd<ProcessExit>;
   try {
-    exitCode = await program.exited;
+    ended = await endWithin(program, { timeoutMs, signal });
   } catch (error) {
     throw notRun(runtime, options, error);
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
   }
-  if (givenUp !== undefined) throw givenUp;
-  return exitCode;
+  if (ended.givenUp !== undefined) throw unfinished(runtime, options, ended.givenUp);
+  return ended.end.exitCode;
 }
 
 function start(
@@ -76,11 +65,7 @@ function start(
   return program;
 }
 
-function unfinished(
-  runtime: Runtime,
-  { operation }: CallOptions,
-  reason: 'timeout' | 'aborted',
-): StackshimError {
+function unfinished(runtime: Runtime, { operation }: CallOptions, reason: GivenUp): StackshimError {
   const why = reason === 'timeout' ? 'did not finish in time' : 'did not finish: aborted';
   return new StackshimError(
     'ERR_STACKSHIM_RUNTIME_FAILED',

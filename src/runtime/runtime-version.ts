@@ -1,11 +1,11 @@
 /** Asks a runtime for its version, once per executable: starting it costs more than the rest of a task's set-up. */
-import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import { isAbandonedName } from '../sys/owned-name.ts';
 import { SYSTEM_PATH } from '../sys/program-environment.ts';
+import { type EndedProgram, runProgram } from '../sys/run-program.ts';
 import { RUNTIME_NAMES } from './drivers/driver-of.ts';
 import type { Runtime, RuntimeKind } from './runtime.ts';
 
@@ -67,24 +67,23 @@ export function parseVersionOutput(path: string, output: string): Runtime {
 const kindOf = (name: string | undefined): RuntimeKind =>
   RUNTIME_NAMES.find((known) => known === name) ?? 'other';
 
-function askVersion(path: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const options = {
-      cwd: '/',
+async function askVersion(path: string): Promise<string> {
+  let ended: EndedProgram;
+  try {
+    const asked = {
+      path,
+      args: ['--version'],
       env: { PATH: SYSTEM_PATH },
-      encoding: 'utf8',
+      keeps: 'stdout',
     } as const;
-    const bounds = {
-      timeout: VERSION_TIMEOUT_MS,
-      killSignal: 'SIGKILL',
-      maxBuffer: MAX_OUTPUT_BYTES,
-    } as const;
-    execFile(path, ['--version'], { ...options, ...bounds }, (error, stdout) => {
-      if (error === null) resolve(stdout);
-      else if (isUsedUp(error)) reject(error);
-      else reject(notRuntime(path, `--version: ${messageOf(error).split('\n', 1)[0]}`, error));
-    });
-  });
+    ended = await runProgram({ ...asked, timeoutMs: VERSION_TIMEOUT_MS });
+  } catch (error) {
+    if (isUsedUp(error)) throw error;
+    throw notRuntime(path, `--version: ${messageOf(error)}`, error);
+  }
+  if (ended.givenUp !== undefined) throw notRuntime(path, '--version: did not finish in time');
+  if (ended.exitCode === 0) return ended.said;
+  throw notRuntime(path, `--version: exited with ${ended.exitCode ?? 'a signal'}`);
 }
 
 function notRuntime(path: string, reason: string, cause?: unknown): StackshimError {

@@ -17,6 +17,8 @@ export interface SpawnRequest {
   readonly env: Readonly<Record<string, string>>;
   /** Descriptors 0, 1, 2 and so on; it has no others. */
   readonly stdio: readonly Fd[];
+  /** Its working directory. Default: `/`. */
+  readonly cwd?: string;
 }
 
 /** More than posix_spawn_file_actions_t (80 bytes) and posix_spawnattr_t (336) of any C library. */
@@ -33,14 +35,14 @@ const UMASK = 0o022;
 const WITH_UMASK = `umask 0${UMASK.toString(8)}; exec "$@"`;
 
 /**
- * Starts a program in `/`, with the umask 022, as the leader of a session of its own, with every signal at its default and none blocked. Resolves to
+ * Starts a program with the umask 022, as the leader of a session of its own, with every signal at its default and none blocked. Resolves to
  * its pid; the caller must wait for the program, and may close its own copies of the descriptors. Rejects with a {@link SystemError} when the program does
  * not exist or cannot be executed. Runs on a thread of the pool where the engine has one: posix_spawn(3) returns only when the program is loaded.
  */
 export async function posixSpawn(request: SpawnRequest): Promise<number> {
   const as = { name: 'posix_spawn', subject: request.path };
   const pid = Buffer.alloc(4);
-  const actions = toFileActions(request.stdio);
+  const actions = toFileActions(request);
   try {
     const [path = request.path, ...rest] = toCommand(request);
     const args = toStringTable([path, ...rest]);
@@ -105,7 +107,7 @@ function sharedAttributes(): Buffer {
   return made;
 }
 
-function toFileActions(stdio: readonly Fd[]): Buffer {
+function toFileActions({ stdio, cwd = '/' }: SpawnRequest): Buffer {
   const actions = Buffer.alloc(STRUCT_BYTES);
   call('posix_spawn_file_actions_init', actions);
   try {
@@ -116,7 +118,7 @@ function toFileActions(stdio: readonly Fd[]): Buffer {
     if (ffi.has('posix_spawn_file_actions_addclosefrom_np')) {
       call('posix_spawn_file_actions_addclosefrom_np', actions, stdio.length);
     }
-    call('posix_spawn_file_actions_addchdir_np', actions, '/');
+    call('posix_spawn_file_actions_addchdir_np', actions, cwd);
     return actions;
   } catch (error) {
     call('posix_spawn_file_actions_destroy', actions);

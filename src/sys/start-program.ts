@@ -9,8 +9,8 @@ import type { ProcessExit } from './system.ts';
 export interface StartedProgram {
   /** Resolves to its pid once it runs: the caller may close its copies of the descriptors then. Rejects when it could not be started. */
   readonly running: Promise<number>;
-  /** Resolves to the exit code, null when a signal ended it. Rejects when it could not be started. */
-  readonly exited: Promise<number | null>;
+  /** Resolves to how it ended. Rejects when it could not be started. */
+  readonly exited: Promise<ProcessExit>;
   /** Kills it and what it started; nothing once it has ended. */
   killAll(): void;
 }
@@ -29,7 +29,7 @@ export function startProgram(request: SpawnRequest): StartedProgram {
     if (!isWanted) killAll();
     return started;
   });
-  const exited = running.then(waitFor).then(({ exitCode }) => exitCode);
+  const exited = running.then(waitFor);
   const end = () => {
     hasEnded = true;
   };
@@ -80,7 +80,7 @@ async function lookForExit(pid: number): Promise<ProcessExit> {
 }
 
 /** Ends a program that leads a process group, with all that is in it. */
-function killGroup(leader: number): void {
+export function killGroup(leader: number): void {
   try {
     process.kill(-leader, 'SIGKILL');
   } catch (error) {

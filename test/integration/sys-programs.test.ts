@@ -12,6 +12,7 @@ import { SystemError } from '../../src/sys/system.ts';
 import { runFixture } from '../support/bun-fixture.ts';
 import { describeProgram } from '../support/describe-program.ts';
 import { scaled } from '../support/time-scale.ts';
+import { tryPrograms } from '../support/try-programs.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/stackshim-programs-`);
 const silent = openNullDevice('both');
@@ -121,25 +122,64 @@ it('a program is waited for where no descriptor is left to watch it by', async (
     throw new SystemError('pidfd_open', constants.errno.EMFILE, 'EMFILE', String(pid));
   });
   try {
-    expect(await start('exit 3').exited).toBe(3);
+    expect(await start('exit 3').exited).toEqual({ exitCode: 3, signal: null });
     expect(calls).toBe(2);
   } finally {
     refuse.mockRestore();
   }
 });
 
+describe('every way to start a program bounds its streams, its time and what it starts', () => {
+  const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+  const killed = { exitCode: null, signal: 9, said: '' };
+  const ended = { exitCode: 0, signal: null };
+  const expected = {
+    run: {
+      readsAll: { ...ended, said: '4800000\n' },
+      readsLittle: { ...ended, said: 'xxxxxxxxx' },
+      inputFails: 'no more of it',
+      tooLate: { ...killed, givenUp: 'timeout' },
+      aborted: { ...killed, givenUp: 'aborted' },
+      there: { ...ended, said: '/usr\n' },
+      isMissing: expect.stringContaining('ENOENT'),
+      says: { exitCode: 3, first: '1', last: '90000', isCut: true },
+    },
+    ask: {
+      prints: { printed: `${SYSTEM_PATH} /bin/sh\n/\n`, said: 'aside', exitCode: 0 },
+      prompts: { printed: 'end\n', said: '', exitCode: 0 },
+      tooMuch: { printed: 'y\n'.repeat(100), failure: 'it printed too much', exitCode: null },
+      tooLate: { failure: 'it did not finish in time', exitCode: null },
+      aborted: { failure: 'aborted', exitCode: null },
+      fails: { said: 'first\nlast', failure: 'last', exitCode: 4 },
+      isKilled: { failure: 'ended by SIGKILL', exitCode: null },
+      leavesOne: { printed: 'done\n', exitCode: 0 },
+      isMissing: expect.stringContaining('ENOENT'),
+    },
+    filtered: 60_000,
+  };
+
+  it('on Node', async () => {
+    expect(await tryPrograms()).toMatchObject(expected);
+  });
+
+  it('on the engine of the executable', async () => {
+    const fixture = new URL('../fixtures/tried-programs.ts', import.meta.url);
+    expect(JSON.parse(await runFixture(fixture, []))).toMatchObject(expected);
+  });
+});
+
 describe('killAll', () => {
   it('ends a program that is still being started', async () => {
     const program = start('exec sleep 600');
     program.killAll();
-    expect(await program.exited).toBeNull();
+    expect(await program.exited).toEqual({ exitCode: null, signal: 9 });
   });
 
   it('ends what the program has started', async () => {
     const program = start('sleep 600 & exec sleep 600');
     const pid = await program.running;
     program.killAll();
-    expect(await program.exited).toBeNull();
+    expect(await program.exited).toEqual({ exitCode: null, signal: 9 });
     const inGroup = () => {
       try {
         return process.kill(-pid, 0);
@@ -153,7 +193,7 @@ describe('killAll', () => {
 
   it('does nothing once the program has ended', async () => {
     const program = start('exit 4');
-    expect(await program.exited).toBe(4);
+    expect(await program.exited).toEqual({ exitCode: 4, signal: null });
     program.killAll();
   });
 });

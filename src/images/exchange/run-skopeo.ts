@@ -1,13 +1,12 @@
 /** Runs skopeo, which speaks to registries: contained as a builder is, its words passed on, its failures with a code of their own. */
-import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { promisify } from 'node:util';
 import { messageOf, StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
 import { resolveUser } from '../../oci/resolve-user.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
 import { PROXY_VARIABLES, pickVariables, SYSTEM_PATH } from '../../sys/program-environment.ts';
 import { readPrivateFile } from '../../sys/read-private-file.ts';
+import { askTool, type ToolAnswer } from '../../sys/start-tool.ts';
 import { walkTrusted } from '../../sys/trusted-path.ts';
 import { toAborted } from '../build-aborted.ts';
 import type { BuildStep, ProgressListener } from '../build-progress.ts';
@@ -31,6 +30,8 @@ export interface SkopeoRun extends Pick<ExchangeOptions, 'system' | 'signal'> {
 
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const MAX_AUTH_BYTES = 1024 * 1024;
+/** The kernel kills it when this process dies. */
+const TIED = ['--pdeathsig', 'KILL', '--'];
 /** Variables of the caller's environment that skopeo gets: proxies, and which certificate authorities to trust. */
 const PASSED_ON = [...PROXY_VARIABLES, ...['SSL_CERT_FILE', 'SSL_CERT_DIR']] as const;
 
@@ -79,24 +80,27 @@ export async function inspectRaw(
 ): Promise<Buffer> {
   const skopeo = findProgram('skopeo', { package: 'skopeo' });
   const args = [...globalOptions(), 'inspect', '--raw', ...registryFlags(registry, '')];
+  let answer: ToolAnswer;
   try {
-    const { stdout } = await promisify(execFile)(
-      findProgram('setpriv', { package: 'util-linux' }),
-      ['--pdeathsig', 'KILL', '--', skopeo, ...args, reference],
-      {
-        cwd: '/',
-        env: toEnv(work),
-        encoding: 'buffer',
-        maxBuffer: MAX_MANIFEST_BYTES,
-        killSignal: 'SIGKILL',
-        ...(signal === undefined ? {} : { signal }),
-      },
-    );
-    return stdout;
+    answer = await askTool({
+      command: [
+        findProgram('setpriv', { package: 'util-linux' }),
+        ...TIED,
+        skopeo,
+        ...args,
+        reference,
+      ],
+      env: toEnv(work),
+      maxBytes: MAX_MANIFEST_BYTES,
+      signal,
+    });
   } catch (error) {
-    if (signal?.aborted) throw toAborted(`inspect ${reference}`, error);
-    throw toFailed(reference, error);
+    throw toFailed(reference, { failure: messageOf(error), said: '' });
   }
+  if (signal?.aborted) throw toAborted(`inspect ${reference}`, signal.reason);
+  const { failure, said, stdout } = answer;
+  if (failure !== undefined) throw toFailed(reference, { failure, said });
+  return stdout;
 }
 
 /** `--src-tls-verify=false --src-authfile F` for `side` `src-`; without a side as `inspect` takes them. */
@@ -156,11 +160,13 @@ function isTrusted(folder: string): boolean {
   return stats !== undefined && fault === undefined;
 }
 
-function toFailed(reference: string, error: unknown): StackshimError {
-  const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : '';
-  const output = said.trim().split('\n').slice(-20);
-  const last = toPlain(output.at(-1) || messageOf(error)).slice(0, 1000);
-  return new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', `inspect ${reference}: ${last}`, {
+function toFailed(
+  reference: string,
+  { failure, said }: { readonly failure: string; readonly said: string },
+): StackshimError {
+  const output = said.split('\n').slice(-20);
+  const message = `inspect ${reference}: ${toPlain(failure).slice(0, 1000)}`;
+  return new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', message, {
     details: { reference, output },
   });
 }

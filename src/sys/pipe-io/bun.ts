@@ -13,6 +13,9 @@ declare const Bun: { file(fd: Fd): { stream(): ReadableStream<Uint8Array> } };
 /** The engine reads ahead while nothing is asked of it: two chunks of 256 KiB (measured). */
 const READ_AHEAD_BYTES = 524_288;
 
+/** Written on a thread of the pool: one task or program at a time reads from a terminal or a pipe here. */
+const openSink = (fd: Fd) => createWriteStream('', { fd });
+
 export const pipeIo: PipeIo = {
   openTerminal,
   drainPipe(fd, onChunk) {
@@ -34,9 +37,7 @@ export const pipeIo: PipeIo = {
       onChunk,
     );
   },
-  feedPipe(fd, source, onError) {
-    // Written on a thread of the pool: one task at a time reads from a terminal or a pipe here.
-    const sink = createWriteStream('', { fd });
-    return feedSink(sink, source, { mostBytes: Number.POSITIVE_INFINITY, onError });
-  },
+  openSink,
+  feedPipe: (fd, source, onError) =>
+    feedSink(openSink(fd), source, { mostBytes: Number.POSITIVE_INFINITY, onError }),
 };

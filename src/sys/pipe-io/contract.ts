@@ -1,5 +1,5 @@
 /** Pipes and terminals without blocking the event loop, as both engines (`node.ts`, `bun.ts`) offer it. `#pipe-io` picks one. */
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import type { Fd } from '../system.ts';
 
 /** A promise asks the reader to wait before it reads on. */
@@ -41,6 +41,8 @@ export interface PipeIo {
    * A reader that has closed its end is no error; anything else is handed to `onError`. The bytes of the source that were not written stay in it.
    */
   feedPipe(fd: Fd, source: Readable, onError: (error: unknown) => void): Feed;
+  /** Writes into the pipe; a full pipe holds up the writer, not the event loop. Takes the descriptor over. */
+  openSink(fd: Fd): Writable;
   /** Takes the descriptor of a master over and closes it. */
   openTerminal(fd: Fd): TerminalMaster;
 }

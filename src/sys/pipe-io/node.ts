@@ -1,6 +1,7 @@
 /** Pipes on Node: libuv polls them behind a socket. */
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { countWaiting } from '../linux-streams.ts';
+import type { Fd } from '../system.ts';
 import type { PipeIo } from './contract.ts';
 import { feedSink } from './feed-sink.ts';
 import { PIPE_LAST_MS } from './last-bytes.ts';
@@ -9,6 +10,8 @@ import { openTerminal } from './node-terminal.ts';
 
 /** A pipe takes so many bytes whole or not at all: pipe(7). */
 const PIPE_BUF = 4096;
+
+const openSink = (fd: Fd) => new Socket({ fd, readable: false, writable: true });
 
 export const pipeIo: PipeIo = {
   openTerminal,
@@ -26,8 +29,7 @@ export const pipeIo: PipeIo = {
       },
       onChunk,
     ),
-  feedPipe(fd, source, onError) {
-    const sink = new Socket({ fd, readable: false, writable: true });
-    return feedSink(sink, source, { mostBytes: PIPE_BUF, onError });
-  },
+  openSink,
+  feedPipe: (fd, source, onError) =>
+    feedSink(openSink(fd), source, { mostBytes: PIPE_BUF, onError }),
 };

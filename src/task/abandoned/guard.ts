@@ -1,13 +1,10 @@
 /** A guard for library users: a process beside this one that removes its tasks as soon as it has died. */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { type Owner, ownProcess } from '../../sys/processes.ts';
-import { PLAIN_ENVIRONMENT } from '../../sys/program-environment.ts';
-import { started } from '../../sys/started.ts';
+import { type StartedTool, startTool } from '../../sys/start-tool.ts';
 import type { Installation } from '../installation.ts';
 import { DISMISSAL } from './guard-words.ts';
 
@@ -35,40 +32,31 @@ export interface GuardOrder {
  */
 export async function startGuard(installation: Installation): Promise<Guard> {
   const guard = await startProcess({ layout: installation.layout, owner: ownProcess() });
-  const { stdin, stdout, stderr } = guard;
-  // A guard that was killed has closed its end.
-  stdin.on('error', () => undefined);
-  const ended = once(guard, 'exit').then(() => undefined);
   try {
-    await Promise.race([firstWord(stdout), endWithout(ended, stderr)]);
+    const ready = once(guard.stdout, 'data');
+    guard.stdout.resume();
+    await Promise.race([ready, failWhenEnded(guard)]);
   } catch (error) {
-    guard.kill('SIGKILL');
+    guard.killAll();
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'start guard');
   }
-  guard.unref();
-  for (const stream of [stdin, stdout, stderr]) unref(stream);
+  guard.keepAlive(false);
+  const ended = guard.exited.then(() => undefined);
   return {
-    pid: guard.pid ?? 0,
+    pid: guard.pid,
     ended,
     async close() {
-      guard.ref();
-      stdin.end(DISMISSAL);
+      guard.keepAlive(true);
+      guard.stdin.end(DISMISSAL);
       await ended;
     },
   };
 }
 
-async function startProcess(order: GuardOrder): Promise<ChildProcessWithoutNullStreams> {
+async function startProcess(order: GuardOrder): Promise<StartedTool> {
   try {
-    return await started(
-      spawn(process.execPath, [programFile(), JSON.stringify(order)], {
-        cwd: '/',
-        // The order says all: what is meant for this process, such as NODE_OPTIONS, is not meant for its guard.
-        env: PLAIN_ENVIRONMENT,
-        stdio: ['pipe', 'pipe', 'pipe'],
-        detached: true,
-      }),
-    );
+    // The order says all: what is meant for this process, such as NODE_OPTIONS, is not meant for its guard.
+    return await startTool({ command: [process.execPath, programFile(), JSON.stringify(order)] });
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'start guard');
   }
@@ -78,21 +66,8 @@ async function startProcess(order: GuardOrder): Promise<ChildProcessWithoutNullS
 const programFile = () =>
   fileURLToPath(import.meta.url.replace(/guard(\.[jt]s)$/, 'guard-process$1'));
 
-async function firstWord(stdout: Readable): Promise<void> {
-  await once(stdout, 'data');
-}
-
-async function endWithout(ended: Promise<void>, stderr: Readable): Promise<never> {
-  const said: string[] = [];
-  stderr.setEncoding('utf8').on('data', (text: string) => said.push(text));
-  await ended;
-  const details = { stderr: said.join('').slice(0, 2000) };
-  throw new StackshimError('ERR_STACKSHIM_SYSTEM', 'start guard: the guard ended at once', {
-    details,
-  });
-}
-
-/** Pipes of child processes are sockets to Node. */
-function unref(stream: Readable | Writable): void {
-  if ('unref' in stream && typeof stream.unref === 'function') stream.unref();
+async function failWhenEnded({ exited }: StartedTool): Promise<never> {
+  const details = { stderr: (await exited).said.slice(0, 2000) };
+  const message = 'start guard: the guard ended at once';
+  throw new StackshimError('ERR_STACKSHIM_SYSTEM', message, { details });
 }
