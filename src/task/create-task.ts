@@ -97,9 +97,10 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     mounted.push(added);
     clock.enter('configure');
     const { config, owner, command } = configure(place, added);
+    const { rootfs, binds: ownBinds } = container.rootfs;
+    const root = { rootfs, binds: [...ownBinds, ...added.binds] };
     const commandIsThere =
-      driverOf(runtime).findsCommandAtStart &&
-      (await inspectInRoot(system, container.rootfs, command));
+      driverOf(runtime).findsCommandAtStart && (await inspectInRoot(system, root, command));
     streams.give(owner);
     clock.enter('start');
     // Cgroups are looked for while the runtime works, so that nobody waits for it.
@@ -169,9 +170,13 @@ function toCreateOptions(
 }
 
 /** Loaded by those tasks alone that need it. */
-async function inspectInRoot(system: System, rootfs: RootfsPlan, place: CommandPlace) {
+async function inspectInRoot(
+  system: System,
+  root: Pick<RootfsPlan, 'rootfs' | 'binds'>,
+  place: CommandPlace,
+) {
   const { inspectCommand } = await import('./inspect-command.ts');
-  return inspectCommand(system, rootfs, place);
+  return inspectCommand(system, root, place);
 }
 
 /** Asynchronous only so that it can fail beside the runtime. */
