@@ -3,6 +3,7 @@
  * the caller waits a second at most: a process that does not answer in time counts as unknown.
  */
 import { readFile } from 'node:fs';
+import { atMost } from '../core/at-most.ts';
 import { type ProcessFile, parseStat, statusField } from './processes.ts';
 
 /** A task may hold up each read until its process is killed; the pool has four threads by default. */
@@ -39,28 +40,29 @@ export async function signalDisposition(
   return has('SigBlk') ? 'blocked' : 'dropped';
 }
 
-const waiting: (() => void)[] = [];
-let reading = 0;
+const readings = atMost(READS_AT_ONCE);
 
 /** The text of an entry; undefined when it cannot be read, or not in time. Never rejects. */
 function ask(pid: number, name: ProcessFile): Promise<string | undefined> {
   return new Promise((resolve) => {
+    let isLate = false;
     const giveUp = () => {
-      const place = waiting.indexOf(begin);
-      if (place >= 0) waiting.splice(place, 1);
+      isLate = true;
       resolve(undefined);
     };
     const timer = setTimeout(giveUp, ANSWERS_WITHIN_MS);
-    const begin = () => {
-      reading += 1;
-      readFile(`/proc/${pid}/${name}`, 'utf8', (error, text) => {
-        reading -= 1;
-        waiting.shift()?.();
-        clearTimeout(timer);
-        resolve(error === null ? text : undefined);
-      });
-    };
-    if (reading < READS_AT_ONCE) begin();
-    else waiting.push(begin);
+    const read = () => (isLate ? Promise.resolve(undefined) : readEntry(pid, name));
+    void readings(read).then((text) => {
+      clearTimeout(timer);
+      resolve(text);
+    });
+  });
+}
+
+function readEntry(pid: number, name: ProcessFile): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    readFile(`/proc/${pid}/${name}`, 'utf8', (error, text) => {
+      resolve(error === null ? text : undefined);
+    });
   });
 }
