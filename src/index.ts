@@ -30,6 +30,7 @@ export type { StopCause } from './task/decide-verdict.ts';
 export type { Removal } from './task/ending/remove-task.ts';
 export type { TaskEvent, TaskListener } from './task/events.ts';
 export type { ListedTask, TaskList, TaskState } from './task/records/list-tasks.ts';
+export type { TaskExit } from './task/records/record.ts';
 export type { PhaseTimes, TaskOutput, TaskResult, Usage, Verdict } from './task/result.ts';
 export type { CallerOptions } from './task/run-task.ts';
 export type { OutputSink } from './task/streams/output-sink.ts';

@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
+import { PROGRAM_VERSION } from '../core/program-version.ts';
 import { defineCompletion } from './define-completion.ts';
 import { defineExchangeCommands } from './define-exchange-commands.ts';
 import { defineStackCommands } from './define-stack-commands.ts';
@@ -10,14 +11,13 @@ import { defineTaskCommands } from './define-task-commands.ts';
 import { toLostOutput } from './descriptor-sink.ts';
 import { defineRun, type RunAction } from './run-command.ts';
 import { toUsageError } from './usage-error.ts';
-import { version } from './version.ts';
 
 const STDOUT = 1;
 
 export function defineCommands(executeRun: RunAction): Command {
   const program = new Command('stackshim')
     .description('run short tasks in language stacks: isolated, limited, in milliseconds')
-    .version(version)
+    .version(PROGRAM_VERSION)
     .enablePositionalOptions()
     .configureOutput({ outputError: () => undefined, writeOut: writeHelp })
     .exitOverride();

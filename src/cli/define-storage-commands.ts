@@ -1,7 +1,8 @@
-/** `verify`, `gc` and `df`, as commander takes them. What carries them out is loaded when it is called for. */
+/** `verify`, `migrate`, `gc` and `df`, as commander takes them. What carries them out is loaded when it is called for. */
 import type { Command } from 'commander';
 import type { CollectCommandOptions } from './free-space.ts';
 import { JSON_FLAG, type JsonOption } from './json-option.ts';
+import type { MigrateCommandOptions } from './migrate-stored.ts';
 
 export function defineStorageCommands(program: Command): void {
   program
@@ -12,6 +13,15 @@ export function defineStorageCommands(program: Command): void {
     .action(async (names: readonly string[], options: JsonOption) => {
       const { verifyStored } = await import('./verify-stored.ts');
       process.exitCode = await verifyStored(names, options);
+    });
+  program
+    .command('migrate')
+    .description('bring what earlier versions stored up to this version')
+    .option('--dry-run', 'only tell what is to be done')
+    .option(...JSON_FLAG)
+    .action(async (options: MigrateCommandOptions) => {
+      const { migrateStored } = await import('./migrate-stored.ts');
+      process.exitCode = await migrateStored(options);
     });
   program
     .command('gc')

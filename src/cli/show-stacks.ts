@@ -56,6 +56,8 @@ function formatStack(stack: StackDetails): string {
     [
       ['revision', `${stack.revision} of ${stack.revisions.join(', ')}`],
       ['image', stack.image],
+      ['content', stack.content ?? 'not known yet: stackshim migrate finds it'],
+      ...stack.otherDigests.map((digest) => ['also known as', digest]),
       ['description', stack.description ?? '-'],
       ['created', stack.createdAt],
       ['source', source.kind === 'build' ? source.directory : source.reference],

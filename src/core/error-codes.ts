@@ -152,6 +152,12 @@ export const errorCodes = {
     meaning: "a task's record cannot be read",
     hint: 'run stackshim kill ID to end and remove that task; see docs/recovery.md',
   },
+  ERR_STACKSHIM_FORMAT_NEWER: {
+    kind: 'unavailable',
+    meaning:
+      'a stored file was written by a newer stackshim, in a format that this one does not know',
+    hint: 'use the stackshim that wrote it, or a newer one; nothing is damaged',
+  },
   // layers, images, stacks
   ERR_STACKSHIM_LAYER_INVALID: {
     kind: 'invalid',

@@ -8,7 +8,7 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 export type TaskId = Branded<'TaskId'>;
 /** Lower-case hex sha256 of the layer's EROFS file. */
 export type LayerId = Branded<'LayerId'>;
-/** `sha256:<hex>` of the OCI manifest. */
+/** `sha256:<hex>` of the OCI manifest, or of docker's config where there is none. */
 export type ImageDigest = Branded<'ImageDigest'>;
 /** Name of a stack or a base: `python-3.13`. */
 export type StackName = Branded<'StackName'>;

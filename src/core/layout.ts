@@ -46,6 +46,9 @@ export function layoutFrom(
 export const layersDir = (layout: Layout) => `${layout.root}/layers`;
 export const layerFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.erofs`;
 export const layerRecordFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.json`;
+/** Kept outside of the record because it may be lost. */
+export const layerPackedFile = (layout: Layout, id: LayerId) =>
+  `${layout.root}/layers/${id}.packed`;
 /** Kept outside of the record because it may change and may be lost. */
 export const layerBlobsFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.blobs`;
 export const stacksDir = (layout: Layout) => `${layout.root}/stacks`;

@@ -1,6 +1,7 @@
 /** `stacks` of the door. The code of each member is loaded when the member is called: a task needs none of it. */
 import { StackshimError } from '../core/errors.ts';
 import { isStackName, parseTaskId, type StackName } from '../core/ids.ts';
+import { parseStackReference } from '../spec/parse-stack-reference.ts';
 import type { Installation } from '../task/installation.ts';
 import type { Stacks } from './stacks.ts';
 
@@ -26,7 +27,8 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
   async show(name) {
     const { layout } = open.asRoot('show stack');
     const { showStack } = await import('../stacks/list-stacks.ts');
-    return await showStack(layout, toStackName('show stack', name));
+    const { name: stack, ...pin } = parseStackReference(name, 'stack');
+    return await showStack(layout, stack, pin);
   },
   async history(name) {
     const { layout } = open.asRoot('show history');

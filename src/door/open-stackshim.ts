@@ -166,7 +166,12 @@ function taskMembers(open: Opener): Pick<Stackshim, TaskMember> {
   };
 }
 
-const storageMembers = (open: Opener): Pick<Stackshim, 'verify' | 'gc' | 'df'> => ({
+const storageMembers = (open: Opener): Pick<Stackshim, 'verify' | 'migrate' | 'gc' | 'df'> => ({
+  async migrate(options = {}) {
+    const { layout, system } = open.asRoot('migrate');
+    const { migrateStore } = await import('../images/migrate-store.ts');
+    return await migrateStore(layout, { ...options, system });
+  },
   async verify({ stacks, ...options } = {}) {
     const names = stacks?.map((name) => toStackName('verify', name));
     const { layout } = open.asRoot('verify');

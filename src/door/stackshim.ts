@@ -2,6 +2,7 @@
 import type { LayoutOptions } from '../core/layout.ts';
 import type { Collection, CollectOptions } from '../images/collect-garbage.ts';
 import type { DiskUsage } from '../images/disk-usage.ts';
+import type { MigrateOptions, Migration } from '../images/migrate-store.ts';
 import type { TaskInput } from '../spec/task-input.ts';
 import type { Verification, VerifyProgress } from '../stacks/verify-store.ts';
 import type { Guard } from '../task/abandoned/guard.ts';
@@ -77,6 +78,8 @@ export interface Stackshim {
   doctor(): Promise<Diagnosis>;
   /** Reads every layer that is stored, from end to end, and names what is damaged. Changes nothing. */
   verify(options?: VerifyOptions): Promise<Verification>;
+  /** Brings what earlier versions stored up to this version. */
+  migrate(options?: Omit<MigrateOptions, 'system'>): Promise<Migration>;
   /** Frees what no revision, task or build needs. */
   gc(options?: CollectOptions): Promise<Collection>;
   /** What stacks, builds and tasks take on disk. */

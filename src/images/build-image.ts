@@ -71,6 +71,7 @@ export async function buildImage(
     system: builder.system,
     directory,
     tag: BUILT_TAG,
+    isBuilt: true,
     onProgress: builder.report,
     ...(base === undefined ? {} : { base }),
     ...(builder.signal === undefined ? {} : { signal: builder.signal }),

@@ -8,7 +8,7 @@ import { whileNothingIsPinned } from '../layers/store-lease.ts';
 import { clearStaleVersions } from '../runtime/runtime-version.ts';
 import { chooseGenerations } from '../stacks/choose-generations.ts';
 import { chooseRevisions } from '../stacks/choose-revisions.ts';
-import { restoreImages } from '../stacks/collect-images.ts';
+import { removeStrayNames, restoreImages } from '../stacks/collect-images.ts';
 import { removeGenerations } from '../stacks/remove-generations.ts';
 import { unlinkRevisions } from '../stacks/remove-revisions.ts';
 import type { Revision } from '../stacks/revisions.ts';
@@ -133,6 +133,7 @@ async function sweep(
   const bases = findUnneededCopies(layout, survey, pinned);
   const aside = dryRun ? bases : await setCopiesAside(layout, bases);
   const swept = await sweepImages(layout, system, { survey, isNeeded, pinned, dryRun });
+  if (!dryRun) await removeStrayNames(layout);
   return { ...result, ...swept, bases, aside };
 }
 

@@ -9,9 +9,11 @@ import { pinInStore } from '../layers/store-lease.ts';
 import { readVerifiedRecord } from '../layers/verify-layer.ts';
 import { type Image, STACK_LABELS } from '../stacks/image.ts';
 import { writeImage } from '../stacks/image-files.ts';
+import { addImageNames } from '../stacks/image-names.ts';
 import type { System } from '../sys/system.ts';
 import { abortable } from './build-aborted.ts';
 import { type ProgressListener, toReporter } from './build-progress.ts';
+import { findContent, toNames, withContent } from './name-content.ts';
 import { openLayoutRoot, toInvalid } from './oci-blobs.ts';
 import { type OciImage, type OciLayer, readOciLayout } from './read-oci-layout.ts';
 
@@ -19,6 +21,8 @@ export interface ImportImageOptions {
   readonly system: System;
   /** An image that this one is known to stand on: its layers are taken as they are stored. */
   readonly base?: Image;
+  /** Whether it was built here: then its digest is that of its content. */
+  readonly isBuilt?: boolean;
   readonly onProgress?: ProgressListener;
   readonly signal?: AbortSignal;
 }
@@ -54,9 +58,15 @@ export async function importImage(
   source: OciImage,
   options: ImportImageOptions,
 ): Promise<Image> {
-  const image = toImage(source, await importLayers(layout, source, options));
+  const read = toImage(source, await importLayers(layout, source, options));
+  const { system, isBuilt } = options;
+  // A builder's documents tell when it ran: what was built is named by its content, which is the same here and there.
+  const content = isBuilt ? await findContent(layout, read, options) : undefined;
+  const image = content === undefined ? read : withContent(read, content);
   await pinInStore(layout, image.digest);
   await writeImage(layout, image);
+  const names = content === undefined ? { others: source.otherDigests } : toNames(content);
+  await addImageNames(layout, image.digest, { system, ...names });
   return image;
 }
 

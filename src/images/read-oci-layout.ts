@@ -41,6 +41,8 @@ export interface OciImage {
   readonly layers: readonly OciLayer[];
   readonly config: ImageConfig;
   readonly architecture: string;
+  /** Digests that name the same image: of its config, of the indexes that led to it, of the manifest that a registry has it under. */
+  readonly otherDigests: readonly ImageDigest[];
   /** Opens a layer's blob; its size is checked, its digest is not yet. */
   openLayer(layer: OciLayer): Promise<OpenedFile>;
 }
@@ -59,7 +61,8 @@ export async function readOciLayout(root: OciLayoutRoot, tag?: string): Promise<
   await readLayoutFile(root, 'oci-layout', layoutMarkerSchema);
   const index = await readLayoutFile(root, 'index.json', indexSchema);
   const tagged = pickTagged(index.manifests, tag, root.name);
-  const descriptor = await descend(root, tagged, 0);
+  const way = await descend(root, tagged);
+  const descriptor = way.at(-1) ?? tagged;
   const manifest = await readDocument(root, descriptor, manifestSchema);
   if (!MEDIA_TYPES.config.some((type) => type === manifest.config.mediaType)) {
     throw toInvalid(
@@ -75,6 +78,9 @@ export async function readOciLayout(root: OciLayoutRoot, tag?: string): Promise<
     layers: toLayers(manifest.layers, config.rootfs.diff_ids),
     config: toImageConfig(config),
     architecture: config.architecture,
+    otherDigests: [...way.slice(0, -1), manifest.config]
+      .map((one) => one.digest)
+      .filter(isImageDigest),
     openLayer: (layer) => openBlob(root, layer),
   };
 }
@@ -113,15 +119,20 @@ function pickTagged(
 export const hintOfTags = (tags: readonly string[]): string =>
   tags.length === 0 ? 'no image in it has a tag' : `its tags: ${tags.join(', ')}`;
 
-/** Follows indexes down to this platform's manifest. */
-async function descend(root: OciLayoutRoot, from: Descriptor, depth: number): Promise<Descriptor> {
-  if (MEDIA_TYPES.manifest.some((type) => type === from.mediaType)) return from;
-  if (!MEDIA_TYPES.index.some((type) => type === from.mediaType)) {
-    throw toInvalid(`read ${from.digest}: unknown media type ${quote(from.mediaType)}`);
+/** Follows indexes down to this platform's manifest, which is the last. */
+async function descend(root: OciLayoutRoot, from: Descriptor): Promise<readonly Descriptor[]> {
+  const way = [from];
+  for (let at = from; !MEDIA_TYPES.manifest.some((type) => type === at.mediaType); ) {
+    if (!MEDIA_TYPES.index.some((type) => type === at.mediaType)) {
+      throw toInvalid(`read ${at.digest}: unknown media type ${quote(at.mediaType)}`);
+    }
+    if (way.length > DEEPEST_INDEX)
+      throw toInvalid(`read ${at.digest}: indexes are nested too deeply`);
+    const index = await readDocument(root, at, indexSchema);
+    at = pickPlatform(index, at.digest);
+    way.push(at);
   }
-  if (depth >= DEEPEST_INDEX) throw toInvalid(`read ${from.digest}: indexes are nested too deeply`);
-  const index = await readDocument(root, from, indexSchema);
-  return await descend(root, pickPlatform(index, from.digest), depth + 1);
+  return way;
 }
 
 /** This machine's image in an index of several platforms. Throws ERR_STACKSHIM_IMAGE_INVALID when there is none. */

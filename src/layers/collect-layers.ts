@@ -7,6 +7,7 @@ import {
   type Layout,
   layerBlobsFile,
   layerFile,
+  layerPackedFile,
   layerRecordFile,
   layersDir,
   mountedLayerDir,
@@ -38,6 +39,7 @@ export async function removeLayers(layout: Layout, layers: readonly StoredLayer[
   for (const { id } of layers) {
     await rm(layerRecordFile(layout, id), { force: true });
     await rm(layerBlobsFile(layout, id), { force: true });
+    await rm(layerPackedFile(layout, id), { force: true });
     await rm(layerFile(layout, id), { force: true });
   }
   if (layers.length > 0) await syncDirectory(layersDir(layout));

@@ -10,7 +10,7 @@ import { writeFileAtomic } from '../sys/files.ts';
 import { readStoredJson, toCorrupt } from './stored-json.ts';
 
 export interface LayerRecord {
-  /** Version of this format and of the cleaning rules: a layer of another version counts as missing. */
+  /** Version of this format and of the cleaning rules. */
   readonly version: 1;
   readonly id: LayerId;
   readonly sizeBytes: number;

@@ -4,10 +4,10 @@ import { errnoCodeOf } from '../core/errors.ts';
 import { isLayerId, type LayerId } from '../core/ids.ts';
 import { type Layout, layersDir, mountedLayersDir } from '../core/layout.ts';
 
-const FILE = /^([0-9a-f]{64})\.(?:erofs|json|blobs)$/;
+const FILE = /^([0-9a-f]{64})\.(?:erofs|json|blobs|packed)$/;
 const MOUNTED = /^([0-9a-f]{64})(?:\.lock)?$/;
 
-/** Ids of the layers that have a file, a record or a list of blobs, in order. */
+/** Ids of the layers that have a file, a record, or a file beside those, in order. */
 export const listStoredLayers = (layout: Layout): readonly LayerId[] =>
   listIds(layersDir(layout), FILE);
 

@@ -8,6 +8,7 @@ import {
   StackshimError,
   toStackshimError,
 } from '../core/errors.ts';
+import { refuseNewer } from '../core/format-version.ts';
 import { type Reader, readWith } from '../core/read-fields.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
 
@@ -17,11 +18,16 @@ export interface StoredJsonOptions<T> {
   readonly code: ErrorCode;
   /** Names the kind of file in messages: `revision file`. */
   readonly what: string;
+  /** The newest version of the format that `reader` reads. Default 1. */
+  readonly newest?: number;
 }
 
 const MAX_BYTES = 8 * 1024 * 1024;
 
-/** The file's content; undefined when there is no such file. Blocks: these files are small and read for every task. */
+/**
+ * The file's content; undefined when there is no such file. Blocks: these files are small and read for every task.
+ * Throws ERR_STACKSHIM_FORMAT_NEWER for a file that a newer stackshim wrote, else `options.code`.
+ */
 export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): T | undefined {
   let text: string | undefined;
   try {
@@ -38,6 +44,7 @@ export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): 
   } catch (error) {
     throw toCorrupt(path, 'not JSON', { ...options, cause: error });
   }
+  refuseNewer(path, value, { what: options.what, newest: options.newest ?? 1 });
   return readWith(options.reader, value, ({ message }) => toCorrupt(path, message, options));
 }
 

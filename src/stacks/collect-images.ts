@@ -1,10 +1,12 @@
 /** Removes image files that nothing needs, so that a task which names one at the last moment keeps it. */
 import { renameSync } from 'node:fs';
-import { unlink } from 'node:fs/promises';
+import { rm, unlink } from 'node:fs/promises';
 import type { ImageDigest } from '../core/ids.ts';
 import { imagesDir, type Layout } from '../core/layout.ts';
 import { namesIn, syncDirectory } from '../sys/files.ts';
 import { imageFile } from './image-files.ts';
+import { imageNamesFile } from './image-names.ts';
+import { listStoredImages } from './list-stored.ts';
 
 const SET_ASIDE = '.collected';
 
@@ -25,12 +27,22 @@ export async function collectImages(
   for (const image of images) {
     if (isNamed(image)) renameSync(asideFile(layout, image), imageFile(layout, image));
     else {
+      await rm(imageNamesFile(layout, image), { force: true });
       await unlink(asideFile(layout, image));
       gone.push(image);
     }
   }
   await syncDirectory(imagesDir(layout));
   return gone;
+}
+
+/** Removes the other names of images that an earlier version, which does not know such files, has removed. */
+export async function removeStrayNames(layout: Layout): Promise<void> {
+  const stored = new Set(listStoredImages(layout).map((image) => imageNamesFile(layout, image)));
+  for (const name of namesIn(imagesDir(layout))) {
+    const path = `${imagesDir(layout)}/${name}`;
+    if (name.endsWith('.names') && !stored.has(path)) await rm(path, { force: true });
+  }
 }
 
 /** Brings back what a dead process had set aside. The caller keeps other processes from collecting. */

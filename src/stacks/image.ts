@@ -19,7 +19,7 @@ export interface ImageConfig {
 }
 
 export interface Image {
-  /** Digest of the OCI manifest it came from. */
+  /** Digest of the OCI manifest it came from; of its content, where it was built here. */
   readonly digest: ImageDigest;
   /** Lowest first. */
   readonly layers: readonly LayerId[];

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { ImageDigest, LayerId, StackName } from '../core/ids.ts';
 import { type Layout, layerFile } from '../core/layout.ts';
+import type { StackReference } from '../spec/task-spec.ts';
 import {
   type CurrentStack,
   type DamageListener,
@@ -12,6 +13,7 @@ import {
   throwDamage,
 } from './current-stacks.ts';
 import { type Image, type ImageConfig, STACK_LABELS } from './image.ts';
+import { readImageNames } from './image-names.ts';
 import { resolveStack } from './resolve-stack.ts';
 import { type Revision, readRevisionNumbers, requireRevision } from './revisions.ts';
 
@@ -29,6 +31,8 @@ export interface StackSummary {
   /** The current revision. */
   readonly revision: number;
   readonly image: ImageDigest;
+  /** The digest of the image's content, the same on every machine; null where it is not known yet. */
+  readonly content: ImageDigest | null;
   readonly description: string | null;
   /** When the revision was made, ISO 8601. */
   readonly createdAt: string;
@@ -48,6 +52,8 @@ export interface StackDetails extends StackSummary {
   readonly layers: readonly StackLayer[];
   readonly architecture: string;
   readonly config: ImageConfig;
+  /** By which the image is known besides. */
+  readonly otherDigests: readonly ImageDigest[];
   readonly source: Revision['source'];
   /** Numbers of all stored revisions, ascending. */
   readonly revisions: readonly number[];
@@ -64,21 +70,28 @@ export async function listStacks(
   const entries = readSoundStacks(layout, onDamage);
   const uses = countUses(entries);
   const sizes = await statLayers(layout, [...uses.keys()]);
-  return entries.map((entry) => toSummary(entry, toLayers(entry.image, uses, sizes), entries));
+  return entries.map((entry) =>
+    toSummary(layout, { entry, layers: toLayers(entry.image, uses, sizes), others: entries }),
+  );
 }
 
-/** One stack. Throws ERR_STACKSHIM_STACK_NOT_FOUND and as `resolveStack` does. */
-export async function showStack(layout: Layout, name: StackName): Promise<StackDetails> {
-  const pinned = resolveStack(layout, { name });
+/** One stack: its current revision, or the one that is meant. Throws ERR_STACKSHIM_STACK_NOT_FOUND and as `resolveStack` does. */
+export async function showStack(
+  layout: Layout,
+  name: StackName,
+  pin: Omit<StackReference, 'name'> = {},
+): Promise<StackDetails> {
+  const pinned = resolveStack(layout, { name, ...pin });
   const entry = { revision: requireRevision(layout, name, pinned.revision), image: pinned.image };
   const others = readSoundStacks(layout);
   const uses = countUses(others);
   const layers = toLayers(entry.image, uses, await statLayers(layout, entry.image.layers));
   return {
-    ...toSummary(entry, layers, others),
+    ...toSummary(layout, { entry, layers, others }),
     layers,
     architecture: entry.image.architecture,
     config: entry.image.config,
+    otherDigests: readImageNames(layout, entry.image.digest).others,
     source: entry.revision.source,
     revisions: readRevisionNumbers(layout, name),
   };
@@ -122,11 +135,13 @@ function toLayers(
   }));
 }
 
-function toSummary(
-  entry: CurrentStack,
-  layers: readonly StackLayer[],
-  others: readonly CurrentStack[],
-): StackSummary {
+interface SummaryParts {
+  readonly entry: CurrentStack;
+  readonly layers: readonly StackLayer[];
+  readonly others: readonly CurrentStack[];
+}
+
+function toSummary(layout: Layout, { entry, layers, others }: SummaryParts): StackSummary {
   const { revision, image } = entry;
   const sum = (shared: boolean) =>
     layers
@@ -136,6 +151,7 @@ function toSummary(
     name: revision.stack,
     revision: revision.revision,
     image: image.digest,
+    content: readImageNames(layout, image.digest).content ?? null,
     description: image.config.labels[STACK_LABELS.description] ?? null,
     createdAt: revision.createdAt,
     base: findBase(entry, others) ?? null,

@@ -8,6 +8,7 @@ import type { StackReference } from '../spec/task-spec.ts';
 import { type Generation, readCurrentTarget, readGenerationAt, revisionIn } from './generations.ts';
 import type { PinnedImage } from './image.ts';
 import { readImage } from './image-files.ts';
+import { isNamed } from './image-names.ts';
 import { toNearNames } from './near-names.ts';
 import {
   type Revision,
@@ -40,7 +41,7 @@ export function resolveStack(layout: Layout, reference: StackReference): PinnedI
     revision === undefined
       ? findRevisionOfImage(layout, name, image as ImageDigest)
       : findRevision(layout, name, revision);
-  if (image !== undefined && entry.image !== image) {
+  if (image !== undefined && !isNamed(layout, entry.image, image)) {
     throw new StackshimError(
       'ERR_STACKSHIM_STACK_NOT_FOUND',
       `find stack ${name}: revision ${entry.revision} does not have the image ${image}`,
@@ -104,15 +105,18 @@ function findRevision(layout: Layout, name: StackName, revision: number): Revisi
   return requireRevision(layout, name, revision);
 }
 
-/** The current revision if it has the image, else the newest that has it. */
+/** The current revision if its image has the digest, else the newest that has it. An image's own digest goes before its other names. */
 function findRevisionOfImage(layout: Layout, name: StackName, image: ImageDigest): Revision {
   const current = revisionIn(readResolved(layout)?.generation, name);
   const numbers = readRevisionNumbers(layout, name).reverse();
   if (numbers.length === 0) throw toNotFound(name, readResolved(layout)?.generation);
-  for (const number of current === undefined ? numbers : [current, ...numbers]) {
-    const entry = readRevision(layout, name, number);
-    if (entry?.image === image) return entry;
-  }
+  const entries = (current === undefined ? numbers : [current, ...numbers]).flatMap(
+    (number) => readRevision(layout, name, number) ?? [],
+  );
+  const found =
+    entries.find((entry) => entry.image === image) ??
+    entries.find((entry) => isNamed(layout, entry.image, image));
+  if (found !== undefined) return found;
   throw new StackshimError(
     'ERR_STACKSHIM_STACK_NOT_FOUND',
     `find stack ${name}: no revision has the image ${image}`,

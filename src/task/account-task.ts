@@ -14,6 +14,7 @@ import type { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
 import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
+import type { OwnRecord } from './records/record.ts';
 import { isOverdue } from './records/time-limit.ts';
 import type { StartedCommand } from './start-command.ts';
 import type { OutputMeter } from './streams/task-output.ts';
@@ -50,6 +51,7 @@ export interface AccountContext {
   readonly stopper: TaskStopper;
   readonly output: OutputMeter;
   readonly emit: TaskListener;
+  readonly record: OwnRecord;
 }
 
 /** Of a command that ran, and whose exit was not to be learnt. */
@@ -59,7 +61,7 @@ const UNKNOWN_EXIT: ProcessExit = { exitCode: null, signal: null };
 export async function accountTask(
   plan: TaskPlan,
   { started, watched, startedAt, diskWatch, cutOff }: RunningCommand,
-  { installation, clock, stopper, output, emit, holdings }: AccountContext,
+  { installation, clock, stopper, output, emit, holdings, record }: AccountContext,
 ): Promise<Execution> {
   const { cancelFile, cgroupsPath, id } = plan.container.places;
   const ended = await learn('wait for the task to end', () => watched.exited);
@@ -67,6 +69,9 @@ export async function accountTask(
   if (ended.error !== null) stopper.killProcesses();
   const exit = ended.value ?? UNKNOWN_EXIT;
   const endedAt = watched.endedAt();
+  if (started.hasStarted && watched.executed() && ended.error === null) {
+    record.tryNote({ exit: { ...exit, at: new Date().toISOString() } });
+  }
   const stop = stopper.end();
   clock.enter('account');
   // Its own time counts, not which of timer and exit was noticed first.

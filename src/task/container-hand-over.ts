@@ -1,5 +1,5 @@
 /** Containers that one process prepares, and another runs a command in. Nothing of them runs before that. */
-import { renameSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import { integer, objectOf, oneOf, optional, readWith, text } from '../core/read-fields.ts';
@@ -13,7 +13,8 @@ import type { ContainerPlan } from './plan-container.ts';
 import { type ContainerRequest, planContainerAlone, type TaskPlan } from './plan-task.ts';
 import { type HandedContainer, prepareContainer } from './prepare-container.ts';
 import { type Recorded, recordTask, toRecord } from './record-task.ts';
-import { replaceRecord } from './records/record.ts';
+import { claimRecord } from './records/claim-record.ts';
+import type { TaskRecord } from './records/record.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 import { toSetupError } from './setup-error.ts';
 
@@ -21,9 +22,8 @@ const VERSION = 1;
 /** A task may have a thousand binds, each with two paths. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
-/** Present while the container waits: whoever renames it has claimed the container. */
+/** Present while the container waits. Whoever makes the record its own has claimed the container. */
 const waitingFile = ({ taskDir }: TaskPlaces) => `${taskDir}/container.json`;
-const claimedFile = (places: TaskPlaces) => `${waitingFile(places)}.claimed`;
 
 interface WaitingContainer extends HandedContainer {
   readonly version: typeof VERSION;
@@ -59,7 +59,7 @@ export async function prepareForOthers(
   const holdings = new Holdings();
   try {
     const clock = new PhaseClock();
-    const context = { installation, clock, signal, holdings };
+    const context = { installation, clock, signal, holdings, record };
     const { slot, disk, closed } = await prepareContainer(container, context);
     await closed;
     const handed = { slot: slot.index, disk: disk.handOver() };
@@ -79,13 +79,13 @@ export async function prepareForOthers(
  * Makes the container that the plan names by its id a task of this process. Of several claimers exactly one succeeds. Throws
  * ERR_STACKSHIM_TASK_NOT_FOUND when no such container waits, ERR_STACKSHIM_TASK_CONFLICT when it was made after another plan.
  */
-export function claimContainer(plan: TaskPlan): Recorded<TaskPlan> & {
-  readonly handed: HandedContainer;
-} {
+export function claimContainer(
+  installation: Installation,
+  plan: TaskPlan,
+): Recorded<TaskPlan> & { readonly handed: HandedContainer } {
   const { container } = plan;
   const { places } = container;
   const startedAt = new Date();
-  const record = toRecord(plan, startedAt);
   const { plan: made, ...handed } = readWaiting(places);
   if (made !== describePlan(container)) {
     throw new StackshimError(
@@ -94,15 +94,15 @@ export function claimContainer(plan: TaskPlan): Recorded<TaskPlan> & {
       { details: { id: places.id } },
     );
   }
-  take(places);
-  try {
-    replaceRecord(places, record);
-  } catch (error) {
-    renameSync(claimedFile(places), waitingFile(places));
-    throw error;
-  }
+  const change = toRecord(plan, startedAt);
+  const record = claimRecord(installation, places.id, { mayClaim: isWaiting, change });
+  if (record === undefined) throw notWaiting(places);
+  rmSync(waitingFile(places), { force: true });
   return { plan, record, startedAt, handed };
 }
+
+/** Whoever claims it gives it a command. */
+const isWaiting = ({ command }: TaskRecord) => command.length === 0;
 
 function readWaiting(places: TaskPlaces): WaitingContainer {
   try {
@@ -115,16 +115,8 @@ function readWaiting(places: TaskPlaces): WaitingContainer {
   }
 }
 
-function take(places: TaskPlaces): void {
-  try {
-    renameSync(waitingFile(places), claimedFile(places));
-  } catch (error) {
-    throw notWaiting(places, error);
-  }
-}
-
-function notWaiting({ id }: TaskPlaces, error: unknown): StackshimError {
-  if (errnoCodeOf(error) !== 'ENOENT') {
+function notWaiting({ id }: TaskPlaces, error?: unknown): StackshimError {
+  if (error !== undefined && errnoCodeOf(error) !== 'ENOENT') {
     return toStackshimError(error, 'ERR_STACKSHIM_RECORD_CORRUPT', `claim container ${id}`);
   }
   const message = `claim container ${id}: no such container waits`;

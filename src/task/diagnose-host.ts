@@ -13,6 +13,7 @@ import { type Check, failed, optional, required, warned } from './diagnose/check
 import { checkBindSources } from './diagnose/check-bind-sources.ts';
 import { checkControllers, checkSwapLimit } from './diagnose/check-cgroups.ts';
 import { checkDiskLimit, diskLimitUntried } from './diagnose/check-disk-limit.ts';
+import { checkFormats } from './diagnose/check-formats.ts';
 import {
   checkCorePattern,
   checkFilesystem,
@@ -73,6 +74,7 @@ async function checkPlaces(system: System, layout: Layout): Promise<readonly Che
   return [
     checkRunFolder(layout),
     checkStoredFiles(layout),
+    checkFormats(layout),
     ...(await checkMounts(system, layout)),
     checkFreeSpace(layout),
     await checkDisk(system, layout),

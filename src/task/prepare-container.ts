@@ -18,7 +18,7 @@ import type { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
 import type { PhaseClock } from './phase-clock.ts';
 import type { ContainerPlan } from './plan-container.ts';
-import { admitToTaskDir } from './records/record.ts';
+import { admitToTaskDir, type OwnRecord, type TaskHoldings } from './records/record.ts';
 import { toFileBind, writeInputs } from './task-inputs.ts';
 
 /** Everything of a container is there but its processes. Its mounts are attached until a command was created in it. */
@@ -45,6 +45,8 @@ export interface PrepareContext {
   readonly signal: AbortSignal;
   /** Gets what the task acquires, as soon as it is there; the caller gives it back, whatever happens next. */
   readonly holdings: Holdings;
+  /** Is told what the task was given. */
+  readonly record: OwnRecord;
 }
 
 /** The task's place beside others, where the policy or the task says so. */
@@ -67,7 +69,7 @@ export async function claimRoom(
 /** Rejects with the error of the stage that failed. */
 export async function prepareContainer(
   plan: ContainerPlan,
-  { installation, clock, holdings }: PrepareContext,
+  { installation, clock, holdings, record }: PrepareContext,
 ): Promise<PreparedContainer> {
   const { system, layout } = installation;
   const { spec, places, files } = plan;
@@ -77,6 +79,7 @@ export async function prepareContainer(
   if (userns !== 'host') admitToTaskDir(places, slot.ids);
   const space = { ...plan.disk, places, slot, userns };
   const disk = holdings.add('disk', await openTaskDisk(installation, space));
+  record.note(toHoldings(slot, disk));
   await writeInputs(files, { places, ids: idsOf(plan, slot) });
   const rootfs = planContainerRootfs(plan, slot, installation);
   const { closed } = await mountRootfs(system, rootfs, { owner: ownerOf(plan, slot) });
@@ -90,6 +93,12 @@ export async function prepareContainer(
     throw error;
   }
 }
+
+const toHoldings = ({ index }: Slot, { mechanism, loopDevice }: TaskDisk): TaskHoldings => ({
+  slot: index,
+  diskMechanism: mechanism,
+  ...(loopDevice === undefined ? {} : { loopDevice }),
+});
 
 /** The container that another process has prepared after this plan, and handed over. */
 export async function adoptContainer(

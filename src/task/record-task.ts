@@ -6,7 +6,8 @@ import { ownIdentity } from '../sys/processes.ts';
 import type { Installation } from './installation.ts';
 import type { ContainerPlan } from './plan-container.ts';
 import type { CommandPlan } from './plan-task.ts';
-import { createRecord, dropRecord, RECORD_VERSION, type TaskRecord } from './records/record.ts';
+import { createRecord, dropRecord, OwnRecord, type TaskRecord } from './records/record.ts';
+import { namesOf } from './records/task-places.ts';
 
 /** A container that waits for its command has none. */
 export interface RecordedPlan {
@@ -16,7 +17,7 @@ export interface RecordedPlan {
 
 export interface Recorded<P extends RecordedPlan> {
   readonly plan: P;
-  readonly record: TaskRecord;
+  readonly record: OwnRecord;
   readonly startedAt: Date;
 }
 
@@ -26,7 +27,7 @@ export async function recordTask<P extends RecordedPlan>(
   plan: () => Promise<P>,
 ): Promise<Recorded<P>> {
   const recorded = writeRecord(installation, await plan());
-  if (isImageStored(installation.layout, recorded.record.image)) return recorded;
+  if (isImageStored(installation.layout, recorded.record.value.image)) return recorded;
   // Collected before the record could keep it: what the stack's name means has changed, then.
   dropRecord(recorded.plan.container.places);
   return writeRecord(installation, await plan());
@@ -43,7 +44,7 @@ function writeRecord<P extends RecordedPlan>({ layout }: Installation, plan: P):
     const code = full ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_SYSTEM';
     throw toStackshimError(error, code, `create task ${places.id}`);
   }
-  return { plan, record, startedAt };
+  return { plan, record: new OwnRecord(places, record), startedAt };
 }
 
 const { SIGTERM } = constants.signals;
@@ -53,7 +54,6 @@ export function toRecord({ container, command }: RecordedPlan, now: Date): TaskR
   const { spec, pinned, places, runtime, files } = container;
   const stopSignal = command?.stopSignal ?? SIGTERM;
   return {
-    version: RECORD_VERSION,
     id: places.id,
     owner: ownIdentity(),
     stack: pinned.stack,
@@ -68,5 +68,6 @@ export function toRecord({ container, command }: RecordedPlan, now: Date): TaskR
     createdAt: now.toISOString(),
     kept: false,
     disowned: false,
+    names: namesOf(places),
   };
 }

@@ -136,7 +136,7 @@ async function openTask(
   };
   if (container === undefined) return await recordTask(installation, plan);
   const { claimContainer } = await import('./container-hand-over.ts');
-  return claimContainer(await plan());
+  return claimContainer(installation, await plan());
 }
 
 interface OpenedTask extends Recorded<TaskPlan> {
@@ -175,7 +175,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const { stdin, terminal } = options;
   const { setUp } = context;
   const execution = await executeTask(plan, {
-    ...{ installation, clock, setUp, holdings, stopper, output, emit, deadlineAt },
+    ...{ installation, clock, setUp, holdings, record, stopper, output, emit, deadlineAt },
     stdin,
     terminal,
     handed: context.handed,

@@ -109,10 +109,19 @@ describe('a damaged', () => {
     ['missing', (file) => rmSync(file)],
     ['not JSON', (file) => writeFileSync(file, 'not JSON')],
     ['of another shape', (file) => writeFileSync(file, '{"version":1}')],
-    ['of a later version', (file) => raiseVersion(file)],
   ];
   const raiseVersion = (file: string) =>
     writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), version: 99 }));
+
+  it.each([
+    ['generation', 'generations'],
+    ['revision', 'stacks/busybox'],
+    ['image', 'images'],
+    ['layer record', 'layers'],
+  ])('%s that a newer stackshim wrote, which is told from damage', async (_, folder) => {
+    const file = only(folder, '.json');
+    await expectRefused(file, () => raiseVersion(file), 'ERR_STACKSHIM_FORMAT_NEWER');
+  });
 
   it.each(damages)('generation that is %s', async (_, damage) => {
     const file = only('generations', '.json');

@@ -1,6 +1,5 @@
 /** What one side writes, or a user spells out, the other reads back the same. */
 import { generateKeyPairSync } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -10,7 +9,7 @@ import {
   type StackName,
   toTaskId,
 } from '../../src/core/ids.ts';
-import { layerRecordFile, layoutFrom, tasksDir, trustedKeysDir } from '../../src/core/layout.ts';
+import { layerRecordFile, layoutFrom, trustedKeysDir } from '../../src/core/layout.ts';
 import { parseImageReference } from '../../src/images/exchange/image-reference.ts';
 import { toOciConfig } from '../../src/images/exchange/oci-config.ts';
 import { parseSavedIndex } from '../../src/images/exchange/saved-index.ts';
@@ -31,8 +30,8 @@ import { readImage, writeImage } from '../../src/stacks/image-files.ts';
 import { parseRelease } from '../../src/stacks/release.ts';
 import { parseMountinfo } from '../../src/sys/mountinfo.ts';
 import { readRecord } from '../../src/task/records/read-record.ts';
-import { createRecord } from '../../src/task/records/record.ts';
-import { taskPlaces } from '../../src/task/records/task-places.ts';
+import { createRecord, replaceRecord, type TaskRecord } from '../../src/task/records/record.ts';
+import { namesOf, taskPlaces } from '../../src/task/records/task-places.ts';
 import { useFuzzFiles } from '../support/fuzz-files.ts';
 import { configureProperties, isFullFuzz } from '../support/fuzz-settings.ts';
 
@@ -152,15 +151,14 @@ describe('options', () => {
 describe('files', () => {
   it('records', () => {
     const places = taskPlaces(layout, 't1' as Parameters<typeof taskPlaces>[1]);
-    const record = fc.record({
-      version: fc.constant(1 as const),
+    const record: fc.Arbitrary<TaskRecord> = fc.record({
       id: fc.constant(places.id),
       owner: fc.record({ pid: number, startTime: fc.nat(), bootId: fc.uuid() }),
       stack: stackName,
       revision: fc.nat(),
       image: digest.filter(isImageDigest),
       runtime: fc.record({
-        kind: fc.constantFrom('runc', 'crun', 'runsc', 'other'),
+        kind: fc.constantFrom('runc' as const, 'crun', 'runsc', 'other'),
         path: absolute,
         version: line,
       }),
@@ -170,11 +168,18 @@ describe('files', () => {
       createdAt: fc.constant(now),
       kept: fc.boolean(),
       disowned: fc.boolean(),
+      names: fc.constant(namesOf(places)),
+      slot: fc.nat(),
+      exit: fc.record({
+        exitCode: fc.oneof(fc.constant(null), fc.nat(255)),
+        signal: fc.oneof(fc.constant(null), fc.integer({ min: 1, max: 64 })),
+        at: fc.constant(now),
+      }),
     });
-    createRecord(layout, places, fc.sample(record, 1)[0] as Parameters<typeof createRecord>[2]);
+    createRecord(layout, places, fc.sample(record, 1)[0] as TaskRecord);
     fc.assert(
       fc.property(record, (written) => {
-        writeFileSync(`${tasksDir(layout)}/t1/record.json`, JSON.stringify(written));
+        replaceRecord(places, written);
         expect(readRecord(layout, places.id)).toEqual(toPlain(written));
       }),
     );

@@ -3,13 +3,13 @@ import { parseTaskId } from '../../src/core/ids.ts';
 import type { Layout } from '../../src/core/layout.ts';
 import type { Revision } from '../../src/stacks/revisions.ts';
 import { ownIdentity } from '../../src/sys/processes.ts';
-import { createRecord, RECORD_VERSION } from '../../src/task/records/record.ts';
-import { taskPlaces } from '../../src/task/records/task-places.ts';
+import { createRecord } from '../../src/task/records/record.ts';
+import { namesOf, taskPlaces } from '../../src/task/records/task-places.ts';
 import { NOW } from './stack-store.ts';
 
 export function keepTask(layout: Layout, id: string, { stack, revision, image }: Revision): void {
-  createRecord(layout, taskPlaces(layout, parseTaskId(id)), {
-    version: RECORD_VERSION,
+  const places = taskPlaces(layout, parseTaskId(id));
+  createRecord(layout, places, {
     id: parseTaskId(id),
     owner: ownIdentity(),
     stack,
@@ -22,5 +22,6 @@ export function keepTask(layout: Layout, id: string, { stack, revision, image }:
     createdAt: NOW.toISOString(),
     kept: true,
     disowned: false,
+    names: namesOf(places),
   });
 }

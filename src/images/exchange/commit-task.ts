@@ -1,7 +1,7 @@
 /** The writable layer of a finished task becomes a stack's new revision, through the same cleaning as any layer. */
 import { lstat } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
-import { isImageDigest, type StackName, type TaskId } from '../../core/ids.ts';
+import type { StackName, TaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { importLayer } from '../../layers/import-layer.ts';
 import type { LayerRecord } from '../../layers/layer-record.ts';
@@ -9,16 +9,16 @@ import { packLayer } from '../../layers/pack-layer.ts';
 import type { StoreLease } from '../../layers/store-lease.ts';
 import { type Image, STACK_LABELS } from '../../stacks/image.ts';
 import { readImage, writeImage } from '../../stacks/image-files.ts';
+import { addImageNames } from '../../stacks/image-names.ts';
 import type { System } from '../../sys/system.ts';
 import { readRecord } from '../../task/records/read-record.ts';
 import type { TaskRecord } from '../../task/records/record.ts';
-import { taskPlaces } from '../../task/records/task-places.ts';
 import { abortable } from '../build-aborted.ts';
 import { type ProgressListener, toReporter } from '../build-progress.ts';
 import { holdStoreFor } from '../hold-store-for.ts';
+import { findContent, toNames, withContent } from '../name-content.ts';
 import { parseSmokeOption } from '../smoke.ts';
 import type { PublishedStack } from './import-stack.ts';
-import { toDigest, toOciConfig } from './oci-config.ts';
 import { type PublishOptions, publishImages, SMOKE_HINT } from './publish-image.ts';
 
 export interface CommitTaskOptions extends PublishOptions {
@@ -35,7 +35,7 @@ const IDS_PER_TASK = 65_536;
 
 /**
  * Adds what the task wrote outside of `/task` to the image it ran on, as one more layer. The task stays as it is.
- * The image has no OCI manifest: its digest is that of its config.
+ * The image's digest is that of its content.
  *
  * Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_NOT_KEPT, ERR_STACKSHIM_LAYER_INVALID (what no layer may hold),
  * ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_IMAGE_CORRUPT.
@@ -100,9 +100,13 @@ async function storeImage(
   for (const id of base.layers) await lease.pin(id);
   const layer = await storeUpper(layout, committing);
   await lease.pin(layer.id);
-  const image = toImage(base, layer, now);
+  const { system, signal } = committing;
+  const made = toImage(base, layer, now);
+  const content = await findContent(layout, made, { system, signal });
+  const image = withContent(made, content);
   await lease.pin(image.digest);
   await writeImage(layout, image);
+  await addImageNames(layout, image.digest, { system, ...toNames(content) });
   return image;
 }
 
@@ -110,7 +114,7 @@ async function storeUpper(
   layout: Layout,
   { system, record, report, signal }: Committing,
 ): Promise<LayerRecord> {
-  const upper = `${taskPlaces(layout, record.id).scratchDir}/rootfs/upper`;
+  const upper = `${record.names.scratchDir}/rootfs/upper`;
   // The task's root user owns the folder: the first id of its slot, 0 where it shared the host's user namespace.
   const idBase = await ownerOf(upper, record.id);
   const tar = packLayer(upper, { idBase, idCount: IDS_PER_TASK, signal });
@@ -146,13 +150,10 @@ function toImage(base: Image, layer: LayerRecord, now: Date): Image {
       ? base.config.labels
       : { ...base.config.labels, [STACK_LABELS.epoch]: String(Math.ceil(now.getTime() / 1000)) };
   const diffIds = [...base.diffIds, layer.diffId];
-  const image = {
+  return {
     ...base,
     layers: [...base.layers, layer.id],
     diffIds,
     config: { ...base.config, labels },
   };
-  const digest = toDigest(toOciConfig(image, diffIds));
-  if (!isImageDigest(digest)) throw new Error('sha256 gave no digest');
-  return { ...image, digest };
 }

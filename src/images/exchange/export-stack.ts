@@ -4,6 +4,7 @@ import type { Layout } from '../../core/layout.ts';
 import { guardDisk } from '../../layers/guard-disk.ts';
 import { holdStore } from '../../layers/store-lease.ts';
 import { parseStackReference } from '../../spec/parse-stack-reference.ts';
+import { addImageNames } from '../../stacks/image-names.ts';
 import { resolveStack } from '../../stacks/resolve-stack.ts';
 import { abortable } from '../build-aborted.ts';
 import { toReporter } from '../build-progress.ts';
@@ -23,7 +24,7 @@ export interface ExportedStack {
   readonly revision: number;
   /** What the image is called in the archive: `localhost/ruby-3.3:rev-2`. */
   readonly reference: string;
-  /** Of the manifest in the archive: another than the stored image's, as its layers are packed anew. */
+  /** Of the manifest in the archive: the digest of the image's content. */
   readonly digest: ImageDigest;
 }
 
@@ -59,9 +60,10 @@ async function writeStack(
     report({ kind: 'step', step: 'export', text: `export ${stack} revision ${revision}` });
     const reference = `localhost/${stack}:rev-${revision}`;
     const content = { image, reference, system, report, signal };
-    const { digest } = await guardDisk(`write ${output.name}`, () =>
+    const { digest, config } = await guardDisk(`write ${output.name}`, () =>
       writeArchive(output, layout, (archive) => writeImageArchive(layout, archive, content)),
     );
+    await addImageNames(layout, image.digest, { system, content: digest, others: [config] });
     return { stack, revision, reference, digest };
   } finally {
     lease.release();

@@ -97,12 +97,14 @@ async function importReference(
       return await inWorkFolder(layout, async (work) => {
         options.report({ kind: 'step', step: 'fetch', text: `fetch ${options.reference}` });
         const registry = takeAuthFile(options, work);
-        const directory = await pullImage(reference.name, registry, {
+        const { directory, digests } = await pullImage(reference.name, registry, {
           ...options,
           work,
           step: 'fetch',
         });
-        return await take(await readOciLayout(await openLayoutRoot(directory), PULLED_TAG));
+        const pulled = await readOciLayout(await openLayoutRoot(directory), PULLED_TAG);
+        // Skopeo writes an OCI manifest, whatever kind the registry has: the image is known by the registry's digests as well.
+        return await take({ ...pulled, otherDigests: [...pulled.otherDigests, ...digests] });
       });
   }
 }

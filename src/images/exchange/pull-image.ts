@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { StackshimError } from '../../core/errors.ts';
+import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
 import { LAYER_LIMITS } from '../../layers/archive-limits.ts';
 import { parseDocument, toInvalid } from '../oci-blobs.ts';
 import { indexSchema, LAYER_COMPRESSION, MEDIA_TYPES, manifestSchema } from '../oci-schemas.ts';
@@ -28,16 +29,27 @@ const typedSchema = z.object({
   layers: z.optional(z.unknown()),
 });
 
+export interface PulledImage {
+  /** The layout's folder, with the image tagged {@link PULLED_TAG}. */
+  readonly directory: string;
+  /** Digests by which the registry has it: of the manifest, its config, and the index that led to it. */
+  readonly digests: readonly ImageDigest[];
+}
+
 /**
- * Resolves to the folder of the layout, below `run.work`, with the image tagged {@link PULLED_TAG}.
+ * Resolves to a layout below `run.work`.
  * Throws ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL.
  */
 export async function pullImage(
   name: string,
   registry: RegistryOptions,
   run: SkopeoRun,
-): Promise<string> {
-  const { reference, largestBytes, totalBytes } = await resolveManifest(name, registry, run);
+): Promise<PulledImage> {
+  const { reference, digests, largestBytes, totalBytes } = await resolveManifest(
+    name,
+    registry,
+    run,
+  );
   const directory = `${run.work}/layout`;
   const copy = ['copy', ...registryFlags(registry, 'src-'), reference];
   const bound = {
@@ -53,12 +65,13 @@ export async function pullImage(
       fileBytesLimit: Math.max(largestBytes, DOCUMENT_BYTES),
     }),
   );
-  return directory;
+  return { directory, digests };
 }
 
 interface ResolvedManifest {
   /** Names the manifest by its digest: what was checked is what is fetched. */
   readonly reference: string;
+  readonly digests: readonly ImageDigest[];
   readonly largestBytes: number;
   /** Of the config and all layers. */
   readonly totalBytes: number;
@@ -72,6 +85,7 @@ async function resolveManifest(
   const repository = name.replace(/@sha256:[0-9a-f]{64}$/, '').replace(/:[^/:]+$/, '');
   let bytes = await inspectRaw(`docker://${name}`, registry, run);
   let digest = digestOf(bytes);
+  const asked = digest;
   const top = parseDocument(bytes, typedSchema, `manifest of ${name}`);
   if (top.manifests !== undefined && top.layers !== undefined) {
     throw toInvalid(`read manifest of ${name}: it is both a manifest and an index`);
@@ -100,7 +114,9 @@ async function resolveManifest(
       { details: { totalBytes: total, largestBytes, maximum: LAYER_LIMITS.bytes } },
     );
   }
-  return { reference: `docker://${repository}@${digest}`, largestBytes, totalBytes: total };
+  const digests = [...new Set([asked, digest, manifest.config.digest])].filter(isImageDigest);
+  const reference = `docker://${repository}@${digest}`;
+  return { reference, digests, largestBytes, totalBytes: total };
 }
 
 const isIndex = ({ mediaType, manifests }: z.infer<typeof typedSchema>) =>

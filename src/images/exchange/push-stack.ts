@@ -2,6 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
+import { addImageNames } from '../../stacks/image-names.ts';
+import { resolveStack } from '../../stacks/resolve-stack.ts';
 import { abortable } from '../build-aborted.ts';
 import { toReporter } from '../build-progress.ts';
 import { toInvalid } from '../oci-blobs.ts';
@@ -49,6 +51,8 @@ export async function pushStack(layout: Layout, options: PushStackOptions): Prom
       if (!isImageDigest(digest))
         throw toInvalid(`push ${options.reference}: skopeo returned no digest`);
       const { stack, revision } = exported;
+      const { image } = resolveStack(layout, { name: stack, revision });
+      await addImageNames(layout, image.digest, { system: options.system, others: [digest] });
       return { stack, revision, reference: options.reference, digest };
     }),
   );

@@ -59,6 +59,7 @@ export async function readDockerArchive(archive: OpenArchive, tag?: string): Pro
     layers: [...paths.keys()],
     config: toImageConfig(config),
     architecture: config.architecture,
+    otherDigests: [],
     openLayer: (layer) => archive.openFile(paths.get(layer) ?? ''),
   };
 }

@@ -9,7 +9,7 @@ import type { Image } from '../../stacks/image.ts';
 import type { System } from '../../sys/system.ts';
 import type { ProgressListener } from '../build-progress.ts';
 import { type ArchiveWriter, createArchiveWriter, type WrittenBlob } from './archive-writer.ts';
-import { toDigest, toOciConfig } from './oci-config.ts';
+import { OCI_TYPES, toDigest, toOciConfig, toOciManifest } from './oci-config.ts';
 
 export interface ArchiveContent {
   readonly system: System;
@@ -21,18 +21,13 @@ export interface ArchiveContent {
 }
 
 export interface WrittenArchive {
-  /** Of the manifest in the archive: another than the stored image's, as its layers are packed anew. */
+  /** Of the manifest in the archive: the digest of the image's content. */
   readonly digest: ImageDigest;
+  /** Of its config. */
+  readonly config: ImageDigest;
   /** Of the layers in the archive, lowest first. */
   readonly diffIds: readonly string[];
 }
-
-const TYPES = {
-  index: 'application/vnd.oci.image.index.v1+json',
-  manifest: 'application/vnd.oci.image.manifest.v1+json',
-  config: 'application/vnd.oci.image.config.v1+json',
-  layer: 'application/vnd.oci.image.layer.v1.tar',
-} as const;
 
 /**
  * Writes to an empty file, which stays the caller's, as does a pin on the image's layers. The same image gives the same bytes.
@@ -49,17 +44,11 @@ export async function writeImageArchive(
   // Uncompressed, a layer's digest is its DiffID.
   const diffIds = layers.map(({ digest }) => digest);
   const config = await addDocument(writer, toOciConfig(image, diffIds));
-  const described = layers.map((layer) => ({ mediaType: TYPES.layer, ...layer }));
-  const manifestText = JSON.stringify({
-    schemaVersion: 2,
-    mediaType: TYPES.manifest,
-    config: { mediaType: TYPES.config, ...config },
-    layers: described,
-  });
+  const manifestText = toOciManifest(config, layers);
   const manifest = await addDocument(writer, manifestText);
   await writeIndexes(writer, { reference, config, layers, manifest });
   await writer.end();
-  return { digest: toDigest(manifestText) as ImageDigest, diffIds };
+  return { digest: toDigest(manifestText), config: config.digest as ImageDigest, diffIds };
 }
 
 async function writeLayers(
@@ -103,8 +92,8 @@ async function writeIndexes(writer: ArchiveWriter, contents: ArchiveContents): P
     'org.opencontainers.image.ref.name': reference,
     'io.containerd.image.name': reference,
   };
-  const manifests = [{ mediaType: TYPES.manifest, ...manifest, annotations }];
-  const index = { schemaVersion: 2, mediaType: TYPES.index, manifests };
+  const manifests = [{ mediaType: OCI_TYPES.manifest, ...manifest, annotations }];
+  const index = { schemaVersion: 2, mediaType: OCI_TYPES.index, manifests };
   const toPath = ({ digest }: WrittenBlob) => digest.replace(':', '/').replace(/^/, 'blobs/');
   const docker = [{ Config: toPath(config), RepoTags: [reference], Layers: layers.map(toPath) }];
   await writer.addFile('oci-layout', JSON.stringify({ imageLayoutVersion: '1.0.0' }));

@@ -7,7 +7,7 @@ import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
 import { OutsideStop } from '../ending/stop-from-outside.ts';
 import type { Installation } from '../installation.ts';
 import { readRecord } from '../records/read-record.ts';
-import { type TaskPlaces, taskPlaces } from '../records/task-places.ts';
+import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
 import { claimOverdue, readTimeLimit, type TimeLimit } from '../records/time-limit.ts';
 
 /** After its timer an owner needs moments to act, on a busy machine. */
@@ -83,7 +83,7 @@ export class LimitHolder {
     const record = readRecord(layout, id);
     if (record === undefined || record.kept || record.disowned) return undefined;
     if (!this.#isMine(record.owner) || !isOwnerAlive(record.owner)) return undefined;
-    const places = taskPlaces(layout, id, record.tenant);
+    const places = recordedPlaces(layout, record);
     // It may have ended in time, and its owner not know of it.
     if (!cgroups.listProcesses(places.cgroupsPath).some(isRunning)) return undefined;
     const stop = begun ?? this.#begin(places, limit);

@@ -1,8 +1,8 @@
 /** Removes what dead owners left behind: the only recovery there is, and safe to run at any time, by any number of processes. */
-import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { closeSync, readdirSync, rmSync } from 'node:fs';
 import { type ErrorJson, errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
-import { scratchDir, taskDir, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
+import { scratchDir, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
 import { clearStaleTmp } from '../../layers/stale-files.ts';
 import { bootId, isOwnerAlive, type Owner, type ProcessIdentity } from '../../sys/processes.ts';
 import type { Fd } from '../../sys/system.ts';
@@ -10,10 +10,11 @@ import { sweepIdleVolumes } from '../disk/idle-volumes.ts';
 import { removeScratch } from '../disk/remove-scratch.ts';
 import { signalAll } from '../ending/kill-processes.ts';
 import type { Installation } from '../installation.ts';
+import { isAbandoned, lockRecord } from '../records/claim-record.ts';
 import { listTaskIds, readRecord, taskFolderNames } from '../records/read-record.ts';
-import { parseUnfinishedName, type TaskRecord } from '../records/record.ts';
+import { parseUnfinishedName } from '../records/record.ts';
 import { findRunFolders } from '../records/run-folders.ts';
-import { taskPlaces } from '../records/task-places.ts';
+import { recordedPlaces, taskPlaces } from '../records/task-places.ts';
 import {
   type AbandonedTask,
   type ReapedTask,
@@ -88,11 +89,6 @@ async function reapAmong(
   return { reaped, corrupt };
 }
 
-function isAbandoned(record: TaskRecord): boolean {
-  if (record.kept) return record.owner.bootId !== bootId();
-  return record.disowned || !isOwnerAlive(record.owner);
-}
-
 const isSameOwner = (one: Owner, other: Owner) =>
   one.pid === other.pid && one.startTime === other.startTime && one.bootId === other.bootId;
 
@@ -128,25 +124,14 @@ async function reapTogether(
   }
 }
 
-/** Takes the lock of a task's folder. Undefined when another process has it, or when the folder is no abandoned task's any more. */
-function claim({ layout, system }: Installation, id: TaskId): ClaimedTask | undefined {
-  let lock: Fd;
+/** Undefined when another process is removing it, or when it is no abandoned task any more. */
+function claim(installation: Installation, id: TaskId): ClaimedTask | undefined {
   try {
-    lock = openSync(taskDir(layout, id), 'r');
+    const locked = lockRecord(installation, id, isAbandoned);
+    if (locked === undefined) return undefined;
+    const { record, lock } = locked;
+    return { ...record, places: recordedPlaces(installation.layout, record), lock };
   } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    // Another may have removed the task before it was locked, and a new one have its name by now.
-    const record = system.lockFile(lock, { wait: false }) ? readRecord(layout, id) : undefined;
-    if (record !== undefined && isAbandoned(record)) {
-      return { ...record, places: taskPlaces(layout, id, record.tenant), lock };
-    }
-    closeSync(lock);
-    return undefined;
-  } catch (error) {
-    closeSync(lock);
     // A record that was damaged meanwhile is for the next one to report.
     if (error instanceof StackshimError) return undefined;
     throw error;

@@ -9,16 +9,18 @@ import { findProcesses, signalProcess } from '../../sys/processes.ts';
 import { readLoopDevices } from '../disk/loop-devices.ts';
 import { type Removal, removeTask } from '../ending/remove-task.ts';
 import type { Installation } from '../installation.ts';
-import type { TaskRecord } from '../records/record.ts';
+import type { TaskExit, TaskRecord } from '../records/record.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 
-export interface AbandonedTask extends Pick<TaskRecord, 'bindCount' | 'runtime'> {
+export interface AbandonedTask extends Pick<TaskRecord, 'bindCount' | 'runtime' | 'exit'> {
   readonly places: TaskPlaces;
 }
 
 /** A task that nobody answered for, and what became of it. */
 export interface ReapedTask extends Removal {
   readonly id: TaskId;
+  /** How its command ended, where its owner lived to record that. */
+  readonly exit?: TaskExit;
 }
 
 /** A runtime that does not end when killed is stuck in the kernel; what it makes is found by the checks that follow. */
@@ -38,7 +40,8 @@ export async function removeAbandoned(
   return await Promise.all(
     tasks.map(async (task) => {
       const removal = await removeTask(installation, { ...task, keep: false, loops });
-      return { id: task.places.id, ...removal };
+      const { exit } = task;
+      return { id: task.places.id, ...removal, ...(exit === undefined ? {} : { exit }) };
     }),
   );
 }

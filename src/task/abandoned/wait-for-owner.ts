@@ -5,7 +5,7 @@ import type { TaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
 import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
-import { readRecord } from '../records/read-record.ts';
+import { isUnreadable, readRecord } from '../records/read-record.ts';
 
 const POLL_MS = 10;
 
@@ -28,8 +28,7 @@ function readOwner(layout: Layout, id: TaskId): Owner | undefined {
     return readRecord(layout, id)?.owner;
   } catch (error) {
     // Reaping reports it.
-    if (error instanceof StackshimError && error.code === 'ERR_STACKSHIM_RECORD_CORRUPT')
-      return undefined;
+    if (isUnreadable(error)) return undefined;
     throw error;
   }
 }

@@ -95,6 +95,10 @@ class ScratchVolume implements TaskDisk {
     this.#root = fdPath(parts.held);
   }
 
+  get loopDevice(): string {
+    return loopDeviceOf(this.#root);
+  }
+
   async detach(): Promise<void> {
     const { system, request } = this.#parts;
     const { scratchDir } = request.places;
@@ -184,7 +188,7 @@ class ScratchVolume implements TaskDisk {
   /** The file first: what is left when something fails has no name any more. */
   async #destroy(): Promise<void> {
     const { volumeFile } = this.#parts.request.places;
-    const device = loopDeviceOf(this.#root);
+    const device = this.loopDevice;
     const file = openSync(volumeFile, 'r+');
     try {
       const name = loopName(volumeFile, fstatSync(file));

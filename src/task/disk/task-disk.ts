@@ -24,6 +24,8 @@ export interface HandedDisk {
 export interface TaskDisk {
   readonly mechanism: DiskMechanism;
   readonly limit: DiskAmount;
+  /** `loop3`: of a scratch volume. */
+  readonly loopDevice?: string;
   /** Takes what is mounted out of the host's namespace, once the container has it. */
   detach(): Promise<void>;
   measure(): DiskSample | Promise<DiskSample>;

@@ -5,12 +5,17 @@ import type { TaskId } from '../../core/ids.ts';
 import { pause } from '../../core/pause.ts';
 import { UNRECORDED_RUNTIME } from '../../runtime/drivers/driver-of.ts';
 import { isOwnerAlive } from '../../sys/processes.ts';
-import { removeAbandoned, removeTenants } from '../abandoned/remove-abandoned.ts';
+import {
+  type AbandonedTask,
+  removeAbandoned,
+  removeTenants,
+} from '../abandoned/remove-abandoned.ts';
 import { findTenant } from '../cgroup-parent.ts';
 import type { Installation } from '../installation.ts';
-import { readRecord } from '../records/read-record.ts';
+import { lockRecord } from '../records/claim-record.ts';
+import { isUnreadable, readRecord } from '../records/read-record.ts';
 import type { TaskRecord } from '../records/record.ts';
-import { type TaskPlaces, taskPlaces } from '../records/task-places.ts';
+import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
 import type { Removal } from './remove-task.ts';
 import { OutsideStop } from './stop-from-outside.ts';
 
@@ -41,26 +46,39 @@ export async function killTask(
     });
   }
   const { cgroups, layout } = installation;
-  const tenant = record === null ? findTenant(cgroups, layout, id) : record.tenant;
-  const places = taskPlaces(layout, id, tenant);
-  return hasOwner(record)
-    ? await askOwner(installation, places, options)
-    : await removeOwnerless(installation, places, record);
+  const places =
+    record === null
+      ? taskPlaces(layout, id, findTenant(cgroups, layout, id))
+      : recordedPlaces(layout, record);
+  return await endTask(installation, places, options);
 }
 
 /** Whether someone else is going to remove the task at its end. */
 const hasOwner = (record: TaskRecord | null): boolean =>
   record !== null && !record.kept && !record.disowned && isOwnerAlive(record.owner);
 
+/** Undefined: another process is removing the task, or has become its owner. */
 async function removeOwnerless(
   installation: Installation,
   places: TaskPlaces,
   record: TaskRecord | null,
-): Promise<Removal> {
-  const { runtime = UNRECORDED_RUNTIME, bindCount = 0 } = record ?? {};
-  const reaped = await removeAbandoned(installation, [{ places, runtime, bindCount }]);
+): Promise<Removal | undefined> {
+  if (record === null) {
+    return await removeOne(installation, { places, runtime: UNRECORDED_RUNTIME, bindCount: 0 });
+  }
+  const locked = lockRecord(installation, places.id, (found) => !hasOwner(found));
+  if (locked === undefined) return undefined;
+  try {
+    return await removeOne(installation, { ...locked.record, places });
+  } finally {
+    closeSync(locked.lock);
+  }
+}
+
+async function removeOne(installation: Installation, task: AbandonedTask): Promise<Removal> {
+  const reaped = await removeAbandoned(installation, [task]);
   await removeTenants(installation);
-  const leftovers = reaped.flatMap((task) => task.leftovers);
+  const leftovers = reaped.flatMap((one) => one.leftovers);
   return { removed: leftovers.length === 0, leftovers };
 }
 
@@ -69,33 +87,39 @@ function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | 
   try {
     return readRecord(installation.layout, id);
   } catch (error) {
-    if (error instanceof StackshimError && error.code === 'ERR_STACKSHIM_RECORD_CORRUPT')
-      return null;
+    if (isUnreadable(error)) return null;
     throw error;
   }
 }
 
 /**
- * Marks the task as cancelled, signals its processes, and waits until its owner has removed it. What the owner leaves,
- * because it keeps the task or because it dies meanwhile, is removed here.
+ * While the task has an owner: marks it as cancelled, signals its processes, and waits until the owner has removed it. What nobody
+ * answers for, from the beginning, or because its owner keeps it or dies meanwhile, is removed here, unless another process is at it.
  */
-async function askOwner(
+async function endTask(
   installation: Installation,
   places: TaskPlaces,
   { graceMs }: KillTaskOptions,
 ): Promise<Removal> {
-  if (!markCancelled(places)) return { removed: true, leftovers: [] };
-  const stop = new OutsideStop(installation, places, { graceMs });
-  const giveUpAt = stop.killAt + OWNER_REMOVES_WITHIN_MS;
+  const giveUpAt = performance.now() + graceMs + OWNER_REMOVES_WITHIN_MS;
+  let stop: OutsideStop | undefined;
   for (;;) {
     const record = readRecordOrNull(installation, places.id);
-    if (record === undefined) return { removed: true, leftovers: [] };
-    if (!hasOwner(record)) return await removeOwnerless(installation, places, record);
+    if (record === undefined) return GONE;
+    if (hasOwner(record)) {
+      if (stop === undefined && !markCancelled(places)) return GONE;
+      stop ??= new OutsideStop(installation, places, { graceMs });
+      await stop.again(record);
+    } else {
+      const removal = await removeOwnerless(installation, places, record);
+      if (removal !== undefined) return removal;
+    }
     if (performance.now() > giveUpAt) return { removed: false, leftovers: [places.taskDir] };
-    await stop.again(record);
     await pause(POLL_MS);
   }
 }
+
+const GONE: Removal = { removed: true, leftovers: [] };
 
 /** False when the task has gone meanwhile. */
 function markCancelled(places: TaskPlaces): boolean {

@@ -4,7 +4,7 @@ import { nextTurn } from '../../core/pause.ts';
 import type { Holdings } from '../holdings.ts';
 import type { Installation } from '../installation.ts';
 import type { ContainerPlan } from '../plan-container.ts';
-import { replaceRecord, type TaskRecord } from '../records/record.ts';
+import type { OwnRecord } from '../records/record.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 import { type Removal, removeTask } from './remove-task.ts';
 
@@ -13,7 +13,7 @@ export interface OwnTask {
   readonly container: ContainerPlan;
   /** The writable layer and the record stay. */
   readonly keep: boolean;
-  readonly record: TaskRecord;
+  readonly record: OwnRecord;
   readonly holdings: Holdings;
 }
 
@@ -28,10 +28,10 @@ export async function removeOwn({ installation, ...task }: OwnTask): Promise<Rem
   await nextTurn();
   const { container, record, holdings } = task;
   const { places, runtime } = container;
-  const keep = task.keep && tryReplaceRecord(places, { ...record, kept: true });
+  const keep = task.keep && record.tryNote({ kept: true });
   const removal = await removeTask(installation, {
     places,
-    bindCount: record.bindCount,
+    bindCount: record.value.bindCount,
     runtime,
     keep,
     disk: holdings.get('disk'),
@@ -40,18 +40,8 @@ export async function removeOwn({ installation, ...task }: OwnTask): Promise<Rem
     await holdings.release();
   } else {
     // What is left may use the slot's ids, and counts: until it is reaped, which anybody may from now on.
-    tryReplaceRecord(places, { ...record, disowned: true });
+    record.tryNote({ disowned: true });
     holdings.abandon();
   }
   return removal;
-}
-
-/** False when it cannot be written: then the record is as it was. */
-function tryReplaceRecord(places: TaskPlaces, record: TaskRecord): boolean {
-  try {
-    replaceRecord(places, record);
-    return true;
-  } catch {
-    return false;
-  }
 }

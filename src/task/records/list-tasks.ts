@@ -6,8 +6,8 @@ import { isOwnerAlive } from '../../sys/processes.ts';
 import { findInit } from '../ending/kill-processes.ts';
 import type { Installation } from '../installation.ts';
 import { listTaskIds, readRecord } from './read-record.ts';
-import type { TaskRecord } from './record.ts';
-import { taskPlaces } from './task-places.ts';
+import type { TaskExit, TaskRecord } from './record.ts';
+import { recordedPlaces } from './task-places.ts';
 
 /** What a task is doing. `orphaned`: its owner is dead or could not remove it, `stackshim reap` does. `kept`: it ended and its writable layer stays. */
 export type TaskState = 'starting' | 'running' | 'removing' | 'kept' | 'orphaned';
@@ -27,6 +27,8 @@ export interface ListedTask {
   readonly labels: Readonly<Record<string, string>>;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
+  /** How its command ended, once it has. */
+  readonly exit?: TaskExit;
 }
 
 /** What {@link listTasks} found. */
@@ -60,8 +62,8 @@ export function findTask(installation: Installation, id: TaskId): ListedTask | u
 }
 
 function toListed(installation: Installation, record: TaskRecord): ListedTask {
-  const { id, stack, revision, command, labels, createdAt, owner, tenant } = record;
-  const places = taskPlaces(installation.layout, id, tenant);
+  const { id, stack, revision, command, labels, createdAt, owner, tenant, exit } = record;
+  const places = recordedPlaces(installation.layout, record);
   const pid = findInit(installation.cgroups, places, record.runtime) ?? null;
   const state = stateOf(record, pid, places.pidFile);
   return {
@@ -75,6 +77,7 @@ function toListed(installation: Installation, record: TaskRecord): ListedTask {
     command,
     labels,
     createdAt,
+    ...(exit === undefined ? {} : { exit }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Reads records back: for those who list, end and reap tasks. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
+import { refuseNewer, versionOf } from '../../core/format-version.ts';
 import {
   type ImageDigest,
   isImageDigest,
@@ -11,9 +12,10 @@ import {
   type TaskId,
   type TenantName,
 } from '../../core/ids.ts';
-import { type Layout, tasksDir } from '../../core/layout.ts';
+import { type Layout, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
 import {
   date,
+  type FieldReaders,
   flag,
   integer,
   listOf,
@@ -21,14 +23,15 @@ import {
   objectOf,
   oneOf,
   optional,
+  orNull,
   readWith,
   text,
   textThat,
 } from '../../core/read-fields.ts';
 import { RUNTIME_KINDS } from '../../runtime/drivers/driver-of.ts';
 import type { Owner, ProcessIdentity } from '../../sys/processes.ts';
-import { RECORD_VERSION, type TaskRecord } from './record.ts';
-import { taskPlaces } from './task-places.ts';
+import { RECORD_VERSION, type TaskExit, type TaskNames, type TaskRecord } from './record.ts';
+import { namesOf, taskPlaces } from './task-places.ts';
 
 /** A record is small; a larger file is not one. */
 const MAX_RECORD_BYTES = 1024 * 1024;
@@ -38,8 +41,12 @@ const MOST_SIGNAL = 64;
 
 const processIdentity = { pid: integer(1), startTime: integer(0) };
 
-const taskRecord = objectOf<TaskRecord>({
-  version: oneOf(RECORD_VERSION),
+type RecordOfVersion1 = Omit<
+  TaskRecord,
+  'names' | 'slot' | 'diskMechanism' | 'loopDevice' | 'exit'
+>;
+
+const fieldsOfVersion1: FieldReaders<RecordOfVersion1> = {
   id: textThat<TaskId>(isTaskId, 'not a task id'),
   owner: objectOf<Owner>({
     ...processIdentity,
@@ -62,7 +69,66 @@ const taskRecord = objectOf<TaskRecord>({
   createdAt: date,
   kept: flag,
   disowned: flag,
+};
+
+const absolute = textThat(
+  (value) => /^\/(?!(?:.*\/)?\.{1,2}(?:\/|$))[^\0]+$/.test(value),
+  'not an absolute path',
+);
+
+const recordOfVersion1 = objectOf<RecordOfVersion1 & { readonly version: 1 }>({
+  version: oneOf(1),
+  ...fieldsOfVersion1,
 });
+
+const currentRecord = objectOf<
+  TaskRecord & { readonly version: typeof RECORD_VERSION; readonly writtenBy: string }
+>({
+  version: oneOf(RECORD_VERSION),
+  writtenBy: text,
+  ...fieldsOfVersion1,
+  names: objectOf<TaskNames>({
+    cgroup: textThat(
+      (value) => /^\/stackshim-[^/]+\/(?:tenant-[^/]+\/)?task-[^/]+$/.test(value),
+      "not a task's cgroup",
+    ),
+    scratchDir: absolute,
+    volumeFile: absolute,
+    idleVolumeDir: absolute,
+    stateRoot: absolute,
+  }),
+  slot: optional(integer(0)),
+  diskMechanism: optional(oneOf('quota', 'volume', 'sampling')),
+  loopDevice: optional(textThat((value) => /^loop\d+$/.test(value), 'not a loop device')),
+  exit: optional(
+    objectOf<TaskExit>({
+      exitCode: orNull(integer(0)),
+      signal: orNull(integer(1, MOST_SIGNAL)),
+      at: date,
+    }),
+  ),
+});
+
+/**
+ * Of any version up to this program's own: what an older record does not name is as its writer named things. Removal follows the names:
+ * a record with those of anything but its own task is refused.
+ */
+function toRecord(layout: Layout, value: unknown): TaskRecord {
+  const refuse = (fault: Error) => fault;
+  if (versionOf(value) === 1) {
+    const { version: _, ...record } = readWith(recordOfVersion1, value, refuse);
+    return { ...record, names: namesOf(taskPlaces(layout, record.id, record.tenant)) };
+  }
+  const { version: _, writtenBy: __, ...record } = readWith(currentRecord, value, refuse);
+  const { id, names } = record;
+  const isOwn =
+    names.cgroup.endsWith(`/task-${id}`) &&
+    names.scratchDir.endsWith(`/scratch/${id}`) &&
+    names.volumeFile.endsWith(`/scratch/${VOLUME_PREFIX}${id}`) &&
+    names.idleVolumeDir.endsWith(`/volumes/${id}`);
+  if (!isOwn) throw new TypeError("it names what is not the task's");
+  return record;
+}
 
 /** Ids of all tasks that have a folder, in alphabetical order. */
 export function listTaskIds(layout: Layout): readonly TaskId[] {
@@ -81,14 +147,15 @@ export function taskFolderNames(layout: Layout): readonly string[] {
 
 /**
  * The record of a task; undefined when there is no such task.
- * Throws ERR_STACKSHIM_RECORD_CORRUPT when its folder holds no readable record.
+ * Throws ERR_STACKSHIM_RECORD_CORRUPT when its folder holds no readable record, ERR_STACKSHIM_FORMAT_NEWER when a newer stackshim wrote it.
  */
 export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
   const { recordFile, taskDir } = taskPlaces(layout, id);
   try {
     if (statSync(recordFile).size > MAX_RECORD_BYTES) throw new RangeError('too large');
     const value: unknown = JSON.parse(readFileSync(recordFile, 'utf8'));
-    const record = readWith(taskRecord, value, (fault) => fault);
+    refuseNewer(recordFile, value, { what: 'task record', newest: RECORD_VERSION });
+    const record = toRecord(layout, value);
     if (record.id !== id) throw new TypeError(`it names task ${record.id}`);
     return record;
   } catch (error) {
@@ -98,7 +165,7 @@ export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
     ) {
       return undefined;
     }
-    if (isUsedUp(error)) throw error;
+    if (isUsedUp(error) || error instanceof StackshimError) throw error;
     throw new StackshimError('ERR_STACKSHIM_RECORD_CORRUPT', `read ${recordFile}: not a record`, {
       cause: error,
       details: { path: recordFile },
@@ -106,3 +173,8 @@ export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
     });
   }
 }
+
+/** Whether this is why a task's record told nothing: it is damaged, or a newer stackshim's. */
+export const isUnreadable = (error: unknown): boolean =>
+  error instanceof StackshimError &&
+  (error.code === 'ERR_STACKSHIM_RECORD_CORRUPT' || error.code === 'ERR_STACKSHIM_FORMAT_NEWER');

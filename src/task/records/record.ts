@@ -5,15 +5,46 @@ import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, StackName, TaskId, TenantName } from '../../core/ids.ts';
 import { type Layout, tasksDir } from '../../core/layout.ts';
 import type { IdRange } from '../../core/mount.ts';
+import { PROGRAM_VERSION } from '../../core/program-version.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { ensureDirectorySync } from '../../sys/files.ts';
+import { toOwnedName } from '../../sys/owned-name.ts';
 import { type Owner, ownIdentity, type ProcessIdentity } from '../../sys/processes.ts';
+import type { ProcessExit } from '../../sys/system.ts';
+import type { DiskMechanism } from '../disk/task-disk.ts';
 import type { TaskPlaces } from './task-places.ts';
 
-export const RECORD_VERSION = 1;
+/** The newest version that this program reads, and the one that it writes. */
+export const RECORD_VERSION = 2;
 
-export interface TaskRecord {
-  readonly version: typeof RECORD_VERSION;
+/** What follows from more than the task's id: from the root folder, the tenant, or the version that made it. Absolute paths. */
+export interface TaskNames {
+  /** Below the mount point of each cgroup hierarchy. */
+  readonly cgroup: string;
+  readonly scratchDir: string;
+  readonly volumeFile: string;
+  readonly idleVolumeDir: string;
+  /** The runtime's `--root`. */
+  readonly stateRoot: string;
+}
+
+/** What a task was given once it was made: absent before that, and with the records of version 1. */
+export interface TaskHoldings {
+  /** Number of its slot. */
+  readonly slot?: number;
+  /** What holds it to its disk limit. */
+  readonly diskMechanism?: DiskMechanism;
+  /** `loop3`: the device of its scratch volume. */
+  readonly loopDevice?: string;
+}
+
+/** How a task's command ended: by an exit code, or by a signal. */
+export interface TaskExit extends ProcessExit {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+}
+
+export interface TaskRecord extends TaskHoldings {
   readonly id: TaskId;
   readonly owner: Owner;
   readonly stack: StackName;
@@ -35,7 +66,14 @@ export interface TaskRecord {
   readonly kept: boolean;
   /** True once its owner has given up removing it: then anybody may. */
   readonly disowned: boolean;
+  readonly names: TaskNames;
+  /** How its command ended, once it has. */
+  readonly exit?: TaskExit;
 }
+
+/** As records are written. A field that a reader does not know makes it refuse the record: a new one is a new version. */
+const toStoredRecord = (record: TaskRecord): string =>
+  JSON.stringify({ version: RECORD_VERSION, writtenBy: PROGRAM_VERSION, ...record });
 
 /** Name of a task folder that is being made or removed; never a task id. */
 const unfinishedName = (owner: Owner, id: TaskId) => `.new-${owner.pid}-${owner.startTime}-${id}`;
@@ -57,7 +95,7 @@ export function createRecord(layout: Layout, places: TaskPlaces, record: TaskRec
   ensureDirectorySync(tasks, 0o711);
   mkdirSync(unfinished, { mode: 0o700 });
   try {
-    writeFileSync(`${unfinished}/record.json`, JSON.stringify(record), { mode: 0o600 });
+    writeFileSync(`${unfinished}/record.json`, toStoredRecord(record), { mode: 0o600 });
     renameSync(unfinished, places.taskDir);
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true });
@@ -109,9 +147,47 @@ export function dropRecord(places: TaskPlaces): void {
   if (retired !== undefined) rmSync(retired, { recursive: true, force: true });
 }
 
-/** Replaces a task's record in one step. */
-export function replaceRecord(places: TaskPlaces, record: TaskRecord): void {
-  const next = `${places.recordFile}.next`;
-  writeFileSync(next, JSON.stringify(record), { mode: 0o600 });
-  renameSync(next, places.recordFile);
+/**
+ * Replaces a task's record in one step, under a temporary name of the caller's own. Only for the record's owner, while it lives, and for
+ * whoever holds the lock of the task's folder (`claimRecord`): two who write at once would undo each other's change.
+ */
+export function replaceRecord(
+  { recordFile }: Pick<TaskPlaces, 'recordFile'>,
+  record: TaskRecord,
+): void {
+  const next = `${recordFile}.${toOwnedName()}.next`;
+  writeFileSync(next, toStoredRecord(record), { mode: 0o600 });
+  renameSync(next, recordFile);
+}
+
+/** The record of the caller's own task, which it changes as it learns more. */
+export class OwnRecord {
+  readonly #places: TaskPlaces;
+  #record: TaskRecord;
+
+  constructor(places: TaskPlaces, record: TaskRecord) {
+    this.#places = places;
+    this.#record = record;
+  }
+
+  get value(): TaskRecord {
+    return this.#record;
+  }
+
+  /** Throws what the disk says; then the record is as it was. */
+  note(change: Partial<TaskRecord>): void {
+    const changed = { ...this.#record, ...change };
+    replaceRecord(this.#places, changed);
+    this.#record = changed;
+  }
+
+  /** False when it cannot be written: then the record is as it was. */
+  tryNote(change: Partial<TaskRecord>): boolean {
+    try {
+      this.note(change);
+      return true;
+    } catch {
+      return false;
+    }
+  }
 }

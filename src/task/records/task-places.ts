@@ -1,4 +1,4 @@
-/** Everything a task may make, as names derived from its id and its tenant: what its record stands for. Pure. */
+/** Everything a task may make, by name: derived for a new task, and as its record names it for those who come later. Pure. */
 import type { TaskId, TenantName } from '../../core/ids.ts';
 import {
   type Layout,
@@ -9,6 +9,7 @@ import {
   taskVolumeFile,
 } from '../../core/layout.ts';
 import { taskCgroup } from '../cgroup-parent.ts';
+import type { TaskNames, TaskRecord } from './record.ts';
 
 export interface TaskPlaces {
   readonly id: TaskId;
@@ -57,9 +58,38 @@ export function taskPlaces(layout: Layout, id: TaskId, tenant?: TenantName): Tas
     scratchDir: scratch,
     volumeFile: taskVolumeFile(layout, id),
     idleVolumeDir: `${mountedVolumesDir(layout)}/${id}`,
-    inputsDir: `${scratch}/inputs`,
-    codeFile: `${scratch}/code.erofs`,
+    ...belowScratch(scratch),
     cgroupsPath: taskCgroup(layout, id, tenant),
     stateRoot: runtimeStateDir(layout),
   };
 }
+
+/** What the record of a task with these places names. */
+export const namesOf = (places: TaskPlaces): TaskNames => ({
+  cgroup: places.cgroupsPath,
+  scratchDir: places.scratchDir,
+  volumeFile: places.volumeFile,
+  idleVolumeDir: places.idleVolumeDir,
+  stateRoot: places.stateRoot,
+});
+
+/**
+ * The places of a task that another process, or another installation with the same run folder, has made. The record is the one that was
+ * found in `layout`.
+ */
+export function recordedPlaces(
+  layout: Layout,
+  { id, tenant, names }: Pick<TaskRecord, 'id' | 'tenant' | 'names'>,
+): TaskPlaces {
+  const { cgroup, scratchDir, volumeFile, idleVolumeDir, stateRoot } = names;
+  return {
+    ...taskPlaces(layout, id, tenant),
+    ...{ cgroupsPath: cgroup, scratchDir, volumeFile, idleVolumeDir, stateRoot },
+    ...belowScratch(scratchDir),
+  };
+}
+
+const belowScratch = (scratchDir: string) => ({
+  inputsDir: `${scratchDir}/inputs`,
+  codeFile: `${scratchDir}/code.erofs`,
+});

@@ -9,6 +9,7 @@ import {
   readGenerationAt,
 } from '../../../src/stacks/generations.ts';
 import { imageFile, readImage } from '../../../src/stacks/image-files.ts';
+import { imageNamesFile, readImageNames } from '../../../src/stacks/image-names.ts';
 import { parseRelease } from '../../../src/stacks/release.ts';
 import { readLastRemoved } from '../../../src/stacks/removed-numbers.ts';
 import { readRevision, revisionFile } from '../../../src/stacks/revisions.ts';
@@ -40,6 +41,33 @@ export const storedSamples = {
     createdAt: now,
     kept: false,
     disowned: false,
+  },
+  recordNow: {
+    version: 2,
+    writtenBy: '0.1.0',
+    id: 't1',
+    owner: { pid: 100, startTime: 5000, bootId: '5f0c5e2c-0000-4000-8000-000000000000' },
+    stack: 'busybox',
+    revision: 1,
+    image: digest,
+    runtime: { kind: 'runc', path: '/usr/sbin/runc', version: '1.3.6' },
+    bindCount: 2,
+    command: ['true'],
+    labels: {},
+    createdAt: now,
+    kept: false,
+    disowned: false,
+    names: {
+      cgroup: '/stackshim-00000000/task-t1',
+      scratchDir: '/r/scratch/t1',
+      volumeFile: '/r/scratch/.volume-t1',
+      idleVolumeDir: '/run/volumes/t1',
+      stateRoot: '/run/runtime',
+    },
+    slot: 3,
+    diskMechanism: 'volume',
+    loopDevice: 'loop0',
+    exit: { exitCode: 0, signal: null, at: now },
   },
   image: {
     version: 1,
@@ -106,7 +134,7 @@ export function storedTargets(files: FuzzFiles): readonly FuzzTarget[] {
     files.write(path.slice(files.folder.length + 1), bytes);
   const [stack, task] = [checked('busybox', isStackName), checked('t1', isTaskId)];
   const [image, layer] = [checked(digest, isImageDigest), checked(hex, isLayerId)];
-  const { record, revision, generation } = storedSamples;
+  const { record, recordNow, revision, generation } = storedSamples;
   return [
     {
       name: 'time limits',
@@ -123,8 +151,12 @@ export function storedTargets(files: FuzzFiles): readonly FuzzTarget[] {
       name: 'records',
       form: 'document',
       weight: 2,
-      samples: [record, { ...record, kept: true, runtime: { ...record.runtime, kind: 'runsc' } }],
-      words: Object.keys(record),
+      samples: [
+        record,
+        { ...record, kept: true, runtime: { ...record.runtime, kind: 'runsc' } },
+        recordNow,
+      ],
+      words: [...Object.keys(recordNow), ...Object.keys(recordNow.names)],
       run(bytes) {
         put(`${tasksDir(layout)}/${task}/record.json`, bytes);
         return readRecord(layout, task);
@@ -139,6 +171,19 @@ export function storedTargets(files: FuzzFiles): readonly FuzzTarget[] {
       run(bytes) {
         put(imageFile(layout, image), bytes);
         return readImage(layout, image);
+      },
+    },
+    {
+      name: 'names of images',
+      form: 'document',
+      samples: [
+        { version: 1, content: digest, others: [digest] },
+        { version: 1, others: [] },
+      ],
+      words: ['version', 'content', 'others'],
+      run(bytes) {
+        put(imageNamesFile(layout, image), bytes);
+        return readImageNames(layout, image);
       },
     },
     {

@@ -1,0 +1,52 @@
+/** `stackshim migrate`: what earlier versions stored becomes what this one stores. */
+import { StackshimError } from '../core/errors.ts';
+import { openDoor } from '../door/open-stackshim.ts';
+import { print, printJson } from './print.ts';
+import { listenForStops } from './stop-signals.ts';
+
+export interface MigrateCommandOptions {
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+/** Resolves to the exit status: 1 when something that is damaged stays as it was. SIGINT and SIGTERM end it between two images. */
+export async function migrateStored(options: MigrateCommandOptions): Promise<number> {
+  const { dryRun = false, json = false } = options;
+  const stops = listenForStops();
+  const { signal } = stops.signals;
+  try {
+    const onProgress = ({
+      image,
+      images,
+      digest,
+    }: {
+      image: number;
+      images: number;
+      digest: string;
+    }) => void process.stderr.write(`image ${image} of ${images}: ${digest}\n`);
+    const done = await openDoor().migrate({ dryRun, onProgress, signal });
+    if (json) await printJson(done);
+    else await print(format(done, dryRun));
+    return done.damaged.length === 0 ? 0 : 1;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw new StackshimError('ERR_STACKSHIM_BUILD_ABORTED', 'migrate: cancelled by the caller', {
+      hint: 'what was done is kept; run the command again',
+      cause: error,
+    });
+  } finally {
+    stops.close();
+  }
+}
+
+function format(
+  { images, damaged }: { readonly images: readonly string[]; readonly damaged: readonly string[] },
+  dryRun: boolean,
+): string {
+  if (images.length + damaged.length === 0) return 'everything stored is of this version\n';
+  const what = dryRun ? 'to be named by its content' : 'named by its content';
+  return [
+    ...images.map((digest) => `${digest}: ${what}\n`),
+    ...damaged.map((digest) => `${digest}: a layer of it is damaged; stackshim verify names it\n`),
+  ].join('');
+}

@@ -1,0 +1,45 @@
+/** Versions of stored formats: what a newer stackshim wrote is told from what is damaged. */
+import { StackshimError } from './errors.ts';
+import { PROGRAM_VERSION } from './program-version.ts';
+import { isObject } from './read-fields.ts';
+
+export interface StoredFormat {
+  /** `task record`: names the kind of file in messages. */
+  readonly what: string;
+  /** The newest version that this program reads. */
+  readonly newest: number;
+}
+
+/** The version that a stored value says it has; undefined when it says none. */
+export function versionOf(value: unknown): number | undefined {
+  const version: unknown = isObject(value) ? Reflect.get(value, 'version') : undefined;
+  return Number.isSafeInteger(version) ? (version as number) : undefined;
+}
+
+/**
+ * Throws ERR_STACKSHIM_FORMAT_NEWER for a value of a version above `newest`. Whatever else is wrong with a value is for its reader to say.
+ */
+export function refuseNewer(path: string, value: unknown, { what, newest }: StoredFormat): void {
+  const version = versionOf(value);
+  if (version === undefined || version <= newest) return;
+  const by = writerOf(value);
+  const written = by === undefined ? '' : `, written by stackshim ${by}`;
+  throw new StackshimError(
+    'ERR_STACKSHIM_FORMAT_NEWER',
+    `read ${what} ${path}: version ${version}${written}; stackshim ${PROGRAM_VERSION} reads up to version ${newest}`,
+    {
+      details: { path, version, newest, ...(by === undefined ? {} : { writtenBy: by }) },
+      hint:
+        by === undefined
+          ? 'use the stackshim that wrote the file, or a newer one'
+          : `use stackshim ${by} or a newer one`,
+    },
+  );
+}
+
+const VERSION_TEXT = /^[0-9A-Za-z.+-]{1,64}$/;
+
+function writerOf(value: unknown): string | undefined {
+  const by: unknown = isObject(value) ? Reflect.get(value, 'writtenBy') : undefined;
+  return typeof by === 'string' && VERSION_TEXT.test(by) ? by : undefined;
+}

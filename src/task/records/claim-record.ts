@@ -1,0 +1,89 @@
+/** Who may act on a task that its owner does not answer for: the holder of the lock of its folder, and then whoever its record names. */
+import { closeSync, openSync } from 'node:fs';
+import { errnoCodeOf } from '../../core/errors.ts';
+import type { TaskId } from '../../core/ids.ts';
+import { type Layout, taskDir } from '../../core/layout.ts';
+import { bootId, isOwnerAlive, ownIdentity } from '../../sys/processes.ts';
+import type { Fd, System } from '../../sys/system.ts';
+import { readRecord } from './read-record.ts';
+import { OwnRecord, replaceRecord, type TaskRecord } from './record.ts';
+import { recordedPlaces } from './task-places.ts';
+
+/** Whether anybody may remove the task: its owner is dead or has given up, or it was kept in an earlier boot. */
+export function isAbandoned(record: TaskRecord): boolean {
+  if (record.kept) return record.owner.bootId !== bootId();
+  return record.disowned || !isOwnerAlive(record.owner);
+}
+
+export interface LockedRecord {
+  readonly record: TaskRecord;
+  /** Closing it lets go of the task. */
+  readonly lock: Fd;
+}
+
+interface ClaimContext {
+  readonly layout: Layout;
+  readonly system: Pick<System, 'lockFile'>;
+}
+
+/**
+ * Takes the lock of a task's folder, and reads its record under it. The kernel releases the lock when its holder dies.
+ * Undefined when another process has the lock, when there is no such task, or when `isWanted` does not hold for its record.
+ * Throws as `readRecord`.
+ */
+export function lockRecord(
+  { layout, system }: ClaimContext,
+  id: TaskId,
+  isWanted: (record: TaskRecord) => boolean,
+): LockedRecord | undefined {
+  const lock = openFolder(taskDir(layout, id));
+  if (lock === undefined) return undefined;
+  let isOurs = false;
+  try {
+    // Another may have removed the task before it was locked, and a new one have its name by now.
+    const record = system.lockFile(lock, { wait: false }) ? readRecord(layout, id) : undefined;
+    if (record === undefined || !isWanted(record)) return undefined;
+    isOurs = true;
+    return { record, lock };
+  } finally {
+    if (!isOurs) closeSync(lock);
+  }
+}
+
+function openFolder(path: string): Fd | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+export interface Claim {
+  readonly mayClaim: (record: TaskRecord) => boolean;
+  /** What changes beside the owner. */
+  readonly change?: Partial<TaskRecord>;
+}
+
+/**
+ * Makes this process the owner of a task, if `mayClaim` holds for its record. Of several claimers exactly one succeeds. Killed at any
+ * step, a claimer leaves the record as it was, or as its own: then the task is abandoned, and can be claimed again.
+ * Undefined as `lockRecord`; throws likewise, and what the disk says.
+ */
+export function claimRecord(
+  context: ClaimContext,
+  id: TaskId,
+  { mayClaim, change = {} }: Claim,
+): OwnRecord | undefined {
+  const locked = lockRecord(context, id, mayClaim);
+  if (locked === undefined) return undefined;
+  try {
+    const places = recordedPlaces(context.layout, locked.record);
+    const claimed = { owner: ownIdentity(), kept: false, disowned: false };
+    const record = { ...locked.record, ...change, ...claimed };
+    replaceRecord(places, record);
+    return new OwnRecord(places, record);
+  } finally {
+    closeSync(locked.lock);
+  }
+}
