@@ -48,7 +48,9 @@ async function expectFound(
 ): Promise<void> {
   for (const digest of new Set(digests)) {
     const task = { stack: `${stack}@${digest}`, command: ['true'] };
-    expect(await runTask(task, { root, run, policy: policyFile })).toMatchObject({ verdict: 'succeeded' });
+    expect(await runTask(task, { root, run, policy: policyFile })).toMatchObject({
+      verdict: 'succeeded',
+    });
   }
 }
 
