@@ -35,8 +35,15 @@ const UNLIMITED = '18446744073709551615';
 // No argument, variable or path can contain a NUL, so no other string of a configuration equals this one.
 const MARK = '\0unlimited';
 
-/** Serialises a configuration; Infinity in a limit becomes RLIM_INFINITY. */
+/** Serialises a configuration; Infinity in a resource limit of the process becomes RLIM_INFINITY. */
 export function toConfigJson(config: OciConfig): string {
-  const json = JSON.stringify(config, (_, value: unknown) => (value === Infinity ? MARK : value));
+  const mark = (limit: number) => (limit === Infinity ? MARK : limit);
+  // Only these can be infinite. To look at every value of a configuration takes several times as long as to serialise it.
+  const rlimits = config.process.rlimits.map(({ type, soft, hard }) => ({
+    type,
+    soft: mark(soft),
+    hard: mark(hard),
+  }));
+  const json = JSON.stringify({ ...config, process: { ...config.process, rlimits } });
   return json.replaceAll(JSON.stringify(MARK), UNLIMITED);
 }
