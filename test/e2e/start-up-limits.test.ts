@@ -22,7 +22,7 @@ describe('with too little to start its engine', () => {
 });
 
 describe('with just enough', () => {
-  it.each(['-n 24', '-s 192', '-s unlimited', '-l 0', '-t 60'])('ulimit %s', async (limit) => {
+  it.each(['-n 26', '-s 192', '-s unlimited', '-l 0', '-t 60'])('ulimit %s', async (limit) => {
     const { status, stderr } = await run([], ['sh', '-c', 'exit 7'], limited(limit));
     expect({ status, stderr }).toEqual({ status: 7, stderr: '' });
   });

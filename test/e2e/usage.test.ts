@@ -17,6 +17,7 @@ const COMMANDS = [
   'reap',
   'doctor',
   'verify',
+  'migrate',
   'gc',
   'df',
   'completion',
