@@ -19,7 +19,7 @@ export interface TaskEnd {
   readonly id: TaskId;
   /** `removed`: nothing of it is left. `kept`: it has ended and its writable layer stays. `orphaned`: its owner is dead or could not remove it, and `reap` does. */
   readonly state: 'removed' | 'kept' | 'orphaned';
-  /** Null unless the same `Stackshim` started the task and its end is awaited before it is removed: a record does not tell the exit of another's task. */
+  /** Null unless the same `Stackshim` started the task and its end is awaited before it is removed: the result of another's task goes to its owner alone. */
   readonly result: TaskResult | null;
 }
 
