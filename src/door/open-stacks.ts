@@ -27,7 +27,7 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
   async show(name) {
     const { layout } = open.asRoot('show stack');
     const { showStack } = await import('../stacks/list-stacks.ts');
-    const { name: stack, ...pin } = parseStackReference(name, 'stack');
+    const { name: stack, ...pin } = parseStackReference(name, 'name');
     return await showStack(layout, stack, pin);
   },
   async history(name) {
