@@ -61,10 +61,9 @@ export function openStackshim(options: LayoutOptions = {}): Stackshim {
 }
 
 /** `openStackshim(options).run(input, options)`, for a program that runs tasks and does nothing else. */
-export async function runTask(
-  input: TaskInput,
-  { root, run, policy, ...options }: RunTaskOptions = {},
-): Promise<TaskResult> {
+export async function runTask(input: TaskInput, given: RunTaskOptions = {}): Promise<TaskResult> {
+  refuseUnknown(given, { ...PLACE_OPTIONS, ...TASK_OPTIONS });
+  const { root, run, policy, ...options } = given;
   return await openDoor({ root, run, policy }).run(input, options);
 }
 

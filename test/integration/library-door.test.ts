@@ -227,7 +227,10 @@ describe('an option that there is not', () => {
   it('is refused where it would be a policy that does not hold', async () => {
     const mistaken = { ...options, policyFile: '/no/such/policy.json' };
     expect(() => openStackshim(mistaken)).toThrow(expect.objectContaining(refused('policyFile')));
-    await expect(runTask(task('true'), mistaken)).rejects.toMatchObject(refused('policyFile'));
+    await expect(runTask(task('true'), mistaken)).rejects.toMatchObject({
+      ...refused('policyFile'),
+      hint: expect.stringContaining('root, run, policy, '),
+    });
   });
 
   it('is refused where it would be an origin that nobody looks at', async () => {
