@@ -1,4 +1,5 @@
 /** Undoes steps in reverse order: every step is tried, under one common deadline. */
+import { within } from './pause.ts';
 
 interface CleanupStep {
   readonly name: string;
@@ -33,7 +34,7 @@ export class CleanupStack {
     for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
       try {
         const pending = step.undo();
-        if (pending !== undefined) await within(pending, endsAt - performance.now());
+        if (pending !== undefined) await undone(pending, endsAt - performance.now());
       } catch (error) {
         failures.push({ name: step.name, error });
       }
@@ -42,17 +43,8 @@ export class CleanupStack {
   }
 }
 
-async function within(pending: Promise<void>, remainingMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error('the clean-up deadline passed')),
-      Math.max(0, remainingMs),
-    );
-  });
-  try {
-    await Promise.race([pending, expired]);
-  } finally {
-    clearTimeout(timer);
-  }
+async function undone(pending: Promise<void>, remainingMs: number): Promise<void> {
+  const done = pending.then(() => true);
+  if (await within(done, Math.max(0, remainingMs))) return;
+  throw new Error('the clean-up deadline passed');
 }

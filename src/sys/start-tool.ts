@@ -1,6 +1,7 @@
 /** Programs whose start is not on the way of a task, with streams of ours: filters, tools that are asked, a guard. By execa. */
 import { once } from 'node:events';
 import { PassThrough, pipeline, type Readable, type Writable } from 'node:stream';
+import { within } from '../core/pause.ts';
 import { KeptWords } from './kept-words.ts';
 import { PLAIN_ENVIRONMENT } from './program-environment.ts';
 import { endWithin, type GivenUp, type RunBounds } from './run-bounds.ts';
@@ -73,7 +74,7 @@ export async function startTool(request: ToolRequest): Promise<StartedTool> {
   const ended = once(child, 'exit').then(async ([exitCode, signal]) => {
     killAll();
     hasEnded = true;
-    await within(said, WORDS_WITHIN_MS);
+    await within(said, WORDS_WITHIN_MS).catch(() => undefined);
     return { exitCode, signal } as Pick<EndedTool, 'exitCode' | 'signal'>;
   });
   const exited = endWithin({ exited: ended, killAll }, request).then(({ end, givenUp }) =>
@@ -118,15 +119,6 @@ function toEnded(end: Omit<EndedTool, 'failure'>): EndedTool {
   if (exitCode === 0) return { ...end, failure: undefined };
   const last = said.split('\n').at(-1)?.trim();
   return { ...end, failure: last || `ended by ${signal ?? `exit ${exitCode}`}` };
-}
-
-async function within(promise: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise.catch(() => undefined), late]);
-  clearTimeout(timer);
 }
 
 /** Streams of child processes are sockets, whatever their type says. */

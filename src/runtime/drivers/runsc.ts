@@ -1,6 +1,6 @@
 /** runsc: a container is a sandbox with a kernel of its own (gVisor), which is one program of the host. */
+import { within } from '../../core/pause.ts';
 import { readProcess } from '../../sys/processes.ts';
-import type { ProcessExit } from '../../sys/system.ts';
 import { type ChildToWatch, type ExitSource, watchChild } from '../exit-source.ts';
 import type { ContainerReference } from '../runtime.ts';
 import { hasStateDirectory, removeStateDirectory } from '../state-directory.ts';
@@ -47,7 +47,7 @@ function watchSandbox(child: ChildToWatch, container: ContainerReference): ExitS
   const told = import('./gvisor-sandbox.ts').then((gvisor) => gvisor.waitInSandbox(container));
   let wasTold = false;
   const exited = sandbox.exited.then(async (exit) => {
-    const inside = await inTime(told);
+    const inside = await within(told, TOLD_WITHIN_MS);
     // Killed from outside: whatever the task itself had come to, that was its end.
     if (exit.signal !== null || inside === undefined) return exit;
     wasTold = true;
@@ -61,16 +61,6 @@ function watchSandbox(child: ChildToWatch, container: ContainerReference): ExitS
     // The sandbox is a program before there is a command, but tells only of a command's end.
     executed: () => wasTold || undefined,
   };
-}
-
-async function inTime(told: Promise<ProcessExit | undefined>): Promise<ProcessExit | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), TOLD_WITHIN_MS);
-  });
-  const inside = await Promise.race([told, late]);
-  clearTimeout(timer);
-  return inside;
 }
 
 async function signalInside(container: ContainerReference, signal: number): Promise<void> {

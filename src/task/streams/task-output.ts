@@ -1,6 +1,7 @@
 /** What a task writes: counted, passed on, captured within bounds, and cut off at the limit. */
 import type { Writable } from 'node:stream';
 import { toStackshimError } from '../../core/errors.ts';
+import { within } from '../../core/pause.ts';
 import { type ChunkListener, type Drain, drainPipe } from '../../sys/pipes.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { TaskOutput } from '../result.ts';
@@ -186,12 +187,7 @@ export class OutputMeter {
     const sinks = Object.values(this.#sinks);
     const unsettled = sinks.flatMap((sink) => sink.settled() ?? []);
     if (unsettled.length === 0 || this.#isGivenUp) return;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, LAST_WRITES_MS);
-    });
-    await Promise.race([Promise.all(unsettled), late]);
-    clearTimeout(timer);
+    await within(Promise.all(unsettled), LAST_WRITES_MS);
   }
 
   /** Nothing more comes: lets go of the sinks. */
