@@ -2,8 +2,8 @@
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import { pause } from '../core/pause.ts';
-import { isOwnerAlive } from '../sys/processes.ts';
 import type { Installation } from '../task/installation.ts';
+import { isOrphaned } from '../task/records/claim-record.ts';
 import { readRecord } from '../task/records/read-record.ts';
 import type { TaskRecord } from '../task/records/record.ts';
 import type { TaskResult } from '../task/result.ts';
@@ -52,7 +52,7 @@ function stateOf(first: TaskRecord, now: TaskRecord | undefined): TaskEnd['state
   // Of the same name there may be another task by now.
   if (now === undefined || now.createdAt !== first.createdAt) return 'removed';
   if (now.kept) return 'kept';
-  return now.disowned || !isOwnerAlive(now.owner) ? 'orphaned' : undefined;
+  return isOrphaned(now) ? 'orphaned' : undefined;
 }
 
 const toAborted = (id: TaskId, cause: unknown) =>

@@ -4,7 +4,6 @@ import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { pause } from '../../core/pause.ts';
 import { UNRECORDED_RUNTIME } from '../../runtime/drivers/driver-of.ts';
-import { isOwnerAlive } from '../../sys/processes.ts';
 import {
   type AbandonedTask,
   removeAbandoned,
@@ -12,7 +11,7 @@ import {
 } from '../abandoned/remove-abandoned.ts';
 import { findTenant } from '../cgroup-parent.ts';
 import type { Installation } from '../installation.ts';
-import { lockRecord } from '../records/claim-record.ts';
+import { isOrphaned, lockRecord } from '../records/claim-record.ts';
 import { isUnreadable, readRecord } from '../records/read-record.ts';
 import type { TaskRecord } from '../records/record.ts';
 import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
@@ -55,7 +54,7 @@ export async function killTask(
 
 /** Whether someone else is going to remove the task at its end. */
 const hasOwner = (record: TaskRecord | null): boolean =>
-  record !== null && !record.kept && !record.disowned && isOwnerAlive(record.owner);
+  record !== null && !record.kept && !isOrphaned(record);
 
 /** Undefined: another process is removing the task, or has become its owner. */
 async function removeOwnerless(

@@ -9,11 +9,13 @@ import { readRecord } from './read-record.ts';
 import { OwnRecord, replaceRecord, type TaskRecord } from './record.ts';
 import { recordedPlaces } from './task-places.ts';
 
-/** Whether anybody may remove the task: its owner is dead or has given up, or it was kept in an earlier boot. */
-export function isAbandoned(record: TaskRecord): boolean {
-  if (record.kept) return record.owner.bootId !== bootId();
-  return record.disowned || !isOwnerAlive(record.owner);
-}
+/** Whether no process answers for the task: its owner is dead, or could not remove it. To be asked of tasks that are not kept. */
+export const isOrphaned = ({ disowned, owner }: TaskRecord): boolean =>
+  disowned || !isOwnerAlive(owner);
+
+/** Whether anybody may remove the task: it is orphaned, or it was kept in an earlier boot. */
+export const isAbandoned = (record: TaskRecord): boolean =>
+  record.kept ? record.owner.bootId !== bootId() : isOrphaned(record);
 
 export interface LockedRecord {
   readonly record: TaskRecord;

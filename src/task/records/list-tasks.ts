@@ -2,9 +2,9 @@
 import { statSync } from 'node:fs';
 import { type ErrorJson, StackshimError } from '../../core/errors.ts';
 import type { StackName, TaskId, TenantName } from '../../core/ids.ts';
-import { isOwnerAlive } from '../../sys/processes.ts';
 import { findInit } from '../ending/kill-processes.ts';
 import type { Installation } from '../installation.ts';
+import { isOrphaned } from './claim-record.ts';
 import { listTaskIds, readRecord } from './read-record.ts';
 import type { TaskExit, TaskRecord } from './record.ts';
 import { recordedPlaces } from './task-places.ts';
@@ -83,7 +83,7 @@ function toListed(installation: Installation, record: TaskRecord): ListedTask {
 
 function stateOf(record: TaskRecord, pid: number | null, pidFile: string): TaskState {
   if (record.kept) return 'kept';
-  if (record.disowned || !isOwnerAlive(record.owner)) return 'orphaned';
+  if (isOrphaned(record)) return 'orphaned';
   if (pid !== null) return 'running';
   return statSync(pidFile, { throwIfNoEntry: false }) === undefined ? 'starting' : 'removing';
 }
