@@ -1,6 +1,7 @@
-/** `stackshim migrate`: what earlier versions stored becomes what this one stores. */
+/** `stackshim migrate`: brings what earlier versions stored up to this version. */
 import { StackshimError } from '../core/errors.ts';
 import { openDoor } from '../door/open-stackshim.ts';
+import type { MigrateProgress, Migration } from '../images/migrate-store.ts';
 import { print, printJson } from './print.ts';
 import { listenForStops } from './stop-signals.ts';
 
@@ -15,15 +16,8 @@ export async function migrateStored(options: MigrateCommandOptions): Promise<num
   const stops = listenForStops();
   const { signal } = stops.signals;
   try {
-    const onProgress = ({
-      image,
-      images,
-      digest,
-    }: {
-      image: number;
-      images: number;
-      digest: string;
-    }) => void process.stderr.write(`image ${image} of ${images}: ${digest}\n`);
+    const onProgress = ({ image, images, digest }: MigrateProgress) =>
+      void process.stderr.write(`image ${image} of ${images}: ${digest}\n`);
     const done = await openDoor().migrate({ dryRun, onProgress, signal });
     if (json) await printJson(done);
     else await print(format(done, dryRun));
@@ -39,10 +33,7 @@ export async function migrateStored(options: MigrateCommandOptions): Promise<num
   }
 }
 
-function format(
-  { images, damaged }: { readonly images: readonly string[]; readonly damaged: readonly string[] },
-  dryRun: boolean,
-): string {
+function format({ images, damaged }: Migration, dryRun: boolean): string {
   if (images.length + damaged.length === 0) return 'everything stored is of this version\n';
   const what = dryRun ? 'to be named by its content' : 'named by its content';
   return [

@@ -31,6 +31,6 @@ export function writeMessage(text: string): void {
   try {
     writeSync(STDERR, toPrintableLines(text));
   } catch {
-    // See above.
+    // Standard error takes nothing.
   }
 }

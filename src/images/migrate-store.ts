@@ -1,4 +1,4 @@
-/** Brings what earlier versions stored up to this one. What they read stays as it is: they go on to work beside it, and after it. */
+/** Brings what earlier versions stored up to this version. The files that earlier versions read are not changed: those versions can still use the store. */
 import type { ImageDigest, LayerId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { holdStore } from '../layers/store-lease.ts';

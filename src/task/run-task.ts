@@ -103,7 +103,7 @@ async function runFromPlan(
   if (isAborted(options)) {
     throw abortedEarly();
   }
-  // Nobody waits for it: it only makes what the runtime does later take less.
+  // Fire and forget: speeds up the runtime's later cgroup move.
   void hastenAttach();
   const signals = signalsOf(options);
   // One signal may well stop a thousand tasks.

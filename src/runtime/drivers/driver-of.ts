@@ -12,9 +12,9 @@ const drivers: Readonly<Record<RuntimeKind, RuntimeDriver>> = { runc, crun, runs
 export const RUNTIME_NAMES = ['runc', 'crun', 'runsc'] as const;
 export const RUNTIME_KINDS: readonly RuntimeKind[] = [...RUNTIME_NAMES, 'other'];
 
-/** Undefined: the runtime of a task whose record does not tell. */
+/** Undefined, for a task whose record cannot be read: nothing is known of the runtime. */
 export const driverOf = (runtime: Pick<Runtime, 'kind'> | undefined): RuntimeDriver =>
   drivers[runtime?.kind ?? 'other'];
 
-/** For the removal of a task whose record does not tell its runtime: looks for state wherever one of them keeps it. */
+/** For the removal of a task whose record cannot be read: runsc's driver looks wherever any runtime keeps state. No program is started. */
 export const UNRECORDED_RUNTIME: Runtime = { kind: 'runsc', path: '/usr/bin/runsc', version: '' };

@@ -64,7 +64,7 @@ async function readReply(
       blindSince = undefined;
     } catch (error) {
       if (error instanceof StackshimError) throw error;
-      // The init goes on once the FIFO is open: that a look fails, for want of a descriptor say, is no reason to end it at once.
+      // The init goes on once the FIFO is open. Running out of descriptors must not end it at once: the next look retries.
       blindSince ??= performance.now();
       if (performance.now() - blindSince > BLIND_MS) throw error;
     }
