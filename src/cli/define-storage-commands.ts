@@ -17,7 +17,7 @@ export function defineStorageCommands(program: Command): void {
   program
     .command('migrate')
     .description('bring what earlier versions stored up to this version')
-    .option('--dry-run', 'only tell what is to be done')
+    .option('--dry-run', 'show what would be done, and change nothing')
     .option(...JSON_FLAG)
     .action(async (options: MigrateCommandOptions) => {
       const { migrateStored } = await import('./migrate-stored.ts');

@@ -16,7 +16,7 @@ export interface TaskEvents extends AsyncIterable<TaskEvent> {
 /** One task of this process, from its record on. */
 export interface TaskHandle {
   readonly id: TaskId;
-  /** As `run` resolves. When nobody waits for it, nothing becomes of that. */
+  /** What `run` resolves to. A caller need not await it. */
   readonly result: Promise<TaskResult>;
   readonly events: TaskEvents;
   /** The task's stop signal now, KILL after its `stopTimeout`. Resolves to the result; a second call does nothing more. */

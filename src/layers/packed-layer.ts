@@ -3,7 +3,6 @@
  * Losing the file costs time only; docs/on-disk-layout.md describes it.
  */
 import { createHash } from 'node:crypto';
-import { StackshimError } from '../core/errors.ts';
 import type { LayerId } from '../core/ids.ts';
 import { type Layout, layerPackedFile } from '../core/layout.ts';
 import { integer, objectOf, oneOf, textThat } from '../core/read-fields.ts';
@@ -12,7 +11,7 @@ import type { System } from '../sys/system.ts';
 import { guardDisk } from './guard-disk.ts';
 import { mountLayer } from './mount-layer.ts';
 import { packLayer } from './pack-layer.ts';
-import { readStoredJson } from './stored-json.ts';
+import { readStoredCache } from './stored-json.ts';
 
 export interface PackedLayer {
   /** `sha256:<hex>` of the tar. */
@@ -47,19 +46,10 @@ export async function findPackedLayer(
   return packed;
 }
 
-/** Undefined where there is none that can be read: then the layer is packed again. */
-function readPacked(layout: Layout, id: LayerId): PackedLayer | undefined {
-  try {
-    const options = {
-      reader,
-      code: 'ERR_STACKSHIM_LAYER_CORRUPT',
-      what: 'digest of a packed layer',
-    } as const;
-    return readStoredJson(layerPackedFile(layout, id), options);
-  } catch (error) {
-    const isCorrupt =
-      error instanceof StackshimError && error.code === 'ERR_STACKSHIM_LAYER_CORRUPT';
-    if (isCorrupt) return undefined;
-    throw error;
-  }
-}
+/** Undefined: there is no file that can be read, and the layer is packed again. */
+const readPacked = (layout: Layout, id: LayerId): PackedLayer | undefined =>
+  readStoredCache(layerPackedFile(layout, id), {
+    reader,
+    code: 'ERR_STACKSHIM_LAYER_CORRUPT',
+    what: 'digest of a packed layer',
+  });

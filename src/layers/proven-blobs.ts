@@ -2,12 +2,11 @@
  * The file `layers/<hex>.blobs`: which blobs are known to unpack to a stored layer. An image that brings one of them again need not have it
  * unpacked again. Losing the file only costs time; docs/on-disk-layout.md describes it.
  */
-import { StackshimError } from '../core/errors.ts';
 import type { LayerId } from '../core/ids.ts';
 import { type Layout, layerBlobsFile } from '../core/layout.ts';
 import { listOf, objectOf, oneOf, textThat } from '../core/read-fields.ts';
 import { writeFileAtomic } from '../sys/files.ts';
-import { readStoredJson } from './stored-json.ts';
+import { readStoredCache } from './stored-json.ts';
 
 export interface ProvenBlob {
   /** `sha256:<hex>` of the blob. */
@@ -50,13 +49,6 @@ const isSame = (one: ProvenBlob, other: ProvenBlob) =>
 
 /** Empty when the file cannot be read: every blob is then unpacked again. */
 function readBlobs(layout: Layout, id: LayerId): readonly ProvenBlob[] {
-  try {
-    const options = { reader, code: 'ERR_STACKSHIM_LAYER_CORRUPT', what: 'list of blobs' } as const;
-    return readStoredJson(layerBlobsFile(layout, id), options)?.blobs ?? [];
-  } catch (error) {
-    const isCorrupt =
-      error instanceof StackshimError && error.code === 'ERR_STACKSHIM_LAYER_CORRUPT';
-    if (isCorrupt) return [];
-    throw error;
-  }
+  const options = { reader, code: 'ERR_STACKSHIM_LAYER_CORRUPT', what: 'list of blobs' } as const;
+  return readStoredCache(layerBlobsFile(layout, id), options)?.blobs ?? [];
 }

@@ -48,6 +48,16 @@ export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): 
   return readWith(options.reader, value, ({ message }) => toCorrupt(path, message, options));
 }
 
+/** As {@link readStoredJson}, for a file whose loss costs only time: a damaged file counts as absent. */
+export function readStoredCache<T>(path: string, options: StoredJsonOptions<T>): T | undefined {
+  try {
+    return readStoredJson(path, options);
+  } catch (error) {
+    if (error instanceof StackshimError && error.code === options.code) return undefined;
+    throw error;
+  }
+}
+
 /** The error for a damaged stored file. */
 export function toCorrupt(
   path: string,

@@ -32,7 +32,7 @@ export interface StartFailureOptions {
   readonly exitCode: number | null;
   /** What the task's stderr holds, or its beginning: all of it is the runtime's, as the command never ran. Unknown with a terminal. */
   readonly stderr?: string;
-  /** Processes of the task that the kernel killed for want of memory. */
+  /** Processes of the task that the kernel killed for lack of memory. */
   readonly oomKills?: number | null;
 }
 

@@ -3,12 +3,11 @@
  * image came from; the others were seen here: of manifests and configs that led to it, or that it was pushed with.
  */
 import { existsSync } from 'node:fs';
-import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest } from '../core/ids.ts';
 import { imagesDir, type Layout } from '../core/layout.ts';
 import { listOf, objectOf, optional } from '../core/read-fields.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
-import { readStoredJson } from '../layers/stored-json.ts';
+import { readStoredCache } from '../layers/stored-json.ts';
 import { writeFileAtomic } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { withStacksLock } from './stacks-lock.ts';
@@ -35,20 +34,12 @@ export const imageNamesFile = (layout: Layout, image: ImageDigest) =>
 
 /** Blocks. None where the file is missing or damaged: `migrate` makes it again. Throws ERR_STACKSHIM_FORMAT_NEWER. */
 export function readImageNames(layout: Layout, image: ImageDigest): ImageNames {
-  try {
-    const options = {
-      reader,
-      code: 'ERR_STACKSHIM_IMAGE_CORRUPT',
-      what: 'names of image',
-    } as const;
-    const stored = readStoredJson(imageNamesFile(layout, image), options);
-    return { content: stored?.content, others: stored?.others ?? [] };
-  } catch (error) {
-    const isCorrupt =
-      error instanceof StackshimError && error.code === 'ERR_STACKSHIM_IMAGE_CORRUPT';
-    if (isCorrupt) return { others: [] };
-    throw error;
-  }
+  const stored = readStoredCache(imageNamesFile(layout, image), {
+    reader,
+    code: 'ERR_STACKSHIM_IMAGE_CORRUPT',
+    what: 'names of image',
+  });
+  return { content: stored?.content, others: stored?.others ?? [] };
 }
 
 /** Whether a stored image is known by that digest: its own, that of its content, or another. */

@@ -18,7 +18,7 @@ interface Waiter {
 const EXITS_PER_TURN = 1;
 /** Catches an exit whose SIGCHLD was merged into an earlier one; also keeps the event loop alive meanwhile. */
 const SWEEP_INTERVAL_MS = 500;
-/** So long looks may fail, for want of descriptors say, before an exit counts as lost. */
+/** How long looks may fail, for example because descriptors ran out, before an exit counts as lost. */
 const LOST_AFTER_MS = 5_000;
 const RETRY_MS = 100;
 /** Bounds how long a pool thread outlives the last task. */

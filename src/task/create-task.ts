@@ -103,7 +103,7 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
       driverOf(runtime).findsCommandAtStart && (await inspectInRoot(system, root, command));
     streams.give(owner);
     clock.enter('start');
-    // Cgroups are looked for while the runtime works, so that nobody waits for it.
+    // Cgroups are looked for while the runtime works: that costs no time.
     const [init] = await Promise.all([
       creation.finish(config),
       openCgroups(installation),

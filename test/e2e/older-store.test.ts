@@ -92,7 +92,7 @@ it('is listed, verified and used as it is', async () => {
 });
 
 it('is found by doctor to be of an earlier version, and is migrated by one command', async () => {
-  expect(await formatsOf()).toMatchObject({ status: 'warn', hint: 'stackshim migrate' });
+  expect(await formatsOf()).toMatchObject({ status: 'warn', hint: 'run stackshim migrate' });
   const planned = await json('migrate', '--dry-run');
   expect(planned.images).toHaveLength(4);
   expect(readStore()).toEqual(original);

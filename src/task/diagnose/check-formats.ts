@@ -27,8 +27,8 @@ function judgeFormats({ unnamed, newer }: FormatSurvey): Check {
     return failed(subject, `${first.message}${more}`, first.hint);
   }
   if (unnamed.length > 0) {
-    const message = `images that an earlier version stored, not named by their content yet: ${unnamed.length}`;
-    return warned(subject, message, 'stackshim migrate');
+    const message = `images of an earlier version whose content digest is not known yet: ${unnamed.length}`;
+    return warned(subject, message, 'run stackshim migrate');
   }
   return passed(subject, 'everything stored is of this version');
 }

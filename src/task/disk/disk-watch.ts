@@ -51,7 +51,7 @@ export class DiskWatch {
   }
 
   start(): void {
-    // For want of descriptors, say: nobody waits for this look, and another one follows.
+    // A look may fail when descriptors run out: the next look retries.
     this.#looking = this.#look().catch(() => undefined);
     void this.#looking.then(() => this.#arm());
   }

@@ -82,7 +82,7 @@ export class LimitWatch {
   }
 }
 
-/** Null when a look fails, for want of descriptors say: nobody waits for this one, and the next comes soon. */
+/** Null when a look fails, for example because descriptors ran out: the next look retries. */
 function orNull<T>(look: () => T): T | null {
   try {
     return look();

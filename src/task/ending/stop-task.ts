@@ -141,7 +141,7 @@ export class TaskStopper {
     try {
       ends = await terminateTask(installation.cgroups, task, { stopSignal, signal });
     } catch {
-      // Nobody waits for this call, and whom it cannot ask it can still kill.
+      // Not awaited: a task that could not be signalled is killed below.
     }
     if (this.#ended) return;
     if (!ends) this.killProcesses();
