@@ -1,11 +1,6 @@
 /** A whole OCI configuration, of a container and the command in it. */
-import {
-  buildContainerConfig,
-  type ContainerConfig,
-  type ContainerInput,
-} from './build-container-config.ts';
+import type { ContainerConfig } from './build-container-config.ts';
 import { shallowFirst } from './build-mounts.ts';
-import { buildProcess, type ProcessInput } from './build-process.ts';
 import type { OciConfig, OciMount, OciProcess } from './oci-config.ts';
 
 export interface CommandConfig {
@@ -23,12 +18,6 @@ export function joinConfig(container: ContainerConfig, command: CommandConfig): 
     process: command.process,
   };
 }
-
-export type ConfigInput = ContainerInput & ProcessInput;
-
-/** Both parts at once. Pure; throws what {@link buildContainerConfig} and {@link buildProcess} throw. */
-export const buildConfig = (input: ConfigInput): OciConfig =>
-  joinConfig(buildContainerConfig(input), { process: buildProcess(input), mounts: [] });
 
 /** RLIM_INFINITY, which a JavaScript number cannot represent exactly. */
 const UNLIMITED = '18446744073709551615';

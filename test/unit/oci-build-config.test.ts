@@ -1,9 +1,10 @@
 /** What a configuration says for the options a task may have. */
 import { describe, expect, test } from 'vitest';
-import { buildConfig, toConfigJson } from '../../src/oci/build-config.ts';
+import { toConfigJson } from '../../src/oci/build-config.ts';
 import { buildContainerConfig } from '../../src/oci/build-container-config.ts';
 import { buildRlimits } from '../../src/oci/build-process.ts';
 import { loadTemplate } from '../../src/oci/load-template.ts';
+import { buildConfig } from '../support/build-config.ts';
 import { testIds, toConfigInput } from '../support/oci-config-input.ts';
 
 const build = (task: object, more = {}) => buildConfig(toConfigInput(task, more));

@@ -1,8 +1,9 @@
 /** Every combination of options gives a configuration that the OCI runtime specification allows. */
 import { Ajv } from 'ajv';
 import { expect, test } from 'vitest';
-import { buildConfig, toConfigJson } from '../../src/oci/build-config.ts';
+import { toConfigJson } from '../../src/oci/build-config.ts';
 import { ociConfigSchema } from '../fixtures/oci-runtime-spec.schema.ts';
+import { buildConfig } from '../support/build-config.ts';
 import { toConfigInput } from '../support/oci-config-input.ts';
 
 const validate = new Ajv({ allErrors: true, strict: true }).compile(ociConfigSchema);
