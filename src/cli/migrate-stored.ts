@@ -1,5 +1,4 @@
 /** `stackshim migrate`: brings what earlier versions stored up to this version. */
-import { StackshimError } from '../core/errors.ts';
 import { openDoor } from '../door/open-stackshim.ts';
 import type { MigrateProgress, Migration } from '../images/migrate-store.ts';
 import { print, printJson } from './print.ts';
@@ -22,12 +21,6 @@ export async function migrateStored(options: MigrateCommandOptions): Promise<num
     if (json) await printJson(done);
     else await print(format(done, dryRun));
     return done.damaged.length === 0 ? 0 : 1;
-  } catch (error) {
-    if (!signal.aborted) throw error;
-    throw new StackshimError('ERR_STACKSHIM_BUILD_ABORTED', 'migrate: cancelled by the caller', {
-      hint: 'what was done is kept; run the command again',
-      cause: error,
-    });
   } finally {
     stops.close();
   }

@@ -211,8 +211,8 @@ export const errorCodes = {
   },
   ERR_STACKSHIM_BUILD_ABORTED: {
     kind: 'aborted',
-    meaning: 'the caller cancelled a build or an import',
-    hint: 'nothing stored was changed; run the command again',
+    meaning: 'the caller cancelled a build, an import, a migration or a verification',
+    hint: 'what was stored before is unchanged; run the command again',
   },
   ERR_STACKSHIM_SMOKE_FAILED: {
     kind: 'invalid',

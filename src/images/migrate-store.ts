@@ -6,6 +6,7 @@ import { readVerifiedRecord } from '../layers/verify-layer.ts';
 import { isImageStored, readImage } from '../stacks/image-files.ts';
 import { surveyFormats } from '../stacks/survey-formats.ts';
 import type { System } from '../sys/system.ts';
+import { abortable } from './build-aborted.ts';
 import { nameContent } from './name-content.ts';
 
 export interface MigrateOptions {
@@ -32,9 +33,12 @@ export interface Migration {
 
 /**
  * Finds the digest of each image's content that is not known yet. Tasks, builds and imports may go on meanwhile. A second call does nothing;
- * one that was interrupted goes on where it was. Throws ERR_STACKSHIM_FORMAT_NEWER, before anything is changed, and what an aborted `signal` gives.
+ * one that was interrupted goes on where it was. Throws ERR_STACKSHIM_FORMAT_NEWER, before anything is changed, and ERR_STACKSHIM_BUILD_ABORTED.
  */
-export async function migrateStore(layout: Layout, options: MigrateOptions): Promise<Migration> {
+export const migrateStore = (layout: Layout, options: MigrateOptions): Promise<Migration> =>
+  abortable('migrate', options.signal, () => migrate(layout, options));
+
+async function migrate(layout: Layout, options: MigrateOptions): Promise<Migration> {
   const { system, dryRun = false, onProgress, signal } = options;
   const { unnamed, newer } = surveyFormats(layout);
   if (newer[0] !== undefined) throw newer[0];

@@ -286,3 +286,11 @@ it('has the stacks and the storage of the installation', async () => {
   const { checks } = await stackshim.doctor();
   expect(checks).toContainEqual(expect.objectContaining({ name: 'root', status: 'ok' }));
 });
+
+it('a migration that is cancelled says so as a stackshim error', async () => {
+  const signal = AbortSignal.abort();
+  await expect(stackshim.migrate({ signal })).rejects.toMatchObject({
+    code: 'ERR_STACKSHIM_BUILD_ABORTED',
+    message: 'migrate: cancelled by the caller',
+  });
+});
