@@ -1,6 +1,14 @@
 /** Hundreds of tasks in one process at once, and tasks from worker threads. */
 import { execFile, execFileSync } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -22,6 +30,7 @@ describe('many tasks at once', () => {
     const gate = join(folder, 'gate');
     mkdirSync(gate);
     execFileSync('mkfifo', ['-m', '666', join(gate, 'fifo')]);
+    const opened = openSync(join(gate, 'fifo'), 'r+');
     const range = Array.from({ length: 200 }, (_, i) => i);
     const begun = range.map((i) => {
       const { onEvent, written } = watchOutput('\n');
@@ -32,9 +41,10 @@ describe('many tasks at once', () => {
     });
     await Promise.all(begun.map(({ written, result }) => Promise.race([written, result])));
     expect(readdirSync(join(installation.layout.run, 'tasks'))).toHaveLength(200);
-    // Every task waits to open it; the end of the file comes for all of them.
-    closeSync(openSync(join(gate, 'fifo'), 'w'));
+    // A line for each, also for those that ask for it only now.
+    writeSync(opened, '\n'.repeat(range.length));
     const results = await Promise.all(begun.map(({ result }) => result));
+    closeSync(opened);
     expect(results.map(({ exitCode }) => exitCode)).toEqual(range);
     expect(results.every(({ removed }) => removed)).toBe(true);
     const maps = results.map(({ output }) => output.stdout?.trim());
