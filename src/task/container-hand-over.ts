@@ -13,7 +13,7 @@ import type { ContainerPlan } from './plan-container.ts';
 import { type ContainerRequest, planContainerAlone, type TaskPlan } from './plan-task.ts';
 import { type HandedContainer, prepareContainer } from './prepare-container.ts';
 import { type Recorded, recordTask, toRecord } from './record-task.ts';
-import { claimRecord } from './records/claim-record.ts';
+import { claimRecord, isWaiting } from './records/claim-record.ts';
 import type { TaskRecord } from './records/record.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 import { toSetupError } from './setup-error.ts';
@@ -21,9 +21,6 @@ import { toSetupError } from './setup-error.ts';
 const VERSION = 1;
 /** A task may have a thousand binds, each with two paths. */
 const MAX_BYTES = 16 * 1024 * 1024;
-
-/** Present while the container waits. Whoever makes the record its own has claimed the container. */
-const waitingFile = ({ taskDir }: TaskPlaces) => `${taskDir}/container.json`;
 
 interface WaitingContainer extends HandedContainer {
   readonly version: typeof VERSION;
@@ -66,8 +63,9 @@ export async function prepareForOthers(
     // Before another may claim it.
     holdings.abandon();
     const waiting = { version: VERSION, plan: describePlan(container), ...handed };
-    writeFileSync(`${waitingFile(places)}.new`, JSON.stringify(waiting), { mode: 0o600 });
-    renameSync(`${waitingFile(places)}.new`, waitingFile(places));
+    const { waitingFile } = places;
+    writeFileSync(`${waitingFile}.new`, JSON.stringify(waiting), { mode: 0o600 });
+    renameSync(`${waitingFile}.new`, waitingFile);
     return places.id;
   } catch (error) {
     await removeOwn({ installation, container, keep: false, record, holdings });
@@ -95,20 +93,16 @@ export function claimContainer(
     );
   }
   const change = toRecord(plan, startedAt);
-  const record = claimRecord(installation, places.id, { mayClaim: isWaiting, change });
+  const mayClaim = (found: TaskRecord) => isWaiting(places, found);
+  const record = claimRecord(installation, places.id, { mayClaim, change });
   if (record === undefined) throw notWaiting(places);
-  rmSync(waitingFile(places), { force: true });
+  rmSync(places.waitingFile, { force: true });
   return { plan, record, startedAt, handed };
 }
 
-/** Whoever claims it gives it a command. */
-const isWaiting = ({ command }: TaskRecord) => command.length === 0;
-
 function readWaiting(places: TaskPlaces): WaitingContainer {
   try {
-    const value: unknown = JSON.parse(
-      readBoundedFile(waitingFile(places), { maxBytes: MAX_BYTES }),
-    );
+    const value: unknown = JSON.parse(readBoundedFile(places.waitingFile, { maxBytes: MAX_BYTES }));
     return readWith(waitingContainer, value, (fault) => fault);
   } catch (error) {
     throw notWaiting(places, error);

@@ -184,6 +184,17 @@ it('are not for tasks of another kind, and wait on', async () => {
   expect((await runIn(container, { ...KIND, command: ['true'] })).verdict).toBe('succeeded');
 });
 
+it('are ended by a kill, though their maker lives', async () => {
+  const [container, other] = await prepare(KIND, 2);
+  if (container === undefined || other === undefined) throw new Error('not prepared');
+  const removal = await stackshim.kill(container, { stopTimeout: 0 });
+  expect(removal).toEqual({ removed: true, leftovers: [] });
+  expect([isThere(container), isThere(other)]).toEqual([false, true]);
+  const claiming = runIn(container, { ...KIND, command: ['true'] });
+  await expect(claiming).rejects.toMatchObject({ code: 'ERR_STACKSHIM_TASK_NOT_FOUND' });
+  expect((await runIn(other, { ...KIND, command: ['true'] })).verdict).toBe('succeeded');
+});
+
 it('are removed by a reap once their maker has ended', async () => {
   const [container] = await prepare(KIND);
   if (container === undefined) throw new Error('not prepared');

@@ -11,9 +11,9 @@ import {
 } from '../abandoned/remove-abandoned.ts';
 import { findTenant } from '../cgroup-parent.ts';
 import type { Installation } from '../installation.ts';
-import { isOrphaned, lockRecord } from '../records/claim-record.ts';
+import { isOrphaned, isWaiting, lockRecord } from '../records/claim-record.ts';
 import { isUnreadable, readRecord } from '../records/read-record.ts';
-import type { TaskRecord } from '../records/record.ts';
+import { replaceRecord, type TaskRecord } from '../records/record.ts';
 import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
 import type { Removal } from './remove-task.ts';
 import { OutsideStop } from './stop-from-outside.ts';
@@ -53,8 +53,8 @@ export async function killTask(
 }
 
 /** Whether someone else is going to remove the task at its end. */
-const hasOwner = (record: TaskRecord | null): boolean =>
-  record !== null && !record.kept && !isOrphaned(record);
+const hasOwner = (places: TaskPlaces, record: TaskRecord | null): boolean =>
+  record !== null && !record.kept && !isOrphaned(record) && !isWaiting(places, record);
 
 /** Undefined: another process is removing the task, or has become its owner. */
 async function removeOwnerless(
@@ -65,10 +65,13 @@ async function removeOwnerless(
   if (record === null) {
     return await removeOne(installation, { places, runtime: UNRECORDED_RUNTIME, bindCount: 0 });
   }
-  const locked = lockRecord(installation, places.id, (found) => !hasOwner(found));
+  const locked = lockRecord(installation, places.id, (found) => !hasOwner(places, found));
   if (locked === undefined) return undefined;
+  const { record: found } = locked;
   try {
-    return await removeOne(installation, { ...locked.record, places });
+    // Should this process die half way, nobody is to claim what is left, and a reap removes it.
+    if (isWaiting(places, found)) replaceRecord(places, { ...found, disowned: true });
+    return await removeOne(installation, { ...found, places });
   } finally {
     closeSync(locked.lock);
   }
@@ -105,7 +108,7 @@ async function endTask(
   for (;;) {
     const record = readRecordOrNull(installation, places.id);
     if (record === undefined) return GONE;
-    if (hasOwner(record)) {
+    if (hasOwner(places, record)) {
       if (stop === undefined && !markCancelled(places)) return GONE;
       stop ??= new OutsideStop(installation, places, { graceMs });
       await stop.again(record);

@@ -1,5 +1,5 @@
 /** Who may act on a task that its owner does not answer for: the holder of the lock of its folder, and then whoever its record names. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { type Layout, taskDir } from '../../core/layout.ts';
@@ -7,7 +7,7 @@ import { bootId, isOwnerAlive, ownIdentity } from '../../sys/processes.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import { readRecord } from './read-record.ts';
 import { OwnRecord, replaceRecord, type TaskRecord } from './record.ts';
-import { recordedPlaces } from './task-places.ts';
+import { recordedPlaces, type TaskPlaces } from './task-places.ts';
 
 /** Whether no process answers for the task: its owner is dead, or could not remove it. To be asked of tasks that are not kept. */
 export const isOrphaned = ({ disowned, owner }: TaskRecord): boolean =>
@@ -16,6 +16,15 @@ export const isOrphaned = ({ disowned, owner }: TaskRecord): boolean =>
 /** Whether anybody may remove the task: it is orphaned, or it was kept in an earlier boot. */
 export const isAbandoned = (record: TaskRecord): boolean =>
   record.kept ? record.owner.bootId !== bootId() : isOrphaned(record);
+
+/**
+ * Whether it is a container that waits for its command. Nobody works on it, whatever its owner does: whoever has the lock of its folder may
+ * claim or remove it.
+ */
+export const isWaiting = (
+  { waitingFile }: Pick<TaskPlaces, 'waitingFile'>,
+  { command, disowned }: TaskRecord,
+): boolean => command.length === 0 && !disowned && existsSync(waitingFile);
 
 export interface LockedRecord {
   readonly record: TaskRecord;

@@ -22,6 +22,8 @@ export interface TaskPlaces {
   readonly limitFile: string;
   /** Made by whoever stops the task because its time is over. */
   readonly overdueFile: string;
+  /** Present while a prepared container waits for its command. */
+  readonly waitingFile: string;
   /** The OCI bundle: `config.json`. */
   readonly bundle: string;
   readonly logFile: string;
@@ -51,6 +53,7 @@ export function taskPlaces(layout: Layout, id: TaskId, tenant?: TenantName): Tas
     cancelFile: `${dir}/cancel`,
     limitFile: `${dir}/limit`,
     overdueFile: `${dir}/overdue`,
+    waitingFile: `${dir}/container.json`,
     bundle: `${dir}/bundle`,
     logFile: `${dir}/log.json`,
     pidFile: `${dir}/pid`,
