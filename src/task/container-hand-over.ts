@@ -15,7 +15,7 @@ import { type HandedContainer, prepareContainer } from './prepare-container.ts';
 import { type Recorded, recordTask, toRecord } from './record-task.ts';
 import { claimRecord, isWaiting } from './records/claim-record.ts';
 import type { TaskRecord } from './records/record.ts';
-import type { TaskPlaces } from './records/task-places.ts';
+import { namesOf, type TaskPlaces } from './records/task-places.ts';
 import { toSetupError } from './setup-error.ts';
 
 const VERSION = 1;
@@ -117,10 +117,11 @@ function notWaiting({ id }: TaskPlaces, error?: unknown): StackshimError {
   return new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', message, { details: { id } });
 }
 
-/** Equal for plans whose containers differ by their names alone. */
+/** Equal where the containers are alike and have the same names. Another installation with the same run folder has other names. */
 function describePlan(plan: ContainerPlan): string {
-  const { spec, pinned, runtime, initBinary, devices, throttles, disk, bindOwner } = plan;
+  const { spec, pinned, runtime, initBinary, devices, throttles, disk, bindOwner, places } = plan;
   const kind = { ...spec, id: undefined };
   const image = pinned.image.digest;
-  return JSON.stringify([kind, image, runtime, initBinary, devices, throttles, disk, bindOwner]);
+  const made = [runtime, initBinary, devices, throttles, disk, bindOwner];
+  return JSON.stringify([kind, image, ...made, namesOf(places)]);
 }

@@ -15,8 +15,11 @@ import { taskDir } from '../../src/core/layout.ts';
 import { openStackshim, parseTaskId, type TaskId, type TaskInput } from '../../src/index.ts';
 import { prepareForOthers } from '../../src/task/container-hand-over.ts';
 import { openInstallation } from '../../src/task/installation.ts';
+import { planContainerAlone } from '../../src/task/plan-task.ts';
 import { runTaskAndLeave } from '../../src/task/run-task.ts';
 import { startFixture, waitForLine } from '../support/bun-fixture.ts';
+import { installBusyboxStack } from '../support/busybox-stack.ts';
+import { disposeInstallation } from '../support/dispose-installation.ts';
 import { failSystem } from '../support/failing-system.ts';
 import { useInstallation } from '../support/installation.ts';
 import { scaled } from '../support/time-scale.ts';
@@ -182,6 +185,24 @@ it('are not for tasks of another kind, and wait on', async () => {
     code: 'ERR_STACKSHIM_TASK_CONFLICT',
   });
   expect((await runIn(container, { ...KIND, command: ['true'] })).verdict).toBe('succeeded');
+});
+
+it('are not for another installation with the same run folder', async () => {
+  const root = join(folder, 'other-root');
+  mkdirSync(root);
+  const other = { ...layout, root };
+  await installBusyboxStack(other);
+  const { runtime } = await planContainerAlone(openInstallation(layout), { stack: 'busybox' });
+  writePolicy(layout, { allow: { runtimes: [runtime.path] } });
+  const kind = { stack: 'busybox', runtime: runtime.path };
+  const [container] = await prepare(kind);
+  if (container === undefined) throw new Error('not prepared');
+  const input = { ...kind, command: ['true'] };
+  const claiming = runTaskAndLeave(openInstallation(other), input, { container });
+  await expect(claiming).rejects.toMatchObject({ code: 'ERR_STACKSHIM_TASK_CONFLICT' });
+  expect((await runIn(container, input)).verdict).toBe('succeeded');
+  disposeInstallation({ root, run: join(folder, 'no-run') });
+  writePolicy(layout);
 });
 
 it('are ended by a kill, though their maker lives', async () => {
