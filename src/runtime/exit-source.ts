@@ -30,9 +30,9 @@ export interface ChildToWatch {
 export function watchChild({ exits, pid, pidfd }: ChildToWatch): ExitSource {
   let executed = true;
   let endedAt: number | undefined;
-  const exited = exits.wait(pidfd, () => {
+  const exited = exits.wait(pidfd, (noticedAt) => {
     executed = readProcess(pid)?.executed ?? true;
-    endedAt = endOf(pid);
+    endedAt = endOf(pid, noticedAt);
   });
   // Whoever awaits it hears of it.
   exited.catch(() => undefined);
@@ -48,7 +48,7 @@ export function watchChild({ exits, pid, pidfd }: ChildToWatch): ExitSource {
   };
 }
 
-function endOf(pid: number): number {
-  const now = performance.now();
-  return wasHeldUp() ? now - (msSinceExit(pid) ?? 0) : now;
+function endOf(pid: number, noticedAt: number): number {
+  if (!wasHeldUp()) return noticedAt;
+  return Math.min(noticedAt, performance.now() - (msSinceExit(pid) ?? 0));
 }

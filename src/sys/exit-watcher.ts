@@ -7,15 +7,19 @@ import { isMainThread } from './processes.ts';
 import { type Fd, type ProcessExit, type System, SystemError } from './system.ts';
 
 interface Waiter {
-  readonly beforeReap: () => void;
+  readonly beforeReap: (noticedAt: number) => void;
+  /** When its end was seen, on the clock of `performance`: it may be told of later, as others are told of first. */
+  noticedAt: number | undefined;
+  /** How often its exit was read; in vain but for the last time. */
+  tries: number;
   readonly resolve: (exit: ProcessExit) => void;
   readonly reject: (error: unknown) => void;
   /** When the first of the readings of its exit that failed in a row was. */
   failingSince: number | undefined;
 }
 
-/** Who waits for an exit goes on in the turn in which it is told, with a millisecond of work: several would hold up the event loop. */
-const EXITS_PER_TURN = 1;
+/** Ends that one look sees. Those beyond are seen by the next one. */
+const SEEN_AT_ONCE = 1_024;
 /** Catches an exit whose SIGCHLD was merged into an earlier one; also keeps the event loop alive meanwhile. */
 const SWEEP_INTERVAL_MS = 500;
 /** How long looks may fail, for example because descriptors ran out, before an exit counts as lost. */
@@ -34,7 +38,8 @@ export class ExitWatcher {
   /** Whether a look has its turn of the event loop soon. */
   #isDue = false;
   readonly #onSigchld = () => {
-    if (!this.#isDue) this.#sweep();
+    const ready = this.#look();
+    if (!this.#isDue) this.#reapOne(ready);
   };
 
   constructor(system: System) {
@@ -43,15 +48,17 @@ export class ExitWatcher {
 
   /**
    * Resolves when the process behind `pidfd` has ended, and reaps it. The caller keeps the descriptor and closes it.
-   * `beforeReap` is called while it is a zombie: the last moment at which /proc tells of it. Throws when the descriptor cannot be
+   * `beforeReap` is called while it is a zombie: the last moment at which /proc tells of it; it is given when the end was noticed, which may be
+   * long before on a busy event loop. Throws when the descriptor cannot be
    * watched; rejects when the exit cannot be read, as that of a process which is no child of this one.
    */
-  wait(pidfd: Fd, beforeReap: () => void = () => undefined): Promise<ProcessExit> {
+  wait(pidfd: Fd, beforeReap: Waiter['beforeReap'] = () => undefined): Promise<ProcessExit> {
     const epoll = this.#epoll ?? this.#system.createEpoll();
     this.#epoll = epoll;
     this.#system.addToEpoll(epoll, pidfd);
     return new Promise((resolve, reject) => {
-      this.#waiters.set(pidfd, { beforeReap, resolve, reject, failingSince: undefined });
+      const unknown = { noticedAt: undefined, failingSince: undefined, tries: 0 };
+      this.#waiters.set(pidfd, { beforeReap, resolve, reject, ...unknown });
       if (this.#waiters.size === 1) this.#listen(epoll);
       // It may have ended before it was watched.
       this.#sweepSoon();
@@ -76,10 +83,11 @@ export class ExitWatcher {
   async #waitOnPool(epoll: Fd, waitEpoll: NonNullable<System['waitEpoll']>): Promise<void> {
     try {
       while (this.#waiters.size > 0) {
-        const ready = await waitEpoll(epoll, EXITS_PER_TURN, POOL_WAIT_MS);
-        for (const pidfd of ready) this.#reap(pidfd);
+        const ready = await waitEpoll(epoll, SEEN_AT_ONCE, POOL_WAIT_MS);
+        this.#note(ready);
+        const reaped = this.#reapOne(ready);
         // What could not be read is ready again at once.
-        if (ready.some((pidfd) => this.#waiters.has(pidfd))) await pause(RETRY_MS);
+        if (reaped !== undefined && this.#waiters.has(reaped)) await pause(RETRY_MS);
       }
     } catch (error) {
       this.#giveUpAll(error);
@@ -91,30 +99,54 @@ export class ExitWatcher {
     this.#isDue = true;
     void nextTurn().then(() => {
       this.#isDue = false;
-      this.#sweep();
+      this.#reapOne(this.#look());
     });
   }
 
-  #sweep(): void {
-    if (this.#epoll === undefined || this.#waiters.size === 0) return;
+  /** Which have ended. */
+  #look(): readonly Fd[] {
+    if (this.#epoll === undefined || this.#waiters.size === 0) return [];
     let ready: readonly Fd[];
     try {
-      ready = this.#system.pollEpoll(this.#epoll, EXITS_PER_TURN);
+      ready = this.#system.pollEpoll(this.#epoll, Math.min(this.#waiters.size, SEEN_AT_ONCE));
     } catch (error) {
       this.#blindSince ??= performance.now();
       if (performance.now() - this.#blindSince > LOST_AFTER_MS) this.#giveUpAll(error);
-      return;
+      return [];
     }
     this.#blindSince = undefined;
-    for (const pidfd of ready) this.#reap(pidfd);
-    if (ready.length === EXITS_PER_TURN) this.#sweepSoon();
+    this.#note(ready);
+    return ready;
+  }
+
+  #note(ready: readonly Fd[]): void {
+    const now = performance.now();
+    for (const pidfd of ready) {
+      const waiter = this.#waiters.get(pidfd);
+      if (waiter !== undefined) waiter.noticedAt ??= now;
+    }
+  }
+
+  /**
+   * Who waits for an exit goes on in the turn in which it is told, with a millisecond of work: several would hold up the event loop. The
+   * next has its own turn. One whose exit cannot be read does not keep the others waiting.
+   */
+  #reapOne(ready: readonly Fd[]): Fd | undefined {
+    const triesOf = (pidfd: Fd) => this.#waiters.get(pidfd)?.tries ?? 0;
+    const [first, ...rest] = ready;
+    if (first === undefined) return undefined;
+    const next = rest.reduce((a, b) => (triesOf(b) < triesOf(a) ? b : a), first);
+    this.#reap(next);
+    this.#sweepSoon();
+    return next;
   }
 
   #reap(pidfd: Fd): void {
     const waiter = this.#waiters.get(pidfd);
     if (waiter === undefined) return;
+    waiter.tries += 1;
     try {
-      waiter.beforeReap();
+      waiter.beforeReap(waiter.noticedAt ?? performance.now());
       const exit = this.#system.waitPidfd(pidfd);
       waiter.failingSince = undefined;
       if (exit === undefined) return;

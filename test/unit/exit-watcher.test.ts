@@ -1,5 +1,6 @@
 /** How exits are looked for: when, how often in vain, and how many in a turn of the event loop. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { watchChild } from '../../src/runtime/exit-source.ts';
 import { ExitWatcher } from '../../src/sys/exit-watcher.ts';
 import { type System, SystemError } from '../../src/sys/system.ts';
 
@@ -80,4 +81,24 @@ it('of those that end together one is told in each turn of the event loop', asyn
     perTurn.push(told - before);
   }
   expect(Math.max(...perTurn)).toBe(1);
+});
+
+it('of those that end together each has ended when it was seen, not when it is told of', async () => {
+  vi.useRealTimers();
+  const ended = new Set([PIDFD, PIDFD + 1, PIDFD + 2]);
+  const exits = new ExitWatcher({
+    ...system,
+    pollEpoll: (_, limit) => [...ended].slice(0, limit),
+    waitPidfd(pidfd) {
+      ended.delete(pidfd);
+      return { exitCode: 0, signal: null };
+    },
+  });
+  const sources = [...ended].map((pidfd) => watchChild({ exits, pid: process.pid, pidfd }));
+  const toldAt = await Promise.all(
+    sources.map(({ exited }) => exited.then(() => performance.now())),
+  );
+  for (const source of sources) source.stop();
+  const [first] = toldAt.toSorted((a, b) => a - b);
+  expect(Math.max(...sources.map((source) => source.endedAt()))).toBeLessThanOrEqual(first ?? 0);
 });
