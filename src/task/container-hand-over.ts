@@ -92,7 +92,8 @@ export function claimContainer(
       { details: { id: places.id } },
     );
   }
-  const change = toRecord(plan, startedAt);
+  // It is the same task to whoever waits for it.
+  const { createdAt: _, ...change } = toRecord(plan, startedAt);
   const mayClaim = (found: TaskRecord) => isWaiting(places, found);
   const record = claimRecord(installation, places.id, { mayClaim, change });
   if (record === undefined) throw notWaiting(places);

@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, it } from 'vitest';
 import { taskDir } from '../../src/core/layout.ts';
+import { waitForTask } from '../../src/door/wait-for-task.ts';
 import { openStackshim, parseTaskId, type TaskId, type TaskInput } from '../../src/index.ts';
 import { prepareForOthers } from '../../src/task/container-hand-over.ts';
 import { openInstallation } from '../../src/task/installation.ts';
@@ -214,6 +215,21 @@ it('are ended by a kill, though their maker lives', async () => {
   const claiming = runIn(container, { ...KIND, command: ['true'] });
   await expect(claiming).rejects.toMatchObject({ code: 'ERR_STACKSHIM_TASK_NOT_FOUND' });
   expect((await runIn(other, { ...KIND, command: ['true'] })).verdict).toBe('succeeded');
+});
+
+it('are the same tasks to who waits for them, claimed or not', async () => {
+  const [container] = await prepare(KIND);
+  if (container === undefined) throw new Error('not prepared');
+  const order: string[] = [];
+  const waiting = waitForTask(openInstallation(layout), container, { isKnown: false });
+  const waited = waiting.then((state) => order.push(state));
+  const onEvent = ({ type }: { readonly type: string }) => {
+    if (type === 'exited') order.push(type);
+  };
+  const input = { ...KIND, command: ['sleep', '0.5'] };
+  await runTaskAndLeave(openInstallation(layout), input, { container, onEvent });
+  await waited;
+  expect(order).toEqual(['exited', 'removed']);
 });
 
 it('are removed by a reap once their maker has ended', async () => {
