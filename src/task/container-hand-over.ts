@@ -59,6 +59,10 @@ export async function prepareForOthers(
     const context = { installation, clock, signal, holdings, record };
     const { slot, disk, closed } = await prepareContainer(container, context);
     await closed;
+    if (signal.aborted) {
+      const message = `prepare container ${places.id}: cancelled by the caller`;
+      throw new StackshimError('ERR_STACKSHIM_TASK_ABORTED', message, { cause: signal.reason });
+    }
     const handed = { slot: slot.index, disk: disk.handOver() };
     // Before another may claim it.
     holdings.abandon();

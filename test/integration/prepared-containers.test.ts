@@ -167,6 +167,14 @@ it('leave nothing when they cannot be prepared', async () => {
   expect((await stackshim.list()).tasks).toEqual([]);
 });
 
+it('are not left to others once their maker has given them up', async () => {
+  const gaveUp = new AbortController();
+  const preparing = prepareForOthers(openInstallation(layout), { stack: 'busybox' }, gaveUp.signal);
+  gaveUp.abort();
+  await expect(preparing).rejects.toMatchObject({ code: 'ERR_STACKSHIM_TASK_ABORTED' });
+  expect((await stackshim.list()).tasks).toEqual([]);
+});
+
 it('are claimed by exactly one', async () => {
   const [container] = await prepare(KIND);
   if (container === undefined) throw new Error('not prepared');
