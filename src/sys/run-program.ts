@@ -87,9 +87,9 @@ function openEnds({ keeps, input }: ProgramRun, words: KeptWords): ProgramEnds {
   const handOver = () => {
     for (const fd of theirs.splice(0)) linuxSystem.close(fd);
   };
+  let sink: Writable | undefined;
   try {
     let stdin = silent;
-    let sink: Writable | undefined;
     if (input !== undefined) {
       const [readEnd, writeEnd] = linuxSystem.createPipe();
       theirs.push(readEnd);
@@ -110,6 +110,7 @@ function openEnds({ keeps, input }: ProgramRun, words: KeptWords): ProgramEnds {
     return { stdio, drain, sink, handOver, close };
   } catch (error) {
     handOver();
+    sink?.destroy();
     throw error;
   }
 }

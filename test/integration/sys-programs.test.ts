@@ -1,16 +1,19 @@
 /** Programs that are started by posix_spawn: what they find, how they end, and what they cost the process that starts them. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
+import { Readable } from 'node:stream';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { callRuntime } from '../../src/runtime/call-runtime.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { openNullDevice } from '../../src/sys/null-device.ts';
+import { runProgram } from '../../src/sys/run-program.ts';
 import { startProgram } from '../../src/sys/start-program.ts';
 import { SystemError } from '../../src/sys/system.ts';
 import { runFixture } from '../support/bun-fixture.ts';
 import { describeProgram } from '../support/describe-program.ts';
+import { failSystem } from '../support/failing-system.ts';
 import { scaled } from '../support/time-scale.ts';
 import { tryPrograms } from '../support/try-programs.ts';
 
@@ -196,4 +199,20 @@ describe('killAll', () => {
     expect(await program.exited).toEqual({ exitCode: 4, signal: null });
     program.killAll();
   });
+});
+
+it('a program that finds no room for its pipes leaves no descriptor open', async () => {
+  const system = failSystem();
+  const fault = { method: 'createPipe', answer: 'EMFILE', call: 1, lasting: false } as const;
+  const before = readdirSync('/proc/self/fd').length;
+  try {
+    await system.during(fault, async () => {
+      const input = Readable.from([Buffer.from('text')]);
+      const running = runProgram({ path: '/bin/cat', args: [], env: {}, input });
+      await expect(running).rejects.toMatchObject({ code: 'EMFILE' });
+    });
+  } finally {
+    system.restore();
+  }
+  await expect.poll(() => readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before);
 });
