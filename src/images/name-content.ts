@@ -1,7 +1,7 @@
 /** The digest of an image's content: that of the manifest which `stack export` writes. It is the same on every machine, however the image came there. */
 import type { ImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
-import { findPackedLayer, type PackedLayer } from '../layers/packed-layer.ts';
+import { findPackedLayer, isPackingKnown, type PackedLayer } from '../layers/packed-layer.ts';
 import type { Image } from '../stacks/image.ts';
 import { addImageNames, type ImageNames } from '../stacks/image-names.ts';
 import type { System } from '../sys/system.ts';
@@ -51,6 +51,19 @@ export const toNames = ({ digest, config }: ImageContent): ImageNames => ({
   content: digest,
   others: [config],
 });
+
+/**
+ * Names an image that was just stored by its content where each of its layers was packed before. Packing a new layer takes half as long as
+ * storing it: `migrate`, and whatever packs the image, names it later.
+ */
+export async function nameKnownContent(
+  layout: Layout,
+  image: Image,
+  options: ContentOptions,
+): Promise<void> {
+  if (!image.layers.every((id) => isPackingKnown(layout, id))) return;
+  await nameContent(layout, image, options);
+}
 
 /** Finds the digests of a stored image's content, and remembers them as names of the image. Resolves to the first of them. */
 export async function nameContent(

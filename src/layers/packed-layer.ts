@@ -25,6 +25,10 @@ const reader = objectOf<PackedLayer & { readonly version: 1 }>({
   size: integer(1),
 });
 
+/** Whether {@link findPackedLayer} finds it without packing the layer. */
+export const isPackingKnown = (layout: Layout, id: LayerId): boolean =>
+  readPacked(layout, id) !== undefined;
+
 /** What the layer packs into, as it was found before, or by packing it: a stored and pinned layer is mounted for that. Throws as `packLayer`. */
 export async function findPackedLayer(
   layout: Layout,

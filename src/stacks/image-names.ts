@@ -71,6 +71,6 @@ export async function addImageNames(
   await withStacksLock(layout, add, { system });
 }
 
-/** Whether the digest of the image's content is not known yet: it was stored by an earlier version. */
+/** Whether the digest of the image's content is not known yet. */
 export const lacksContentDigest = (layout: Layout, image: ImageDigest): boolean =>
   !existsSync(imageNamesFile(layout, image)) || readImageNames(layout, image).content === undefined;

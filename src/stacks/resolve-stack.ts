@@ -120,7 +120,10 @@ function findRevisionOfImage(layout: Layout, name: StackName, image: ImageDigest
   throw new StackshimError(
     'ERR_STACKSHIM_STACK_NOT_FOUND',
     `find stack ${name}: no revision has the image ${image}`,
-    { details: { stack: name, image, path: stackDir(layout, name) } },
+    {
+      details: { stack: name, image, path: stackDir(layout, name) },
+      hint: "run stackshim migrate if the digest is that of an imported image's content, and stackshim stack show to list the known digests",
+    },
   );
 }
 

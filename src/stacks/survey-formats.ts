@@ -6,7 +6,7 @@ import { lacksContentDigest } from './image-names.ts';
 import { surveyStore } from './survey-store.ts';
 
 export interface FormatSurvey {
-  /** Images that were stored before images were named by their content. */
+  /** Images whose content digest is not known yet. */
   readonly unnamed: readonly ImageDigest[];
   /** ERR_STACKSHIM_FORMAT_NEWER, one for each file. */
   readonly newer: readonly StackshimError[];

@@ -62,6 +62,7 @@ test('this machine can run tasks, and the doctor leaves nothing behind', async (
     'folders',
     'run folder',
     'stored files',
+    'stored formats',
     'EROFS layers',
     'idmapped layers',
     'overlay of layers',

@@ -6,6 +6,7 @@ import type { ImageDigest } from '../../src/core/ids.ts';
 import type { Layout } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
 import { pushStack } from '../../src/images/exchange/push-stack.ts';
+import { migrateStore } from '../../src/images/migrate-store.ts';
 import { packLayer } from '../../src/layers/pack-layer.ts';
 import { showStack } from '../../src/stacks/list-stacks.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
@@ -37,7 +38,11 @@ const skopeo = (...args: string[]) =>
   execFileSync('skopeo', ['--insecure-policy', ...args], { encoding: 'utf8', stdio: 'pipe' });
 const push = (stack: string, reference: string) =>
   pushStack(layout, { system: linuxSystem, stack, reference, ...HTTP });
-const show = (name: string, on: Layout = layout) => showStack(on, toStack(name));
+/** With the digest of the content, which an import does not take the time to find. */
+async function show(name: string, on: Layout = layout) {
+  await migrateStore(on, { system: linuxSystem });
+  return await showStack(on, toStack(name));
+}
 const digestOf = (text: string) => `sha256:${sha256(text).replace('sha256:', '')}` as ImageDigest;
 
 /** Every digest names the stack's image, for `show` and for a task. */

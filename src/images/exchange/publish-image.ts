@@ -8,7 +8,7 @@ import type { RevisionSource } from '../../stacks/revision-source.ts';
 import type { Revision } from '../../stacks/revisions.ts';
 import type { System } from '../../sys/system.ts';
 import type { ProgressListener } from '../build-progress.ts';
-import { nameContent } from '../name-content.ts';
+import { nameKnownContent } from '../name-content.ts';
 import { parseSmokeLabel, runSmoke, type SmokeRunner } from '../smoke.ts';
 
 /** What every command of the exchange is given. */
@@ -83,7 +83,7 @@ export async function publishImages(
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       });
       options.signal?.throwIfAborted();
-      await nameContent(layout, image, { system, signal: options.signal });
+      await nameKnownContent(layout, image, { system, signal: options.signal });
     }
     for (const { stack, revision } of added) {
       report({ kind: 'step', step: 'flip', text: `make revision ${revision} of ${stack} current` });
