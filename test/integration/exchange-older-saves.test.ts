@@ -74,7 +74,8 @@ describe('a save', () => {
       });
     }
     expect(current()).toBe('YEAR=2023');
-    expect(readdirSync(`${machine.layout.root}/images`)).toHaveLength(2);
+    const images = readdirSync(`${machine.layout.root}/images`);
+    expect(images.filter((file) => file.endsWith('.json'))).toHaveLength(2);
   });
 
   it('that is older is loaded where the operator asks for it, and stays older than the newest', async () => {

@@ -137,12 +137,19 @@ describe('a record', () => {
     ['missing', undefined],
     ['not JSON', 'x'],
     ['of another shape', '{"version":1}'],
-    ['of another version', JSON.stringify({ version: 2 })],
   ])('that is %s is a corrupt layer', (_, text) => {
     if (!isLayerId(id)) throw new Error('not a layer id');
     mkdirSync(layersDir(lab.layout), { recursive: true });
     if (text !== undefined) writeFileSync(layerRecordFile(lab.layout, id), text);
     expect(() => readLayerRecord(lab.layout, id)).toThrow(corrupt);
+  });
+
+  it('of a later version is refused as such', () => {
+    if (!isLayerId(id)) throw new Error('not a layer id');
+    mkdirSync(layersDir(lab.layout), { recursive: true });
+    writeFileSync(layerRecordFile(lab.layout, id), JSON.stringify({ version: 2 }));
+    const newer = expect.objectContaining({ code: 'ERR_STACKSHIM_FORMAT_NEWER' });
+    expect(() => readLayerRecord(lab.layout, id)).toThrow(newer);
   });
 
   it('of another layer is a corrupt layer', async () => {

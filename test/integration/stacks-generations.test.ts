@@ -324,8 +324,12 @@ describe('a damaged file', () => {
   it.each(cases)('$which that $damage', async ({ which, damage }) => {
     await makeCurrent('python-3.13', 'one');
     damages[damage]?.(paths[which]());
+    const isNewer = damage === 'is of a later version';
+    const code = isNewer ? 'ERR_STACKSHIM_FORMAT_NEWER' : codes[which];
+    const path = paths[which]();
+    const details = isNewer ? { path, version: 2, newest: 1 } : { path };
     expect(() => resolveStack(store.layout, { name: python })).toThrow(
-      expect.objectContaining({ code: codes[which], details: { path: paths[which]() } }),
+      expect.objectContaining({ code, details }),
     );
     await expect(listStacks(store.layout)).rejects.toMatchObject({ kind: expect.any(String) });
   });
@@ -383,6 +387,7 @@ describe('listStacks and showStack', () => {
         createdAt: NOW.toISOString(),
         base: null,
         behind: null,
+        content: null,
         eol: null,
         ownBytes: 0,
         sharedBytes: 0,
