@@ -282,17 +282,13 @@ describe('flipStacks', () => {
 
 describe('a damaged file', () => {
   const paths = {
-    link: () => `${store.layout.root}/current`,
     generation: () => `${store.layout.root}/generations/1.json`,
     revision: () => `${store.layout.root}/stacks/python-3.13/1.json`,
     image: () => `${store.layout.root}/images/${digestOf('one').slice(7)}.json`,
   };
-  const codes = {
-    link: 'ERR_STACKSHIM_STACK_CORRUPT',
-    generation: 'ERR_STACKSHIM_STACK_CORRUPT',
-    revision: 'ERR_STACKSHIM_STACK_CORRUPT',
-    image: 'ERR_STACKSHIM_IMAGE_CORRUPT',
-  };
+  const link = () => `${store.layout.root}/current`;
+  const codeOf = (which: keyof typeof paths) =>
+    `ERR_STACKSHIM_${which === 'image' ? 'IMAGE' : 'STACK'}_CORRUPT`;
   const damages: Record<string, (path: string) => void> = {
     'is missing': (path) => rmSync(path),
     'is empty': (path) => execFileSync('truncate', ['-s', '0', path]),
@@ -324,13 +320,12 @@ describe('a damaged file', () => {
   it.each(cases)('$which that $damage', async ({ which, damage }) => {
     await makeCurrent('python-3.13', 'one');
     damages[damage]?.(paths[which]());
-    const isNewer = damage === 'is of a later version';
-    const code = isNewer ? 'ERR_STACKSHIM_FORMAT_NEWER' : codes[which];
     const path = paths[which]();
-    const details = isNewer ? { path, version: 2, newest: 1 } : { path };
-    expect(() => resolveStack(store.layout, { name: python })).toThrow(
-      expect.objectContaining({ code, details }),
-    );
+    const newer = { code: 'ERR_STACKSHIM_FORMAT_NEWER', details: { path, version: 2, newest: 1 } };
+    const corrupt = { code: codeOf(which), details: { path } };
+    const resolve = () => resolveStack(store.layout, { name: python });
+    const refusal = expect.objectContaining(damage === 'is of a later version' ? newer : corrupt);
+    expect(resolve).toThrow(refusal);
     await expect(listStacks(store.layout)).rejects.toMatchObject({ kind: expect.any(String) });
   });
 
@@ -342,17 +337,17 @@ describe('a damaged file', () => {
     'x',
   ])('current that leads to %s', async (target) => {
     await makeCurrent('python-3.13', 'one');
-    execFileSync('ln', ['-sfn', target, paths.link()]);
+    execFileSync('ln', ['-sfn', target, link()]);
     expect(() => resolveStack(store.layout, { name: python })).toThrow(
       expect.objectContaining({
         code: 'ERR_STACKSHIM_STACK_CORRUPT',
-        details: { path: paths.link() },
+        details: { path: link() },
       }),
     );
     await expect(flip([['python-3.13', 1]])).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_STACK_CORRUPT',
     });
-    expect(readlinkSync(paths.link())).toBe(target);
+    expect(readlinkSync(link())).toBe(target);
   });
 
   it('of one stack does not hinder the others', async () => {
