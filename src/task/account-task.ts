@@ -57,6 +57,12 @@ export interface AccountContext {
 /** Of a command that ran, and whose exit was not to be learnt. */
 const UNKNOWN_EXIT: ProcessExit = { exitCode: null, signal: null };
 
+/** With the name of the signal. */
+const named = ({ exitCode, signal }: ProcessExit) => ({
+  exitCode,
+  signal: signal === null ? null : signalName(signal),
+});
+
 /** Never rejects. */
 export async function accountTask(
   plan: TaskPlan,
@@ -70,7 +76,7 @@ export async function accountTask(
   const exit = ended.value ?? UNKNOWN_EXIT;
   const endedAt = watched.endedAt();
   if (started.hasStarted && watched.executed() && ended.error === null) {
-    record.tryNote({ exit: { ...exit, at: new Date().toISOString() } });
+    record.tryNote({ exit: { ...named(exit), at: new Date().toISOString() } });
   }
   const stop = stopper.end();
   clock.enter('account');
@@ -110,8 +116,7 @@ export async function accountTask(
     stderrHead: output.stderrHead,
   });
   if (execution.exit !== null) {
-    const signal = exit.signal === null ? null : signalName(exit.signal);
-    emit({ type: 'exited', id, exitCode: exit.exitCode, signal });
+    emit({ type: 'exited', id, ...named(exit) });
   }
   return execution;
 }

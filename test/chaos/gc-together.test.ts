@@ -44,8 +44,11 @@ async function expectTidy(): Promise<void> {
   const { revisions, images, layerUsers } = surveyStore(lab.layout);
   expect(revisions.every(({ image }) => images.has(image))).toBe(true);
   expect(images.size).toBe(new Set(revisions.map(({ image }) => image)).size);
-  const files = lab.layerFiles().filter((name) => !name.endsWith('.blobs'));
+  const files = lab.layerFiles().filter((name) => !/\.(blobs|packed)$/.test(name));
   expect(files).toHaveLength(layerUsers.size * 2);
+  const packed = lab.layerFiles().filter((name) => name.endsWith('.packed'));
+  const layers = new Set<string>(layerUsers.keys());
+  expect(packed.filter((name) => !layers.has(name.slice(0, -'.packed'.length)))).toEqual([]);
   expect(readdirSync(tmpDir(lab.layout))).toEqual([]);
   expect(listMountedLayers(lab.layout).filter((id) => !layerUsers.has(id))).toEqual([]);
   expect(await collectGarbage(lab.installation)).toMatchObject({

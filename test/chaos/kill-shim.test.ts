@@ -28,7 +28,11 @@ const MKFS = findProgram('mkfs.erofs', { package: 'erofs-utils' });
 const ONE_AT_ONCE = { tenants: { acme: { maxTasks: 1 } } };
 
 interface ReapOutput {
-  readonly reaped: readonly { readonly id: string; readonly removed: boolean }[];
+  readonly reaped: readonly {
+    readonly id: string;
+    readonly removed: boolean;
+    readonly exit?: unknown;
+  }[];
   readonly corrupt: readonly unknown[];
 }
 
@@ -43,10 +47,14 @@ async function kill(task: StartedTask): Promise<void> {
   expect((await task.ended).signal).toBe('SIGKILL');
 }
 
+/** How `act` ends a task's command that was told of before its owner was killed. */
+const TOLD_EXIT = { exitCode: null, signal: 'SIGKILL', at: expect.any(String) };
+
 /** The task was found and removed by one reap; nothing is left for a second one, and the installation is sound. */
-async function expectReaped(id: string): Promise<void> {
+async function expectReaped(id: string, exit?: typeof TOLD_EXIT): Promise<void> {
   const slot = slotOf(id);
-  expect(await reap()).toEqual({ reaped: [{ id, removed: true, leftovers: [] }], corrupt: [] });
+  const reaped = { id, removed: true, leftovers: [], ...(exit === undefined ? {} : { exit }) };
+  expect(await reap()).toEqual({ reaped: [reaped], corrupt: [] });
   expect(await reap()).toEqual({ reaped: [], corrupt: [] });
   await expectSound();
   if (slot !== undefined) expectFree(slot, id);
@@ -143,7 +151,7 @@ describe('SIGKILL of the shim at the event', () => {
   }
 
   it.each(EVENTS)('%s', async (event) => {
-    await expectReaped(await killAt(event));
+    await expectReaped(await killAt(event), event === 'exited' ? TOLD_EXIT : undefined);
   });
 
   it.each(GONE)('%s, when nothing is left to reap', async (event) => {

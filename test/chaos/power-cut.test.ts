@@ -181,8 +181,12 @@ describe('the machine is started anew', () => {
     expect(readFileSync(join(slots, '0'), 'utf8')).toBe('');
     const report = await runCli(['reap', '--json'], { env, through: afterBoot });
     expect(report).toMatchObject({ status: 0, stderr: '' });
+    const exit = { exitCode: 0, signal: null, at: expect.any(String) };
     expect(JSON.parse(report.stdout)).toEqual({
-      reaped: reaped.map((id) => ({ id, removed: true, leftovers: [] })),
+      reaped: reaped.map((id) => ({
+        ...{ id, removed: true, leftovers: [] },
+        ...(id === 'kept' ? { exit } : {}),
+      })),
       corrupt: [],
     });
     expect(scratch()).toEqual([]);

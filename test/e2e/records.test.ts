@@ -77,7 +77,7 @@ describe('the record', () => {
     await run(['--name', 'failed', '--keep'], ['sh', '-c', 'exit 7']);
     await run(['--name', 'killed', '--keep', '--timeout', '100ms'], ['sleep', '1000']);
     expect(readStored('failed').exit).toMatchObject({ exitCode: 7, signal: null });
-    expect(readStored('killed').exit).toMatchObject({ exitCode: null, signal: 9 });
+    expect(readStored('killed').exit).toMatchObject({ exitCode: null, signal: 'SIGKILL' });
     expect(await listed('failed')).toMatchObject({ state: 'kept', exit: { exitCode: 7 } });
     await cli('kill', 'failed', 'killed');
   });

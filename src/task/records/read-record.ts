@@ -103,7 +103,7 @@ const currentRecord = objectOf<
   exit: optional(
     objectOf<TaskExit>({
       exitCode: orNull(integer(0)),
-      signal: orNull(integer(1, MOST_SIGNAL)),
+      signal: orNull(textThat((value) => /^SIG[A-Z0-9]{1,8}$/.test(value), 'not a signal')),
       at: date,
     }),
   ),

@@ -10,7 +10,6 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import { ensureDirectorySync } from '../../sys/files.ts';
 import { toOwnedName } from '../../sys/owned-name.ts';
 import { type Owner, ownIdentity, type ProcessIdentity } from '../../sys/processes.ts';
-import type { ProcessExit } from '../../sys/system.ts';
 import type { DiskMechanism } from '../disk/task-disk.ts';
 import type { TaskPlaces } from './task-places.ts';
 
@@ -39,7 +38,11 @@ export interface TaskHoldings {
 }
 
 /** How a task's command ended: by an exit code, or by a signal. */
-export interface TaskExit extends ProcessExit {
+export interface TaskExit {
+  /** Null: a signal ended it. */
+  readonly exitCode: number | null;
+  /** `SIGKILL`; null: it ended by itself. */
+  readonly signal: string | null;
   /** ISO 8601, UTC. */
   readonly at: string;
 }
