@@ -1,8 +1,8 @@
 /** Removes a folder with all that is in it, however deep or large, without blocking the event loop for long. */
 import { type Dirent, lstatSync, opendirSync, rmdirSync, unlinkSync } from 'node:fs';
-import { rmdir, unlink } from 'node:fs/promises';
 import { entryPath } from './byte-path.ts';
 import { PLAIN_ENVIRONMENT } from './program-environment.ts';
+import { rmdirAside, unlinkAside } from './remove-aside.ts';
 import { runProgram } from './run-program.ts';
 
 /** So few entries take less than the start of a program that removes them. */
@@ -34,7 +34,7 @@ interface Budget {
   left: number;
   /** What the first folder is on. */
   device: number | undefined;
-  /** After that the pool removes entries. */
+  /** After that the pool removes entries, where there is one. */
   readonly atOnceUntil: number;
 }
 
@@ -54,10 +54,10 @@ async function removeSmallTree(path: Buffer, budget: Budget): Promise<boolean> {
     if (entry.isDirectory()) {
       if (!(await removeSmallTree(inside, budget))) return false;
     } else if (atOnce()) unlinkSync(inside);
-    else await unlink(inside);
+    else await unlinkAside(inside);
   }
   if (atOnce()) rmdirSync(path);
-  else await rmdir(path);
+  else await rmdirAside(path);
   return true;
 }
 
