@@ -9,7 +9,10 @@ const CONTAINER_ID = /^[A-Za-z0-9_][A-Za-z0-9_.+-]*$/;
 /** The path of that folder. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
 export function stateDirectoryOf({ id, stateRoot }: ContainerReference): string {
   if (!CONTAINER_ID.test(id)) {
-    throw new StackshimError('ERR_STACKSHIM_INTERNAL', `use container id ${JSON.stringify(id)}: not a plain file name`);
+    throw new StackshimError(
+      'ERR_STACKSHIM_INTERNAL',
+      `use container id ${JSON.stringify(id)}: not a plain file name`,
+    );
   }
   return `${stateRoot}/${id}`;
 }
