@@ -1,4 +1,4 @@
-/** Commands that carry stacks between machines, as commander takes them. What carries them out is loaded when it is called for. */
+/** Defines the commands that move stacks between machines. Their code is loaded when they are called. */
 import type { Command } from 'commander';
 import type { ExchangeCommandOptions, RegistryCommandOptions } from './exchange-stacks.ts';
 import { JSON_FLAG } from './json-option.ts';

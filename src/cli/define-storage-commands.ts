@@ -1,4 +1,4 @@
-/** `verify`, `migrate`, `gc` and `df`, as commander takes them. What carries them out is loaded when it is called for. */
+/** Defines `verify`, `migrate`, `gc` and `df`. Their code is loaded when they are called. */
 import type { Command } from 'commander';
 import type { CollectCommandOptions } from './free-space.ts';
 import { JSON_FLAG, type JsonOption } from './json-option.ts';

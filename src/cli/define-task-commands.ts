@@ -1,4 +1,4 @@
-/** `ps`, `kill`, `reap` and `doctor`, as commander takes them. What carries them out is loaded when it is called for. */
+/** Defines `ps`, `kill`, `reap` and `doctor`. Their code is loaded when they are called. */
 import { type Command, Option } from 'commander';
 import type { KillCommandOptions } from './end-tasks.ts';
 import { JSON_FLAG, type JsonOption } from './json-option.ts';

@@ -1,4 +1,4 @@
-/** `stackshim stack import`, `export`, `push` and `commit`: what they do goes to stderr, the outcome to stdout. */
+/** `stackshim stack import`, `export`, `push` and `commit`: progress goes to stderr, the outcome to stdout. */
 import { StackshimError } from '../core/errors.ts';
 import { openDoor } from '../door/open-stackshim.ts';
 import type { Stacks } from '../door/stacks.ts';
@@ -39,7 +39,7 @@ export async function exportStackTo(
   options: ExchangeCommandOptions,
 ): Promise<void> {
   const result = await withProgress((exchange, stacks) => stacks.exportTo(stack, file, exchange));
-  // Standard output is the file itself then.
+  // Standard output contains the archive: print nothing else.
   if (isStandardOutput(file)) return;
   await (options.json ? printJson(result) : print(`${result.reference} ${result.digest}\n`));
 }

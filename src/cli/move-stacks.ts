@@ -1,4 +1,4 @@
-/** `stackshim stack rollback`, `rm` and `release`: stacks move to other revisions, or go. */
+/** `stackshim stack rollback`, `rm` and `release`: move stacks to other revisions, or remove them. */
 import { errnoCodeOf, reasonOf, StackshimError } from '../core/errors.ts';
 import { openDoor } from '../door/open-stackshim.ts';
 import type { ReleaseResult } from '../stacks/release.ts';
@@ -72,7 +72,7 @@ function readReleaseFile(file: string): string {
     }
     throw new StackshimError(
       'ERR_STACKSHIM_INPUT_NOT_FOUND',
-      `read release ${file}: ${errnoCodeOf(error) ?? 'failed'}`,
+      `read release ${file}: ${reasonOf(error)}`,
       { details: { path: file }, cause: error },
     );
   }

@@ -1,4 +1,4 @@
-/** `stackshim save` and `load`: stacks as signed files, by way of a file or a pipe. */
+/** `stackshim save` and `load`: stacks as signed files, in a file or through a pipe. */
 import { StackshimError } from '../core/errors.ts';
 import { isLayerId } from '../core/ids.ts';
 import { openDoor } from '../door/open-stackshim.ts';
@@ -42,7 +42,7 @@ export async function saveStacksTo(
       }),
     ),
   );
-  // Standard output is the file itself then.
+  // Standard output contains the file: print nothing else.
   if (isStandardOutput(file)) return;
   await (json ? printJson(saved) : print(describeSaved(saved)));
 }
@@ -80,7 +80,7 @@ export async function loadStacksFrom(
 const readInput = async (file: string) =>
   (await openInput(file)).createReadStream({ highWaterMark: 1024 * 1024 });
 
-/** One id in each line. */
+/** Reads a list with one id per line. */
 async function readLayerList(file: string): Promise<ReadonlySet<string>> {
   const text: string[] = [];
   let bytes = 0;

@@ -4,7 +4,7 @@ import type { Diagnosis } from '../task/diagnose-host.ts';
 import { formatTable } from './format-table.ts';
 import { print, printJson } from './print.ts';
 
-/** Resolves to the exit status: 1 when no task can run here. */
+/** Resolves to the exit status: 1 if no task can run here. */
 export async function showDiagnosis(options: { readonly json?: boolean }): Promise<number> {
   const diagnosis = await openDoor().doctor();
   if (options.json) await printJson(diagnosis);

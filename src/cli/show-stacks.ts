@@ -1,4 +1,4 @@
-/** `stackshim stack ls` and `stack show`: what there is to run tasks in. */
+/** `stackshim stack ls` and `stack show`: the stacks that tasks can run in. */
 import { openDoor } from '../door/open-stackshim.ts';
 import { warnOfTemplate } from '../oci/load-template.ts';
 import { STACK_LABELS } from '../stacks/image.ts';
@@ -37,13 +37,13 @@ function formatStacks(stacks: readonly StackSummary[]): string {
   return formatTable(header, rows);
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID for what cannot be a stack's name, and as `showStack`. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID for an invalid name, and the errors of `showStack`. */
 export async function showOneStack(name: string, options: ShowOptions): Promise<void> {
   const stack = await openDoor().stacks.show(name);
   return await (options.json ? printJson(stack) : print(formatStack(stack)));
 }
 
-/** What a user of the stack should know: nothing when all is well. */
+/** What a user of the stack should know; empty if there is nothing. */
 const toState = ({ behind, eol }: StackSummary) =>
   [behind === null ? '' : `behind ${behind}`, eol === null ? '' : `eol ${eol}`]
     .filter((note) => note !== '')

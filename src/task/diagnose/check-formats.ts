@@ -27,8 +27,8 @@ function judgeFormats({ unnamed, newer }: FormatSurvey): Check {
   }
   if (unnamed.length > 0) {
     const images = unnamed.length === 1 ? '1 image' : `${unnamed.length} images`;
-    const message = `of this version; the content digest of ${images} is not known yet (stackshim migrate finds it)`;
+    const message = `everything has the format of this version; the content digest of ${images} is not known yet (stackshim migrate finds it)`;
     return passed(subject, message);
   }
-  return passed(subject, 'everything stored is of this version');
+  return passed(subject, 'everything stored has the format of this version');
 }
