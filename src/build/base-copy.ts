@@ -1,4 +1,4 @@
-/** Stored images unpacked for the builder to build on: `build/bases/<stack>.<hex>/`, each a storage that is only read once it is there. */
+/** Stored images, unpacked for the builder to build on: `build/bases/<stack>.<hex>/`. Each is a storage that is only read once it is complete. */
 import { open, rename, rm, writeFile } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
@@ -15,9 +15,9 @@ import { removeTree } from '../sys/remove-tree.ts';
 import { type Builder, runInBuilder } from './builder.ts';
 
 export interface BaseCopy {
-  /** The storage's folder. Its one image is called `localhost/<stack>`. */
+  /** The folder of the storage. Its only image is called `localhost/<stack>`. */
   readonly store: string;
-  /** The stored image, with the DiffIDs that the builder knows its layers by: they were packed anew. */
+  /** The stored image, with the DiffIDs by which the builder knows its layers: they were packed again. */
   readonly image: Image;
 }
 
@@ -31,8 +31,8 @@ export const toCopyName = (stack: StackName, image: ImageDigest) =>
   `${stack}.${image.slice('sha256:'.length)}`;
 
 /**
- * The copy of a stack's image, made by the first build that stands on it. The caller has pinned the image and its layers.
- * Throws ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_DISK_FULL, and as `runContained`.
+ * The copy of a stack's image; the first build on that image makes it. Precondition: the caller has pinned the image and its layers. Throws
+ * ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_DISK_FULL, and the errors of `runContained`.
  */
 export async function ensureBaseCopy(
   layout: Layout,
@@ -70,7 +70,7 @@ async function makeCopy(
   await rm(archive);
   await guardDisk(`write ${store}`, async () => {
     await writeFile(`${made}/${DIFF_IDS}`, JSON.stringify(diffIds));
-    // The builder syncs nothing, and what a power cut left half written would be taken for the base.
+    // The builder does not sync, and a copy that a power cut left incomplete would be taken for the base.
     await runInBuilder(quiet, 'base', ['sync', '--file-system', made]);
     ensureClosedFolder(baseCopiesDir(layout));
     await moveUnlessThere(made, store);
@@ -105,7 +105,7 @@ async function packImage(
   }
 }
 
-/** Another build may have made the same at the same time: the first one stays. */
+/** Moves the copy into place, unless a concurrent build has made the same one: then the first one stays. */
 async function moveUnlessThere(made: string, store: string): Promise<void> {
   try {
     await rename(made, store);

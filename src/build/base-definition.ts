@@ -1,4 +1,4 @@
-/** `base.json`: which Debian release a base is made of. docs/stacks.md describes its fields. */
+/** `base.json`: the Debian release that a base is made of. docs/stacks.md describes its fields. */
 
 import * as z from 'zod/mini';
 import { checkSafely } from '../core/check-safely.ts';
@@ -12,24 +12,24 @@ const MOST_PACKAGES = 1000;
 const debianSchema = z.strictObject({
   /** Debian's name of the release: `trixie`. */
   suite: z.string().check(z.regex(word, 'not the name of a release')),
-  /** Packages on top of the minimal ones. */
+  /** Packages in addition to the minimal ones. */
   include: z
     .array(z.string().check(z.regex(word, 'not the name of a package')))
     .check(z.maxLength(MOST_PACKAGES)),
-  /** Lines for dpkg's configuration in the base, which also hold in the stacks that stand on it: `path-exclude=…`. */
+  /** Lines for dpkg's configuration in the base (`path-exclude=…`); they also apply to the stacks on top of it. */
   dpkg: z.array(z.string().check(z.regex(dpkgLine, 'not a path-exclude or path-include'))),
 });
 
 const baseSchema = z.strictObject({
   version: z.literal(1),
-  /** `rootfs.tar` is made of it, and lies beside the Dockerfile. */
+  /** Describes `rootfs.tar`, which is made next to the Dockerfile. */
   debian: debianSchema,
 });
 
 export type BaseDefinition = z.infer<typeof baseSchema>;
 export type DebianDefinition = z.infer<typeof debianSchema>;
 
-/** Checks the text of a `base.json`. Throws ERR_STACKSHIM_BUILD_FAILED. */
+/** Parses the text of a `base.json`. Throws ERR_STACKSHIM_BUILD_FAILED. */
 export function parseBaseDefinition(text: string, directory: string): BaseDefinition {
   let value: unknown;
   try {

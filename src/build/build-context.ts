@@ -1,4 +1,7 @@
-/** Copies what a Dockerfile may copy into the builder's folder: through descriptors, file by file, so that what was checked and hashed is what is built. */
+/**
+ * Copies the files that a Dockerfile may copy into the builder's folder, through descriptors and file by file, so that the checked and
+ * hashed files are the ones that are built.
+ */
 import { createHash, type Hash } from 'node:crypto';
 import {
   closeSync,
@@ -18,17 +21,17 @@ import type { Fd } from '../sys/system.ts';
 import { faultOfEnd } from '../sys/trusted-path.ts';
 import { type StackFolder, toUnreadable, toUntrustedFolder } from './stack-folder.ts';
 
-/** Where the copies lie. */
+/** The places of the copies. */
 export interface BuildContext {
   readonly directory: string;
   readonly shared: string | undefined;
   /** Lower-case hex sha256 over every file of the folder and of `shared`. */
   readonly filesHash: string;
-  /** Every path that was made, what is in a folder after the folder. */
+  /** Every path that was created; a folder comes before its content. */
   readonly paths: readonly string[];
 }
 
-/** For files of an image that stands on nothing: no archive format has trouble with 1980. */
+/** For files of an image without a base: every archive format can represent 1980. */
 export const OLDEST_EPOCH = Date.UTC(1980, 0, 1) / 1000;
 
 const MOST_FILES = 10_000;
@@ -36,7 +39,7 @@ const MOST_BYTES = 16 * 1024 ** 3;
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const CHUNK_BYTES = 1024 * 1024;
 const NOTHING: ReadonlySet<string> = new Set();
-/** Read by name, by the builder or by us: a link in their place could lead out of the copy. */
+/** The builder or stackshim reads these by name: a link in their place could lead out of the copy. */
 const NEVER_LINKS: ReadonlySet<string> = new Set([
   'Dockerfile',
   'base.json',
@@ -48,9 +51,9 @@ const NEVER_LINKS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Copies a stack's folder and the `shared` one beside it into `work`, which is root's alone. Whatever is in them must be root's, and
- * nobody else may write to it. Links of the folder are copied as links; `shared` must have none. Throws ERR_STACKSHIM_PATH_UNTRUSTED,
- * ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_DISK_FULL.
+ * Copies a stack's folder and the `shared` folder next to it into `work`, which only root can access. Everything in them must belong to
+ * root, and nobody else may be able to write to it. Links in the stack's folder are copied as links; `shared` must not contain links. Throws
+ * ERR_STACKSHIM_PATH_UNTRUSTED, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_DISK_FULL.
  */
 export async function copyBuildContext(folder: StackFolder, work: string): Promise<BuildContext> {
   const hash = createHash('sha256');
@@ -66,7 +69,7 @@ export async function copyBuildContext(folder: StackFolder, work: string): Promi
   return { directory, shared, filesHash: hash.digest('hex'), paths: [...paths, ...more] };
 }
 
-/** Gives all that was copied the time `epoch`, in seconds since 1970: it does not tell when the files were checked out. */
+/** Sets the time of all copies to `epoch`, in seconds since 1970, so that they do not reveal when the files were checked out. */
 export async function setContextTimes(context: BuildContext, epoch: number): Promise<void> {
   await guardDisk(`set times in ${context.directory}`, async () => {
     for (const path of context.paths.toReversed()) await lutimes(path, epoch, epoch);
@@ -74,7 +77,7 @@ export async function setContextTimes(context: BuildContext, epoch: number): Pro
 }
 
 interface Copy {
-  /** Whose Dockerfile it is for. */
+  /** The folder with the Dockerfile that the copy is for. */
   readonly stack: string;
   readonly from: string;
   readonly to: string;
@@ -98,7 +101,7 @@ async function copyFolder(copy: Copy, hash: Hash): Promise<readonly string[]> {
   });
 }
 
-/** Resolves to a line for each entry that differs when its name, kind, mode or content does; times do not count. */
+/** Resolves to a line for each entry; the line changes with the entry's name, kind, mode or content, but not with its times. */
 async function copyEntries(copy: Copy, fd: Fd): Promise<ReadonlyMap<string, string>> {
   const { from } = copy;
   const toChanged = () => toUnreadable(from, new Error('it changed while it was copied'));
@@ -108,7 +111,7 @@ async function copyEntries(copy: Copy, fd: Fd): Promise<ReadonlyMap<string, stri
     const name = toName(copy, entry);
     requireRootOwned(copy, `${from}/${name}`, {
       uid: Number(entry.stat.uid),
-      // The mode of a link counts for nothing.
+      // The mode of a link has no meaning.
       mode: entry.stat.isSymbolicLink() ? 0 : Number(entry.stat.mode),
     });
     bytes += Number(entry.stat.size);
@@ -153,7 +156,7 @@ interface FileToCopy {
   readonly mode: number;
 }
 
-/** Of as many bytes as the file had when it was opened. Its sha256. */
+/** Copies as many bytes as the file had when it was opened. Resolves to their sha256. */
 async function copyFile(
   from: Fd,
   target: string,
@@ -199,7 +202,7 @@ function requireRootOwned(
   if (fault !== undefined) throw toUntrustedFolder(stack, fault);
 }
 
-/** Names that are no UTF-8 could not be told from each other in the hash. */
+/** The entry's name as text. A name that is not valid UTF-8 is refused, because the hash could not distinguish such names. */
 function toName({ from }: Copy, { path }: WalkedEntry): string {
   const bytes = Buffer.from(path, 'latin1');
   const name = bytes.toString('utf8');

@@ -1,4 +1,4 @@
-/** The ids that a build's steps run under: a build range, which no other build and no task of the machine has meanwhile. */
+/** The ids under which a build's steps run: a build range that no other build and no task on the machine uses meanwhile. */
 import { StackshimError } from '../core/errors.ts';
 import { BUILD_RANGE_COUNT, FIRST_BUILD_ID, IDS_PER_SLOT } from '../core/host-ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -8,9 +8,9 @@ import { ensureOwnFolder } from '../sys/own-folder.ts';
 import type { System } from '../sys/system.ts';
 
 export interface BuildIds {
-  /** The ids of the host that the steps see as 0 to 65535. */
+  /** The host ids that the steps see as 0 to 65535. */
   readonly ids: IdRange;
-  /** To be handed to the program that runs the steps: the range is free only when the last of them is gone. The caller releases it. */
+  /** Pass it to the program that runs the steps: the range becomes free only when the last of them is gone. The caller releases it. */
   readonly lock: FileLock;
 }
 

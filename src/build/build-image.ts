@@ -1,4 +1,4 @@
-/** Builds the image of a stack's folder in the builder's storage and stores it here; no stack changes. */
+/** Builds the image of a stack's folder in the builder's storage, and stores it. Changes no stack. */
 import { rename } from 'node:fs/promises';
 import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
@@ -20,16 +20,16 @@ import { type StepPlace, toStepOptions } from './step-options.ts';
 
 export interface BuiltImage {
   readonly image: Image;
-  /** What it was built on. */
+  /** The image that it was built on. */
   readonly base: PinnedImage | undefined;
 }
 
-/** Most open files and processes that a build step may have: no more than we may ourselves. */
+/** The most open files and processes of a build step; never more than this process may have. */
 const MOST_OPEN_FILES = 65_536;
 const MOST_PROCESSES = 65_536;
 const MAX_ID_BYTES = 1024;
 
-/** The current image of each stack that the Dockerfile names. Throws ERR_STACKSHIM_STACK_NOT_FOUND with how to build one. */
+/** The current image of each stack that the Dockerfile names. Throws ERR_STACKSHIM_STACK_NOT_FOUND with a hint how to build it. */
 export function resolveStacks(layout: Layout, source: StackSource): readonly PinnedImage[] {
   return source.stacks.all.map((name) => resolveNamed(layout, source, name));
 }
@@ -44,7 +44,7 @@ function resolveNamed(layout: Layout, source: StackSource, name: StackName): Pin
   }
 }
 
-/** Builds and imports. The caller holds a lease. */
+/** Builds and imports the image. Precondition: the caller holds a lease. */
 export async function buildImage(
   layout: Layout,
   builder: Builder,
@@ -60,7 +60,7 @@ export async function buildImage(
     builder.home,
     copies.map(({ store }) => store),
   );
-  // A second earlier: the kernel's file times lag behind the clock a little.
+  // One second earlier, because the kernel's file times lag a little behind the clock.
   const startedAt = Math.floor(Date.now() / 1000) - 1;
   const { builderId, epoch } = await runBuild({ ...builder, home }, { source, place, base });
   builder.report({ kind: 'step', step: 'export', text: `export ${source.name}` });
@@ -80,8 +80,8 @@ export async function buildImage(
 }
 
 /**
- * The current image of a stack, pinned. The look comes after the pin: an image that was current when it was found may have been
- * replaced and collected by then; one that still is has been neither.
+ * Pins and returns the current image of a stack. Looks again after the pin: before it, the image may have been replaced and collected. An
+ * image that is still current then has been neither.
  */
 async function holdStack(
   layout: Layout,
@@ -136,7 +136,7 @@ async function runBuild(
   return { builderId: readBoundedFile(idFile, { maxBytes: MAX_ID_BYTES }).trim(), epoch };
 }
 
-/** A limit above our own hard one could not be set. */
+/** Setting a limit above this process's own hard limit would fail. */
 function toUlimit(name: string, resource: keyof HostFacts['hardLimits'], most: number): string {
   const value = Math.min(readHostFacts().hardLimits[resource] ?? most, most);
   return `${name}=${value}:${value}`;

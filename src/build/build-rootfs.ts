@@ -7,12 +7,12 @@ import { askTool } from '../sys/start-tool.ts';
 import type { DebianDefinition } from './base-definition.ts';
 import { type Builder, runInBuilder } from './builder.ts';
 
-/** Debian's are of some 200 kB. */
+/** Debian's release files have some 200 kB. */
 const MAX_RELEASE_BYTES = 8 * 1024 * 1024;
-/** A hundred bytes for each list of packages that apt knows. */
+/** Apt needs about a hundred bytes for each package list. */
 const MAX_TARGETS_BYTES = 1024 * 1024;
 const TARGETS_TIMEOUT_MS = 60_000;
-/** What maintainer scripts and the set-up leave that differs from run to run, or that belongs to this host. */
+/** Removes what maintainer scripts and the set-up leave that differs from run to run or belongs to this host. */
 const CLEAN_UP = [
   'cd "$1"',
   ': > etc/hostname',
@@ -21,10 +21,7 @@ const CLEAN_UP = [
   'rm -rf var/cache/ldconfig/aux-cache etc/machine-id run/* tmp/*',
 ].join('; ');
 
-/**
- * Writes the tar at `target`. Resolves to the time that no file of it is newer than, in seconds since 1970:
- * when the archive's newest release file was made.
- */
+/** Writes the tar to `target`. Resolves to the date of the archive's newest release file, in seconds since 1970: no file in the tar is newer. */
 export async function buildRootfs(
   builder: Builder,
   debian: DebianDefinition,
@@ -32,7 +29,7 @@ export async function buildRootfs(
 ): Promise<number> {
   const mirrors = toSources(debian.suite, await readHostMirrors());
   const probe = `${builder.home.work}/probe`;
-  // Only the package lists: their dates must be known before the first package is unpacked.
+  // Fetch only the package lists first: their dates must be known before the first package is unpacked.
   const probing = ['--simulate', '--skip=cleanup/apt/lists', '--mode=root', '--variant=essential'];
   const probed = ['--format=directory', debian.suite, probe, ...mirrors];
   await runInBuilder(builder, 'rootfs', ['mmdebstrap', ...probing, ...probed]);
@@ -44,7 +41,7 @@ export async function buildRootfs(
     '--format=tar',
     `--include=${debian.include.join(',')}`,
     ...debian.dpkg.map((line) => `--dpkgopt=${line}`),
-    // Its own cleaning would come after ours, and make folders of whichever owner apt had to take.
+    // mmdebstrap's own cleaning would come after CLEAN_UP, and would create folders with the owner that apt had to use.
     '--skip=cleanup/apt',
     `--customize-hook=${CLEAN_UP}`,
   ];
@@ -72,7 +69,7 @@ async function readNewestRelease(lists: string): Promise<number> {
   return Math.max(...dates);
 }
 
-/** Seconds since 1970 of a release file's `Date:` field; undefined when it has none. */
+/** The `Date:` field of a release file in seconds since 1970; undefined if it has none. */
 export function parseReleaseDate(release: string): number | undefined {
   const milliseconds = Date.parse(/^Date: (.+)$/m.exec(release)?.[1] ?? '');
   return Number.isNaN(milliseconds) ? undefined : Math.floor(milliseconds / 1000);
@@ -83,7 +80,7 @@ export interface DebianMirrors {
   readonly security: string | undefined;
 }
 
-/** The mirrors that this host's apt takes Debian from; undefined where it is not Debian or takes it from no web address. */
+/** The Debian mirrors of this host's apt; undefined if the host is not Debian or uses no web mirror. */
 async function readHostMirrors(): Promise<DebianMirrors | undefined> {
   const format = '$(ORIGIN)|$(LABEL)|$(REPO_URI)';
   const { failure, stdout } = await askTool({
@@ -97,7 +94,7 @@ async function readHostMirrors(): Promise<DebianMirrors | undefined> {
   return failure === undefined ? parseMirrors(stdout.toString('utf8')) : undefined;
 }
 
-/** From lines of `origin|label|uri`. */
+/** Parses lines of `origin|label|uri`. */
 export function parseMirrors(targets: string): DebianMirrors | undefined {
   const rows = targets.split('\n').map((line) => line.split('|'));
   const find = (wanted: string) =>
@@ -108,7 +105,7 @@ export function parseMirrors(targets: string): DebianMirrors | undefined {
 
 const isWeb = (uri: string | undefined) => uri !== undefined && /^https?:\/\/[^\s|]+$/.test(uri);
 
-/** Lines for apt; none leaves the choice to mmdebstrap. */
+/** Lines for apt; an empty list leaves the choice to mmdebstrap. */
 export function toSources(suite: string, mirrors: DebianMirrors | undefined): string[] {
   if (mirrors === undefined) return [];
   const { main, security } = mirrors;

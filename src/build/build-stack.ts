@@ -1,4 +1,4 @@
-/** From a folder with a Dockerfile to a stack's new current revision: build, import, smoke, flip. */
+/** Turns a folder with a Dockerfile into a stack's new current revision: build, import, smoke test, flip. */
 import { createHash } from 'node:crypto';
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
@@ -39,44 +39,44 @@ export interface BuildStackOptions {
   readonly runSmoke: SmokeRunner;
   /** Wall time of the smoke command. Default 2 minutes. */
   readonly smokeTimeoutMs?: number;
-  /** Do nothing when the current revision was built from the same files on the same base, and is whole. */
+  /** Do nothing if the current revision was built from the same files on the same base, and is intact. */
   readonly ifChanged?: boolean;
-  /** Build, but make no revision where the image is the current one again: nothing that it is made of has changed. */
+  /** Build, but make no revision if the image equals the current one. */
   readonly ifDifferent?: boolean;
   readonly onProgress?: ProgressListener;
   readonly signal?: AbortSignal;
-  /** How long to wait while as many builds run as may run at a time. Default 10 minutes. */
+  /** How long to wait while the maximum number of builds runs. Default 10 minutes. */
   readonly lockWaitMs?: number;
   /** Time of the new revision. Default: the machine's clock, when it is made. */
   readonly clock?: () => Date;
-  /** Where proxies are named. Default: this process's environment. */
+  /** The environment with proxy settings. Default: this process's environment. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface BuildResult {
   readonly status: 'built' | 'unchanged';
   readonly stack: StackName;
-  /** The current revision now. */
+  /** The current revision after the build. */
   readonly revision: number;
   readonly image: ImageDigest;
-  /** The result of the smoke command; null when there is no new revision. */
+  /** The result of the smoke command; null if there is no new revision. */
   readonly smoke: TaskResult | null;
 }
 
-/** Counted up when the same folder would now give another image. */
+/** Increased when the same folder would now give another image. */
 const BUILDER_FORMAT = 1;
 const DEFAULT_SMOKE_TIMEOUT_MS = 120_000;
 
 /**
- * Builds the folder and makes the result the current revision of the stack that is called like the folder.
- * Until the last step nothing that was there before changes. Failing, it leaves everything as it was; killed, it leaves the
- * stack as it was, and the next build clears away what this one left. Two builds of a root folder run at a time; others wait. A second build of
- * the same stack does not: ERR_STACKSHIM_STACK_BUSY.
+ * Builds the folder and makes the result the current revision of the stack with the folder's name. Nothing that exists changes before the
+ * last step. A failed build leaves everything as it was. A killed build leaves the stack as it was, and the next build removes its remains.
+ * Two builds run at a time in a root folder; others wait. A second build of the same stack does not wait but throws
+ * ERR_STACKSHIM_STACK_BUSY.
  *
- * Throws ERR_STACKSHIM_BUILD_FAILED (`details.output` has the builder's last lines), ERR_STACKSHIM_SMOKE_FAILED
- * (`details` has the command's output), ERR_STACKSHIM_STACK_NOT_FOUND (the base is not built), ERR_STACKSHIM_STACK_BUSY,
- * ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_INPUT_NOT_FOUND,
- * ERR_STACKSHIM_SPEC_INVALID, and as `importOciLayout`.
+ * Throws ERR_STACKSHIM_BUILD_FAILED (`details.output` has the builder's last lines), ERR_STACKSHIM_SMOKE_FAILED (`details` has the command's
+ * output), ERR_STACKSHIM_STACK_NOT_FOUND (the base is not built), ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_TOOL_MISSING,
+ * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID, and the errors of
+ * `importOciLayout`.
  */
 export async function buildStack(
   layout: Layout,
@@ -95,7 +95,7 @@ export async function buildStack(
         return await buildInHome(layout, home, { folder, options });
       } finally {
         await releaseBuilderHome(home);
-        // A process of a build that was killed may have lived on while this one took its own place.
+        // A process of a killed build may have survived until after this build took its place.
         await clearDeadHomes(layout, system);
       }
     };
@@ -192,7 +192,7 @@ async function smokeRevision(
 }
 
 function hashInputs(layout: Layout, source: StackSource): string {
-  // Not their digests: a base that was built again from the same packages has another, though nothing changed.
+  // Not the digests: a base that was built again from the same packages has another digest, although nothing changed.
   const images = resolveStacks(layout, source).map(({ image }) => toContent(image));
   return createHash('sha256')
     .update(JSON.stringify([BUILDER_FORMAT, source.context.filesHash, images]))
@@ -219,13 +219,13 @@ function findCurrent(
     const { revision, image } = resolveStack(layout, { name });
     return { entry: requireRevision(layout, name, revision), image };
   } catch (error) {
-    // No such stack yet, or a damaged one: both are built.
+    // The stack does not exist yet or is damaged: build it in both cases.
     if (error instanceof StackshimError) return undefined;
     throw error;
   }
 }
 
-/** The current revision, where the image that was built says and holds what that one's does. */
+/** The current revision, if the new image has the same config and content. */
 function findSame(layout: Layout, source: StackSource, built: Image): BuildResult | undefined {
   const current = findCurrent(layout, source.name);
   if (current === undefined) return undefined;
@@ -233,7 +233,7 @@ function findSame(layout: Layout, source: StackSource, built: Image): BuildResul
   return before === now ? toResult('unchanged', current.entry, null) : undefined;
 }
 
-/** What an image says and holds, whenever it was made. */
+/** The config and content of an image, independent of when it was made. */
 const toContent = ({ layers, config, architecture }: Image) => [layers, config, architecture];
 
 const toBaseReference = (base: PinnedImage | undefined) =>

@@ -1,11 +1,11 @@
-/** The devices that a builder has: a handful of harmless ones in a mount namespace of its own, so that no step can be given one of the host's. */
+/** The devices of a builder: a few harmless ones in its own mount namespace, so that no step can get one of the host's. */
 
-/** Where a builder keeps what a step's root must pass through to: on the host that lies in a folder which only root can enter. */
+/** Where a builder keeps files that a step's root must reach: on the host they are in a folder that only root can enter. */
 export const BUILDER_TMP = '/dev/stackshim';
 
 /**
- * Run in the builder's own mount namespace (run-contained.ts); the host's /dev is not touched. With a fixed umask the caller's makes no
- * other image.
+ * Runs in the builder's own mount namespace (run-contained.ts) and does not touch the host's /dev. The fixed umask keeps the caller's umask
+ * from changing the image.
  */
 const SCRIPT = `set -e
 umask 022
@@ -25,7 +25,7 @@ mount --bind "$1" ${BUILDER_TMP}
 shift
 exec "$@"`;
 
-/** Precedes a command that is to have these devices, and the folder `tmp` at {@link BUILDER_TMP}. */
+/** The command prefix that provides these devices, and the folder `tmp` at {@link BUILDER_TMP}. */
 export const withBuilderDevices = (tmp: string): readonly string[] => [
   '/bin/sh',
   '-c',

@@ -1,4 +1,4 @@
-/** One builder's own folder below `build/`, with its storage and configuration: nothing of the host's container set-up is used or touched. */
+/** A builder's own folder below `build/`, with its storage and configuration. The host's container set-up is neither used nor changed. */
 import { chmod, mkdir } from 'node:fs/promises';
 import fs from 'fs-extra';
 import { buildDir, type Layout, tmpDir } from '../core/layout.ts';
@@ -11,24 +11,24 @@ import { BUILDER_TMP } from './builder-devices.ts';
 import type { HeldHome } from './take-builder-home.ts';
 
 export interface BuilderHome {
-  /** Options that every buildah command on the build's own storage starts with. */
+  /** The first options of every buildah command on the build's own storage. */
   readonly globalOptions: readonly string[];
   readonly signaturePolicy: string;
-  /** A task's own: what may run in a task may run in a step. */
+  /** The profile of tasks: a step may do what a task may do. */
   readonly seccompProfile: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Folder for this build's files; garbage as soon as no build holds the home's lock. */
+  /** The folder for this build's files; garbage as soon as no build holds the home's lock. */
   readonly work: string;
-  /** What the builder finds at {@link BUILDER_TMP}. */
+  /** The folder that the builder sees at {@link BUILDER_TMP}. */
   readonly tmp: string;
 }
 
-/** Only images of this machine are ever read or written, so there is no signature to check. */
+/** The builder only reads and writes images of this machine, so there are no signatures to check. */
 const SIGNATURE_POLICY = JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] });
 
 /**
- * Lays a fresh home out in a folder that holds nothing yet. From the first moment nobody but root can enter it: the files of an image
- * lie in it, those that only root of a task may read among them.
+ * Prepares a new home in an empty folder. Only root can enter it from the start: it contains the files of an image, including those that
+ * only root of a task may read.
  */
 export async function prepareBuilderHome(
   layout: Layout,
@@ -42,7 +42,7 @@ export async function prepareBuilderHome(
     for (const path of [buildDir(layout), folder, work]) ensureClosedFolder(path);
     await mkdir(`${folder}/helpers`, { mode: 0o700 });
     await mkdir(tmp, { mode: 0o700 });
-    // A step's root, nobody on the host, passes through to its root filesystem. It sees this folder alone, at BUILDER_TMP.
+    // The root of a step has no rights on the host, but must reach its root filesystem. It sees only this folder, at BUILDER_TMP.
     await chmod(tmp, 0o711);
     await writeConfiguration(folder);
   });
@@ -56,7 +56,7 @@ export async function prepareBuilderHome(
       HOME: work,
       LC_ALL: 'C.UTF-8',
       TMPDIR: BUILDER_TMP,
-      // Its idmapped mounts lose the ids of what a step writes when the step's image is committed.
+      // With idmapped mounts, containers/storage loses the ids of files that a step writes when the step's image is committed.
       _CONTAINERS_OVERLAY_DISABLE_IDMAP: 'yes',
       CONTAINERS_CONF: `${folder}/containers.conf`,
       CONTAINERS_STORAGE_CONF: `${folder}/storage.conf`,
@@ -67,7 +67,7 @@ export async function prepareBuilderHome(
   };
 }
 
-/** Has the builder find images in other storages, which it only reads. */
+/** Makes the builder find images in other storages, which it only reads. */
 export async function writeImageStores(
   home: BuilderHome,
   stores: readonly string[],
@@ -81,7 +81,7 @@ export async function writeImageStores(
 const STORAGE = '[storage]\ndriver = "overlay"\n';
 
 async function writeConfiguration(folder: string): Promise<void> {
-  // buildah looks its network helper up even where every step uses the host's network, and never starts it then.
+  // buildah looks up its network helper even if every step uses the host's network; it never starts the helper then.
   await fs.ensureSymlink('/bin/false', `${folder}/helpers/netavark`);
   const files = {
     'containers.conf': `[engine]\nhelper_binaries_dir = [${JSON.stringify(`${folder}/helpers`)}]\n`,

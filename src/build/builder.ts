@@ -1,4 +1,4 @@
-/** What a build is carried out with: its locks, its home, and where its output goes. */
+/** What a build runs with: its locks, its home, and the receiver of its output. */
 
 import type { BuildStep, ProgressListener } from '../exchange/progress.ts';
 import { type RunContainedOptions, runContained } from '../exchange/run-contained.ts';
@@ -9,14 +9,17 @@ import type { BuilderHome } from './builder-home.ts';
 
 export interface Builder {
   readonly system: System;
-  /** Free only when every program of the build is gone. Few: mmdebstrap has a shell write to a descriptor that must be below 10. */
+  /**
+   * Locks that become free only when every program of the build is gone. Keep them few: mmdebstrap makes a shell write to a descriptor whose
+   * number must be below 10.
+   */
   readonly locks: readonly FileLock[];
   readonly home: BuilderHome;
   readonly report: ProgressListener;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Runs a program of the build; each line it prints is progress of `step`. Throws as {@link runContained}. */
+/** Runs a program of the build; each line that it prints is progress of `step`. Throws like {@link runContained}. */
 export async function runInBuilder(
   builder: Builder,
   step: BuildStep,

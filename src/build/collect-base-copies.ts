@@ -1,4 +1,4 @@
-/** Removes the builder's copies of images that no stack has as its current one any more. */
+/** Removes the builder's copies of images that are no longer current for any stack. */
 import { readdirSync, renameSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { type Layout, tmpDir } from '../core/layout.ts';
@@ -8,7 +8,7 @@ import type { StoreSurvey } from '../store/survey-store.ts';
 import { ensureDirectory } from '../sys/files.ts';
 import { baseCopiesDir, toCopyName } from './base-copy.ts';
 
-/** Folders of copies that are of no current image, nor of a pinned one: a build may be about to use that. */
+/** Folders of copies of images that are neither current nor pinned: a build may be about to use a pinned one. */
 export function findUnneededCopies(
   layout: Layout,
   { generation, revisions }: StoreSurvey,
@@ -21,7 +21,7 @@ export function findUnneededCopies(
     .map((name) => `${baseCopiesDir(layout)}/${name}`);
 }
 
-/** Takes the folders out of every build's sight at once. Returns where they lie now: the caller removes them. */
+/** Moves the folders away, so that builds no longer see them. Returns the new paths, which the caller removes. */
 export async function setCopiesAside(
   layout: Layout,
   folders: readonly string[],

@@ -1,4 +1,4 @@
-/** From the builder's storage to an OCI layout, uncompressed and labelled with the time that no file is newer than. */
+/** Exports an image from the builder's storage to an OCI layout, uncompressed and labelled with its epoch: no file is newer. */
 import { createHash } from 'node:crypto';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
@@ -28,24 +28,23 @@ const configSchema = z.looseObject({
 export interface ExportOptions {
   /** The builder's id or name of the image. */
   readonly image: string;
-  /** What it stands on; its layers' times count as they are. */
+  /** The image that it is based on; the times in its layers are kept. */
   readonly base: Image | undefined;
   /** Seconds since 1970; files of this time or later were made by the build. */
   readonly startedAt: number;
-  /** Seconds since 1970 where it is known already: a base's, from the archive it is made of. */
+  /** Seconds since 1970, if known: a base's epoch comes from its Debian archive. */
   readonly epoch: number | undefined;
 }
 
 /**
  * Resolves to the folder of an OCI layout below the builder's work folder, with the image tagged {@link BUILT_TAG}.
  *
- * Files that the build made get the image's epoch as their time, so that it does not matter when they were made. It is
- * the newest time of the files that it did not make: those keep theirs, as compiled files depend on the times of their
- * sources.
+ * Files that the build made get the image's epoch as their time, so that the time of the build does not matter. The epoch is the newest time
+ * of the other files. Those keep their times, because compiled files depend on the times of their sources.
  */
 export async function exportBuiltImage(builder: Builder, options: ExportOptions): Promise<string> {
   const pushed = `${builder.home.work}/pushed`;
-  // `dir:` is the one destination that buildah leaves layers uncompressed for.
+  // `dir:` is the only destination for which buildah leaves layers uncompressed.
   await runBuildah(builder, 'export', [
     ...[
       'push',
@@ -91,7 +90,7 @@ async function findEpoch(
   let newest = Number(base?.config.labels[STACK_LABELS.epoch] ?? 0);
   const known = new Set(base?.diffIds);
   for (const layer of layers) {
-    // Uncompressed, a layer's digest is its DiffID.
+    // The digest of an uncompressed layer is its DiffID.
     if (known.has(layer.digest)) continue;
     const found = await readNewestMtime(`${pushed}/${hexOf(layer.digest)}`, startedAt);
     newest = Math.max(newest, found ?? 0);

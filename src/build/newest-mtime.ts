@@ -1,12 +1,11 @@
-/** How new the files of a layer are that its build did not make itself. */
 import { createReadStream } from 'node:fs';
 import { LAYER_LIMITS } from '../archive/archive-limits.ts';
 import { LAYER_POLICY } from '../archive/archive-policy.ts';
 import { createTarParser } from '../archive/tar-parser.ts';
 
 /**
- * The newest time among the entries of an uncompressed layer tar that are older than `before` (both in seconds since
- * 1970); undefined when there is none.
+ * The newest time, in an uncompressed layer tar, of the entries that its build did not make: those older than `before` (both in seconds
+ * since 1970); undefined if there is none.
  */
 export async function readNewestMtime(path: string, before: number): Promise<number | undefined> {
   let newest: number | undefined;

@@ -1,10 +1,10 @@
-/** Which stacks a Dockerfile builds on. Pure. */
+/** Finds the stacks that a Dockerfile builds on. Pure. */
 import { isStackName, type StackName } from '../core/ids.ts';
 
 export interface DockerfileStacks {
-  /** What the image will stand on: the last `FROM`, when it is one of this machine's stacks, `localhost/NAME`. */
+  /** The stack that the image is based on: the last `FROM`, if it is a stack of this machine (`localhost/NAME`). */
   readonly base: StackName | undefined;
-  /** Every stack of this machine that a stage begins with or copies from, each once. */
+  /** Every stack of this machine that a stage begins with or copies from, once. */
   readonly all: readonly StackName[];
 }
 
@@ -13,7 +13,7 @@ const FROM = /^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S+)(?:[ \t]+AS[ \t]+(\S+))?/gim
 const FROM_OPTION = /^[ \t]*(?:COPY|ADD|RUN)[ \t].*?\bfrom=([^\s,]+)/gim;
 
 export function parseDockerfile(dockerfile: string): DockerfileStacks {
-  /** What each stage with a name stands on. */
+  /** The base of each named stage. */
   const stages = new Map<string, string>();
   const named: string[] = [];
   let last = '';

@@ -1,4 +1,4 @@
-/** Which stacks an update builds, in which order, from where. Pure but for reading what is stored. */
+/** Decides which stacks an update builds, in which order, and from which folder. Pure except for reading what is stored. */
 import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -9,21 +9,21 @@ import { resolveStack } from '../store/stacks/resolve-stack.ts';
 export interface UpdateSelection {
   /** Undefined: every stack. */
   readonly names?: readonly StackName[];
-  /** Also what stands on the named stacks. */
+  /** Also update the stacks that are built on the named ones. */
   readonly dependents?: boolean;
-  /** Where the Dockerfile is now; only with one name. Default: the folder that the current revision was built from. */
+  /** The folder with the Dockerfile; only with one name. Default: the folder that the current revision was built from. */
   readonly from?: string;
 }
 
 export interface PlannedUpdate {
   readonly stack: StackName;
-  /** Null: it was not built here. */
+  /** Null: the stack was not built here. */
   readonly directory: string | null;
-  /** Those of one level do not stand on each other. */
+  /** Stacks of one level are not built on each other. */
   readonly level: number;
 }
 
-/** Bases before what stands on them. Throws ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID. */
+/** Plans the update, bases first. Throws ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID. */
 export function planUpdate(layout: Layout, selection: UpdateSelection): PlannedUpdate[] {
   const { names, from } = selection;
   for (const name of names ?? []) resolveStack(layout, { name });
@@ -68,7 +68,7 @@ function addDependents(chosen: Set<StackName>, stacks: readonly CurrentStack[]):
   }
 }
 
-/** One more than there are stacks below it. Records that name each other in a ring end the count. */
+/** One more than the number of stacks below it. Records that name each other in a cycle end the count. */
 function toLevel(name: StackName, known: ReadonlyMap<StackName, CurrentStack>): number {
   const seen = new Set<StackName>();
   const all = [...known.values()];

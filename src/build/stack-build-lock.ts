@@ -7,7 +7,7 @@ import { guardDisk } from '../sys/guard-disk.ts';
 import { takeFileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
 
-/** Runs `work` as the only build of the stack. Never waits: throws ERR_STACKSHIM_STACK_BUSY when another is under way. */
+/** Runs `work` as the only build of the stack. Never waits: throws ERR_STACKSHIM_STACK_BUSY if another build is running. */
 export async function withBuildLock<T>(
   layout: Layout,
   work: () => Promise<T>,

@@ -1,4 +1,4 @@
-/** Finds a stack's folder, and makes sure that nobody but root has had a hand in it. What is in it is read from a copy: build-context.ts. */
+/** Finds a stack's folder, and checks that only root can have changed it. Its content is read from a copy: build-context.ts. */
 import { lstatSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { reasonOf, StackshimError } from '../core/errors.ts';
@@ -10,16 +10,16 @@ export interface StackFolder {
   readonly path: string;
   /** The folder's own name. */
   readonly name: StackName;
-  /** The folder `shared` beside it, offered to the Dockerfile as `COPY --from=shared`; undefined when there is none. */
+  /** The folder `shared` next to it, available to the Dockerfile as `COPY --from=shared`; undefined if there is none. */
   readonly shared: string | undefined;
 }
 
-/** Of a Dockerfile, and of a `base.json`. */
+/** The size limit of a Dockerfile and of a `base.json`. */
 export const MAX_READ_BYTES = 1024 * 1024;
 
 /**
- * Finds a stack's folder. It, the folder `shared` beside it, and every folder above must be root's, and nobody else may write to them.
- * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_PATH_UNTRUSTED.
+ * Finds a stack's folder. The folder, the folder `shared` next to it, and every folder above must belong to root, and nobody else may be
+ * able to write to them. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_PATH_UNTRUSTED.
  */
 export function openStackFolder(directory: string): StackFolder {
   const path = resolveFolder(directory);
@@ -45,7 +45,7 @@ export function openStackFolder(directory: string): StackFolder {
   return { path, name, shared: findShared(path) };
 }
 
-/** Before anything is copied: what is read whole is a file of a moderate size, or absent. */
+/** Checks, before anything is copied, that a file that is read completely is absent or of moderate size. */
 function isThere(path: string, name: string): boolean {
   const file = `${path}/${name}`;
   const stats = lstatSync(file, { throwIfNoEntry: false });
@@ -55,7 +55,7 @@ function isThere(path: string, name: string): boolean {
   throw toUnreadable(file, new Error(`larger than ${MAX_READ_BYTES} bytes`));
 }
 
-/** A user who controls a folder chooses what root builds from it, and can read other files of root through links in it. */
+/** A user who controls a folder decides what root builds from it, and can read other files of root through links in it. */
 export function toUntrustedFolder(folder: string, { path, problem }: PathFault): StackshimError {
   return new StackshimError('ERR_STACKSHIM_PATH_UNTRUSTED', `build ${folder}: ${path} ${problem}`, {
     hint: `copy the folder to a place where only root can write, check its content, and build it there: cp -R --no-preserve=ownership ${folder} /root/`,

@@ -1,4 +1,4 @@
-/** What a stack is built from: its Dockerfile and `base.json`, read from the copy that is built. */
+/** The source of a stack: its Dockerfile and `base.json`, read from the copy that is built. */
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
@@ -8,14 +8,14 @@ import { type DockerfileStacks, parseDockerfile } from './parse-dockerfile.ts';
 import { MAX_READ_BYTES, type StackFolder, toUnreadable } from './stack-folder.ts';
 
 export interface StackSource {
-  /** Of the stack's folder: absolute, links resolved. */
+  /** The stack's folder: absolute, links resolved. */
   readonly path: string;
   /** The folder's own name. */
   readonly name: StackName;
   readonly context: BuildContext;
   /** The stacks that its Dockerfile names. */
   readonly stacks: DockerfileStacks;
-  /** Of its `base.json`: what its `rootfs.tar` is made of. */
+  /** The content of its `base.json`, which describes its `rootfs.tar`. */
   readonly definition: BaseDefinition | undefined;
 }
 

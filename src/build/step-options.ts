@@ -1,19 +1,19 @@
-/** How the steps of a Dockerfile are kept apart from the host: as a task is, but for the network. */
+/** Isolates the steps of a Dockerfile from the host as tasks are isolated, except for the network. */
 import type { BuildIds } from './build-ids.ts';
 import type { BuilderHome } from './builder-home.ts';
 import type { HeldHome } from './take-builder-home.ts';
 
-/** What a build's steps run in. */
+/** The environment of a build's steps. */
 export interface StepPlace extends BuildIds {
   /** Path of the OCI runtime. */
   readonly runtime: string;
-  /** The runtime's own state. */
+  /** The folder for the runtime's own state. */
   readonly stateRoot: string;
   readonly cgroup: string;
   readonly seccompProfile: string;
 }
 
-/** What installing packages takes: changing owners and modes, becoming another user, setting file capabilities. */
+/** The capabilities that installing packages needs: change owners and modes, become another user, set file capabilities. */
 const CAPABILITIES = [
   'CHOWN',
   'DAC_OVERRIDE',
@@ -25,7 +25,7 @@ const CAPABILITIES = [
   'SETUID',
 ];
 
-/** The build's part of them, in its home. */
+/** The environment for the steps of one build; its files are in the build's home. */
 export function toStepPlace(
   { cgroup }: HeldHome,
   { work, seccompProfile }: BuilderHome,
@@ -34,7 +34,7 @@ export function toStepPlace(
   return { ids, lock, runtime, stateRoot: `${work}/runtime`, cgroup, seccompProfile };
 }
 
-/** Options of `buildah build`. The host's network stays: packages come from there. */
+/** Options of `buildah build`. Steps use the host's network, because packages come from there. */
 export function toStepOptions({
   ids,
   runtime,

@@ -1,4 +1,4 @@
-/** The places where builds work, `build/0` and `build/1`: each is one build's at a time, by the lock `locks/builder.<n>`. */
+/** The places where builds work, `build/0` and `build/1`. Each belongs to one build at a time, by the lock `locks/builder.<n>`. */
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { cgroupParent } from '../cgroup/cgroup-names.ts';
@@ -11,7 +11,7 @@ import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import type { System } from '../sys/system.ts';
 
-/** How many builds of one root folder run at a time. */
+/** How many builds run at a time in one root folder. */
 export const BUILDS_AT_A_TIME = 2;
 
 const DEFAULT_WAIT_MS = 600_000;
@@ -19,11 +19,11 @@ const PAUSE_MS = 100;
 const MOST_TRIES = 20;
 
 export interface HeldHome {
-  /** Whoever holds the lock may treat all that lies here as garbage. Not there until it is made. */
+  /** The holder of the lock may treat everything in this folder as garbage. It does not exist until it is prepared. */
   readonly folder: string;
-  /** Below which the steps of the build run. Not there until the first of them starts. */
+  /** The parent cgroup of the build's steps. It does not exist until the first step starts. */
   readonly cgroup: string;
-  /** Handed down to every program of the build, so that the lock of a killed one is free only when the last of them is gone. */
+  /** Passed on to every program of the build, so that the lock of a killed build becomes free only when its last program is gone. */
   readonly lock: FileLock;
 }
 
@@ -34,8 +34,8 @@ export interface TakeHomeOptions {
 }
 
 /**
- * Takes the first free home, waiting for a build to end, and clears away what dead builds left, in the other homes too.
- * The caller removes the folder and releases the lock: {@link releaseBuilderHome}. Throws ERR_STACKSHIM_STACK_BUSY.
+ * Takes the first free home, waiting for a build to end if necessary, and removes what dead builds left, also in other homes. The caller
+ * leaves it by {@link releaseBuilderHome}. Throws ERR_STACKSHIM_STACK_BUSY.
  */
 export async function takeBuilderHome(
   layout: Layout,
@@ -58,7 +58,7 @@ export async function takeBuilderHome(
   }
 }
 
-/** Removes the folder of a build that ended, and lets the next one in. */
+/** Removes the folder of a build that ended, and releases its lock. */
 export async function releaseBuilderHome(home: HeldHome): Promise<void> {
   try {
     await clearHome(home);
@@ -67,7 +67,7 @@ export async function releaseBuilderHome(home: HeldHome): Promise<void> {
   }
 }
 
-/** Folders that builds died over: nobody holds their locks. */
+/** Folders of dead builds: nobody holds their locks. */
 export function findDeadHomes(layout: Layout, system: System): readonly string[] {
   return toPlaces(layout).flatMap(({ folder, lockFile }) => {
     if (!existsSync(folder)) return [];
@@ -86,14 +86,14 @@ export async function clearDeadHomes(layout: Layout, system: System): Promise<vo
   }
 }
 
-/** The folder last: as long as it is there, others look for the rest. */
+/** Removes the folder last: while it exists, other builds look for the rest. */
 async function clearHome({ folder, cgroup }: Omit<HeldHome, 'lock'>): Promise<void> {
   if (!existsSync(folder)) return;
   await removeCgroup(cgroup);
   await removeFolder(folder);
 }
 
-/** A killed step's processes may be there for some milliseconds more than its builder holds its lock. */
+/** The processes of a killed step may exist for some milliseconds after its builder released the lock. */
 async function removeCgroup(cgroup: string): Promise<void> {
   const driver = openCgroupDriver();
   for (let left = MOST_TRIES; ; left -= 1) {
@@ -105,7 +105,7 @@ async function removeCgroup(cgroup: string): Promise<void> {
   }
 }
 
-/** A killed builder's own processes may write for some milliseconds more than it holds its lock. */
+/** A killed builder's own processes may write for some milliseconds after the lock was released. */
 async function removeFolder(folder: string): Promise<void> {
   for (let left = MOST_TRIES; ; left -= 1) {
     try {

@@ -1,4 +1,4 @@
-/** Builds stacks again from the folders they were built from, two at a time, bases first; what fails stops nothing else. */
+/** Builds stacks again from their folders, two at a time, bases first. A failure does not stop the others. */
 import { type ErrorJson, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -15,24 +15,24 @@ import { BUILDS_AT_A_TIME } from './take-builder-home.ts';
 export interface UpdateStacksOptions
   extends Omit<BuildStackOptions, 'ifChanged' | 'ifDifferent' | 'onProgress'>,
     UpdateSelection {
-  /** After an update that did not fail, how many of the stack's newest revisions stay. Default: all. */
+  /** How many of the stack's newest revisions stay after a successful update. Default: all. */
   readonly keep?: number;
   /** Called before each stack. */
   readonly onStack?: (stack: StackName, number: number, count: number) => void;
-  /** What goes on with a stack; that of another may come in between. */
+  /** Reports the progress of a stack; that of another stack may come in between. */
   readonly onProgress?: (stack: StackName, progress: BuildProgress) => void;
 }
 
 /**
- * `updated`: it has a new revision. `unchanged`: building it again gave the image it has. `skipped`: it was not built here,
- * so there is nothing to build it from. `failed`: `error` says why, and its current revision is the one it was.
+ * `updated`: it has a new revision. `unchanged`: the build gave the image that it already has. `skipped`: it was not built here, so there is
+ * nothing to build it from. `failed`: `error` says why, and its current revision stays.
  */
 export type UpdateStatus = 'updated' | 'unchanged' | 'skipped' | 'failed';
 
 export interface StackUpdate {
   readonly stack: StackName;
   readonly status: UpdateStatus;
-  /** The current revision before and now; null where it could not be read. */
+  /** The current revision before and after; null if it could not be read. */
   readonly before: number | null;
   readonly revision: number | null;
   readonly error: ErrorJson | null;
@@ -41,15 +41,15 @@ export interface StackUpdate {
 }
 
 export interface UpdateReport {
-  /** In the order in which they were begun. */
+  /** In the order in which they were started. */
   readonly updates: readonly StackUpdate[];
-  /** Stacks that do not stand on the current revision of their base, of all there are. */
+  /** All stacks that are not built on the current revision of their base. */
   readonly behind: readonly { readonly stack: StackName; readonly base: StackName }[];
 }
 
 /**
- * Updates the selected stacks, bases first, and reports what became of each. Only a revision whose smoke command passed becomes
- * current. Rejects before anything is built: ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_STACK_CORRUPT.
+ * Updates the selected stacks, bases first, and reports the outcome of each. Only a revision whose smoke command passed becomes current.
+ * Rejects before anything is built: ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_STACK_CORRUPT.
  */
 export async function updateStacks(
   layout: Layout,

@@ -1,4 +1,4 @@
-/** The cgroup below which every task of an installation lives. Two installations never share one. */
+/** The cgroup that contains all tasks of an installation. Two installations never share one. */
 
 import { isTenantName, type TaskId, type TenantName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -7,8 +7,8 @@ import type { CgroupDriver } from './cgroup-driver.ts';
 const TENANT_PREFIX = 'tenant-';
 
 /**
- * `/stackshim-<8 hex digits of the root folder's FNV-1a>`. It stays, empty, between tasks.
- * A hash of this kind is enough: an operator chooses the roots, and the executable need not load a crypto library for it.
+ * `/stackshim-<8 hex digits of the root folder's FNV-1a>`. The cgroup stays between tasks, empty. A simple hash is enough, because an
+ * operator chooses the roots; and it saves the executable from loading a crypto library.
  */
 export function cgroupParent({ root }: Pick<Layout, 'root'>): string {
   let hash = 0x811c_9dc5;
@@ -18,7 +18,7 @@ export function cgroupParent({ root }: Pick<Layout, 'root'>): string {
   return `/stackshim-${(hash >>> 0).toString(16).padStart(8, '0')}`;
 }
 
-/** Whose task it is, as its cgroup tells, for when its record does not. Undefined: nobody's, or it has no cgroup. */
+/** The tenant of a task according to its cgroup, for a task without a readable record. Undefined: it has no tenant or no cgroup. */
 export function findTenant(
   cgroups: CgroupDriver,
   layout: Pick<Layout, 'root'>,
@@ -33,8 +33,8 @@ export function findTenant(
 }
 
 /**
- * Of all tasks of a tenant. The words before the names keep tenants and tasks apart, and both from the kernel's own files, which have
- * no `-`: a task may well be called `tasks` or `cgroup.procs`.
+ * The cgroup of all tasks of a tenant. The prefixes keep the names of tenants and tasks apart from each other and from the kernel's own
+ * files, which contain no `-`: a task may be called `tasks` or `cgroup.procs`.
  */
 export const tenantCgroup = (layout: Pick<Layout, 'root'>, tenant: TenantName) =>
   `${cgroupParent(layout)}/${TENANT_PREFIX}${tenant}`;

@@ -1,17 +1,17 @@
-/** The progress of a build on stderr: lines for a log; on a terminal one line that is written over. */
+/** Shows the progress of a build on stderr: lines in a log, one line that is overwritten on a terminal. */
 import type { BuildProgress } from '../exchange/progress.ts';
 import { formatBytes } from './format-quantities.ts';
 import { shorten } from './format-table.ts';
 import { toPrintable } from './printable.ts';
 
 export interface BuildProgressView {
-  /** `label`: whose progress it is, where that of several comes. */
+  /** `label` names the build if the view shows several. */
   onProgress(progress: BuildProgress, label?: string): void;
-  /** Takes the line that is written over away; a second call does nothing. */
+  /** Clears the line that is overwritten; a second call does nothing. */
   close(): void;
 }
 
-/** The part of a stream that a view writes to: `process.stderr`, or a test's. */
+/** The part of a stream that a view uses: `process.stderr`, or a test's stream. */
 export interface ProgressStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -47,8 +47,8 @@ function openTerminalView(stream: ProgressStream): BuildProgressView {
     open = false;
   };
   const overwrite = (text: string) => {
-    // One cell is left free: a line that fills the terminal wraps, and could not be written over.
-    // A serial line, or a terminal that a program made, may not know its width: it says 0.
+    // Leave one cell free: a line that fills the terminal wraps, and could not be overwritten. A serial line, or a terminal made by a
+    // program, may report a width of 0 because it does not know it.
     const room = (stream.columns || DEFAULT_COLUMNS) - 1;
     stream.write(`${CLEAR_LINE}${shorten(`${INDENT}${toPrintable(text)}`, room)}`);
     open = true;

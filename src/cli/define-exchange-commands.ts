@@ -1,4 +1,4 @@
-/** Commands that carry stacks between machines, as commander takes them. What carries them out is loaded when it is called for. */
+/** Defines the commands that move stacks between machines. Their code is loaded when they are called. */
 import type { Command } from 'commander';
 import type { LoadCommandOptions } from './commands/load.ts';
 import type { SaveCommandOptions } from './commands/save.ts';

@@ -1,4 +1,4 @@
-/** `stackshim run`: how it is called. */
+/** Defines `stackshim run`. */
 import { type Command, Option } from 'commander';
 import { COMMAND_OPTIONS } from '../spec/options/command-options.ts';
 import { RUN_OPTIONS, type RunOptions } from './run-options.ts';

@@ -1,11 +1,11 @@
-/** The `stack` commands that follow a stack through its revisions. What carries them out is loaded when it is called for. */
+/** Defines the `stack` commands that show and change a stack's revisions. Their code is loaded when they are called. */
 import { type Command, Option } from 'commander';
 import type { UpdateCommandOptions } from './commands/stack-update.ts';
 import { JSON_FLAG, type JsonOption } from './json-option.ts';
 
 const NAME = ['<name>', 'name of a stack'] as const;
 
-/** Adds them to the command `stack`. */
+/** Adds the commands to `stack`. */
 export function defineStackChangeCommands(stack: Command): void {
   defineLooks(stack);
   defineMoves(stack);

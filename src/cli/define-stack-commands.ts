@@ -1,4 +1,4 @@
-/** The `stack` commands, as commander takes them. What carries them out is loaded when it is called for. */
+/** Defines the `stack` commands. Their code is loaded when they are called. */
 import type { Command } from 'commander';
 import type { BuildCommandOptions } from './commands/stack-build.ts';
 import { defineStackExchange } from './define-exchange-commands.ts';

@@ -1,4 +1,4 @@
-/** `verify`, `migrate`, `gc` and `df`, as commander takes them. What carries them out is loaded when it is called for. */
+/** Defines `verify`, `migrate`, `gc` and `df`. Their code is loaded when they are called. */
 import type { Command } from 'commander';
 import type { CollectCommandOptions } from './commands/gc.ts';
 import type { MigrateCommandOptions } from './commands/migrate.ts';

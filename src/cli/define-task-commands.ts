@@ -1,4 +1,4 @@
-/** `ps`, `kill`, `reap` and `doctor`, as commander takes them. What carries them out is loaded when it is called for. */
+/** Defines `ps`, `kill`, `reap` and `doctor`. Their code is loaded when they are called. */
 import { type Command, Option } from 'commander';
 import type { KillCommandOptions } from './commands/kill.ts';
 import type { ReapCommandOptions } from './commands/reap.ts';

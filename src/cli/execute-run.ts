@@ -1,4 +1,4 @@
-/** One task, its output on this terminal, its end as this process's exit status. */
+/** Runs one task with its output on this terminal; its end becomes this process's exit status. */
 import { openDoor } from '../door/open-stackshim.ts';
 import { takesBytes } from '../sys/linux-streams.ts';
 import type { TaskResult, Usage, Verdict } from '../task/result.ts';
@@ -18,7 +18,7 @@ export async function executeRun(
   rest: readonly string[],
   options: RunOptions,
 ): Promise<void> {
-  // `STACK -- COMMAND`: the dashes part the two, and are not the command.
+  // In `STACK -- COMMAND`, `--` separates the two and is not the command.
   const command = rest[0] === '--' ? rest.slice(1) : rest;
   const input = toTaskInput(stack, command, options);
   const stops = listenForStops({ byName: true, onStop: tellOfInterrupt });
@@ -51,12 +51,12 @@ export async function executeRun(
     terminal?.restore();
     stops.close();
     forwarder.close();
-    // Data may still be waited for on it, which would keep this process.
+    // A pending read of standard input would keep this process alive.
     if (options.interactive) process.stdin.destroy();
   }
 }
 
-/** Ctrl-C is a person's. */
+/** Only SIGINT comes from a person, by Ctrl-C. */
 function tellOfInterrupt(signal: NodeJS.Signals): void {
   if (signal !== 'SIGINT') return;
   writeMessage('stackshim: interrupted: stopping the task; interrupt again to kill it\n');
@@ -71,21 +71,21 @@ const OPTIONS_FIRST = 'options stand before the stack: stackshim run [OPTIONS] S
 
 type StopNote = (options: RunOptions, usage: Usage) => string;
 
-/** What is said of a task that stackshim or the kernel ended. */
+/** The messages for tasks that stackshim or the kernel ended. */
 const stopNotes: Readonly<Partial<Record<Verdict, StopNote>>> = {
   timed_out: ({ timeout }) => `timed out${toLimit('after', timeout)} (--timeout)`,
   cpu_time_exceeded: ({ cpuTime }) =>
     `was killed: it used more processor time than${toLimit('', cpuTime, 'it may')} (--cpu-time)`,
   oom_killed: ({ memory }, { oomKills, socketPeakBytes }) =>
     oomKills === 0 && socketPeakBytes !== null
-      ? `was killed: its sockets held up to ${formatBytes(socketPeakBytes)} beside its memory, more than${toLimit('', memory, 'it may')} (--memory)`
+      ? `was killed: its sockets held up to ${formatBytes(socketPeakBytes)} in addition to its memory, more than${toLimit('', memory, 'it may')} (--memory)`
       : `was killed: it ran out of memory${toLimit('at', memory)} (--memory)`,
   output_limited: ({ outputLimit }) =>
     `was killed: it wrote more than${toLimit('', outputLimit, 'it may')} (--output-limit)`,
   disk_full: ({ disk }) => `failed: its disk space was full${toLimit('at', disk)} (--disk)`,
 };
 
-/** A limit as it was typed; one that the policy gave is not known here. */
+/** A limit as the user typed it; a limit from the policy is not known here. */
 function toLimit(before: string, typed: string | undefined, unknown = ''): string {
   const limit = typed === undefined ? unknown : `${before} ${typed}`;
   return limit === '' ? '' : ` ${limit.trim()}`;
@@ -97,9 +97,9 @@ async function openTerminal(options: RunOptions) {
   return openCallerTerminal({ interactive: options.interactive === true });
 }
 
-/** What its own output does not tell a person. With `--json` the object says it. */
+/** Prints what the task's own output does not tell a person. With `--json`, the object contains it. */
 function reportFailure(result: TaskResult, { command, options }: Reported): void {
-  // Standard error may well be what nobody reads.
+  // Lost output may mean that nobody reads standard error either: do not block on it.
   if (result.output.lostBytes > 0 && !takesBytes(2)) return;
   if (options.json !== true) {
     const { error } = result;

@@ -1,4 +1,4 @@
-/** Signals that mean something to a program and nothing to stackshim: a running task gets them, as `docker run` has it. */
+/** Signals that have a meaning for programs but not for stackshim: they are forwarded to a running task, as by `docker run`. */
 import { constants } from 'node:os';
 import { signalDisposition } from '../sys/ask-process.ts';
 import { heededSignals, signalProcess } from '../sys/processes.ts';
@@ -7,21 +7,21 @@ import type { TaskEvent } from '../task/events.ts';
 const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const;
 
 export interface SignalForwarder {
-  /** To be told of every event of the task: signals go to its first process while that runs. */
+  /** Call it with every event of the task: signals go to the task's first process while that runs. */
   onEvent(event: TaskEvent): void;
-  /** Gives the signals back their usual meaning. */
+  /** Restores the usual meaning of the signals. */
   close(): void;
 }
 
 /**
- * A signal that the task's first process has no handler for is dropped, as the kernel does with those from inside; so is one for a
- * process that does not let itself be asked.
+ * Forwards the signals. A signal without a handler in the task's first process is dropped, as the kernel drops those from inside; so is a
+ * signal for a process that does not answer.
  */
 export function forwardSignals(): SignalForwarder {
   let pid: number | undefined;
   const forward = async (to: number, signal: number) => {
     const seen = await signalDisposition(to, signal);
-    // That took time: the task may have ended.
+    // The task may have ended during this time.
     if (pid === to && (seen === 'handled' || seen === 'blocked')) signalProcess(to, signal);
   };
   const onSignal = (name: NodeJS.Signals) => {

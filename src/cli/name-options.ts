@@ -1,4 +1,4 @@
-/** Errors about a task's fields, in the words of the command line: `--volume`, not `volumes[0]`. Pure. */
+/** Turns field names in errors into option names of the command line: `--volume`, not `volumes[0]`. Pure. */
 import type { ErrorJson } from '../core/errors.ts';
 import { optionOf } from '../spec/options/task-options.ts';
 import { keyOf, RUN_OPTIONS } from './run-options.ts';
@@ -9,7 +9,7 @@ const OF_FIELDS = new Set([
   'ERR_STACKSHIM_DISK_FULL',
 ]);
 
-/** The same error where it is about no field, or about one that no option gives. */
+/** Returns other errors unchanged: those about no field, or about a field without an option. */
 export function nameOptions(error: ErrorJson): ErrorJson {
   if (!OF_FIELDS.has(error.code)) return error;
   const [, field = '', rest = ''] = /^([a-zA-Z]+)(?:\[\d+\])?(.*)$/s.exec(error.message) ?? [];

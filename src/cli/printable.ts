@@ -1,16 +1,16 @@
 /**
- * Text of strangers as it may reach a terminal: names of files, output of builds and smoke commands, labels, descriptions. Everything that a
- * command prints passes through here, but for the output of a task, which is the task's own. Pure.
+ * Makes untrusted text safe for a terminal: file names, output of builds and smoke commands, labels, descriptions. Everything that a command
+ * prints passes through here, except the output of a task, which is the task's own. Pure.
  */
 
-/** Control characters (C0, C1), format characters (bidirectional overrides among them), separators of lines and paragraphs, unassigned ones. */
+/** Control characters (C0, C1), format characters (including bidirectional overrides), line and paragraph separators, and unassigned characters. */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 const PLAIN = /^[\n\x20-\x7e]*$/;
 
-/** As one line: line breaks become visible escapes too. */
+/** For one line: line breaks become visible escapes, too. */
 export const toPrintable = (text: string): string => text.replaceAll(UNPRINTABLE, toEscape);
 
-/** Line breaks and tabs stay. */
+/** Keeps line breaks and tabs. */
 export const toPrintableLines = (text: string): string =>
   PLAIN.test(text)
     ? text
@@ -18,7 +18,7 @@ export const toPrintableLines = (text: string): string =>
         character === '\n' || character === '\t' ? character : toEscape(character),
       );
 
-/** JSON that a terminal can show: what JSON itself lets pass is escaped, and reads as the same value. */
+/** JSON that is safe on a terminal: characters that JSON allows are escaped where necessary, which does not change the value. */
 export function toJsonText(value: unknown, indent?: number): string {
   const text = JSON.stringify(value, null, indent);
   if (PLAIN.test(text)) return text;
@@ -33,7 +33,7 @@ function toEscape(character: string): string {
   return `\\u{${character.codePointAt(0)?.toString(16)}}`;
 }
 
-/** A character beyond the first plane is two code units. */
+/** A character beyond the first plane consists of two code units. */
 const toJsonEscape = (character: string) =>
   Array.from(
     { length: character.length },

@@ -1,12 +1,12 @@
 /**
- * The way past commander, for the lines that tasks are started with: to load it and have it read one takes 2 ms of the 20 that a
- * task may take on top of its runtime. Both read by the same table, and to the same result.
+ * Reads the usual lines of `run` without commander: loading commander and parsing one line takes 2 ms of the 20 ms that a task may take on
+ * top of its runtime. Both use the same table, and have the same result.
  */
 import { keyOf, RUN_OPTIONS, type RunOptions } from './run-options.ts';
 
 export interface RunLine {
   readonly stack: string;
-  /** All that stands behind the stack. */
+  /** Everything after the stack. */
   readonly rest: readonly string[];
   readonly options: RunOptions;
 }
@@ -19,8 +19,8 @@ interface OptionForm {
 }
 
 /**
- * Reads what stands behind `run`. Undefined for whatever is not plain: a call for help, a mistake, a short option together with its
- * value or with others, `--` in front of the stack. commander reads those, or says what is wrong.
+ * Reads what follows `run`. Undefined for any unusual line: a call for help, a mistake, a short option joined with its value or with others,
+ * `--` before the stack. commander reads those lines, or reports what is wrong.
  */
 export function readRunLine(args: readonly string[]): RunLine | undefined {
   const options: Record<string, true | string | string[]> = {};
@@ -48,7 +48,7 @@ export function readRunLine(args: readonly string[]): RunLine | undefined {
   return undefined;
 }
 
-/** What is looked for here costs less than to take all the options apart first, of which a line has few. */
+/** A line has few options, so this search is cheaper than parsing the whole table first. */
 function findForm(name: string): OptionForm | undefined {
   for (const [flags] of RUN_OPTIONS) {
     if (!flags.includes(name)) continue;

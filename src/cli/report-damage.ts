@@ -1,11 +1,11 @@
-/** Stacks that could not be read, after those that could were told about. */
+/** Collects the errors of stacks that could not be read, to report them after the readable ones. */
 import type { DamageListener } from '../store/stacks/current-stacks.ts';
 import { statusOfError } from './exit-status.ts';
 import { reportError } from './report-error.ts';
 
 export interface DamageReport {
   readonly listener: DamageListener;
-  /** Tells of each on stderr; the exit status becomes that of the first. */
+  /** Prints each error on stderr and sets the exit status to that of the first one. */
   tell(): void;
 }
 

@@ -1,11 +1,11 @@
-/** Errors, what tasks left behind and other messages, as a person reads them, on stderr: without what `process.stderr` costs. */
+/** Prints errors, leftovers of tasks and other messages for people on stderr, without the cost of `process.stderr`. */
 import { writeSync } from 'node:fs';
 import type { ErrorJson } from '../core/errors.ts';
 import { toPrintable, toPrintableLines } from './printable.ts';
 
 const STDERR = 2;
 
-/** One line with the operation and its code, one with what to do. Names of strangers may be part of both. */
+/** One line with the message and its code, one with the hint. Both may contain untrusted names. */
 function formatError(error: ErrorJson): string {
   return `stackshim: ${toPrintable(error.message)} [${error.code}]\n  hint: ${toPrintable(error.hint)}\n`;
 }
@@ -23,14 +23,11 @@ export function reportLeftovers(task: {
   );
 }
 
-/**
- * Writes a message at once, nothing in it steers a terminal. It is for people, and where standard error does not take it there is
- * nobody left to tell: the exit status says the rest.
- */
+/** Writes a message synchronously; nothing in it can control a terminal. If standard error cannot be written, nobody can be told: the exit status remains. */
 export function writeMessage(text: string): void {
   try {
     writeSync(STDERR, toPrintableLines(text));
   } catch {
-    // Standard error takes nothing.
+    // Standard error cannot be written.
   }
 }

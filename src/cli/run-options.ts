@@ -1,9 +1,9 @@
-/** The options of `run`: those of the table of a task's options, and the command line's own. */
+/** The options of `run`: those in the table of a task's options, and the command line's own. */
 import { OPTION_ROWS, type TASK_OPTIONS, type TaskField } from '../spec/options/task-options.ts';
 
 type Rows = typeof TASK_OPTIONS;
 
-/** Not of the task: where its environment is read from, and what becomes of its result. */
+/** Not part of the task: where its environment comes from, and where its result goes. */
 const OWN = {
   envFile: ['--env-file <file…>', 'read environment variables from a file'],
   rm: ['--rm', 'accepted as in docker; has no effect, because every task is removed'],
@@ -27,12 +27,12 @@ type ValueOf<S> = S extends `${string}…>`
     ? string
     : boolean;
 
-/** What a command line gives, by the names of its options: only that is set. */
+/** The values on a command line by option name; options that were not given are absent. */
 export type RunOptions = {
   readonly [S in Flags | (typeof OWN)[keyof typeof OWN][0] as KeyOf<S>]?: ValueOf<S>;
 };
 
-/** [flags, description]; a value in `<>` with `…` behind its name may be given more than once. */
+/** [flags, description]; a value in `<>` whose name ends in `…` may be given more than once. */
 export const RUN_OPTIONS: readonly (readonly [flags: string, description: string])[] = [
   ...OPTION_ROWS.flatMap(([, { flags, help }]) =>
     flags === undefined ? [] : [[flags, help] as const],
@@ -40,13 +40,13 @@ export const RUN_OPTIONS: readonly (readonly [flags: string, description: string
   ...Object.values(OWN),
 ];
 
-/** `cpuShares`, as commander has it. */
+/** The name that commander uses: `cpuShares`. */
 export const keyOf = (flags: string): string =>
   (/--([a-z-]+)/.exec(flags)?.[1] ?? '').replace(/-(.)/g, (_, letter: string) =>
     letter.toUpperCase(),
   );
 
-/** The field of a task that an option gives; undefined for the command line's own. */
+/** The field of a task that an option sets; undefined for the command line's own options. */
 export function fieldOf(key: string): TaskField | undefined {
   if (Object.hasOwn(OWN, key)) return undefined;
   const row =

@@ -1,9 +1,9 @@
-/** Numbers of revisions and counts, as they stand on a command line. */
+/** Parses revision numbers and counts of a command line. */
 import { StackshimError } from '../core/errors.ts';
 
 const MAX_NUMBER = 999_999_999;
 
-/** A number of revisions, or the number of one: 1 and above. Throws ERR_STACKSHIM_SPEC_INVALID that names the field. */
+/** Parses a revision number or a count: 1 or more. Throws ERR_STACKSHIM_SPEC_INVALID that names the field. */
 export function toPositive(field: string, text: string): number {
   const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (number >= 1 && number <= MAX_NUMBER) return number;

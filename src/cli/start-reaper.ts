@@ -1,17 +1,14 @@
-/** Leaves the removal of an ended task to a process of its own, so that `run --remove async` can return. */
+/** Leaves the removal of an ended task to another process, so that `run --remove async` can return. */
 import { closeSync } from 'node:fs';
 import type { TaskId } from '../core/ids.ts';
 import { openNullDevice } from '../sys/null-device.ts';
 import { posixSpawn } from '../sys/posix-spawn.ts';
 import { PLAIN_ENVIRONMENT, pickVariables } from '../sys/program-environment.ts';
 
-/** Which installation it is. */
+/** The variables that determine the installation. */
 const LAYOUT_VARIABLES = ['STACKSHIM_ROOT', 'STACKSHIM_RUN', 'STACKSHIM_POLICY'] as const;
 
-/**
- * Starts `stackshim reap --wait ID`: it removes the task once this process, its owner, is gone. False when the system has no room for
- * another process.
- */
+/** Starts `stackshim reap --wait ID`, which removes the task once this process, its owner, has ended. Returns false if the process could not be started. */
 export async function startReaper(id: TaskId): Promise<boolean> {
   const args = ['reap', '--wait', id];
   const env = { ...PLAIN_ENVIRONMENT, ...pickVariables(LAYOUT_VARIABLES, process.env) };

@@ -1,7 +1,7 @@
 /** Signals that ask this process to end what it does: the first one politely, the second one at once. */
 import { heededSignals } from '../sys/processes.ts';
 
-/** Those that would end this process, and leave what it has begun behind. KILL cannot be caught; PIPE is noticed by a write. */
+/** Signals that would otherwise end this process and leave its work half-done. KILL cannot be caught; a failed write reports SIGPIPE. */
 const STOP_SIGNALS = [
   'SIGINT',
   'SIGTERM',
@@ -15,24 +15,24 @@ const STOP_SIGNALS = [
 ] as const;
 
 export interface StopSignals {
-  /** For `runTask`. */
+  /** Options for `runTask`. */
   readonly signals: { readonly signal: AbortSignal; readonly killSignal: AbortSignal };
-  /** The first signal that came. */
+  /** The first signal that arrived. */
   received(): NodeJS.Signals | undefined;
-  /** The reader of this process's output has gone: stops at once, as SIGPIPE would. */
+  /** Call it when the reader of this process's output has gone: stops at once, as SIGPIPE would. */
   readerGone(): void;
-  /** Gives the signals back their usual meaning. */
+  /** Restores the usual meaning of the signals. */
   close(): void;
 }
 
 export interface StopSignalsOptions {
-  /** Aborts with the signal's name as the reason: a task is then sent the same. */
+  /** Abort with the signal's name as the reason: a task then gets the same signal. */
   readonly byName?: boolean;
   /** Called with the first signal. */
   readonly onStop?: (signal: NodeJS.Signals) => void;
 }
 
-/** A signal that was ignored when this process began, as nohup(1) and a shell's background jobs have it, stays ignored. */
+/** Listens for the signals. A signal that was ignored when this process started, as with nohup(1) and a shell's background jobs, stays ignored. */
 export function listenForStops({ byName = false, onStop }: StopSignalsOptions = {}): StopSignals {
   const stop = new AbortController();
   const kill = new AbortController();
@@ -42,7 +42,7 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
     first ??= signal;
     if (!isFirst) return kill.abort();
     onStop?.(signal);
-    // TERM is how services are stopped: it begins with the task's own stop signal.
+    // TERM is how services are stopped: for the task, that begins with its own stop signal.
     stop.abort(byName && signal !== 'SIGTERM' ? signal : undefined);
   };
   const heard = heededSignals(STOP_SIGNALS);

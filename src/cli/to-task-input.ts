@@ -1,4 +1,4 @@
-/** The task input that the options of `run` make. */
+/** Builds the task input from the options of `run`. */
 import { resolve } from 'node:path';
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import { parseEnvEntries, parseEnvFile } from '../spec/parse-env.ts';
@@ -9,7 +9,7 @@ import { toAbsolute } from '../sys/to-absolute.ts';
 import { callerEnvironment } from './caller-environment.ts';
 import { fieldOf, type RunOptions } from './run-options.ts';
 
-/** Reads the env files; everything else is passed on as given, for the one parser to judge. */
+/** Reads the env files; passes everything else on unchanged, for the one parser to check. */
 export function toTaskInput(
   stack: string,
   command: readonly string[],
@@ -29,13 +29,13 @@ export function toTaskInput(
   };
 }
 
-/** What `--mount` and `--volume` say, relative sources resolved. */
+/** The values of `--mount` and `--volume`, with relative sources resolved. */
 export const toMounts = ({ mount, volume }: RunOptions) => ({
   mounts: mount?.map(fromHere),
   volumes: volume?.map((entry) => resolveHere(entry)),
 });
 
-/** A relative source begins with a dot, as docker has it: without one it would be the name of a volume. */
+/** A relative source begins with a dot, as in docker: without the dot it would name a volume. */
 const RELATIVE = /^\.{1,2}(?=[/:]|$)[^:]*/;
 
 const resolveHere = (source: string) =>
@@ -49,7 +49,7 @@ const fromHere = (mount: string) =>
     )
     .join(',');
 
-/** Later files win over earlier ones, `--env` over all of them, as docker has it. */
+/** Later files override earlier ones, and `--env` overrides all files, as in docker. */
 function toEnv(
   entries: readonly string[] = [],
   files: readonly string[] = [],
@@ -61,12 +61,12 @@ function toEnv(
   return Object.assign(env, parseEnvEntries(entries, callerEnv));
 }
 
-/** More than the kernel takes as an environment. */
+/** More than the kernel accepts as an environment. */
 const MAX_ENV_FILE_BYTES = 8 * 1024 * 1024;
 
 function readEnvFile(path: string): string {
   try {
-    // The caller names it, as `<(…)` does: a FIFO waits for its writer, as with any program.
+    // The caller names it, perhaps as `<(…)`: a FIFO waits for its writer, as with any program.
     const options = { maxBytes: MAX_ENV_FILE_BYTES, followLink: true, allowPipes: true };
     return readBoundedFile(path, options);
   } catch (error) {

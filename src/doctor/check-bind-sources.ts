@@ -1,4 +1,4 @@
-/** Whether a setuid file that a task leaves in a bind is a program for other users of the host. */
+/** Checks whether a setuid file that a task leaves in a bind can be run by other users of the host. */
 import { realpathSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
@@ -13,7 +13,7 @@ export function checkBindSources(layout: Layout, mounts: readonly MountEntry[]):
   return judgeBindSources(bindSourcesOf(layout), mounts);
 }
 
-/** Undefined where the policy names no source. Another check reports a policy that cannot be read. */
+/** The policy's bind sources; undefined if it names none. Another check reports a policy that cannot be read. */
 function bindSourcesOf(layout: Layout): readonly string[] | undefined {
   try {
     const { bindSources } = readPolicy(layout).allow;
@@ -24,7 +24,7 @@ function bindSourcesOf(layout: Layout): readonly string[] | undefined {
   }
 }
 
-/** A source that does not exist yet is judged by the directory that it would be in. */
+/** For a source that does not exist yet, the directory above decides. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
@@ -33,7 +33,7 @@ function realPath(path: string): string {
   }
 }
 
-/** Judges sources, whose links are resolved, by the mount table. Pure. */
+/** Judges sources, with links resolved, by the mount table. Pure. */
 export function judgeBindSources(
   sources: readonly string[] | undefined,
   mounts: readonly MountEntry[],
@@ -56,7 +56,7 @@ export function judgeBindSources(
 const isWithin = (path: string, folder: string) =>
   path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`);
 
-/** The mount that a directory lies on, and those below the directory. */
+/** The mount that contains a directory, and the mounts below the directory. */
 function mountsOf(directory: string, mounts: readonly MountEntry[]): readonly MountEntry[] {
   const lastAt = new Map(mounts.map((mount) => [mount.mountPoint, mount] as const));
   const visible = [...lastAt.values()];

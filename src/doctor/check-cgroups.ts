@@ -1,4 +1,4 @@
-/** Whether cgroups can limit a task and tell what it used. */
+/** Checks whether cgroups can limit a task and report its usage. */
 import { existsSync, readdirSync } from 'node:fs';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { hierarchiesOf } from '../cgroup/open-cgroup-driver.ts';
@@ -8,7 +8,7 @@ import { type Check, failed, optional, passed, required, warned } from './check.
 const NEEDED = ['memory', 'cpu', 'pids'];
 const CGROUP_ROOT = '/sys/fs/cgroup';
 
-/** The controllers that limit a task, and those that only measure. Pure. */
+/** Checks the controllers that limit a task, and those that only measure. Pure. */
 export function checkControllers(driver: CgroupDriver): Check {
   const subject = required('cgroup controllers');
   const message = `cgroup v${driver.version} with ${driver.controllers.join(', ') || 'no controllers'}`;
@@ -24,7 +24,7 @@ export function checkControllers(driver: CgroupDriver): Check {
   return warned(subject, `${message}: ${absent.join(', ')} missing`, hint);
 }
 
-/** Whether swap counts into a task's memory limit: some kernels leave that out unless told. */
+/** Checks whether swap counts towards a task's memory limit: some kernels do that only if a parameter says so. */
 export function checkSwapLimit(driver: CgroupDriver, mounts: readonly MountEntry[]): Check {
   const subject = optional('swap limit');
   return limitsSwap(driver, mounts)
@@ -41,7 +41,7 @@ function limitsSwap(driver: CgroupDriver, mounts: readonly MountEntry[]): boolea
     const memory = hierarchiesOf(mounts).find(({ controllers }) => controllers.includes('memory'));
     return existsSync(`${memory?.mountPoint}/memory.memsw.limit_in_bytes`);
   }
-  // The root cgroup of v2 has no such file: any child tells.
+  // The root cgroup of v2 has no such file, but every child has one.
   return readdirSync(CGROUP_ROOT, { withFileTypes: true }).some(
     (entry) => entry.isDirectory() && existsSync(`${CGROUP_ROOT}/${entry.name}/memory.swap.max`),
   );

@@ -1,4 +1,4 @@
-/** Finds what would hold tasks to their disk limit here, and tries it. */
+/** Finds the mechanism that enforces the disk limit of tasks here, and tries it. */
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { type Layout, scratchDir } from '../core/layout.ts';
@@ -13,7 +13,7 @@ import { type Check, failed, hintOf, optional, passed, required, warned } from '
 const subject = required('disk limit');
 const OWN_FILESYSTEM = 'keep the root folder on a filesystem of its own';
 
-/** Needs root. Leaves nothing behind, and never rejects: what fails is the finding. */
+/** Tries the mechanism. Needs root. Leaves nothing behind, and never rejects: a failure is the finding. */
 export async function checkDiskLimit(system: System, layout: Layout): Promise<Check> {
   const { defaults } = readPolicyOrDefault(layout);
   const mechanism = findMechanism(system, layout);
@@ -47,7 +47,7 @@ export async function checkDiskLimit(system: System, layout: Layout): Promise<Ch
   }
 }
 
-/** Who is not root may not try. */
+/** The finding for users other than root, who cannot try. */
 export const diskLimitUntried = (): Check =>
   warned(
     optional(subject.name),
@@ -55,14 +55,14 @@ export const diskLimitUntried = (): Check =>
     'run stackshim doctor as root',
   );
 
-/** What holds a task of this installation to its disk limit. */
+/** The mechanism that enforces the disk limit of this installation's tasks. */
 export function findMechanism(system: System, layout: Layout): DiskMechanism {
   const { mechanism } = readPolicyOrDefault(layout).disk;
   if (mechanism !== 'auto') return mechanism;
   return enforcesQuota(system, nearestExisting(scratchDir(layout))) ? 'quota' : 'volume';
 }
 
-/** A policy that cannot be read is a finding of its own. */
+/** Another check reports a policy that cannot be read. */
 function readPolicyOrDefault(layout: Layout): Policy {
   try {
     return readPolicy(layout);

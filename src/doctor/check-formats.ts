@@ -1,4 +1,4 @@
-/** Whether what is stored is of this version, of an earlier one, or of one that this program does not know. */
+/** Checks whether everything stored has this version, an earlier one, or one that this program does not know. */
 import { StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { type FormatSurvey, surveyFormats } from '../store/survey-formats.ts';
@@ -6,7 +6,7 @@ import { type Check, failed, passed, required, warned } from './check.ts';
 
 const subject = required('stored formats');
 
-/** Never throws for what is stored. Another user than root may not look. */
+/** Never throws for stored data. Users other than root cannot read it. */
 export function checkFormats(layout: Layout): Check {
   if (process.geteuid?.() !== 0) {
     return warned(subject, "not read: they are root's alone", 'run stackshim doctor as root');
@@ -19,7 +19,6 @@ export function checkFormats(layout: Layout): Check {
   }
 }
 
-/** Pure. */
 function judgeFormats({ unnamed, newer }: FormatSurvey): Check {
   const [first] = newer;
   if (first !== undefined) {
@@ -28,8 +27,8 @@ function judgeFormats({ unnamed, newer }: FormatSurvey): Check {
   }
   if (unnamed.length > 0) {
     const images = unnamed.length === 1 ? '1 image' : `${unnamed.length} images`;
-    const message = `of this version; the content digest of ${images} is not known yet (stackshim migrate finds it)`;
+    const message = `everything has the format of this version; the content digest of ${images} is not known yet (stackshim migrate finds it)`;
     return passed(subject, message);
   }
-  return passed(subject, 'everything stored is of this version');
+  return passed(subject, 'everything stored has the format of this version');
 }

@@ -1,13 +1,13 @@
-/** Whether this user and this kernel can run tasks: judged from facts and from texts of /proc. Pure. */
+/** Checks whether this user and this kernel can run tasks, from facts and from texts of /proc. Pure. */
 import { type HostFacts, isKernelAtLeast } from '../sys/host-facts.ts';
 import { type Check, failed, optional, passed, required, warned } from './check.ts';
 
 const NEWER_KERNEL = 'boot a kernel of version 5.19 or later, as Debian 12 and 13 have';
 const ENOUGH_DESCRIPTORS = 4096;
-/** What one takes of a task's memory at least: the kernel's `filp`. */
+/** The least memory that an open file costs a task: the kernel's `filp`. */
 const OPEN_FILE_BYTES = 192;
 const MEBIBYTE = 1024 * 1024;
-/** For a task in every slot, 16 KiB each: three times what the profile takes. */
+/** 16 KiB for a task in every slot: three times the size of the default profile. */
 const ENOUGH_FOR_FILTERS = 64 * MEBIBYTE;
 
 export function checkRoot(facts: HostFacts): Check {
@@ -16,7 +16,7 @@ export function checkRoot(facts: HostFacts): Check {
     : failed(required('root'), 'not running as root', 'run it as root (sudo stackshim …)');
 }
 
-/** The mount API and idmapped mounts of overlay's layers are what decides. */
+/** The required version follows from the mount API and from idmapped overlay layers. */
 export function checkKernelVersion(facts: HostFacts): Check {
   const message = `Linux ${facts.kernelRelease} on ${facts.architecture}`;
   return isKernelAtLeast(facts, 5, 19)
@@ -24,7 +24,7 @@ export function checkKernelVersion(facts: HostFacts): Check {
     : failed(required('kernel'), `${message}: older than 5.19`, NEWER_KERNEL);
 }
 
-/** `filesystems` is the text of /proc/filesystems. A module that is not loaded yet is not listed: `modules` are those that can be. */
+/** `filesystems` is the text of /proc/filesystems, which does not list modules that are not loaded yet: `modules` lists those that can be loaded. */
 export function checkFilesystem(
   name: 'overlay' | 'erofs',
   filesystems: string,
@@ -42,7 +42,7 @@ export function checkFilesystem(
       );
 }
 
-/** `maximum` is the text of /proc/sys/user/max_user_namespaces; undefined when there is no such file. */
+/** `maximum` is the text of /proc/sys/user/max_user_namespaces; undefined if the file does not exist. */
 export function checkUserNamespaces(maximum: string | undefined): Check {
   const subject = required('user namespaces');
   if (maximum === undefined) {
@@ -61,7 +61,7 @@ export function checkUserNamespaces(maximum: string | undefined): Check {
       );
 }
 
-/** `actions` is the text of /proc/sys/kernel/seccomp/actions_avail; undefined when there is no such file. */
+/** `actions` is the text of /proc/sys/kernel/seccomp/actions_avail; undefined if the file does not exist. */
 export function checkSeccomp(actions: string | undefined): Check {
   const subject = required('seccomp');
   const available = actions?.trim().split(' ') ?? [];
@@ -76,15 +76,15 @@ export function checkSeccomp(actions: string | undefined): Check {
 }
 
 export interface JitFiles {
-  /** The text of /proc/sys/net/core/bpf_jit_enable; undefined when there is no such file, or it cannot be read. */
+  /** The text of /proc/sys/net/core/bpf_jit_enable; undefined if the file does not exist or cannot be read. */
   readonly enabled: string | undefined;
-  /** That of bpf_jit_limit. */
+  /** The text of bpf_jit_limit, likewise. */
   readonly limit: string | undefined;
 }
 
 /**
- * Every task has a filter of system calls, compiled into a pool that all programs of the host share. A start that finds the pool used up
- * fails (errno 524). Tasks can put nothing else there.
+ * Every task has a system call filter, which is compiled into a pool that all programs of the host share. A start fails (errno 524) if the
+ * pool is full. Tasks can put nothing else into it.
  */
 export function checkFilterPool({ enabled, limit }: JitFiles): Check {
   const subject = optional('room for filters');
@@ -103,8 +103,8 @@ export function checkFilterPool({ enabled, limit }: JitFiles): Check {
 }
 
 /**
- * Open files count as a task's memory, but the machine has a number of them as well: users other than root find none left when tasks have
- * them all. `maximum` is the text of /proc/sys/fs/file-max.
+ * Open files count as a task's memory, but their number on the machine is limited, too: if tasks have used it up, users other than root can
+ * open no file. `maximum` is the text of /proc/sys/fs/file-max.
  */
 export function checkOpenFiles(maximum: string | undefined, memoryBytes: number): Check {
   const subject = optional('open files');
@@ -137,7 +137,7 @@ export function checkHardLimits(facts: HostFacts): Check {
   );
 }
 
-/** Whether a crash in a task makes the host run something: the kernel asks nobody's limits before it pipes a core. Pure. */
+/** Checks whether a crash in a task makes the host run a program: the kernel applies no limits when it pipes a core. Pure. */
 export function checkCorePattern(pattern: string | undefined): Check {
   const subject = optional('core files');
   const program = pattern?.startsWith('|') ? pattern.slice(1).trim().split(' ', 1)[0] : undefined;

@@ -1,4 +1,4 @@
-/** Which of the programs that stackshim drives are there. */
+/** Checks which of the programs that stackshim uses are installed. */
 import { messageOf, StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
@@ -11,11 +11,11 @@ import { type Check, failed, optional, passed, required, warned } from './check.
 
 export interface RuntimeCheckOptions {
   readonly layout: Layout;
-  /** Both cgroup versions are mounted, which some runtimes refuse. */
+  /** Whether both cgroup versions are mounted, which some runtimes refuse. */
   readonly isHybrid: boolean;
 }
 
-/** Finds a runtime, asks for its version and knows that version's holes. Only the one that tasks use unless told otherwise is required. */
+/** Finds a runtime, reads its version and checks for that version's vulnerabilities. Only the default runtime is required. */
 export async function checkRuntime(name: string, options: RuntimeCheckOptions): Promise<Check> {
   const subject = (name === DEFAULT_RUNTIME ? required : optional)(`runtime ${name}`);
   let runtime: Runtime;
@@ -24,7 +24,7 @@ export async function checkRuntime(name: string, options: RuntimeCheckOptions): 
   } catch (error) {
     if (!(error instanceof StackshimError)) throw error;
     if (name === DEFAULT_RUNTIME) return failed(subject, error.message, error.hint);
-    // The others are there for those who want them.
+    // The other runtimes are optional.
     return error.code === 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'
       ? passed(subject, 'not installed; only --runtime needs it')
       : warned(subject, error.message, error.hint);
@@ -32,7 +32,7 @@ export async function checkRuntime(name: string, options: RuntimeCheckOptions): 
   return judgeRuntime(runtime, { subject, isHybrid: options.isHybrid });
 }
 
-/** What to think of a runtime that was found. Pure. */
+/** Judges a runtime that was found. Pure. */
 export function judgeRuntime(
   runtime: Runtime,
   options: { readonly subject: Pick<Check, 'name' | 'required'>; readonly isHybrid: boolean },
@@ -51,7 +51,7 @@ export function judgeRuntime(
   return passed(subject, found);
 }
 
-/** Programs that only some commands need, with the Debian package of each. */
+/** Programs that only some commands need, each with its Debian package. */
 const tools = [
   { name: 'mkfs.erofs', package: 'erofs-utils', purpose: 'stack build, import and run --code' },
   { name: 'buildah', package: 'buildah', purpose: 'stack build' },

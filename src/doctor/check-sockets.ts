@@ -1,4 +1,4 @@
-/** What the sockets of a task may hold beside its memory before a look finds it. */
+/** Checks how much memory a task's sockets may hold, beyond its limit, before a look finds it. */
 import { closeSync } from 'node:fs';
 import { canRefuseStamps } from '../runtime/net-sysctl.ts';
 import type { HostFacts } from '../sys/host-facts.ts';
@@ -11,15 +11,15 @@ const MEBIBYTE = 1024 * 1024;
 const ENOUGH_TO_RECEIVE = MEBIBYTE;
 
 export interface SocketSettings {
-  /** The text of /proc/sys/net/core/rmem_max; undefined when there is no such file. */
+  /** The text of /proc/sys/net/core/rmem_max; undefined if the file does not exist. */
   readonly receiveMax: string | undefined;
-  /** That of tstamp_allow_data. */
+  /** The text of tstamp_allow_data, likewise. */
   readonly allowsStamps: string | undefined;
-  /** Whether the kernel lists TCP sockets with what they hold. */
+  /** Whether the kernel lists TCP sockets with their memory. */
   readonly hasDiagnosis: boolean;
 }
 
-/** Pure. The first thing that is wrong is told. */
+/** Reports the first problem. Pure. */
 export function checkSocketQueues(settings: SocketSettings, facts: HostFacts): Check {
   const subject = optional('queues of sockets');
   const { receiveMax, allowsStamps, hasDiagnosis } = settings;

@@ -1,4 +1,4 @@
-/** Whether the stacks that tasks run in still get fixes, and stand on the current revision of their base. */
+/** Checks whether the stacks still get fixes and are built on the current revision of their base. */
 import { StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { listStacks, type StackSummary } from '../store/stacks/list-stacks.ts';
@@ -24,7 +24,7 @@ export async function checkStacks(layout: Layout, now: Date): Promise<Check> {
   }
 }
 
-/** What to think of these stacks on that day. Pure. */
+/** Judges these stacks as of a date. Pure. */
 export function judgeStacks(
   stacks: readonly Pick<StackSummary, 'name' | 'eol' | 'behind'>[],
   now: Date,

@@ -1,4 +1,4 @@
-/** Whether the installation's folders are root's, there is room for tasks, and the operator's policy can be read. */
+/** Checks whether the installation's folders belong to root, there is room for tasks, and the operator's policy is readable. */
 import { statfsSync, statSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
@@ -14,7 +14,7 @@ const MIB = 1024 * 1024;
 const ENOUGH_BYTES = 2048 * MIB;
 const LEAST_BYTES = 100 * MIB;
 
-/** Whether the folders of the installation are root's alone. */
+/** Whether only root controls the installation's folders. */
 export function checkFolders(layout: Layout): Check {
   const subject = required('folders');
   try {
@@ -26,7 +26,7 @@ export function checkFolders(layout: Layout): Check {
   return passed(subject, `no other user controls ${layout.root} or ${layout.run}`);
 }
 
-/** Whether the ids of tasks reach their root filesystems, which are below the run folder. */
+/** Whether the ids of tasks can reach their root filesystems, which are below the run folder. */
 export function checkRunFolder({ run }: Layout): Check {
   const subject = required('run folder');
   const closed = findClosedFolder(run);
@@ -38,7 +38,7 @@ export function checkRunFolder({ run }: Layout): Check {
   );
 }
 
-/** Stored files of an older version that every user can read. On a disk that takes no writes they cannot be narrowed. */
+/** Finds stored files of an older version that every user can read. They cannot be restricted on a read-only filesystem. */
 export function checkStoredFiles(layout: Layout): Check {
   const subject = optional('stored files');
   const open = findOpenStore(layout);
@@ -57,7 +57,7 @@ export function checkFreeSpace(layout: Layout): Check {
   return judgeFreeSpace(layout.root, bavail * bsize);
 }
 
-/** What to think of so much room. Pure. */
+/** Judges the amount of free space. Pure. */
 export function judgeFreeSpace(folder: string, freeBytes: number): Check {
   const subject = required('free space');
   const message = `${Math.floor(freeBytes / MIB)} MiB free for ${folder}`;

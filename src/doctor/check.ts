@@ -1,16 +1,16 @@
-/** What one look at the host found. */
+/** The finding of one check of the host. */
 import { toStackshimError } from '../core/errors.ts';
 
 export type CheckStatus = 'ok' | 'warn' | 'fail';
 
 export interface Check {
-  /** What was looked at: `kernel`, `cgroup controllers`, `runtime runc`, … */
+  /** The subject: `kernel`, `cgroup controllers`, `runtime runc`, … */
   readonly name: string;
   readonly status: CheckStatus;
   readonly message: string;
-  /** What to do about it; absent when all is well. */
+  /** What to do about it; absent if the check passed. */
   readonly hint?: string;
-  /** Whether tasks cannot run when it fails. */
+  /** Whether no task can run if it fails. */
   readonly required: boolean;
 }
 
@@ -19,9 +19,9 @@ interface Subject {
   readonly required: boolean;
 }
 
-/** A part of the host without which no task runs. */
+/** A subject without which no task can run. */
 export const required = (name: string): Subject => ({ name, required: true });
-/** A part of the host that some tasks or commands want. */
+/** A subject that only some tasks or commands need. */
 export const optional = (name: string): Subject => ({ name, required: false });
 
 export const passed = (subject: Subject, message: string): Check => ({
@@ -49,7 +49,7 @@ const NOT_OF_THE_TRIAL: ReadonlySet<string> = new Set([
   'ERR_STACKSHIM_PROCESS_EXHAUSTED',
 ]);
 
-/** The hint for a trial that failed: the error's own when a disk takes no writes or a resource is used up, else `otherwise`. */
+/** The hint for a failed trial: the error's own hint if a disk refuses writes or a resource is used up, otherwise `otherwise`. */
 export function hintOf(error: unknown, otherwise: string): string {
   const known = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'doctor');
   return NOT_OF_THE_TRIAL.has(known.code) ? known.hint : otherwise;

@@ -1,4 +1,4 @@
-/** The doctor: what this host can and cannot guarantee. */
+/** `stackshim doctor`: what this host can and cannot guarantee. */
 import { readFileSync } from 'node:fs';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
@@ -46,8 +46,8 @@ export interface Diagnosis {
 }
 
 /**
- * Looks at the host and tries what tasks need; leaves nothing behind. Meant for root: others get what can be told without.
- * Never rejects for a fault of the host: that is a finding.
+ * Examines the host and tries what tasks need; leaves nothing behind. Meant for root; other users get the findings that need no root. Never
+ * rejects for a fault of the host: a fault is a finding.
  */
 export async function diagnoseHost(
   layout: Layout,
@@ -61,7 +61,7 @@ export async function diagnoseHost(
     ...checkCgroups(mounts),
     ...(await checkPrograms(layout, mounts)),
     folders,
-    // Root writes nothing where another user could have set a trap.
+    // Root must not write where another user could have set a trap.
     ...(folders.status === 'ok' ? await checkPlaces(system, layout) : []),
     checkPolicy(layout),
     checkBindSources(layout, mounts),
@@ -104,7 +104,7 @@ function checkKernel(): readonly Check[] {
 
 async function checkSockets(system: System): Promise<readonly Check[]> {
   const facts = readHostFacts();
-  // Others than root are not told enough.
+  // Other users cannot read enough.
   if (!facts.isRoot) return [];
   const settings = {
     receiveMax: readOptional('/proc/sys/net/core/rmem_max'),

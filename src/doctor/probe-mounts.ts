@@ -1,4 +1,4 @@
-/** Tries on the real kernel what every task's root filesystem is made of, with an empty layer, and undoes it. */
+/** Tries, on the real kernel and with an empty layer, the mounts that every task's root filesystem needs, and undoes them. */
 import { closeSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { inflateRawSync } from 'node:zlib';
 import { CleanupStack } from '../core/cleanup-stack.ts';
@@ -15,10 +15,10 @@ import { toDiskLimit } from '../task/disk/task-disk.ts';
 import { type Check, failed, hintOf, passed, required } from './check.ts';
 import { findMechanism } from './check-disk-limit.ts';
 
-/** An EROFS image of one empty folder: 4 KiB, deflated. Made by `mkfs.erofs` 1.8.6 with a zero UUID. */
+/** An EROFS image with one empty folder: 4 KiB, deflated. Made by `mkfs.erofs` 1.8.6 with a zero UUID. */
 const EMPTY_LAYER =
   '7dEhDoBADETR2YLkABDs6r0DB+USXIgFT1DoYjYEgUGg+M+0kzQZUQnAX63Lkcd9nipJjaLCw034sL+WtA2mvmR393tfLLOVXXsnU0qJ5wEAAAAvnQ==';
-/** Of a scratch volume that is tried. */
+/** The size of the scratch volume in the trial. */
 const PROBE_BYTES = 4 * 1024 * 1024;
 const UNDO_DEADLINE_MS = 10_000;
 const NEWER = 'boot a newer kernel: 5.19 at least, 6.12 or later to do without loop devices';
@@ -36,8 +36,8 @@ const ways: readonly (readonly [LowersMode, string])[] = [
 ];
 
 /**
- * Mounts an empty layer, maps its ids and puts an overlay on it, below the root folder (or the nearest folder above that exists).
- * Leaves nothing behind; needs root. Never rejects: what fails is the finding.
+ * Mounts an empty layer, maps its ids and puts an overlay on it, below the root folder (or the nearest existing folder above it). Leaves
+ * nothing behind; needs root. Never rejects: a failure is the finding.
  */
 export async function probeMounts(system: System, layout: Layout): Promise<readonly Check[]> {
   const undo = new CleanupStack();
@@ -45,7 +45,7 @@ export async function probeMounts(system: System, layout: Layout): Promise<reado
   try {
     await probe({ system, undo, checks }, layout);
   } catch (error) {
-    // The first step that has no finding yet is the one that failed.
+    // The first step without a finding is the one that failed.
     const failing = Object.values(subjects).at(checks.length) ?? subjects.overlay;
     checks.push(failed(failing, messageOf(error), hintOf(error, NEWER)));
   }
@@ -107,14 +107,14 @@ async function probe({ system, undo, checks }: Probe, layout: Layout): Promise<v
 interface OverlayProbe {
   readonly layout: Layout;
   readonly folder: string;
-  /** Mounts an overlay whose writable layer lies below a folder, and tells how; throws what refuses it. */
+  /** Mounts an overlay with its writable layer below a folder, and returns how; throws the error if that is refused. */
   readonly tryBelow: (scratches: string) => Promise<string>;
 }
 
 const OTHER_FILESYSTEM =
   'keep the root folder on a filesystem that can hold the writable layer of an overlay, such as ext4 or XFS, or set disk.mechanism to volume';
 
-/** A filesystem that is an overlay itself holds no writable layer. Where a task's own lies on a scratch volume it need not. */
+/** A folder on an overlay cannot hold the writable layer of another one. It need not, if the writable layer of tasks is on a scratch volume. */
 async function probeOverlay(
   { system, undo }: Probe,
   { layout, folder, tryBelow }: OverlayProbe,

@@ -1,11 +1,11 @@
-/** `stacks` of the door. The code of each member is loaded when the member is called: a task needs none of it. */
+/** Opens `stacks` of the door. The code of each member is loaded when it is called: a task needs none of it. */
 import { StackshimError } from '../core/errors.ts';
 import { isStackName, parseTaskId, type StackName } from '../core/ids.ts';
 import { parseStackReference } from '../spec/parse-stack-reference.ts';
 import type { Installation } from '../task/installation.ts';
 import type { Stacks } from './stacks.ts';
 
-/** How the door opens its installation. */
+/** Opens the installation of the door. */
 export interface Opener {
   (): Installation;
   /** Throws ERR_STACKSHIM_NOT_ROOT, which names the operation, before anything is touched. */
@@ -134,21 +134,21 @@ const exchangeMembers = (open: Opener): Pick<Stacks, Exchange> => ({
   },
 });
 
-/** What making an image of a stack's directory is given besides what its caller asks for. */
+/** The door's own options for building an image from a stack's directory. */
 async function toBuilding(installation: Installation) {
   const { builtSmokeTasks } = await import('./smoke-tasks.ts');
   const { layout, system } = installation;
   return { layout, system, runSmoke: builtSmokeTasks(installation) };
 }
 
-/** The same for images from elsewhere. */
+/** The door's own options for images from elsewhere. */
 async function toPublishing(installation: Installation) {
   const { smokeTasks } = await import('./smoke-tasks.ts');
   const { layout, system } = installation;
   return { layout, system, runSmoke: smokeTasks(installation) };
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID for what cannot be a stack's name. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID for an invalid stack name. */
 export function toStackName(operation: string, name: string): StackName {
   if (isStackName(name)) return name;
   throw new StackshimError(

@@ -1,6 +1,6 @@
 /**
- * The one door to an installation, of the library and of the command line. Its folders are resolved here, once. A plain run loads
- * nothing but the way of a task; the code of the other members is loaded when they are called.
+ * The one door to an installation, for the library and the command line. It resolves the installation's folders, once. A plain run loads
+ * only the code that runs a task; the code of other members is loaded when they are called.
  */
 import { StackshimError } from '../core/errors.ts';
 import { parseTaskId, type TaskId } from '../core/ids.ts';
@@ -43,24 +43,24 @@ const TASK_OPTIONS: Readonly<Record<keyof CallerOptions, true>> = {
   deadline: true,
 };
 
-/** The door with what the command line alone needs. */
+/** The door with members that only the command line needs. */
 export interface Door extends Stackshim {
-  /** `run` for a caller that carries out an asynchronous removal itself. */
+  /** Like `run`, for a caller that does the asynchronous removal itself. */
   runAndLeave(input: TaskInput, options: OwnTaskOptions): Promise<EndedTask>;
-  /** Names on this host, for a shell that completes a command line; any user may ask. */
+  /** Names on this host, for shell completion; any user may ask. */
   knownNames(): Promise<KnownNames>;
 }
 
 /**
- * The installation that `options`, else the environment, names. Has no effect and looks at nothing: the first member that is called
- * resolves the folders, for all that follow. Throws ERR_STACKSHIM_SPEC_INVALID for an option that there is not.
+ * Opens the installation that `options` name; missing options come from the environment. Has no effect and reads nothing: the first member
+ * that is called resolves the folders for all later calls. Throws ERR_STACKSHIM_SPEC_INVALID for an unknown option.
  */
 export function openStackshim(options: LayoutOptions = {}): Stackshim {
   refuseUnknown(options, PLACE_OPTIONS);
   return openDoor(options);
 }
 
-/** `openStackshim(options).run(input, options)`, for a program that runs tasks and does nothing else. */
+/** `openStackshim(options).run(input, options)`, for a program that only runs tasks. */
 export async function runTask(input: TaskInput, given: RunTaskOptions = {}): Promise<TaskResult> {
   refuseUnknown(given, { ...PLACE_OPTIONS, ...TASK_OPTIONS });
   const { root, run, policy, ...options } = given;
@@ -82,7 +82,7 @@ export function openDoor(options: LayoutOptions = {}): Door {
     stacks: openStacks(open),
     ...storageMembers(open),
     async doctor() {
-      // Judges the folders as they are named.
+      // Judge the folders under the names that were given.
       const { diagnoseHost } = await import('../doctor/diagnose-host.ts');
       return await diagnoseHost(named);
     },
@@ -192,7 +192,7 @@ const storageMembers = (open: Opener): Pick<Stackshim, 'verify' | 'migrate' | 'g
   },
 });
 
-/** Throws ERR_STACKSHIM_NOT_ROOT that names the operation. */
+/** Throws ERR_STACKSHIM_NOT_ROOT, which names the operation, unless this user is root. */
 export function requireRoot(operation: string): void {
   if (process.geteuid?.() === 0) return;
   throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', `${operation}: needs root`);
@@ -206,7 +206,7 @@ function refuseUnknown(options: object, known: Readonly<Record<string, true>>): 
   if (odd === undefined) return;
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
-    `read options: there is no option ${JSON.stringify(odd[0])}`,
+    `read options: unknown option ${JSON.stringify(odd[0])}`,
     { hint: `options are ${Object.keys(known).join(', ')}`, details: { field: odd[0] } },
   );
 }

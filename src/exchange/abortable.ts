@@ -1,7 +1,7 @@
-/** One error for a build or an import that its caller cancelled, whichever part noticed first. */
+/** Gives a build or an import that its caller cancelled one error, whichever part noticed first. */
 import { StackshimError } from '../core/errors.ts';
 
-/** Runs `work`; whatever it throws once `signal` was aborted becomes ERR_STACKSHIM_BUILD_ABORTED. */
+/** Runs `work`; once `signal` has aborted, any error becomes ERR_STACKSHIM_BUILD_ABORTED. */
 export async function abortable<T>(
   operation: string,
   signal: AbortSignal | undefined,

@@ -1,4 +1,4 @@
-/** The writable layer of a finished task becomes a stack's new revision, through the same cleaning as any layer. */
+/** Turns the writable layer of a kept task into a stack's new revision. The layer is cleaned like any imported layer. */
 import { lstat } from 'node:fs/promises';
 import { packLayer } from '../archive/pack-layer.ts';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
@@ -26,18 +26,18 @@ export interface CommitTaskOptions extends PublishOptions {
   readonly task: TaskId;
   /** May be the stack that the task ran in. */
   readonly stack: StackName;
-  /** Smoke command: a JSON array of strings or a line for `/bin/sh -c`. Default: the image's label, else `/bin/true`. */
+  /** Smoke command: a JSON array of strings or a line for `/bin/sh -c`. Default: the image's label, otherwise `/bin/true`. */
   readonly smoke?: string;
 }
 
-/** As many as a slot has. */
+/** The number of ids in a slot. */
 const IDS_PER_TASK = 65_536;
 
 /**
- * Adds what the task wrote outside of `/task` to the image it ran on, as one more layer. The task stays as it is.
- * The image's digest is that of its content.
+ * Adds the files that the task wrote outside of `/task` to the task's image, as one more layer. The task stays as it is. The image's digest
+ * is that of its content.
  *
- * Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_NOT_KEPT, ERR_STACKSHIM_LAYER_INVALID (what no layer may hold),
+ * Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_NOT_KEPT, ERR_STACKSHIM_LAYER_INVALID (an entry that no layer may have),
  * ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_IMAGE_CORRUPT.
  */
 export async function commitTask(
@@ -115,7 +115,7 @@ async function storeUpper(
   { system, record, report, signal }: Committing,
 ): Promise<LayerRecord> {
   const upper = `${record.names.scratchDir}/rootfs/upper`;
-  // The task's root user owns the folder: the first id of its slot, 0 where it shared the host's user namespace.
+  // The task's root user owns the folder: the first id of its slot, or 0 if the task used the host's user namespace.
   const idBase = await ownerOf(upper, record.id);
   const tar = packLayer(upper, { idBase, idCount: IDS_PER_TASK, signal });
   const imported = await importLayer(tar, {

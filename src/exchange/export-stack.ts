@@ -1,4 +1,4 @@
-/** A stack as one file for everybody: an OCI archive that also holds docker's `manifest.json`. */
+/** Writes a stack as one file for other programs: an OCI archive that also contains docker's `manifest.json`. */
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { parseStackReference } from '../spec/parse-stack-reference.ts';
@@ -15,23 +15,23 @@ import type { ExchangeOptions } from './publish-image.ts';
 export interface ExportStackOptions extends ExchangeOptions {
   /** `name`, `name@rev:N` or `name@sha256:…`. */
   readonly stack: string;
-  /** Replaced in one step when it is a regular file; written to when it is a device or FIFO; `-` is standard output. */
+  /** A regular file is replaced in one step; a device or FIFO is written to; `-` is standard output. */
   readonly file: string;
 }
 
 export interface ExportedStack {
   readonly stack: StackName;
   readonly revision: number;
-  /** What the image is called in the archive: `localhost/ruby-3.3:rev-2`. */
+  /** The name of the image in the archive: `localhost/ruby-3.3:rev-2`. */
   readonly reference: string;
-  /** Of the manifest in the archive: the digest of the image's content. */
+  /** Digest of the manifest in the archive, which is the digest of the image's content. */
   readonly digest: ImageDigest;
 }
 
 /**
- * Writes the archive; on failure there is none, and an older one stays. The same revision gives the same bytes.
- * Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_LAYER_CORRUPT
- * and as `resolveStack`.
+ * Writes the archive. After a failure there is no new archive, and an older one stays. The same revision gives the same bytes. Throws
+ * ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED,
+ * ERR_STACKSHIM_LAYER_CORRUPT and the errors of `resolveStack`.
  */
 export async function exportStack(
   layout: Layout,

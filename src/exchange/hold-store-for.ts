@@ -1,4 +1,4 @@
-/** A lease for work that stores something new: when nothing comes of it, what it stored goes again. */
+/** Holds a lease for work that stores something new, and removes what was stored if the work fails. */
 
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest } from '../core/ids.ts';
@@ -10,8 +10,8 @@ import { readTaskImages } from '../task/records/task-images.ts';
 import { findObstacles, sweepImages } from './sweep-images.ts';
 
 /**
- * Runs `work` under a lease. When it throws, or `isInVain` holds for what it gives, the layers and images that it found or
- * stored are removed, but for those that a revision, a task or another lease needs. Throws as `holdStore`, and what `work` throws.
+ * Runs `work` under a lease. If it throws, or if `isInVain` accepts its result, removes the layers and images that it found or stored,
+ * except those that a revision, a task or another lease needs. Throws the errors of `holdStore` and of `work`.
  */
 export async function holdStoreFor<T>(
   layout: Layout,
@@ -47,7 +47,7 @@ async function discard(layout: Layout, system: System, only: ReadonlySet<string>
       await sweepImages(layout, system, { survey, isNeeded, pinned, only, dryRun: false });
     });
   } catch (error) {
-    // What failed before is what the caller must hear of. The next collection finds what stayed, and tells why it cannot go.
+    // The caller must get the first error. The next collection finds what stayed, and reports why it cannot be removed.
     if (!(error instanceof StackshimError)) throw error;
   }
 }

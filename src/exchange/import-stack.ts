@@ -1,4 +1,4 @@
-/** An image that was made elsewhere becomes a stack's current revision: read, checked, stored as layers, smoke-tested, flipped. */
+/** Turns an image from elsewhere into a stack's current revision: read, check, store as layers, smoke-test, flip. */
 import { mkdir } from 'node:fs/promises';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -24,24 +24,24 @@ export interface ImportStackOptions extends PublishOptions, RegistryOptions {
   readonly stack: StackName;
   /** `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:TAG]`, `docker://HOST/NAME[:TAG]`. */
   readonly reference: string;
-  /** Smoke command: a JSON array of strings or a line for `/bin/sh -c`. Default: the image's label, else `/bin/true`. */
+  /** Smoke command: a JSON array of strings or a line for `/bin/sh -c`. Default: the image's label, otherwise `/bin/true`. */
   readonly smoke?: string;
 }
 
-/** What the commands of the exchange answer with. */
+/** The outcome of the commands that add a revision. */
 export interface PublishedStack {
   readonly stack: StackName;
-  /** The current revision now. */
+  /** The current revision after the command. */
   readonly revision: number;
   readonly image: ImageDigest;
 }
 
 /**
- * Imports the image and makes it the current revision of `stack`. Until the last step nothing that was there before
- * changes; layers that are stored already are not made again. Failing, it leaves nothing.
+ * Imports the image and makes it the current revision of `stack`. Nothing that exists changes before the last step, and layers that are
+ * stored already are not made again. A failed import leaves nothing.
  *
- * Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_SMOKE_FAILED,
- * and as `importOciLayout`.
+ * Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_SMOKE_FAILED, and the
+ * errors of `importOciLayout`.
  */
 export async function importStack(
   layout: Layout,
@@ -103,13 +103,13 @@ async function importReference(
           step: 'fetch',
         });
         const pulled = await readOciLayout(await openLayoutRoot(directory), PULLED_TAG);
-        // Skopeo writes an OCI manifest, whatever kind the registry has: the image is known by the registry's digests as well.
+        // Skopeo writes an OCI manifest, whatever type the registry has, so remember the registry's digests as well.
         return await take({ ...pulled, otherDigests: [...pulled.otherDigests, ...digests] });
       });
   }
 }
 
-/** Gives `use` a folder below `tmp/` that is gone when the promise settles. */
+/** Calls `use` with a folder below `tmp/`, and removes the folder when the promise settles. */
 export async function inWorkFolder<T>(
   layout: Layout,
   use: (work: string) => Promise<T>,

@@ -1,4 +1,4 @@
-/** Where `stack export` and `save` write: a new file, a device or FIFO as it is, or standard output. */
+/** The target of `stack export` and `save`: a new file, an existing device or FIFO, or standard output. */
 import { closeSync, constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { isatty } from 'node:tty';
@@ -24,16 +24,16 @@ import {
 import { writeFully } from '../sys/write-fully.ts';
 
 export interface Output {
-  /** As the caller named it. */
+  /** The caller's name for it. */
   readonly name: string;
   readonly place: OutputPlace;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Stands for standard output. */
+/** The name of standard output. */
 const STANDARD_OUTPUT = '-';
 const STDOUT = 1;
-/** An image holds files that only root may read. */
+/** An image contains files that only root may read. */
 const FILE_MODE = 0o600;
 const CHUNK_BYTES = 1024 * 1024;
 const READER_PAUSE_MS = 20;
@@ -43,8 +43,8 @@ export const isStandardOutput = (name: string): boolean =>
   name === STANDARD_OUTPUT || ownDescriptor(name) === STDOUT;
 
 /**
- * Resolves the path once, before the work is begun, and gives `work` the place.
- * Throws ERR_STACKSHIM_INPUT_NOT_FOUND where nothing can or may be written, ERR_STACKSHIM_SPEC_INVALID for a terminal.
+ * Resolves the path once, before the work begins, and passes the place to `work`. Throws ERR_STACKSHIM_INPUT_NOT_FOUND if it cannot be
+ * written, ERR_STACKSHIM_SPEC_INVALID for a terminal.
  */
 export async function withOutput<T>(
   name: string,
@@ -60,7 +60,7 @@ export async function withOutput<T>(
   }
 }
 
-/** A regular file appears under its name when it is whole. Whatever else it is gets the bytes once they are complete; throws {@link ReaderGone}. */
+/** Writes an archive. A regular file gets its name once it is complete; any other target gets the bytes once they are complete. Throws {@link ReaderGone}. */
 export async function writeArchive<T>(
   output: Output,
   layout: Layout,
@@ -77,7 +77,7 @@ export async function writeArchive<T>(
   }
 }
 
-/** The same for a stream of bytes. */
+/** Like {@link writeArchive}, for a stream of bytes. */
 export async function writeChunks(output: Output, chunks: AsyncIterable<Buffer>): Promise<void> {
   const { place } = output;
   if (place.kind !== 'file') return await writeStream(output, chunks);
@@ -131,7 +131,7 @@ async function writeStream(output: Output, chunks: AsyncIterable<Buffer>): Promi
   }
 }
 
-/** A FIFO may have no reader yet, or lose it: the command must remain interruptible in both cases. */
+/** A FIFO may have no reader yet or lose it: the command must remain interruptible in both cases. */
 async function openNode({ name, signal }: Output, place: NodePlace): Promise<number> {
   for (;;) {
     signal?.throwIfAborted();
@@ -174,7 +174,7 @@ function refuseTerminal(name: string, fd: number): void {
   });
 }
 
-/** The caller named no folder, or none for files. */
+/** Errors that mean that the caller named a place that cannot be written to. */
 const NO_PLACE = new Set([
   ...['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS', 'ENAMETOOLONG', 'ELOOP', 'EBADF', 'ENXIO'],
 ]);

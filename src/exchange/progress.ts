@@ -1,4 +1,4 @@
-/** What builds and imports tell while they work, and the one way they tell it. */
+/** The progress of builds and imports, and how it is reported. */
 
 export type BuildStep =
   | 'rootfs'
@@ -16,24 +16,24 @@ export type BuildProgress =
   | { readonly kind: 'step'; readonly step: BuildStep; readonly text: string }
   /** A line that the builder printed. */
   | { readonly kind: 'line'; readonly step: BuildStep; readonly text: string }
-  /** Something that the user should know, though the work goes on. */
+  /** A message for the user; the work goes on. */
   | { readonly kind: 'warning'; readonly step: BuildStep; readonly text: string }
-  /** Bytes of a layer's blob that were read so far. */
+  /** How many bytes of a layer's blob were read so far. */
   | {
       readonly kind: 'layer';
-      /** 1 for the lowest. */
+      /** 1 for the lowest layer. */
       readonly layer: number;
       readonly layers: number;
       readonly doneBytes: number;
       readonly totalBytes: number;
-      /** Nothing to read: a layer with this content is stored already. */
+      /** True if nothing is read, because a layer with this content is stored already. */
       readonly reused: boolean;
     };
 
-/** A listener that throws ends the build no more than one that is absent. */
+/** Receives progress. A listener that throws does not affect the build. */
 export type ProgressListener = (progress: BuildProgress) => void;
 
-/** Hands progress to a listener; what the listener throws is its own affair and is dropped here. */
+/** Passes progress to a listener; errors of the listener are dropped. */
 export function toReporter(listener: ProgressListener | undefined): ProgressListener {
   if (listener === undefined) return () => undefined;
   let broken = false;
@@ -42,7 +42,7 @@ export function toReporter(listener: ProgressListener | undefined): ProgressList
     try {
       listener(progress);
     } catch {
-      // A listener that threw once is not called again: the work it watches must not depend on it.
+      // Do not call a listener again after an error.
       broken = true;
     }
   };

@@ -1,4 +1,4 @@
-/** Makes stored images revisions, and current once each has passed its smoke command: all of them at once, or none. */
+/** Makes stored images revisions, and makes all of them current at once when each has passed its smoke command. */
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { type Image, STACK_LABELS } from '../store/images/image.ts';
@@ -11,7 +11,7 @@ import { nameKnownContent } from './oci-image/name-content.ts';
 import type { ProgressListener } from './progress.ts';
 import { parseSmokeLabel, runSmoke, type SmokeRunner } from './smoke.ts';
 
-/** What every command of the exchange is given. */
+/** The common options of the exchange commands. */
 export interface ExchangeOptions {
   readonly system: System;
   readonly onProgress?: ProgressListener;
@@ -31,30 +31,30 @@ export interface Publication {
   readonly stack: StackName;
   readonly image: Image;
   readonly source: RevisionSource;
-  /** Instead of what the image's label says. */
+  /** Replaces the command in the image's label. */
   readonly smoke?: readonly string[];
 }
 
 export interface Publishing {
-  /** Of the generation: `import tools`. */
+  /** The reason in the generation: `import tools`. */
   readonly reason: string;
   readonly report: ProgressListener;
-  /** What to do when a smoke command fails. */
+  /** What to do if a smoke command fails. */
   readonly hint: string;
 }
 
-/** Of a smoke command that failed. */
+/** The hint for a failed smoke command. */
 export const SMOKE_HINT =
   'the stack stays as it was; correct the image, or name a command that fits it with --smoke';
 
 const DEFAULT_SMOKE_TIMEOUT_MS = 120_000;
-/** For images that were made without a thought of stackshim. */
+/** For images that were made without stackshim in mind. */
 const DEFAULT_SMOKE = ['/bin/true'] as const;
 
 /**
- * Adds the revisions, smoke-tests each in a real task, and makes all of them current by one flip.
- * When anything fails the revisions are taken back and the current ones are as they were.
- * The caller holds the store. Throws ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL.
+ * Adds the revisions, smoke-tests each in a real task, and makes all of them current by one flip. If anything fails, the revisions are
+ * removed and the current ones stay. Precondition: the caller holds the store. Throws ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_STACK_BUSY,
+ * ERR_STACKSHIM_DISK_FULL.
  */
 export async function publishImages(
   layout: Layout,

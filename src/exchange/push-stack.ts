@@ -1,4 +1,4 @@
-/** Pushes a stack to a registry: exported into `tmp/`, then copied by skopeo, which compresses the layers and leaves out what is there. */
+/** Pushes a stack to a registry: exports it into `tmp/`, then copies it by skopeo, which compresses the layers and skips those that the registry has. */
 import { readFile } from 'node:fs/promises';
 import { type ImageDigest, isImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -29,11 +29,11 @@ export interface PushedStack {
   readonly stack: string;
   readonly revision: number;
   readonly reference: string;
-  /** Under which the registry has it. */
+  /** The digest in the registry. */
   readonly digest: ImageDigest;
 }
 
-/** Throws as `exportStack`, and ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_INPUT_NOT_FOUND for the passwords. */
+/** Throws like `exportStack`, ERR_STACKSHIM_REGISTRY_FAILED, and ERR_STACKSHIM_INPUT_NOT_FOUND for the credentials file. */
 export async function pushStack(layout: Layout, options: PushStackOptions): Promise<PushedStack> {
   const name = parsePushName(options.reference);
   const report = toReporter(options.onProgress);

@@ -1,4 +1,4 @@
-/** Runs one program of a build or an exchange (buildah, mmdebstrap, skopeo) so that none of its processes or mounts can outlive us. */
+/** Runs one program of a build or an exchange (buildah, mmdebstrap, skopeo), contained so that none of its processes or mounts can outlive this process. */
 import { closeSync } from 'node:fs';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError } from '../core/errors.ts';
@@ -13,14 +13,14 @@ import { toAborted } from './abortable.ts';
 
 export interface RunContainedOptions {
   readonly system: System;
-  /** Handed down to the program, so that they are free only when all of its processes are gone. */
+  /** Passed on to the program, so that they become free only when all of its processes are gone. */
   readonly locks?: readonly FileLock[];
-  /** A program with arguments that gets ready what the command needs, and then becomes the command. */
+  /** A program with arguments that prepares what the command needs, and then becomes the command. */
   readonly within?: readonly string[];
-  /** The largest file that the program may write. */
+  /** The size limit of a file that the program writes. */
   readonly fileBytesLimit?: number;
   readonly env: Readonly<Record<string, string>>;
-  /** Gets each line of the program's output, without its newline; long ones are cut. */
+  /** Gets each line of the program's output without its newline; long lines are cut. */
   readonly onLine?: (line: string) => void;
   readonly signal?: AbortSignal;
 }
@@ -29,8 +29,8 @@ const LAST_LINES = 40;
 const MAX_LINE_CHARS = 2000;
 
 /**
- * `setpriv` has the kernel kill `unshare` when we die, `unshare` has it kill the program, and as that one is the first
- * process of its own pid namespace and works in its own mount namespace, every process and mount goes with it.
+ * Contains a command. `setpriv` makes the kernel kill `unshare` when this process dies, and `unshare` makes it kill the program. The program
+ * is the first process of its own pid namespace and has its own mount namespace, so all of its processes and mounts go with it.
  */
 function toContained(command: readonly string[]): readonly [string, ...string[]] {
   const utilLinux = { package: 'util-linux' };
@@ -43,9 +43,8 @@ function toContained(command: readonly string[]): readonly [string, ...string[]]
 }
 
 /**
- * Runs `command` to its end; every line it prints goes to `onLine`.
- * Throws ERR_STACKSHIM_BUILD_FAILED (with the last lines in `details.output`), ERR_STACKSHIM_DISK_FULL,
- * ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED.
+ * Runs `command` to its end; every line that it prints goes to `onLine`. Throws ERR_STACKSHIM_BUILD_FAILED (with the last lines in
+ * `details.output`), ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED.
  */
 export async function runContained(
   command: readonly [string, ...string[]],
@@ -61,10 +60,10 @@ export async function runContained(
   const found = findProgram(program, { package: program });
   const [path, ...contained] = toContained([...limits, ...within, found, ...args]);
   const lines = new LineTail(options.onLine);
-  // A pipe, as a socket could not be opened as /dev/stderr by a script.
+  // Use a pipe: a script could not open a socket as /dev/stderr.
   const [readEnd, writeEnd] = system.createPipe();
   const drain = drainPipe(readEnd, (chunk) => lines.push(chunk));
-  // Not the host's: the builder hands its streams to a runtime.
+  // Not the host's null device, because the builder passes its streams to a runtime.
   const input = openNullDevice('input');
   const stdio = [input, writeEnd, writeEnd, ...locks.map(({ fd }) => fd)];
   const builder = startProgram({ path, args: contained, env, stdio });
@@ -76,7 +75,7 @@ export async function runContained(
     });
     ({ exitCode } = (await endWithin(builder, { signal })).end);
   } finally {
-    // Every other process that could write to the pipe ended with the builder's pid namespace.
+    // Every other process that could write to the pipe has ended with the builder's pid namespace.
     drain.finish();
   }
   await drain.ended;
@@ -106,7 +105,7 @@ class LineTail {
   }
 
   #emit(raw: string): void {
-    // What a program overwrites with carriage returns on a terminal counts once: as it stood at last.
+    // Of a line that a program overwrites with carriage returns, only the last state counts.
     const line = (raw.replace(/\r+$/, '').split('\r').at(-1) ?? '').slice(0, MAX_LINE_CHARS);
     if (line.trim() === '') return;
     this.tail.push(line);
@@ -121,11 +120,11 @@ function toFailed(
   output: readonly string[],
 ): StackshimError {
   const details = { program, exitCode, output };
-  // The builders report errors as text only; these are the C library's own words in the C locale.
+  // The builders report errors as text only; these are the words of the C library in the C locale.
   const says = (words: string) => output.some((line) => line.toLowerCase().includes(words));
   const full = says('no space left on device') || says('disk quota exceeded');
   const code: ErrorCode = full ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_BUILD_FAILED';
-  // apt's own words name the package; what follows only says that a step failed.
+  // apt's message names the package; the lines after it only say that a step failed.
   const reason = output.find((line) => line.startsWith('E: ')) ?? output.at(-1) ?? 'no output';
   return new StackshimError(
     code,

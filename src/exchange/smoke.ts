@@ -1,16 +1,16 @@
-/** The smoke command of a stack: said by a label, run as a real task before a revision becomes current. */
+/** The smoke command of a stack: named by a label, and run as a real task before a revision becomes current. */
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { type Image, STACK_LABELS } from '../store/images/image.ts';
 import type { Revision } from '../store/stacks/revisions.ts';
 import type { TaskResult } from '../task/result.ts';
 
 export interface SmokeOptions {
-  /** Wall time after which the task is to be ended. */
+  /** Wall time after which the task is ended. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
 }
 
-/** Runs a command as a task: stdin empty, output captured, removed afterwards. */
+/** Runs a command as a task with empty standard input and captured output, and removes the task. */
 export type SmokeRunner = (
   revision: Pick<Revision, 'stack' | 'revision'>,
   command: readonly string[],
@@ -24,7 +24,7 @@ const KEPT_OUTPUT_CHARS = 8 * 1024;
 export const parseSmokeLabel = (image: Image): readonly string[] =>
   parseCommand(image.config.labels[STACK_LABELS.smoke] ?? '', toBadLabel);
 
-/** The same where a caller says it. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Like {@link parseSmokeLabel}, for a command that a caller names. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export const parseSmokeOption = (text: string): readonly string[] =>
   parseCommand(text, toBadOption);
 
@@ -50,7 +50,7 @@ const isCommand = (value: unknown): value is string[] =>
   value.length <= MAX_COMMAND_ARGS &&
   value.every((word) => typeof word === 'string');
 
-/** Runs the smoke command on a revision that need not be current. Throws ERR_STACKSHIM_SMOKE_FAILED. */
+/** Runs the smoke command on a revision, which need not be current. Throws ERR_STACKSHIM_SMOKE_FAILED. */
 export async function runSmoke(
   revision: Revision,
   command: readonly string[],

@@ -1,4 +1,4 @@
-/** Removes images that nothing needs, and the layers that only those had. */
+/** Removes images that nothing needs, and the layers that only those images used. */
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, LayerId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -20,7 +20,7 @@ export interface ImageSweep {
   readonly survey: StoreSurvey;
   readonly isNeeded: (image: ImageDigest) => boolean;
   readonly pinned: ReadonlySet<string>;
-  /** Ids of layers and digests of images: whatever else there is stays. Default: all may go. */
+  /** Ids of layers and digests of images that may be removed; everything else stays. Default: all. */
   readonly only?: ReadonlySet<string>;
   readonly dryRun: boolean;
 }
@@ -30,7 +30,7 @@ export interface SweptImages {
   readonly layers: readonly StoredLayer[];
 }
 
-/** The caller makes sure that nothing is pinned meanwhile, and that there are no {@link findObstacles obstacles}. */
+/** Precondition: nothing can be pinned meanwhile, and there are no {@link findObstacles obstacles}. */
 export async function sweepImages(
   layout: Layout,
   system: System,
@@ -51,7 +51,7 @@ export async function sweepImages(
   return { images, layers };
 }
 
-/** A task whose record cannot be read may have any image. */
+/** A task whose record cannot be read may use any image. */
 function isNamedByTask(layout: Layout): (image: ImageDigest) => boolean {
   const { images, errors } = readTaskImages(layout);
   return (image) => errors.length > 0 || images.has(image);
@@ -78,12 +78,12 @@ export function findObstacles(
     .filter(({ kind, hits }) => kind === 'current' || kind === 'revision' || hits.length > 0)
     .map(({ error }) => error);
   for (const image of ofTasks) {
-    // What a revision needs as well is among the damage already.
+    // An image that a revision needs, too, is already part of the damage.
     if (survey.images.has(image) || survey.imageUsers.has(image)) continue;
     errors.push(toUnreadable(layout, image));
   }
   if (survey.generation === undefined && survey.generations > 0 && errors.length === 0) {
-    const message = 'collect garbage: there are generations, but none is current';
+    const message = 'collect garbage: no generation is current, although some are stored';
     errors.push(new StackshimError('ERR_STACKSHIM_STACK_CORRUPT', message));
   }
   return errors;

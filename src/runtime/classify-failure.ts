@@ -1,6 +1,7 @@
 /**
- * What a runtime's error text means. The runtimes offer no codes, so this is the one place that looks at their words:
- * runc 1.1 and 1.3, crun 1.8 and 1.21, runsc 20240729. The patterns hold on to both ends of the text, because a command's name stands in the middle and may say anything.
+ * Maps a runtime's error text to an error code. The runtimes offer no codes, so this is the only place that matches their words: runc 1.1
+ * and 1.3, crun 1.8 and 1.21, runsc 20240729. Each pattern matches both ends of the text, because a command's name is in the middle and may
+ * contain anything.
  */
 import type { ErrorCode } from '../core/error-codes.ts';
 
@@ -19,20 +20,20 @@ const MISSING =
   'no such file or directory|not a directory|too many levels of symbolic links|file name too long';
 
 const runc = (rest: string) => new RegExp(`${RUNC}${rest}$`, 's');
-/** Up to the first word that names anything: what follows may be a tenant's, and two wildcards around it would take cubic time. */
+/** Matches up to the first word that names something: what follows may be chosen by a tenant, and two wildcards around it would take cubic time. */
 const runsc = (rest: string) =>
   new RegExp(`^starting container: (?:starting [a-z ]{1,40}: )*${rest}$`, 's');
 const workdirHint = {
   hint: 'use a working directory that exists and that the user may enter',
 };
 const userHint = { hint: 'use user and group ids within the mapped range' };
-/** For a runtime that found the task's memory too small for itself. */
+/** The hint for a task's memory limit that is too low for the runtime itself. */
 export const memoryHint = {
   hint: 'raise the memory limit; the runtime itself needs a few megabytes to start',
 };
 
 const patterns: readonly FailurePattern[] = [
-  // The command, as runc looks for it while it creates the container.
+  // The command, which runc looks up while it creates the container.
   {
     pattern: runc(String.raw`exec: ".*": executable file not found in \$PATH`),
     code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
@@ -42,7 +43,7 @@ const patterns: readonly FailurePattern[] = [
     pattern: runc('exec: ".*": (?:stat .*: )?(?:permission denied|is a directory)'),
     code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
   },
-  // The same, by crun.
+  // The command, as crun reports it.
   {
     pattern: /^executable file `.*` not found(?: in \$PATH)?: No such file or directory$/s,
     code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
@@ -57,7 +58,7 @@ const patterns: readonly FailurePattern[] = [
       /^the path `.*` (?:exists but it is not executable|is not a regular file): Operation not permitted$/s,
     code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
   },
-  // By crun 1.8, which names no path.
+  // The command, as crun 1.8 reports it, without a path.
   {
     pattern:
       /^open executable: (?:Not a directory|Too many levels of symbolic links|File name too long)$/,
@@ -67,7 +68,7 @@ const patterns: readonly FailurePattern[] = [
     pattern: /^open executable: (?:Permission denied|Operation not permitted)$/,
     code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
   },
-  // The same, by runsc when it starts the container.
+  // The command, which runsc looks up when it starts the container.
   {
     pattern: runsc('error finding executable ".*: [a-z ]+'),
     code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
@@ -80,13 +81,13 @@ const patterns: readonly FailurePattern[] = [
     pattern: runsc('creating process: failed to load .*: [a-z ]+'),
     code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
   },
-  // The execve(2) itself, on the init's stderr after the start.
+  // A failed execve(2) of the command, reported on the init's stderr after the start.
   { pattern: /^exec .*: [a-z ]+$/s, code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE' },
   {
     pattern: /^exec container process (?:\(missing dynamic library\?\) )?`.*`: [A-Za-z ]+$/s,
     code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
   },
-  // What the task asked for and cannot have.
+  // Something that the task asked for and cannot have.
   { pattern: runc('chdir to cwd .*: .*'), code: 'ERR_STACKSHIM_SPEC_INVALID', ...workdirHint },
   {
     pattern: runc('mkdir .*: (?:not a directory|read-only file system)'),
@@ -120,7 +121,7 @@ const patterns: readonly FailurePattern[] = [
     code: 'ERR_STACKSHIM_SPEC_INVALID',
     ...memoryHint,
   },
-  // What the host, or whoever limits this process, does not have.
+  // A limit of the host or of this process.
   {
     pattern: runc(
       String.raw`unable to start init: fork/exec \S+: resource temporarily unavailable`,
@@ -137,7 +138,7 @@ const patterns: readonly FailurePattern[] = [
   { pattern: /^container `.*` already exists$/s, code: 'ERR_STACKSHIM_TASK_CONFLICT' },
 ];
 
-/** The class of a runtime's error text; ERR_STACKSHIM_RUNTIME_FAILED for one that is not known. */
+/** The class of a runtime's error text; ERR_STACKSHIM_RUNTIME_FAILED for an unknown text. */
 export function classifyFailure(text: string): FailureClass {
   for (const { pattern, ...found } of patterns) if (pattern.test(text)) return found;
   return { code: 'ERR_STACKSHIM_RUNTIME_FAILED' };

@@ -1,4 +1,4 @@
-/** Has the runtime create a container whose init waits to be started. */
+/** Creates a container whose init waits to be started. */
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { fdPath } from '../sys/fd-path.ts';
@@ -14,20 +14,20 @@ import { toRuntimeFailure } from './runtime-failure.ts';
 /** A container that is being created. */
 export interface ContainerCreation {
   /**
-   * Writes the bundle's `config.json` and resolves once the container's init waits. On rejection the runtime may have left its state
-   * folder, cgroup and processes: the caller removes them as it does after a task. Its own words go to the third descriptor as well
-   * as to the log: after a failure that stream is not the task's. Rejects with ERR_STACKSHIM_COMMAND_NOT_FOUND,
-   * _COMMAND_NOT_EXECUTABLE, _SPEC_INVALID, _TASK_CONFLICT or _RUNTIME_FAILED (`details.log`: the end of its log).
+   * Writes the bundle's `config.json` and resolves once the container's init waits. On rejection the runtime may have left its state folder,
+   * cgroup and processes: the caller removes them as it does after a task. The runtime writes its messages to the third descriptor as well
+   * as to its log, so after a failure that stream is not the task's. Rejects with ERR_STACKSHIM_COMMAND_NOT_FOUND, _COMMAND_NOT_EXECUTABLE,
+   * _SPEC_INVALID, _TASK_CONFLICT or _RUNTIME_FAILED (`details.log`: the end of its log).
    */
   finish(config: string): Promise<CreatedContainer>;
-  /** For a container whose configuration could not be made: the runtime has done nothing, and is gone when this resolves. */
+  /** For a container whose configuration could not be made. The runtime has done nothing, and has ended when this resolves. */
   abandon(): Promise<void>;
 }
 
 /**
- * Begins to create a container in a bundle that is made here. A runtime that reads its configuration once is started at once: while a
- * program of its size loads, the caller makes the root filesystem and the configuration. It reads that from a pipe, so it ends by itself
- * when the caller dies. Others are started when the configuration is there.
+ * Begins to create a container in a bundle that is created here. A runtime that reads its configuration once is started at once, and reads
+ * it from a pipe: while such a large program loads, the caller makes the root filesystem and the configuration. If the caller dies, the pipe
+ * closes and the runtime ends. Other runtimes are started when the configuration is complete.
  */
 export function beginContainer(
   system: System,
@@ -35,7 +35,7 @@ export function beginContainer(
   options: CreateContainerOptions,
 ): ContainerCreation {
   mkdirSync(options.bundle, { mode: 0o700 });
-  // runsc would let every user of the host pass through to its sockets.
+  // runsc itself would make this folder accessible to every user of the host, and with it its sockets.
   ensureDirectorySync(options.stateRoot, 0o700);
   return driverOf(runtime).readsConfigOnce
     ? beginAtOnce(system, runtime, options)
@@ -48,7 +48,7 @@ export function beginContainer(
       };
 }
 
-/** The number of the descriptor after the three standard ones. */
+/** The number of the first descriptor after the three standard ones. */
 const CONFIG_FD = 3;
 
 function beginAtOnce(
@@ -102,7 +102,7 @@ function beginAtOnce(
 
 const configFile = ({ bundle }: CreateContainerOptions) => `${bundle}/config.json`;
 
-/** In one step: a runtime that has not opened its configuration yet reads the same from here. */
+/** Replaces the file in one step: a runtime that has not opened its configuration yet reads the same content from the file. */
 function writeConfig(options: CreateContainerOptions, config: string): void {
   const file = configFile(options);
   writeFileSync(`${file}.new`, config, { mode: 0o600 });
@@ -160,10 +160,10 @@ function readPidFile(pidFile: string, operation: string): number {
       { cause: error },
     );
   }
-  // 0 and 1 would turn a later kill against ourselves or the host.
+  // 0 or 1 would turn a later kill against this process or the host.
   if (/^\d{1,10}$/.test(text) && Number(text) > 1) return Number(text);
   throw new StackshimError(
     'ERR_STACKSHIM_RUNTIME_FAILED',
-    `${operation}: its pid file holds ${JSON.stringify(text.slice(0, 50))}`,
+    `${operation}: its pid file contains ${JSON.stringify(text.slice(0, 50))}`,
   );
 }

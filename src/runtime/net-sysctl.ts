@@ -1,19 +1,19 @@
-/** Settings of the kernel that a runtime makes in a task's own network namespace. */
+/** Sysctls that a runtime sets in a task's own network namespace. */
 import { existsSync } from 'node:fs';
 import { type HostFacts, isKernelAtLeast } from '../sys/host-facts.ts';
 import { driverOf } from './drivers/driver-of.ts';
 import type { Runtime } from './runtime.ts';
 
 /**
- * Groups that a socket of IPv4 may join, and sources that it may name for each: the kernel remembers them for nobody's account. Usual are 20 and 10:
- * 12,000 sockets of a task with 32 MiB held 169 MiB.
+ * The most groups that an IPv4 socket may join, and the most sources for each group: the kernel charges this memory to no cgroup. The usual
+ * limits are 20 and 10: with these, 12,000 sockets of a task with 32 MiB held 169 MiB.
  */
 const GROUPS = { 'net.ipv4.igmp_max_memberships': '5', 'net.ipv4.igmp_max_msf': '1' } as const;
 
 /**
- * Transmit timestamps carry the whole message back to its sender, into a queue that no cgroup is charged for. A program asks for them
- * with each message, where no filter of system calls sees it. Since Linux 6.18 a network namespace can refuse them; earlier kernels
- * know the setting for the whole host alone, which `stackshim doctor` tells.
+ * Transmit timestamps return the whole message to its sender, in a queue that no cgroup is charged for. A program requests them per message,
+ * where no system call filter can see it. Since Linux 6.18 a network namespace can refuse them. Earlier kernels have the setting only for
+ * the whole host, which `stackshim doctor` reports.
  */
 export const netSysctl = (
   runtime: Pick<Runtime, 'kind'>,
@@ -28,7 +28,7 @@ export const netSysctl = (
 
 let knownGroups: boolean | undefined;
 
-/** A kernel may be built without them. */
+/** The kernel may be built without multicast. */
 function hasGroups(): boolean {
   knownGroups ??= existsSync('/proc/sys/net/ipv4/igmp_max_memberships');
   return knownGroups;

@@ -1,4 +1,4 @@
-/** Turns the failure of a runtime into the error that a task's result carries. */
+/** Turns a runtime's failure into the error of a task's result. */
 import { StackshimError } from '../core/errors.ts';
 import { classifyFailure, memoryHint } from './classify-failure.ts';
 import type { Runtime } from './runtime.ts';
@@ -11,7 +11,7 @@ export interface RuntimeFailureOptions {
   readonly exitCode: number | null;
 }
 
-/** The error for a runtime that exited with a failure, by what it logged. */
+/** The error for a runtime that exited with a failure, according to its log. */
 export function toRuntimeFailure(runtime: Runtime, options: RuntimeFailureOptions): StackshimError {
   const log = readLogTail(options.logFile);
   const message = lastLogMessage(log);
@@ -30,7 +30,7 @@ export function toRuntimeFailure(runtime: Runtime, options: RuntimeFailureOption
 
 export interface StartFailureOptions {
   readonly exitCode: number | null;
-  /** What the task's stderr holds, or its beginning: all of it is the runtime's, as the command never ran. Unknown with a terminal. */
+  /** The task's stderr, or its beginning. All of it comes from the runtime, because the command never ran. Unknown with a terminal. */
   readonly stderr?: string;
   /** Processes of the task that the kernel killed for lack of memory. */
   readonly oomKills?: number | null;
@@ -39,9 +39,9 @@ export interface StartFailureOptions {
 const MESSAGE_CHARACTERS = 2000;
 
 /**
- * The error for a container that was started and whose init ended without ever having become the command (`executed` of
- * `readProcess` is false, and nobody killed it). runc and crun write the reason to the task's stderr, not to their log.
- * The file was there while the container was created, so without a text it is one that cannot be executed.
+ * The error for a container that was started and whose init ended without becoming the command (`executed` of `readProcess` is false, and
+ * nobody killed the init). runc and crun write the reason to the task's stderr, not to their log. The file existed while the container was
+ * created, so without a text the error is that it cannot be executed.
  */
 export function toStartFailure(runtime: Runtime, options: StartFailureOptions): StackshimError {
   const text = (options.stderr ?? '').slice(0, MESSAGE_CHARACTERS).trim();

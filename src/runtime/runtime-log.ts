@@ -1,11 +1,11 @@
-/** Reads what a runtime said in its JSON log. */
+/** Reads a runtime's JSON log. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 
-/** Room for the few lines that matter; a runtime may have logged much more. */
+/** Room for the few lines that matter; a log may be much longer. */
 const TAIL_BYTES = 8192;
 
-/** The end of a runtime's log, at most 8 KiB; empty when there is no log. */
+/** The end of a runtime's log, at most 8 KiB; empty if there is no log. */
 export function readLogTail(logFile: string): string {
   let fd: number;
   try {
@@ -24,7 +24,7 @@ export function readLogTail(logFile: string): string {
   }
 }
 
-/** The text of the last error in a runtime's JSON log lines; of the last line of any level when none is an error. */
+/** The text of the last error in a runtime's JSON log lines; without an error, of the last line of any level. */
 export function lastLogMessage(tail: string): string | undefined {
   let last: string | undefined;
   let lastError: string | undefined;

@@ -1,16 +1,16 @@
-/** What a runtime keeps of a container. */
+/** The state that a runtime keeps for a container. */
 import { callRuntime } from './call-runtime.ts';
 import { driverOf } from './drivers/driver-of.ts';
 import type { ContainerReference, Runtime, RuntimeCallOptions } from './runtime.ts';
 import { toRuntimeFailure } from './runtime-failure.ts';
 
-/** Whether the runtime still knows a container of this id. Throws ERR_STACKSHIM_INTERNAL for an id that is no plain file name. */
+/** Whether the runtime still has state of a container with this id. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
 export const runtimeStateExists = (runtime: Runtime, container: ContainerReference): boolean =>
   driverOf(runtime).hasState(container);
 
 /**
- * Makes the runtime forget a container; a second call does nothing. Precondition: its init is dead; its cgroup is not touched.
- * Runtimes that are not known are asked to delete it themselves, and reject with ERR_STACKSHIM_RUNTIME_FAILED when they do not.
+ * Makes the runtime forget a container; a second call does nothing. Precondition: its init is dead. The cgroup stays. An unknown runtime is
+ * asked to delete the container itself; if that fails, rejects with ERR_STACKSHIM_RUNTIME_FAILED.
  */
 export async function removeRuntimeState(
   runtime: Runtime,

@@ -12,7 +12,7 @@ import type { Runtime, RuntimeKind } from './runtime.ts';
 const VERSION_TIMEOUT_MS = 10_000;
 const MAX_OUTPUT_BYTES = 65_536;
 
-/** What tells one executable from another at the same path. */
+/** Distinguishes executables that had the same path at different times. */
 interface Fingerprint {
   readonly device: number;
   readonly inode: number;
@@ -28,15 +28,15 @@ interface Remembered {
 const remembered = new Map<string, Remembered>();
 
 export interface VersionOptions {
-  /** Folder of the files in which versions are kept for other processes; void when an executable changes. */
+  /** The folder in which versions are stored for other processes; an entry is void when its executable changes. */
   readonly cacheDirectory: string;
-  /** Of the executable, links followed. */
+  /** The status of the executable, links followed. */
   readonly stats: Stats;
 }
 
 /**
- * The runtime at a path with its kind and version. Known in this process: no further call; known on this machine: one file read.
- * Rejects with ERR_STACKSHIM_RUNTIME_NOT_FOUND when the program is not an OCI runtime or cannot be run.
+ * The runtime at a path with its kind and version. Costs nothing if this process knows it, and one file read if this machine knows it.
+ * Rejects with ERR_STACKSHIM_RUNTIME_NOT_FOUND if the program is not an OCI runtime or cannot be run.
  */
 export async function readRuntimeVersion(path: string, options: VersionOptions): Promise<Runtime> {
   const fingerprint = fingerprintOf(options.stats);
@@ -52,7 +52,7 @@ export async function readRuntimeVersion(path: string, options: VersionOptions):
   return runtime;
 }
 
-/** What `--version` printed, as a runtime. Throws ERR_STACKSHIM_RUNTIME_NOT_FOUND for what no OCI runtime prints. */
+/** Parses the output of `--version`. Throws ERR_STACKSHIM_RUNTIME_NOT_FOUND for output that no OCI runtime prints. */
 export function parseVersionOutput(path: string, output: string): Runtime {
   const match = /^(\S+) version (?:release-)?(\d\S*)$/m.exec(output.slice(0, MAX_OUTPUT_BYTES));
   const [, name, version] = match ?? [];
@@ -107,7 +107,7 @@ function isSame(one: Fingerprint, other: Fingerprint): boolean {
   );
 }
 
-/** Undefined when the file is absent, damaged or about another executable: it is only a cache. */
+/** Undefined if the file is absent, damaged or about another executable: it is only a cache. */
 function readCache(file: string, path: string, fingerprint: Fingerprint): Runtime | undefined {
   const value = readKept(file);
   if (value === undefined || !isSame(value.fingerprint, fingerprint)) return undefined;
@@ -151,18 +151,18 @@ function hasFields<Name extends string>(
 
 async function writeCache(file: string, directory: string, value: Remembered): Promise<void> {
   try {
-    // Often the first file of a boot: a container's root passes through the run folder to its root filesystem.
+    // This may be the first file of a boot. The mode of the run folder lets the root user of a container pass through to its root filesystem.
     await ensureDirectory(dirname(directory), 0o711);
     await ensureDirectory(directory, 0o700);
     await writeFileAtomic(file, JSON.stringify(value), { durable: false });
   } catch (error) {
-    // Whoever may not write there (doctor, not as root) asks the runtime again next time.
+    // A user who may not write here, such as `doctor` without root, asks the runtime again next time.
     const code = errnoCodeOf(error) ?? '';
     if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes(code)) throw error;
   }
 }
 
-/** Removes the kept versions of executables that are gone or were replaced. */
+/** Removes the stored versions of executables that are gone or were replaced. */
 export function clearStaleVersions(directory: string): void {
   for (const name of versionFiles(directory)) {
     const file = `${directory}/${name}`;
@@ -174,7 +174,7 @@ export function clearStaleVersions(directory: string): void {
   }
 }
 
-/** Undefined when there is none, whatever stands in its way. */
+/** Undefined if the file does not exist or cannot be reached. */
 function statKept(path: string): Stats | undefined {
   try {
     return statSync(path);
@@ -184,7 +184,7 @@ function statKept(path: string): Stats | undefined {
   }
 }
 
-/** Not those that are being written. */
+/** The stored files, and temporary files of dead processes; not those that are being written. */
 function versionFiles(directory: string): readonly string[] {
   try {
     return readdirSync(directory).filter(

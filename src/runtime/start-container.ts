@@ -1,13 +1,12 @@
-/** Starts a created container: lets its waiting init become the command. */
 import { callRuntime } from './call-runtime.ts';
 import { driverOf } from './drivers/driver-of.ts';
 import type { ContainerReference, Runtime, StartContainerOptions } from './runtime.ts';
 import { toRuntimeFailure } from './runtime-failure.ts';
 
 /**
- * Starts a created container; resolves when its init has been let go, which is shortly before the command runs.
- * Rejects with ERR_STACKSHIM_RUNTIME_FAILED when the init died meanwhile, was started before, or does not answer in time.
- * A command that turns out not to be executable is no rejection here: see `toStartFailure`.
+ * Starts a created container: lets its waiting init become the command. Resolves when the init has been released, which is shortly before
+ * the command runs. Rejects with ERR_STACKSHIM_RUNTIME_FAILED if the init died meanwhile, was started before, or does not answer in time. A
+ * command that turns out not to be executable is not a rejection here: see `toStartFailure`.
  */
 export async function startContainer(
   runtime: Runtime,

@@ -4,7 +4,7 @@ import { errnoCodeOf } from '../core/errors.ts';
 
 const NUMBERED = /^([1-9][0-9]{0,8})\.json$/;
 
-/** The numbers for which there is a file, ascending; none when there is no folder. Other names are left alone. */
+/** The numbers of the files, ascending; empty if there is no folder. Ignores other names. */
 export function readNumbers(directory: string): number[] {
   let names: string[];
   try {
@@ -21,5 +21,5 @@ export function readNumbers(directory: string): number[] {
   return numbers.sort((a, b) => a - b);
 }
 
-/** One more than the largest number in use, so that what was interrupted half way is skipped. */
+/** One more than the largest number in use, so that the number of an interrupted change is skipped. */
 export const nextNumber = (numbers: readonly number[]): number => (numbers.at(-1) ?? 0) + 1;

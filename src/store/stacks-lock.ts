@@ -1,4 +1,4 @@
-/** The lock `locks/stacks`, which a change of revisions or generations holds for milliseconds. */
+/** The lock `locks/stacks`, which every change of revisions or generations holds for milliseconds. */
 
 import { StackshimError } from '../core/errors.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
@@ -13,8 +13,8 @@ const FIRST_PAUSE_MS = 2;
 const LONGEST_PAUSE_MS = 50;
 
 /**
- * Runs `change` while holding the lock. Waits by trying again, so the event loop goes on.
- * Throws ERR_STACKSHIM_STACK_BUSY when another holds it for all of `waitMs`.
+ * Runs `change` while holding the lock. Waits by trying again, so that the event loop goes on. Throws ERR_STACKSHIM_STACK_BUSY if another
+ * process holds it for all of `waitMs`.
  */
 export async function withStacksLock<T>(
   layout: Layout,

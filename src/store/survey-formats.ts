@@ -1,4 +1,4 @@
-/** Which stored files are of an older format than this program writes, or of a newer one than it reads. */
+/** Finds stored files with an older format than this program writes, or a newer one than it reads. */
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -12,7 +12,7 @@ export interface FormatSurvey {
   readonly newer: readonly StackshimError[];
 }
 
-/** Blocks for as many file reads as `surveyStore`, and one more for each image. Throws nothing for damage. */
+/** Blocks for as many file reads as `surveyStore`, and one more for each image. Does not throw for damage. */
 export function surveyFormats(layout: Layout): FormatSurvey {
   const { images, damage } = surveyStore(layout);
   const newer = damage.map(({ error }) => error).filter(isNewer);

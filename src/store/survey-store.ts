@@ -1,4 +1,4 @@
-/** Reads every small file of the store: which revisions and images there are, who needs what, and what cannot be read. */
+/** Reads every small file of the store, and finds which revisions and images exist, what they need, and what cannot be read. */
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, LayerId, StackName } from '../core/ids.ts';
 import { currentLink, generationsDir, type Layout } from '../core/layout.ts';
@@ -32,15 +32,15 @@ export interface Damage {
   /** The file that is damaged or missing. */
   readonly path: string;
   readonly error: StackshimError;
-  /** What cannot be used because of it. */
+  /** The revisions that cannot be used because of it. */
   readonly hits: readonly AffectedRevision[];
 }
 
 export interface StoreSurvey {
   readonly generation: Generation | undefined;
-  /** How many there are. */
+  /** The number of stored generations. */
   readonly generations: number;
-  /** Those that can be read, the current one included, ascending. */
+  /** The generations that can be read, including the current one, ascending. */
   readonly history: readonly Generation[];
   /** The newest revision of each stack that any readable generation names. */
   readonly newestNamed: ReadonlyMap<StackName, number>;
@@ -48,12 +48,12 @@ export interface StoreSurvey {
   readonly images: ReadonlyMap<ImageDigest, Image>;
   /** The revisions that need an image, readable or not. */
   readonly imageUsers: ReadonlyMap<ImageDigest, readonly AffectedRevision[]>;
-  /** The revisions that need a layer. One that only an image without revisions needs has none. */
+  /** The revisions that need a layer; empty if only an image without revisions needs it. */
   readonly layerUsers: ReadonlyMap<LayerId, readonly AffectedRevision[]>;
   readonly damage: readonly Damage[];
 }
 
-/** Blocks for as many file reads as there are revisions, images and generations. Throws nothing for damage. */
+/** Blocks for as many file reads as there are revisions, images and generations. Does not throw for damage. */
 export function surveyStore(layout: Layout): StoreSurvey {
   const damage: Damage[] = [];
   const note = (kind: Damage['kind'], path: string, hits: readonly AffectedRevision[] = []) => {
@@ -67,12 +67,12 @@ export function surveyStore(layout: Layout): StoreSurvey {
   const history = numbers.flatMap((number) => {
     if (number === generation?.number) return generation;
     const path = `${generationsDir(layout)}/${number}.json`;
-    // What the broken link leads to was noted with it.
+    // The target of the broken link was already noted with the link.
     if (damage.some((one) => one.path === path)) return [];
-    // One that has gone since was collected.
+    // A generation that has gone meanwhile was collected.
     return attempt(() => readGeneration(layout, number), note('generation', path)) ?? [];
   });
-  // Before the first flip has moved it there is one generation, and none is current.
+  // Before the first flip has created the link, there is one generation and no current one.
   if (generation === undefined && numbers.length > 1 && damage.length === 0) {
     note(
       'current',

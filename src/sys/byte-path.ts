@@ -1,6 +1,6 @@
-/** Paths as the bytes that they are: a name that is no UTF-8, read as text, becomes the name of another. */
+/** Paths as bytes: decoding a name that is not valid UTF-8 would yield the name of another file. */
 
-/** What `name` is in the folder `path`: one that the folder was read for with the encoding `latin1`. */
+/** The path of the entry `name` in the folder `path`. `name` comes from a listing with the encoding `latin1`. */
 export function entryPath(path: Buffer, name: string): Buffer {
   return Buffer.concat([path, Buffer.from(`/${name}`, 'latin1')]);
 }

@@ -1,4 +1,4 @@
-/** Device nodes by mknodat(2), one of the few calls here whose number differs between machines, and the numbers of devices. */
+/** Makes device nodes by mknodat(2), whose number depends on the architecture, and packs and unpacks device numbers. */
 import { invoke } from './invoke.ts';
 import { type System, SystemError } from './system.ts';
 
@@ -18,11 +18,11 @@ export const linuxDeviceNodes: Pick<System, 'makeDeviceNode'> = {
   },
 };
 
-/** As the kernel packs it into 32 bits: the low byte of the minor, the major, the rest of the minor. */
+/** Packs a device number into 32 bits as the kernel does: the low byte of the minor, the major, the rest of the minor. */
 const toDeviceNumber = (major: number, minor: number) =>
   ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
 
-/** How the kernel packs the numbers of a file's device: makedev(3). */
+/** Unpacks the device number of a file's status: makedev(3). */
 export function toDeviceNumbers(rdev: number): { readonly major: number; readonly minor: number } {
   const low = rdev % 2 ** 32;
   const high = Math.floor(rdev / 2 ** 32);

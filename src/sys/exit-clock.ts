@@ -1,21 +1,21 @@
 /**
- * When a process ended that nobody has waited for yet. The kernel keeps no time of an exit; but the scheduler keeps, of a zombie as well,
- * when it last stopped running, on a clock that each processor has for itself (/proc/PID/sched).
+ * Tells when a process ended that nobody has waited for yet. The kernel stores no exit time. But the scheduler stores when a process last
+ * stopped running, also of a zombie, on a clock that each processor has for itself (/proc/PID/sched).
  */
 import { readFileSync } from 'node:fs';
 import { invoke } from './invoke.ts';
 
 const [SCHED_SETAFFINITY, SCHED_GETAFFINITY, SCHED_YIELD] =
   process.arch === 'arm64' ? [122, 123, 124] : [203, 204, 24];
-/** A set of 8,192 processors: as many as the kernel can have. */
+/** Room for 8,192 processors, the kernel's maximum. */
 const CPU_SET_BYTES = 1_024;
-/** Of the fields of proc_pid_stat(5) after the name. */
+/** Index among the fields of proc_pid_stat(5) after the name. */
 const PROCESSOR = 36;
 
 /**
- * Milliseconds since a zombie ended; undefined where that cannot be told: a kernel without /proc/PID/sched (before 6.15 a build option), or
- * a processor that this process may not use. It is the end of the process's first thread, mostly the last to go. For rare use: this thread
- * moves to the zombie's processor for a moment.
+ * Milliseconds since a zombie ended; undefined if they cannot be determined: the kernel has no /proc/PID/sched (before Linux 6.15 a build
+ * option), or this process may not use the zombie's processor. The time is that of the process's first thread, which usually ends last. For
+ * rare use: this thread moves to the zombie's processor for a moment.
  */
 export function msSinceExit(pid: number): number | undefined {
   try {
@@ -23,7 +23,7 @@ export function msSinceExit(pid: number): number | undefined {
     const sinceMs = onProcessor(processorOf(pid), () => lastRunMs('thread-self')) - endedAt;
     return sinceMs >= 0 ? sinceMs : undefined;
   } catch {
-    // Whatever keeps it from being told: the caller has another answer.
+    // Any error means that the time is unknown; callers handle that.
     return undefined;
   }
 }
@@ -31,7 +31,7 @@ export function msSinceExit(pid: number): number | undefined {
 function lastRunMs(folder: string): number {
   const text = readFileSync(`/proc/${folder}/sched`, 'utf8');
   const found = /^se\.exec_start\s*:\s*(\d+\.\d+)$/m.exec(text)?.[1];
-  if (found === undefined) throw new Error(`/proc/${folder}/sched does not tell`);
+  if (found === undefined) throw new Error(`/proc/${folder}/sched has no se.exec_start`);
   return Number(found);
 }
 
@@ -40,7 +40,7 @@ function processorOf(pid: number): number {
   return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[PROCESSOR]);
 }
 
-/** Calls `look` on a processor, right after the scheduler has brought this thread's entry up to date. */
+/** Calls `look` on a processor, right after the scheduler has updated this thread's entry. */
 function onProcessor<T>(processor: number, look: () => T): T {
   const before = affinity();
   const one = Buffer.alloc(CPU_SET_BYTES);
@@ -54,7 +54,7 @@ function onProcessor<T>(processor: number, look: () => T): T {
   }
 }
 
-/** Where nothing but its cpuset had bound this thread, it is to follow that one's changes again. */
+/** If only its cpuset restricted this thread before, the thread must follow changes of that cpuset again. */
 function restore(before: Buffer): void {
   setAffinity(Buffer.alloc(CPU_SET_BYTES, 0xff));
   if (!affinity().equals(before)) setAffinity(before);

@@ -1,8 +1,7 @@
-/** Writes what a program reads. */
 import type { Writable } from 'node:stream';
 
 /**
- * Writes `input` to a program's standard input, as fast as it reads, and closes that at the end. Resolves also when the program reads no more:
+ * Writes `input` to a program's standard input as fast as the program reads, then closes it. Also resolves when the program stops reading:
  * its exit tells why. Rejects with what reading `input` throws.
  */
 export async function feedProgram(
@@ -16,7 +15,7 @@ export async function feedProgram(
   stdin.end();
 }
 
-/** Resolves when `stdin` takes more, or never will again. */
+/** Resolves when `stdin` can be written again, or is closed. */
 function untilWritable(stdin: Writable): Promise<void> {
   return new Promise((resolve) => {
     const settle = (): void => {

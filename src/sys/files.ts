@@ -1,4 +1,4 @@
-/** Files that are whole or absent: written under a temporary name, then renamed. */
+/** Files that are complete or absent: written under a temporary name, then renamed. */
 import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { chmod, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -6,19 +6,17 @@ import { errnoCodeOf } from '../core/errors.ts';
 import { toOwnedName } from './owned-name.ts';
 
 export interface AtomicWriteOptions {
-  /** Survives a power cut once the promise resolves: the file and its folder are synced. Only under the root folder. */
+  /** Syncs the file and its folder, so that the file survives a power cut once the promise resolves. Use it only under the root folder. */
   readonly durable: boolean;
 }
 
-/**
- * Replaces `path` with `data` in one step, readable by its owner alone. On failure the old file stays and no temporary one is left.
- */
+/** Replaces `path` with `data` in one step, readable only by its owner. On failure the old file stays and no temporary file is left. */
 export async function writeFileAtomic(
   path: string,
   data: string | Uint8Array,
   options: AtomicWriteOptions,
 ): Promise<void> {
-  // Should we die over it, others can tell.
+  // The temporary name names its owner: if this process dies, others can remove the file.
   const temporary = `${path}.${toOwnedName()}.tmp`;
   try {
     const file = await open(temporary, 'wx', 0o600);
@@ -54,19 +52,19 @@ async function sync(path: string): Promise<void> {
   }
 }
 
-/** Makes a folder and its parents where missing; an existing one keeps its mode. */
+/** Makes a folder and its missing parents; an existing one keeps its mode. */
 export async function ensureDirectory(path: string, mode: number): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode });
   if (first !== undefined) for (const made of madeFolders(first, path)) await chmod(made, mode);
 }
 
-/** The same, at once: for the task path, where a thread-pool trip costs more than the call. */
+/** Like {@link ensureDirectory}, but synchronous: on the task path a trip to the thread pool costs more than the call. */
 export function ensureDirectorySync(path: string, mode: number): void {
   const first = mkdirSync(path, { recursive: true, mode });
   if (first !== undefined) for (const made of madeFolders(first, path)) chmodSync(made, mode);
 }
 
-/** Whose mode the umask may have narrowed: a task's root, nobody on the host, could not pass through. */
+/** The new folders, whose mode the umask may have narrowed: the root of a task has no rights on the host and could not pass through them. */
 function madeFolders(first: string, last: string): readonly string[] {
   const made: string[] = [];
   for (let at = last; at.length >= first.length && at !== dirname(at); at = dirname(at))
@@ -74,7 +72,7 @@ function madeFolders(first: string, last: string): readonly string[] {
   return made;
 }
 
-/** The folder itself, or the nearest one above it that exists: where it would be made. */
+/** The nearest existing folder: `path` itself, or the folder above it in which it would be made. */
 export function nearestExisting(path: string): string {
   let folder = path;
   while (folder !== dirname(folder) && statSync(folder, { throwIfNoEntry: false }) === undefined) {
@@ -88,7 +86,7 @@ export function randomName(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex');
 }
 
-/** The names in a folder; none where there is no such folder. */
+/** The names in a folder; empty if the folder does not exist. */
 export function namesIn(folder: string): readonly string[] {
   try {
     return readdirSync(folder);

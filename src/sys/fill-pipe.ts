@@ -1,4 +1,4 @@
-/** Writes a text into a pipe whose reader may be slow, or gone. */
+/** Writes a text into a pipe whose reader may be slow or gone. */
 import { writeSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
@@ -10,8 +10,8 @@ const CAPACITY_BYTES = 65_536;
 const RETRY_MS = 1;
 
 /**
- * Resolves when the whole text is in the pipe, or nobody can read it any more. `fd`: the write end, of an empty pipe; stays open.
- * One call, before this function returns, for what an empty pipe takes at once.
+ * Resolves when the whole text is in the pipe, or when the pipe has no reader any more. `fd` is the write end of an empty pipe and stays
+ * open. A text that fits into an empty pipe is written in one call, before this function returns.
  */
 export async function fillPipe(fd: Fd, text: string): Promise<void> {
   let rest: Uint8Array = Buffer.from(text);
@@ -24,7 +24,7 @@ export async function fillPipe(fd: Fd, text: string): Promise<void> {
   }
 }
 
-/** How many bytes went in; undefined when every reader is gone. */
+/** Returns how many bytes were written; undefined when the pipe has no reader any more. */
 function writeSome(fd: Fd, bytes: Uint8Array): number | undefined {
   try {
     return writeSync(fd, bytes);

@@ -1,6 +1,7 @@
 /**
- * Filesystems of FUSE, as the kernel's control filesystem lists them: Documentation/filesystems/fuse/fuse.rst. A process that waits for
- * a server which does not answer cannot be killed, and may itself be the one that keeps the connection open: then only this ends it.
+ * FUSE filesystems, as the kernel's control filesystem lists them: Documentation/filesystems/fuse/fuse.rst. A process that waits for a FUSE
+ * server that does not answer cannot be killed, and may itself be the one that keeps the connection open: only aborting the connection ends
+ * it.
  */
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
@@ -8,8 +9,8 @@ import { fdPath } from './fd-path.ts';
 import { type Fd, type System, SystemError } from './system.ts';
 
 /**
- * Aborts the connections of filesystems that these users mounted: every process that waits for such a filesystem gets an error. Reads the
- * connections from a mount of its own that is attached nowhere. Does nothing on a kernel without FUSE.
+ * Aborts the connections of FUSE filesystems that the matching users mounted: every process that waits for such a filesystem gets an error.
+ * Reads the connections from its own detached mount of the control filesystem. Does nothing on a kernel without FUSE.
  */
 export function abortFuseConnections(system: System, isUser: (uid: number) => boolean): void {
   const control = openControl(system);

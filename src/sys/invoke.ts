@@ -1,10 +1,10 @@
-/** One libc call with its errno turned into a {@link SystemError}. */
+/** Calls a libc function and turns its errno into a {@link SystemError}. */
 import { constants } from 'node:os';
 import { ffi } from '#ffi';
 import type { FfiArgument, LibcFunction } from './ffi/contract.ts';
 import { SystemError } from './system.ts';
 
-/** Later entries win: the names that Linux gives twice, then those that Node's table lacks. */
+/** Later entries win: first the names that Linux has twice, then the names that Node's table lacks. */
 const errnoNames = new Map<number, string>([
   ...Object.entries(constants.errno).map(([name, number]) => [number, name] as const),
   [constants.errno.EAGAIN, 'EAGAIN'],
@@ -14,20 +14,20 @@ const errnoNames = new Map<number, string>([
 ]);
 
 export interface Invocation {
-  /** The call as a message names it: `open_tree`, not `syscall`. */
+  /** The call's name in messages: `open_tree`, not `syscall`. */
   readonly name: string;
-  /** What it was done to: a path, mostly. */
+  /** The object of the call, usually a path. */
   readonly subject?: string;
 }
 
-/** Calls `fn`. Throws a {@link SystemError} when it fails. */
+/** Calls `fn`. Throws a {@link SystemError} if it fails. */
 export function invoke(as: Invocation, fn: LibcFunction, ...args: readonly FfiArgument[]): number {
   const result = ffi.call(fn, ...args);
   if (result < 0) throw toSystemError(as, -result);
   return result;
 }
 
-/** The same, returning undefined where the errno is one of `expected`. */
+/** Like {@link invoke}, but returns undefined if the errno is one of `expected`. */
 export function invokeUnless(
   expected: readonly string[],
   as: Invocation,
@@ -36,12 +36,12 @@ export function invokeUnless(
 ): number | undefined {
   const result = ffi.call(fn, ...args);
   if (result >= 0) return result;
-  // Without an error, which would record where it was made: most tasks meet some of these.
+  // No error is created here, because recording its stack costs time and most tasks meet some of these errno values.
   if (expected.includes(codeOf(-result))) return undefined;
   throw toSystemError(as, -result);
 }
 
-/** Of a function that returns its error instead of setting errno: throws a {@link SystemError} unless that is 0. */
+/** For a function that returns its error number instead of setting errno: throws a {@link SystemError} unless the number is 0. */
 export function requireDone(as: Invocation, errno: number): void {
   if (errno !== 0) throw toSystemError(as, errno);
 }

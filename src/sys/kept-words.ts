@@ -1,4 +1,4 @@
-/** What a program says, bounded: its first and its last words. */
+/** Keeps the beginning and the end of a program's output, in bounded memory. */
 
 export class KeptWords {
   readonly #half: number;
@@ -6,7 +6,7 @@ export class KeptWords {
   #last = Buffer.alloc(0);
   #isWhole = true;
 
-  /** @param bytes The most that is kept, of which one half are the last. */
+  /** @param bytes The most that is kept: half for the beginning, half for the end. */
   constructor(bytes: number) {
     this.#half = bytes / 2;
   }

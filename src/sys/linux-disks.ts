@@ -1,4 +1,4 @@
-/** What bounds a folder's disk space: loop devices (loop(4)), and quotas of projects (quotactl_fd(2), ioctl_fs_fsxattr). */
+/** Limits the disk space of a folder: loop devices (loop(4)), and project quotas (quotactl_fd(2), ioctl_fs_fsxattr). */
 import { closeSync, constants, openSync } from 'node:fs';
 import { atMost } from '../core/at-most.ts';
 import { callAside } from './call-aside.ts';
@@ -13,11 +13,11 @@ const LOOP_FLAGS_OFFSET = 60;
 const LO_FLAGS_AUTOCLEAR = 4;
 const LO_FLAGS_DIRECT_IO = 16;
 const BLOCK_BYTES = 4096;
-/** Others take free devices at the same moment: LOOP_CTL_GET_FREE promises nothing. */
+/** Other processes take free devices at the same moment: LOOP_CTL_GET_FREE reserves nothing. */
 const LOOP_TRIES = 64;
 
 const EXT4_IOC_SHUTDOWN = 0x8004_587d;
-/** Nothing is written any more, not even a journal. */
+/** Writes nothing more, not even the journal. */
 const EXT4_GOING_FLAGS_NOLOGFLUSH = 2;
 
 const FS_IOC_FSSETXATTR = 0x401c_5820;
@@ -34,7 +34,7 @@ const Q_XGETQSTAT = 0x5805;
 const DQBLK = { bytes: 72, blockLimit: 0, usedBytes: 16, inodeLimit: 24, inodes: 40, valid: 64 };
 const DQBLK_BLOCK_BYTES = 1024n;
 const QIF_LIMITS = 5;
-/** struct fs_quota_stat: its flags, and the one for project limits that are enforced. */
+/** struct fs_quota_stat: its flags, and the flag for enforced project limits. */
 const QSTAT = { bytes: 128, flags: 2 } as const;
 const FS_QUOTA_PDQ_ENFD = 0x20;
 
@@ -71,7 +71,7 @@ export const linuxDisks: DiskCalls = {
   },
   enforcesProjectQuota(fd) {
     const status = Buffer.alloc(QSTAT.bytes);
-    // The kernel has no quotas, or the filesystem keeps none.
+    // The kernel has no quotas, or the filesystem has none.
     const none = ['ENOSYS', 'ESRCH', 'EINVAL', 'EOPNOTSUPP', 'ENOTBLK', 'ENODEV'];
     const as = { name: 'quotactl_fd' };
     const command = quotaCommand(Q_XGETQSTAT);
@@ -97,7 +97,7 @@ export const linuxDisks: DiskCalls = {
   readProjectUsage(fd, project) {
     const quota = Buffer.alloc(DQBLK.bytes);
     const as = { name: 'quotactl_fd', subject: `read usage of project ${project}` };
-    // A project that never had anything is unknown to XFS; the zeros stay.
+    // XFS does not know a project that never owned anything: the zeros stay.
     const none = ['ENOENT', 'ESRCH'];
     const command = quotaCommand(Q_GETQUOTA);
     invokeUnless(none, as, 'syscall', SYS_QUOTACTL_FD, fd, command, project, quota);
@@ -106,7 +106,7 @@ export const linuxDisks: DiskCalls = {
   },
 };
 
-/** One at a time: until a free device is configured, the kernel names the same one to everybody. */
+/** One at a time: until a free device is configured, the kernel offers the same device to everybody. */
 const attaching = atMost(1);
 
 async function attachAside(fileFd: Fd): Promise<LoopDevice> {
@@ -116,7 +116,7 @@ async function attachAside(fileFd: Fd): Promise<LoopDevice> {
       const device = openFreeLoop(control);
       const { fd } = device;
       const result = await callAside('ioctl', fd, LOOP_CONFIGURE, loopConfig(fileFd));
-      // Asked again, the kernel tells here why not.
+      // A call on the pool loses its errno: the second, synchronous call throws the reason.
       if (result === 0 || configureLoop(fd, fileFd)) return device;
       closeSync(fd);
     }
@@ -139,12 +139,12 @@ function loopConfig(fileFd: Fd): Buffer {
   const config = Buffer.alloc(LOOP_CONFIG_BYTES);
   config.writeUInt32LE(fileFd, 0);
   config.writeUInt32LE(BLOCK_BYTES, 4);
-  // Straight to the disk: what a task writes would otherwise take memory twice, and both times from its own limit.
+  // Direct I/O: otherwise a task's writes would be cached twice, both times within its memory limit.
   config.writeUInt32LE(LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO, LOOP_FLAGS_OFFSET);
   return config;
 }
 
-/** False when another process has taken the device first. */
+/** False if another process took the device first. */
 function configureLoop(deviceFd: Fd, fileFd: Fd): boolean {
   const as = { name: 'ioctl LOOP_CONFIGURE' };
   try {

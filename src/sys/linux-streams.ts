@@ -15,7 +15,7 @@ const FIONREAD = 0x541b;
 const FIONBIO = 0x5421;
 const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
-/** sun_path holds 108 bytes with its NUL. */
+/** sun_path holds 108 bytes, including the NUL. */
 const MAX_SOCKET_PATH = 107;
 
 type StreamCalls = Pick<
@@ -66,21 +66,21 @@ export const linuxStreams: StreamCalls = {
   },
 };
 
-/** Sets O_NONBLOCK on an open file: what shares it, in other processes too, is affected alike. */
+/** Sets O_NONBLOCK on an open file. The flag also applies to every other descriptor of that open file, in other processes too. */
 export function setNonBlocking(fd: number): void {
   const on = Buffer.alloc(4);
   on.writeInt32LE(1);
   invoke({ name: 'ioctl', subject: 'FIONBIO' }, 'ioctl', fd, FIONBIO, on);
 }
 
-/** Bytes that can be read from a pipe or a terminal at this moment. */
+/** Bytes that can be read from a pipe or a terminal now. */
 export function countWaiting(fd: number): number {
   const count = Buffer.alloc(4);
   invoke({ name: 'ioctl', subject: 'FIONREAD' }, 'ioctl', fd, FIONREAD, count);
   return count.readInt32LE(0);
 }
 
-/** Whether a write would not have to wait: false for a pipe that is full. */
+/** Whether a write would return at once: false for a full pipe. */
 export function takesBytes(fd: number): boolean {
   // struct pollfd: fd, events, revents.
   const polled = Buffer.alloc(8);
@@ -89,7 +89,7 @@ export function takesBytes(fd: number): boolean {
   return (invokeUnless(['EINTR'], { name: 'poll' }, 'poll', polled, 1, 0) ?? 0) > 0;
 }
 
-/** Reads one message and takes the one descriptor that came with it. */
+/** Reads one message and returns the one descriptor that came with it. */
 function receiveRights(connection: number): number {
   const text = Buffer.alloc(4096);
   const vector = Buffer.alloc(16);

@@ -1,9 +1,9 @@
-/** Whether the event loop of this thread was held up of late: by synchronous code, or because the process was stopped. */
+/** Detects that this thread's event loop was recently delayed, by synchronous code or because the process was stopped. */
 
 const BEAT_MS = 100;
-/** Beats of a busy loop are late as well. */
+/** The beats of a busy loop are a little late, too. */
 const LATE_MS = 50;
-/** What waited while the loop was held up comes soon after, in any order. */
+/** What waited while the loop was delayed follows soon afterwards, in any order. */
 const AFTERMATH_MS = 1_000;
 
 let users = 0;
@@ -11,7 +11,7 @@ let timer: NodeJS.Timeout | undefined;
 let lastBeatAt = 0;
 let heldUpAt = Number.NEGATIVE_INFINITY;
 
-/** Begins to watch; returns what ends it. Any number may watch at once. It does not keep the event loop alive. */
+/** Starts watching; the returned function stops it. Several watchers may be active at once. Watching does not keep the event loop alive. */
 export function watchLoop(): () => void {
   users += 1;
   if (users === 1) {
@@ -28,7 +28,7 @@ export function watchLoop(): () => void {
   };
 }
 
-/** Precondition: somebody has watched for as long as is asked for. */
+/** Whether the event loop was delayed within the last second. Precondition: a watch has been active for that long. */
 export function wasHeldUp(): boolean {
   note();
   return performance.now() - heldUpAt < AFTERMATH_MS;

@@ -1,10 +1,10 @@
-/** The clock that all processes of a host share and nobody can set: clock_gettime(2). It stands still while the machine is suspended, as timers do. */
+/** The clock that all processes of a host share and nobody can set: clock_gettime(2). Like timers, it stops while the machine is suspended. */
 import { invoke } from './invoke.ts';
 
 const CLOCK_GETTIME = process.arch === 'arm64' ? 113 : 228;
 const CLOCK_MONOTONIC = 1;
 
-/** Milliseconds. Not from `process.hrtime`: in the executable that counts from the process's own start. */
+/** Milliseconds on the clock. `process.hrtime` will not do: in the executable it counts from the start of the process. */
 export function monotonicMs(): number {
   // struct timespec: seconds, nanoseconds.
   const time = Buffer.alloc(16);

@@ -1,4 +1,4 @@
-/** The mount namespace of this process, by the inode number that the kernel gives it while it exists. */
+/** The mount namespace of this process, named by its inode number, which is unique while the namespace exists. */
 import { readlinkSync } from 'node:fs';
 
 let own: string | undefined;

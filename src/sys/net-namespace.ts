@@ -1,6 +1,6 @@
 /**
- * What the kernel tells of the sockets of another network namespace. Its descriptor is asked for, not a process in it: /proc/PID/net is
- * empty from the moment when the first thread of the process has left, however many others live.
+ * Opens the kernel's information about the sockets of another network namespace. Uses a descriptor of the namespace, not a process in it:
+ * /proc/PID/net is empty as soon as the first thread of the process has left, even if other threads still run.
  */
 import { closeSync, openSync } from 'node:fs';
 import { invoke } from './invoke.ts';
@@ -10,7 +10,7 @@ const CLONE_NEWNET = 0x4000_0000;
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC_NONBLOCK = 0x3 | 0x8_0000 | 0x800;
 const NETLINK_SOCK_DIAG = 4;
-/** Of setns(2) back home, which fails only while the kernel is short of memory. */
+/** Tries of setns(2) back home, which fails only while the kernel is short of memory. */
 const TRIES = 1000;
 
 export const linuxNetNamespaces: Pick<System, 'openSocketDiagnosis' | 'openNetFile'> = {
@@ -25,12 +25,12 @@ export const linuxNetNamespaces: Pick<System, 'openSocketDiagnosis' | 'openNetFi
 };
 
 /**
- * Opens the network namespace of a process; the caller closes it with `node:fs`. Precondition: no program of a task runs in that
- * process yet: while one is in exec(2), which it may draw out, this call waits.
+ * Opens the network namespace of a process; the caller closes it with `node:fs`. Precondition: the process does not run a program of a task
+ * yet. While a process is in exec(2), which a task can prolong, this call waits.
  */
 export const openNetNamespace = (pid: number): Fd => openSync(`/proc/${pid}/ns/net`, 'r');
 
-/** Only this thread enters the other namespace, and runs nothing there but what opens one descriptor. */
+/** Only this thread enters the other namespace, and only to open one descriptor. */
 function openIn(namespace: Fd, open: () => Fd): Fd {
   const home = openSync('/proc/thread-self/ns/net', 'r');
   try {
@@ -49,14 +49,14 @@ function enter(namespace: Fd): void {
   invoke({ name: 'setns', subject: 'net' }, 'setns', namespace, CLONE_NEWNET);
 }
 
-/** The thread must not stay in the other namespace. */
+/** Returns the thread to its own namespace: it must not stay in the other one. */
 function goBack(home: Fd): void {
   for (let left = TRIES; left > 1; left -= 1) {
     try {
       enter(home);
       return;
     } catch {
-      // The last try throws.
+      // Try again; the last try, after the loop, throws.
     }
   }
   enter(home);

@@ -1,6 +1,6 @@
 /**
- * The null device as a file of its own. The host's node is not for runtimes and tasks: crun gives each stream that it is handed to the
- * task's user, who may then change the mode of what everybody on the host uses.
+ * Makes private nodes of the null device. Runtimes and tasks do not get the host's node: crun changes the owner of each stream that it is
+ * given to the task's user, who could then change the mode of the node that the whole host uses.
  */
 import { chmodSync, constants, openSync, unlinkSync } from 'node:fs';
 import { entryOf } from './fd-path.ts';
@@ -10,13 +10,13 @@ import { type Fd, MOUNT_ATTR } from './system.ts';
 const NULL = { type: 'c', major: 1, minor: 3 } as const;
 const FLAGS = { input: constants.O_RDONLY, both: constants.O_RDWR } as const;
 
-/** A detached mount of this thread. Its nodes have lost their names: only who has a node open can reach it. */
+/** A detached mount, made once per thread. Its nodes have no names any more, so only a holder of an open node can reach it. */
 let place: Fd | undefined;
 let made = 0;
 
 /**
- * Opens a node that nobody else has, on a filesystem that is attached nowhere. `input`: it can be read from, which gives the end at
- * once, and not be written to. The caller closes it with `node:fs`.
+ * Opens a null device node that nobody else has, on a detached filesystem. With `input` the node can only be read, which returns the end of
+ * file at once. The caller closes it with `node:fs`.
  */
 export function openNullDevice(use: keyof typeof FLAGS): Fd {
   place ??= mountPlace();
@@ -24,7 +24,7 @@ export function openNullDevice(use: keyof typeof FLAGS): Fd {
   const path = entryOf(place, String(made));
   linuxSystem.makeDeviceNode(path, NULL);
   try {
-    // The mode of the host's device: a program may open its descriptor again by name.
+    // Use the mode of the host's device, because a program may open its descriptor again by name.
     chmodSync(path, 0o666);
     return openSync(path, FLAGS[use] | constants.O_NOFOLLOW);
   } finally {
@@ -32,7 +32,7 @@ export function openNullDevice(use: keyof typeof FLAGS): Fd {
   }
 }
 
-/** Called once for each thread: releasing a mount takes the kernel longer than everything else here. */
+/** Called once per thread: releasing the mount takes the kernel longer than everything else here. */
 function mountPlace(): Fd {
   const system = linuxSystem;
   const context = system.fsOpen('tmpfs');

@@ -10,13 +10,13 @@ export function toOwnedName(): string {
 
 const OWNED = /(?:^|\.)(\d{1,10})-(\d{1,16})-[0-9a-f]{16}(?:\.|$)/;
 
-/** The owner in a name that holds an owned name at its beginning or after a dot; undefined for any other name. */
+/** The owner in a name that contains an owned name at its beginning or after a dot; undefined for any other name. */
 export function ownerOfName(name: string): ProcessIdentity | undefined {
   const match = OWNED.exec(name);
   return match === null ? undefined : { pid: Number(match[1]), startTime: Number(match[2]) };
 }
 
-/** Whether a name has an owner that has ended, or that ran before the last boot. */
+/** Whether a name has an owner that has ended or that ran before the last boot. */
 export function isStaleName(name: string): boolean {
   const owner = ownerOfName(name);
   return owner !== undefined && !isOwnerAlive({ ...owner, bootId: bootId() });

@@ -1,4 +1,4 @@
-/** Pipes and terminals of tasks, in whichever engine this is. */
+/** Pipes and terminals of tasks, for the engine that runs this code. */
 import { pipeIo } from '#pipe-io';
 
 export type { ChunkListener, Drain, Feed, TerminalMaster } from './pipe-io/contract.ts';

@@ -1,6 +1,6 @@
-/** The environment of programs that root starts: never the caller's own. */
+/** The environment of programs that root starts: never the caller's own environment. */
 
-/** Where programs are looked for, in this order, as sudo's `secure_path` has them. */
+/** The folders in which programs are looked up, in order; the same as in sudo's `secure_path`. */
 export const SYSTEM_FOLDERS: readonly string[] = [
   '/usr/local/sbin',
   '/usr/local/bin',
@@ -12,16 +12,16 @@ export const SYSTEM_FOLDERS: readonly string[] = [
 
 export const SYSTEM_PATH = SYSTEM_FOLDERS.join(':');
 
-/** For programs that read no configuration. */
+/** The environment of programs that read no configuration. */
 export const PLAIN_ENVIRONMENT = { PATH: SYSTEM_PATH, LC_ALL: 'C' } as const;
 
-/** The caller's proxies, for programs that speak to other machines. */
+/** The caller's proxy settings, for programs that talk to other machines. */
 export const PROXY_VARIABLES = [
   ...['http_proxy', 'https_proxy', 'no_proxy'],
   ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'],
 ] as const;
 
-/** Those of the variables named that are set in `env`. */
+/** The named variables that are set in `env`. */
 export function pickVariables(
   names: readonly string[],
   env: Readonly<Record<string, string | undefined>>,

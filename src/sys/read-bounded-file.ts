@@ -1,23 +1,23 @@
-/** Reads a small file whole, and never more of it than is allowed. Unless the caller says so, nothing but a regular file is read. */
+/** Reads a small file completely, but never more than an allowed size. Reads only regular files unless the caller allows others. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Fd } from './system.ts';
 
 export interface BoundedReadOptions {
   readonly maxBytes: number;
-  /** Whether a link as the path's last name is followed. Default: it is refused, with ELOOP. */
+  /** Whether to follow a link in the last component of the path. Default: a link is refused with ELOOP. */
   readonly followLink?: boolean;
-  /** Whether a pipe, a FIFO or a device is read as well: only where root itself has named the path. Default: false. */
+  /** Whether pipes, FIFOs and devices are read, too: only for paths that root itself has named. Default: false. */
   readonly allowPipes?: boolean;
 }
 
 /**
- * The text of a file of at most `maxBytes`. Blocks the thread for as long as the disk takes, and with `allowPipes` as long as a
- * writer takes. Throws what open(2) says, and an `Error` for a file that is larger or of another kind.
+ * The text of a file of at most `maxBytes`. Blocks the thread as long as the disk takes; with `allowPipes`, as long as the writer takes.
+ * Throws the error of open(2), and an `Error` for a file that is larger or of another kind.
  */
 export function readBoundedFile(path: string, options: BoundedReadOptions): string {
   const { maxBytes, followLink = false, allowPipes = false } = options;
   const link = followLink ? 0 : constants.O_NOFOLLOW;
-  // Without O_NONBLOCK, opening a FIFO waits for a writer. O_NOCTTY: a terminal must not become the process's own.
+  // Without O_NONBLOCK, opening a FIFO waits for a writer. O_NOCTTY: a terminal must not become this process's controlling terminal.
   const wait = allowPipes ? 0 : constants.O_NONBLOCK;
   const fd = openSync(path, constants.O_RDONLY | wait | constants.O_NOCTTY | link);
   try {
@@ -27,7 +27,7 @@ export function readBoundedFile(path: string, options: BoundedReadOptions): stri
   }
 }
 
-/** The text of an open regular file, from its current offset. Throws as {@link readBoundedFile}. */
+/** The text of an open regular file, from its current offset. Throws like {@link readBoundedFile}. */
 export function readBoundedFd(fd: Fd, maxBytes: number): string {
   if (!fstatSync(fd).isFile()) throw new Error('not a regular file');
   return readUpTo(fd, maxBytes);
@@ -37,7 +37,7 @@ function readUpTo(fd: Fd, maxBytes: number): string {
   const stats = fstatSync(fd);
   const size = stats.isFile() ? stats.size : 0;
   if (size > maxBytes) throw toTooLarge(maxBytes);
-  // One byte more than the size: a file of /proc has no size, and another file may have grown since.
+  // The size plus one byte: a file of /proc reports no size, and another file may have grown meanwhile.
   const buffer = Buffer.allocUnsafe(Math.max(size + 1, MIN_BUFFER_BYTES));
   const chunks: Buffer[] = [];
   let total = 0;

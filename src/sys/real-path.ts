@@ -1,4 +1,4 @@
-/** Files and directories of the host that a caller names: looked up once, then opened where they were found and nowhere else. */
+/** Files and directories of the host that a caller names: resolved once, then opened only at the place that was found. */
 import { closeSync, constants, fstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
 import { fdPath, O_PATH } from './fd-path.ts';
 import type { Fd } from './system.ts';
@@ -7,12 +7,12 @@ import { toAbsolute } from './to-absolute.ts';
 const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 export interface FoundPath {
-  /** Without links. */
+  /** The path without links. */
   readonly path: string;
   readonly stats: Stats;
 }
 
-/** Finds what a path leads to, links followed. Does not open it for reading, which may have effects on a device or a FIFO. */
+/** Resolves a path, links included. Does not open it for reading, because that may have effects on a device or a FIFO. */
 export function lookUpPath(path: string): FoundPath {
   const place = openSync(toAbsolute(path), O_PATH);
   try {
@@ -23,9 +23,9 @@ export function lookUpPath(path: string): FoundPath {
 }
 
 /**
- * Opens a file or directory for reading, without ever waiting; undefined for anything else. The caller closes it. Without
- * `followLinks`, `path` is one that {@link lookUpPath} found: an error of code ELOOP when it leads elsewhere by now, so that what was
- * allowed is what is read.
+ * Opens a file or directory for reading and never waits; undefined for anything else. The caller closes it. Without `followLinks`, `path`
+ * must come from {@link lookUpPath}: if it leads elsewhere by now, an error of code ELOOP is thrown, so that what was allowed is what is
+ * read.
  */
 export function openPlain(
   path: string,

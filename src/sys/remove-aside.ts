@@ -1,6 +1,7 @@
 /**
- * rmdir(2) and unlink(2), which the kernel may hold up for milliseconds where something was mounted or in cgroups: on a thread of the
- * pool, so that the event loop goes on. The executable has one thread to spare for one task: there a trip to the pool only takes longer.
+ * rmdir(2) and unlink(2) for paths on which the kernel may wait for milliseconds, such as former mount points and cgroups. They run on a
+ * thread of the pool, so that the event loop goes on. The executable runs one task and has nothing else to do, so there they run directly:
+ * the pool only costs time.
  */
 import { rmdirSync, unlinkSync } from 'node:fs';
 import { rmdir, unlink } from 'node:fs/promises';

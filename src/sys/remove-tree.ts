@@ -1,18 +1,21 @@
-/** Removes a folder with all that is in it, however deep or large, without blocking the event loop for long. */
 import { type Dirent, lstatSync, opendirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { entryPath } from './byte-path.ts';
 import { PLAIN_ENVIRONMENT } from './program-environment.ts';
 import { rmdirAside, unlinkAside } from './remove-aside.ts';
 import { runProgram } from './run-program.ts';
 
-/** So few entries take less than the start of a program that removes them. */
+/** Removing this many entries takes less time than starting a program that removes them. */
 const FEW_ENTRIES = 64;
-/** What is removed at once takes 0.4 ms, by way of the thread pool 1.0 ms; but a disk that is told of each block that is free takes 1 ms an entry. */
+/**
+ * A synchronous removal takes 0.4 ms in all, 1.0 ms through the thread pool. But a disk that is informed of each freed block takes 1 ms per
+ * entry: after this time the pool takes over.
+ */
 const AT_ONCE_MS = 1;
 
 /**
- * Removes `path`, a folder; a second call does nothing. Its contents may be a stranger's: whatever bytes their names are, links are
- * removed, not followed, and other mounts are not entered. Rejects when an entry would not go.
+ * Removes the folder `path` with everything in it, however deep or large, without blocking the event loop for long; a second call does
+ * nothing. The content may be a stranger's: names may be any bytes, links are removed and not followed, and other mounts are not entered.
+ * Rejects if an entry cannot be removed.
  */
 export async function removeTree(path: string): Promise<void> {
   const budget = {
@@ -24,23 +27,23 @@ export async function removeTree(path: string): Promise<void> {
     if (await removeSmallTree(Buffer.from(path), budget)) return;
   } catch {
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
-    // Somebody else may remove it as well. Else the program fails too, and says at which entry.
+    // Somebody else may be removing the folder, too. If not, the program fails as well, and names the entry.
   }
   await removeByProgram(path);
 }
 
 interface Budget {
-  /** Entries. */
+  /** How many more entries may be removed. */
   left: number;
-  /** What the first folder is on. */
+  /** The device of the top folder. */
   device: number | undefined;
-  /** After that the pool removes entries, where there is one. */
+  /** Until then, entries are removed synchronously; later, on the pool where there is one. */
   readonly atOnceUntil: number;
 }
 
 /**
- * False when `budget` did not suffice, or when another filesystem or a link is in the way: part of the tree may be gone by then. One
- * descriptor is enough, however deep it is.
+ * Returns false if the budget was too small, or if another filesystem or a link is in the way; part of the tree may be gone by then. Needs
+ * one descriptor, however deep the tree is.
  */
 async function removeSmallTree(path: Buffer, budget: Budget): Promise<boolean> {
   const stat = lstatSync(path);
@@ -61,7 +64,7 @@ async function removeSmallTree(path: Buffer, budget: Budget): Promise<boolean> {
   return true;
 }
 
-/** Undefined when there are more. */
+/** The entries of a folder; undefined if there are more than the budget allows. */
 function readFew(path: Buffer, budget: Budget): readonly Dirent[] | undefined {
   const folder = opendirSync(path, { encoding: 'latin1' });
   try {
@@ -78,8 +81,8 @@ function readFew(path: Buffer, budget: Budget): readonly Dirent[] | undefined {
 }
 
 /**
- * The engines' own removal names every entry by its whole path: in 10,000 levels of folders that takes minutes of a
- * processor, and then fails at the longest path that the kernel takes. rm(1) walks by descriptor.
+ * Removes the tree by rm(1), which walks by descriptor. The removal functions of the engines use whole paths: for folders 10,000 levels deep
+ * they need minutes of processor time, and then fail at the kernel's maximum path length.
  */
 async function removeByProgram(path: string): Promise<void> {
   const { exitCode, said } = await runProgram({
@@ -87,6 +90,6 @@ async function removeByProgram(path: string): Promise<void> {
     args: ['-rf', '--one-file-system', '--', path],
     env: PLAIN_ENVIRONMENT,
   });
-  // The first of its complaints is enough.
+  // Its first message is enough.
   if (exitCode !== 0) throw new Error(said.split('\n')[0] || `rm ended with ${exitCode}`);
 }

@@ -1,7 +1,7 @@
-/** Bounds the time of a program that was started, with everything that it starts. */
+/** Bounds the run time of a started program and of everything that it starts. */
 
 export interface RunBounds {
-  /** After that the program is killed. Default: it may take any time. */
+  /** When it is exceeded, the program is killed. Default: no limit. */
   readonly timeoutMs?: number | undefined;
   /** Kills the program when it aborts. */
   readonly signal?: AbortSignal | undefined;
@@ -12,11 +12,11 @@ export type GivenUp = 'timeout' | 'aborted';
 
 export interface BoundedEnd<End> {
   readonly end: End;
-  /** Undefined: nobody killed it here. */
+  /** Undefined: the program was not killed here. */
   readonly givenUp: GivenUp | undefined;
 }
 
-/** Resolves when the program has ended, by itself or killed. Rejects as `exited` does. */
+/** Resolves when the program has ended, by itself or killed. Rejects like `exited`. */
 export async function endWithin<End>(
   program: { readonly exited: Promise<End>; killAll(): void },
   { timeoutMs, signal }: RunBounds,

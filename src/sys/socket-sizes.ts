@@ -1,16 +1,16 @@
-/** How much one socket may hold, by the settings of the kernel. Read once per process. */
+/** How much memory one socket may hold, by the kernel's settings. Read once per process. */
 import { readFileSync } from 'node:fs';
 
 export interface SocketSizes {
-  /** What can wait in a socket's receive queue: the kernel doubles what a program asks for, and lets one message pass. */
+  /** The most bytes that can wait in a receive queue: the kernel doubles the size that a program asks for, and accepts one message above it. */
   readonly receiveBytes: number;
-  /** What can wait there in a TCP socket, which the kernel lets grow while a program reads. */
+  /** The most bytes that can wait in a TCP receive queue, which the kernel enlarges while a program reads. */
   readonly grownBytes: number;
-  /** What the kernel keeps for a socket besides: its options. */
+  /** The most memory that the kernel uses for the options of a socket, in addition to its queues. */
   readonly optionBytes: number;
 }
 
-/** The longest message of IP. */
+/** The longest IP message. */
 const MESSAGE_BYTES = 65_536;
 
 let known: SocketSizes | undefined;

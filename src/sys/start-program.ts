@@ -1,4 +1,4 @@
-/** Programs that are started and waited for by this process alone. */
+/** Starts programs that only this process waits for. */
 import { errnoCodeOf } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
 import { exits } from './exits.ts';
@@ -7,15 +7,15 @@ import { posixSpawn, type SpawnRequest } from './posix-spawn.ts';
 import type { ProcessExit } from './system.ts';
 
 export interface StartedProgram {
-  /** Resolves to its pid once it runs: the caller may close its copies of the descriptors then. Rejects when it could not be started. */
+  /** Resolves to the pid once the program runs; then the caller may close its copies of the descriptors. Rejects if the program could not be started. */
   readonly running: Promise<number>;
-  /** Resolves to how it ended. Rejects when it could not be started. */
+  /** Resolves to the program's exit. Rejects if the program could not be started. */
   readonly exited: Promise<ProcessExit>;
-  /** Kills it and what it started; nothing once it has ended. */
+  /** Kills the program and what it started; does nothing once the program has ended. */
   killAll(): void;
 }
 
-/** Begins to start a program, as {@link posixSpawn} does. The executable has started it when this returns. */
+/** Begins to start a program, as {@link posixSpawn} does. In the executable, the program has started when this function returns. */
 export function startProgram(request: SpawnRequest): StartedProgram {
   let pid: number | undefined;
   let isWanted = true;
@@ -33,12 +33,12 @@ export function startProgram(request: SpawnRequest): StartedProgram {
   const end = () => {
     hasEnded = true;
   };
-  // Handles a rejection too: whoever awaits `running` or `exited` gets it.
+  // This also handles a rejection: callers that await `running` or `exited` get it, too.
   exited.then(end, end);
   return { running, exited, killAll };
 }
 
-/** Reserves a descriptor first: a program that this process can open no pidfd of could not be waited for. */
+/** Reserves a descriptor first: without a free descriptor for its pidfd, the program could not be waited for. */
 async function start(request: SpawnRequest): Promise<number> {
   const reserved = linuxSystem.openPidfd(process.pid);
   try {
@@ -49,7 +49,7 @@ async function start(request: SpawnRequest): Promise<number> {
 }
 
 const RETRY_MS = 100;
-/** Other code took the last descriptor, or this user watches as many as it may. */
+/** Other code took the last descriptor, or this user watches as many descriptors as it may. */
 const SHORTAGES: readonly (string | undefined)[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC'];
 
 async function waitFor(pid: number): Promise<ProcessExit> {
@@ -70,7 +70,7 @@ async function watch(pid: number): Promise<ProcessExit> {
   }
 }
 
-/** Where its exit cannot be watched. Needs no descriptor: the program remains a child until it is waited for. */
+/** Waits for an exit that cannot be watched. Needs no descriptor: the program remains a child until it is waited for. */
 async function lookForExit(pid: number): Promise<ProcessExit> {
   for (;;) {
     const exit = linuxSystem.waitChild(pid);
@@ -79,7 +79,7 @@ async function lookForExit(pid: number): Promise<ProcessExit> {
   }
 }
 
-/** Ends a program that leads a process group, with all that is in it. */
+/** Kills a program that leads a process group, with its whole group. */
 export function killGroup(leader: number): void {
   try {
     process.kill(-leader, 'SIGKILL');

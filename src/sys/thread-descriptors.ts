@@ -1,10 +1,10 @@
 /**
- * What a worker thread has open by libc stays open in its process when the thread ends, and nobody knows of it any more: a held mount
- * would keep its filesystem, a pidfd its process. Node closes what it has opened itself.
+ * Closes what a worker thread opened through libc. Without it these descriptors would stay open in the process after the thread ends: a
+ * mount descriptor would keep its filesystem, a pidfd its process. Node itself closes what `node:fs` opened.
  */
 import type { Fd, System } from './system.ts';
 
-/** The same system, whose descriptors are closed at the latest when the thread exits (not where it is terminated: it runs nothing then). */
+/** The same system, whose descriptors are closed at the latest when the thread exits. A terminated thread runs no code, so its descriptors stay open. */
 export function closeAtThreadExit(system: System): System {
   const open = new Set<Fd>();
   const opening =

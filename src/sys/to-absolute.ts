@@ -4,13 +4,13 @@ import { isAbsolute } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 
 /**
- * An absolute path stays as it is; a relative one gets the working directory's path before it. Throws ERR_STACKSHIM_INPUT_NOT_FOUND where that directory
- * has none: it was removed, or lies outside of what this process sees.
+ * Returns an absolute path unchanged and puts the working directory before a relative one. Throws ERR_STACKSHIM_INPUT_NOT_FOUND if the
+ * working directory has no path: it was removed, or is outside of what this process sees.
  */
 export const toAbsolute = (path: string): string =>
   isAbsolute(path) ? path : `${workingDirectory(path)}/${path}`;
 
-/** An engine may return a path that it stored earlier: check that it leads to the directory where the kernel resolves relative paths. */
+/** An engine may return a path that it stored earlier, so check that this path leads to the directory where the kernel resolves relative paths. */
 function workingDirectory(path: string): string {
   let cause: unknown;
   try {

@@ -1,16 +1,15 @@
-/** Writes to descriptors that may take a part at a time. */
 import { write } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
 import type { Fd } from './system.ts';
 
-/** A non-blocking descriptor that is full says so at once. */
+/** Pauses between tries to write to a full non-blocking descriptor, which refuses at once. */
 const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 16;
 
 /**
- * Resolves when the descriptor has taken everything; rejects with EPIPE when its reader has gone, and when `signal` says so while a
- * non-blocking one is full. Writes on a thread of the pool.
+ * Writes all of `bytes` to a descriptor that may take a part at a time. Rejects with EPIPE when the reader has gone, and with the reason of
+ * `signal` if it aborts while a non-blocking descriptor is full. Writes on a thread of the pool.
  */
 export async function writeFully(fd: Fd, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
   let pauseMs = FIRST_PAUSE_MS;
@@ -27,7 +26,7 @@ export async function writeFully(fd: Fd, bytes: Uint8Array, signal?: AbortSignal
   }
 }
 
-/** Resolves to how many bytes it wrote. Not by `promisify`: to load `node:util` takes the executable 1 ms, in every task. */
+/** Resolves to the number of bytes written. Does not use `promisify`, because loading `node:util` costs the executable 1 ms in every task. */
 const writeSome = (fd: Fd, bytes: Uint8Array) =>
   new Promise<number>((resolve, reject) => {
     write(fd, bytes, (error, written) => (error === null ? resolve(written) : reject(error)));

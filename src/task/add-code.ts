@@ -1,4 +1,4 @@
-/** A task's code, packed as a layer of its container. Loaded only for tasks that bring any. */
+/** Packs a task's code as a layer of its container. Loaded only for tasks with code. */
 import type { LayerSource } from '../core/mount.ts';
 import { packCode } from '../packages/pack-code.ts';
 import { requireStored } from './disk/require-stored.ts';
@@ -13,7 +13,7 @@ export interface CodePlace {
   readonly signal: AbortSignal;
 }
 
-/** Rejects with the packages' errors for code that is not fit. */
+/** Packs the code into the task's code file. Rejects with the errors of packages for unsuitable code. */
 export async function addCode(
   code: string,
   { installation, places, disk, signal }: CodePlace,

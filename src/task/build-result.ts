@@ -1,11 +1,11 @@
-/** The result record of a task that has ended. Pure. */
+/** Builds the result record of a task that has ended. Pure. */
 import type { Execution } from './account-task.ts';
 import { decideVerdict, type Ending, isRetryable, signalName } from './decide-verdict.ts';
 import type { Removal } from './ending/remove-task.ts';
 import type { ContainerPlan } from './plan-container.ts';
 import type { PhaseTimes, TaskOutput, TaskResult } from './result.ts';
 
-/** Of a task that never had a cgroup. */
+/** The usage of a task that never had a cgroup. */
 const NO_USAGE = {
   cpuUserMs: null,
   cpuSystemMs: null,
@@ -33,7 +33,7 @@ export interface EndedTaskFacts {
 
 export function buildResult({ pinned, places }: ContainerPlan, facts: EndedTaskFacts): TaskResult {
   const { exit, cause, usage, wallMs, diskReport } = facts.execution;
-  // What went wrong with a task that was stopped meanwhile follows from the stop.
+  // If the task was stopped, an error is only a consequence of the stop.
   const error = cause === null ? facts.execution.error : null;
   const ending: Ending = {
     exit,

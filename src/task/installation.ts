@@ -1,4 +1,4 @@
-/** One installation as this process uses it: what every task of it shares. */
+/** One installation as this process uses it: what all its tasks share. */
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
 import type { Layout } from '../core/layout.ts';
@@ -21,8 +21,8 @@ export interface Installation {
 const opened = new Map<string, Installation>();
 
 /**
- * The installation of a layout. Opened once per process; has no effect on disk but {@link narrowStore}.
- * Throws ERR_STACKSHIM_PATH_UNTRUSTED as {@link toTrustedLayout}.
+ * The installation of a layout. Opened once per process; its only effect on disk is {@link narrowStore}. Throws ERR_STACKSHIM_PATH_UNTRUSTED
+ * like {@link toTrustedLayout}.
  */
 export function openInstallation(named: Layout): Installation {
   const layout = toTrustedLayout(named);
@@ -34,7 +34,7 @@ export function openInstallation(named: Layout): Installation {
     layout,
     system: linuxSystem,
     host: readHostFacts(),
-    // Looked for when first needed: by then the runtime is at work, and the time is not missed.
+    // Opened at first use: by then the runtime is at work, so it costs no time.
     get cgroups() {
       return openCgroupDriver();
     },
@@ -45,8 +45,8 @@ export function openInstallation(named: Layout): Installation {
 }
 
 /**
- * The layout with the links in its folders' own paths resolved once: below them, none is followed. Root trusts what it finds there, and
- * runs some of it: throws ERR_STACKSHIM_PATH_UNTRUSTED when another user controls a folder or a directory above one.
+ * The layout with all links in the paths of its folders resolved once; below them, no link is followed. Root trusts what these folders
+ * contain, and runs some of it. Throws ERR_STACKSHIM_PATH_UNTRUSTED if another user controls a folder or a directory above it.
  */
 export function toTrustedLayout(layout: Layout): Layout {
   return {

@@ -1,4 +1,4 @@
-/** Measures the phases of a task; each moment belongs to exactly one. */
+/** Measures the phases of a task; each moment belongs to exactly one phase. */
 import type { PhaseTimes } from './result.ts';
 
 export type Phase = keyof PhaseTimes;
@@ -16,7 +16,7 @@ export class PhaseClock {
   #phase: Phase = 'resolve';
   #since = performance.now();
 
-  /** Ends the phase that runs and begins another. Returns how long the ended one has run in all, in milliseconds. */
+  /** Ends the current phase and begins another. Returns the total time of the ended phase in milliseconds. */
   enter(phase: Phase): number {
     const now = performance.now();
     const ended = this.#phase;
@@ -26,7 +26,7 @@ export class PhaseClock {
     return this.#times[ended];
   }
 
-  /** Milliseconds with two decimals; the running phase counts up to now. */
+  /** Milliseconds with two decimals; the current phase counts up to now. */
   times(): PhaseTimes {
     this.enter(this.#phase);
     const round = (ms: number) => Math.round(ms * 100) / 100;

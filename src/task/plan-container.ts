@@ -1,4 +1,4 @@
-/** What makes a task's container. Nothing here knows the command: a container can be prepared before there is one. */
+/** Everything that determines a task's container. Nothing here depends on the command, so a container can be prepared before the command is known. */
 import { existsSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskDevice } from '../core/mount.ts';
@@ -29,17 +29,17 @@ export interface ContainerPlan {
   readonly template: BundleTemplate;
   readonly runtime: Runtime;
   readonly hostname: string;
-  /** Files that stand for the host's. */
+  /** Files that replace the host's. */
   readonly files: readonly TaskFile[];
-  /** What the file named by `spec.seccomp` holds. */
+  /** The parsed content of the file that `spec.seccomp` names. */
   readonly seccompProfile?: SeccompProfile;
   /** Host path of the init program, with `spec.init`. */
   readonly initBinary?: string;
-  /** The template's, and those that the task asks for, in their place where they have the same. */
+  /** The template's devices and the task's; a device of the task replaces one of the template at the same path. */
   readonly devices: readonly TaskDevice[];
   readonly throttles: readonly DeviceThrottle[];
   readonly disk: DiskPlan;
-  /** The owner of files that the task writes into a bind whose source is root's. */
+  /** The owner of files that the task writes into a bind whose source belongs to root. */
   readonly bindOwner: number;
   readonly places: TaskPlaces;
 }
@@ -47,7 +47,7 @@ export interface ContainerPlan {
 export interface DiskPlan {
   readonly mechanism: Policy['disk']['mechanism'];
   readonly limit: DiskAmount;
-  /** Whether the limit is what a task gets that names none. */
+  /** Whether the limit is the default. */
   readonly isUsual: boolean;
 }
 
@@ -56,11 +56,11 @@ export interface ContainerContext {
   readonly policy: Policy;
   readonly pinned: PinnedImage;
   readonly places: TaskPlaces;
-  /** True: the bundle template that the image's label names needs no permission of the policy. */
+  /** Whether the bundle template in the image's label needs no permission of the policy. */
   readonly trustsImageBundle: boolean;
 }
 
-/** Throws as `planTask`. */
+/** Plans the container. Throws like `planTask`. */
 export async function planContainer(
   spec: ContainerSpec,
   { installation, policy, pinned, places, trustsImageBundle }: ContainerContext,

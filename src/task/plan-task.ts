@@ -1,4 +1,4 @@
-/** From outside data to a plan: parsed, admitted, resolved. Nothing has happened yet, so everything that is wrong is thrown. */
+/** Turns outside data into a plan: parsed, admitted, resolved. Planning has no effects, so every fault is thrown. */
 import { statfsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { StackshimError } from '../core/errors.ts';
@@ -31,11 +31,11 @@ export interface TaskPlan {
 export interface PlanOptions {
   readonly trustsImageBundle?: boolean;
   readonly origin?: TaskOrigin;
-  /** The task gets this id, whatever the input says. */
+  /** The task's id, in place of an id in the input. */
   readonly id?: TaskId | undefined;
 }
 
-/** Throws a {@link StackshimError} of kind invalid, not_found, denied or unavailable; has no effect. */
+/** Plans a task. Throws a {@link StackshimError} of kind invalid, not_found, denied or unavailable; has no effect. */
 export async function planTask(
   installation: Installation,
   input: unknown,
@@ -46,13 +46,13 @@ export async function planTask(
   return { container, command: planCommand(parts.command, context.pinned.image.config) };
 }
 
-/** What describes a container: the fields of a task that say nothing of its command. */
+/** Describes a container: the fields of a task that do not concern its command. */
 export type ContainerRequest = Omit<
   TaskInput,
   'command' | 'entrypoint' | 'env' | 'workdir' | 'user' | 'code' | 'payload' | 'config'
 >;
 
-/** Throws as {@link planTask}. */
+/** Plans a container without a command. Throws like {@link planTask}. */
 export async function planContainerAlone(
   installation: Installation,
   request: ContainerRequest,
@@ -84,8 +84,8 @@ function readTask(
 }
 
 /**
- * A limit that the host's disk could never hold is a mistake of the caller's; one that it cannot hold now may do later. What is usual
- * may be more than is free: most tasks use little.
+ * Refuses a disk limit above the size of the filesystem, which is a mistake of the caller. A limit above the free space may be possible
+ * later. Not called for the default limit, which may exceed the free space: most tasks use little.
  */
 function requireFreeSpace(layout: Layout, asked: number): void {
   const folder = scratchDir(layout);
@@ -108,9 +108,9 @@ function requireFreeSpace(layout: Layout, asked: number): void {
 
 export interface CommandPlan {
   readonly spec: CommandSpec;
-  /** What to run, entrypoint included; never empty. */
+  /** The command line, entrypoint included; never empty. */
   readonly command: readonly string[];
-  /** What a stop begins with. */
+  /** The first signal of a stop. */
   readonly stopSignal: number;
   /** Payload and config. */
   readonly files: readonly TaskFile[];
@@ -131,7 +131,7 @@ interface SplitSpec {
   readonly command: CommandSpec;
 }
 
-/** Each field goes to one of the two. */
+/** Divides the fields of a spec: each belongs to exactly one part. */
 function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
   const {
     command,

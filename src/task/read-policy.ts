@@ -1,4 +1,4 @@
-/** The policy file on disk. */
+/** Reads the policy file. */
 import { existsSync, lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isUsedUp, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
@@ -13,9 +13,9 @@ type PolicyPlace = Pick<Layout, 'policyFile' | 'policyIsOptional'>;
 const MAX_BYTES = 1_048_576;
 
 /**
- * Reads and parses the policy file. One small file, read at once: it is on the task path. Without a file at the default path
- * {@link DEFAULT_POLICY} holds; a file that the caller or the environment named must exist.
- * Throws ERR_STACKSHIM_POLICY_INVALID when it cannot be read or parsed, or when anyone but root (or this user) could have written it.
+ * Reads and parses the policy file, synchronously because it is small and on the task path. Without a file at the default path, {@link
+ * DEFAULT_POLICY} applies; a file that the caller or the environment named must exist. Throws ERR_STACKSHIM_POLICY_INVALID if the file
+ * cannot be read or parsed, or if anyone but root (or this user) could have written it.
  */
 export function readPolicy({ policyFile, policyIsOptional = false }: PolicyPlace): Policy {
   const path = findTrusted(policyFile);
@@ -35,7 +35,7 @@ export function readPolicy({ policyFile, policyIsOptional = false }: PolicyPlace
   return parsePolicy(value);
 }
 
-/** The path without links; undefined where there is no file. */
+/** The path without links; undefined if the file does not exist. */
 function findTrusted(policyFile: string): string | undefined {
   try {
     const { path, stats, fault } = walkTrusted(policyFile);
@@ -43,7 +43,7 @@ function findTrusted(policyFile: string): string | undefined {
       throw invalidFile(policyFile, `${fault.path} ${fault.problem}`, { hint: fault.hint });
     }
     if (stats !== undefined) return path;
-    // The operator meant a policy to be there.
+    // A dangling link means that the operator wanted a policy.
     const link = findDanglingLink(policyFile);
     if (link === undefined) return undefined;
     throw invalidFile(policyFile, `${link} is a link that leads nowhere`);

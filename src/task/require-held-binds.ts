@@ -1,4 +1,4 @@
-/** Read-only binds that a task could make writable again are refused. */
+/** Refuses read-only binds that a task could make writable again. */
 import { StackshimError } from '../core/errors.ts';
 import { resolveCapabilities } from '../oci/build-capabilities.ts';
 import type { BundleTemplate } from '../oci/bundle-template.ts';
@@ -12,7 +12,7 @@ export interface HeldBindsInput {
   readonly runtime: Pick<Runtime, 'kind'>;
 }
 
-/** Where the runtime does not lock the flags of binds, a task that may mount can remount them writable. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** A task that may mount can remount a bind writable, unless the runtime locks its flags. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function requireHeldBinds({ spec, template, runtime }: HeldBindsInput): void {
   if (driverOf(runtime).locksBinds) return;
   const bind = spec.mounts.find(({ readOnly }) => readOnly);

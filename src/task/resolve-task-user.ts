@@ -1,10 +1,10 @@
-/** Who the command runs as: names are looked up in the image's own files, each path resolved beneath its root. */
+/** Resolves the user of the command. Names are looked up in the image's own files; each path is resolved beneath its root. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { type ResolvedUser, resolveUser } from '../oci/resolve-user.ts';
 import type { System } from '../sys/system.ts';
 
-/** Where docker's rules stop reading, too: a user database of a task image is small. */
+/** The user database of a task's image is small; docker also stops reading at a limit. */
 const MAX_DATABASE_BYTES = 1024 * 1024;
 
 /** @param user `name|uid[:group|gid]`; empty: root. @param rootfs The mounted root filesystem. */
@@ -18,7 +18,7 @@ export function resolveTaskUser(system: System, user: string, rootfs: string): R
   }
 }
 
-/** Empty where the image has no such file. */
+/** Empty if the image has no such file. */
 function readBeneath(system: System, root: number, path: string): string {
   let fd: number;
   try {

@@ -1,26 +1,26 @@
-/** Which generations a collection removes: those that no rollback can lead to, and that tell of nothing that is stored. Pure. */
+/** Chooses the generations that a collection removes: no rollback can reach them, and no stored revision needs them for its history. Pure. */
 import type { StackName } from '../core/ids.ts';
 import { type Generation, revisionIn } from '../store/stacks/generations.ts';
 import type { Revision } from '../store/stacks/revisions.ts';
 
 export interface GenerationChoice {
   readonly current: Generation | undefined;
-  /** All that can be read, ascending. */
+  /** All readable generations, ascending. */
   readonly generations: readonly Generation[];
   /** The revisions that stay. */
   readonly revisions: readonly Pick<Revision, 'stack' | 'revision'>[];
 }
 
-/** However often stacks are moved to and fro among their revisions, no more earlier generations stay to go back to. */
+/** The most earlier generations that stay for rollbacks, however often stacks are moved back and forth. */
 const MOST_REACHABLE = 1000;
-/** Whoever reads `current` reads the generation that it names a moment later. */
+/** A reader of `current` reads the generation that it names a moment later. */
 const NEWEST = 10;
 
 /**
- * Numbers, ascending. What stays:
- * - the current generation, the newest few, and those above it, which may be on their way;
- * - those that `release rollback --to` can restore, as every revision is stored that it would need;
- * - of each stored revision the newest generation that names it: it tells that the revision was current, and when.
+ * Returns numbers, ascending. What stays:
+ * - the current generation, the newest few, and those above it, which may be about to become current;
+ * - those that `release rollback --to` can restore, because all revisions that it needs are stored;
+ * - for each stored revision, the newest generation that names it: it proves that the revision was current, and when.
  */
 export function chooseGenerations(choice: GenerationChoice): readonly number[] {
   const { current, generations } = choice;
@@ -45,7 +45,7 @@ export function chooseGenerations(choice: GenerationChoice): readonly number[] {
     .reverse();
 }
 
-/** A stack that was removed since is left out of a rollback. */
+/** Stacks that have been removed meanwhile are left out of a rollback. */
 function isReachable(
   generation: Generation,
   current: Generation,

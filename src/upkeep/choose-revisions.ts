@@ -1,4 +1,4 @@
-/** Which revisions a collection takes out of the history. Pure. */
+/** Chooses the revisions that a collection removes from the history. Pure. */
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import { revisionIn } from '../store/stacks/generations.ts';
 import type { Revision } from '../store/stacks/revisions.ts';
@@ -12,12 +12,12 @@ export interface RevisionChoice {
 }
 
 /**
- * Those that are older than the current one and not among the newest `keep`; and those that never became current, as
- * the build that made them died. None at all while the store is damaged so that it does not tell which is which.
+ * The revisions that are older than the current one and not among the newest `keep`, and those that never became current because their build
+ * died. None at all if damage to the store hides which ones these are.
  */
 export function chooseRevisions(survey: StoreSurvey, choice: RevisionChoice): readonly Revision[] {
   const isUnclear = survey.damage.some(({ kind }) => kind !== 'image' && kind !== 'layer');
-  // A `current` that is missing though there are generations: someone is repairing by hand.
+  // `current` is missing although there are generations: someone is repairing the store by hand.
   if (isUnclear || (survey.generation === undefined && survey.generations > 0)) return [];
   const stacks = new Set(survey.revisions.map(({ stack }) => stack));
   return [...stacks].flatMap((stack) => {
@@ -42,7 +42,7 @@ function findOld(
   return revisions.filter(({ revision }) => revision < current && !newest.has(revision));
 }
 
-/** A revision gets its number before it is current: one above all that any generation names never was. */
+/** A revision gets its number before it becomes current. If its number is above all that any generation names, it never was current. */
 function findUnproven(
   survey: StoreSurvey,
   stack: StackName,

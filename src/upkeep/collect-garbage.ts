@@ -25,38 +25,37 @@ import { chooseRevisions } from './choose-revisions.ts';
 import { removeGenerations } from './remove-generations.ts';
 
 export interface CollectOptions {
-  /** How many of a stack's newest revisions stay, besides the current one. Default: all. */
+  /** How many of a stack's newest revisions stay, in addition to the current one. Default: all. */
   readonly keepRevisions?: number;
-  /** Only find out what would go. */
+  /** Only find out what would be removed. */
   readonly dryRun?: boolean;
 }
 
 export interface Collection {
   readonly dryRun: boolean;
   readonly revisions: readonly { readonly stack: StackName; readonly revision: number }[];
-  /** Numbers of the generations that no rollback can lead to any more. */
+  /** Numbers of the generations that no rollback can reach any more. */
   readonly generations: readonly number[];
   readonly images: readonly ImageDigest[];
   readonly layers: readonly StoredLayer[];
-  /** What processes died over: paths below the root folder. */
+  /** Unfinished files of dead processes: paths below the root folder. */
   readonly files: readonly string[];
-  /** Folders of the builder's copies of images that no stack has as its current one: paths below the root folder. */
+  /** Folders with the builder's copies of images that are no longer current for any stack: paths below the root folder. */
   readonly bases: readonly string[];
-  /** How many scratch volumes waited for tasks. */
+  /** The number of idle scratch volumes. */
   readonly volumes: number;
   /** Bytes of the layers, files, bases and volumes. */
   readonly freedBytes: number;
-  /** Why things stayed that may be garbage: damage that hides what is needed, a disk too full to write down what goes. */
+  /** Why possible garbage stayed: damage that hides what is needed, or a disk too full to record the removal. */
   readonly obstacles: readonly ErrorJson[];
 }
 
 /**
- * Marks what is needed and removes the rest: old revisions (with `keepRevisions`) and those that never became current,
- * generations that nothing can go back to, images that no revision, task record or lease names, the layers that only those
- * had, mounts of such layers, what dead processes left half written, scratch volumes that wait for tasks, and the builder's
- * copies of bases that are not current any more. A second call finds nothing to do; killed half way, the next call goes on. Tasks are never made to wait; imports
- * and builds for as long as it unlinks.
- * Where damage hides what is needed, whatever it may need stays. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_SYSTEM.
+ * Removes everything that is not needed: old revisions (with `keepRevisions`) and those that never became current; generations that no
+ * rollback can reach; images that no revision, task record or lease names; layers that only those images used, and the mounts of these
+ * layers; unfinished files of dead processes; idle scratch volumes; and the builder's copies of bases that are no longer current. A second
+ * call finds nothing to do; if a call is killed, the next one continues. Tasks never wait for it; imports and builds wait while it unlinks.
+ * If damage hides what is needed, everything that may be needed stays. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_SYSTEM.
  */
 export async function collectGarbage(
   installation: Installation,
@@ -95,11 +94,11 @@ interface Swept
     Collection,
     'revisions' | 'generations' | 'images' | 'layers' | 'bases' | 'obstacles'
   > {
-  /** Where the bases lie now. */
+  /** The new paths of the bases. */
   readonly aside: readonly string[];
 }
 
-/** Nothing can be pinned meanwhile; tasks may begin at any moment. */
+/** Runs while nothing can be pinned; tasks may begin at any moment. */
 async function sweep(
   installation: Installation,
   pinned: ReadonlySet<string>,
@@ -138,7 +137,7 @@ async function sweep(
   return { ...result, ...swept, bases, aside };
 }
 
-/** None while damage hides what they told. */
+/** No generations while damage hides which ones are needed. */
 function findUnreachable(survey: StoreSurvey, gone: readonly Revision[]): readonly number[] {
   if (survey.damage.some(({ kind }) => kind !== 'image' && kind !== 'layer')) return [];
   const revisions = survey.revisions.filter((one) => !gone.includes(one));
@@ -151,7 +150,7 @@ interface RemovedRevisions {
   readonly refusals: readonly StackshimError[];
 }
 
-/** That a number is used up must be written down first. A full disk has no room for that, but for all that follows. */
+/** Removes the revisions. That a number is used up must be recorded first. A full disk may have no room for that; later steps need no room, so go on. */
 async function removeRevisions(
   layout: Layout,
   chosen: readonly Revision[],

@@ -1,4 +1,4 @@
-/** What the installation takes on disk, and for what. */
+/** Measures the disk space of the installation by use. */
 import { statfs } from 'node:fs/promises';
 import type { LayerId, StackName } from '../core/ids.ts';
 import { buildDir, imagesDir, scratchDir, tmpDir } from '../core/layout.ts';
@@ -13,13 +13,13 @@ export interface StackUsage {
   readonly name: StackName;
   /** The current revision. */
   readonly revision: number;
-  /** How many revisions are stored. */
+  /** The number of stored revisions. */
   readonly revisions: number;
-  /** Bytes of the layers that only this stack has, all its revisions counted. */
+  /** Bytes of the layers that only this stack uses, in all its revisions. */
   readonly ownBytes: number;
-  /** Of those, what its other revisions have and the current one has not. */
+  /** The part of these bytes that only old revisions use. */
   readonly historyBytes: number;
-  /** Bytes of the layers that other stacks have, too. */
+  /** Bytes of the layers that other stacks use, too. */
   readonly sharedBytes: number;
 }
 
@@ -27,21 +27,21 @@ export interface DiskUsage {
   readonly stacks: readonly StackUsage[];
   readonly layers: { readonly count: number; readonly bytes: number };
   readonly images: { readonly count: number; readonly bytes: number };
-  /** What the builder keeps: the bases that stacks were built on, unpacked. */
+  /** The builder's unpacked bases. */
   readonly builderBytes: number;
-  /** Writable layers of tasks, and volumes that wait for tasks. */
+  /** Writable layers of tasks, and idle volumes. */
   readonly scratchBytes: number;
   readonly tmpBytes: number;
-  /** What `collectGarbage` would free now. */
+  /** Bytes that `collectGarbage` would free now. */
   readonly reclaimableBytes: number;
-  /** Free on the root folder's filesystem. */
+  /** Free bytes on the root folder's filesystem. */
   readonly freeBytes: number;
 }
 
-/** Counts; changes nothing. What is damaged is left out: `verifyStore` tells of it. Throws as `collectGarbage`. */
+/** Measures the disk usage; changes nothing. Leaves out damaged parts, which `verifyStore` reports. Throws like `collectGarbage`. */
 export async function measureDiskUsage(installation: Installation): Promise<DiskUsage> {
   const { layout } = installation;
-  // First: it makes the root folder where there is none yet.
+  // Call this first: it creates the root folder if it is missing.
   const { freedBytes } = await collectGarbage(installation, { dryRun: true });
   const survey = surveyStore(layout);
   const stored = findUnneededLayers(layout, () => false);

@@ -1,4 +1,4 @@
-/** Brings what earlier versions stored up to this version. The files that earlier versions read are not changed: those versions can still use the store. */
+/** Brings what earlier versions stored up to this version. Files that earlier versions read are not changed, so those versions can still use the store. */
 import type { ImageDigest, LayerId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { abortable } from '../exchange/abortable.ts';
@@ -11,7 +11,7 @@ import type { System } from '../sys/system.ts';
 
 export interface MigrateOptions {
   readonly system: System;
-  /** Only tells what is to be done. Default false. */
+  /** Only report what would be done. Default false. */
   readonly dryRun?: boolean;
   readonly onProgress?: (progress: MigrateProgress) => void;
   readonly signal?: AbortSignal;
@@ -25,15 +25,16 @@ export interface MigrateProgress {
 }
 
 export interface Migration {
-  /** Images that were, or are to be, named by their content. */
+  /** Images that were, or would be, named by their content. */
   readonly images: readonly ImageDigest[];
-  /** Images with a layer that is missing or damaged: they stay as they are. */
+  /** Images with a missing or damaged layer, which stay as they are. */
   readonly damaged: readonly ImageDigest[];
 }
 
 /**
- * Finds the digest of each image's content that is not known yet. Tasks, builds and imports may go on meanwhile. A second call does nothing;
- * one that was interrupted goes on where it was. Throws ERR_STACKSHIM_FORMAT_NEWER, before anything is changed, and ERR_STACKSHIM_BUILD_ABORTED.
+ * Finds the content digest of each image where it is not known yet. Tasks, builds and imports may go on meanwhile. A second call does
+ * nothing; after an interruption it continues. Throws ERR_STACKSHIM_FORMAT_NEWER before anything is changed, and
+ * ERR_STACKSHIM_BUILD_ABORTED.
  */
 export const migrateStore = (layout: Layout, options: MigrateOptions): Promise<Migration> =>
   abortable('migrate', options.signal, () => migrate(layout, options));
@@ -61,7 +62,7 @@ async function migrate(layout: Layout, options: MigrateOptions): Promise<Migrati
       signal?.throwIfAborted();
       onProgress?.({ image: index + 1, images: unnamed.length, digest });
       await lease.pin(digest);
-      // Collected since it was found.
+      // The image has been collected meanwhile.
       if (!isImageStored(layout, digest)) continue;
       const image = readImage(layout, digest);
       const isWhole = await areSound(image.layers);

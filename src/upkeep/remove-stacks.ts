@@ -1,4 +1,4 @@
-/** Removes stacks that nobody uses: out of the current generation at once, their revisions with it. */
+/** Removes unused stacks: all of them leave the current generation at once, then their revisions are removed. */
 import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -24,11 +24,11 @@ export interface RemovedStack {
 }
 
 /**
- * Removes all of the named stacks or none, for good: images and layers stay until collection, and longer where a task's record
- * names them. Called again after a death half way, it finishes what was begun.
+ * Removes all of the named stacks or none. This cannot be undone. Images and layers stay until collection, and longer if a task's record
+ * names them. If a call is killed, the next one completes it.
  *
- * Throws ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_STACK_IN_USE (`details.tasks`, or `details.stacks` that stand on it),
- * ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_RECORD_CORRUPT when a task cannot tell what it runs on.
+ * Throws ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_STACK_IN_USE (`details.tasks`, or `details.stacks` that are built on it),
+ * ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_RECORD_CORRUPT if a task's record does not show which stack it uses.
  */
 export async function removeStacks(
   layout: Layout,
@@ -55,7 +55,7 @@ export async function removeStacks(
   return removed;
 }
 
-/** One that lost its place in the current generation, but not yet all of its revisions, is known. */
+/** A stack that has left the current generation, but still has revisions, is known. */
 function requireKnown(layout: Layout, name: StackName): void {
   if (revisionIn(readCurrentGeneration(layout), name) !== undefined) return;
   if (readRevisionNumbers(layout, name).length === 0) resolveStack(layout, { name });

@@ -1,4 +1,4 @@
-/** Holds everything that is stored against what it must be: layers by their sha256, the rest by its form and its links. */
+/** Checks everything that is stored: layers by their sha256, other files by their form and their references. */
 import { existsSync, statSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { LayerId, StackName } from '../core/ids.ts';
@@ -23,7 +23,7 @@ export interface VerifyProgress {
 }
 
 export interface VerifyOptions {
-  /** Only what these stacks need, all their revisions. Default: everything, also what no stack needs. */
+  /** Only check what these stacks need, in all their revisions. Default: everything, including what no stack needs. */
   readonly stacks?: readonly StackName[];
   readonly onProgress?: (progress: VerifyProgress) => void;
   readonly signal?: AbortSignal;
@@ -35,14 +35,14 @@ export interface Verification {
   readonly images: number;
   readonly revisions: number;
   readonly generations: number;
-  /** Empty: all is well. */
+  /** Empty: no damage. */
   readonly damage: readonly Damage[];
 }
 
 /**
- * Reads every layer from end to end; changes nothing. Tasks, builds and collection may go on meanwhile: what was removed
- * or replaced under the reader is looked at again, and is no damage.
- * Throws ERR_STACKSHIM_STACK_NOT_FOUND for a name in `stacks` that has no revision, and what an aborted `signal` gives.
+ * Reads every layer completely; changes nothing. Tasks, builds and collection may go on meanwhile: what was removed or replaced during the
+ * check is checked again, and is not damage. Throws ERR_STACKSHIM_STACK_NOT_FOUND for a name in `stacks` without a revision, and the reason
+ * of an aborted `signal`.
  */
 export async function verifyStore(
   layout: Layout,
@@ -54,7 +54,7 @@ export async function verifyStore(
   const isMeant = (hits: readonly AffectedRevision[]) =>
     names === undefined || hits.some(({ stack }) => names.has(stack));
   const used = [...survey.layerUsers].flatMap(([id, users]) => (isMeant(users) ? [id] : []));
-  // A file without a record is what an interrupted import or collection left: it counts as not there.
+  // A file without a record was left by an interrupted import or collection: it counts as absent.
   const whole = listStoredLayers(layout).filter((id) => existsSync(layerRecordFile(layout, id)));
   const ids = new Set(names === undefined ? [...whole, ...used] : used);
   const { broken, bytes } = await readLayers(layout, ids, options);
@@ -66,7 +66,7 @@ export async function verifyStore(
     images: survey.images.size,
     revisions: survey.revisions.length,
     generations: survey.generations,
-    // Damage to generations and to `current` concerns every stack.
+    // Damage to generations and to `current` affects every stack.
     damage: damage.filter(
       ({ kind, hits }) => kind === 'generation' || kind === 'current' || isMeant(hits),
     ),
@@ -96,7 +96,7 @@ async function readLayers(
   return { broken, bytes };
 }
 
-/** Looks a second time at what seemed damaged: the store may have changed in between. */
+/** Checks a second time what seemed damaged, because the store may have changed meanwhile. */
 async function confirm(
   layout: Layout,
   before: StoreSurvey,

@@ -46,7 +46,7 @@ describe('verify', () => {
     await lab.add('two', 'two');
     const { status, stdout, stderr } = await cli('verify');
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^3 layers \(\S+ \S+\), 2 images, 2 revisions: sound\n$/);
+    expect(stdout).toMatch(/^3 layers \(\S+ \S+\), 2 images, 2 revisions: no damage found\n$/);
     expect(stderr).toMatch(/^(layer [1-3] of 3: [0-9a-f]{12} \S+ \S+\n){3}$/);
     expect(stderr).toContain(shared.slice(0, 12));
     const json = JSON.parse((await cli('verify', '--json', 'two')).stdout);
@@ -62,7 +62,7 @@ describe('verify', () => {
     expect(status).toBe(1);
     expect(stdout).toMatch(
       new RegExp(
-        `^layer: read layer ${path}: its content has sha256 [0-9a-f]{64}\n  hits: one@rev:1 \\(current\\)\n.*: 1 damaged\n$`,
+        `^layer: read layer ${path}: its content has sha256 [0-9a-f]{64}\n  affects: one@rev:1 \\(current\\)\n.*: 1 damaged\n$`,
       ),
     );
     const json = await cli('verify', '--json');

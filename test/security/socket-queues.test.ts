@@ -26,7 +26,7 @@ it.each([
   const { status, stderr, record } = await run(['-m', '32m', ...CODE], probe(command));
   expect(status).toBe(137);
   expect(stderr).toMatch(
-    /was killed: its sockets held up to \d.* beside its memory, more than 32m/,
+    /was killed: its sockets held up to \d.* in addition to its memory, more than 32m/,
   );
   expect(record).toMatchObject({
     ...CLEAN,

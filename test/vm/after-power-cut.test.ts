@@ -41,7 +41,7 @@ it('reaps what the tasks of before wrote, and a second time finds nothing', asyn
 it('verifies everything that is stored', async () => {
   const { status, stdout, stderr } = await runCli(['verify'], options);
   expect(status, stderr).toBe(0);
-  expect(stdout).toMatch(/: sound\n$/);
+  expect(stdout).toMatch(/: no damage found\n$/);
 });
 
 it('has every revision and generation that was done before', async () => {

@@ -1,4 +1,4 @@
-/** `stackshim df`: what there is on disk, and for what. */
+/** `stackshim df`: the disk space of stacks, builds and tasks. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { DiskUsage } from '../../upkeep/disk-usage.ts';
 import { formatBytes } from '../format-quantities.ts';

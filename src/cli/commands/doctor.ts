@@ -4,7 +4,7 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import { formatTable } from '../format-table.ts';
 import { print, printJson } from '../print.ts';
 
-/** Resolves to the exit status: 1 when no task can run here. */
+/** Resolves to the exit status: 1 if no task can run here. */
 export async function doctor(options: { readonly json?: boolean }): Promise<number> {
   const diagnosis = await openDoor().doctor();
   if (options.json) await printJson(diagnosis);

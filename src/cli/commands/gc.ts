@@ -1,4 +1,4 @@
-/** `stackshim gc`: frees what nothing needs, and tells what went. */
+/** `stackshim gc`: frees what nothing needs, and prints what was removed. */
 import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { Collection } from '../../upkeep/collect-garbage.ts';
@@ -12,7 +12,7 @@ export interface CollectCommandOptions {
   readonly keepRevisions?: string;
 }
 
-/** Resolves to the exit status: 1 when damage kept it from looking through everything. */
+/** Resolves to the exit status: 1 if damage kept it from examining everything. */
 export async function gc(options: CollectCommandOptions): Promise<number> {
   const keepRevisions = parseKept(options.keepRevisions);
   const collection = await openDoor().gc({

@@ -14,8 +14,8 @@ export interface KillCommandOptions {
 }
 
 /**
- * Ends every task named, all at once, and prints the id of each that is gone. Resolves to the exit status: that of the first
- * task, in the order given, that did not go well. No task is touched when an id or the timeout is not valid.
+ * Ends all named tasks at once, and prints the id of each removed task. Resolves to the exit status: that of the first failed task, in the
+ * given order, or 0. Touches no task if an id or the timeout is invalid.
  */
 export async function kill(given: readonly string[], options: KillCommandOptions): Promise<number> {
   const ids = [...new Set(given.map(parseTaskId))];

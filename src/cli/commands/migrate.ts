@@ -9,7 +9,7 @@ export interface MigrateCommandOptions {
   readonly json?: boolean;
 }
 
-/** Resolves to the exit status: 1 when something that is damaged stays as it was. SIGINT and SIGTERM end it between two images. */
+/** Resolves to the exit status: 1 if a damaged image stays unchanged. SIGINT and SIGTERM end the migration between two images. */
 export async function migrate(options: MigrateCommandOptions): Promise<number> {
   const { dryRun = false, json = false } = options;
   const stops = listenForStops();
@@ -27,10 +27,13 @@ export async function migrate(options: MigrateCommandOptions): Promise<number> {
 }
 
 function format({ images, damaged }: Migration, dryRun: boolean): string {
-  if (images.length + damaged.length === 0) return 'everything stored is of this version\n';
-  const what = dryRun ? 'to be named by its content' : 'named by its content';
+  if (images.length + damaged.length === 0)
+    return 'everything stored has the format of this version\n';
+  const what = dryRun ? 'would be named by its content' : 'named by its content';
   return [
     ...images.map((digest) => `${digest}: ${what}\n`),
-    ...damaged.map((digest) => `${digest}: a layer of it is damaged; stackshim verify names it\n`),
+    ...damaged.map(
+      (digest) => `${digest}: one of its layers is damaged; run stackshim verify to see which\n`,
+    ),
   ].join('');
 }

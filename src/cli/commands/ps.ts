@@ -9,7 +9,7 @@ import { reportError } from '../report-error.ts';
 const HEADER = ['ID', 'STACK', 'STATE', 'PID', 'OWNER', 'AGE', 'COMMAND', 'LABELS'];
 const COMMAND_LENGTH = 40;
 
-/** Resolves to the exit status: 1 when a record could not be read, which stderr tells. */
+/** Resolves to the exit status: 1 if a record could not be read, which is reported on stderr. */
 export async function ps(options: { readonly json?: boolean }): Promise<number> {
   const list = await openDoor().list();
   if (options.json) {

@@ -1,4 +1,4 @@
-/** `stackshim reap`: removes what dead owners left, once or, with `--watch`, as soon as they have died. */
+/** `stackshim reap`: removes what dead owners left, once or, with `--watch`, as soon as each owner has died. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { ReapReport } from '../../task/abandoned/reap.ts';
 import { print, printJson, printJsonLine } from '../print.ts';
@@ -7,11 +7,11 @@ import { reportError, reportLeftovers } from '../report-error.ts';
 export interface ReapCommandOptions {
   readonly json?: boolean;
   readonly watch?: boolean;
-  /** Id of a task whose owner is to be waited for. */
+  /** Id of a task whose owner must end first. */
   readonly wait?: string;
 }
 
-/** Prints the id of each task that was removed. Resolves to the exit status: 1 when something is left. */
+/** Prints the id of each removed task. Resolves to the exit status: 1 if something is left. */
 export async function reap(options: ReapCommandOptions): Promise<number> {
   if (options.watch) return await watchUntilStopped(options);
   const { wait } = options;
@@ -22,7 +22,7 @@ export async function reap(options: ReapCommandOptions): Promise<number> {
   return isDone ? 0 : 1;
 }
 
-/** One report after another: a line of JSON each, or as without `--watch`. Damaged records are told of once. */
+/** Prints one report after another: with `--json` a line each, otherwise as without `--watch`. Reports each damaged record once. */
 async function watchUntilStopped({ json }: ReapCommandOptions): Promise<number> {
   const { listenForStops } = await import('../stop-signals.ts');
   const stops = listenForStops();

@@ -33,12 +33,12 @@ export async function save(
       }),
     ),
   );
-  // Standard output is the file itself then.
+  // Standard output contains the file: print nothing else.
   if (isStandardOutput(file)) return;
   await (json ? printJson(saved) : print(describeSaved(saved)));
 }
 
-/** One id in each line. */
+/** Reads a list with one id per line. */
 async function readLayerList(file: string): Promise<ReadonlySet<string>> {
   const text: string[] = [];
   let bytes = 0;

@@ -1,4 +1,4 @@
-/** `stackshim stack build`: a folder becomes a stack's current revision; what it does goes to stderr, the outcome to stdout. */
+/** `stackshim stack build`: a folder becomes a stack's current revision. Progress goes to stderr, the outcome to stdout. */
 import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { openBuildProgress } from '../build-progress-view.ts';

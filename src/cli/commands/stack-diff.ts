@@ -30,7 +30,7 @@ export async function stackDiff(name: string, options: DiffOptions): Promise<voi
     : print(formatDiff(diff, options.files ? Number.POSITIVE_INFINITY : MOST_SHOWN)));
 }
 
-/** The largest differences first, where not all are shown. */
+/** If not all files are shown, the largest differences come first. */
 function formatDiff(diff: StackDiff, most: number): string {
   const { added, removed, changed } = diff.totals;
   const head = `${diff.stack}: rev:${diff.from} -> rev:${diff.to}\n`;

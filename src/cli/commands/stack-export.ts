@@ -10,7 +10,7 @@ export async function stackExport(
   options: ExchangeCommandOptions,
 ): Promise<void> {
   const result = await withProgress((exchange, stacks) => stacks.exportTo(stack, file, exchange));
-  // Standard output is the file itself then.
+  // Standard output contains the archive: print nothing else.
   if (isStandardOutput(file)) return;
   await (options.json ? printJson(result) : print(`${result.reference} ${result.digest}\n`));
 }

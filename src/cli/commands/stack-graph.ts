@@ -1,4 +1,4 @@
-/** `stackshim stack graph`: the tree of bases and stacks, to look at or to draw. */
+/** `stackshim stack graph`: the tree of bases and stacks, as text or as a drawing. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import { toDot, toSvg } from '../../store/stacks/stack-graph.ts';
 import { print, printJson } from '../print.ts';

@@ -32,7 +32,7 @@ function formatStacks(stacks: readonly StackSummary[]): string {
   return formatTable(header, rows);
 }
 
-/** What a user of the stack should know: nothing when all is well. */
+/** What a user of the stack should know; empty if there is nothing. */
 const toState = ({ behind, eol }: StackSummary) =>
   [behind === null ? '' : `behind ${behind}`, eol === null ? '' : `eol ${eol}`]
     .filter((note) => note !== '')

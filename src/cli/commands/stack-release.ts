@@ -47,7 +47,7 @@ function readReleaseFile(file: string): string {
     }
     throw new StackshimError(
       'ERR_STACKSHIM_INPUT_NOT_FOUND',
-      `read release ${file}: ${errnoCodeOf(error) ?? 'failed'}`,
+      `read release ${file}: ${reasonOf(error)}`,
       { details: { path: file }, cause: error },
     );
   }

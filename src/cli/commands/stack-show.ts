@@ -8,7 +8,7 @@ import { formatTable } from '../format-table.ts';
 import type { JsonOption } from '../json-option.ts';
 import { print, printJson } from '../print.ts';
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID for what cannot be a stack's name, and as `showStack`. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID for an invalid name, and the errors of `showStack`. */
 export async function stackShow(name: string, options: JsonOption): Promise<void> {
   const stack = await openDoor().stacks.show(name);
   return await (options.json ? printJson(stack) : print(formatStack(stack)));

@@ -1,4 +1,4 @@
-/** `stackshim stack update`: stacks are built again; what goes on is told on stderr, what came of each on stdout. */
+/** `stackshim stack update`: builds stacks again. Progress goes to stderr, the outcome of each stack to stdout. */
 import { resolve } from 'node:path';
 import type { StackUpdate, UpdateReport } from '../../build/update-stacks.ts';
 import { StackshimError } from '../../core/errors.ts';
@@ -22,7 +22,7 @@ export interface UpdateCommandOptions {
   readonly json?: boolean;
 }
 
-/** Exit status 0 when none failed; of one stack that failed its error's, else 1. */
+/** Sets the exit status: 0 if all succeeded, the error's own if there was only one stack, otherwise 1. */
 export async function stackUpdate(
   words: readonly string[],
   options: UpdateCommandOptions,
@@ -55,7 +55,7 @@ export async function stackUpdate(
   }
 }
 
-/** Undefined: all. */
+/** The named stacks; undefined for all. */
 function toNames(
   words: readonly string[],
   options: UpdateCommandOptions,
@@ -87,7 +87,7 @@ function formatReport({ updates, behind }: UpdateReport): string {
   return `${table}${late.join('')}`;
 }
 
-/** Each with its stack's name, and with what its smoke command said. */
+/** Reports each failure with its stack's name and the output of its smoke command. */
 function tellFailures({ updates }: UpdateReport): number {
   const errors = updates.flatMap(({ stack, error }: StackUpdate) =>
     error === null ? [] : [{ ...error, message: withName(stack, error.message) }],
@@ -101,7 +101,7 @@ function tellFailures({ updates }: UpdateReport): number {
   return updates.length === 1 ? statusOfError(only) : 1;
 }
 
-/** What a program said of its own failure does not tell whose build it was. */
+/** Adds the stack's name, because a program's message about its failure does not name the stack. */
 function withName(stack: StackName, message: string): string {
   const words = message.split(/[^a-z0-9._-]+/);
   return words.includes(stack) ? message : `update ${stack}: ${message}`;

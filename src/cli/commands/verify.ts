@@ -1,4 +1,4 @@
-/** `stackshim verify`: what is damaged goes to stdout, with the stacks that it hits; progress goes to stderr. */
+/** `stackshim verify`: damage and the affected stacks go to stdout, progress to stderr. */
 import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { AffectedRevision, Damage } from '../../store/survey-store.ts';
@@ -11,7 +11,7 @@ import { listenForStops } from '../stop-signals.ts';
 
 const CLEAR_LINE = '\r\u001b[K';
 
-/** Resolves to the exit status: 1 when something is damaged. SIGINT and SIGTERM end it. */
+/** Resolves to the exit status: 1 if something is damaged. SIGINT and SIGTERM end it. */
 export async function verify(
   names: readonly string[],
   options: { readonly json?: boolean },
@@ -50,13 +50,13 @@ function format(found: Verification): string {
   const { layers, layerBytes, images, revisions, damage } = found;
   const counted = `${layers} layers (${formatBytes(layerBytes)}), ${images} images, ${revisions} revisions`;
   return damage.length === 0
-    ? `${counted}: sound\n`
+    ? `${counted}: no damage found\n`
     : `${damage.map(formatDamage).join('')}${counted}: ${damage.length} damaged\n`;
 }
 
 function formatDamage({ kind, error, hits }: Damage): string {
   const text = `${kind}: ${toPrintable(error.message)}\n`;
-  return hits.length === 0 ? text : `${text}  hits: ${hits.map(formatRevision).join(', ')}\n`;
+  return hits.length === 0 ? text : `${text}  affects: ${hits.map(formatRevision).join(', ')}\n`;
 }
 
 const formatRevision = ({ stack, revision, current }: AffectedRevision) =>
@@ -67,7 +67,7 @@ interface VerifyView {
   close(): void;
 }
 
-/** A line for each layer in a log; on a terminal one line that is written over. */
+/** Prints one line per layer in a log; on a terminal, one line that is overwritten. */
 function openView(stream: ProgressStream): VerifyView {
   if (!stream.isTTY) {
     return {

@@ -1,4 +1,4 @@
-/** Writes an image archive in one pass: blobs come before their names are known, so each one's header is filled in afterwards. */
+/** Writes an image archive in one pass. The digest that names a blob is known only after its content, so each header is written afterwards. */
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { encodeTarEntry, TAR_TRAILER } from '../../archive/encode-tar-entry.ts';
@@ -12,13 +12,13 @@ export interface WrittenBlob {
 }
 
 export interface ArchiveWriter {
-  /** Writes a blob to `blobs/sha256/<hex>`; one that was written before takes no room. */
+  /** Writes a blob to `blobs/sha256/<hex>`; a blob that was written before takes no space. */
   addBlob(content: AsyncIterable<Uint8Array>): Promise<WrittenBlob>;
   addFile(path: string, content: string): Promise<void>;
   end(): Promise<void>;
 }
 
-/** Appends to an empty file, which stays the caller's. Equal contents in equal order give equal archives. */
+/** Writes to an empty file, which the caller closes. Equal contents in equal order give equal archives. */
 export function createArchiveWriter(file: FileHandle): ArchiveWriter {
   let at = 0;
   const written = new Set<string>();
@@ -40,7 +40,7 @@ export function createArchiveWriter(file: FileHandle): ArchiveWriter {
       }
       const hex = hash.digest('hex');
       const blob = { digest: `sha256:${hex}`, size };
-      // What comes next overwrites a blob that is there already.
+      // The next write overwrites the duplicate.
       if (written.has(hex)) return blob;
       written.add(hex);
       await write(toHeader(`blobs/sha256/${hex}`, size), at);
@@ -62,7 +62,7 @@ export function createArchiveWriter(file: FileHandle): ArchiveWriter {
   };
 }
 
-/** One block: the names here are short, the sizes bounded, and the writer's header has one place for it. */
+/** Exactly one block: the names are short, the sizes are bounded, and there is room for one header block. */
 function toHeader(path: string, size: number): Buffer {
   const header = Buffer.concat(
     encodeTarEntry({

@@ -1,4 +1,4 @@
-/** Finds the files of an archive without unpacking it: names and where each one's bytes are. Nothing is written anywhere. */
+/** Lists the files of an archive without unpacking it: names and positions. Writes nothing. */
 import type { FileHandle } from 'node:fs/promises';
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
 import { parseEntryPath } from '../../archive/entry-path.ts';
@@ -13,13 +13,13 @@ import { type Extensions, resolveTarEntry } from '../../archive/resolve-tar-entr
 import type { TarEntry } from '../../archive/tar-entry.ts';
 import { toInvalid } from '../oci-image/oci-blobs.ts';
 
-/** Of a regular file in the archive, in bytes. */
+/** The position of a regular file in the archive, in bytes. */
 export interface ArchiveSpan {
   readonly start: number;
   readonly size: number;
 }
 
-/** Of a whole image: 256 layers with three files each and room to spare. */
+/** Enough for 256 layers with three files each, and more. */
 const MOST_ENTRIES = 10_000;
 const MAX_PATH_BYTES = 255;
 const LIMITS = { ...LAYER_LIMITS, pathBytes: MAX_PATH_BYTES };
@@ -28,15 +28,14 @@ interface Indexing {
   readonly file: FileHandle;
   readonly sizeBytes: number;
   readonly spans: Map<string, ArchiveSpan>;
-  /** `docker save` writes a layer that comes twice as a link to the first. */
+  /** `docker save` writes a repeated layer as a link to the first one. */
   readonly links: Map<string, string>;
   extensions: Extensions;
 }
 
 /**
- * The regular files of a tar by plain path. Folders count for nothing; a symbolic link to a file of the archive stands for that file;
- * whatever else there is, a name that leads outside, a name that comes twice and a tar that is cut off are refused.
- * Throws ERR_STACKSHIM_IMAGE_INVALID.
+ * The regular files of a tar by plain path. Folders are ignored; a symbolic link to a file of the archive stands for that file. Refuses
+ * other entries, names that lead outside, repeated names, and a truncated tar. Throws ERR_STACKSHIM_IMAGE_INVALID.
  */
 export async function indexArchive(
   file: FileHandle,
@@ -63,7 +62,7 @@ export async function indexArchive(
   return indexing.spans;
 }
 
-/** Returns where the next header is. */
+/** Returns the position of the next header. */
 async function takeHeader(indexing: Indexing, header: TarHeader, start: number): Promise<number> {
   const { size } = header;
   if (size > indexing.sizeBytes - start) throw toInvalid('read archive: it is cut off');
@@ -75,7 +74,7 @@ async function takeHeader(indexing: Indexing, header: TarHeader, start: number):
   const entry = resolveTarEntry(header, indexing.extensions);
   indexing.extensions = { pax: undefined, longPath: undefined, longLink: undefined };
   if (typeof entry === 'string') throw toInvalid(`read archive: ${entry}`);
-  // A PAX size other than the header's: which one counts, every reader decides differently.
+  // If the PAX size differs from the header's, readers disagree about which one counts.
   if (entry.size !== size) throw toInvalid('read archive: an entry has two sizes');
   takeEntry(indexing, entry, start);
   return next;
@@ -114,7 +113,7 @@ function takeEntry({ spans, links }: Indexing, entry: TarEntry, start: number): 
   else throw toInvalid(`read archive entry ${shown}: a ${entry.kind}`);
 }
 
-/** By the text of the names alone: nothing is looked up on the disk. */
+/** Resolves links by their text alone: nothing is looked up on the disk. */
 function resolveLinks({ spans, links }: Indexing): void {
   for (const [path, target] of links) {
     const span = spans.get(joinPath(path, target));
@@ -128,7 +127,7 @@ function resolveLinks({ spans, links }: Indexing): void {
   }
 }
 
-/** What a relative link at `path` names; a path that no entry can have when it leads outside. */
+/** The path that a relative link at `path` names; a path that no entry can have if the link leads outside. */
 function joinPath(path: string, target: string): string {
   const parts = path.split('/').slice(0, -1);
   for (const part of target.split('/')) {

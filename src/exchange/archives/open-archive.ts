@@ -1,4 +1,4 @@
-/** Opens an archive of an image as the files in it, compressed as a whole or not. */
+/** Opens an image archive, compressed as a whole or not, and gives access to its files. */
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
 import { LAYER_POLICY } from '../../archive/archive-policy.ts';
@@ -27,9 +27,9 @@ export interface ArchiveHost {
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * Opens the tar at `path`. One that is compressed as a whole is decompressed into a file without a name first,
- * bounded as a layer is. The caller closes it, after the files that were opened from it.
- * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL.
+ * Opens the tar at `path`. A compressed archive is first decompressed into an unnamed file, with the size limit of a layer. The caller
+ * closes the archive, after the files that it opened from it. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_IMAGE_INVALID,
+ * ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL.
  */
 export async function openArchive(host: ArchiveHost, path: string): Promise<OpenArchive> {
   let file = await openInput(path);
@@ -50,14 +50,14 @@ export async function openArchive(host: ArchiveHost, path: string): Promise<Open
   }
 }
 
-/** How a file is compressed, by its first bytes: names lie. */
+/** The compression of a file according to its first bytes; file names are not reliable. */
 export function toCompression(start: Buffer): Compression {
   const magic = start.toString('latin1', 0, 4);
   if (magic.startsWith('\x1f\x8b')) return 'gzip';
   return magic === '\x28\xb5\x2f\xfd' ? 'zstd' : 'none';
 }
 
-/** What other programs compress with, by the first bytes. */
+/** Unsupported compressions, by their first bytes. */
 const OTHER_COMPRESSIONS = [
   ['xz', '\xfd7zX'],
   ['bzip2', 'BZh'],
@@ -90,7 +90,7 @@ async function readStart(file: FileHandle): Promise<Buffer> {
   return buffer.subarray(0, bytesRead);
 }
 
-/** Opens a regular file to read; a FIFO or device in its place is refused, and keeps nobody waiting. Throws ERR_STACKSHIM_INPUT_NOT_FOUND. */
+/** Opens a regular file for reading and never waits: a FIFO or a device is refused. Throws ERR_STACKSHIM_INPUT_NOT_FOUND. */
 export async function openInput(path: string): Promise<FileHandle> {
   try {
     return await openRegularFile(path, { followLink: true });
@@ -121,7 +121,7 @@ async function decompress(
     const temporary = temporaryPath(layout, '.tar');
     const unpacked = await open(temporary, 'wx+', 0o600);
     try {
-      // From here on the kernel frees it, however we end.
+      // From here on the kernel frees the file, however this process ends.
       await unlink(temporary);
       let written = 0;
       for await (const chunk of tar) {

@@ -1,4 +1,4 @@
-/** Reads what `docker save` writes: `manifest.json` names a config and the layers of each image. */
+/** Reads an archive of `docker save`: `manifest.json` names a config and the layers of each image. */
 import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import type { Compression } from '../../archive/read-archive.ts';
@@ -16,7 +16,7 @@ import { type OpenArchive, toCompression } from './open-archive.ts';
 
 const MOST_IMAGES = 1024;
 const MOST_LAYERS = 256;
-/** Errors quote an archive's own words, which may be many and long. */
+/** Errors quote text from the archive, which may be long. */
 const MOST_SHOWN = 50;
 const MAX_SHOWN_CHARS = 200;
 const path = z.string().check(z.minLength(1), z.maxLength(255));
@@ -34,8 +34,8 @@ const manifestSchema = z
 type Entry = z.infer<typeof manifestSchema>[number];
 
 /**
- * Reads the image called `tag`; without one the archive must hold a single image. It has no OCI manifest: its digest is
- * that of its config, which docker calls the image's id and which names every layer's DiffID. Throws ERR_STACKSHIM_IMAGE_INVALID.
+ * Reads the image called `tag`; without a tag the archive must contain a single image. The image has no OCI manifest, so its digest is that
+ * of its config, which docker calls the image's id and which names every layer's DiffID. Throws ERR_STACKSHIM_IMAGE_INVALID.
  */
 export async function readDockerArchive(archive: OpenArchive, tag?: string): Promise<OciImage> {
   const manifestFile = await archive.openFile('manifest.json');
@@ -83,7 +83,7 @@ function pickTagged(entries: readonly Entry[], tag: string | undefined): Entry {
   });
 }
 
-/** A config that is called by its digest must have it. */
+/** The digest of a config; if its name is a digest, the content must match it. */
 function digestOf(bytes: Uint8Array, name: string): ImageDigest {
   const hex = createHash('sha256').update(bytes).digest('hex');
   const named = /(?:^|\/)([0-9a-f]{64})(?:\.json)?$/.exec(name)?.[1];
@@ -97,7 +97,7 @@ function digestOf(bytes: Uint8Array, name: string): ImageDigest {
   return digest;
 }
 
-/** Docker writes plain tars and takes compressed ones. Only the DiffID says what a layer must be. */
+/** Docker writes plain tars and accepts compressed ones. Only the DiffID tells what a layer must contain. */
 async function readLayer(archive: OpenArchive, name: string, diffId: string): Promise<OciLayer> {
   const file = await archive.openFile(name);
   try {

@@ -1,4 +1,4 @@
-/** An image as an OCI archive that also holds docker's `manifest.json`, its layers packed from what is stored. */
+/** Writes an image as an OCI archive that also contains docker's `manifest.json`; the layers are packed from the stored ones. */
 import type { FileHandle } from 'node:fs/promises';
 import { packLayer } from '../../archive/pack-layer.ts';
 import type { ImageDigest } from '../../core/ids.ts';
@@ -14,24 +14,24 @@ import { type ArchiveWriter, createArchiveWriter, type WrittenBlob } from './arc
 export interface ArchiveContent {
   readonly system: System;
   readonly image: Image;
-  /** What the image is called in the archive: `localhost/ruby-3.3:rev-2`. */
+  /** The name of the image in the archive: `localhost/ruby-3.3:rev-2`. */
   readonly reference: string;
   readonly report: ProgressListener;
   readonly signal: AbortSignal | undefined;
 }
 
 export interface WrittenArchive {
-  /** Of the manifest in the archive: the digest of the image's content. */
+  /** Digest of the manifest in the archive, which is the digest of the image's content. */
   readonly digest: ImageDigest;
-  /** Of its config. */
+  /** Digest of the config. */
   readonly config: ImageDigest;
-  /** Of the layers in the archive, lowest first. */
+  /** DiffIDs of the layers in the archive, lowest first. */
   readonly diffIds: readonly string[];
 }
 
 /**
- * Writes to an empty file, which stays the caller's, as does a pin on the image's layers. The same image gives the same bytes.
- * Throws ERR_STACKSHIM_LAYER_CORRUPT, and as `packLayer`.
+ * Writes to an empty file. The caller closes the file and holds a pin on the image's layers. The same image gives the same bytes. Throws
+ * ERR_STACKSHIM_LAYER_CORRUPT, and the errors of `packLayer`.
  */
 export async function writeImageArchive(
   layout: Layout,
@@ -41,7 +41,7 @@ export async function writeImageArchive(
   const { image, reference } = content;
   const writer = createArchiveWriter(file);
   const layers = await writeLayers(layout, writer, content);
-  // Uncompressed, a layer's digest is its DiffID.
+  // The digest of an uncompressed layer is its DiffID.
   const diffIds = layers.map(({ digest }) => digest);
   const config = await addDocument(writer, toOciConfig(image, diffIds));
   const manifestText = toOciManifest(config, layers);
@@ -59,7 +59,7 @@ async function writeLayers(
   const layers: WrittenBlob[] = [];
   for (const [index, id] of image.layers.entries()) {
     const { sizeBytes } = readLayerRecord(layout, id);
-    // An opaque root needs no word: an image's lowest layer has nothing below, and no other has one.
+    // An opaque root needs no marker: an image's lowest layer has nothing below it, and no other layer has an opaque root.
     const folder = mountLayer(system, layout, id);
     const blob = await writer.addBlob(packLayer(folder, { signal }));
     layers.push(blob);
@@ -85,7 +85,7 @@ interface ArchiveContents {
   readonly manifest: WrittenBlob;
 }
 
-/** Podman and skopeo read `index.json`, whose name of the image must be a full one; docker reads `manifest.json`. */
+/** Podman and skopeo read `index.json`, in which the image's name must be complete; docker reads `manifest.json`. */
 async function writeIndexes(writer: ArchiveWriter, contents: ArchiveContents): Promise<void> {
   const { reference, config, layers, manifest } = contents;
   const annotations = {

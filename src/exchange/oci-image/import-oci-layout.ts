@@ -1,4 +1,4 @@
-/** Takes an image from an OCI layout into the root folder: layers that are missing become EROFS files, then the image file is written. */
+/** Imports an image from an OCI layout into the root folder: missing layers become EROFS files, then the image file is written. */
 import type { LayerId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { type Image, STACK_LABELS } from '../../store/images/image.ts';
@@ -19,9 +19,9 @@ import { type OciImage, type OciLayer, readOciLayout } from './read-oci-layout.t
 
 export interface ImportImageOptions {
   readonly system: System;
-  /** An image that this one is known to stand on: its layers are taken as they are stored. */
+  /** An image that this one is based on: its layers are used as they are stored. */
   readonly base?: Image;
-  /** Whether it was built here: then its digest is that of its content. */
+  /** Whether the image was built here: then its digest is that of its content. */
   readonly isBuilt?: boolean;
   readonly onProgress?: ProgressListener;
   readonly signal?: AbortSignal;
@@ -29,18 +29,18 @@ export interface ImportImageOptions {
 
 export interface ImportOciLayoutOptions extends ImportImageOptions {
   readonly directory: string;
-  /** Absent: the layout holds one image only. */
+  /** Absent: the layout contains a single image. */
   readonly tag?: string;
 }
 
 /**
- * Stores the image and every layer it needs. A layer that is stored is held against its digest, and made again where it is
- * damaged; it is taken for an image's only when the image's own blob is read and is that layer.
- * Interrupted, it leaves whole layers that nothing refers to yet. No stack changes. Whoever goes on to make a revision of the
- * image holds a lease on the store (`holdStore`) from before this call; what is found and stored is pinned in it.
+ * Stores the image and every layer that it needs. A stored layer is checked against its digest, and made again if it is damaged. It is used
+ * for the image only if the image's own blob is read and turns out to be that layer. If interrupted, it leaves intact layers that nothing
+ * refers to yet. Changes no stack. A caller that makes a revision of the image holds a lease on the store (`holdStore`) from before this
+ * call; everything that is found or stored is pinned in it.
  *
- * Throws ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE,
- * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED.
+ * Throws ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL,
+ * ERR_STACKSHIM_BUILD_ABORTED.
  */
 export async function importOciLayout(
   layout: Layout,
@@ -52,7 +52,7 @@ export async function importOciLayout(
   });
 }
 
-/** The same for an image that was read already. */
+/** Like {@link importOciLayout}, for an image that was read already. */
 export async function importImage(
   layout: Layout,
   source: OciImage,
@@ -60,7 +60,7 @@ export async function importImage(
 ): Promise<Image> {
   const read = toImage(source, await importLayers(layout, source, options));
   const { system, isBuilt } = options;
-  // A builder's documents tell when it ran: what was built is named by its content, which is the same here and there.
+  // A builder's documents contain the time of the build, so a built image is named by its content, which is the same on every machine.
   const content = isBuilt ? await findContent(layout, read, options) : undefined;
   const image = content === undefined ? read : withContent(read, content);
   await pinInStore(layout, image.digest);
@@ -71,17 +71,17 @@ export async function importImage(
 }
 
 function toImage(source: OciImage, records: readonly LayerRecord[]): Image {
-  // A layer whose root is opaque hides all below it: leaving those out says the same, and every overlay can mount it.
+  // An opaque root hides all layers below it. Leaving them out has the same effect, and every overlay can mount the rest.
   const lowest = Math.max(
     0,
     records.findLastIndex((record) => record.opaqueRoot),
   );
   const layers = records.map((record, index) => ({
     id: record.id,
-    // Not the record's: another tar may have given the same layer.
+    // Not the record's DiffID: another tar may have given the same layer.
     diffId: source.layers[index]?.diffId ?? record.diffId,
   }));
-  // One that comes again higher up says all that it says below, and no overlay takes a layer twice.
+  // A repeated layer only counts at its highest position, and no overlay takes a layer twice.
   const needed = layers.filter(
     ({ id }, index) => index >= lowest && !layers.slice(index + 1).some((above) => above.id === id),
   );
@@ -128,7 +128,7 @@ async function importLayers(
   return records;
 }
 
-/** The layer if it is still there, and sound, once it is pinned. Reading it costs less than making it. */
+/** Pins the layer and returns it if it is still stored and intact. Reading it costs less than making it. */
 async function pinStored(
   layout: Layout,
   id: LayerId,
@@ -206,7 +206,7 @@ async function importOne(
   }
 }
 
-/** Seconds since 1970 from an image's label. */
+/** Parses seconds since 1970 from an image's label. */
 function parseEpoch(label: string | undefined): number | undefined {
   if (label === undefined) return undefined;
   if (/^[0-9]{1,11}$/.test(label)) return Number(label);

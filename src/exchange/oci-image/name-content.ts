@@ -1,4 +1,4 @@
-/** The digest of an image's content: that of the manifest which `stack export` writes. It is the same on every machine, however the image came there. */
+/** The digest of an image's content: the digest of the manifest that `stack export` writes. It is the same on every machine, however the image got there. */
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { Image } from '../../store/images/image.ts';
@@ -12,11 +12,11 @@ import type { System } from '../../sys/system.ts';
 import { toDigest, toOciConfig, toOciManifest } from './oci-documents.ts';
 
 export interface ImageContent {
-  /** Of the manifest. */
+  /** Digest of the manifest. */
   readonly digest: ImageDigest;
-  /** Of its config, which docker calls the image's id. */
+  /** Digest of its config, which docker calls the image's id. */
   readonly config: ImageDigest;
-  /** Of its layers as they are packed, lowest first. */
+  /** DiffIDs of its layers as they are packed, lowest first. */
   readonly diffIds: readonly string[];
 }
 
@@ -25,7 +25,7 @@ export interface ContentOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Packs each layer that was not packed before. The caller has pinned the layers. Throws as `findPackedLayer`. */
+/** Packs each layer that was not packed before. Precondition: the caller has pinned the layers. Throws like `findPackedLayer`. */
 export async function findContent(
   layout: Layout,
   image: Image,
@@ -43,22 +43,22 @@ export async function findContent(
   };
 }
 
-/** The image as one that its content names. Pure. */
+/** The image with the digests of its content. Pure. */
 export const withContent = (image: Image, { digest, diffIds }: ImageContent): Image => ({
   ...image,
   digest,
   diffIds,
 });
 
-/** By what an image of this content is known. Pure. */
+/** The names of an image with this content. Pure. */
 export const toNames = ({ digest, config }: ImageContent): ImageNames => ({
   content: digest,
   others: [config],
 });
 
 /**
- * Names an image that was just stored by its content where each of its layers was packed before. Packing a new layer takes half as long as
- * storing it: `migrate`, and whatever packs the image, names it later.
+ * Names a newly stored image by its content if each of its layers was packed before. Packing a new layer takes half as long as storing it,
+ * so other images are named later: by `migrate`, or when something packs them.
  */
 export async function nameKnownContent(
   layout: Layout,
@@ -69,7 +69,7 @@ export async function nameKnownContent(
   await nameContent(layout, image, options);
 }
 
-/** Finds the digests of a stored image's content, and remembers them as names of the image. Resolves to the first of them. */
+/** Finds the digests of a stored image's content, and stores them as names of the image. Resolves to the manifest's digest. */
 export async function nameContent(
   layout: Layout,
   image: Image,

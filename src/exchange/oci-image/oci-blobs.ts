@@ -1,4 +1,4 @@
-/** Files of an OCI layout, in a folder or in an archive: blobs are found by digest only and checked against digest and size. */
+/** Reads files of an OCI layout, in a folder or in an archive. Blobs are found only by digest, and checked against digest and size. */
 
 import { createHash } from 'node:crypto';
 import { type FileHandle, realpath, stat } from 'node:fs/promises';
@@ -11,20 +11,20 @@ import { toAbsolute } from '../../sys/to-absolute.ts';
 import type { Descriptor } from './oci-schemas.ts';
 import { refuseOtherSpellings } from './refuse-other-spellings.ts';
 
-/** Largest manifest, index or config; the same as registries allow. */
+/** The largest manifest, index or config; registries have the same limit. */
 const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
 
 /** An open regular file; the caller that opened it closes it. */
 export interface OpenedFile {
   readonly size: number;
-  /** The content from its start, in pieces; to be asked for once. */
+  /** The content from its start, in pieces. Call it once. */
   chunks(): AsyncIterable<Buffer>;
   close(): Promise<void>;
 }
 
-/** Where a layout's files are. */
+/** The files of a layout. */
 export interface OciLayoutRoot {
-  /** For messages. */
+  /** The name for messages. */
   readonly name: string;
   /** Opens a file by its plain path in the layout. Throws ERR_STACKSHIM_IMAGE_INVALID. */
   openFile(path: string): Promise<OpenedFile>;
@@ -32,7 +32,7 @@ export interface OciLayoutRoot {
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** Opens a layout's folder. Throws ERR_STACKSHIM_INPUT_NOT_FOUND when there is none. */
+/** Opens a layout's folder. Throws ERR_STACKSHIM_INPUT_NOT_FOUND if it does not exist. */
 export async function openLayoutRoot(directory: string): Promise<OciLayoutRoot> {
   try {
     const real = await realpath(toAbsolute(directory));
@@ -55,7 +55,7 @@ function toNoFolder(path: string): StackshimError {
   });
 }
 
-/** Reads and checks a JSON document that a descriptor names. */
+/** Reads and checks the JSON document that a descriptor names. */
 export async function readDocument<T>(
   root: OciLayoutRoot,
   descriptor: Pick<Descriptor, 'digest' | 'size'>,
@@ -73,7 +73,7 @@ export async function readDocument<T>(
   return parseDocument(bytes, schema, subject);
 }
 
-/** Reads and checks a JSON file of the layout that no digest names: `index.json`, `oci-layout`. */
+/** Reads and checks a JSON file of the layout that no digest names. */
 export async function readLayoutFile<T>(
   root: OciLayoutRoot,
   name: 'index.json' | 'oci-layout',
@@ -82,12 +82,12 @@ export async function readLayoutFile<T>(
   return parseDocument(await readWhole(await root.openFile(name), name), schema, name);
 }
 
-/** Opens the blob that a descriptor names; the caller closes it. Its size is checked; its digest is not. */
+/** Opens the blob that a descriptor names; the caller closes it. Checks the size, but not the digest. */
 export async function openBlob(
   root: OciLayoutRoot,
   descriptor: Pick<Descriptor, 'digest' | 'size'>,
 ): Promise<OpenedFile> {
-  // The schema has let through nothing but sha256 and 64 hex digits: no separator, no "..".
+  // The schema only accepts sha256 with 64 hex digits, so the path has no separator and no "..".
   const file = await root.openFile(`blobs/sha256/${descriptor.digest.slice('sha256:'.length)}`);
   const { size } = file;
   if (size === descriptor.size) return file;
@@ -101,7 +101,7 @@ async function openBeneath(directory: string, name: string): Promise<OpenedFile>
   const path = `${directory}/${name}`;
   let file: FileHandle | undefined;
   try {
-    // A link anywhere below the layout could show a file that is not part of it.
+    // A link below the layout could lead to a file that is not part of it.
     if ((await realpath(path)) !== path) throw new Error('leads through a symbolic link');
     file = await openRegularFile(path, { followLink: false });
     return toOpenedFile(file, (await file.stat()).size);
@@ -120,7 +120,7 @@ const toOpenedFile = (file: FileHandle, size: number): OpenedFile => ({
   close: () => file.close(),
 });
 
-/** All of a document, which is bounded in size, and closes the file. */
+/** Reads a whole document, whose size is bounded, and closes the file. */
 export async function readWhole(file: OpenedFile, subject: string): Promise<Uint8Array> {
   try {
     const { size } = file;
@@ -140,7 +140,8 @@ export async function readWhole(file: OpenedFile, subject: string): Promise<Uint
 }
 
 /**
- * Parses and checks a JSON document: refuses keys that other programs, which fetch and unpack what it names, would take for other ones.
+ * Parses and checks a JSON document. Refuses ambiguous keys, because other programs could read the document differently and fetch or unpack
+ * other content.
  */
 export function parseDocument<T>(bytes: Uint8Array, schema: z.ZodMiniType<T>, subject: string): T {
   let value: unknown;
@@ -163,7 +164,7 @@ export function parseDocument<T>(bytes: Uint8Array, schema: z.ZodMiniType<T>, su
 const toTooLarge = (subject: string, size: number) =>
   toInvalid(`read ${subject}: ${size} bytes, more than ${MAX_DOCUMENT_BYTES}`);
 
-/** The error for a layout that is malformed or not what its digests say. */
+/** The error for a layout that is malformed or does not match its digests. */
 export function toInvalid(
   message: string,
   options: {

@@ -1,12 +1,12 @@
-/** An image as an OCI config document (image-spec, config.md), which is also what docker reads. */
+/** Writes an image as an OCI config document (image-spec, config.md), which docker reads, too. */
 import { createHash } from 'node:crypto';
 import type { ImageDigest } from '../../core/ids.ts';
 import { type Image, STACK_LABELS } from '../../store/images/image.ts';
 
-/** The first second of the year 10000: RFC 3339 has no later one. */
+/** The first second of the year 10000, which RFC 3339 cannot represent. */
 const MAX_EPOCH = 253_402_300_800;
 
-/** Of what is written. */
+/** The media types that stackshim writes. */
 export const OCI_TYPES = {
   index: 'application/vnd.oci.image.index.v1+json',
   manifest: 'application/vnd.oci.image.manifest.v1+json',
@@ -18,7 +18,7 @@ export const OCI_TYPES = {
 export function toOciConfig(image: Image, diffIds: readonly string[]): string {
   const { env, entrypoint, cmd, workingDir, user, labels, stopSignal, other } = image.config;
   const epoch = Number(labels[STACK_LABELS.epoch] ?? 0);
-  // A label is whatever the image says.
+  // The label may have any value.
   const isEpoch = Number.isSafeInteger(epoch) && epoch >= 0 && epoch < MAX_EPOCH;
   return JSON.stringify({
     created: new Date(isEpoch ? epoch * 1000 : 0).toISOString(),
@@ -44,7 +44,7 @@ interface Blob {
   readonly size: number;
 }
 
-/** The image's manifest. The digest of this text is the digest of the image's content: it stays as it is, or every image has another one. */
+/** The image's manifest. The digest of this text is the digest of the image's content: a change of the format would change every digest. */
 export function toOciManifest(config: Blob, layers: readonly Blob[]): string {
   const describe = (mediaType: string, { digest, size }: Blob) => ({ mediaType, digest, size });
   return JSON.stringify({

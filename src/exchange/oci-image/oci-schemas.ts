@@ -1,4 +1,4 @@
-/** The documents of an OCI image layout, as far as they are used here (image-spec: image-layout, manifest, config; docker's schema 2). */
+/** The parts of the documents of an OCI image layout that stackshim uses (image-spec: image-layout, manifest, config; docker's schema 2). */
 import * as z from 'zod/mini';
 import type { Compression } from '../../archive/read-archive.ts';
 
@@ -17,7 +17,7 @@ export const MEDIA_TYPES = {
   ],
 } as const;
 
-/** How a layer of each media type is compressed. Any other type is refused. */
+/** The compression of each layer media type. Other types are refused. */
 export const LAYER_COMPRESSION: Readonly<Record<string, Compression>> = {
   'application/vnd.oci.image.layer.v1.tar': 'none',
   'application/vnd.oci.image.layer.v1.tar+gzip': 'gzip',

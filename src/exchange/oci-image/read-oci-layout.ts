@@ -1,4 +1,4 @@
-/** Reads an OCI image layout: which manifest, which config, which layers; everything but the layers' content is checked. */
+/** Reads an OCI image layout: manifest, config and layers. Everything is checked except the content of the layers. */
 
 import type { Compression } from '../../archive/read-archive.ts';
 import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
@@ -26,7 +26,7 @@ import {
 } from './oci-schemas.ts';
 
 export interface OciLayer {
-  /** Digest and size of the blob, as it lies in the layout. */
+  /** Digest and size of the blob as stored in the layout. */
   readonly digest: string;
   readonly size: number;
   readonly compression: Compression;
@@ -36,27 +36,27 @@ export interface OciLayer {
 
 /** An image that is not stored here yet. */
 export interface OciImage {
-  /** Digest of the manifest; of the config where there is no manifest. */
+  /** Digest of the manifest, or of the config if there is no manifest. */
   readonly digest: ImageDigest;
   /** Lowest first. */
   readonly layers: readonly OciLayer[];
   readonly config: ImageConfig;
   readonly architecture: string;
-  /** Digests that name the same image: of its config, of the indexes that led to it, of the manifest that a registry has it under. */
+  /** Other digests of the same image: of its config, of the indexes that led to it, and of its manifest in the registry. */
   readonly otherDigests: readonly ImageDigest[];
-  /** Opens a layer's blob; its size is checked, its digest is not yet. */
+  /** Opens a layer's blob; its size is checked, but not its digest. */
   openLayer(layer: OciLayer): Promise<OpenedFile>;
 }
 
 const REF_NAME = 'org.opencontainers.image.ref.name';
 const DEEPEST_INDEX = 3;
-/** Errors quote an image's own words, which may be many and long. */
+/** Errors quote text from the image, which may be long. */
 const MOST_SHOWN = 50;
 const MAX_SHOWN_CHARS = 200;
 
 /**
- * Reads the image called `tag` from a layout; without a tag the layout must hold one image only.
- * From an index of several platforms it takes this machine's. Throws ERR_STACKSHIM_IMAGE_INVALID.
+ * Reads the image called `tag` from a layout; without a tag, the layout must contain a single image. From an index with several platforms,
+ * it takes this machine's. Throws ERR_STACKSHIM_IMAGE_INVALID.
  */
 export async function readOciLayout(root: OciLayoutRoot, tag?: string): Promise<OciImage> {
   await readLayoutFile(root, 'oci-layout', layoutMarkerSchema);
@@ -86,7 +86,7 @@ export async function readOciLayout(root: OciLayoutRoot, tag?: string): Promise<
   };
 }
 
-/** Throws ERR_STACKSHIM_IMAGE_INVALID for an image of another machine's kind. */
+/** Throws ERR_STACKSHIM_IMAGE_INVALID for an image of another architecture. */
 export function requireArchitecture(config: OciImageConfig, digest: string): void {
   const { architecture } = readHostFacts();
   if (config.architecture === architecture) return;
@@ -116,11 +116,11 @@ function pickTagged(
   });
 }
 
-/** Tells which of several images may be named. */
+/** The hint that lists which of several images can be named. */
 export const hintOfTags = (tags: readonly string[]): string =>
   tags.length === 0 ? 'no image in it has a tag' : `its tags: ${tags.join(', ')}`;
 
-/** Follows indexes down to this platform's manifest, which is the last. */
+/** Follows indexes down to this platform's manifest, which is the last element of the result. */
 async function descend(root: OciLayoutRoot, from: Descriptor): Promise<readonly Descriptor[]> {
   const way = [from];
   for (let at = from; !MEDIA_TYPES.manifest.some((type) => type === at.mediaType); ) {
@@ -136,7 +136,7 @@ async function descend(root: OciLayoutRoot, from: Descriptor): Promise<readonly 
   return way;
 }
 
-/** This machine's image in an index of several platforms. Throws ERR_STACKSHIM_IMAGE_INVALID when there is none. */
+/** This machine's image in an index with several platforms. Throws ERR_STACKSHIM_IMAGE_INVALID if there is none. */
 export function pickPlatform(
   index: { readonly manifests: readonly Descriptor[] },
   digest: string,
@@ -174,7 +174,7 @@ function toLayers(descriptors: readonly Descriptor[], diffIds: readonly string[]
   });
 }
 
-/** What an OCI config says of the image's tasks. Throws ERR_STACKSHIM_IMAGE_INVALID. */
+/** The settings for tasks in an OCI config. Throws ERR_STACKSHIM_IMAGE_INVALID. */
 export function toImageConfig({ config }: OciImageConfig): ImageConfig {
   const { Env, Entrypoint, Cmd, WorkingDir, User, Labels, StopSignal, ...unused } = config ?? {};
   const other = toOtherSettings(unused);

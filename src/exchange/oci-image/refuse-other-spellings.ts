@@ -1,4 +1,4 @@
-/** Keys of a document that are those of its schema but for their case: programs in Go, skopeo and docker among them, take them for the same. */
+/** Finds keys of a document that differ from its schema's keys only in case: programs in Go, such as skopeo and docker, take them for the same keys. */
 import type * as z from 'zod/mini';
 import { isObject } from '../../core/read-fields.ts';
 import { refuseOtherCase } from '../../core/strict-json.ts';
@@ -6,8 +6,8 @@ import { refuseOtherCase } from '../../core/strict-json.ts';
 type AnySchema = z.core.$ZodType;
 
 /**
- * Throws AmbiguousJson. Keys that the schema leaves to the document, such as names of labels, may be any. Values that do not fit the
- * schema are passed over: the schema refuses them.
+ * Throws AmbiguousJson. Keys that the schema does not name, such as labels, may have any spelling. Values that do not fit the schema are
+ * skipped, because the schema refuses them.
  */
 export function refuseOtherSpellings(schema: AnySchema, value: unknown): void {
   const def = (schema as z.core.$ZodTypes)._zod.def;

@@ -1,4 +1,4 @@
-/** Ends work that fills a folder beyond a bound. Measures what the program really writes, not what it was asked to write. */
+/** Stops work that fills a folder beyond a bound. Measures what a program really writes, whatever it was told to write. */
 import { StackshimError } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { measureTree } from '../../sys/measure-tree.ts';
@@ -6,17 +6,17 @@ import { measureTree } from '../../sys/measure-tree.ts';
 export interface FolderBound {
   readonly folder: string;
   readonly mostBytes: number;
-  /** Of the error: `fetch docker://host/name`. */
+  /** The operation in the error: `fetch docker://host/name`. */
   readonly operation: string;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Between two looks a fast disk takes some hundred megabytes. */
+/** A fast disk takes some hundred megabytes between two looks. */
 const LOOK_EVERY_MS = 100;
 
 /**
- * Runs `work` with a signal that aborts with the caller's, and when the folder takes more. What `work` throws then is replaced by
- * ERR_STACKSHIM_LAYER_TOO_LARGE. Waits for `work` in any case.
+ * Runs `work` with a signal that aborts when the caller's signal aborts, or when the folder exceeds the bound; then
+ * ERR_STACKSHIM_LAYER_TOO_LARGE replaces the error of `work`. Waits for `work` in any case.
  */
 export async function withinBytes(
   { folder, mostBytes, operation, signal }: FolderBound,

@@ -1,4 +1,4 @@
-/** Where an image is outside of the store, as skopeo and podman write it: `oci:DIR:TAG`, `docker://REGISTRY/NAME:TAG`, … */
+/** References to images outside of the store, in the syntax of skopeo and podman: `oci:DIR:TAG`, `docker://REGISTRY/NAME:TAG`, … */
 import { StackshimError } from '../../core/errors.ts';
 
 export type ImageReference =
@@ -6,14 +6,14 @@ export type ImageReference =
   | { readonly kind: 'oci'; readonly path: string; readonly tag?: string }
   /** A tar of an OCI layout. */
   | { readonly kind: 'oci-archive'; readonly path: string; readonly tag?: string }
-  /** What `docker save` writes; `tag` is one of its repository tags. */
+  /** An archive written by `docker save`; `tag` is one of its repository tags. */
   | { readonly kind: 'docker-archive'; readonly path: string; readonly tag?: string }
-  /** `name` is everything after `docker://`, without a tag where there is a digest. */
+  /** `name` is everything after `docker://`, without the tag if there is a digest. */
   | { readonly kind: 'docker'; readonly name: string };
 
 const MAX_CHARS = 1024;
 const FILE_KINDS = ['oci', 'oci-archive', 'docker-archive'] as const;
-/** Host with port, path components, tag or digest: nothing that a program could take for an option or a second argument. */
+/** Host with port, path components, tag or digest. Nothing here can be taken for an option or a second argument by a program. */
 const REGISTRY_NAME =
   /^[a-zA-Z0-9][a-zA-Z0-9.-]*(?::[0-9]{1,5})?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+(?::[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
 
@@ -36,13 +36,13 @@ export function parseImageReference(text: string): ImageReference {
   return tag === '' ? { kind, path } : { kind, path, tag };
 }
 
-/** A digest says all: skopeo takes no tag beside it. */
+/** Drops the tag if there is a digest, because skopeo refuses both. */
 function parsePullName(text: string): string {
   const name = parseRegistryName(text, 'docker://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]');
   return name.replace(/:[^/:@]+(?=@sha256:)/, '');
 }
 
-/** The part after `docker://` of where an image is to go: a registry chooses its digest. Throws as {@link parseImageReference}. */
+/** The part after `docker://` of a push target, which has no digest. Throws like {@link parseImageReference}. */
 export function parsePushName(text: string): string {
   const form = 'docker://HOST[:PORT]/NAME[:TAG]';
   if (text.includes('@')) throw toInvalidReference(text, `is not ${form}`);

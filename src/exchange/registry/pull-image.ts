@@ -1,4 +1,4 @@
-/** Copies an image from a registry into an OCI layout: what it is made of is read and bounded before a layer is fetched. */
+/** Copies an image from a registry into an OCI layout. The manifest is read and its sizes are checked before a layer is fetched. */
 import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
@@ -22,10 +22,10 @@ import {
 } from './run-skopeo.ts';
 
 export const PULLED_TAG = 'image';
-/** Of the layers of one image, as they come. */
+/** Bound for all compressed layers of one image. */
 const MOST_BYTES = 64 * 1024 ** 3;
 const DOCUMENT_BYTES = 4 * 1024 * 1024;
-/** For documents, and blocks that files do not fill. */
+/** For documents, and for blocks that files do not fill. */
 const SLACK_BYTES = 16 * 1024 * 1024;
 
 const typedSchema = z.object({
@@ -35,15 +35,15 @@ const typedSchema = z.object({
 });
 
 export interface PulledImage {
-  /** The layout's folder, with the image tagged {@link PULLED_TAG}. */
+  /** The layout's folder; the image is tagged {@link PULLED_TAG}. */
   readonly directory: string;
-  /** Digests by which the registry has it: of the manifest, its config, and the index that led to it. */
+  /** The registry's digests of the image: of the manifest, its config, and the index that led to it. */
   readonly digests: readonly ImageDigest[];
 }
 
 /**
- * Resolves to a layout below `run.work`.
- * Throws ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL.
+ * Pulls the image into a layout below `run.work`. Throws ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_IMAGE_INVALID,
+ * ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL.
  */
 export async function pullImage(
   name: string,
@@ -74,11 +74,11 @@ export async function pullImage(
 }
 
 interface ResolvedManifest {
-  /** Names the manifest by its digest: what was checked is what is fetched. */
+  /** Names the manifest by its digest, so that the checked manifest is the one that is fetched. */
   readonly reference: string;
   readonly digests: readonly ImageDigest[];
   readonly largestBytes: number;
-  /** Of the config and all layers. */
+  /** Bytes of the config and all layers. */
   readonly totalBytes: number;
 }
 

@@ -1,4 +1,4 @@
-/** Runs skopeo, which speaks to registries: contained as a builder is, its words passed on, its failures with a code of their own. */
+/** Runs skopeo, which talks to registries. It is contained like a builder, its output is passed on, and its failures have their own code. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { messageOf, StackshimError } from '../../core/errors.ts';
 import { resolveUser } from '../../oci/resolve-user.ts';
@@ -14,14 +14,14 @@ import type { ExchangeOptions } from '../publish-image.ts';
 import { runContained } from '../run-contained.ts';
 
 export interface RegistryOptions {
-  /** Default true: certificates are checked, plain HTTP is refused. */
+  /** Default true: certificates are checked and plain HTTP is refused. */
   readonly tlsVerify?: boolean;
-  /** A file as `docker login` and `skopeo login` write it. Default: where they write it. */
+  /** A credentials file in the format of `docker login` and `skopeo login`. Default: the place where these write it. */
   readonly authFile?: string;
 }
 
 export interface SkopeoRun extends Pick<ExchangeOptions, 'system' | 'signal'> {
-  /** Where it keeps temporary files. */
+  /** The folder for temporary files. */
   readonly work: string;
   readonly step: BuildStep;
   readonly report: ProgressListener;
@@ -30,9 +30,9 @@ export interface SkopeoRun extends Pick<ExchangeOptions, 'system' | 'signal'> {
 
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const MAX_AUTH_BYTES = 1024 * 1024;
-/** The kernel kills it when this process dies. */
+/** The kernel kills the program when this process dies. */
 const TIED = ['--pdeathsig', 'KILL', '--'];
-/** Variables of the caller's environment that skopeo gets: proxies, and which certificate authorities to trust. */
+/** Variables of the caller's environment that skopeo gets: proxies, and the certificate authorities to trust. */
 const PASSED_ON = [...PROXY_VARIABLES, ...['SSL_CERT_FILE', 'SSL_CERT_DIR']] as const;
 
 /** Throws ERR_STACKSHIM_REGISTRY_FAILED (with skopeo's last lines), ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED. */
@@ -56,8 +56,8 @@ export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promis
 }
 
 /**
- * Copies the file with the registries' passwords into `work`, for skopeo to read: what was checked is what is used. Skopeo takes a file
- * that is not there for one without passwords. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID where others may read it.
+ * Copies the credentials file into `work` for skopeo, so that the checked file is the one that is used. (Skopeo would take a missing file
+ * for one without credentials.) Throws ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID if others may read it.
  */
 export function takeAuthFile<T extends RegistryOptions>(options: T, work: string): T {
   const path = options.authFile ?? process.env['REGISTRY_AUTH_FILE'];
@@ -72,7 +72,7 @@ export function takeAuthFile<T extends RegistryOptions>(options: T, work: string
   return { ...options, authFile };
 }
 
-/** The bytes of the manifest or index that a registry has under `docker://NAME`. Throws as {@link runSkopeo}. */
+/** The bytes of the manifest or index that a registry has under `docker://NAME`. Throws like {@link runSkopeo}. */
 export async function inspectRaw(
   reference: string,
   registry: RegistryOptions,
@@ -103,7 +103,7 @@ export async function inspectRaw(
   return stdout;
 }
 
-/** `--src-tls-verify=false --src-authfile F` for `side` `src-`; without a side as `inspect` takes them. */
+/** `--src-tls-verify=false --src-authfile F` for the `side` `src-`; without a side, the flags of `inspect`. */
 export function registryFlags(
   { tlsVerify = true, authFile }: RegistryOptions,
   side: '' | 'src-' | 'dest-',
@@ -112,14 +112,14 @@ export function registryFlags(
   return [`--${side}tls-verify=${tlsVerify}`, ...auth];
 }
 
-/** What it says, without the fields of a log: `time="…" level=fatal msg="…"`. */
+/** The message of a log line without its other fields: `time="…" level=fatal msg="…"`. */
 export function toPlain(text: string): string {
   const quoted = /time="[^"]*" level=\w+ msg=("(?:[^"\\]|\\.)*")/;
   return text.replace(quoted, (line, message: string) => {
     try {
       return String(JSON.parse(message));
     } catch {
-      // Cut off, or quoted as JSON does not.
+      // The message was cut off, or is quoted in a way that JSON does not allow.
       return line;
     }
   });
@@ -127,14 +127,14 @@ export function toPlain(text: string): string {
 
 function globalOptions(): readonly string[] {
   const platform = ['--override-os', 'linux', '--override-arch', readHostFacts().architecture];
-  // Where the operator has said which signatures an image needs, that holds here too.
+  // Apply the operator's policy on image signatures, if there is one.
   const hasPolicy = existsSync('/etc/containers/policy.json');
   return [...platform, ...(hasPolicy ? [] : ['--insecure-policy'])];
 }
 
 /**
- * skopeo looks for passwords and for its configuration in the home folder: the one that the user database names. The folder that the
- * caller's XDG_RUNTIME_DIR names counts only when no other user controls it.
+ * The environment of skopeo, which looks for credentials and configuration in the home folder. HOME is the folder in the user database. The
+ * caller's XDG_RUNTIME_DIR is used only if no other user controls that folder.
  */
 function toEnv(work: string): Record<string, string> {
   const { XDG_RUNTIME_DIR = '' } = process.env;
@@ -149,7 +149,7 @@ function toEnv(work: string): Record<string, string> {
   };
 }
 
-/** Not by os.userInfo(): in the executable it answers with the caller's HOME. */
+/** Does not use os.userInfo(): in the executable, it returns the caller's HOME. */
 function homeOfUser(): string {
   const uid = String(process.geteuid?.() ?? 0);
   return resolveUser(uid, readFileSync('/etc/passwd', 'utf8'), '').home ?? '/root';

@@ -1,4 +1,4 @@
-/** Takes saved stacks in: signature first, then each layer that is missing, then all stacks at once. */
+/** Loads saved stacks: first the signature, then each missing layer, then all stacks at once. */
 import { StackshimError } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -32,30 +32,30 @@ import { createSavedReader, type SavedReader } from './saved-reader.ts';
 import { verifyIndex } from './sign-index.ts';
 
 export interface LoadStacksOptions extends PublishOptions {
-  /** The file's bytes, in order. */
+  /** The bytes of the file, in order. */
   readonly input: AsyncIterable<Uint8Array>;
-  /** Where they come from, for the stacks' history. */
+  /** The name of the source, for the stacks' history. */
   readonly name: string;
-  /** Loads stacks that are older than what is here too, or dated in the future. Default false. */
+  /** Also load stacks that are older than the stored ones, or dated in the future. Default false. */
   readonly anyDate?: boolean;
 }
 
 export interface LoadedStacks {
   readonly stacks: readonly (PublishedStack & {
-    /** `unchanged`: it was current already. */
+    /** `unchanged`: it was already current. */
     readonly status: 'loaded' | 'unchanged';
   })[];
-  /** Layers that were stored. */
+  /** Layers that were newly stored. */
   readonly layers: readonly LayerId[];
 }
 
 /**
- * Loads every stack of the file and makes all of them current at once, each after its smoke command passed.
- * Nothing but the index is read before a trusted key is found to have signed it. Layers that are here already, and sound, are passed over;
- * each one that was received and verified stays, so that a second call after a break goes on where the first one ended.
+ * Loads every stack of the file and makes all of them current at once, each after its smoke command passed. Reads only the index until a
+ * trusted key is found to have signed it. Intact layers that are stored already are skipped. Each received and verified layer stays, so that
+ * after an interruption a second call continues where the first one ended.
  *
- * Throws ERR_STACKSHIM_SAVE_UNTRUSTED, ERR_STACKSHIM_SAVE_INVALID, ERR_STACKSHIM_SAVE_OUTDATED, ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_DISK_FULL,
- * ERR_STACKSHIM_BUILD_ABORTED, and what reading `input` throws.
+ * Throws ERR_STACKSHIM_SAVE_UNTRUSTED, ERR_STACKSHIM_SAVE_INVALID, ERR_STACKSHIM_SAVE_OUTDATED, ERR_STACKSHIM_SMOKE_FAILED,
+ * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, and the errors of reading `input`.
  */
 export async function loadStacks(
   layout: Layout,
@@ -85,7 +85,7 @@ export async function loadStacks(
   });
 }
 
-/** Ids of the layers that are stored here: what a machine that saves for this one may leave out. */
+/** Ids of the stored layers, which a machine that saves for this one may leave out. */
 export async function listHeldLayers(layout: Layout): Promise<readonly LayerId[]> {
   const ids = await listLayerIds(layout);
   return ids.filter((id) => readSoundRecord(layout, id) !== undefined);
@@ -108,7 +108,7 @@ async function readIndex(layout: Layout, reader: SavedReader): Promise<SavedInde
   );
 }
 
-/** Which layers of the index, and of its images as they are stored here, are here and sound. Pins them all, before it looks. */
+/** Pins all layers of the index and of its images as stored here, then returns those that are stored and intact. */
 async function findHeld(
   layout: Layout,
   lease: StoreLease,
@@ -128,7 +128,7 @@ async function findHeld(
   return held;
 }
 
-/** The images to store. One that is whole here stays as it is: another machine may have made other layers of it. */
+/** The images to store. An intact stored image stays as it is, because this machine may have made different layers for it. */
 function chooseImages(
   layout: Layout,
   index: SavedIndex,
@@ -151,7 +151,7 @@ function readImageOrNothing(layout: Layout, { digest }: Image): Image | undefine
   }
 }
 
-/** Of a smoke command that failed. */
+/** The hint for a failed smoke command. */
 const SMOKE_HINT =
   'every stack stays as it was; see whether it passes where it was saved, then save it again';
 
@@ -159,7 +159,7 @@ interface Receiving {
   readonly reader: SavedReader;
   readonly index: SavedIndex;
   readonly images: readonly Image[];
-  /** What is here. */
+  /** The layers that are stored already. */
   readonly held: ReadonlySet<LayerId>;
   readonly system: System;
   readonly report: ProgressListener;
@@ -177,7 +177,7 @@ async function receiveLayers(layout: Layout, receiving: Receiving): Promise<read
     const at = index.layers.findIndex(({ id }) => toLayerPath(id) === path);
     const record = index.layers[at];
     if (record === undefined) throw toInvalidSave(`${JSON.stringify(path)} is not in its index`);
-    // In the index's order, each at most once: so what is stored is bounded by what was signed.
+    // Accept layers in the index's order and at most once, so that what is stored is bounded by what was signed.
     if (at <= last) throw toInvalidSave(`layer ${record.id} occurs twice or out of order`);
     last = at;
     if (size !== record.sizeBytes) {
@@ -236,7 +236,7 @@ async function publishAll(
 ): Promise<LoadedStacks['stacks']> {
   const changed = toChanges(layout, index).stacks;
   const { system, clock = () => new Date() } = options;
-  // A date that was let through although it lies in the future must not make later saves look old.
+  // A date in the future that was accepted must not make later saves look old.
   const savedAt = new Date(Math.min(Date.parse(index.createdAt), clock().getTime())).toISOString();
   const publications = changed.map(({ stack, revision, image }): Publication => {
     const reference = `${options.name}: ${stack}@rev:${revision}`.slice(0, 4096);
@@ -265,7 +265,7 @@ async function publishAll(
   });
 }
 
-/** The index with those of its stacks alone whose current image is another. */
+/** The index with only those stacks whose current image is a different one. */
 const toChanges = (layout: Layout, index: SavedIndex): SavedIndex => ({
   ...index,
   stacks: index.stacks.filter(({ stack, image }) => currentImage(layout, stack) !== image),

@@ -1,4 +1,4 @@
-/** `stacks/<name>/loaded.json`: remembers the newest save that was loaded, so that an older one cannot be passed off as new. */
+/** `stacks/<name>/loaded.json`: stores the date of the newest loaded save, so that an older one cannot be passed off as new. */
 import type { StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
 import { date, objectOf } from '../../core/read-fields.ts';
@@ -16,8 +16,8 @@ const reader = objectOf<{ readonly newest: string } & StoredVersion>({ version, 
 const loadedFile = (layout: Layout, name: StackName) => `${stackDir(layout, name)}/loaded.json`;
 
 /**
- * The date, in ISO 8601, that a save of the stack must be newer than: of the newest save that was loaded, and of the newest revision made here
- * that was ever current. A rollback does not lower it. Undefined where the stack has no current revision: nothing would be replaced.
+ * The date, in ISO 8601, that a new save of the stack must exceed: the latest of the newest loaded save, and the newest revision made here
+ * that was ever current. A rollback does not lower it. Undefined if the stack has no current revision, because nothing would be replaced.
  * Blocks. Throws ERR_STACKSHIM_STACK_CORRUPT.
  */
 export function readNewestDate(layout: Layout, name: StackName): string | undefined {
@@ -30,7 +30,7 @@ export function readNewestDate(layout: Layout, name: StackName): string | undefi
   return newestOf([...dates, readLoaded(layout, name)]);
 }
 
-/** Remembers, durably, that a save of this date was loaded. */
+/** Stores durably that a save of this date was loaded. */
 export async function rememberSave(
   layout: Layout,
   system: System,

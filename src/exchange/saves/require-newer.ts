@@ -1,15 +1,15 @@
-/** A save replaces only older stacks: its signature proves who saved it, not that it is the newest. */
+/** A save may only replace older stacks: its signature proves who saved it, not that it is the newest. */
 import { StackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { readNewestDate } from './loaded-saves.ts';
 import type { SavedIndex } from './saved-index.ts';
 
-/** The clocks of two machines may differ by so much. */
+/** The most that the clocks of two machines may differ. */
 const CLOCK_TOLERANCE_MS = 10 * 60_000;
 
 /**
- * Throws ERR_STACKSHIM_SAVE_OUTDATED when one of the stacks has had a newer content here, or when the save's date lies in the future:
- * such a file would count as the newest for as long.
+ * Throws ERR_STACKSHIM_SAVE_OUTDATED if one of the stacks has newer content here, or if the save is dated in the future: until that date, it
+ * would count as the newest.
  */
 export function requireNewer(
   layout: Layout,

@@ -1,4 +1,4 @@
-/** Stacks as their EROFS files and records, signed: the quick way between an operator's own machines. */
+/** Saves stacks as their EROFS files and records, signed: the fast way between an operator's own machines. */
 import type { KeyObject } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { encodeTarEntry, TAR_TRAILER } from '../../archive/encode-tar-entry.ts';
@@ -24,13 +24,13 @@ import { INDEX_PATH, type SavedIndex, SIGNATURE_PATH, toLayerPath } from './save
 import { readSigningKey, signIndex } from './sign-index.ts';
 
 export interface SaveStacksOptions extends ExchangeOptions {
-  /** `name`, `name@rev:N` or `name@sha256:…` each. */
+  /** Each is `name`, `name@rev:N` or `name@sha256:…`. */
   readonly stacks: readonly string[];
   /** PEM file with the Ed25519 private key to sign with. */
   readonly keyFile: string;
   /** Layers that the other machine has: their files are left out. */
   readonly have?: ReadonlySet<string>;
-  /** Takes the file's bytes, in order. */
+  /** Receives the bytes of the file, in order. */
   readonly write: (chunks: AsyncIterable<Buffer>) => Promise<void>;
   /** Default: the machine's clock. */
   readonly clock?: () => Date;
@@ -42,18 +42,17 @@ export interface SavedStacks {
     readonly revision: number;
     readonly image: ImageDigest;
   }[];
-  /** Whose files were written. */
+  /** The layers whose files were written. */
   readonly layers: readonly LayerId[];
-  /** What the other machine has. */
+  /** The layers that the other machine has. */
   readonly leftOut: readonly LayerId[];
 }
 
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Writes the stacks' images and every layer of them that is not in `have`.
- * Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND (the key), ERR_STACKSHIM_LAYER_CORRUPT,
- * ERR_STACKSHIM_BUILD_ABORTED, as `resolveStack`, and what `write` throws.
+ * Writes the stacks' images and every layer of them that is not in `have`. Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND
+ * (the key), ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_BUILD_ABORTED, and the errors of `resolveStack` and `write`.
  */
 export async function saveStacks(layout: Layout, options: SaveStacksOptions): Promise<SavedStacks> {
   const { stacks, have = new Set<string>(), system, signal, clock = () => new Date() } = options;
@@ -167,7 +166,7 @@ async function* readFile(
   for (let doneBytes = 0; doneBytes < size; ) {
     const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, size - doneBytes));
     const { bytesRead } = await file.read(chunk, 0, chunk.length, doneBytes);
-    // The header has promised `size` bytes: a shorter file would turn what follows into nonsense.
+    // The header announces `size` bytes: a shorter file would corrupt everything that follows.
     if (bytesRead === 0) {
       throw new StackshimError(
         'ERR_STACKSHIM_LAYER_CORRUPT',

@@ -1,4 +1,4 @@
-/** The first entry of a file of saved stacks: what the file holds. docs/on-disk-layout.md describes the file. */
+/** The first entry of a file of saved stacks: the index of its content. docs/on-disk-layout.md describes the file. */
 
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, StackName } from '../../core/ids.ts';
@@ -20,7 +20,7 @@ const MOST_LAYERS = 65_536;
 
 interface SavedStack {
   readonly stack: StackName;
-  /** On the machine that saved it. */
+  /** The revision on the machine that saved it. */
   readonly revision: number;
   readonly image: ImageDigest;
 }
@@ -31,7 +31,7 @@ export interface SavedIndex {
   readonly createdAt: string;
   readonly stacks: readonly SavedStack[];
   readonly images: readonly StoredImage[];
-  /** Of every layer of every image, whether or not the file holds it; each file follows in this order. */
+  /** Records of all layers of all images, whether or not the file contains them; layer files follow in this order. */
   readonly layers: readonly LayerRecord[];
 }
 
@@ -45,7 +45,7 @@ const savedIndex = objectOf<SavedIndex>({
   layers: listOf(layerRecord, MOST_LAYERS),
 });
 
-/** Throws ERR_STACKSHIM_SAVE_INVALID; a sound index names an image for each stack and a record for each layer. */
+/** Throws ERR_STACKSHIM_SAVE_INVALID. A valid index has an image for each stack and a record for each layer. */
 export function parseSavedIndex(bytes: Uint8Array): SavedIndex {
   let value: unknown;
   try {
@@ -76,7 +76,7 @@ function checkReferences({ stacks, images, layers }: SavedIndex): void {
   }
 }
 
-/** The error for a file of saved stacks that is not what it must be. */
+/** The error for an invalid file of saved stacks. */
 export function toInvalidSave(
   reason: string,
   options: { readonly cause?: unknown; readonly details?: Record<string, unknown> } = {},

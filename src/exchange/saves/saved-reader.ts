@@ -1,4 +1,4 @@
-/** Reads a file of saved stacks from its start, as it arrives: one entry after the other, never more in memory than a piece. */
+/** Reads a file of saved stacks from start to end, as it arrives: entry by entry, with one piece in memory at a time. */
 import { BLOCK_BYTES, isZeros, paddingOf, parseTarHeader } from '../../archive/parse-tar-header.ts';
 import { toInvalidSave } from './saved-index.ts';
 
@@ -8,18 +8,18 @@ export interface SavedEntry {
 }
 
 export interface SavedReader {
-  /** The next entry, undefined at the end of the file; what was not read of the last one is passed over. */
+  /** The next entry; undefined at the end of the file. Skips the unread rest of the last entry. */
   next(): Promise<SavedEntry | undefined>;
   /** The content of the entry, in pieces. */
   content(): AsyncIterable<Buffer>;
-  /** The same in one piece. Throws when it is longer than `maxBytes`. */
+  /** The content of the entry as a whole. Throws if it is longer than `maxBytes`. */
   whole(maxBytes: number): Promise<Buffer>;
 }
 
-/** Programs that write tars fill the last record with zeros; an input without an end must not be read for ever. */
+/** Programs that write tars fill the last record with zeros; the bound stops an endless input. */
 const MAX_END_BYTES = 1024 * 1024;
 
-/** Every method throws ERR_STACKSHIM_SAVE_INVALID for input that is cut off or no such file, and what reading `input` throws. */
+/** Every method throws ERR_STACKSHIM_SAVE_INVALID for truncated or malformed input, and the errors of reading `input`. */
 export function createSavedReader(input: AsyncIterable<Uint8Array>): SavedReader {
   const pieces = input[Symbol.asyncIterator]();
   let held: Buffer = Buffer.alloc(0);

@@ -1,4 +1,4 @@
-/** Signatures (Ed25519) on the index of saved stacks: made with the operator's key, checked against the keys that the receiver named. */
+/** Signs the index of saved stacks (Ed25519) with the operator's key, and checks a signature against the receiver's trusted keys. */
 import {
   createHash,
   createPrivateKey,
@@ -17,7 +17,7 @@ import { readBoundedFile } from '../../sys/read-bounded-file.ts';
 import { readPrivateFile } from '../../sys/read-private-file.ts';
 import { toInvalidSave } from './saved-index.ts';
 
-/** A key of another purpose that signs the same bytes must not speak for this one. */
+/** Prefixed to the signed bytes, so that a signature for another purpose cannot be used here. */
 const CONTEXT = Buffer.from('stackshim saved stacks, version 1\n');
 const MAX_KEY_BYTES = 16 * 1024;
 
@@ -35,7 +35,7 @@ const readSignature = objectOf<IndexSignature>({
   signature: textThat((text) => /^[A-Za-z0-9+/]{86}==$/.test(text), 'not a signature'),
 });
 
-/** Reads a private key in PEM that nobody else can read. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID. */
+/** Reads a private key in PEM that no other user can read. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID. */
 export function readSigningKey(path: string): KeyObject {
   const pem = readPrivateFile(path, { what: 'key', field: 'key', maxBytes: MAX_KEY_BYTES });
   try {
@@ -53,16 +53,13 @@ export function readSigningKey(path: string): KeyObject {
   }
 }
 
-/** The document that goes with an index. */
+/** The signature document of an index. */
 export function signIndex(index: Uint8Array, key: KeyObject): string {
   const signature = sign(null, Buffer.concat([CONTEXT, index]), key).toString('base64');
   return JSON.stringify({ version: 1, key: toKeyId(createPublicKey(key)), signature });
 }
 
-/**
- * Returns when a trusted key has signed the index.
- * Throws ERR_STACKSHIM_SAVE_UNTRUSTED, ERR_STACKSHIM_SAVE_INVALID for a signature that is none.
- */
+/** Returns if a trusted key has signed the index. Throws ERR_STACKSHIM_SAVE_UNTRUSTED, and ERR_STACKSHIM_SAVE_INVALID for a malformed signature. */
 export async function verifyIndex(
   layout: Layout,
   index: Uint8Array,
@@ -85,7 +82,7 @@ function parseSignature(document: Uint8Array): IndexSignature {
   }
 }
 
-/** By id. A folder or file that others than root may write to is no list of keys. */
+/** The trusted keys by id. A folder or file that users other than root can write to is refused. */
 async function readTrustedKeys(layout: Layout): Promise<ReadonlyMap<string, KeyObject>> {
   const folder = trustedKeysDir(layout);
   const keys = new Map<string, KeyObject>();
@@ -104,7 +101,7 @@ async function readTrustedKeys(layout: Layout): Promise<ReadonlyMap<string, KeyO
   return keys;
 }
 
-/** A private key would be taken as well, for its public half: then the secret lies where it has no business. */
+/** Refuses a private key, which would be accepted for its public half: the secret does not belong here. */
 function readPublicKey(pem: string): KeyObject {
   if (pem.includes('PRIVATE KEY')) throw new TypeError('it is a private key');
   return createPublicKey(pem);

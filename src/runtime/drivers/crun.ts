@@ -1,4 +1,4 @@
-/** crun: opens binds outside of the container and moves them in, so that nothing of them is locked, and sets all flags anew. */
+/** crun opens binds outside of the container and moves them in. So the kernel locks none of their flags, and crun sets all flags again. */
 import { removeStateDirectory } from '../state-directory.ts';
 import { other } from './other.ts';
 import type { RuntimeDriver } from './runtime-driver.ts';
@@ -6,7 +6,7 @@ import type { RuntimeDriver } from './runtime-driver.ts';
 export const crun: RuntimeDriver = {
   ...other,
   kind: 'crun',
-  // Idmapped mounts.
+  // The first version with idmapped mounts.
   oldestVersion: '1.8',
   refusesHybridCgroups: true,
   removeState: removeStateDirectory,

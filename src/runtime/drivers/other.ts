@@ -1,4 +1,4 @@
-/** A runtime of which nothing is known but that it follows the OCI's command line. */
+/** An unknown runtime: assume only that it follows the OCI command line. */
 import { watchChild } from '../exit-source.ts';
 import { hasStateDirectory } from '../state-directory.ts';
 import type { RuntimeDriver } from './runtime-driver.ts';

@@ -1,4 +1,4 @@
-/** Starts a container of runc without a program. */
+/** Starts a container of runc without starting a program. */
 import { closeSync, constants, openSync, readSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
@@ -6,17 +6,18 @@ import type { ContainerReference, StartContainerOptions } from '../runtime.ts';
 import { stateDirectoryOf } from '../state-directory.ts';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
-/** So long no look at the init may succeed. */
+/** How long looks at the init may fail. */
 const BLIND_MS = 5_000;
 /** The init answers within a few tenths of a millisecond, less than the shortest timer. */
 const SPIN_MS = 2;
 const FIRST_PAUSE_MS = 1;
-/** On a busy machine the init may answer late: the command has long begun when a long pause ends. */
+/** On a busy machine the init may answer late. With a longer pause, the start would be noticed long after the command began. */
 const LONGEST_PAUSE_MS = 2;
 
 /**
- * What `runc start` does, without starting a program: runc's init waits to open `exec.fifo` for writing, and writes one byte.
- * The FIFO is opened for reading and writing: that never blocks, and reading it cannot meet a false end before the init has opened it.
+ * Does what `runc start` does, without starting a program: runc's init waits to open `exec.fifo` for writing, and then writes one byte.
+ * Opens the FIFO for reading and writing: such an open never blocks, and a read cannot return end of file before the init has opened the
+ * FIFO.
  */
 export async function releaseInit(
   container: ContainerReference,
@@ -30,10 +31,10 @@ export async function releaseInit(
     closeSync(fd);
   }
   try {
-    // What runc takes as the sign that the container runs.
+    // To runc, the missing file means that the container runs.
     unlinkSync(fifo);
   } catch {
-    // The command runs for all that; the file goes with its folder.
+    // The command runs nevertheless, and the file is removed with its folder.
   }
 }
 
@@ -58,13 +59,13 @@ async function readReply(
     try {
       if (hasReply(fd)) return;
       const isDead = options.hasEnded();
-      // It may have answered and ended between the two looks.
+      // The init may have answered and ended between the two looks.
       if (isDead && hasReply(fd)) return;
       if (isDead) throw failed(container, 'its first process died before the start');
       blindSince = undefined;
     } catch (error) {
       if (error instanceof StackshimError) throw error;
-      // The init goes on once the FIFO is open. Running out of descriptors must not end it at once: the next look retries.
+      // The init continues once the FIFO is open. Running out of descriptors must not fail the start at once: the next look retries.
       blindSince ??= performance.now();
       if (performance.now() - blindSince > BLIND_MS) throw error;
     }

@@ -1,16 +1,16 @@
-/** runc: the kernel locks the flags of its binds, which are copied into a mount namespace of fewer rights. */
+/** runc copies binds into a mount namespace with fewer rights, so the kernel locks their flags. */
 import { removeStateDirectory } from '../state-directory.ts';
 import { other } from './other.ts';
 import { releaseInit } from './release-init.ts';
 import type { RuntimeDriver } from './runtime-driver.ts';
 
-/** Masked-path, console and procfs-write races: runc's advisories of 2025-11-05. */
+/** Races on masked paths, the console and writes to procfs: runc's advisories of 2025-11-05. */
 const FIXED_2025 = ['1.2.8', '1.3.3'];
 
 export const runc: RuntimeDriver = {
   ...other,
   kind: 'runc',
-  // The handling of the cgroup and of `exec.fifo`.
+  // Older versions handle the cgroup and `exec.fifo` differently.
   oldestVersion: '1.1.0',
   holes: [
     { id: 'CVE-2024-21626', fixedIn: ['1.1.12'] },

@@ -1,4 +1,4 @@
-/** runsc: a container is a sandbox with a kernel of its own (gVisor), which is one program of the host. */
+/** runsc (gVisor): a container is a sandbox with its own kernel, which is one program of the host. */
 import { within } from '../../core/pause.ts';
 import { readProcess } from '../../sys/processes.ts';
 import { type ChildToWatch, type ExitSource, watchChild } from '../exit-source.ts';
@@ -11,8 +11,8 @@ import type { RuntimeDriver } from './runtime-driver.ts';
 export const runsc: RuntimeDriver = {
   ...other,
   kind: 'runsc',
-  // They make a container what its configuration says: files are written to the root filesystem that it was given, not to a hidden
-  // one of its own, and the seccomp profile holds within the sandbox.
+  // These options make the container follow its configuration: files are written to the given root filesystem and not to a hidden one inside
+  // the sandbox, and the seccomp profile applies within the sandbox.
   toArguments: (options) => [
     ...other.toArguments(options),
     `--network=${options.hostNetwork ? 'host' : 'none'}`,
@@ -20,10 +20,10 @@ export const runsc: RuntimeDriver = {
     '--oci-seccomp',
   ],
   findsCommandAtStart: true,
-  // It keeps its sandbox where it likes; it is a child of ours all the same.
+  // runsc chooses the cgroup of its sandbox itself; but the sandbox is always a child of this process.
   isOwnInit: (pid) => readProcess(pid)?.ppid === process.pid,
   hasState: (container) => hasStateDirectory(container) || runscFiles(container).length > 0,
-  // Its own `delete` waits until its dead children were waited for: up to 1.7 s.
+  // runsc's own `delete` waits up to 1.7 s until its dead children were waited for.
   async removeState(container) {
     await removeStateDirectory(container);
     removeRunscFiles(container);
@@ -38,27 +38,27 @@ export const runsc: RuntimeDriver = {
   usesHostSockets: false,
 };
 
-/** The sandbox is dead by then: its answer is in the socket or never comes. */
+/** The sandbox is dead by then: its answer is already in the socket, or never comes. */
 const TOLD_WITHIN_MS = 1000;
 
-/** How a task ended is known inside its sandbox: the exit of the sandbox's own process tells only half of it. */
+/** The exit of a task, which only its sandbox knows: the exit of the sandbox's own process does not tell signals from exit codes. */
 function watchSandbox(child: ChildToWatch, container: ContainerReference): ExitSource {
   const sandbox = watchChild(child);
   const told = import('./gvisor-sandbox.ts').then((gvisor) => gvisor.waitInSandbox(container));
   let wasTold = false;
   const exited = sandbox.exited.then(async (exit) => {
     const inside = await within(told, TOLD_WITHIN_MS);
-    // Killed from outside: whatever the task itself had come to, that was its end.
+    // The sandbox was killed from outside: that is the task's end, whatever the command did.
     if (exit.signal !== null || inside === undefined) return exit;
     wasTold = true;
     return inside;
   });
-  // Whoever awaits it hears of it.
+  // Callers that await `exited` get the rejection.
   exited.catch(() => undefined);
   return {
     ...sandbox,
     exited,
-    // The sandbox is a program before there is a command, but tells only of a command's end.
+    // The sandbox runs as a program before there is a command, but it reports only the end of a command.
     executed: () => wasTold || undefined,
   };
 }

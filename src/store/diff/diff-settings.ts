@@ -1,16 +1,16 @@
-/** What two images say of their tasks: environment, command, user, labels and the rest of their configs. Pure. */
+/** Compares what two images set for their tasks: environment, command, user, labels and the rest of their configs. Pure. */
 import { type ImageConfig, STACK_LABELS } from '../images/image.ts';
 
 export interface SettingChange {
   readonly change: 'added' | 'removed' | 'changed';
   /** `env PATH`, `entrypoint`, `label io.stackshim.smoke`, `ExposedPorts`. */
   readonly name: string;
-  /** Null: there was none. Lists and objects as JSON. */
+  /** Null: absent. Lists and objects as JSON. */
   readonly before: string | null;
   readonly after: string | null;
 }
 
-/** In the order of their names, of which the kinds stay together. */
+/** Changes sorted by name, which keeps settings of one kind together. */
 export function diffSettings(before: ImageConfig, after: ImageConfig): readonly SettingChange[] {
   const [one, other] = [settingsOf(before), settingsOf(after)];
   const names = [...new Set([...one.keys(), ...other.keys()])].sort();
@@ -35,7 +35,7 @@ function settingsOf(config: ImageConfig): ReadonlyMap<string, string> {
   return new Map([
     ...settings.filter(([, value]) => value !== ''),
     ...env.map(toVariable),
-    // The build writes it, each time another.
+    // The build writes this label with a different value each time.
     ...Object.entries(labels)
       .filter(([key]) => key !== STACK_LABELS.epoch)
       .map(([key, value]) => [`label ${key}`, value] as const),

@@ -1,4 +1,4 @@
-/** What changed between two revisions of a stack: settings, packages and files, with sizes. */
+/** Finds what changed between two revisions of a stack: settings, packages and files, with sizes. */
 import { lstatSync } from 'node:fs';
 import type { StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -16,13 +16,13 @@ export interface DiffStackOptions {
   readonly stack: StackName;
   /** Revision to start from. Default: the one that was current before `to`. */
   readonly from?: number;
-  /** Default: the current one. */
+  /** Default: the current revision. */
   readonly to?: number;
 }
 
 export interface FileTotals {
   readonly files: number;
-  /** Of added and removed ones their sizes; of changed ones how much they grew, which may be below 0. */
+  /** For added and removed files, their size; for changed files, their growth, which may be negative. */
   readonly bytes: number;
 }
 
@@ -32,10 +32,10 @@ export interface StackDiff {
   readonly to: number;
   readonly settings: readonly SettingChange[];
   readonly packages: readonly PackageChange[];
-  /** In the order of their paths. No more than 100,000: `totals` counts all. */
+  /** Sorted by path. At most 100,000; `totals` counts all. */
   readonly files: readonly FileChange[];
   readonly totals: Readonly<Record<FileChange['change'], FileTotals>>;
-  /** Whether `files` names every one. */
+  /** Whether `files` contains every changed file. */
   readonly complete: boolean;
 }
 
@@ -44,8 +44,8 @@ const DPKG_STATUS = ['var', 'lib', 'dpkg', 'status'];
 const MAX_STATUS_BYTES = 64 * 1024 * 1024;
 
 /**
- * Compares two revisions by looking into their layers; times of files do not count. Needs root; blocks for as long as it takes.
- * Throws ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_LAYER_TOO_LARGE.
+ * Compares the content of two revisions; the times of files do not count. Needs root; blocks for the whole comparison. Throws
+ * ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_LAYER_TOO_LARGE.
  */
 export function diffStack(layout: Layout, system: System, options: DiffStackOptions): StackDiff {
   const { stack } = options;
@@ -68,7 +68,7 @@ export function diffStack(layout: Layout, system: System, options: DiffStackOpti
   }
 }
 
-/** Layers above those with which both images begin. */
+/** The layers above those that both images begin with. */
 function notShared({ layers: one }: Image, { layers: other }: Image): Image['layers'] {
   const differs = one.findIndex((id, index) => id !== other[index]);
   const first = differs === -1 ? one.length : differs;
@@ -97,7 +97,7 @@ function collectFiles(
   return { files, totals, complete };
 }
 
-/** None where the image is not of Debian's making. */
+/** Empty if the image is not based on Debian. */
 function readPackages(root: string): ReturnType<typeof parseDpkgStatus> {
   let path = root;
   for (const [index, name] of DPKG_STATUS.entries()) {

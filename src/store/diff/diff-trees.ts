@@ -1,4 +1,4 @@
-/** How two trees of files differ, reading no more of them than can differ. Follows no link; blocks. */
+/** Compares two trees of files, and reads only the parts that can differ. Follows no link; blocks. */
 import {
   closeSync,
   constants,
@@ -17,9 +17,9 @@ export interface FileChange {
   /** Absolute, in the image. */
   readonly path: string;
   readonly change: 'added' | 'removed' | 'changed';
-  /** What it is; of a removed one, what it was. */
+  /** The kind of the entry; of a removed entry, its former kind. */
   readonly kind: FileKind;
-  /** Bytes of a file's content; 0 for what is no file; null where there is nothing. */
+  /** Bytes of a file's content; 0 for an entry that is not a file; null if the entry is absent. */
   readonly beforeBytes: number | null;
   readonly afterBytes: number | null;
 }
@@ -27,15 +27,15 @@ export interface FileChange {
 export interface TreesToDiff {
   readonly before: string;
   readonly after: string;
-  /** Trees of those layers that only one of the two has: what none of them names is the same in both. */
+  /** Trees of the layers that only one side has: an entry that none of them contains is the same on both sides. */
   readonly layers: readonly string[];
 }
 
-/** Far above any sound image: what walks on and on ends here. */
+/** Far more than any valid image has, so that the comparison always ends. */
 const MOST_ENTRIES = 2_000_000;
 const CHUNK_BYTES = 256 * 1024;
 
-/** Calls `onChange` for each difference, folders before what is in them. Throws ERR_STACKSHIM_LAYER_TOO_LARGE. */
+/** Calls `onChange` for each difference; a folder comes before its content. Throws ERR_STACKSHIM_LAYER_TOO_LARGE. */
 export function diffTrees(trees: TreesToDiff, onChange: (change: FileChange) => void): void {
   const open: Folder[] = [{ ...trees, path: '' }];
   let entries = 0;
@@ -51,12 +51,9 @@ export function diffTrees(trees: TreesToDiff, onChange: (change: FileChange) => 
   }
 }
 
-/**
- * A folder, with the trees in which it is a folder: in the others nothing below its path is looked at, since it may be
- * a link there, to anywhere.
- */
+/** A folder, with the trees in which it is a folder. In the other trees nothing below its path is read, because the path may be a link to anywhere there. */
 interface Folder {
-  /** Names are taken as bytes, one character each. */
+  /** Each character stands for one byte of a name. */
   readonly path: string;
   readonly before: string | undefined;
   readonly after: string | undefined;
@@ -69,7 +66,7 @@ interface Entry {
   readonly after: Stats | undefined;
 }
 
-/** What of a folder may differ. */
+/** Yields the entries of a folder that may differ. */
 function* compareFolder(folder: Folder): Generator<Entry> {
   const names = (root: string | undefined) =>
     new Set(root === undefined ? [] : listNames(`${root}${folder.path}/`));
@@ -147,7 +144,7 @@ function hasSameContent(one: Buffer, other: Buffer): boolean {
   }
 }
 
-/** Fills the chunk, or reads to the file's end. */
+/** Fills the chunk, or reads to the end of the file. */
 function readFull(file: number, chunk: Buffer | undefined): number {
   if (chunk === undefined) return 0;
   let done = 0;

@@ -1,13 +1,13 @@
-/** Debian's list of installed packages, the file `var/lib/dpkg/status`, and how two of them differ. Pure. */
+/** Parses and compares Debian's lists of installed packages, the file `var/lib/dpkg/status`. Pure. */
 
 export interface InstalledPackage {
   readonly version: string;
-  /** As the package says: an estimate. */
+  /** The package's own estimate. */
   readonly bytes: number;
 }
 
 export interface PackageChange {
-  /** `name`, or `name:architecture` where that is not the machine's own or `all`. */
+  /** `name`, or `name:architecture` for a further architecture of the same package. */
   readonly name: string;
   readonly change: 'added' | 'removed' | 'changed';
   readonly before: InstalledPackage | null;
@@ -17,7 +17,7 @@ export interface PackageChange {
 const MOST_PACKAGES = 100_000;
 const MAX_WORD_CHARS = 256;
 
-/** Installed packages by name; with several architectures of one, by `name:architecture`. What cannot be read is left out. */
+/** Installed packages by name, further architectures of a package by `name:architecture`. Malformed entries are left out. */
 export function parseDpkgStatus(text: string): ReadonlyMap<string, InstalledPackage> {
   const packages = new Map<string, InstalledPackage>();
   for (const stanza of text.split(/\n[ \t]*\n/)) {
@@ -35,7 +35,7 @@ export function parseDpkgStatus(text: string): ReadonlyMap<string, InstalledPack
   return packages;
 }
 
-/** Names in lower case; lines that continue a field are not of interest here. */
+/** Field names in lower case. Continuation lines are skipped, because no needed field has them. */
 function parseFields(stanza: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>();
   for (const line of stanza.split('\n')) {
@@ -47,7 +47,7 @@ function parseFields(stanza: string): ReadonlyMap<string, string> {
   return fields;
 }
 
-/** What is in one list and not, or otherwise, in the other; by name. */
+/** Packages that are only in one list or have different versions, sorted by name. */
 export function diffPackages(
   before: ReadonlyMap<string, InstalledPackage>,
   after: ReadonlyMap<string, InstalledPackage>,

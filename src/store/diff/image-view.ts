@@ -1,4 +1,7 @@
-/** Looks into images without running anything: their layers, and all of them as one tree, mounted read-only; where the kernel can, attached nowhere. */
+/**
+ * Shows the content of images without running anything: single layers, and whole images as one tree. Both are mounted read-only and, if the
+ * kernel can, detached.
+ */
 import { closeSync, constants, openSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
@@ -11,15 +14,15 @@ import { mountLayer } from '../layers/mount-layer.ts';
 import { openLayerFile } from '../layers/open-layer-file.ts';
 
 export interface ImageViews {
-  /** Path of one layer's tree: whiteouts are character devices 0:0 there. */
+  /** Path of one layer's tree; whiteouts in it are character devices 0:0. */
   layer(id: LayerId): string;
-  /** Path of the tree that a task on the image sees below its own writable layer. */
+  /** Path of the tree that a task with this image sees below its own writable layer. */
   image(image: Image): string;
-  /** Nothing of the views can be read afterwards. */
+  /** Closes the views; after that nothing can be read from them. */
   close(): void;
 }
 
-/** Opens nothing yet; each layer is opened once, however often it is asked for. Needs root. */
+/** Opens nothing yet; each layer is opened once, at its first use. Needs root. */
 export function openImageViews(system: System, layout: Layout): ImageViews {
   const opened: Fd[] = [];
   const paths = new Map<LayerId, string>();
@@ -70,7 +73,7 @@ function openOverlay(system: System, layout: Layout, { layers, layer }: LayersTo
   } catch (error) {
     if (!isRefused(error)) throw error;
   }
-  // Before about Linux 6.15 overlayfs takes only what is attached somewhere.
+  // Before about Linux 6.15, overlayfs only takes attached mounts.
   const attached = layers.map((id) => mountLayer(system, layout, id));
   try {
     return joinLayers(system, attached);
@@ -88,10 +91,10 @@ function joinLayers(system: System, paths: readonly string[]): Fd {
   });
 }
 
-/** The longest value that fsconfig(2) takes. */
+/** The longest value that fsconfig(2) accepts. */
 const VALUE_CHARS = 255;
 
-/** Before Linux 6.5 overlayfs takes its lower layers in one option alone. */
+/** Before Linux 6.5, overlayfs only takes all lower layers in one option. */
 function joinInOneOption(system: System, paths: readonly string[]): Fd {
   const opened = paths.map((path) => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY));
   try {

@@ -1,4 +1,4 @@
-/** Removes image files that nothing needs, so that a task which names one at the last moment keeps it. */
+/** Removes image files that nothing needs, in such a way that a task that names an image at the last moment keeps it. */
 import { renameSync } from 'node:fs';
 import { rm, unlink } from 'node:fs/promises';
 import type { ImageDigest } from '../../core/ids.ts';
@@ -11,9 +11,9 @@ import { imageNamesFile } from './image-names.ts';
 const SET_ASIDE = '.collected';
 
 /**
- * Removes the images, but for those that `findNamed` tells of after they are out of sight: a task writes its record first
- * and then looks whether its image is still there, so one of the two sees the other. Returns those that are gone.
- * A process that dies half way leaves images set aside: {@link restoreImages} brings them back.
+ * Removes the images except those that `findNamed` reports after they were moved away. A task writes its record first and then checks that
+ * its image is still stored, so one of the two sees the other. Returns the removed images. A process that dies half-way leaves images under
+ * another name: {@link restoreImages} brings them back.
  */
 export async function collectImages(
   layout: Layout,
@@ -36,7 +36,7 @@ export async function collectImages(
   return gone;
 }
 
-/** Removes the other names of images that an earlier version, which does not know such files, has removed. */
+/** Removes names files of images that an earlier version has removed, which does not know these files. */
 export async function removeStrayNames(layout: Layout): Promise<void> {
   const stored = new Set(listStoredImages(layout).map((image) => imageNamesFile(layout, image)));
   for (const name of namesIn(imagesDir(layout))) {
@@ -45,7 +45,7 @@ export async function removeStrayNames(layout: Layout): Promise<void> {
   }
 }
 
-/** Brings back what a dead process had set aside. The caller keeps other processes from collecting. */
+/** Brings back the images that a dead process had moved away. Precondition: no other process can collect. */
 export function restoreImages(layout: Layout): void {
   for (const name of namesIn(imagesDir(layout))) {
     if (!name.endsWith(SET_ASIDE)) continue;

@@ -1,4 +1,4 @@
-/** The files `images/<hex>.json`: what an image consists of, immutable under its digest. */
+/** The files `images/<hex>.json`: the parts of an image, immutable under its digest. */
 import { existsSync } from 'node:fs';
 import { type ImageDigest, isImageDigest, isLayerId, type LayerId } from '../../core/ids.ts';
 import { imagesDir, type Layout } from '../../core/layout.ts';
@@ -63,13 +63,13 @@ export const storedImage: Reader<StoredImage> = (value, field) => {
 export const imageFile = (layout: Layout, digest: ImageDigest) =>
   `${imagesDir(layout)}/${digest.slice('sha256:'.length)}.json`;
 
-/** Whether the image is stored. One system call: a task asks it once its record keeps the image from collection. */
+/** Whether the image is stored. One system call; a task calls it once its record keeps the image from collection. */
 export const isImageStored = (layout: Layout, digest: ImageDigest): boolean =>
   existsSync(imageFile(layout, digest));
 
 const kind = { code: 'ERR_STACKSHIM_IMAGE_CORRUPT', what: 'image file' } as const;
 
-/** Stores an image durably. Writing the same image again changes nothing. Its layers must be stored before. */
+/** Stores an image durably. Storing the same image again changes nothing. Precondition: its layers are stored. */
 export async function writeImage(layout: Layout, image: Image): Promise<void> {
   const path = imageFile(layout, image.digest);
   const stored = { version: FORMAT_VERSION, ...image };
@@ -79,16 +79,13 @@ export async function writeImage(layout: Layout, image: Image): Promise<void> {
   });
 }
 
-/**
- * Reads a stored image. Blocks, for a file read.
- * Throws ERR_STACKSHIM_IMAGE_CORRUPT when the file is missing, unreadable or another image's.
- */
+/** Reads a stored image. Blocks for one file read. Throws ERR_STACKSHIM_IMAGE_CORRUPT if the file is missing, unreadable or that of another image. */
 export function readImage(layout: Layout, digest: ImageDigest): Image {
   if (!isImageDigest(digest)) throw toCorrupt(imagesDir(layout), 'not an image digest', kind);
   const path = imageFile(layout, digest);
   const stored = readStoredJson(path, { ...kind, reader: storedImage });
   if (stored === undefined) throw toCorrupt(path, 'missing', kind);
-  if (stored.digest !== digest) throw toCorrupt(path, `holds ${stored.digest}`, kind);
+  if (stored.digest !== digest) throw toCorrupt(path, `contains ${stored.digest}`, kind);
   const { version: _, ...image } = stored;
   return image;
 }

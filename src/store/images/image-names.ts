@@ -1,6 +1,6 @@
 /**
- * The files `images/<hex>.names`: by which other digests a stored image is known. The first is that of its content, the same wherever the
- * image came from; the others were seen here: of manifests and configs that led to it, or that it was pushed with.
+ * The files `images/<hex>.names`: the other digests of a stored image. The first is that of its content, which is the same wherever the
+ * image came from. The others were seen here: of manifests and configs that led to it, or with which it was pushed.
  */
 import { existsSync } from 'node:fs';
 import type { ImageDigest } from '../../core/ids.ts';
@@ -14,13 +14,13 @@ import { FORMAT_VERSION, imageDigest, type StoredVersion, version } from '../sto
 import { readStoredCache } from '../stored-json.ts';
 
 export interface ImageNames {
-  /** Of the manifest that `stack export` writes for it. Absent until it is known. */
+  /** Digest of the manifest that `stack export` writes for it. Absent until it is known. */
   readonly content?: ImageDigest | undefined;
   /** Latest last. */
   readonly others: readonly ImageDigest[];
 }
 
-/** One image has few; whoever pushes it again and again has the latest. */
+/** An image usually has few; of an image that is pushed again and again, the latest are kept. */
 const MOST_OTHERS = 64;
 
 const reader = objectOf<ImageNames & StoredVersion>({
@@ -32,7 +32,7 @@ const reader = objectOf<ImageNames & StoredVersion>({
 export const imageNamesFile = (layout: Layout, image: ImageDigest) =>
   `${imagesDir(layout)}/${image.slice('sha256:'.length)}.names`;
 
-/** Blocks. None where the file is missing or damaged: `migrate` makes it again. Throws ERR_STACKSHIM_FORMAT_NEWER. */
+/** Reads the names. Blocks. Empty if the file is missing or damaged: `migrate` makes it again. Throws ERR_STACKSHIM_FORMAT_NEWER. */
 export function readImageNames(layout: Layout, image: ImageDigest): ImageNames {
   const stored = readStoredCache(imageNamesFile(layout, image), {
     reader,
@@ -42,14 +42,14 @@ export function readImageNames(layout: Layout, image: ImageDigest): ImageNames {
   return { content: stored?.content, others: stored?.others ?? [] };
 }
 
-/** Whether a stored image is known by that digest: its own, that of its content, or another. */
+/** Whether a digest names a stored image: its own digest, that of its content, or another one. */
 export function isNamed(layout: Layout, image: ImageDigest, digest: ImageDigest): boolean {
   if (image === digest) return true;
   const { content, others } = readImageNames(layout, image);
   return content === digest || others.includes(digest);
 }
 
-/** Remembers, durably, more digests of a stored image. */
+/** Stores further digests of a stored image durably. */
 export async function addImageNames(
   layout: Layout,
   image: ImageDigest,
@@ -71,6 +71,6 @@ export async function addImageNames(
   await withStacksLock(layout, add, { system });
 }
 
-/** Whether the digest of the image's content is not known yet. */
+/** Whether the digest of the image's content is still unknown. */
 export const lacksContentDigest = (layout: Layout, image: ImageDigest): boolean =>
   !existsSync(imageNamesFile(layout, image)) || readImageNames(layout, image).content === undefined;

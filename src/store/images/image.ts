@@ -1,4 +1,4 @@
-/** An image: an ordered list of layers and the OCI config that says how a command runs on them. */
+/** An image: an ordered list of layers, and the OCI config for commands that run on them. */
 import type { ImageDigest, LayerId, StackName } from '../../core/ids.ts';
 import type { OtherSettings } from './other-settings.ts';
 
@@ -12,14 +12,14 @@ export interface ImageConfig {
   /** `user[:group]`, names or numbers; empty: root. */
   readonly user: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** The signal that asks its command to end, as the image writes it: `SIGQUIT`, `3`. Absent: TERM. */
+  /** The signal that asks the command to end, as the image writes it: `SIGQUIT`, `3`. Absent: TERM. */
   readonly stopSignal?: string;
-  /** All else that its OCI config says: `Healthcheck`, `ExposedPorts`, `Volumes`. Exported again, without effect here. */
+  /** All other settings of its OCI config: `Healthcheck`, `ExposedPorts`, `Volumes`. They are exported again, but have no effect here. */
   readonly other?: OtherSettings;
 }
 
 export interface Image {
-  /** Digest of the OCI manifest it came from; of its content, where it was built here. */
+  /** Digest of its OCI manifest; of its content if it was built here. */
   readonly digest: ImageDigest;
   /** Lowest first. */
   readonly layers: readonly LayerId[];
@@ -36,12 +36,12 @@ export interface PinnedImage {
   readonly image: Image;
 }
 
-/** Labels of an image that say how its stack is built and run. */
+/** Labels of an image that control how its stack is built and run. */
 export const STACK_LABELS = {
   smoke: 'io.stackshim.smoke',
   bundle: 'io.stackshim.bundle',
   description: 'io.stackshim.description',
-  /** The last day of its fixes, `2026-08-31`. */
+  /** The last day on which it gets fixes: `2026-08-31`. */
   eol: 'io.stackshim.eol',
   /** Seconds since 1970: no file of the image's layers is newer. */
   epoch: 'io.stackshim.epoch',

@@ -1,14 +1,14 @@
 /** Settings of an OCI image config that stackshim does not use: kept unchanged for export. */
 import { FieldFault, isObject, type Reader } from '../../core/read-fields.ts';
 
-/** Values are JSON, and are never looked into. */
+/** Values are any JSON and are not interpreted. */
 export type OtherSettings = Readonly<Record<string, unknown>>;
 
-/** A health check has 3 levels. Endless nesting would overflow the stack of the writer. */
+/** A health check has 3 levels. Unlimited nesting would overflow the writer's stack. */
 const DEEPEST = 16;
 const MOST_CHARS = 256 * 1024;
 
-/** Undefined when nothing is left that says more than its absence, as docker's many empty settings do. */
+/** The settings without empty values, which mean the same as absent ones and of which docker writes many; undefined if none is left. */
 export function toOtherSettings(
   settings: Readonly<Record<string, unknown>>,
 ): OtherSettings | undefined {
@@ -23,7 +23,7 @@ export function toOtherSettings(
   return kept.length === 0 ? undefined : Object.fromEntries(kept);
 }
 
-/** Reads what {@link toOtherSettings} gave, from a file or from an image: within bounds, values untouched. */
+/** Reads settings from a file or an image: checks their bounds and leaves the values unchanged. */
 export const otherSettings: Reader<OtherSettings> = (value, field) => {
   if (!isObject(value)) throw new FieldFault(field, 'not an object');
   if (isDeeper(value, DEEPEST)) throw new FieldFault(field, `nested deeper than ${DEEPEST}`);

@@ -1,4 +1,4 @@
-/** Adds revisions to a stack's history, and takes back those that never became current. */
+/** Adds revisions to a stack's history, and removes those that never became current. */
 import { link, rmdir, unlink } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isStackName, type StackName } from '../../core/ids.ts';
@@ -25,8 +25,8 @@ export interface AddRevisionOptions {
 }
 
 /**
- * Adds a revision to a stack's history; `current` stays as it is. The image must be stored.
- * Durable when the promise resolves; interrupted, it leaves at most a revision that nothing points at.
+ * Adds a revision to a stack's history without making it current. The image must be stored. Durable when the promise resolves; if
+ * interrupted, it leaves at most a revision that nothing refers to.
  */
 export async function addRevision(
   layout: Layout,
@@ -76,10 +76,7 @@ async function writeNewRevision(layout: Layout, entry: Revision): Promise<void> 
   await syncDirectory(directory);
 }
 
-/**
- * Takes back a revision that is not current; its image stays until collection.
- * Returns false, and leaves it, when it is current after all.
- */
+/** Removes a revision that is not current; its image stays until collection. Returns false, and leaves the revision, if it is current. */
 export async function removeRevision(
   layout: Layout,
   system: System,
@@ -89,7 +86,7 @@ export async function removeRevision(
     if (revisionIn(readCurrentGeneration(layout), entry.stack) === entry.revision) return false;
     await guardDisk(`remove revision ${entry.revision} of ${entry.stack}`, async () => {
       await unlink(revisionFile(layout, entry.stack, entry.revision)).catch((error: unknown) => {
-        // Its stack was removed meanwhile.
+        // Its stack has been removed meanwhile.
         if (errnoCodeOf(error) !== 'ENOENT') throw error;
       });
       await syncDirectory(stackDir(layout, entry.stack));
@@ -100,7 +97,7 @@ export async function removeRevision(
   return await withStacksLock(layout, remove, { system });
 }
 
-/** Of a stack that never had another revision, nor a number that is to be remembered. */
+/** Removes the folder of a stack without other revisions and without numbers to remember. */
 async function removeEmptyFolder(path: string): Promise<void> {
   try {
     await rmdir(path);

@@ -1,4 +1,4 @@
-/** The current revisions of all stacks with their images, and what stands on what. */
+/** The current revisions of all stacks with their images, and which stack is built on which. */
 import { StackshimError } from '../../core/errors.ts';
 import type { LayerId, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -13,12 +13,12 @@ export interface CurrentStack {
   readonly image: Image;
 }
 
-/** What is to be done about a stack that cannot be read. */
+/** Handles a stack that cannot be read. */
 export type DamageListener = (error: StackshimError, stack: StackName) => void;
 
 /**
- * Every stack that can be read, by name: damage to one is no reason not to tell about another. Blocks.
- * Throws ERR_STACKSHIM_STACK_CORRUPT when the current generation is damaged, and what `onDamage` throws.
+ * Every stack that can be read, by name: damage to one does not hide the others. Blocks. Throws ERR_STACKSHIM_STACK_CORRUPT if the current
+ * generation is damaged, and the errors of `onDamage`.
  */
 export function readSoundStacks(
   layout: Layout,
@@ -35,14 +35,14 @@ export function readSoundStacks(
   });
 }
 
-/** The listener of whoever wants all or nothing. */
+/** A listener that throws at the first damage. */
 export const throwDamage: DamageListener = (error) => {
   throw error;
 };
 
 /**
- * The stack that another stands on: the one it says it was built on, else the one of the others whose layers are the
- * longest beginning of its own; of several, one that was built here. Undefined for what stands on nothing here. Pure.
+ * The base of a stack: the stack that it says it was built on; otherwise the one whose layers are the longest beginning of its own, and of
+ * several, one that was built here. Undefined if it has no base here. Pure.
  */
 export function findBase(
   stack: CurrentStack,
@@ -64,7 +64,7 @@ function isNearer(one: CurrentStack, other: CurrentStack): boolean {
   return more > 0 || (more === 0 && isBuilt(one) && !isBuilt(other));
 }
 
-/** Whether an image's layers are the other one's and more above them. Pure. */
+/** Whether an image has all layers of the other one and more above them. Pure. */
 function standsOn(image: Image, base: Image): boolean {
   return image.layers.length > base.layers.length && beginsWith(image.layers, base.layers);
 }
@@ -72,11 +72,11 @@ function standsOn(image: Image, base: Image): boolean {
 const beginsWith = (layers: readonly LayerId[], first: readonly LayerId[]) =>
   first.every((id, index) => layers[index] === id);
 
-/** The base whose current revision a stack does not stand on, because it was built on an earlier one; null when it is up to date. Pure. */
+/** The base of a stack that was built on an earlier revision of that base; null if the stack is up to date. Pure. */
 export function findBehind(stack: CurrentStack, others: readonly CurrentStack[]): StackName | null {
   const name = findBase(stack, others);
   const base = others.find((other) => other.revision.stack === name);
-  // One that adds nothing has its base's layers and no more.
+  // A stack that adds nothing has exactly the layers of its base.
   if (base === undefined || beginsWith(stack.image.layers, base.image.layers)) return null;
   return base.revision.stack;
 }

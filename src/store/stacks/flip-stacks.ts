@@ -13,27 +13,26 @@ import { FORMAT_VERSION } from '../stored-fields.ts';
 import { type Generation, generationFile, readCurrentGeneration } from './generations.ts';
 import { requireRevision } from './revisions.ts';
 
-/** The revision a stack is to have from now on; null: the stack is to have none. */
+/** The new revision of each stack; null removes the stack. */
 export type StackChanges = ReadonlyMap<StackName, number | null>;
 
 export interface FlipOptions {
   /** A function is called with the current generation, which cannot change before the flip is done. */
   readonly changes: StackChanges | ((current: Generation | undefined) => StackChanges);
   readonly now: Date;
-  /** Why, for people: `build python-3.13`. */
+  /** The reason, for people: `build python-3.13`. */
   readonly reason: string;
-  /** The generation that undoing this flip is to lead back to. Default: the one that is current before it. */
+  /** The generation that undoing this flip leads back to. Default: the one that is current before it. */
   readonly previous?: number | undefined;
-  /** Where nothing would change, make no generation: resolve to the current one. */
+  /** If nothing would change, make no generation and resolve to the current one. */
   readonly onlyChanges?: boolean;
   /** How long to wait for another process that changes stacks. Default 15 s. */
   readonly lockWaitMs?: number;
 }
 
 /**
- * Makes every change at once or none: who resolves a stack sees the old generation or the new one.
- * Durable when the promise resolves. Running tasks keep what they started on.
- * Throws ERR_STACKSHIM_STACK_NOT_FOUND for a revision that is not stored, ERR_STACKSHIM_STACK_BUSY.
+ * Makes all changes at once or none: a reader sees either the old generation or the new one. Durable when the promise resolves. Running
+ * tasks keep their revision. Throws ERR_STACKSHIM_STACK_NOT_FOUND for a revision that is not stored, ERR_STACKSHIM_STACK_BUSY.
  */
 export async function flipStacks(
   layout: Layout,
@@ -59,7 +58,7 @@ async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generat
     return current;
   const previous = 'previous' in options ? options.previous : current?.number;
   const generation: Generation = {
-    // Numbers of generations that never became current are skipped: a number means one map for ever.
+    // Skips numbers of generations that never became current, so that a number always means the same map.
     number: nextNumber(readNumbers(generationsDir(layout))),
     createdAt: options.now.toISOString(),
     reason: options.reason,

@@ -20,7 +20,7 @@ export interface Generation {
   readonly createdAt: string;
   /** Why it was made, for people. */
   readonly reason: string;
-  /** The generation that undoing this one leads back to; absent in the first. */
+  /** The generation that undoing this one leads back to; absent in the first generation. */
   readonly previous?: number | undefined;
   /** Look names up with {@link revisionIn}: a stack may be called `constructor`. */
   readonly stacks: Readonly<Record<StackName, number>>;
@@ -42,7 +42,7 @@ const TARGET = /^generations\/([1-9][0-9]{0,8})\.json$/;
 export const generationFile = (layout: Layout, number: number) =>
   `${generationsDir(layout)}/${number}.json`;
 
-/** What `current` points at, undefined on an installation that has no stack yet. One readlink(2). */
+/** The target of `current`; undefined if the installation has no stack yet. One readlink(2). */
 export function readCurrentTarget(layout: Layout): string | undefined {
   const link = currentLink(layout);
   try {
@@ -69,28 +69,28 @@ export function readGenerationAt(layout: Layout, target: string): Generation {
   throw toCorrupt(generationFile(layout, Number(digits)), 'missing', named);
 }
 
-/** A stored generation; undefined when there is none of this number. Throws ERR_STACKSHIM_STACK_CORRUPT when it is damaged. */
+/** A stored generation; undefined if there is none with this number. Throws ERR_STACKSHIM_STACK_CORRUPT if it is damaged. */
 export function readGeneration(layout: Layout, number: number): Generation | undefined {
   const path = generationFile(layout, number);
   const named = { ...kind, what: 'generation file' };
   const stored = readStoredJson(path, { ...named, reader });
   if (stored === undefined) return undefined;
-  if (stored.number !== number) throw toCorrupt(path, `holds number ${stored.number}`, named);
+  if (stored.number !== number) throw toCorrupt(path, `contains number ${stored.number}`, named);
   const { version: _, ...generation } = stored;
   return generation;
 }
 
-/** The current generation, undefined where there is no stack yet. Not cached. */
+/** The current generation; undefined if there is no stack yet. Not cached. */
 export function readCurrentGeneration(layout: Layout): Generation | undefined {
   const target = readCurrentTarget(layout);
   return target === undefined ? undefined : readGenerationAt(layout, target);
 }
 
-/** Numbers of the stored generations, ascending. One that never became current may be among them; collection removes old ones. */
+/** Numbers of the stored generations, ascending. May include some that never became current; collection removes old ones. */
 export const readGenerationNumbers = (layout: Layout): number[] =>
   readNumbers(generationsDir(layout));
 
-/** The revision of a stack in a generation. */
+/** The revision of a stack in a generation; undefined if the generation does not name the stack. */
 export function revisionIn(generation: Generation | undefined, name: string): number | undefined {
   if (generation === undefined || !Object.hasOwn(generation.stacks, name)) return undefined;
   return generation.stacks[name as StackName];

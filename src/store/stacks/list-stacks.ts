@@ -1,4 +1,4 @@
-/** Stacks as plain data for people and programs: what there is, and what it takes on disk. */
+/** Describes stacks as plain data for people and programs, with their disk space. */
 import { stat } from 'node:fs/promises';
 import { errnoCodeOf } from '../../core/errors.ts';
 import type { ImageDigest, LayerId, StackName } from '../../core/ids.ts';
@@ -20,9 +20,9 @@ import { type Revision, readRevisionNumbers, requireRevision } from './revisions
 export interface StackLayer {
   readonly id: LayerId;
   readonly diffId: string;
-  /** Size of the EROFS file; null when it is missing. */
+  /** Size of the EROFS file; null if it is missing. */
   readonly sizeBytes: number | null;
-  /** Whether another stack's current revision has it too. */
+  /** Whether another stack's current revision uses it, too. */
   readonly shared: boolean;
 }
 
@@ -31,18 +31,18 @@ export interface StackSummary {
   /** The current revision. */
   readonly revision: number;
   readonly image: ImageDigest;
-  /** The digest of the image's content, the same on every machine; null where it is not known yet. */
+  /** The digest of the image's content, which is the same on every machine; null if it is not known yet. */
   readonly content: ImageDigest | null;
   readonly description: string | null;
   /** When the revision was made, ISO 8601. */
   readonly createdAt: string;
-  /** The stack it stands on. */
+  /** The stack that it is built on. */
   readonly base: StackName | null;
-  /** That same stack, when it has moved on since: an update would bring this one onto it. */
+  /** The same stack if it has a newer revision: an update would build this stack on it. */
   readonly behind: StackName | null;
-  /** The last day of its fixes as its label says, `2026-08-31`. */
+  /** The last day on which it gets fixes, according to its label: `2026-08-31`. */
   readonly eol: string | null;
-  /** Bytes of the layers that no other stack has. */
+  /** Bytes of the layers that no other stack uses. */
   readonly ownBytes: number;
   readonly sharedBytes: number;
 }
@@ -52,7 +52,7 @@ export interface StackDetails extends StackSummary {
   readonly layers: readonly StackLayer[];
   readonly architecture: string;
   readonly config: ImageConfig;
-  /** By which the image is known besides. */
+  /** Further digests that name the image. */
   readonly otherDigests: readonly ImageDigest[];
   readonly source: Revision['source'];
   /** Numbers of all stored revisions, ascending. */
@@ -60,8 +60,8 @@ export interface StackDetails extends StackSummary {
 }
 
 /**
- * Every stack that has a current revision, by name. One that is damaged is told to `onDamage` and left out; without a listener
- * it throws as `resolveStack` does.
+ * Every stack that has a current revision, by name. A damaged stack is reported to `onDamage` and left out; without a listener, throws like
+ * `resolveStack`.
  */
 export async function listStacks(
   layout: Layout,
@@ -75,7 +75,7 @@ export async function listStacks(
   );
 }
 
-/** One stack: its current revision, or the one that is meant. Throws ERR_STACKSHIM_STACK_NOT_FOUND and as `resolveStack` does. */
+/** One stack: its current revision, or the one that `pin` names. Throws ERR_STACKSHIM_STACK_NOT_FOUND and the errors of `resolveStack`. */
 export async function showStack(
   layout: Layout,
   name: StackName,
@@ -162,7 +162,7 @@ function toSummary(layout: Layout, { entry, layers, others }: SummaryParts): Sta
   };
 }
 
-/** The day in an image's label `io.stackshim.eol`; null when there is none, or no day in it. Pure. */
+/** The day in an image's label `io.stackshim.eol`; null if there is no label or it is not a day. Pure. */
 function toEol(image: Image): string | null {
   const label = image.config.labels[STACK_LABELS.eol] ?? '';
   return /^\d{4}-\d{2}-\d{2}$/.test(label) && !Number.isNaN(Date.parse(label)) ? label : null;

@@ -1,4 +1,4 @@
-/** Releases: a set of stacks moved at once, in one generation, and moved back as a set. */
+/** Releases: several stacks moved at once, in one generation, and moved back together. */
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -16,11 +16,11 @@ import { resolveStack } from './resolve-stack.ts';
 import { readRevision, requireRevision } from './revisions.ts';
 import { requireProven, type StackMove } from './rollback.ts';
 
-/** What a set of stacks is to be: a revision's number, or the digest of its image. */
+/** The wanted revision of each stack: its number, or the digest of its image. */
 export type Release = ReadonlyMap<StackName, number | ImageDigest>;
 
 export interface ReleaseResult {
-  /** Number of the generation that is current now: a new one, unless a release that was applied changed nothing. */
+  /** Number of the current generation: a new one, unless an applied release changed nothing. */
   readonly generation: number;
   /** Stacks whose revision changed, by name. */
   readonly moves: readonly StackMove[];
@@ -47,7 +47,7 @@ const reader: Reader<ReleaseFile> = (value, field) => {
   throw new FieldFault('stacks', `not 1 to ${MOST_STACKS} stacks`);
 };
 
-/** Checks the text of a release's file. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Parses the text of a release file. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseRelease(text: string, file: string): Release {
   let value: unknown;
   try {
@@ -78,8 +78,8 @@ export interface ApplyReleaseOptions {
 }
 
 /**
- * Moves every stack of the release, or none. Stacks that it does not name stay as they are.
- * Throws ERR_STACKSHIM_STACK_NOT_FOUND for the first stack or revision that is not here, ERR_STACKSHIM_STACK_BUSY.
+ * Moves every stack of the release, or none. Other stacks stay as they are. Throws ERR_STACKSHIM_STACK_NOT_FOUND for the first stack or
+ * revision that is not stored, ERR_STACKSHIM_STACK_BUSY.
  */
 export async function applyRelease(
   layout: Layout,
@@ -97,7 +97,7 @@ export async function applyRelease(
   const generation = await flipStacks(layout, system, {
     now: options.now,
     reason: `release ${options.label}`,
-    // One that undoing would lead back from to the same stacks would make undoing look done.
+    // A generation without changes would make the next rollback do nothing.
     onlyChanges: true,
     changes(current) {
       before = current;
@@ -108,15 +108,15 @@ export async function applyRelease(
 }
 
 export interface RollbackReleaseOptions {
-  /** The generation to go back to. Default: the one before the last change. */
+  /** The generation to return to. Default: the one before the last change. */
   readonly to?: number;
   readonly now: Date;
 }
 
 /**
- * Gives all stacks the revisions of an earlier generation, in one new generation. Stacks that have been added since stay as they are;
- * stacks that have been removed since stay away. Called again without `to`, it goes back further.
- * Throws ERR_STACKSHIM_STACK_NOT_FOUND when the generation or one of its revisions is not stored any more: then nothing moves.
+ * Moves all stacks to their revisions in an earlier generation, in one new generation. Stacks that were added later stay as they are; stacks
+ * that were removed later stay removed. A second call without `to` goes back further. Throws ERR_STACKSHIM_STACK_NOT_FOUND if the generation
+ * or one of its revisions is not stored any more; then nothing moves.
  */
 export async function rollbackRelease(
   layout: Layout,
@@ -161,7 +161,7 @@ function findTarget(
   );
 }
 
-/** What the caller saw is what is to be undone. */
+/** Refuses to undo a generation that the caller has not seen. */
 function requireSame(seen: Generation | undefined, current: Generation | undefined): void {
   if (seen?.number === current?.number) return;
   throw new StackshimError(

@@ -1,4 +1,4 @@
-/** Takes revisions out of a stack's history: the ones that are too old, or all of a stack that is gone. */
+/** Removes revisions from a stack's history: old ones, or all of a removed stack. */
 import { unlink } from 'node:fs/promises';
 import { errnoCodeOf } from '../../core/errors.ts';
 import type { StackName } from '../../core/ids.ts';
@@ -18,9 +18,9 @@ export interface KeepOptions {
 }
 
 /**
- * Removes all but the newest `keep` revisions. The current one stays whatever its age, and so does what is newer than it:
- * it may be on its way to become current. Images stay until collection: tasks go on, and so do their records.
- * Returns the removed numbers, ascending. Throws ERR_STACKSHIM_STACK_BUSY.
+ * Removes all but the newest `keep` revisions. The current revision stays whatever its age, and so do newer ones, which may be about to
+ * become current. Images stay until collection, so running tasks and their records are not affected. Returns the removed numbers, ascending.
+ * Throws ERR_STACKSHIM_STACK_BUSY.
  */
 export async function removeOldRevisions(
   layout: Layout,
@@ -39,7 +39,7 @@ export async function removeOldRevisions(
   return await withStacksLock(layout, remove, { system });
 }
 
-/** Removes every revision of a stack that no current generation names; of any other stack, none. Returns the removed numbers. */
+/** Removes every revision of a stack that the current generation does not name; does nothing for any other stack. Returns the removed numbers. */
 export async function removeAllRevisions(
   layout: Layout,
   system: System,
@@ -54,7 +54,7 @@ export async function removeAllRevisions(
   return await withStacksLock(layout, remove, { system });
 }
 
-/** Removes these revisions, their numbers ascending. The caller holds the stacks lock. */
+/** Removes these revisions; numbers ascending. Precondition: the caller holds the stacks lock. */
 export async function unlinkRevisions(
   layout: Layout,
   stack: StackName,
@@ -63,7 +63,7 @@ export async function unlinkRevisions(
   const last = numbers.at(-1);
   if (last === undefined) return;
   await guardDisk(`remove revisions of ${stack}`, async () => {
-    // First, so that a death in between leaves no number to be given again.
+    // Write this first: if the process dies in between, no number is used again.
     await writeLastRemoved(layout, stack, last);
     for (const number of numbers) {
       await unlink(revisionFile(layout, stack, number)).catch((error: unknown) => {

@@ -1,4 +1,4 @@
-/** `stacks/<name>/removed.json`: remembers the numbers of removed revisions, so that none is used twice. */
+/** `stacks/<name>/removed.json`: stores the numbers of removed revisions, so that none is used twice. */
 
 import type { StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
@@ -11,7 +11,7 @@ const reader = objectOf<{ readonly last: number } & StoredVersion>({ version, la
 
 const removedFile = (layout: Layout, name: StackName) => `${stackDir(layout, name)}/removed.json`;
 
-/** The largest number that a removed revision of the stack had; 0 where none was removed. Throws ERR_STACKSHIM_STACK_CORRUPT. */
+/** The largest number of a removed revision of the stack; 0 if none was removed. Throws ERR_STACKSHIM_STACK_CORRUPT. */
 export function readLastRemoved(layout: Layout, name: StackName): number {
   const stored = readStoredJson(removedFile(layout, name), {
     reader,
@@ -21,7 +21,7 @@ export function readLastRemoved(layout: Layout, name: StackName): number {
   return stored?.last ?? 0;
 }
 
-/** Remembers, durably, that `last` is used up. The caller holds the stacks lock. */
+/** Stores durably that numbers up to `last` are used up. Precondition: the caller holds the stacks lock. */
 export async function writeLastRemoved(
   layout: Layout,
   name: StackName,

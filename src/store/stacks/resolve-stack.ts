@@ -1,4 +1,4 @@
-/** From a stack's name to the image a task runs on. On the path of every task: synchronous, and cached. */
+/** Resolves a stack's name to the image that a task runs on. It is on the path of every task, so it is synchronous and cached. */
 import { lstatSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, StackName } from '../../core/ids.ts';
@@ -18,7 +18,7 @@ import {
   revisionFile,
 } from './revisions.ts';
 
-/** What was read for one target of `current`. All of it is immutable, so only another target makes it stale. */
+/** What was read for one target of `current`. All of it is immutable, so it is valid until the target changes. */
 interface Resolved {
   readonly key: string;
   readonly generation: Generation;
@@ -29,10 +29,10 @@ const MOST_ROOTS = 16;
 const resolvedByRoot = new Map<string, Resolved>();
 
 /**
- * The image that a stack names now, or that one of its revisions has. The current revision of a name that was resolved
- * before costs one readlink and one lstat. Missing or damaged layers show when they are mounted.
+ * The image of a stack's current revision, or of the revision that `reference` names. For a name that was resolved before, the current
+ * revision costs one readlink and one lstat. Missing or damaged layers are found when they are mounted.
  *
- * Throws ERR_STACKSHIM_STACK_NOT_FOUND (with near names), ERR_STACKSHIM_STACK_CORRUPT, ERR_STACKSHIM_IMAGE_CORRUPT.
+ * Throws ERR_STACKSHIM_STACK_NOT_FOUND (with similar names), ERR_STACKSHIM_STACK_CORRUPT, ERR_STACKSHIM_IMAGE_CORRUPT.
  */
 export function resolveStack(layout: Layout, reference: StackReference): PinnedImage {
   const { name, revision, image } = reference;
@@ -56,7 +56,7 @@ function resolveCurrent(layout: Layout, name: StackName): PinnedImage {
   try {
     return pinCurrent(layout, name, resolved);
   } catch (error) {
-    // A revision may have lost its place, and been removed, before its files were read.
+    // The revision may have been replaced and removed before its files were read.
     const now = readResolved(layout);
     if (now?.key === resolved?.key) throw error;
     return pinCurrent(layout, name, now);
@@ -85,7 +85,7 @@ function pinCurrent(layout: Layout, name: StackName, resolved: Resolved | undefi
 function readResolved(layout: Layout): Resolved | undefined {
   const target = readCurrentTarget(layout);
   if (target === undefined) return undefined;
-  // The link's own inode and time as well: a root that was removed and made anew counts from 1 again.
+  // Include the link's own inode and time: a root folder that was removed and created again counts from 1 again.
   const link = lstatSync(currentLink(layout), { throwIfNoEntry: false });
   const key = `${target} ${link?.ino} ${link?.ctimeMs}`;
   const known = resolvedByRoot.get(layout.root);
@@ -105,7 +105,7 @@ function findRevision(layout: Layout, name: StackName, revision: number): Revisi
   return requireRevision(layout, name, revision);
 }
 
-/** The current revision if its image has the digest, else the newest that has it. An image's own digest goes before its other names. */
+/** The current revision if its image has the digest, otherwise the newest one that has it. An image's own digest takes precedence over its other names. */
 function findRevisionOfImage(layout: Layout, name: StackName, image: ImageDigest): Revision {
   const current = revisionIn(readResolved(layout)?.generation, name);
   const numbers = readRevisionNumbers(layout, name).reverse();

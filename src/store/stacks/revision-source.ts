@@ -1,4 +1,4 @@
-/** What a revision was made from. */
+/** The source of a revision: a build or an import. */
 import type { StackName } from '../../core/ids.ts';
 import {
   date,
@@ -12,7 +12,7 @@ import {
 } from '../../core/read-fields.ts';
 import { line, number, stackName } from '../stored-fields.ts';
 
-/** A revision of a base that another stack was built on. */
+/** The revision of a base that another stack was built on. */
 export interface BaseReference {
   readonly stack: StackName;
   readonly revision: number;
@@ -22,17 +22,17 @@ export interface BaseReference {
 interface BuildSource {
   readonly kind: 'build';
   readonly directory: string;
-  /** Tells whether a build from the folder would differ. */
+  /** Shows whether a build from the folder would differ. */
   readonly inputHash: string;
-  /** The base it was built on, as it was then; absent where it stands on none. */
+  /** The revision of the base at the time of the build; absent without a base. */
   readonly base?: BaseReference | undefined;
 }
 
-/** An image made elsewhere. */
+/** An image from elsewhere. */
 interface ImportSource {
   readonly kind: 'import';
   readonly reference: string;
-  /** When the file of saved stacks was made that it came from, ISO 8601; no later than the revision. */
+  /** The date of the file of saved stacks that it came from, ISO 8601; no later than the revision. */
   readonly savedAt?: string | undefined;
 }
 

@@ -32,7 +32,7 @@ const kind = { code: 'ERR_STACKSHIM_STACK_CORRUPT', what: 'revision file' } as c
 export const revisionFile = (layout: Layout, name: StackName, revision: number) =>
   `${stackDir(layout, name)}/${revision}.json`;
 
-/** A stored revision, undefined when there is none of this number. Throws ERR_STACKSHIM_STACK_CORRUPT. */
+/** A stored revision; undefined if there is none with this number. Throws ERR_STACKSHIM_STACK_CORRUPT. */
 export function readRevision(
   layout: Layout,
   name: StackName,
@@ -42,13 +42,13 @@ export function readRevision(
   const stored = readStoredJson(path, { ...kind, reader });
   if (stored === undefined) return undefined;
   if (stored.stack !== name || stored.revision !== revision) {
-    throw toCorrupt(path, `holds ${stored.stack} revision ${stored.revision}`, kind);
+    throw toCorrupt(path, `contains ${stored.stack} revision ${stored.revision}`, kind);
   }
   const { version: _, ...entry } = stored;
   return entry;
 }
 
-/** The same, but a missing revision is ERR_STACKSHIM_STACK_NOT_FOUND. */
+/** Like {@link readRevision}, but a missing revision is ERR_STACKSHIM_STACK_NOT_FOUND. */
 export function requireRevision(layout: Layout, name: StackName, revision: number): Revision {
   const entry = readRevision(layout, name, revision);
   if (entry !== undefined) return entry;

@@ -1,4 +1,4 @@
-/** Moves one stack back to an earlier revision: the same flip, backwards. */
+/** Moves one stack back to an earlier revision: a flip to a stored revision. */
 import { StackshimError } from '../../core/errors.ts';
 import type { StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -16,7 +16,7 @@ import { type Revision, readRevision, requireRevision } from './revisions.ts';
 
 export interface RollbackOptions {
   readonly stack: StackName;
-  /** The revision to go to, older or newer. Default: the one before the current one that was current last. */
+  /** The revision to move to, older or newer. Default: the older revision that was current last. */
   readonly to?: number;
   readonly now: Date;
 }
@@ -29,8 +29,8 @@ export interface StackMove {
 }
 
 /**
- * Makes an earlier revision current again. Called again, it goes back further; running tasks keep what they started on.
- * Throws ERR_STACKSHIM_STACK_NOT_FOUND when there is no such stack or revision, or nothing to go back to; ERR_STACKSHIM_STACK_BUSY.
+ * Makes an earlier revision current again. A second call goes back further; running tasks keep their revision. Throws
+ * ERR_STACKSHIM_STACK_NOT_FOUND if there is no such stack or revision, or nothing to go back to; ERR_STACKSHIM_STACK_BUSY.
  */
 export async function rollbackStack(
   layout: Layout,
@@ -58,7 +58,7 @@ function planRollback(
 ): StackMove {
   const from = revisionIn(current, stack);
   if (current === undefined || from === undefined) {
-    // Throws with the names that are near.
+    // Throws an error with similar names.
     resolveStack(layout, { name: stack });
     throw toNothing(stack, 'no such stack');
   }
@@ -67,10 +67,7 @@ function planRollback(
   return { stack, from, to };
 }
 
-/**
- * The stored revision older than `from` that was current last. Blocks.
- * Throws ERR_STACKSHIM_STACK_NOT_FOUND when there is none.
- */
+/** The stored revision older than `from` that was current last. Blocks. Throws ERR_STACKSHIM_STACK_NOT_FOUND if there is none. */
 export function findEarlierRevision(layout: Layout, stack: StackName, from: number): number {
   const current = readCurrentGeneration(layout);
   if (current !== undefined) return findEarlierIn(layout, current, { stack, from });
@@ -91,10 +88,7 @@ function findEarlierIn(
   throw toNothing(stack, `no revision from before ${from} is stored`);
 }
 
-/**
- * Refuses a build that no generation ever named: it was interrupted before its smoke command passed.
- * Throws ERR_STACKSHIM_STACK_NOT_FOUND.
- */
+/** Refuses a build that no generation ever named, because it was interrupted before its smoke command passed. Throws ERR_STACKSHIM_STACK_NOT_FOUND. */
 export function requireProven(layout: Layout, revision: Revision): void {
   if (revision.source.kind !== 'build') return;
   const isProven = readGenerationNumbers(layout)

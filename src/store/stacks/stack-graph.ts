@@ -1,4 +1,4 @@
-/** The tree of bases and the stacks on them, with what each adds, as data, DOT or SVG. Drawing is pure. */
+/** The tree of bases and the stacks built on them, with what each adds, as data, DOT or SVG. Drawing is pure. */
 import { stat } from 'node:fs/promises';
 import { errnoCodeOf } from '../../core/errors.ts';
 import type { LayerId, StackName } from '../../core/ids.ts';
@@ -15,14 +15,14 @@ import {
 export interface GraphNode {
   readonly stack: StackName;
   readonly revision: number;
-  /** Bytes of the layers that it adds to its base; of all its layers where it has none. */
+  /** Bytes of the layers that it adds to its base; of all its layers if it has no base. */
   readonly addedBytes: number;
   readonly base: StackName | null;
-  /** Whether its base has moved on since it was built. */
+  /** Whether its base has a newer revision than the one it was built on. */
   readonly behind: boolean;
 }
 
-/** One node for each stack, by name; of one that is damaged as `listStacks`. */
+/** One node for each stack, by name; damaged stacks are handled as in `listStacks`. */
 export async function readStackGraph(
   layout: Layout,
   onDamage: DamageListener = throwDamage,
@@ -43,7 +43,7 @@ export async function readStackGraph(
   );
 }
 
-/** Layers of the base's current revision are not its own, those of an earlier one are: it alone needs them. */
+/** Layers of the base's current revision do not count as the stack's own. Layers of an earlier revision do, because only this stack needs them. */
 function addedLayers({ image }: CurrentStack, base: CurrentStack | undefined): LayerId[] {
   const below = new Set(base?.image.layers ?? []);
   return image.layers.filter((id) => !below.has(id));
@@ -66,7 +66,7 @@ interface Row {
   readonly depth: number;
 }
 
-/** Each base, then what stands on it, one level deeper. What stands on itself in a ring is listed at the left. */
+/** Each base, followed by the stacks built on it, one level deeper. Stacks whose bases form a cycle are listed at the left. */
 export function toRows(nodes: readonly GraphNode[]): Row[] {
   const rows: Row[] = [];
   const placed = new Set<StackName>();
@@ -84,7 +84,7 @@ export function toRows(nodes: readonly GraphNode[]): Row[] {
 const MIB = 1024 * 1024;
 const toSize = (bytes: number) => `${(bytes / MIB).toFixed(1)} MiB`;
 
-/** Stack names have no character that DOT or XML would take for its own. */
+/** Needs no escaping: stack names contain no characters that are special in DOT or XML. */
 export function toDot(nodes: readonly GraphNode[]): string {
   const boxes = nodes.map(({ stack, revision, addedBytes, behind }) => {
     const label = `${stack}\\nrev ${revision}, ${toSize(addedBytes)}`;
@@ -103,7 +103,7 @@ const NAME_WIDTH = 220;
 const BAR_WIDTH = 420;
 const SIZE_WIDTH = 110;
 
-/** A tree with a bar for what each stack adds; dashed where it is behind its base. */
+/** A tree with a bar for what each stack adds; dashed if the stack is behind its base. */
 export function toSvg(nodes: readonly GraphNode[]): string {
   const rows = toRows(nodes);
   const most = Math.max(1, ...nodes.map(({ addedBytes }) => addedBytes));

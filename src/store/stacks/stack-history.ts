@@ -1,4 +1,4 @@
-/** A stack's revisions as plain data: which there are, which were current and when. */
+/** A stack's revisions as plain data: which exist, and which were current and when. */
 import type { ImageDigest, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import {
@@ -11,7 +11,7 @@ import {
 import { resolveStack } from './resolve-stack.ts';
 import { type Revision, readRevisionNumbers, requireRevision } from './revisions.ts';
 
-/** `unproven`: no generation names it; its build was interrupted, is going on, or it was only stored. */
+/** `unproven`: no generation names it. Its build was interrupted or is running, or it was only stored. */
 export type RevisionState = 'current' | 'earlier' | 'unproven';
 
 export interface HistoryEntry {
@@ -20,18 +20,18 @@ export interface HistoryEntry {
   readonly image: ImageDigest;
   /** ISO 8601. */
   readonly createdAt: string;
-  /** When it became current for the last time, ISO 8601; null when it never did. */
+  /** When it last became current, ISO 8601; null if it never did. */
   readonly currentSince: string | null;
   readonly source: Revision['source'];
 }
 
-/** More generations than this are not looked through for when a revision was current. */
+/** The most generations that are searched for when a revision was current. */
 const MOST_GENERATIONS = 10_000;
 
 /** Every stored revision of a stack, newest first. Blocks. Throws ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_STACK_CORRUPT. */
 export function readStackHistory(layout: Layout, name: StackName): HistoryEntry[] {
   const numbers = readRevisionNumbers(layout, name);
-  // Throws with the names that are near.
+  // Throws an error with similar names.
   if (numbers.length === 0) resolveStack(layout, { name });
   const current = revisionIn(readCurrentGeneration(layout), name);
   const since = readTimes(layout, name);
@@ -44,7 +44,7 @@ export function readStackHistory(layout: Layout, name: StackName): HistoryEntry[
   });
 }
 
-/** When each revision became current for the last time. */
+/** When each revision last became current. */
 function readTimes(layout: Layout, name: StackName): Map<number, string> {
   const times = new Map<number, string>();
   let before: number | undefined;
@@ -68,7 +68,7 @@ export interface ReleaseEntry {
   readonly isCurrent: boolean;
   readonly createdAt: string;
   readonly reason: string;
-  /** Stacks that it names. */
+  /** The number of stacks in it. */
   readonly stacks: number;
 }
 

@@ -1,22 +1,22 @@
-/** What both FFI adapters do alike: bind a function when it is first called, hold the memory it uses, and tell its errno. */
+/** The common part of both FFI adapters: binds a function at its first call, keeps the memory that a call uses, and returns its errno. */
 import { type Ffi, type FfiArgument, type LibcFunction, libcArity } from './contract.ts';
 
-/** A libc function that takes and gives integers. */
+/** A libc function that takes and returns integers. */
 export type BoundFunction = (...args: readonly (number | bigint)[]) => number | bigint;
 
 export interface Engine<Bound extends BoundFunction> {
-  /** Throws when the C library has no such function. */
+  /** Throws if the C library has no such function. */
   bind(name: LibcFunction): Bound;
   addressOf(memory: Uint8Array): number | bigint;
-  /** Of the call that has just returned -1. */
+  /** The errno of the call that has just returned -1. */
   errno(): number;
 }
 
-/** A call that somebody else makes. */
+/** A call that the adapter makes itself. */
 export interface PreparedCall<Bound extends BoundFunction> {
   readonly bound: Bound;
   readonly integers: readonly (number | bigint)[];
-  /** What the call uses: to be kept until it has returned. */
+  /** Memory that the call uses; keep it until the call has returned. */
   readonly memory: readonly Uint8Array[];
 }
 
@@ -26,10 +26,10 @@ interface LibcCalls<Bound extends BoundFunction> extends Pick<Ffi, 'call' | 'add
 
 export function libcCalls<Bound extends BoundFunction>(engine: Engine<Bound>): LibcCalls<Bound> {
   const boundFunctions = new Map<LibcFunction, Bound>();
-  /** Until the next call has returned: an engine frees what no variable holds any more, and knows nothing of addresses. */
+  /** Memory of the next call, kept until that call has returned: the engine frees memory that no variable holds, and does not follow addresses. */
   const held: Uint8Array[] = [];
 
-  // Each is compiled when it is first called: a short command needs few of them.
+  // A function is compiled at its first call, because a short command needs few of them.
   const bind = (name: LibcFunction): Bound => {
     const known = boundFunctions.get(name);
     if (known !== undefined) return known;

@@ -4,13 +4,13 @@ import { LastBytes, LastMoments } from './last-bytes.ts';
 import { rest } from './rest.ts';
 
 export interface ChunkSource {
-  /** Resolves to the next chunk; undefined, or an empty one, at the end. */
+  /** Resolves to the next chunk; to undefined or an empty chunk at the end. */
   read(): Promise<Uint8Array | undefined>;
-  /** How many bytes count once it is to be finished; while a read waits, the engine has read nothing ahead. */
+  /** How many more bytes to hand over after `finish`. While a read waits, the engine has read nothing ahead. */
   countLast(isReading: boolean): number;
-  /** For how long they are waited for, */
+  /** How long to wait for these bytes. */
   readonly lastMs: number;
-  /** and whether for as long again. */
+  /** Whether to wait for as long again. */
   hasMore(): boolean;
   isEnd(error: unknown): boolean;
   close(): void;
@@ -21,7 +21,7 @@ export class BunDrain implements Drain {
   readonly #source: ChunkSource;
   readonly #last: LastBytes;
   #endRest: (() => void) | undefined;
-  /** Ends the read that waits, if one does. */
+  /** Ends the pending read; undefined when no read is pending. */
   #endRead: (() => void) | undefined;
   readonly #moments: LastMoments;
   #isFinishing = false;

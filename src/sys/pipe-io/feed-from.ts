@@ -1,19 +1,19 @@
-/** Copies a caller's stream into a pipe or a terminal of ours, and leaves the stream to its owner: it is neither ended nor destroyed. */
+/** Copies a caller's stream into a pipe or a terminal of stackshim. The stream stays its owner's: it is neither ended nor destroyed. */
 import type { Readable } from 'node:stream';
 import type { Feed } from './contract.ts';
 
 export interface FeedTarget {
-  /** The most bytes of one write. A write takes all of its bytes, or none when `done` gets an error. */
+  /** The most bytes of one write. A write takes all of its bytes, or none if `done` gets an error. */
   readonly mostBytes: number;
-  /** Calls `done` once. The next write begins only after that. */
+  /** Writes `bytes` and calls `done` once. The next write begins only after that. */
   write(bytes: Uint8Array, done: (error?: Error | null) => void): void;
-  /** Called when the source has ended or failed, and everything that it gave is written. */
+  /** Called when the source has ended or failed and everything that it delivered is written. */
   end(): void;
-  /** Whether an error of a write only says that nobody reads any more. */
+  /** Whether a write error only means that the target has no reader any more. */
   isEnd(error: Error): boolean;
 }
 
-/** Reads `source` only as fast as the target takes it. What the target has not taken when the feed is stopped goes back into the source. */
+/** Reads `source` only as fast as the target takes its bytes. When the feed is stopped, bytes that the target has not taken go back into the source. */
 export function feedFrom(
   source: Readable,
   target: FeedTarget,
@@ -24,7 +24,7 @@ export function feedFrom(
   return feed;
 }
 
-/** A chunk of the source, and the rest of the chunk that the target has not taken. */
+/** A chunk of the source, and the rest of it that the target has not taken. */
 interface Held {
   readonly chunk: unknown;
   readonly all: Uint8Array;
@@ -35,11 +35,11 @@ class SourceFeed implements Feed {
   readonly #source: Readable;
   readonly #target: FeedTarget;
   readonly #onError: (error: unknown) => void;
-  /** More than one chunk where other code makes the source flow as well. */
+  /** Holds more than one chunk if other code makes the source flow, too. */
   readonly #held: Held[] = [];
   #isWriting = false;
   #isPumping = false;
-  /** Nothing more comes from the source. */
+  /** The source delivers nothing more. */
   #isOver = false;
   #isStopped = false;
 
@@ -101,7 +101,7 @@ class SourceFeed implements Feed {
   };
 
   #pump(): void {
-    // A target may call `done` before its `write` returns: a loop, where recursion could overflow the stack.
+    // A target may call `done` before its `write` returns. A loop handles that; recursion could overflow the stack.
     if (this.#isPumping) return;
     this.#isPumping = true;
     while (!this.#isStopped && !this.#isWriting && this.#held[0] !== undefined) {

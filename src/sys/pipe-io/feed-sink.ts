@@ -1,4 +1,4 @@
-/** Copies a caller's stream into a pipe. Node's `pipeline` would destroy the stream that it reads from. */
+/** Copies a caller's stream into a pipe. Node's `pipeline` does not fit, because it would destroy the stream that it reads from. */
 import type { Readable, Writable } from 'node:stream';
 import { errnoCodeOf } from '../../core/errors.ts';
 import type { Feed } from './contract.ts';
@@ -16,7 +16,7 @@ export function feedSink(
   source: Readable,
   { mostBytes, onError }: SinkFeedOptions,
 ): Feed {
-  // The callback of each write gets the same error.
+  // Ignored here: the callback of each write gets the same error.
   sink.on('error', () => undefined);
   const feed = feedFrom(
     source,
@@ -36,5 +36,5 @@ export function feedSink(
   };
 }
 
-/** EPIPE only says that nobody reads any more. */
+/** EPIPE only means that the pipe has no reader any more. */
 const isClosedPipe = (error: Error): boolean => errnoCodeOf(error) === 'EPIPE';

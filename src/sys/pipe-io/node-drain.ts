@@ -1,22 +1,22 @@
-/** Reads a descriptor that libuv polls, in Node. */
+/** Reads a descriptor that libuv polls, on Node. */
 import type { OnReadOpts, Socket } from 'node:net';
 import type { ChunkListener, Drain } from './contract.ts';
 import { LastBytes, LastMoments } from './last-bytes.ts';
 import { rest } from './rest.ts';
 
-/** One buffer for all sockets: libuv reads into it and hands it on before it reads again. */
+/** One buffer for all sockets: libuv fills it and delivers the chunk before it reads again. */
 const buffer = Buffer.allocUnsafeSlow(65_536);
 
 export interface DrainSource {
-  /** Opens the socket with a buffer of its own, so that it allocates no memory for each chunk. */
+  /** Opens the socket with the given buffer, so that it does not allocate memory for each chunk. */
   open(onread: OnReadOpts): Socket;
-  /** Reads the rest when the other side has closed, or when time is over. */
+  /** Reads the rest when the other side has closed, or when the time is over. */
   readonly readRest?: () => Uint8Array;
-  /** How many bytes of the task are still to be read when `finish` is called. */
+  /** How many bytes of the task are still unread when `finish` is called. */
   countLast(): number;
-  /** For how long they are waited for, */
+  /** How long to wait for these bytes. */
   readonly lastMs: number;
-  /** and whether for as long again. */
+  /** Whether to wait for as long again. */
   hasMore(): boolean;
   isEnd(error: unknown): boolean;
 }
@@ -75,7 +75,7 @@ export class SocketDrain implements Drain {
     });
   }
 
-  /** False: nothing more is read until the socket is resumed. */
+  /** Returns false to stop reading until the socket is resumed. */
   #take(length: number): boolean {
     this.#hand(Buffer.from(buffer.subarray(0, length)));
     if (this.#pending !== undefined) return false;

@@ -1,24 +1,24 @@
-/** How long a stream rests between two reads, so that many streams neither keep the event loop busy nor hold each other up. */
+/** Decides how long a stream rests between two reads, so that many streams neither keep the event loop busy nor delay each other. */
 
-/** A chunk of at least this size counts as large. */
+/** Chunks of at least this size count as large. */
 const SMALL_BYTES = 16_384;
-/** The most that all streams together are read in one turn of the loop, which takes 1 to 2 ms. */
+/** The most bytes that all streams together read in one turn of the loop; they take 1 to 2 ms. */
 const TURN_BYTES = 2_097_152;
 const PAUSE_MS = 4;
-/** The most reads each millisecond of all streams with small chunks together. */
+/** The most reads per millisecond of all streams with small chunks together. */
 const STREAMS_PER_MS = 4;
 const LONGEST_PAUSE_MS = 50;
 
 let resting = 0;
 let bytesOfTurn = 0;
 let turnIsOpen = false;
-/** The streams that wait for a later turn, first come first: what ends the rest of each, and how much it gave when it was last read. */
+/** The streams that wait for a later turn, in order of arrival: the function that ends the rest, and the size of the last chunk. */
 const nextTurns = new Map<() => void, number>();
 
 /**
- * After a small chunk a stream rests for some milliseconds, so that what is written meanwhile is read as one chunk: a chunk costs the process
- * about the same whatever its size. After a large chunk a stream rests until a later turn of the loop if all streams together have filled this one.
- * Calls `isOver` when the rest ends. Returns what ends the rest early; undefined where the stream need not rest.
+ * After a small chunk, a stream rests for some milliseconds, so that bytes written meanwhile are read as one chunk: chunks of any size cost
+ * the process about the same. After a large chunk, a stream rests until a later turn of the loop if all streams together have used up this
+ * turn. Calls `isOver` when the rest ends. Returns a function that ends the rest early; undefined if the stream need not rest.
  */
 export function rest(chunkBytes: number, isOver: () => void): (() => void) | undefined {
   return chunkBytes < SMALL_BYTES ? restForAMoment(isOver) : restForATurn(chunkBytes, isOver);

@@ -1,4 +1,4 @@
-/** Numbers that tasks hold: that of a task whose shim died is not free before the task is removed. */
+/** Numbers that tasks hold. If the shim of a task dies, the number becomes free only when the task is removed. */
 import { existsSync } from 'node:fs';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { taskDir } from '../../core/layout.ts';
@@ -8,7 +8,7 @@ import { bootId } from '../../sys/processes.ts';
 import type { System } from '../../sys/system.ts';
 
 export interface TaskNumberRequest {
-  /** Exists, and nobody but us may write to it. */
+  /** An existing folder that only this user may write to. */
   readonly folder: string;
   /** Numbers are 0 to `count` - 1. */
   readonly count: number;
@@ -16,15 +16,15 @@ export interface TaskNumberRequest {
   readonly task: TaskId;
 }
 
-/** Claims a number for a task as {@link claimNumber} does. Once `abandon` was called it is free when the task is removed. */
+/** Claims a number for a task, like {@link claimNumber}. After `abandon`, the number becomes free when the task is removed. */
 export const claimTaskNumber = (
   system: System,
   request: TaskNumberRequest,
 ): HeldNumber | undefined => claimNumber(system, { ...request, ...toClaim(request) });
 
 /**
- * The same for a number that is free in the folder `older` as well, where one is given that nobody but us may write to: it is held in
- * both.
+ * Like {@link claimTaskNumber}, but claims the number also in the folder `older`, if that is given and only this user may write to it. The
+ * number must be free in both.
  */
 export function claimInBoth(
   system: System,
@@ -32,19 +32,19 @@ export function claimInBoth(
   older: string | undefined,
 ): HeldNumber | undefined {
   if (older === undefined || !isOwnFolder(older)) return claimTaskNumber(system, request);
-  const aside: HeldNumber[] = [];
+  const skipped: HeldNumber[] = [];
   try {
     for (;;) {
       const held = claimTaskNumber(system, request);
       if (held === undefined) return undefined;
-      aside.push(held);
+      skipped.push(held);
       const other = claimThisNumber(system, held.number, { folder: older, ...toClaim(request) });
       if (other === undefined) continue;
-      aside.pop();
+      skipped.pop();
       return joined(held, other);
     }
   } finally {
-    for (const held of aside) held.release();
+    for (const held of skipped) held.release();
   }
 }
 
@@ -61,8 +61,8 @@ const joined = (held: HeldNumber, other: HeldNumber): HeldNumber => ({
 });
 
 /**
- * Claims the number that another process has claimed for the task and abandoned, in the folder `older` as well where it was. Undefined when
- * the task does not hold it, or a process still does.
+ * Claims the number that another process claimed for the task and abandoned; also in the folder `older`, if it was claimed there. Undefined
+ * if the task does not hold the number, or if another process still does.
  */
 export function adoptInBoth(
   system: System,
@@ -88,11 +88,11 @@ const toClaim = ({ task, run }: Pick<TaskNumberRequest, 'task' | 'run'>) => ({
   isTaken,
 });
 
-/** Whether a task holds the number of this file, be its owner alive or dead. */
+/** Whether a task holds the number of this file, with a living or a dead owner. */
 export const isHeldByTask = (system: System, file: string): boolean =>
   isHeld(system, file, isTaken);
 
-/** The lock is free but the task it names was not removed yet: its processes may live on. */
+/** Whether the named task still exists although its lock is free: its processes may still run. */
 function isTaken(holder: string): boolean {
   const [boot, task, run] = holder.split('\n');
   if (boot !== bootId() || task === undefined || run === undefined) return false;

@@ -1,7 +1,7 @@
 /**
- * Tenants: whose tasks share one cgroup with a weight and a cap, and are so many at most. A tenant is a folder below the run folder
- * while it has tasks: each holds the shared lock of `lock`, and with a maximum one number of the folder's. Loaded only for tasks that
- * have a tenant.
+ * Tenants, whose tasks share one cgroup with a weight and a cap, and may be limited in number. A tenant with tasks has a folder below the
+ * run folder: each task holds the shared lock of `lock` and, if there is a maximum, one number of the folder. Loaded only for tasks with a
+ * tenant.
  */
 import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -22,30 +22,30 @@ export interface JoinRequest {
   readonly tenant: TenantName;
   readonly terms: TenantTerms;
   readonly task: TaskId;
-  /** Gives up waiting. */
+  /** An abort ends the wait. */
   readonly signal?: AbortSignal;
 }
 
 /** A task's membership. */
 export interface TenantSeat {
   /**
-   * Nothing of the task is left: it counts no more, and the last one takes the tenant's cgroup with it. A second call does nothing.
-   * Never rejects.
+   * Call it when nothing of the task is left. The task no longer counts, and the tenant's last task removes the tenant's cgroup. A second
+   * call does nothing. Never rejects.
    */
   leave(): Promise<void>;
-  /** In place of `leave`, while something of the task is left: gives up only what this process has open. It counts until that is reaped. */
+  /** Call it instead of `leave` while something of the task is left: closes only this process's descriptors. The task counts until it is reaped. */
   abandon(): void;
 }
 
-/** Somebody who removes the tenant holds its lock alone: for a moment, unless that process was stopped in it. */
+/** The remover of a tenant holds the exclusive lock for a moment only, unless its process was stopped then. */
 const REMOVED_WITHIN_MS = 10_000;
 const POLL_MS = 1;
 
 const isNumber = (name: string) => /^\d+$/.test(name);
 
 /**
- * Makes the tenant's cgroup with what the policy gives it now, and counts the task in.
- * Rejects with ERR_STACKSHIM_TENANT_EXHAUSTED when the tenant has its maximum of tasks, or uses more than a cap that was lowered.
+ * Creates the tenant's cgroup with the policy's current settings, and counts the task. Rejects with ERR_STACKSHIM_TENANT_EXHAUSTED if the
+ * tenant has its maximum of tasks, or uses more than a cap that was lowered.
  */
 export async function joinTenant(host: TenantHost, request: JoinRequest): Promise<TenantSeat> {
   const { tenant, terms } = request;
@@ -60,7 +60,7 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
     try {
       await removeIfIdle(host, tenant);
     } catch {
-      // The tenant's next task tries again, or a reap: it has nothing left that counts.
+      // The tenant's next task or a reap tries again; nothing is left that counts.
     }
   };
   try {
@@ -87,7 +87,7 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
   };
 }
 
-/** Removes what tenants without tasks left, as dead owners do. */
+/** Removes what is left of tenants without tasks, for example after their owners died. */
 export async function removeIdleTenants(host: TenantHost): Promise<void> {
   for (const name of namesIn(tenantsDir(host.layout))) {
     if (isTenantName(name)) await removeIfIdle(host, name);
@@ -110,7 +110,7 @@ function claimSeatNumber(
   );
 }
 
-/** Written anew for each task: the policy may have changed, or the cgroup have been made by a runtime. */
+/** Sets the share for each task again: the policy may have changed, or a runtime may have created the cgroup. */
 async function setShare(
   { cgroups, layout }: TenantHost,
   tenant: TenantName,
@@ -124,7 +124,7 @@ async function setShare(
     });
   } catch (error) {
     const code = errnoCodeOf(error);
-    // What v1 says of a cap below what is in use (memory), or below what a task of the group was given (cpu).
+    // The errors of v1 for a cap below the current usage (memory), or below the share of a task in the group (cpu).
     if (code !== 'EBUSY' && code !== 'EINVAL') throw error;
     throw new StackshimError(
       'ERR_STACKSHIM_TENANT_EXHAUSTED',
@@ -134,7 +134,7 @@ async function setShare(
   }
 }
 
-/** Holds the tenant's shared lock, on the file that is there: the last task of a moment ago may have taken the one we opened. */
+/** Takes the tenant's shared lock and checks that the lock file still has its name: the last task may have removed the file that was opened. */
 async function lockTenant(
   { system, layout }: TenantHost,
   tenant: TenantName,
@@ -174,7 +174,7 @@ function isAt(file: string, fd: Fd): boolean {
   return statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
 }
 
-/** Takes the cgroup and the folder of a tenant that nobody is in. Tasks of dead owners count until they are reaped. */
+/** Removes the cgroup and the folder of a tenant without tasks. Tasks of dead owners count until they are reaped. */
 async function removeIfIdle(
   { system, layout, cgroups }: TenantHost,
   tenant: TenantName,

@@ -1,4 +1,4 @@
-/** Slots: what a task borrows for its life. No two running tasks of the machine, whatever their installation, share one. */
+/** Slots: what a task borrows for its life. No two running tasks on the machine share a slot, whatever their installation. */
 import { closeSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../../core/host-ids.ts';
@@ -12,8 +12,8 @@ import { createUserNamespace, openPinnedUserNamespace } from '../../sys/user-nam
 import { adoptInBoth, claimInBoth } from './claim-task-number.ts';
 
 /**
- * Slots from this one on make their user namespace anew for each task, in 5 to 10 ms: a pinned one is a mount of the host's, and
- * every mount makes every later start of a container slower (measured: 12 µs each). As a rule no machine runs that many tasks at once.
+ * Slots from this number on create their user namespace for each task, in 5 to 10 ms. A pinned namespace is a mount on the host, and every
+ * mount makes every later start of a container slower (measured: 12 µs each). Machines rarely run that many tasks at once.
  */
 const PINNED_SLOTS = 256;
 
@@ -22,15 +22,18 @@ export interface Slot {
   readonly ids: IdRange;
   /** Carries the mapping of `ids`, for idmapped mounts. Open until the slot is released. */
   readonly userNamespaceFd: Fd;
-  /** Gives the slot back: the task has nothing left that uses its ids. A second call does nothing. */
+  /** Call it when nothing uses the slot's ids any more: the slot becomes free. A second call does nothing. */
   release(): void;
-  /** In place of `release`, while something of the task is left: gives up only what this process has open. It is free once that is removed. */
+  /**
+   * Call it instead of `release` while something of the task is left: closes only this process's descriptors. The slot becomes free when the
+   * rest is removed.
+   */
   abandon(): void;
 }
 
 export interface SlotRequest {
   readonly task: TaskId;
-  /** How many slots the policy lets this machine use; absent: all there are. */
+  /** How many slots the policy allows on this machine. Default: all. */
   readonly slots?: number | undefined;
 }
 
@@ -39,7 +42,7 @@ export const slotIds = (index: number): IdRange => ({
   size: IDS_PER_SLOT,
 });
 
-/** Claims a free slot for a task, one of the lowest. Rejects with ERR_STACKSHIM_SLOTS_EXHAUSTED, ERR_STACKSHIM_HOST_UNSUPPORTED. */
+/** Claims a free slot with a low number for a task. Rejects with ERR_STACKSHIM_SLOTS_EXHAUSTED, ERR_STACKSHIM_HOST_UNSUPPORTED. */
 export async function claimSlot(
   system: System,
   layout: Layout,
@@ -64,7 +67,7 @@ export async function claimSlot(
   }
 }
 
-/** The slot that another process has claimed for the task, and abandoned. Rejects with ERR_STACKSHIM_SYSTEM when that is not so. */
+/** Takes over the slot that another process claimed for the task and abandoned. Rejects with ERR_STACKSHIM_SYSTEM if the task has no such slot. */
 export async function adoptSlot(
   system: System,
   layout: Layout,
@@ -73,7 +76,10 @@ export async function adoptSlot(
   const { slots: folder, olderSlots: older, run } = layout;
   const held = adoptInBoth(system, index, { folder, older, run, task });
   if (held === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_SYSTEM', `adopt slot ${index}: not of task ${task}`);
+    throw new StackshimError(
+      'ERR_STACKSHIM_SYSTEM',
+      `adopt slot ${index}: task ${task} does not hold it`,
+    );
   }
   try {
     return await openSlot(system, layout, held);

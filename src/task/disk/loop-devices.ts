@@ -1,17 +1,17 @@
-/** Which loop device has which file: what the kernel says of it in /sys. */
+/** Finds out from /sys which loop device has which file. */
 import { ftruncateSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import type { Fd } from '../../sys/system.ts';
 
-/** A program may look at a new device for a moment, and the kernel takes its time to end a container's mounts. */
+/** A program may look at a new device for a moment, and the kernel needs time to end a container's mounts. */
 const FREE_WITHIN_MS = 200;
 const POLL_MS = 5;
-/** Behind the path of a file that was unlinked. */
+/** Follows the path of an unlinked file. */
 const UNLINKED = ' (deleted)';
 
-/** Names (`loop3`) of the devices in use, by the paths of their files. */
+/** Names (`loop3`) of the loop devices in use, by the path of their file. */
 export function readLoopDevices(): ReadonlyMap<string, string> {
   const devices = new Map<string, string>();
   for (const name of readdirSync('/sys/block')) {
@@ -22,15 +22,15 @@ export function readLoopDevices(): ReadonlyMap<string, string> {
 }
 
 /**
- * By which name of a volume's file its loop device has it: one that follows from the inode, beside the file. It is there for a moment while
+ * The name under which a volume's loop device opens the file: derived from the inode, in the same folder. It exists only for a moment while
  * the volume is made.
  */
 export const loopName = (file: string, { ino }: { readonly ino: number }) =>
   `${dirname(file)}/.loop-${ino}`;
 
 /**
- * Resolves once the device does not have the file `name` (of {@link loopName}) any more. When somebody goes on to use what is on it, the file, which is open
- * as `fd`, is emptied: then the device has nothing left.
+ * Resolves once the device does not have the file `name` (of {@link loopName}) any more. If a process goes on using the filesystem on it,
+ * the file, which is open as `fd`, is emptied, so that the device holds no space.
  */
 export async function freeLoopDevice(device: string, name: string, fd: Fd): Promise<void> {
   const endsAt = performance.now() + FREE_WITHIN_MS;
@@ -48,7 +48,7 @@ function fileOf(device: string): string | undefined {
     const text = readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trimEnd();
     return text.endsWith(UNLINKED) ? text.slice(0, -UNLINKED.length) : text;
   } catch (error) {
-    // It has no file, or is gone.
+    // The device has no file, or is gone.
     if (['ENOENT', 'ENODEV', 'ENXIO'].includes(errnoCodeOf(error) ?? '')) return undefined;
     throw error;
   }

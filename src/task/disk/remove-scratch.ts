@@ -1,4 +1,4 @@
-/** Removes a task's disk space by its names alone: for who does not have it open. */
+/** Removes a task's disk space by its names, for a process that does not have it open. */
 import { close, constants, existsSync, fstatSync, openSync } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
@@ -9,9 +9,7 @@ import { freeLoopDevice, loopName } from './loop-devices.ts';
 
 type Places = Pick<TaskPlaces, 'scratchDir' | 'volumeFile' | 'idleVolumeDir'>;
 
-/**
- * Precondition: no process of the task is left. `loops` are the loop devices in use. A second call does nothing.
- */
+/** Removes the disk space. Precondition: no process of the task is left. `loops` are the loop devices in use. A second call does nothing. */
 export async function removeScratch(
   system: System,
   places: Places,
@@ -19,13 +17,13 @@ export async function removeScratch(
 ): Promise<void> {
   const { scratchDir, volumeFile, idleVolumeDir } = places;
   while (system.detachMount(scratchDir));
-  // Without its file the volume is not the task's any more, but waits for another.
+  // A volume without its file is not the task's any more, but idle.
   if (existsSync(volumeFile)) detachIdle(system, idleVolumeDir);
   const fd = openVolumeFile(volumeFile);
   if (fd === undefined) return await removeScratchFiles(places);
   try {
     const name = loopName(volumeFile, fstatSync(fd));
-    // Left by a process that was killed while it made the volume.
+    // A process that was killed while it made the volume left this name.
     unlinkIfThere(name);
     await removeScratchFiles(places);
     const loopDevice = loops.get(name);
@@ -35,7 +33,7 @@ export async function removeScratch(
   }
 }
 
-/** Undefined when it is not there, or not any more. */
+/** Undefined if the file does not exist. */
 function openVolumeFile(path: string): Fd | undefined {
   try {
     return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
@@ -45,14 +43,14 @@ function openVolumeFile(path: string): Fd | undefined {
   }
 }
 
-/** Closes on another thread: what was unlinked is freed then, which takes its time. */
+/** Closes on another thread: closing frees the space of an unlinked file, which takes time. */
 export function closeLast(fd: Fd): Promise<void> {
   return new Promise((resolve, reject) => {
     close(fd, (error) => (error ? reject(error) : resolve()));
   });
 }
 
-/** The volume's file, if it is still there, and the folder where the volume was mounted, whatever it holds. */
+/** Removes the volume's file, if it still exists, and the folder where the volume was mounted, with its content. */
 export async function removeScratchFiles({ scratchDir, volumeFile }: Places): Promise<void> {
   await removeTree(scratchDir);
   unlinkIfThere(volumeFile);

@@ -1,8 +1,8 @@
-/** A timer for any length of time: Node's own wraps around after 24.8 days. */
+/** A timer of any length: Node's own timers overflow after 24.8 days. */
 
 const LONGEST_TIMER_MS = 2_147_483_647;
 
-/** Calls `expired` once, `delayMs` from now. Returns the function that calls it off. */
+/** Calls `expired` once, after `delayMs`. Returns a function that cancels the timer. */
 export function startTimer(delayMs: number, expired: () => void): () => void {
   const endsAt = performance.now() + delayMs;
   let timer: NodeJS.Timeout;

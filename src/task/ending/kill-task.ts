@@ -22,16 +22,15 @@ const POLL_MS = 10;
 /** After KILL, the owner needs moments to remove the task. */
 const OWNER_REMOVES_WITHIN_MS = 30_000;
 
-/** How a task is ended. */
 export interface KillTaskOptions {
-  /** Between the task's stop signal and KILL; 0 kills at once. */
+  /** Time between the task's stop signal and KILL; 0 kills at once. */
   readonly graceMs: number;
 }
 
 /**
- * Ends the task and resolves when it is removed: by its owner while that lives (which reports `cancelled`), else by this process.
- * A kept task is removed. Two callers at once share the outcome; a second call finds no task. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND.
- * `removed` is false when the owner has not removed the task within 30 s after KILL, or when something of it is left.
+ * Ends the task and resolves when it is removed: by its owner if that lives (its result says `cancelled`), otherwise by this process. A kept
+ * task is removed. Two concurrent callers share the outcome; a later call finds no task. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND.
+ * `removed` is false if the owner has not removed the task within 30 s after KILL, or if something of the task is left.
  */
 export async function killTask(
   installation: Installation,
@@ -52,7 +51,7 @@ export async function killTask(
   return await endTask(installation, places, options);
 }
 
-/** Whether someone else is going to remove the task at its end. */
+/** Whether another process removes the task at its end. */
 const hasOwner = (places: TaskPlaces, record: TaskRecord | null): boolean =>
   record !== null && !record.kept && !isOrphaned(record) && !isWaiting(places, record);
 
@@ -69,7 +68,7 @@ async function removeOwnerless(
   if (locked === undefined) return undefined;
   const { record: found } = locked;
   try {
-    // Should this process die half way, nobody is to claim what is left, and a reap removes it.
+    // Disown the container first: if this process dies half-way, nobody must claim what is left, and a reap removes it.
     if (isWaiting(places, found)) replaceRecord(places, { ...found, disowned: true });
     return await removeOne(installation, { ...found, places });
   } finally {
@@ -84,7 +83,7 @@ async function removeOne(installation: Installation, task: AbandonedTask): Promi
   return { removed: leftovers.length === 0, leftovers };
 }
 
-/** Null: there is a task, but its record cannot be read. Its names follow from its id all the same. */
+/** Null: the task exists, but its record cannot be read. The task's names follow from its id. */
 function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | null | undefined {
   try {
     return readRecord(installation.layout, id);
@@ -95,8 +94,8 @@ function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | 
 }
 
 /**
- * While the task has an owner: marks it as cancelled, signals its processes, and waits until the owner has removed it. What nobody
- * answers for, from the beginning, or because its owner keeps it or dies meanwhile, is removed here, unless another process is at it.
+ * While the task has an owner: marks it as cancelled, signals its processes, and waits until the owner has removed it. A task without an
+ * owner, or one whose owner keeps it or dies meanwhile, is removed here, unless another process is doing so.
  */
 async function endTask(
   installation: Installation,
@@ -123,7 +122,7 @@ async function endTask(
 
 const GONE: Removal = { removed: true, leftovers: [] };
 
-/** False when the task has gone meanwhile. */
+/** False if the task has gone meanwhile. */
 function markCancelled(places: TaskPlaces): boolean {
   try {
     closeSync(openSync(places.cancelFile, 'w', 0o600));

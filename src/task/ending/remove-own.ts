@@ -1,4 +1,4 @@
-/** Removes an ended task of this process, and gives back what the task held. */
+/** Removes an ended task of this process, and releases what the task held. */
 import { existsSync } from 'node:fs';
 import { nextTurn } from '../../core/pause.ts';
 import type { Holdings } from '../holdings.ts';
@@ -11,19 +11,19 @@ import { type Removal, removeTask } from './remove-task.ts';
 export interface OwnTask {
   readonly installation: Installation;
   readonly container: ContainerPlan;
-  /** The writable layer and the record stay. */
+  /** Whether the writable layer and the record stay. */
   readonly keep: boolean;
   readonly record: OwnRecord;
   readonly holdings: Holdings;
 }
 
-/** What there is of an ended task whose removal has not begun. */
+/** What exists of an ended task whose removal has not begun. */
 export const notRemovedYet = ({ taskDir, scratchDir, volumeFile }: TaskPlaces): Removal => ({
   removed: false,
   leftovers: [taskDir, scratchDir, volumeFile].filter((path) => existsSync(path)),
 });
 
-/** Never rejects. */
+/** Removes the task. Never rejects. */
 export async function removeOwn({ installation, ...task }: OwnTask): Promise<Removal> {
   await nextTurn();
   const { container, record, holdings } = task;
@@ -39,7 +39,7 @@ export async function removeOwn({ installation, ...task }: OwnTask): Promise<Rem
   if (removal.removed || keep) {
     await holdings.release();
   } else {
-    // What is left may use the slot's ids, and counts: until it is reaped, which anybody may from now on.
+    // What is left may use the slot's ids, so the slot stays taken until a reap, which anybody may now run.
     record.tryNote({ disowned: true });
     holdings.abandon();
   }

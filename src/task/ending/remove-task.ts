@@ -1,4 +1,4 @@
-/** Undoes everything a task may have made, in reverse order, and checks that each thing is gone. */
+/** Undoes everything a task may have made, in reverse order, and checks that each part is gone. */
 import { lstatSync } from 'node:fs';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { CleanupStack } from '../../core/cleanup-stack.ts';
@@ -22,17 +22,17 @@ export interface RemovalRequest {
   readonly runtime: Runtime;
   /** `--keep`: the writable layer and the record stay. */
   readonly keep: boolean;
-  /** For who has it open; others remove it by its names. */
+  /** Set by a process that has the disk open; other processes remove it by its names. */
   readonly disk?: TaskDisk | undefined;
-  /** Else: the loop devices in use, by the names of their files. Default: none. */
+  /** Without `disk`: the loop devices in use, by the names of their files. Default: none. */
   readonly loops?: ReadonlyMap<string, string>;
 }
 
-/** How the removal of a task went. */
+/** The outcome of a task's removal. */
 export interface Removal {
   /** True only after every kind of thing was checked to be gone. */
   readonly removed: boolean;
-  /** What is still there, one path or name each, and after `: ` what kept it from going where that is known. */
+  /** What still exists: one path or name each, followed by `: ` and the reason if that is known. */
   readonly leftovers: readonly string[];
 }
 
@@ -41,10 +41,10 @@ export interface RemovalContext {
   readonly cgroups: CgroupDriver;
 }
 
-/** Time for the whole of a removal, a million files included; what was not done by then is reported as left over. */
+/** Time for the whole removal, even of a million files; steps that have not ended by then are reported as left over. */
 const REMOVAL_DEADLINE_MS = 600_000;
 
-/** Never rejects; a second call finds nothing to do. While anything is left, the record stays to say what. */
+/** Removes the task. Never rejects; a second call finds nothing to do. While anything is left, the record stays to name it. */
 export async function removeTask(
   context: RemovalContext,
   request: RemovalRequest,
@@ -65,13 +65,13 @@ export async function removeTask(
   return { removed: leftovers.size === 0, leftovers: [...leftovers].map(formatLeftover) };
 }
 
-/** By path or name: what kept it from going, undefined where nothing said so. */
+/** Reasons by path or name; undefined if the reason is unknown. */
 type Leftovers = Map<string, string | undefined>;
 
 const formatLeftover = ([name, reason]: readonly [string, string | undefined]) =>
   reason === undefined ? name : `${name}: ${reason}`;
 
-/** What cannot be looked for counts as left. */
+/** Adds what `find` finds; a search that fails counts as a leftover. */
 function noteWhatIsThere(
   leftovers: Leftovers,
   search: string,
@@ -84,7 +84,7 @@ function noteWhatIsThere(
   }
 }
 
-/** Unlike `existsSync` it does not take a failing disk for an answer. */
+/** Unlike `existsSync`, this throws if the disk fails. */
 const isThere = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
 async function removeLast(places: TaskPlaces, leftovers: Leftovers): Promise<void> {
@@ -93,7 +93,7 @@ async function removeLast(places: TaskPlaces, leftovers: Leftovers): Promise<voi
     const retired = retireTaskDir(places);
     if (retired === undefined) return;
     left = retired;
-    // Once more where it fails: nobody else looks after it while this process lives.
+    // Retry once: no other process cleans up while this one lives.
     await removeTree(retired).catch(() => removeTree(retired));
   } catch (error) {
     leftovers.set(left, messageOf(error));
@@ -122,7 +122,7 @@ function undoSteps(context: RemovalContext, request: RemovalRequest): CleanupSta
 const containerOf = (places: TaskPlaces) => ({ id: places.id, stateRoot: places.stateRoot });
 const runtimeState = (places: TaskPlaces) => `${places.stateRoot}/${places.id}`;
 
-/** All but the task's folder, which the caller looks after. */
+/** Everything that is left except the task's folder, which the caller handles. */
 function findLeftovers(
   { cgroups }: RemovalContext,
   { places, runtime, keep }: RemovalRequest,

@@ -1,6 +1,6 @@
 /**
- * Ends tasks whose sockets hold more than their memory: what waits in a socket without being data that was sent to it is charged to no
- * cgroup, and a filter of system calls cannot see all that leads there. One timer serves all tasks of the process.
+ * Ends tasks whose sockets hold more than the task's memory limit. Data in a socket that nobody sent to it is charged to no cgroup, and a
+ * system call filter cannot block every way to produce it. One timer serves all tasks of the process.
  */
 import { closeSync, readSync } from 'node:fs';
 import type { CgroupDriver, CgroupUsage } from '../../cgroup/cgroup-driver.ts';
@@ -13,29 +13,29 @@ export interface SocketWatchOptions {
   readonly system: Pick<System, 'openSocketDiagnosis' | 'openNetFile' | 'close'>;
   readonly cgroups: Pick<CgroupDriver, 'readSocketBytes'>;
   readonly cgroupsPath: string;
-  /** Of the task; the watch closes it. */
+  /** The task's network namespace; the watch closes it. */
   readonly namespace: Fd;
   readonly memoryBytes: number;
-  /** What is assumed of a single socket; asked for when the task has one. */
+  /** Returns assumptions about a single socket; called when the task has one. */
   readonly bounds: () => SocketBounds;
 }
 
 export interface SocketBounds {
-  /** Any socket holds less. */
+  /** No socket holds more. */
   readonly largestBytes: number;
-  /** What a socket of the task's programs may hold that the kernel does not list. */
+  /** The most bytes in a socket of the task's programs that the kernel does not list. */
   readonly unlistedBytes: number;
-  /** What a message may hold that waits to be sent. */
+  /** The most memory of a message that waits to be sent. */
   readonly unsentBytes: number;
 }
 
 const LOOK_EVERY_MS = 100;
-/** After a look inside: at most a fifth of a processor goes to a task's sockets, */
+/** A pause after a detailed look: a task's sockets get at most a fifth of a processor. */
 const PAUSE_FACTOR = 4;
-/** and what is far from the limit cannot be there soon: a program at full speed fills 1 GB and more each second. */
+/** The most bytes that a program can fill per millisecond (1 GB a second and more): usage far from the limit cannot reach it sooner. */
 const FILLED_IN_A_MS = 1_000_000;
 const LONGEST_PAUSE_MS = 250;
-/** Enough for the first line. */
+/** Large enough for the first line. */
 const head = Buffer.alloc(64);
 
 const watched = new Set<SocketWatch>();
@@ -60,21 +60,21 @@ export class SocketWatch {
     this.#options = options;
   }
 
-  /** The same usage with the most that a look has found, where that is more than the cgroup was charged for sockets. */
+  /** The usage with the largest result of a look, if that is more than the cgroup was charged for sockets. */
   addTo(usage: CgroupUsage): CgroupUsage {
     const found = this.#peakBytes;
     if (found === null || found <= (usage.socketPeakBytes ?? 0)) return usage;
     return { ...usage, socketPeakBytes: found };
   }
 
-  /** Calls `passed` at most once, when a look finds that the sockets hold more than the task's memory. */
+  /** Calls `passed` at most once, when a look finds that the sockets hold more than the task's memory limit. */
   start(passed: () => void): void {
     this.#passed = passed;
     watched.add(this);
     timer ??= setInterval(lookAtAll, LOOK_EVERY_MS);
   }
 
-  /** The last call; a second one does nothing. */
+  /** Ends the watch; a second call does nothing. */
   stop(): void {
     this.#passed = undefined;
     watched.delete(this);
@@ -85,7 +85,7 @@ export class SocketWatch {
     if (!this.#isLooking) this.#close();
   }
 
-  /** Counts the sockets; adds up what they hold only when they could hold too much. */
+  /** Counts the sockets, and adds up their memory only if there are enough of them to exceed the limit. */
   look(): void {
     if (this.#isLooking || performance.now() < this.#notBefore) return;
     try {
@@ -95,7 +95,7 @@ export class SocketWatch {
       this.#bounds ??= bounds();
       if (used * this.#bounds.largestBytes > memoryBytes) void this.#lookInside(this.#bounds);
     } catch {
-      // Out of descriptors: the next look retries.
+      // Descriptors ran out: the next look retries.
     }
   }
 
@@ -120,7 +120,7 @@ export class SocketWatch {
         unlistedBytes,
         unsentBytes,
       });
-      // The task has ended.
+      // Undefined: the task has ended.
       const passed = this.#passed;
       if (passed === undefined) return;
       this.#peakBytes = Math.max(this.#peakBytes ?? 0, bytes);
@@ -129,7 +129,7 @@ export class SocketWatch {
       this.#passed = undefined;
       passed();
     } catch {
-      // The host is short of something: the next look retries.
+      // The host ran out of something: the next look retries.
     } finally {
       this.#isLooking = false;
       const end = performance.now();

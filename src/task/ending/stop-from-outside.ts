@@ -1,4 +1,4 @@
-/** Stops a task that another process owns: its stop signal, then KILL. */
+/** Stops a task that another process owns: first its stop signal, then KILL. */
 import { constants } from 'node:os';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { Installation } from '../installation.ts';
@@ -10,9 +10,9 @@ import { terminateTask } from './stop-task.ts';
 const { SIGTERM } = constants.signals;
 
 export interface OutsideStopOptions {
-  /** From now on, until KILL. */
+  /** Time from now until KILL. */
   readonly graceMs: number;
-  /** Somebody else has sent the stop signal. Default: nobody has. */
+  /** Whether another process has sent the stop signal. Default: false. */
   readonly isAsked?: boolean;
 }
 
@@ -20,7 +20,7 @@ export class OutsideStop {
   readonly #installation: Installation;
   readonly #places: TaskPlaces;
   readonly #killAt: number;
-  /** Whether it makes no sense to wait for the task to act on its stop signal; undefined: it was not sent yet. */
+  /** True: the task will not act on its stop signal, so do not wait for it; undefined: the signal was not sent yet. */
   #inVain: boolean | undefined;
   #killing: Killing | undefined;
 
@@ -40,7 +40,7 @@ export class OutsideStop {
     return this.#killAt;
   }
 
-  /** Signals whatever is to be signalled by now. To be called again until the task has ended. */
+  /** Sends the signals that are due. Call it again until the task has ended. */
   async again(record: Pick<TaskRecord, 'runtime' | 'stopSignal'> | null): Promise<void> {
     const { cgroups } = this.#installation;
     const { cgroupsPath } = this.#places;
@@ -51,7 +51,7 @@ export class OutsideStop {
       const processes = { pid: init, cgroupsPath, signalInside };
       this.#inVain = !(await terminateTask(cgroups, processes, { stopSignal }));
     }
-    // Also when pid 1 is gone: it is, for the kernel, before the others have ended.
+    // Also when pid 1 is gone: for the kernel, pid 1 goes before the others have ended.
     if (this.#inVain === undefined || !(this.#inVain || performance.now() > this.#killAt)) return;
     this.#killing ??= new Killing(this.#installation, cgroupsPath);
     await this.#killing.again();

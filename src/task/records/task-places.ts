@@ -1,4 +1,4 @@
-/** Everything a task may make, by name: derived for a new task, and as its record names it for those who come later. Pure. */
+/** The names of everything a task may make: computed for a new task, and taken from its record by other processes. Pure. */
 
 import { taskCgroup } from '../../cgroup/cgroup-names.ts';
 import type { TaskId, TenantName } from '../../core/ids.ts';
@@ -14,27 +14,27 @@ import type { TaskNames, TaskRecord } from './record.ts';
 
 export interface TaskPlaces {
   readonly id: TaskId;
-  /** Below the run folder; holds what follows up to the scratch folder. */
+  /** Below the run folder; contains everything that follows, up to the scratch folder. */
   readonly taskDir: string;
   readonly recordFile: string;
-  /** Made by whoever asks that the task be cancelled. */
+  /** Created by a process that requests the task's cancellation. */
   readonly cancelFile: string;
-  /** By when the command must have ended. */
+  /** Holds the time by which the command must have ended. */
   readonly limitFile: string;
-  /** Made by whoever stops the task because its time is over. */
+  /** Created by the process that stops the task because its time is over. */
   readonly overdueFile: string;
-  /** Present while a prepared container waits for its command. */
+  /** Exists while a prepared container waits for its command. */
   readonly waitingFile: string;
   /** The OCI bundle: `config.json`. */
   readonly bundle: string;
   readonly logFile: string;
   readonly pidFile: string;
   readonly consoleSocket: string;
-  /** Below the root folder: writable uppers, and the two that follow it. A scratch volume is mounted here while the task is prepared. */
+  /** Below the root folder: writable layers, inputs and code. A scratch volume is mounted here while the task is prepared. */
   readonly scratchDir: string;
   /** The scratch volume's file. */
   readonly volumeFile: string;
-  /** Where the volume is mounted once the task has ended, for the next one that wants such a volume. */
+  /** Where the volume is mounted after the task's end, for the next task that needs one like it. */
   readonly idleVolumeDir: string;
   /** Payload and config, for the task to read. */
   readonly inputsDir: string;
@@ -68,7 +68,7 @@ export function taskPlaces(layout: Layout, id: TaskId, tenant?: TenantName): Tas
   };
 }
 
-/** What the record of a task with these places names. */
+/** The names that are stored in the task's record. */
 export const namesOf = (places: TaskPlaces): TaskNames => ({
   cgroup: places.cgroupsPath,
   scratchDir: places.scratchDir,
@@ -77,10 +77,7 @@ export const namesOf = (places: TaskPlaces): TaskNames => ({
   stateRoot: places.stateRoot,
 });
 
-/**
- * The places of a task that another process, or another installation with the same run folder, has made. The record is the one that was
- * found in `layout`.
- */
+/** The places of a task that another process, or another installation with the same run folder, has made. The record was found in `layout`. */
 export function recordedPlaces(
   layout: Layout,
   { id, tenant, names }: Pick<TaskRecord, 'id' | 'tenant' | 'names'>,

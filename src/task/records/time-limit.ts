@@ -1,4 +1,4 @@
-/** By when a running task must have ended, for others to hold it to that while its owner cannot: a file beside the task's record. */
+/** The file next to a task's record with the time by which the task must have ended, so that other processes can enforce the limit while the owner cannot. */
 import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
 import { integer, objectOf, oneOf, readWith } from '../../core/read-fields.ts';
@@ -8,7 +8,7 @@ import type { TaskPlaces } from './task-places.ts';
 export interface TimeLimit {
   /** On the clock of `monotonicMs`. */
   readonly endsAtMs: number;
-  /** Between the stop signal and KILL. */
+  /** Time between the stop signal and KILL. */
   readonly graceMs: number;
 }
 
@@ -30,10 +30,7 @@ export function writeTimeLimit(
   writeFileSync(limitFile, json, { mode: 0o600 });
 }
 
-/**
- * Undefined when the task has not begun or is gone, and while the file is being written.
- * Throws ERR_STACKSHIM_RECORD_CORRUPT when it cannot be read.
- */
+/** Undefined if the task has not begun or is gone, and while the file is being written. Throws ERR_STACKSHIM_RECORD_CORRUPT if it cannot be read. */
 export function readTimeLimit({ limitFile }: Pick<TaskPlaces, 'limitFile'>): TimeLimit | undefined {
   try {
     const text = readBoundedFile(limitFile, { maxBytes: MAX_BYTES });
@@ -52,7 +49,7 @@ export function readTimeLimit({ limitFile }: Pick<TaskPlaces, 'limitFile'>): Tim
   }
 }
 
-/** True for the first who asks, its owner or another: that one sends the stop signal. False, too, when the task is gone. */
+/** True for the first caller, which then sends the stop signal. False for later callers, and if the task is gone. */
 export function claimOverdue({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): boolean {
   try {
     closeSync(openSync(overdueFile, 'wx', 0o600));
@@ -63,6 +60,6 @@ export function claimOverdue({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): 
   }
 }
 
-/** Whether somebody has stopped the task because its time was over. */
+/** Whether a process has stopped the task because its time was over. */
 export const isOverdue = ({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): boolean =>
   existsSync(overdueFile);

@@ -1,11 +1,13 @@
-/** A caller's stream or object, made a sink that cannot harm the task. */
 import type { Writable } from 'node:stream';
 import { isPromiseLike } from '../caller-code.ts';
 import type { OpenSink, OutputSink, SinkReport } from './output-sink.ts';
 import { StreamSink } from './stream-sink.ts';
 import { isEmitter } from './watch-stream.ts';
 
-/** A slow sink is waited for. A stream that was destroyed or ended drops what it is given. Nothing ends the sink. */
+/**
+ * Wraps a caller's stream or object as a sink that cannot harm the task. A slow sink delays the output. A stream that was destroyed or ended
+ * drops its chunks. The sink is never ended.
+ */
 export const openSink = (target: OutputSink | Writable, report: SinkReport): OpenSink =>
   'destroyed' in target && isEmitter(target)
     ? new StreamSink(target, report)
@@ -48,6 +50,6 @@ class ObjectSink implements OpenSink {
   }
 
   close(): void {
-    // An object tells everything by its promise.
+    // An object reports everything through its promises.
   }
 }

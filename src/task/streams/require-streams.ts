@@ -1,4 +1,4 @@
-/** The streams that a caller gives: those that cannot be used are refused before there is a task. */
+/** Checks the streams that a caller passes: unusable ones are refused before the task exists. */
 import type { Readable, Writable } from 'node:stream';
 import { messageOf } from '../../core/errors.ts';
 import { invalidField } from '../../spec/invalid-field.ts';
@@ -10,7 +10,7 @@ export interface CallerStreams {
   readonly stderr?: Writable | OutputSink;
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID. A standard input is looked at only where the task reads it. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID. Checks standard input only if the task reads it. */
 export function requireStreams(
   { stdin, stdout, stderr }: CallerStreams,
   { interactive }: { readonly interactive: boolean },
@@ -26,7 +26,7 @@ export function requireStreams(
   }
 }
 
-/** A stream that gives nothing any more would be an empty input: most likely a mistake of the caller. */
+/** A stream that delivers nothing any more would be an empty input, which is most likely a mistake of the caller. */
 function problemOf(stdin: Readable): string | undefined {
   if (typeof stdin?.on !== 'function') return 'not a readable stream';
   if (stdin.readable !== false) return undefined;

@@ -1,4 +1,4 @@
-/** Streams of a caller's: one listener for each event of a stream, however many tasks use it. */
+/** Watches streams of a caller with one listener per event, however many tasks use a stream. */
 import type { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 
@@ -9,7 +9,7 @@ export interface StreamWatcher {
   changed(change: StreamChange): void;
 }
 
-/** What can be watched: a caller may give anything that has a `write`, or nothing that is of any use. */
+/** Whether a value can be watched: a caller may pass any object with a `write`, or something useless. */
 export const isEmitter = (value: unknown): value is EventEmitter =>
   typeof value === 'object' &&
   value !== null &&
@@ -18,7 +18,7 @@ export const isEmitter = (value: unknown): value is EventEmitter =>
 const CHANGES: readonly StreamChange[] = ['drain', 'finish', 'close'];
 const watched = new WeakMap<EventEmitter, WatchedStream>();
 
-/** While a watcher watches a stream, its `error` event is no uncaught exception. Returns a function that ends the watching. */
+/** Watches a stream, so that its `error` event is no uncaught exception. Returns a function that stops watching. */
 export function watchStream(stream: EventEmitter, watcher: StreamWatcher): () => void {
   const known = watched.get(stream) ?? new WatchedStream(stream);
   watched.set(stream, known);
@@ -26,8 +26,8 @@ export function watchStream(stream: EventEmitter, watcher: StreamWatcher): () =>
 }
 
 /**
- * Keeps the errors of a stream from becoming uncaught exceptions, and does nothing else with them. Returns a function that lets the stream go
- * once an error that is under way has been emitted.
+ * Keeps the errors of a stream from becoming uncaught exceptions, and ignores them otherwise. Returns a function that releases the stream
+ * once a pending error has been emitted.
  */
 export function holdErrors(stream: Partial<Readable | Writable> & EventEmitter): () => void {
   let isLetGo = false;
@@ -71,7 +71,7 @@ class WatchedStream {
     };
   }
 
-  /** A watcher may end its watching meanwhile. */
+  /** Copies the set, because a watcher may stop watching meanwhile. */
   #tell(of: (watcher: StreamWatcher) => void): void {
     for (const watcher of [...this.#watchers]) of(watcher);
   }
