@@ -25,10 +25,11 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
     return await listStacks(layout, onDamage);
   },
   async show(name) {
-    const { layout } = open.asRoot('show stack');
+    const { layout, system } = open.asRoot('show stack');
     const { showStack } = await import('../stacks/list-stacks.ts');
+    const { seekingContent } = await import('../images/seek-content.ts');
     const { name: stack, ...pin } = parseStackReference(name, 'name');
-    return await showStack(layout, stack, pin);
+    return await seekingContent(layout, () => showStack(layout, stack, pin), { system });
   },
   async history(name) {
     const { layout } = open.asRoot('show history');
@@ -88,7 +89,9 @@ const movingMembers = (open: Opener): Pick<Stacks, Moving> => ({
     const { applyRelease, parseRelease } = await import('../stacks/release.ts');
     const release = parseRelease(text, label);
     const { layout, system } = open.asRoot('apply release');
-    return await applyRelease(layout, system, { release, label, now: new Date() });
+    const { seekingContent } = await import('../images/seek-content.ts');
+    const apply = () => applyRelease(layout, system, { release, label, now: new Date() });
+    return await seekingContent(layout, apply, { system });
   },
   async rollbackRelease(target = {}) {
     const { layout, system } = open.asRoot('roll back release');

@@ -26,13 +26,13 @@ import {
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { ImageDigest, LayerId } from '../core/ids.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
-import { pause } from '../core/pause.ts';
 import { ensureDirectory, randomName } from '../sys/files.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
 import { guardDisk } from './guard-disk.ts';
 import { narrowStore } from './narrow-store.ts';
 import { clearStaleTmp } from './stale-files.ts';
+import { withLock } from './with-lock.ts';
 
 /** What a lease can protect: a layer, or an image's file. An image's layers are pinned one by one. */
 export type Pinned = LayerId | ImageDigest;
@@ -47,8 +47,6 @@ export interface StoreLease {
 }
 
 const WAIT_MS = 60_000;
-const FIRST_PAUSE_MS = 1;
-const LONGEST_PAUSE_MS = 20;
 
 /** Leases of this process, by root folder: for `pinInStore`. */
 const heldHere = new Map<string, Set<StoreLease>>();
@@ -120,12 +118,10 @@ export async function whileNothingIsPinned<T>(
   system: System,
   collect: (pinned: ReadonlySet<string>) => Promise<T>,
 ): Promise<T> {
-  const lock = await takeStoreLock(layout, system, { shared: false });
-  try {
-    return await collect(readPins(layout, system));
-  } finally {
-    lock.release();
-  }
+  return await withLock(layout, 'store', {
+    ...{ system, waitMs: WAIT_MS },
+    work: () => collect(readPins(layout, system)),
+  });
 }
 
 const leasesDir = (layout: Layout) => `${locksDir(layout)}/leases`;
@@ -140,38 +136,11 @@ function openLease(system: System, path: string): FileLock {
   );
 }
 
-async function whileNotCollecting<T>(layout: Layout, system: System, act: () => T): Promise<T> {
-  const lock = await takeStoreLock(layout, system, { shared: true });
-  try {
-    return await guardDisk(`write a lease below ${leasesDir(layout)}`, async () => act());
-  } finally {
-    lock.release();
-  }
-}
-
-async function takeStoreLock(
-  layout: Layout,
-  system: System,
-  { shared }: { readonly shared: boolean },
-): Promise<FileLock> {
-  const path = `${locksDir(layout)}/store`;
-  await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o700));
-  const endsAt = performance.now() + WAIT_MS;
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-    const lock = await guardDisk(`lock ${path}`, async () =>
-      takeFileLock(system, path, { wait: false, shared }),
-    );
-    if (lock !== undefined) return lock;
-    if (performance.now() >= endsAt) {
-      throw new StackshimError(
-        'ERR_STACKSHIM_STACK_BUSY',
-        `lock ${path}: held by another process`,
-        { details: { path, waitMs: WAIT_MS } },
-      );
-    }
-    await pause(pauseMs);
-  }
-}
+const whileNotCollecting = <T>(layout: Layout, system: System, act: () => T): Promise<T> =>
+  withLock(layout, 'store', {
+    ...{ system, shared: true, waitMs: WAIT_MS },
+    work: () => guardDisk(`write a lease below ${leasesDir(layout)}`, async () => act()),
+  });
 
 function readPins(layout: Layout, system: System): ReadonlySet<string> {
   const pinned = new Set<string>();

@@ -4,10 +4,10 @@ import type { Layout } from '../../core/layout.ts';
 import { guardDisk } from '../../layers/guard-disk.ts';
 import { holdStore } from '../../layers/store-lease.ts';
 import { parseStackReference } from '../../spec/parse-stack-reference.ts';
-import { addImageNames } from '../../stacks/image-names.ts';
-import { resolveStack } from '../../stacks/resolve-stack.ts';
+import { addImageNames } from '../../stacks/add-image-names.ts';
 import { abortable } from '../build-aborted.ts';
 import { toReporter } from '../build-progress.ts';
+import { resolveByContent } from '../seek-content.ts';
 import { type Output, withOutput, writeArchive } from './output-file.ts';
 import type { ExchangeOptions } from './publish-image.ts';
 import { writeImageArchive } from './write-image-archive.ts';
@@ -51,20 +51,21 @@ async function writeStack(
   const { system, signal } = options;
   const lease = await holdStore(layout, system);
   try {
-    const { stack, revision, image } = resolveStack(
-      layout,
-      parseStackReference(options.stack, 'stack'),
-    );
+    const reference = parseStackReference(options.stack, 'stack');
+    const { stack, revision, image } = await resolveByContent(layout, reference, {
+      system,
+      signal,
+    });
     for (const id of image.layers) await lease.pin(id);
     const report = toReporter(options.onProgress);
     report({ kind: 'step', step: 'export', text: `export ${stack} revision ${revision}` });
-    const reference = `localhost/${stack}:rev-${revision}`;
-    const content = { image, reference, system, report, signal };
+    const name = `localhost/${stack}:rev-${revision}`;
+    const content = { image, reference: name, system, report, signal };
     const { digest, config } = await guardDisk(`write ${output.name}`, () =>
       writeArchive(output, layout, (archive) => writeImageArchive(layout, archive, content)),
     );
     await addImageNames(layout, image.digest, { system, content: digest, others: [config] });
-    return { stack, revision, reference, digest };
+    return { stack, revision, reference: name, digest };
   } finally {
     lease.release();
   }

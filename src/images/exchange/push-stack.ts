@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
-import { addImageNames } from '../../stacks/image-names.ts';
+import { addImageNames } from '../../stacks/add-image-names.ts';
 import { resolveStack } from '../../stacks/resolve-stack.ts';
 import { abortable } from '../build-aborted.ts';
 import { toReporter } from '../build-progress.ts';

@@ -11,10 +11,11 @@ import { holdStore, type StoreLease } from '../../layers/store-lease.ts';
 import { NO_XATTRS } from '../../layers/tar-entry.ts';
 import { parseStackReference } from '../../spec/parse-stack-reference.ts';
 import type { PinnedImage } from '../../stacks/image.ts';
-import { resolveStack } from '../../stacks/resolve-stack.ts';
 import { FORMAT_VERSION } from '../../stacks/stored-fields.ts';
 import { abortable } from '../build-aborted.ts';
 import { type ProgressListener, toReporter } from '../build-progress.ts';
+import type { ContentOptions } from '../name-content.ts';
+import { resolveByContent } from '../seek-content.ts';
 import type { ExchangeOptions } from './publish-image.ts';
 import { INDEX_PATH, type SavedIndex, SIGNATURE_PATH, toLayerPath } from './saved-index.ts';
 import { readSigningKey, signIndex } from './sign-index.ts';
@@ -57,7 +58,7 @@ export async function saveStacks(layout: Layout, options: SaveStacksOptions): Pr
     const key = readSigningKey(options.keyFile);
     const lease = await holdStore(layout, system);
     try {
-      const pinned = resolveAll(layout, stacks);
+      const pinned = await resolveAll(layout, stacks, { system, signal });
       const records = await pinLayers(layout, lease, pinned);
       const index = toIndex(pinned, records, clock());
       const written = records.filter(({ id }) => !have.has(id));
@@ -75,8 +76,15 @@ export async function saveStacks(layout: Layout, options: SaveStacksOptions): Pr
   });
 }
 
-function resolveAll(layout: Layout, stacks: readonly string[]): readonly PinnedImage[] {
-  const pinned = stacks.map((text) => resolveStack(layout, parseStackReference(text, 'stack')));
+async function resolveAll(
+  layout: Layout,
+  stacks: readonly string[],
+  options: ContentOptions,
+): Promise<readonly PinnedImage[]> {
+  const pinned: PinnedImage[] = [];
+  for (const text of stacks) {
+    pinned.push(await resolveByContent(layout, parseStackReference(text, 'stack'), options));
+  }
   const twice = pinned.find(({ stack }, at) => pinned.findIndex((one) => one.stack === stack) < at);
   if (twice === undefined) return pinned;
   throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `save ${twice.stack}: named twice`, {

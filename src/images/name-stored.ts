@@ -1,0 +1,82 @@
+/** Finds the content digests of stored images that are not known yet. */
+import { StackshimError } from '../core/errors.ts';
+import type { ImageDigest, LayerId } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { withHeldStore } from '../layers/store-lease.ts';
+import { readVerifiedRecord } from '../layers/verify-layer.ts';
+import { withLock } from '../layers/with-lock.ts';
+import type { Image } from '../stacks/image.ts';
+import { isImageStored, readImage } from '../stacks/image-files.ts';
+import { lacksContentDigest } from '../stacks/image-names.ts';
+import { type ContentOptions, nameContent } from './name-content.ts';
+
+/** Another process may pack a large image meanwhile. */
+const WAIT_MS = 600_000;
+
+export interface NameStoredOptions extends ContentOptions {
+  /** Called before each image; its place is counted from 0. */
+  readonly onImage?: (digest: ImageDigest, index: number) => void;
+  /** Called after an image was named; false ends the work. */
+  readonly goesOn?: (digest: ImageDigest) => boolean;
+}
+
+export interface NamedImages {
+  /** Images that are known by their content now. */
+  readonly images: readonly ImageDigest[];
+  /** Images that are damaged, or have a layer that is missing or damaged: they stay as they are. */
+  readonly damaged: readonly ImageDigest[];
+}
+
+/**
+ * Names the images in turn. Processes that want the same image at the same time share the work: one packs it, the others wait. Throws
+ * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_SYSTEM, and the reason of an aborted `signal`.
+ */
+export async function nameStoredImages(
+  layout: Layout,
+  digests: readonly ImageDigest[],
+  options: NameStoredOptions,
+): Promise<NamedImages> {
+  const { system, signal, onImage, goesOn } = options;
+  const images: ImageDigest[] = [];
+  const damaged: ImageDigest[] = [];
+  const sound = new Map<LayerId, boolean>();
+  await withHeldStore(layout, system, async (lease) => {
+    const nameUnlessNamed = async (digest: ImageDigest): Promise<boolean> => {
+      if (!lacksContentDigest(layout, digest)) return true;
+      const image = readSoundImage(layout, digest);
+      if (image === undefined) return false;
+      for (const id of image.layers) {
+        await lease.pin(id);
+        if (!sound.has(id)) {
+          sound.set(id, (await readVerifiedRecord(layout, id, { signal })) !== undefined);
+        }
+      }
+      if (!image.layers.every((id) => sound.get(id))) return false;
+      await nameContent(layout, image, { system, signal });
+      return true;
+    };
+    for (const [index, digest] of digests.entries()) {
+      signal?.throwIfAborted();
+      onImage?.(digest, index);
+      await lease.pin(digest);
+      // Collected since it was found.
+      if (!isImageStored(layout, digest)) continue;
+      const work = () => nameUnlessNamed(digest);
+      const isNamed = await withLock(layout, 'content', { system, waitMs: WAIT_MS, signal, work });
+      (isNamed ? images : damaged).push(digest);
+      if (isNamed && goesOn?.(digest) === false) return;
+    }
+  });
+  return { images, damaged };
+}
+
+function readSoundImage(layout: Layout, digest: ImageDigest): Image | undefined {
+  try {
+    return readImage(layout, digest);
+  } catch (error) {
+    const isCorrupt =
+      error instanceof StackshimError && error.code === 'ERR_STACKSHIM_IMAGE_CORRUPT';
+    if (isCorrupt) return undefined;
+    throw error;
+  }
+}
