@@ -5,7 +5,6 @@ import type { ImageDigest, StackName } from '../core/ids.ts';
 import { buildDir, type Layout } from '../core/layout.ts';
 import { listOf } from '../core/read-fields.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
-import { findLayerDamage } from '../layers/verify-layer.ts';
 import type { Image, PinnedImage } from '../stacks/image.ts';
 import { imageDigest } from '../stacks/stored-fields.ts';
 import { ensureClosedFolder } from '../sys/own-folder.ts';
@@ -56,7 +55,6 @@ async function makeCopy(
   { stack, image, store }: CopyToMake,
 ): Promise<readonly string[]> {
   builder.report({ kind: 'step', step: 'base', text: `unpack ${stack} to build on` });
-  await requireSoundLayers(layout, image, builder.signal);
   const { work } = builder.home;
   const [archive, made] = [`${work}/base.tar`, `${work}/base`];
   const diffIds = await guardDisk(`write ${archive}`, () =>
@@ -76,17 +74,6 @@ async function makeCopy(
     await moveUnlessThere(made, store);
   });
   return diffIds;
-}
-
-async function requireSoundLayers(
-  layout: Layout,
-  image: Image,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  for (const id of image.layers) {
-    const damage = await findLayerDamage(layout, id, { signal });
-    if (damage !== undefined) throw damage;
-  }
 }
 
 async function packImage(

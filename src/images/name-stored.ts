@@ -1,17 +1,19 @@
 /** Finds the content digests of stored images that are not known yet. */
 import { StackshimError } from '../core/errors.ts';
-import type { ImageDigest, LayerId } from '../core/ids.ts';
+import type { ImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { withHeldStore } from '../layers/store-lease.ts';
-import { readVerifiedRecord } from '../layers/verify-layer.ts';
 import { withLock } from '../layers/with-lock.ts';
-import type { Image } from '../stacks/image.ts';
 import { isImageStored, readImage } from '../stacks/image-files.ts';
 import { lacksContentDigest } from '../stacks/image-names.ts';
 import { type ContentOptions, nameContent } from './name-content.ts';
 
 /** Another process may pack a large image meanwhile. */
 const WAIT_MS = 600_000;
+const DAMAGE: ReadonlySet<string> = new Set([
+  'ERR_STACKSHIM_IMAGE_CORRUPT',
+  'ERR_STACKSHIM_LAYER_CORRUPT',
+]);
 
 export interface NameStoredOptions extends ContentOptions {
   /** Called before each image; its place is counted from 0. */
@@ -39,21 +41,18 @@ export async function nameStoredImages(
   const { system, signal, onImage, goesOn } = options;
   const images: ImageDigest[] = [];
   const damaged: ImageDigest[] = [];
-  const sound = new Map<LayerId, boolean>();
   await withHeldStore(layout, system, async (lease) => {
     const nameUnlessNamed = async (digest: ImageDigest): Promise<boolean> => {
       if (!lacksContentDigest(layout, digest)) return true;
-      const image = readSoundImage(layout, digest);
-      if (image === undefined) return false;
-      for (const id of image.layers) {
-        await lease.pin(id);
-        if (!sound.has(id)) {
-          sound.set(id, (await readVerifiedRecord(layout, id, { signal })) !== undefined);
-        }
+      try {
+        const image = readImage(layout, digest);
+        for (const id of image.layers) await lease.pin(id);
+        await nameContent(layout, image, { system, signal });
+        return true;
+      } catch (error) {
+        if (error instanceof StackshimError && DAMAGE.has(error.code)) return false;
+        throw error;
       }
-      if (!image.layers.every((id) => sound.get(id))) return false;
-      await nameContent(layout, image, { system, signal });
-      return true;
     };
     for (const [index, digest] of digests.entries()) {
       signal?.throwIfAborted();
@@ -68,15 +67,4 @@ export async function nameStoredImages(
     }
   });
   return { images, damaged };
-}
-
-function readSoundImage(layout: Layout, digest: ImageDigest): Image | undefined {
-  try {
-    return readImage(layout, digest);
-  } catch (error) {
-    const isCorrupt =
-      error instanceof StackshimError && error.code === 'ERR_STACKSHIM_IMAGE_CORRUPT';
-    if (isCorrupt) return undefined;
-    throw error;
-  }
 }

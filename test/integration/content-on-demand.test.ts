@@ -1,9 +1,9 @@
 /** The digest of an imported image's content is found when a caller asks for it, and not before. */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ImageDigest, LayerId } from '../../src/core/ids.ts';
-import { imagesDir, layersDir } from '../../src/core/layout.ts';
+import { imagesDir, layerFile, layersDir } from '../../src/core/layout.ts';
 import { openStackshim } from '../../src/door/open-stackshim.ts';
 import { readImage } from '../../src/stacks/image-files.ts';
 import { makeBusyboxTar } from '../support/busybox-stack.ts';
@@ -51,6 +51,15 @@ const packedFile = () => `${layersDir(lab.layout)}/${packedFiles()[0]}`;
 function forget(): void {
   for (const name of namesFiles()) rmSync(`${imagesDir(lab.layout)}/${name}`);
   for (const name of packedFiles()) rmSync(`${layersDir(lab.layout)}/${name}`);
+}
+
+/** Other bytes in a file of the newer image's own layer, which read without an error. */
+async function falsify(): Promise<void> {
+  const { layers } = readImage(lab.layout, (await door().stacks.show('tools')).image);
+  const path = layerFile(lab.layout, layers[1] as LayerId);
+  const bytes = readFileSync(path);
+  bytes.write('NEWER', bytes.indexOf('newer'));
+  writeFileSync(path, bytes);
 }
 
 const hintOf = (digest: string): Promise<unknown> =>
@@ -142,5 +151,37 @@ describe('a content digest that is not known yet', () => {
     const running = run(newer, { signal: stop.signal });
     stop.abort();
     await expect(running).rejects.toMatchObject({ kind: 'aborted' });
+  });
+});
+
+describe('a layer whose content is not what it was', () => {
+  const corrupt = { code: 'ERR_STACKSHIM_LAYER_CORRUPT' };
+
+  it('is not named by its content', async () => {
+    await falsify();
+    expect(await hintOf(newer)).toMatchObject({
+      ...NOT_FOUND,
+      hint: expect.stringContaining('stackshim verify'),
+    });
+    expect((await door().migrate()).damaged).toHaveLength(1);
+  });
+
+  it('is not exported', async () => {
+    await falsify();
+    const file = `${lab.layout.run}/tools.tar`;
+    await expect(door().stacks.exportTo('tools', file)).rejects.toMatchObject(corrupt);
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it('is not what a commit builds on', async () => {
+    const task = { stack: 'tools', command: ['touch', '/file'], id: 'kept', keep: true };
+    expect(await door().run(task)).toMatchObject({ verdict: 'succeeded' });
+    await falsify();
+    try {
+      await expect(door().stacks.commit('kept', 'tools')).rejects.toMatchObject(corrupt);
+      expect((await door().stacks.show('tools')).revision).toBe(2);
+    } finally {
+      await door().kill('kept');
+    }
   });
 });

@@ -5,6 +5,8 @@ import type { Layout } from '../../core/layout.ts';
 import { readLayerRecord } from '../../layers/layer-record.ts';
 import { mountLayer } from '../../layers/mount-layer.ts';
 import { packLayer } from '../../layers/pack-layer.ts';
+import { rememberPackedLayer } from '../../layers/packed-layer.ts';
+import { requireSoundLayer } from '../../layers/verify-layer.ts';
 import type { Image } from '../../stacks/image.ts';
 import type { System } from '../../sys/system.ts';
 import type { ProgressListener } from '../build-progress.ts';
@@ -60,8 +62,10 @@ async function writeLayers(
   for (const [index, id] of image.layers.entries()) {
     const { sizeBytes } = readLayerRecord(layout, id);
     // An opaque root needs no word: an image's lowest layer has nothing below, and no other has one.
+    await requireSoundLayer(layout, id, { signal });
     const folder = mountLayer(system, layout, id);
     const blob = await writer.addBlob(packLayer(folder, { signal }));
+    await rememberPackedLayer(layout, id, blob);
     layers.push(blob);
     const position = { layer: index + 1, layers: image.layers.length };
     const size = { doneBytes: sizeBytes, totalBytes: sizeBytes };
