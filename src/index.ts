@@ -6,7 +6,13 @@
 
 export type { ErrorCode, ErrorKind } from './core/error-codes.ts';
 export { type ErrorJson, StackshimError } from './core/errors.ts';
-export { type ImageDigest, parseTaskId, type StackName, type TaskId } from './core/ids.ts';
+export {
+  type ImageDigest,
+  type LayerId,
+  parseTaskId,
+  type StackName,
+  type TaskId,
+} from './core/ids.ts';
 export type { LayoutOptions } from './core/layout.ts';
 export { openStackshim, runTask } from './door/open-stackshim.ts';
 export type { RollbackTarget, Stacks } from './door/stacks.ts';
@@ -19,14 +25,22 @@ export type {
 } from './door/stackshim.ts';
 export type { TaskEvents, TaskHandle } from './door/task-handle.ts';
 export type { TaskEnd, WaitOptions } from './door/wait-for-task.ts';
+export type { Collection, CollectOptions } from './images/collect-garbage.ts';
+export type { DiskUsage, StackUsage } from './images/disk-usage.ts';
+export type { MigrateProgress, Migration } from './images/migrate-store.ts';
+export type { StoredLayer } from './layers/collect-layers.ts';
 export type { MountInput } from './spec/parse-mount.ts';
 export { parseJobInput } from './spec/parse-task-spec.ts';
 export type { JobInput, TaskInput, TaskOrigin } from './spec/task-input.ts';
+export type { AffectedRevision, Damage } from './stacks/survey-store.ts';
+export type { Verification, VerifyProgress } from './stacks/verify-store.ts';
 export type { WindowSize } from './sys/system.ts';
 export type { Guard } from './task/abandoned/guard.ts';
 export type { ReapReport } from './task/abandoned/reap.ts';
 export type { ReapedTask } from './task/abandoned/remove-abandoned.ts';
 export type { StopCause } from './task/decide-verdict.ts';
+export type { Check } from './task/diagnose/check.ts';
+export type { Diagnosis } from './task/diagnose-host.ts';
 export type { Removal } from './task/ending/remove-task.ts';
 export type { TaskEvent, TaskListener } from './task/events.ts';
 export type { ListedTask, TaskList, TaskState } from './task/records/list-tasks.ts';

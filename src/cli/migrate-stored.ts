@@ -19,14 +19,14 @@ export async function migrateStored(options: MigrateCommandOptions): Promise<num
       void process.stderr.write(`image ${image} of ${images}: ${digest}\n`);
     const done = await openDoor().migrate({ dryRun, onProgress, signal });
     if (json) await printJson(done);
-    else await print(format(done, dryRun));
+    else await print(format(done));
     return done.damaged.length === 0 ? 0 : 1;
   } finally {
     stops.close();
   }
 }
 
-function format({ images, damaged }: Migration, dryRun: boolean): string {
+function format({ dryRun, images, damaged }: Migration): string {
   if (images.length + damaged.length === 0) return 'everything stored is of this version\n';
   const what = dryRun ? 'to be named by its content' : 'named by its content';
   return [

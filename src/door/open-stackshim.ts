@@ -199,10 +199,10 @@ const storageMembers = (open: Opener): Pick<Stackshim, 'verify' | 'migrate' | 'g
     const names = stacks?.map((name) => toStackName('verify', name));
     const { layout } = open.asRoot('verify');
     const { verifyStore } = await import('../stacks/verify-store.ts');
-    return await verifyStore(layout, {
-      ...options,
-      ...(names === undefined ? {} : { stacks: names }),
-    });
+    const { abortable } = await import('../images/build-aborted.ts');
+    const work = () =>
+      verifyStore(layout, { ...options, ...(names === undefined ? {} : { stacks: names }) });
+    return await abortable('verify', options.signal, work);
   },
   async gc(options) {
     const installation = open.asRoot('collect garbage');

@@ -1,4 +1,4 @@
-/** One error for a build or an import that its caller cancelled, whichever part noticed first. */
+/** One error for work on the store that its caller cancelled, whichever part noticed first. */
 import { StackshimError } from '../core/errors.ts';
 
 /** Runs `work`; whatever it throws once `signal` was aborted becomes ERR_STACKSHIM_BUILD_ABORTED. */

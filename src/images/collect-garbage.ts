@@ -23,6 +23,7 @@ import { findUnneededCopies, setCopiesAside } from './collect-base-copies.ts';
 import { findObstacles, sweepImages } from './sweep-images.ts';
 import { clearDeadHomes, findDeadHomes } from './take-builder-home.ts';
 
+/** What `gc` removes besides what nothing needs. */
 export interface CollectOptions {
   /** How many of a stack's newest revisions stay, besides the current one. Default: all. */
   readonly keepRevisions?: number;
@@ -30,6 +31,7 @@ export interface CollectOptions {
   readonly dryRun?: boolean;
 }
 
+/** What `gc` removed or, with `dryRun`, would remove. */
 export interface Collection {
   readonly dryRun: boolean;
   readonly revisions: readonly { readonly stack: StackName; readonly revision: number }[];

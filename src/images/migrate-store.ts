@@ -14,6 +14,7 @@ export interface MigrateOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The image that `migrate` begins with now. */
 export interface MigrateProgress {
   /** Counted from 1. */
   readonly image: number;
@@ -21,8 +22,10 @@ export interface MigrateProgress {
   readonly digest: ImageDigest;
 }
 
-/** Images that were, or are to be, named by their content. */
-export type Migration = NamedImages;
+/** What `migrate` did or, with `dryRun`, is to do: `images` get a name by their content. */
+export interface Migration extends NamedImages {
+  readonly dryRun: boolean;
+}
 
 /**
  * Finds the digest of each image's content that is not known yet. Tasks, builds and imports may go on meanwhile. A second call does nothing;
@@ -35,9 +38,10 @@ async function migrate(layout: Layout, options: MigrateOptions): Promise<Migrati
   const { system, dryRun = false, onProgress, signal } = options;
   const { unnamed, newer } = surveyFormats(layout);
   if (newer[0] !== undefined) throw newer[0];
-  if (dryRun) return { images: unnamed, damaged: [] };
-  return await nameStoredImages(layout, unnamed, {
+  if (dryRun) return { dryRun, images: unnamed, damaged: [] };
+  const named = await nameStoredImages(layout, unnamed, {
     ...{ system, signal },
     onImage: (digest, index) => onProgress?.({ image: index + 1, images: unnamed.length, digest }),
   });
+  return { dryRun, ...named };
 }

@@ -16,6 +16,7 @@ import { syncDirectory } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { listMountedLayers, listStoredLayers } from './list-layers.ts';
 
+/** A layer on disk, and how much it takes. */
 export interface StoredLayer {
   readonly id: LayerId;
   /** 0 if only its record exists. */

@@ -13,6 +13,7 @@ import {
   surveyStore,
 } from './survey-store.ts';
 
+/** How far `verify` has read the layer that it is at. */
 export interface VerifyProgress {
   /** Counted from 1. */
   readonly layer: number;
@@ -29,6 +30,7 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What `verify` looked at, and what it found damaged. */
 export interface Verification {
   readonly layers: number;
   readonly layerBytes: number;

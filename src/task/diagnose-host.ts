@@ -39,6 +39,7 @@ import { probeMounts } from './diagnose/probe-mounts.ts';
 
 export type { Check } from './diagnose/check.ts';
 
+/** What `doctor` found. */
 export interface Diagnosis {
   readonly checks: readonly Check[];
   /** False when a required check failed. */
