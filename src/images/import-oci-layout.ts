@@ -169,7 +169,7 @@ async function proveOne(
     }
   }
   try {
-    await proveBlob(abortableChunks(), layer, { layout, system, id });
+    await proveBlob(abortableChunks(), layer, { layout, system, id, signal });
   } finally {
     await blob.close();
   }
