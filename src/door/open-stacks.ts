@@ -22,7 +22,7 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
   async list(onDamage) {
     const { layout } = open.asRoot('list stacks');
     const { listStacks } = await import('../stacks/list-stacks.ts');
-    return await listStacks(layout, onDamage);
+    return listStacks(layout, onDamage);
   },
   async show(name) {
     const { layout, system } = open.asRoot('show stack');
@@ -39,7 +39,7 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
   async graph(onDamage) {
     const { layout } = open.asRoot('draw stacks');
     const { readStackGraph } = await import('../stacks/stack-graph.ts');
-    return await readStackGraph(layout, onDamage);
+    return readStackGraph(layout, onDamage);
   },
   async diff(name, range = {}) {
     const stack = toStackName('compare', name);
@@ -54,7 +54,7 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
   },
   async heldLayers() {
     const { listHeldLayers } = await import('../images/exchange/load-stacks.ts');
-    return await listHeldLayers(open().layout);
+    return listHeldLayers(open().layout);
   },
 });
 

@@ -1,6 +1,6 @@
 /** Stored images unpacked for the builder to build on: `build/bases/<stack>.<hex>/`, each a storage that is only read once it is there. */
 import { open, rename, rm, writeFile } from 'node:fs/promises';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import { buildDir, type Layout } from '../core/layout.ts';
 import { listOf } from '../core/read-fields.ts';
@@ -104,13 +104,8 @@ async function moveUnlessThere(made: string, store: string): Promise<void> {
 
 function readDiffIds(store: string): readonly string[] | undefined {
   const path = `${store}/${DIFF_IDS}`;
-  let text: string;
-  try {
-    text = readBoundedFile(path, { maxBytes: MAX_DIFF_IDS_BYTES });
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = unlessMissing(() => readBoundedFile(path, { maxBytes: MAX_DIFF_IDS_BYTES }));
+  if (text === undefined) return undefined;
   try {
     return readDigests(JSON.parse(text), 'DiffIDs');
   } catch (error) {

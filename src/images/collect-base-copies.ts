@@ -1,11 +1,10 @@
 /** Removes the builder's copies of images that no stack has as its current one any more. */
-import { readdirSync, renameSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { renameSync } from 'node:fs';
 import { type Layout, tmpDir } from '../core/layout.ts';
 import { temporaryPath } from '../layers/stale-files.ts';
 import { revisionIn } from '../stacks/generations.ts';
 import type { StoreSurvey } from '../stacks/survey-store.ts';
-import { ensureDirectory } from '../sys/files.ts';
+import { ensureDirectory, namesIn } from '../sys/files.ts';
 import { baseCopiesDir, toCopyName } from './base-copy.ts';
 
 /** Folders of copies that are of no current image, nor of a pinned one: a build may be about to use that. */
@@ -16,7 +15,7 @@ export function findUnneededCopies(
 ): readonly string[] {
   const current = revisions.filter((one) => revisionIn(generation, one.stack) === one.revision);
   const needed = new Set(current.map(({ stack, image }) => toCopyName(stack, image)));
-  return copyNames(layout)
+  return namesIn(baseCopiesDir(layout))
     .filter((name) => !needed.has(name) && !pinned.has(`sha256:${name.split('.').at(-1)}`))
     .map((name) => `${baseCopiesDir(layout)}/${name}`);
 }
@@ -32,13 +31,4 @@ export async function setCopiesAside(
     renameSync(folder, aside);
     return aside;
   });
-}
-
-function copyNames(layout: Layout): readonly string[] {
-  try {
-    return readdirSync(baseCopiesDir(layout));
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
 }

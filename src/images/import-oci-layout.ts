@@ -110,7 +110,7 @@ async function importLayers(
       report({ kind: 'layer', ...position, doneBytes, totalBytes: layer.size, reused });
     };
     const id = known.get(layer.diffId);
-    const found = id ?? (await findLayerByDiffId(layout, layer.diffId, mtimeCeiling))?.id;
+    const found = id ?? findLayerByDiffId(layout, layer.diffId, mtimeCeiling)?.id;
     const stored = found === undefined ? undefined : await pinStored(layout, found, options.signal);
     const { system, signal } = options;
     const importing = { system, source, layer, mtimeCeiling, signal, tell };

@@ -1,6 +1,6 @@
 /** Finds files that a dead process left unfinished: below `tmp/`, and temporary names beside stored files. */
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
 import {
   buildDir,
   generationsDir,
@@ -57,12 +57,6 @@ function isForgotten(name: string, path: string): boolean {
   return stat !== undefined && Date.now() - stat.mtimeMs > NAMELESS_AFTER_MS;
 }
 
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    const code = errnoCodeOf(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
-    throw error;
-  }
-}
+/** `stacks/` may have files as well. */
+const namesIn = (folder: string): readonly string[] =>
+  unlessMissing(() => readdirSync(folder), ['ENOENT', 'ENOTDIR']) ?? [];

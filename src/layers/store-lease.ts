@@ -14,19 +14,11 @@
  * milliseconds (`locks/store`), so what was found after its pin stays for as long as the lease is held.
  * A lease is a locked file below `locks/leases/`; the lease of a dead process is void at once. Tasks take no leases.
  */
-import {
-  appendFileSync,
-  closeSync,
-  constants,
-  openSync,
-  readdirSync,
-  readFileSync,
-  unlinkSync,
-} from 'node:fs';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { appendFileSync, closeSync, constants, openSync, readFileSync, unlinkSync } from 'node:fs';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../core/errors.ts';
 import type { ImageDigest, LayerId } from '../core/ids.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
-import { ensureDirectory, randomName } from '../sys/files.ts';
+import { ensureDirectory, namesIn, randomName } from '../sys/files.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
 import { guardDisk } from './guard-disk.ts';
@@ -144,31 +136,17 @@ const whileNotCollecting = <T>(layout: Layout, system: System, act: () => T): Pr
 
 function readPins(layout: Layout, system: System): ReadonlySet<string> {
   const pinned = new Set<string>();
-  for (const name of leaseNames(layout)) {
+  for (const name of namesIn(leasesDir(layout))) {
     for (const pin of readLease(system, `${leasesDir(layout)}/${name}`)) pinned.add(pin);
   }
   return pinned;
 }
 
-function leaseNames(layout: Layout): readonly string[] {
-  try {
-    return readdirSync(leasesDir(layout));
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
-
 /** The pins of a lease, if it is held; otherwise removes the lease. */
 function readLease(system: System, path: string): readonly string[] {
-  let fd: number;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (error) {
-    // The lease was released a moment ago.
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
+  const fd = unlessMissing(() => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
+  // The lease was released a moment ago.
+  if (fd === undefined) return [];
   try {
     if (!system.lockFile(fd, { wait: false })) return readFileSync(fd, 'utf8').split('\n');
     unlinkSync(path);

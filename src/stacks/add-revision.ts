@@ -1,5 +1,5 @@
 /** Adds revisions to a stack's history, and takes back those that never became current. */
-import { link, rmdir, unlink } from 'node:fs/promises';
+import { link, rm, rmdir, unlink } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { type ImageDigest, isStackName, type StackName } from '../core/ids.ts';
 import { type Layout, stackDir, tmpDir } from '../core/layout.ts';
@@ -88,10 +88,8 @@ export async function removeRevision(
   const remove = async (): Promise<boolean> => {
     if (revisionIn(readCurrentGeneration(layout), entry.stack) === entry.revision) return false;
     await guardDisk(`remove revision ${entry.revision} of ${entry.stack}`, async () => {
-      await unlink(revisionFile(layout, entry.stack, entry.revision)).catch((error: unknown) => {
-        // Its stack was removed meanwhile.
-        if (errnoCodeOf(error) !== 'ENOENT') throw error;
-      });
+      // Missing when its stack was removed meanwhile.
+      await rm(revisionFile(layout, entry.stack, entry.revision), { force: true });
       await syncDirectory(stackDir(layout, entry.stack));
       await removeEmptyFolder(stackDir(layout, entry.stack));
     });

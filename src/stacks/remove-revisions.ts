@@ -1,6 +1,4 @@
-/** Takes revisions out of a stack's history: the ones that are too old, or all of a stack that is gone. */
-import { unlink } from 'node:fs/promises';
-import { errnoCodeOf } from '../core/errors.ts';
+import { rm } from 'node:fs/promises';
 import type { StackName } from '../core/ids.ts';
 import { type Layout, stackDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
@@ -66,9 +64,7 @@ export async function unlinkRevisions(
     // First, so that a death in between leaves no number to be given again.
     await writeLastRemoved(layout, stack, last);
     for (const number of numbers) {
-      await unlink(revisionFile(layout, stack, number)).catch((error: unknown) => {
-        if (errnoCodeOf(error) !== 'ENOENT') throw error;
-      });
+      await rm(revisionFile(layout, stack, number), { force: true });
     }
     await syncDirectory(stackDir(layout, stack));
   });

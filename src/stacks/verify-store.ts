@@ -1,9 +1,9 @@
 /** Holds everything that is stored against what it must be: layers by their sha256, the rest by its form and its links. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { LayerId, StackName } from '../core/ids.ts';
 import { type Layout, layerFile, layerRecordFile } from '../core/layout.ts';
-import { listStoredLayers } from '../layers/list-layers.ts';
+import { listStoredLayers, sizeOfLayer } from '../layers/list-layers.ts';
 import { findLayerDamage } from '../layers/verify-layer.ts';
 import { toNearNames } from './near-names.ts';
 import {
@@ -86,7 +86,7 @@ async function readLayers(
   for (const id of ids) {
     layer += 1;
     const position = { layer, layers: ids.size, id };
-    const totalBytes = statSync(layerFile(layout, id), { throwIfNoEntry: false })?.size ?? 0;
+    const totalBytes = sizeOfLayer(layout, id) ?? 0;
     let doneBytes = 0;
     const onBytes = (more: number) => {
       doneBytes += more;

@@ -1,9 +1,11 @@
 /** Removes what dead owners left behind: the only recovery there is, and safe to run at any time, by any number of processes. */
-import { closeSync, readdirSync, rmSync } from 'node:fs';
-import { type ErrorJson, errnoCodeOf, StackshimError } from '../../core/errors.ts';
+
+import { closeSync, rmSync } from 'node:fs';
+import { type ErrorJson, StackshimError } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { scratchDir, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
 import { clearStaleTmp } from '../../layers/stale-files.ts';
+import { namesIn } from '../../sys/files.ts';
 import { bootId, isOwnerAlive, type Owner, type ProcessIdentity } from '../../sys/processes.ts';
 import type { Fd } from '../../sys/system.ts';
 import { sweepIdleVolumes } from '../disk/idle-volumes.ts';
@@ -151,18 +153,9 @@ function removeUnfinished({ layout }: Installation, of?: ProcessIdentity): void 
 /** Writable layers and volumes without a task: its record went with the run folder, at a reboot. */
 async function removeOrphanedScratch({ layout, system }: Installation): Promise<void> {
   // In this order: a task makes its folder before its scratch folder.
-  const found = scratchNames(scratchDir(layout)).map((name) => name.replace(VOLUME_PREFIX, ''));
+  const found = namesIn(scratchDir(layout)).map((name) => name.replace(VOLUME_PREFIX, ''));
   const tasks = new Set(findRunFolders(layout).flatMap(taskFolderNames));
   const orphans = new Set(found.filter(isTaskId).filter((id) => !tasks.has(id)));
   for (const id of orphans) await removeScratch(system, taskPlaces(layout, id), new Map());
   sweepIdleVolumes(system, layout);
-}
-
-function scratchNames(path: string): readonly string[] {
-  try {
-    return readdirSync(path);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
 /** Ends a task of any owner, from any process. */
 import { closeSync, openSync } from 'node:fs';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { pause } from '../../core/pause.ts';
 import { UNRECORDED_RUNTIME } from '../../runtime/drivers/driver-of.ts';
@@ -124,12 +124,8 @@ async function endTask(
 const GONE: Removal = { removed: true, leftovers: [] };
 
 /** False when the task has gone meanwhile. */
-function markCancelled(places: TaskPlaces): boolean {
-  try {
+const markCancelled = (places: TaskPlaces): boolean =>
+  unlessMissing(() => {
     closeSync(openSync(places.cancelFile, 'w', 0o600));
     return true;
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
-}
+  }) ?? false;

@@ -1,6 +1,6 @@
 /** Which tasks' sockets are watched, and what is assumed of those that the kernel does not list. */
 import { readFileSync } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import { canRefuseStamps } from '../../runtime/net-sysctl.ts';
 import type { HostFacts } from '../../sys/host-facts.ts';
@@ -40,14 +40,7 @@ export function openSocketWatch(
 }
 
 /** Undefined when the process has ended. */
-function openNamespace(pid: number): Fd | undefined {
-  try {
-    return openNetNamespace(pid);
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-    return undefined;
-  }
-}
+const openNamespace = (pid: number): Fd | undefined => unlessMissing(() => openNetNamespace(pid));
 
 /** `fillsErrors`: programs can have the kernel queue errors and timestamps, also in a socket that they then take from its lists. */
 function toBounds(fillsErrors: boolean): SocketBounds {

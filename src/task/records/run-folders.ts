@@ -1,6 +1,6 @@
 /** The run folders whose tasks stand on this root folder: one is ours, and others show by the layers that are mounted there. */
 import { readFileSync } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { isLayerId } from '../../core/ids.ts';
 import { type Layout, layerFile, mountedLayerDir } from '../../core/layout.ts';
 import { type MountEntry, readMountsWith } from '../../sys/mountinfo.ts';
@@ -27,11 +27,6 @@ function toRunFolder(layout: Layout, mount: MountEntry): string | undefined {
 function readSource({ source }: MountEntry): string | undefined {
   const [, device] = /^\/dev\/(loop\d+)$/.exec(source) ?? [];
   if (device === undefined) return source;
-  try {
-    return readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trim();
-  } catch (error) {
-    // Unmounted since.
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  // Missing when it was unmounted since.
+  return unlessMissing(() => readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trim());
 }
