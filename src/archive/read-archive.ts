@@ -16,6 +16,8 @@ export interface ReadArchiveOptions {
   readonly compression: Compression;
   /** Where the program that decompresses zstd gets its id. */
   readonly workers: WorkerHost;
+  /** Ends that program. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ArchiveDigests {
@@ -82,14 +84,14 @@ export function readArchive(
 
 async function* decompress(
   input: AsyncGenerator<Buffer>,
-  { policy, compression, workers }: ReadArchiveOptions,
+  { policy, compression, workers, signal }: ReadArchiveOptions,
 ): AsyncGenerator<Buffer> {
   if (compression === 'none') {
     yield* input;
     return;
   }
   if (compression === 'zstd') {
-    yield* unzstd(input, { policy, workers });
+    yield* unzstd(input, { policy, workers, signal });
     return;
   }
   const gunzip = createGunzip({ chunkSize: CHUNK_BYTES });

@@ -17,17 +17,24 @@ const WINDOW_LIMIT = '128MiB';
 /** For other memory of the program, which its own limit does not count. */
 const ADDRESS_SPACE_BYTES = 1024 ** 3;
 
+export interface UnzstdOptions {
+  readonly policy: ArchivePolicy;
+  readonly workers: WorkerHost;
+  /** Ends the program, which may neither read nor write. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * The decompressed bytes. The program runs unprivileged with bounded memory. It has ended when the generator has ended,
  * for whatever reason. Errors of reading `input` are passed on; a damaged stream gets the policy's code.
- * Throws ERR_STACKSHIM_TOOL_MISSING.
+ * Throws ERR_STACKSHIM_TOOL_MISSING, and the reason of an aborted `signal`.
  */
 export async function* unzstd(
   input: AsyncIterable<Buffer>,
-  { policy, workers }: { readonly policy: ArchivePolicy; readonly workers: WorkerHost },
+  { policy, workers, signal }: UnzstdOptions,
 ): AsyncGenerator<Buffer> {
   const worker = await claimWorker(workers);
-  const tool = await start(worker);
+  const tool = await start(worker, signal);
   // What it started could hold its streams open for ever.
   const ended = tool.exited.finally(() => worker.end());
   // Asked for below, later than it may come.
@@ -38,6 +45,7 @@ export async function* unzstd(
     const inputFailure = await feeding;
     if (inputFailure !== undefined) throw inputFailure.error;
     const { failure } = await ended;
+    signal?.throwIfAborted();
     if (failure !== undefined) throw toInvalidArchive(policy, `zstd: ${failure.slice(0, 300)}`);
   } finally {
     tool.killAll();
@@ -46,9 +54,9 @@ export async function* unzstd(
   }
 }
 
-async function start(worker: Worker): Promise<StartedTool> {
+async function start(worker: Worker, signal: AbortSignal | undefined): Promise<StartedTool> {
   try {
-    return await startTool({ command: toCommand(worker) });
+    return await startTool({ command: toCommand(worker), signal });
   } catch (error) {
     await worker.end();
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run zstd');

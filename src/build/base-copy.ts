@@ -1,12 +1,11 @@
 /** Stored images, unpacked for the builder to build on: `build/bases/<stack>.<hex>/`. Each is a storage that is only read once it is complete. */
 import { open, rename, rm, writeFile } from 'node:fs/promises';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import { buildDir, type Layout } from '../core/layout.ts';
 import { listOf } from '../core/read-fields.ts';
 import { writeImageArchive } from '../exchange/archives/write-image-archive.ts';
 import type { Image, PinnedImage } from '../store/images/image.ts';
-import { findLayerDamage } from '../store/layers/verify-layer.ts';
 import { imageDigest } from '../store/stored-fields.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import { ensureClosedFolder } from '../sys/own-folder.ts';
@@ -56,7 +55,6 @@ async function makeCopy(
   { stack, image, store }: CopyToMake,
 ): Promise<readonly string[]> {
   builder.report({ kind: 'step', step: 'base', text: `unpack ${stack} to build on` });
-  await requireSoundLayers(layout, image, builder.signal);
   const { work } = builder.home;
   const [archive, made] = [`${work}/base.tar`, `${work}/base`];
   const diffIds = await guardDisk(`write ${archive}`, () =>
@@ -76,17 +74,6 @@ async function makeCopy(
     await moveUnlessThere(made, store);
   });
   return diffIds;
-}
-
-async function requireSoundLayers(
-  layout: Layout,
-  image: Image,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  for (const id of image.layers) {
-    const damage = await findLayerDamage(layout, id, { signal });
-    if (damage !== undefined) throw damage;
-  }
 }
 
 async function packImage(
@@ -117,13 +104,8 @@ async function moveUnlessThere(made: string, store: string): Promise<void> {
 
 function readDiffIds(store: string): readonly string[] | undefined {
   const path = `${store}/${DIFF_IDS}`;
-  let text: string;
-  try {
-    text = readBoundedFile(path, { maxBytes: MAX_DIFF_IDS_BYTES });
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = unlessMissing(() => readBoundedFile(path, { maxBytes: MAX_DIFF_IDS_BYTES }));
+  if (text === undefined) return undefined;
   try {
     return readDigests(JSON.parse(text), 'DiffIDs');
   } catch (error) {

@@ -87,10 +87,7 @@ export async function buildStack(
     const folder = openStackFolder(directory);
     const { system, signal, lockWaitMs } = options;
     const build = async (): Promise<BuildResult> => {
-      const home = await takeBuilderHome(layout, system, {
-        ...(lockWaitMs === undefined ? {} : { waitMs: lockWaitMs }),
-        ...(signal === undefined ? {} : { signal }),
-      });
+      const home = await takeBuilderHome(layout, system, { waitMs: lockWaitMs, signal });
       try {
         return await buildInHome(layout, home, { folder, options });
       } finally {

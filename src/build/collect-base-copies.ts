@@ -1,11 +1,10 @@
 /** Removes the builder's copies of images that are no longer current for any stack. */
-import { readdirSync, renameSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { renameSync } from 'node:fs';
 import { type Layout, tmpDir } from '../core/layout.ts';
 import { revisionIn } from '../store/stacks/generations.ts';
 import { temporaryPath } from '../store/stale-files.ts';
 import type { StoreSurvey } from '../store/survey-store.ts';
-import { ensureDirectory } from '../sys/files.ts';
+import { ensureDirectory, namesIn } from '../sys/files.ts';
 import { baseCopiesDir, toCopyName } from './base-copy.ts';
 
 /** Folders of copies of images that are neither current nor pinned: a build may be about to use a pinned one. */
@@ -16,7 +15,7 @@ export function findUnneededCopies(
 ): readonly string[] {
   const current = revisions.filter((one) => revisionIn(generation, one.stack) === one.revision);
   const needed = new Set(current.map(({ stack, image }) => toCopyName(stack, image)));
-  return copyNames(layout)
+  return namesIn(baseCopiesDir(layout))
     .filter((name) => !needed.has(name) && !pinned.has(`sha256:${name.split('.').at(-1)}`))
     .map((name) => `${baseCopiesDir(layout)}/${name}`);
 }
@@ -32,13 +31,4 @@ export async function setCopiesAside(
     renameSync(folder, aside);
     return aside;
   });
-}
-
-function copyNames(layout: Layout): readonly string[] {
-  try {
-    return readdirSync(baseCopiesDir(layout));
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
 }

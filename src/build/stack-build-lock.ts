@@ -2,31 +2,21 @@
 import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
-import { ensureDirectory } from '../sys/files.ts';
-import { guardDisk } from '../sys/guard-disk.ts';
-import { takeFileLock } from '../sys/lock.ts';
+import { withLock } from '../store/with-lock.ts';
 import type { System } from '../sys/system.ts';
 
 /** Runs `work` as the only build of the stack. Never waits: throws ERR_STACKSHIM_STACK_BUSY if another build is running. */
 export async function withBuildLock<T>(
   layout: Layout,
   work: () => Promise<T>,
-  options: { readonly system: System; readonly stack: StackName },
+  { system, stack }: { readonly system: System; readonly stack: StackName },
 ): Promise<T> {
-  const { system, stack } = options;
-  await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o700));
-  const path = `${locksDir(layout)}/build.${stack}`;
-  const lock = takeFileLock(system, path, { wait: false });
-  if (lock === undefined) {
-    throw new StackshimError(
+  const name = `build.${stack}`;
+  const toBusy = () =>
+    new StackshimError(
       'ERR_STACKSHIM_STACK_BUSY',
       `build ${stack}: another build of this stack is running`,
-      { details: { stack, path } },
+      { details: { stack, path: `${locksDir(layout)}/${name}` } },
     );
-  }
-  try {
-    return await work();
-  } finally {
-    lock.release();
-  }
+  return await withLock(layout, name, { system, waitMs: 0, toBusy, work });
 }

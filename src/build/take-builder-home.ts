@@ -5,8 +5,7 @@ import { cgroupParent } from '../cgroup/cgroup-names.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { buildDir, type Layout, locksDir } from '../core/layout.ts';
-import { ensureDirectory } from '../sys/files.ts';
-import { guardDisk } from '../sys/guard-disk.ts';
+import { waitForLock } from '../store/with-lock.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import type { System } from '../sys/system.ts';
@@ -29,8 +28,8 @@ export interface HeldHome {
 
 export interface TakeHomeOptions {
   /** Default: 10 minutes. */
-  readonly waitMs?: number;
-  readonly signal?: AbortSignal;
+  readonly waitMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -42,20 +41,15 @@ export async function takeBuilderHome(
   system: System,
   options: TakeHomeOptions,
 ): Promise<HeldHome> {
-  const waitMs = options.waitMs ?? DEFAULT_WAIT_MS;
-  await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o700));
-  const endsAt = performance.now() + waitMs;
-  for (;;) {
-    const home = takeFreeHome(layout, system);
-    if (home !== undefined) {
-      await clearHome(home);
-      await clearDeadHomes(layout, system);
-      return home;
-    }
-    if (performance.now() >= endsAt) throw toBusy(layout, waitMs);
-    const { signal } = options;
-    await delay(PAUSE_MS, undefined, signal === undefined ? {} : { signal });
-  }
+  const { waitMs = DEFAULT_WAIT_MS, signal } = options;
+  const home = await waitForLock(layout, () => takeFreeHome(layout, system), {
+    waitMs,
+    toBusy: () => toBusy(layout, waitMs),
+    signal,
+  });
+  await clearHome(home);
+  await clearDeadHomes(layout, system);
+  return home;
 }
 
 /** Removes the folder of a build that ended, and releases its lock. */

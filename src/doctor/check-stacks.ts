@@ -7,8 +7,8 @@ import { type Check, optional, passed, warned } from './check.ts';
 const MOST_NAMED = 10;
 const subject = optional('stacks');
 
-/** Never rejects: a store that cannot be read is a finding. */
-export async function checkStacks(layout: Layout, now: Date): Promise<Check> {
+/** Never throws: a store that cannot be read is a finding. */
+export function checkStacks(layout: Layout, now: Date): Check {
   if (process.geteuid?.() !== 0) {
     return warned(
       subject,
@@ -17,7 +17,7 @@ export async function checkStacks(layout: Layout, now: Date): Promise<Check> {
     );
   }
   try {
-    return judgeStacks(await listStacks(layout), now);
+    return judgeStacks(listStacks(layout), now);
   } catch (error) {
     if (!(error instanceof StackshimError)) throw error;
     return warned(subject, error.message, error.hint);

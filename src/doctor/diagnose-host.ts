@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
-import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
+import { messageOf, StackshimError, unlessMissing } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { RUNTIME_NAMES } from '../runtime/drivers/driver-of.ts';
 import { readHostFacts } from '../sys/host-facts.ts';
@@ -39,6 +39,7 @@ import { probeMounts } from './probe-mounts.ts';
 
 export type { Check } from './check.ts';
 
+/** What `doctor` found. */
 export interface Diagnosis {
   readonly checks: readonly Check[];
   /** False when a required check failed. */
@@ -65,7 +66,7 @@ export async function diagnoseHost(
     ...(folders.status === 'ok' ? await checkPlaces(system, layout) : []),
     checkPolicy(layout),
     checkBindSources(layout, mounts),
-    await checkStacks(layout, new Date()),
+    checkStacks(layout, new Date()),
   ];
   return { checks, canRunTasks: !checks.some((c) => c.required && c.status === 'fail') };
 }
@@ -148,11 +149,4 @@ async function checkDisk(system: System, layout: Layout): Promise<Check> {
 
 const readIfRoot = (path: string) => (readHostFacts().isRoot ? readOptional(path) : undefined);
 
-function readOptional(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
+const readOptional = (path: string) => unlessMissing(() => readFileSync(path, 'utf8'));

@@ -22,13 +22,14 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
   async list(onDamage) {
     const { layout } = open.asRoot('list stacks');
     const { listStacks } = await import('../store/stacks/list-stacks.ts');
-    return await listStacks(layout, onDamage);
+    return listStacks(layout, onDamage);
   },
   async show(name) {
-    const { layout } = open.asRoot('show stack');
+    const { layout, system } = open.asRoot('show stack');
     const { showStack } = await import('../store/stacks/list-stacks.ts');
+    const { seekingContent } = await import('../exchange/oci-image/seek-content.ts');
     const { name: stack, ...pin } = parseStackReference(name, 'name');
-    return await showStack(layout, stack, pin);
+    return await seekingContent(layout, () => showStack(layout, stack, pin), { system });
   },
   async history(name) {
     const { layout } = open.asRoot('show history');
@@ -38,7 +39,7 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
   async graph(onDamage) {
     const { layout } = open.asRoot('draw stacks');
     const { readStackGraph } = await import('../store/stacks/stack-graph.ts');
-    return await readStackGraph(layout, onDamage);
+    return readStackGraph(layout, onDamage);
   },
   async diff(name, range = {}) {
     const stack = toStackName('compare', name);
@@ -53,7 +54,7 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
   },
   async heldLayers() {
     const { listHeldLayers } = await import('../exchange/saves/load-stacks.ts');
-    return await listHeldLayers(open().layout);
+    return listHeldLayers(open().layout);
   },
 });
 
@@ -88,7 +89,9 @@ const movingMembers = (open: Opener): Pick<Stacks, Moving> => ({
     const { applyRelease, parseRelease } = await import('../store/stacks/release.ts');
     const release = parseRelease(text, label);
     const { layout, system } = open.asRoot('apply release');
-    return await applyRelease(layout, system, { release, label, now: new Date() });
+    const { seekingContent } = await import('../exchange/oci-image/seek-content.ts');
+    const apply = () => applyRelease(layout, system, { release, label, now: new Date() });
+    return await seekingContent(layout, apply, { system });
   },
   async rollbackRelease(target = {}) {
     const { layout, system } = open.asRoot('roll back release');

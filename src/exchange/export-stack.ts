@@ -2,12 +2,12 @@
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { parseStackReference } from '../spec/parse-stack-reference.ts';
-import { addImageNames } from '../store/images/image-names.ts';
-import { resolveStack } from '../store/stacks/resolve-stack.ts';
+import { addImageNames } from '../store/images/add-image-names.ts';
 import { holdStore } from '../store/store-lease.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import { abortable } from './abortable.ts';
 import { writeImageArchive } from './archives/write-image-archive.ts';
+import { resolveByContent } from './oci-image/seek-content.ts';
 import { type Output, withOutput, writeArchive } from './output-file.ts';
 import { toReporter } from './progress.ts';
 import type { ExchangeOptions } from './publish-image.ts';
@@ -51,20 +51,21 @@ async function writeStack(
   const { system, signal } = options;
   const lease = await holdStore(layout, system);
   try {
-    const { stack, revision, image } = resolveStack(
-      layout,
-      parseStackReference(options.stack, 'stack'),
-    );
+    const reference = parseStackReference(options.stack, 'stack');
+    const { stack, revision, image } = await resolveByContent(layout, reference, {
+      system,
+      signal,
+    });
     for (const id of image.layers) await lease.pin(id);
     const report = toReporter(options.onProgress);
     report({ kind: 'step', step: 'export', text: `export ${stack} revision ${revision}` });
-    const reference = `localhost/${stack}:rev-${revision}`;
-    const content = { image, reference, system, report, signal };
+    const name = `localhost/${stack}:rev-${revision}`;
+    const content = { image, reference: name, system, report, signal };
     const { digest, config } = await guardDisk(`write ${output.name}`, () =>
       writeArchive(output, layout, (archive) => writeImageArchive(layout, archive, content)),
     );
     await addImageNames(layout, image.digest, { system, content: digest, others: [config] });
-    return { stack, revision, reference, digest };
+    return { stack, revision, reference: name, digest };
   } finally {
     lease.release();
   }

@@ -85,7 +85,8 @@ async function importReference(
       return await take(await readOciLayout(await openLayoutRoot(reference.path), reference.tag));
     case 'oci-archive':
     case 'docker-archive': {
-      const archive = await openArchive({ system: options.system, layout }, reference.path);
+      const { system, signal } = options;
+      const archive = await openArchive({ system, layout, signal }, reference.path);
       try {
         const read = reference.kind === 'oci-archive' ? readOciLayout : readDockerArchive;
         return await take(await read(archive, reference.tag));

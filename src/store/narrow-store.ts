@@ -1,6 +1,6 @@
 /** Restricts the store to root, if an earlier version left it readable by every local user. */
 import { chmodSync, lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
-import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
+import { errnoCodeOf, toStackshimError, unlessMissing } from '../core/errors.ts';
 import {
   buildDir,
   generationsDir,
@@ -69,10 +69,6 @@ function narrowEntries(folder: string): void {
 }
 
 function narrow(path: string, { mode }: Stats): void {
-  try {
-    chmodSync(path, withoutOthers(mode));
-  } catch (error) {
-    // Collected a moment ago.
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  }
+  // Missing when it was collected a moment ago.
+  unlessMissing(() => chmodSync(path, withoutOthers(mode)));
 }

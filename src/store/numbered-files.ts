@@ -1,20 +1,12 @@
 /** Folders of `<n>.json` files: revisions of a stack, generations. */
-import { readdirSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { namesIn } from '../sys/files.ts';
 
 const NUMBERED = /^([1-9][0-9]{0,8})\.json$/;
 
 /** The numbers of the files, ascending; empty if there is no folder. Ignores other names. */
 export function readNumbers(directory: string): number[] {
-  let names: string[];
-  try {
-    names = readdirSync(directory);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
   const numbers: number[] = [];
-  for (const name of names) {
+  for (const name of namesIn(directory)) {
     const digits = NUMBERED.exec(name)?.[1];
     if (digits !== undefined) numbers.push(Number(digits));
   }

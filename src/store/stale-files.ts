@@ -1,6 +1,6 @@
 /** Finds files that a dead process left unfinished: below `tmp/`, and temporary names beside stored files. */
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
 import {
   buildDir,
   generationsDir,
@@ -13,7 +13,7 @@ import {
 import { isStaleName, ownerOfName, toOwnedName } from '../sys/owned-name.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 
-/** A file whose name does not tell its maker counts as abandoned when nothing was written to it for this long. */
+/** A file whose name does not tell its maker counts as stale when nothing was written to it for this long. */
 const NAMELESS_AFTER_MS = 24 * 3600 * 1000;
 
 /** A new name below `tmp/`, which other processes remove once this process has ended. The caller creates the folder. */
@@ -57,12 +57,6 @@ function isForgotten(name: string, path: string): boolean {
   return stat !== undefined && Date.now() - stat.mtimeMs > NAMELESS_AFTER_MS;
 }
 
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    const code = errnoCodeOf(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
-    throw error;
-  }
-}
+/** `stacks/` may have files as well. */
+const namesIn = (folder: string): readonly string[] =>
+  unlessMissing(() => readdirSync(folder), ['ENOENT', 'ENOTDIR']) ?? [];

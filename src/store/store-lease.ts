@@ -14,25 +14,17 @@
  * milliseconds (`locks/store`), so what was found after its pin stays for as long as the lease is held.
  * A lease is a locked file below `locks/leases/`; the lease of a dead process is void at once. Tasks take no leases.
  */
-import {
-  appendFileSync,
-  closeSync,
-  constants,
-  openSync,
-  readdirSync,
-  readFileSync,
-  unlinkSync,
-} from 'node:fs';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { appendFileSync, closeSync, constants, openSync, readFileSync, unlinkSync } from 'node:fs';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../core/errors.ts';
 import type { ImageDigest, LayerId } from '../core/ids.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
-import { pause } from '../core/pause.ts';
-import { ensureDirectory, randomName } from '../sys/files.ts';
+import { ensureDirectory, namesIn, randomName } from '../sys/files.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
 import { narrowStore } from './narrow-store.ts';
 import { clearStaleTmp } from './stale-files.ts';
+import { withLock } from './with-lock.ts';
 
 /** What a lease can protect: a layer, or an image's file. An image's layers are pinned one by one. */
 export type Pinned = LayerId | ImageDigest;
@@ -47,8 +39,6 @@ export interface StoreLease {
 }
 
 const WAIT_MS = 60_000;
-const FIRST_PAUSE_MS = 1;
-const LONGEST_PAUSE_MS = 20;
 
 /** Leases of this process, by root folder: for `pinInStore`. */
 const heldHere = new Map<string, Set<StoreLease>>();
@@ -120,12 +110,10 @@ export async function whileNothingIsPinned<T>(
   system: System,
   collect: (pinned: ReadonlySet<string>) => Promise<T>,
 ): Promise<T> {
-  const lock = await takeStoreLock(layout, system, { shared: false });
-  try {
-    return await collect(readPins(layout, system));
-  } finally {
-    lock.release();
-  }
+  return await withLock(layout, 'store', {
+    ...{ system, waitMs: WAIT_MS },
+    work: () => collect(readPins(layout, system)),
+  });
 }
 
 const leasesDir = (layout: Layout) => `${locksDir(layout)}/leases`;
@@ -140,66 +128,25 @@ function openLease(system: System, path: string): FileLock {
   );
 }
 
-async function whileNotCollecting<T>(layout: Layout, system: System, act: () => T): Promise<T> {
-  const lock = await takeStoreLock(layout, system, { shared: true });
-  try {
-    return await guardDisk(`write a lease below ${leasesDir(layout)}`, async () => act());
-  } finally {
-    lock.release();
-  }
-}
-
-async function takeStoreLock(
-  layout: Layout,
-  system: System,
-  { shared }: { readonly shared: boolean },
-): Promise<FileLock> {
-  const path = `${locksDir(layout)}/store`;
-  await guardDisk(`make ${locksDir(layout)}`, () => ensureDirectory(locksDir(layout), 0o700));
-  const endsAt = performance.now() + WAIT_MS;
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-    const lock = await guardDisk(`lock ${path}`, async () =>
-      takeFileLock(system, path, { wait: false, shared }),
-    );
-    if (lock !== undefined) return lock;
-    if (performance.now() >= endsAt) {
-      throw new StackshimError(
-        'ERR_STACKSHIM_STACK_BUSY',
-        `lock ${path}: held by another process`,
-        { details: { path, waitMs: WAIT_MS } },
-      );
-    }
-    await pause(pauseMs);
-  }
-}
+const whileNotCollecting = <T>(layout: Layout, system: System, act: () => T): Promise<T> =>
+  withLock(layout, 'store', {
+    ...{ system, shared: true, waitMs: WAIT_MS },
+    work: () => guardDisk(`write a lease below ${leasesDir(layout)}`, async () => act()),
+  });
 
 function readPins(layout: Layout, system: System): ReadonlySet<string> {
   const pinned = new Set<string>();
-  for (const name of leaseNames(layout)) {
+  for (const name of namesIn(leasesDir(layout))) {
     for (const pin of readLease(system, `${leasesDir(layout)}/${name}`)) pinned.add(pin);
   }
   return pinned;
 }
 
-function leaseNames(layout: Layout): readonly string[] {
-  try {
-    return readdirSync(leasesDir(layout));
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
-
 /** The pins of a lease, if it is held; otherwise removes the lease. */
 function readLease(system: System, path: string): readonly string[] {
-  let fd: number;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (error) {
-    // The lease was released a moment ago.
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
+  const fd = unlessMissing(() => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
+  // The lease was released a moment ago.
+  if (fd === undefined) return [];
   try {
     if (!system.lockFile(fd, { wait: false })) return readFileSync(fd, 'utf8').split('\n');
     unlinkSync(path);

@@ -2,11 +2,11 @@
 
 import type { ErrorCode } from '../core/error-codes.ts';
 import {
-  errnoCodeOf,
   isUsedUp,
   messageOf,
   StackshimError,
   toStackshimError,
+  unlessMissing,
 } from '../core/errors.ts';
 import { refuseNewer } from '../core/format-version.ts';
 import { type Reader, readWith } from '../core/read-fields.ts';
@@ -31,7 +31,7 @@ const MAX_BYTES = 8 * 1024 * 1024;
 export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): T | undefined {
   let text: string | undefined;
   try {
-    text = readBounded(path);
+    text = unlessMissing(() => readBoundedFile(path, { maxBytes: MAX_BYTES }));
   } catch (error) {
     const what = `read ${options.what}`;
     if (isUsedUp(error)) throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', what);
@@ -68,13 +68,4 @@ export function toCorrupt(
     details: { path },
     ...(options.cause === undefined ? {} : { cause: options.cause }),
   });
-}
-
-function readBounded(path: string): string | undefined {
-  try {
-    return readBoundedFile(path, { maxBytes: MAX_BYTES });
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }

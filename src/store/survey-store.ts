@@ -27,6 +27,7 @@ export interface AffectedRevision {
   readonly current: boolean;
 }
 
+/** A file of the store that cannot be used. */
 export interface Damage {
   readonly kind: 'layer' | 'image' | 'revision' | 'generation' | 'current';
   /** The file that is damaged or missing. */

@@ -1,6 +1,6 @@
 /** Finds programs of the host; a missing program has its own error. */
 import { accessSync, constants } from 'node:fs';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { StackshimError, unlessMissing } from '../core/errors.ts';
 import { SYSTEM_FOLDERS } from './program-environment.ts';
 import { requireTrustedPath } from './trusted-path.ts';
 
@@ -34,13 +34,8 @@ export interface FindProgramOptions {
   readonly folders?: readonly string[];
 }
 
-function isExecutable(path: string): boolean {
-  try {
+const isExecutable = (path: string): boolean =>
+  unlessMissing(() => {
     accessSync(path, constants.X_OK);
     return true;
-  } catch (error) {
-    const code = errnoCodeOf(error);
-    if (code === 'ENOENT' || code === 'EACCES' || code === 'ENOTDIR') return false;
-    throw error;
-  }
-}
+  }, ['ENOENT', 'EACCES', 'ENOTDIR']) ?? false;

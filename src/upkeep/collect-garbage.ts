@@ -24,6 +24,7 @@ import { chooseGenerations } from './choose-generations.ts';
 import { chooseRevisions } from './choose-revisions.ts';
 import { removeGenerations } from './remove-generations.ts';
 
+/** What `gc` removes besides what nothing needs. */
 export interface CollectOptions {
   /** How many of a stack's newest revisions stay, in addition to the current one. Default: all. */
   readonly keepRevisions?: number;
@@ -31,6 +32,7 @@ export interface CollectOptions {
   readonly dryRun?: boolean;
 }
 
+/** What `gc` removed or, with `dryRun`, would remove. */
 export interface Collection {
   readonly dryRun: boolean;
   readonly revisions: readonly { readonly stack: StackName; readonly revision: number }[];

@@ -9,6 +9,7 @@ import { measureTree } from '../sys/measure-tree.ts';
 import type { Installation } from '../task/installation.ts';
 import { collectGarbage } from './collect-garbage.ts';
 
+/** What one stack takes on disk. */
 export interface StackUsage {
   readonly name: StackName;
   /** The current revision. */
@@ -23,6 +24,7 @@ export interface StackUsage {
   readonly sharedBytes: number;
 }
 
+/** What the installation takes on disk. */
 export interface DiskUsage {
   readonly stacks: readonly StackUsage[];
   readonly layers: { readonly count: number; readonly bytes: number };

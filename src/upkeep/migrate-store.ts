@@ -1,11 +1,8 @@
 /** Brings what earlier versions stored up to this version. Files that earlier versions read are not changed, so those versions can still use the store. */
-import type { ImageDigest, LayerId } from '../core/ids.ts';
+import type { ImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { abortable } from '../exchange/abortable.ts';
-import { nameContent } from '../exchange/oci-image/name-content.ts';
-import { isImageStored, readImage } from '../store/images/image-files.ts';
-import { readVerifiedRecord } from '../store/layers/verify-layer.ts';
-import { holdStore } from '../store/store-lease.ts';
+import { type NamedImages, nameStoredImages } from '../exchange/oci-image/name-stored.ts';
 import { surveyFormats } from '../store/survey-formats.ts';
 import type { System } from '../sys/system.ts';
 
@@ -17,6 +14,7 @@ export interface MigrateOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The image that `migrate` begins with now. */
 export interface MigrateProgress {
   /** Counted from 1. */
   readonly image: number;
@@ -24,11 +22,9 @@ export interface MigrateProgress {
   readonly digest: ImageDigest;
 }
 
-export interface Migration {
-  /** Images that were, or would be, named by their content. */
-  readonly images: readonly ImageDigest[];
-  /** Images with a missing or damaged layer, which stay as they are. */
-  readonly damaged: readonly ImageDigest[];
+/** What `migrate` did or, with `dryRun`, is to do: `images` get a name by their content. */
+export interface Migration extends NamedImages {
+  readonly dryRun: boolean;
 }
 
 /**
@@ -43,34 +39,10 @@ async function migrate(layout: Layout, options: MigrateOptions): Promise<Migrati
   const { system, dryRun = false, onProgress, signal } = options;
   const { unnamed, newer } = surveyFormats(layout);
   if (newer[0] !== undefined) throw newer[0];
-  if (dryRun) return { images: unnamed, damaged: [] };
-  const images: ImageDigest[] = [];
-  const damaged: ImageDigest[] = [];
-  const lease = await holdStore(layout, system);
-  const sound = new Map<LayerId, boolean>();
-  const areSound = async (ids: readonly LayerId[]) => {
-    for (const id of ids) {
-      await lease.pin(id);
-      if (!sound.has(id)) {
-        sound.set(id, (await readVerifiedRecord(layout, id, { signal })) !== undefined);
-      }
-    }
-    return ids.every((id) => sound.get(id));
-  };
-  try {
-    for (const [index, digest] of unnamed.entries()) {
-      signal?.throwIfAborted();
-      onProgress?.({ image: index + 1, images: unnamed.length, digest });
-      await lease.pin(digest);
-      // The image has been collected meanwhile.
-      if (!isImageStored(layout, digest)) continue;
-      const image = readImage(layout, digest);
-      const isWhole = await areSound(image.layers);
-      if (isWhole) await nameContent(layout, image, { system, signal });
-      (isWhole ? images : damaged).push(digest);
-    }
-    return { images, damaged };
-  } finally {
-    lease.release();
-  }
+  if (dryRun) return { dryRun, images: unnamed, damaged: [] };
+  const named = await nameStoredImages(layout, unnamed, {
+    ...{ system, signal },
+    onImage: (digest, index) => onProgress?.({ image: index + 1, images: unnamed.length, digest }),
+  });
+  return { dryRun, ...named };
 }

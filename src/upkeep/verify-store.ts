@@ -1,9 +1,9 @@
 /** Checks everything that is stored: layers by their sha256, other files by their form and their references. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { LayerId, StackName } from '../core/ids.ts';
 import { type Layout, layerFile, layerRecordFile } from '../core/layout.ts';
-import { listStoredLayers } from '../store/layers/list-layers.ts';
+import { listStoredLayers, sizeOfLayer } from '../store/layers/list-layers.ts';
 import { findLayerDamage } from '../store/layers/verify-layer.ts';
 import { toNearNames } from '../store/stacks/near-names.ts';
 import {
@@ -13,6 +13,7 @@ import {
   surveyStore,
 } from '../store/survey-store.ts';
 
+/** How far `verify` has read the layer that it is at. */
 export interface VerifyProgress {
   /** Counted from 1. */
   readonly layer: number;
@@ -29,6 +30,7 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What `verify` looked at, and what it found damaged. */
 export interface Verification {
   readonly layers: number;
   readonly layerBytes: number;
@@ -84,7 +86,7 @@ async function readLayers(
   for (const id of ids) {
     layer += 1;
     const position = { layer, layers: ids.size, id };
-    const totalBytes = statSync(layerFile(layout, id), { throwIfNoEntry: false })?.size ?? 0;
+    const totalBytes = sizeOfLayer(layout, id) ?? 0;
     let doneBytes = 0;
     const onBytes = (more: number) => {
       doneBytes += more;

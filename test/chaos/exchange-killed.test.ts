@@ -116,14 +116,14 @@ describe('a load that is killed', () => {
     child.kill('SIGKILL');
     await once(child, 'exit');
 
-    expect(await listHeldLayers(other)).toEqual([first]);
+    expect(listHeldLayers(other)).toEqual([first]);
     expect(readdirSafe(`${other.root}/stacks`)).toEqual([]);
     const again = await runCli(['load', `${lab.folder}/saved`, '--json'], {
       env: there as Record<string, string>,
     });
     expect(again.status).toBe(0);
     expect(JSON.parse(again.stdout).layers).toEqual([second]);
-    expect([...(await listHeldLayers(other))].sort()).toEqual([first, second].sort());
+    expect([...listHeldLayers(other)].sort()).toEqual([first, second].sort());
     expect(readdirSafe(`${other.root}/tmp`)).toEqual([]);
     disposeInstallation(other);
   });

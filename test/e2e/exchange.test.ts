@@ -106,6 +106,28 @@ describe('an archive', () => {
   });
 });
 
+describe("an image that came from docker's archive", () => {
+  it('is found by the digest of its content, by two processes at once', async () => {
+    const archive = `${folder}/content.tar`;
+    const exported = await send('stack', 'export', 'busybox', archive);
+    const content = DIGEST.exec(exported.stdout)?.[0] ?? '';
+    const imported = await receive('stack', 'import', 'docker', `docker-archive:${archive}`);
+    expect(imported).toMatchObject({ status: 0 });
+    expect(imported.stdout).not.toContain(content);
+    const before = JSON.parse((await receive('stack', 'show', 'docker', '--json')).stdout);
+    expect(before).toMatchObject({ content: null });
+    const run = () => receive('run', `docker@${content}`, '--', 'echo', 'hello');
+    for (const result of await Promise.all([run(), run()])) {
+      expect(result).toMatchObject({ status: 0, stdout: 'hello\n', stderr: '' });
+    }
+    const after = JSON.parse((await receive('stack', 'show', 'docker', '--json')).stdout);
+    expect(after).toMatchObject({ content });
+    const unknown = await receive('run', `docker@sha256:${'0'.repeat(64)}`, '--', 'true');
+    expect(unknown).toMatchObject({ status: 125 });
+    expect(unknown.stderr).toContain('find stack docker: no revision has the image sha256:0000');
+  });
+});
+
 describe('a registry', () => {
   it('carries a stack', async () => {
     const registry = await startRegistry(`${folder}/registry`);

@@ -104,7 +104,7 @@ it('is looked through by doctor, and is migrated by one command', async () => {
   expect(stdout.trim().split('\n').sort()).toEqual(
     planned.images.map((digest: string) => `${digest}: named by its content`).sort(),
   );
-  expect(await json('migrate')).toEqual({ images: [], damaged: [] });
+  expect(await json('migrate')).toEqual({ dryRun: false, images: [], damaged: [] });
   expect(await formatsOf()).toMatchObject({ status: 'ok' });
   expect(await json('verify')).toMatchObject({ images: 4, damage: [] });
 });

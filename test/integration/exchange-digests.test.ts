@@ -41,7 +41,7 @@ const push = (stack: string, reference: string) =>
 /** With the digest of the content, which an import does not take the time to find. */
 async function show(name: string, on: Layout = layout) {
   await migrateStore(on, { system: linuxSystem });
-  return await showStack(on, toStack(name));
+  return showStack(on, toStack(name));
 }
 const digestOf = (text: string) => `sha256:${sha256(text).replace('sha256:', '')}` as ImageDigest;
 

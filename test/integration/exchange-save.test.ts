@@ -145,7 +145,7 @@ describe('saved stacks', () => {
 
   it('leave out what the other side has', async () => {
     await load((await save(['busybox'])).file);
-    const have = new Set<string>(await listHeldLayers(receiver));
+    const have = new Set<string>(listHeldLayers(receiver));
     const { saved, file } = await save(['second'], { have });
     expect(saved.leftOut).toEqual(lab.layersOf('busybox'));
     expect((await load(file)).layers).toEqual(lab.layersOf('second').slice(1));
@@ -168,7 +168,7 @@ describe('saved stacks', () => {
       code: 'ERR_STACKSHIM_SAVE_INVALID',
     });
     expect(state()).toMatchObject({ current: undefined, tmp: [] });
-    expect(await listHeldLayers(receiver)).toEqual([lower]);
+    expect(listHeldLayers(receiver)).toEqual([lower]);
     expect((await load(file)).layers).toEqual([upper]);
   });
 

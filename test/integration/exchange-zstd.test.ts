@@ -1,6 +1,9 @@
 /** Layers compressed with zstd: read through a program that neither a bomb nor damage takes along. */
 import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { importLayer } from '../../src/store/layers/import-layer.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { cleanInMemory } from '../support/clean-in-memory.ts';
 import { type LayerLab, openLayerLab } from '../support/layer-lab.ts';
 import { makeTar } from '../support/small-tar.ts';
@@ -11,6 +14,13 @@ const TAR = makeTar([
 ]);
 const zstd = (bytes: Uint8Array, ...options: string[]) =>
   execFileSync('zstd', ['-q', '-c', ...options], { input: bytes, maxBuffer: 1 << 28 });
+
+/** The running `zstd` of this process. */
+const findReader = (): number | undefined =>
+  readdirSync('/proc/self/task')
+    .flatMap((id) => readFileSync(`/proc/self/task/${id}/children`, 'utf8').trim().split(' '))
+    .filter((pid) => pid !== '' && readFileSync(`/proc/${pid}/comm`, 'utf8') === 'zstd\n')
+    .map(Number)[0];
 
 let lab: LayerLab;
 beforeAll(() => {
@@ -56,6 +66,24 @@ describe('a zstd layer', () => {
     const frame = Buffer.from('28b52ffd00f809000061', 'hex');
     const cleaning = cleanInMemory(frame, { compression: 'zstd' });
     await expect(cleaning).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_INVALID' });
+  });
+
+  it('is given up when its caller likes, though the program that reads it does nothing', async () => {
+    const stop = new AbortController();
+    const bytes = zstd(TAR);
+    async function* input() {
+      yield bytes.subarray(0, bytes.length >> 1);
+      await expect.poll(findReader).toBeDefined();
+      process.kill(findReader() ?? 0, 'SIGSTOP');
+      setImmediate(() => stop.abort());
+      yield bytes.subarray(bytes.length >> 1);
+    }
+    const importing = importLayer(input(), {
+      ...{ layout: lab.layout, system: linuxSystem, compression: 'zstd', signal: stop.signal },
+    });
+    await expect(importing).rejects.toMatchObject({ kind: 'aborted' });
+    expect(findReader()).toBeUndefined();
+    expect(lab.leftovers()).toEqual([]);
   });
 
   it('is stopped when it grows out of all proportion', async () => {

@@ -19,7 +19,7 @@ describe('a build', () => {
       const top = await lab.build(
         lab.writeStack('top', ['FROM localhost/base', 'RUN echo made > /made', 'ENV A=b']),
       );
-      const { image, content } = await showStack(lab.layout, toStack('top'));
+      const { image, content } = showStack(lab.layout, toStack('top'));
       expect({ image, content }).toEqual({ image: top.image, content: top.image });
       expect(await lab.run(`top@${top.image}`, ['cat', '/made'])).toMatchObject({
         output: { stdout: 'made\n' },

@@ -41,17 +41,17 @@ describe('buildStack', () => {
     expect(steps).toEqual(['build', 'export', 'import', 'smoke', 'flip']);
     expect(told).toContainEqual({ kind: 'line', step: 'build', text: 'hello' });
     expect(lab.hasWork()).toBe(false);
-    expect(await showStack(lab.layout, stackName('sound'))).toMatchObject({
+    expect(showStack(lab.layout, stackName('sound'))).toMatchObject({
       source: { kind: 'build', directory },
       config: { env: ['PATH=/bin'], labels: { 'io.stackshim.epoch': `${OLDEST}` } },
     });
   });
 
   it('gives the same layers again, with times that do not tell when they were made', async () => {
-    const before = await showStack(lab.layout, stackName('sound'));
+    const before = showStack(lab.layout, stackName('sound'));
     const result = await lab.build(lab.writeStack('sound', SOUND));
     expect(result).toMatchObject({ status: 'built', revision: 2 });
-    const after = await showStack(lab.layout, stackName('sound'));
+    const after = showStack(lab.layout, stackName('sound'));
     expect(after.layers.map(({ id }) => id)).toEqual(before.layers.map(({ id }) => id));
     const { output } = await lab.run('sound', [
       'stat',
@@ -78,11 +78,11 @@ describe('buildStack', () => {
   it('stores a base once, however many stacks stand on it', async () => {
     const base = lab.writeStack('tiny-1', SOUND);
     await lab.build(base);
-    const [baseLayer] = (await showStack(lab.layout, stackName('tiny-1'))).layers;
+    const [baseLayer] = showStack(lab.layout, stackName('tiny-1')).layers;
     const before = layerFiles();
     for (const name of ['on-tiny-a', 'on-tiny-b']) {
       await lab.build(lab.writeStack(name, ['FROM localhost/tiny-1', `RUN echo ${name} > /name`]));
-      const { layers, config } = await showStack(lab.layout, stackName(name));
+      const { layers, config } = showStack(lab.layout, stackName(name));
       expect(layers.map(({ id, shared }) => [id === baseLayer?.id, shared])).toEqual([
         [true, true],
         [false, false],
@@ -139,7 +139,7 @@ describe('buildStack', () => {
     expect((await lab.run('taking', ['cat', '/gifts', '/gift', '/made'])).output.stdout).toBe(
       'donated\ndonated\ndonated\n1\n',
     );
-    expect(await showStack(lab.layout, stackName('taking'))).toMatchObject({
+    expect(showStack(lab.layout, stackName('taking'))).toMatchObject({
       source: { base: { stack: 'tiny-1', revision: 1 } },
     });
     await lab.build(lab.writeStack('donor-1', [...SOUND, 'RUN echo more > /gift']));

@@ -55,7 +55,7 @@ it('follows a base and what stands on it through their lives', async () => {
   const report = await update({ names: names('base-1') });
   expect(report.updates).toMatchObject([{ stack: 'base-1', status: 'updated', revision: 2 }]);
   expect(report.behind).toEqual([{ stack: 'atop-1', base: 'base-1' }]);
-  expect(await listStacks(lab.layout)).toMatchObject([
+  expect(listStacks(lab.layout)).toMatchObject([
     { name: 'atop-1', base: 'base-1', behind: 'base-1' },
     { name: 'base-1', base: null, behind: null },
   ]);
@@ -66,7 +66,7 @@ it('follows a base and what stands on it through their lives', async () => {
     'base-1 unchanged 2 2',
     'atop-1 updated 1 2',
   ]);
-  expect((await showStack(lab.layout, stackName('atop-1'))).source).toMatchObject({
+  expect(showStack(lab.layout, stackName('atop-1')).source).toMatchObject({
     base: { stack: 'base-1', revision: 2 },
   });
   expect((await lab.run('atop-1', ['cat', '/version'])).output.stdout).toBe('2');
@@ -78,8 +78,8 @@ it('follows a base and what stands on it through their lives', async () => {
     'base-1 failed 2 2 ERR_STACKSHIM_BUILD_FAILED',
     'atop-1 updated 2 3',
   ]);
-  expect((await showStack(lab.layout, stackName('atop-1'))).revisions).toEqual([3]);
-  expect((await showStack(lab.layout, stackName('base-1'))).revisions).toEqual([1, 2]);
+  expect(showStack(lab.layout, stackName('atop-1')).revisions).toEqual([3]);
+  expect(showStack(lab.layout, stackName('base-1')).revisions).toEqual([1, 2]);
 
   // A smoke command that fails leaves the stack as it was.
   lab.writeStack('atop-1', [
@@ -132,10 +132,10 @@ it('two updates of one stack at a time: one does it, the other is told', async (
 });
 
 it('skips what was not built here, or says so when it is named', async () => {
-  const { revision } = await showStack(lab.layout, stackName('twice'));
+  const { revision } = showStack(lab.layout, stackName('twice'));
   const path = `${root}/stacks/twice/${revision}.json`;
   const stored = { version: 1, stack: 'twice', revision, createdAt: NOW.toISOString() };
-  const { image } = await showStack(lab.layout, stackName('twice'));
+  const { image } = showStack(lab.layout, stackName('twice'));
   writeFileSync(
     path,
     JSON.stringify({ ...stored, image, source: { kind: 'import', reference: 'x' } }),

@@ -119,14 +119,14 @@ describe('a stored layer', () => {
   it('is found by the DiffID and the ceiling of times it was made under', async () => {
     const { diffId } = (await lab.import(tar)).record;
     const clamped = (await lab.import(tar, { mtimeCeiling: 1000 })).record;
-    const plain = await findLayerByDiffId(lab.layout, diffId);
+    const plain = findLayerByDiffId(lab.layout, diffId);
     expect(plain).toMatchObject({ diffId, mtimeCeiling: null });
-    expect(await findLayerByDiffId(lab.layout, diffId, 1000)).toEqual(clamped);
+    expect(findLayerByDiffId(lab.layout, diffId, 1000)).toEqual(clamped);
     expect(clamped.id).not.toBe(plain?.id);
-    expect(await findLayerByDiffId(lab.layout, diffId, 1001)).toBeUndefined();
-    expect(await findLayerByDiffId(lab.layout, `sha256:${'0'.repeat(64)}`)).toBeUndefined();
+    expect(findLayerByDiffId(lab.layout, diffId, 1001)).toBeUndefined();
+    expect(findLayerByDiffId(lab.layout, `sha256:${'0'.repeat(64)}`)).toBeUndefined();
     truncateSync(layerFile(lab.layout, clamped.id), 100);
-    expect(await findLayerByDiffId(lab.layout, diffId, 1000)).toBeUndefined();
+    expect(findLayerByDiffId(lab.layout, diffId, 1000)).toBeUndefined();
   });
 });
 

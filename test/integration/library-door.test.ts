@@ -287,10 +287,13 @@ it('has the stacks and the storage of the installation', async () => {
   expect(checks).toContainEqual(expect.objectContaining({ name: 'root', status: 'ok' }));
 });
 
-it('a migration that is cancelled says so as a stackshim error', async () => {
-  const signal = AbortSignal.abort();
-  await expect(stackshim.migrate({ signal })).rejects.toMatchObject({
-    code: 'ERR_STACKSHIM_BUILD_ABORTED',
-    message: 'migrate: cancelled by the caller',
-  });
-});
+it.each(['migrate', 'verify'] as const)(
+  '%s that is cancelled says so as a stackshim error',
+  async (member) => {
+    const signal = AbortSignal.abort();
+    await expect(stackshim[member]({ signal })).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_BUILD_ABORTED',
+      message: `${member}: cancelled by the caller`,
+    });
+  },
+);

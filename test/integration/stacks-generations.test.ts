@@ -326,7 +326,9 @@ describe('a damaged file', () => {
     const resolve = () => resolveStack(store.layout, { name: python });
     const refusal = expect.objectContaining(damage === 'is of a later version' ? newer : corrupt);
     expect(resolve).toThrow(refusal);
-    await expect(listStacks(store.layout)).rejects.toMatchObject({ kind: expect.any(String) });
+    expect(() => listStacks(store.layout)).toThrow(
+      expect.objectContaining({ kind: expect.any(String) }),
+    );
   });
 
   it.each([
@@ -356,24 +358,24 @@ describe('a damaged file', () => {
     rmSync(paths.revision());
     const ruby = stackName('ruby-3.3');
     expect(resolveStack(store.layout, { name: ruby }).image.digest).toBe(digestOf('two'));
-    expect((await showStack(store.layout, ruby)).image).toBe(digestOf('two'));
+    expect(showStack(store.layout, ruby).image).toBe(digestOf('two'));
     expect((await flip([['ruby-3.3', 1]])).stacks).toEqual({ 'python-3.13': 1, 'ruby-3.3': 1 });
   });
 });
 
 describe('listStacks and showStack', () => {
-  it('are empty and not found where nothing was built', async () => {
-    await expect(listStacks(store.layout)).resolves.toEqual([]);
-    await expect(showStack(store.layout, python)).rejects.toMatchObject({
-      code: 'ERR_STACKSHIM_STACK_NOT_FOUND',
-    });
+  it('are empty and not found where nothing was built', () => {
+    expect(listStacks(store.layout)).toEqual([]);
+    expect(() => showStack(store.layout, python)).toThrow(
+      expect.objectContaining({ code: 'ERR_STACKSHIM_STACK_NOT_FOUND' }),
+    );
   });
 
   it('tell what is stored, and that a layer is missing', async () => {
     await makeCurrent('python-3.13', 'one');
     await addSeeded(store.layout, 'python-3.13', 'two');
     await makeCurrent('ruby-3.3', 'one');
-    expect(await listStacks(store.layout)).toEqual([
+    expect(listStacks(store.layout)).toEqual([
       {
         name: 'python-3.13',
         revision: 1,
@@ -389,7 +391,7 @@ describe('listStacks and showStack', () => {
       },
       expect.objectContaining({ name: 'ruby-3.3', revision: 1 }),
     ]);
-    expect(await showStack(store.layout, python)).toMatchObject({
+    expect(showStack(store.layout, python)).toMatchObject({
       revisions: [1, 2],
       source: { kind: 'import', reference: 'one' },
       layers: [{ sizeBytes: null, shared: true }],

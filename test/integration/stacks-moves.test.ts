@@ -237,10 +237,10 @@ describe('removeOldRevisions', () => {
     expect(await removeOldRevisions(layout, linuxSystem, { stack: python, keep: 2 })).toEqual([
       1, 2, 3,
     ]);
-    expect((await showStack(layout, python)).revisions).toEqual([4, 5]);
+    expect(showStack(layout, python).revisions).toEqual([4, 5]);
     await rollback(python);
     expect(await removeOldRevisions(layout, linuxSystem, { stack: python, keep: 1 })).toEqual([]);
-    expect((await showStack(layout, python)).revisions).toEqual([4, 5]);
+    expect(showStack(layout, python).revisions).toEqual([4, 5]);
     expect(await removeOldRevisions(layout, linuxSystem, { stack: python, keep: 0 })).toEqual([]);
   });
 });

@@ -19,17 +19,16 @@ export async function migrate(options: MigrateCommandOptions): Promise<number> {
       void process.stderr.write(`image ${image} of ${images}: ${digest}\n`);
     const done = await openDoor().migrate({ dryRun, onProgress, signal });
     if (json) await printJson(done);
-    else await print(format(done, dryRun));
+    else await print(format(done));
     return done.damaged.length === 0 ? 0 : 1;
   } finally {
     stops.close();
   }
 }
 
-function format({ images, damaged }: Migration, dryRun: boolean): string {
-  if (images.length + damaged.length === 0)
-    return 'everything stored has the format of this version\n';
-  const what = dryRun ? 'would be named by its content' : 'named by its content';
+function format({ dryRun, images, damaged }: Migration): string {
+  if (images.length + damaged.length === 0) return 'everything stored is of this version\n';
+  const what = dryRun ? 'to be named by its content' : 'named by its content';
   return [
     ...images.map((digest) => `${digest}: ${what}\n`),
     ...damaged.map(

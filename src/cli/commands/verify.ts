@@ -1,5 +1,4 @@
 /** `stackshim verify`: damage and the affected stacks go to stdout, progress to stderr. */
-import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { AffectedRevision, Damage } from '../../store/survey-store.ts';
 import type { Verification, VerifyProgress } from '../../upkeep/verify-store.ts';
@@ -27,14 +26,8 @@ export async function verify(
     view.close();
     await (options.json ? printJson(toJson(found)) : print(format(found)));
     return found.damage.length === 0 ? 0 : 1;
-  } catch (error) {
-    view.close();
-    if (!stops.signals.signal.aborted) throw error;
-    throw new StackshimError('ERR_STACKSHIM_BUILD_ABORTED', 'verify: cancelled by the caller', {
-      hint: 'nothing was changed; run the command again',
-      cause: error,
-    });
   } finally {
+    view.close();
     stops.close();
   }
 }

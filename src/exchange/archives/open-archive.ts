@@ -22,6 +22,8 @@ export interface OpenArchive extends OciLayoutRoot {
 export interface ArchiveHost {
   readonly system: System;
   readonly layout: Layout;
+  /** Ends the program that decompresses. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const CHUNK_BYTES = 256 * 1024;
@@ -103,7 +105,7 @@ export async function openInput(path: string): Promise<FileHandle> {
 }
 
 async function decompress(
-  { system, layout }: ArchiveHost,
+  { system, layout, signal }: ArchiveHost,
   packed: FileHandle,
   compression: Compression,
 ): Promise<FileHandle> {
@@ -114,6 +116,7 @@ async function decompress(
       limits: LAYER_LIMITS,
       compression,
       workers: { system, layout },
+      signal,
     },
   );
   return await guardDisk('decompress an archive', async () => {

@@ -6,6 +6,8 @@ import type { Layout } from '../../core/layout.ts';
 import type { Image } from '../../store/images/image.ts';
 import { readLayerRecord } from '../../store/layers/layer-record.ts';
 import { mountLayer } from '../../store/layers/mount-layer.ts';
+import { rememberPackedLayer } from '../../store/layers/packed-layer.ts';
+import { requireSoundLayer } from '../../store/layers/verify-layer.ts';
 import type { System } from '../../sys/system.ts';
 import { OCI_TYPES, toDigest, toOciConfig, toOciManifest } from '../oci-image/oci-documents.ts';
 import type { ProgressListener } from '../progress.ts';
@@ -60,8 +62,10 @@ async function writeLayers(
   for (const [index, id] of image.layers.entries()) {
     const { sizeBytes } = readLayerRecord(layout, id);
     // An opaque root needs no marker: an image's lowest layer has nothing below it, and no other layer has an opaque root.
+    await requireSoundLayer(layout, id, { signal });
     const folder = mountLayer(system, layout, id);
     const blob = await writer.addBlob(packLayer(folder, { signal }));
+    await rememberPackedLayer(layout, id, blob);
     layers.push(blob);
     const position = { layer: index + 1, layers: image.layers.length };
     const size = { doneBytes: sizeBytes, totalBytes: sizeBytes };

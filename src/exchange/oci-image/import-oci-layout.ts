@@ -1,9 +1,9 @@
 /** Imports an image from an OCI layout into the root folder: missing layers become EROFS files, then the image file is written. */
 import type { LayerId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
+import { addImageNames } from '../../store/images/add-image-names.ts';
 import { type Image, STACK_LABELS } from '../../store/images/image.ts';
 import { writeImage } from '../../store/images/image-files.ts';
-import { addImageNames } from '../../store/images/image-names.ts';
 import { importLayer } from '../../store/layers/import-layer.ts';
 import { findLayerByDiffId, type LayerRecord } from '../../store/layers/layer-record.ts';
 import { proveBlob } from '../../store/layers/prove-blob.ts';
@@ -110,7 +110,7 @@ async function importLayers(
       report({ kind: 'layer', ...position, doneBytes, totalBytes: layer.size, reused });
     };
     const id = known.get(layer.diffId);
-    const found = id ?? (await findLayerByDiffId(layout, layer.diffId, mtimeCeiling))?.id;
+    const found = id ?? findLayerByDiffId(layout, layer.diffId, mtimeCeiling)?.id;
     const stored = found === undefined ? undefined : await pinStored(layout, found, options.signal);
     const { system, signal } = options;
     const importing = { system, source, layer, mtimeCeiling, signal, tell };
@@ -169,7 +169,7 @@ async function proveOne(
     }
   }
   try {
-    await proveBlob(abortableChunks(), layer, { layout, system, id });
+    await proveBlob(abortableChunks(), layer, { layout, system, id, signal });
   } finally {
     await blob.close();
   }

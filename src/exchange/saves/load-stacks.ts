@@ -86,10 +86,8 @@ export async function loadStacks(
 }
 
 /** Ids of the stored layers, which a machine that saves for this one may leave out. */
-export async function listHeldLayers(layout: Layout): Promise<readonly LayerId[]> {
-  const ids = await listLayerIds(layout);
-  return ids.filter((id) => readSoundRecord(layout, id) !== undefined);
-}
+export const listHeldLayers = (layout: Layout): readonly LayerId[] =>
+  listLayerIds(layout).filter((id) => readSoundRecord(layout, id) !== undefined);
 
 async function readIndex(layout: Layout, reader: SavedReader): Promise<SavedIndex> {
   const expectEntry = async (path: string, maxBytes: number): Promise<Buffer> => {

@@ -14,10 +14,11 @@ import {
   type LayerRecord,
   readLayerRecord,
 } from '../../store/layers/layer-record.ts';
-import { resolveStack } from '../../store/stacks/resolve-stack.ts';
 import { holdStore, type StoreLease } from '../../store/store-lease.ts';
 import { FORMAT_VERSION } from '../../store/stored-fields.ts';
 import { abortable } from '../abortable.ts';
+import type { ContentOptions } from '../oci-image/name-content.ts';
+import { resolveByContent } from '../oci-image/seek-content.ts';
 import { type ProgressListener, toReporter } from '../progress.ts';
 import type { ExchangeOptions } from '../publish-image.ts';
 import { INDEX_PATH, type SavedIndex, SIGNATURE_PATH, toLayerPath } from './saved-index.ts';
@@ -60,7 +61,7 @@ export async function saveStacks(layout: Layout, options: SaveStacksOptions): Pr
     const key = readSigningKey(options.keyFile);
     const lease = await holdStore(layout, system);
     try {
-      const pinned = resolveAll(layout, stacks);
+      const pinned = await resolveAll(layout, stacks, { system, signal });
       const records = await pinLayers(layout, lease, pinned);
       const index = toIndex(pinned, records, clock());
       const written = records.filter(({ id }) => !have.has(id));
@@ -78,8 +79,15 @@ export async function saveStacks(layout: Layout, options: SaveStacksOptions): Pr
   });
 }
 
-function resolveAll(layout: Layout, stacks: readonly string[]): readonly PinnedImage[] {
-  const pinned = stacks.map((text) => resolveStack(layout, parseStackReference(text, 'stack')));
+async function resolveAll(
+  layout: Layout,
+  stacks: readonly string[],
+  options: ContentOptions,
+): Promise<readonly PinnedImage[]> {
+  const pinned: PinnedImage[] = [];
+  for (const text of stacks) {
+    pinned.push(await resolveByContent(layout, parseStackReference(text, 'stack'), options));
+  }
   const twice = pinned.find(({ stack }, at) => pinned.findIndex((one) => one.stack === stack) < at);
   if (twice === undefined) return pinned;
   throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `save ${twice.stack}: named twice`, {

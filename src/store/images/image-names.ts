@@ -6,11 +6,7 @@ import { existsSync } from 'node:fs';
 import type { ImageDigest } from '../../core/ids.ts';
 import { imagesDir, type Layout } from '../../core/layout.ts';
 import { listOf, objectOf, optional } from '../../core/read-fields.ts';
-import { writeFileAtomic } from '../../sys/files.ts';
-import { guardDisk } from '../../sys/guard-disk.ts';
-import type { System } from '../../sys/system.ts';
-import { withStacksLock } from '../stacks-lock.ts';
-import { FORMAT_VERSION, imageDigest, type StoredVersion, version } from '../stored-fields.ts';
+import { imageDigest, type StoredVersion, version } from '../stored-fields.ts';
 import { readStoredCache } from '../stored-json.ts';
 
 export interface ImageNames {
@@ -21,7 +17,7 @@ export interface ImageNames {
 }
 
 /** An image usually has few; of an image that is pushed again and again, the latest are kept. */
-const MOST_OTHERS = 64;
+export const MOST_OTHERS = 64;
 
 const reader = objectOf<ImageNames & StoredVersion>({
   version,
@@ -47,28 +43,6 @@ export function isNamed(layout: Layout, image: ImageDigest, digest: ImageDigest)
   if (image === digest) return true;
   const { content, others } = readImageNames(layout, image);
   return content === digest || others.includes(digest);
-}
-
-/** Stores further digests of a stored image durably. */
-export async function addImageNames(
-  layout: Layout,
-  image: ImageDigest,
-  { system, content, others = [] }: Partial<ImageNames> & { readonly system: System },
-): Promise<void> {
-  const add = async () => {
-    const known = readImageNames(layout, image);
-    const more = others.filter((one) => one !== image && !known.others.includes(one));
-    const isKnown = content === undefined || known.content === content;
-    if (isKnown && more.length === 0) return;
-    const names = {
-      content: content ?? known.content,
-      others: [...known.others, ...new Set(more)].slice(-MOST_OTHERS),
-    };
-    const path = imageNamesFile(layout, image);
-    const text = `${JSON.stringify({ version: FORMAT_VERSION, ...names }, null, 2)}\n`;
-    await guardDisk(`write ${path}`, () => writeFileAtomic(path, text, { durable: true }));
-  };
-  await withStacksLock(layout, add, { system });
 }
 
 /** Whether the digest of the image's content is still unknown. */

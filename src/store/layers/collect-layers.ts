@@ -1,7 +1,7 @@
 /** Removes layers that nothing needs: their files and their mounts. */
-import { rmdirSync, statSync, unlinkSync } from 'node:fs';
+import { rmdirSync, unlinkSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import {
   type Layout,
@@ -14,8 +14,9 @@ import {
 } from '../../core/layout.ts';
 import { syncDirectory } from '../../sys/files.ts';
 import type { System } from '../../sys/system.ts';
-import { listMountedLayers, listStoredLayers } from './list-layers.ts';
+import { listMountedLayers, listStoredLayers, sizeOfLayer } from './list-layers.ts';
 
+/** A layer on disk, and how much it takes. */
 export interface StoredLayer {
   readonly id: LayerId;
   /** 0 if only its record exists. */
@@ -29,10 +30,7 @@ export const findUnneededLayers = (
 ): readonly StoredLayer[] =>
   listStoredLayers(layout)
     .filter((id) => !isNeeded(id))
-    .map((id) => {
-      const sizeBytes = statSync(layerFile(layout, id), { throwIfNoEntry: false })?.size ?? 0;
-      return { id, sizeBytes };
-    });
+    .map((id) => ({ id, sizeBytes: sizeOfLayer(layout, id) ?? 0 }));
 
 /** Removes the layers' files. The record goes first: a file without a record counts as missing. */
 export async function removeLayers(layout: Layout, layers: readonly StoredLayer[]): Promise<void> {
@@ -58,15 +56,7 @@ export function detachUnneededLayers(
     if (isNeeded(id)) continue;
     const target = mountedLayerDir(layout, id);
     while (system.detachMount(target));
-    unlessGone(() => rmdirSync(target));
-    unlessGone(() => unlinkSync(`${target}.lock`));
-  }
-}
-
-function unlessGone(remove: () => void): void {
-  try {
-    remove();
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+    unlessMissing(() => rmdirSync(target));
+    unlessMissing(() => unlinkSync(`${target}.lock`));
   }
 }

@@ -105,6 +105,7 @@ async function buildLayer(
     compression,
     mtimeCeiling,
     onProgress,
+    signal,
   });
   const { sha256: id, sizeBytes } = await buildErofs(clean.tar, destination, {
     policy: LAYER_POLICY,

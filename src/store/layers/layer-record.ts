@@ -1,8 +1,7 @@
 /** The file `layers/<hex>.json`: facts about a stored layer. docs/on-disk-layout.md describes it. */
 
 import { statSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { StackshimError } from '../../core/errors.ts';
 import { isLayerId, type LayerId } from '../../core/ids.ts';
 import { type Layout, layerRecordFile, layersDir } from '../../core/layout.ts';
 import {
@@ -14,7 +13,7 @@ import {
   textThat,
   textUpTo,
 } from '../../core/read-fields.ts';
-import { writeFileAtomic } from '../../sys/files.ts';
+import { namesIn, writeFileAtomic } from '../../sys/files.ts';
 import { readStoredJson, toCorrupt } from '../stored-json.ts';
 
 export interface LayerRecord {
@@ -75,12 +74,12 @@ export async function writeLayerRecord(layout: Layout, record: LayerRecord): Pro
  * The layer that was made from the tar with this DiffID under the same ceiling of times; undefined when there is none.
  * Skips damaged records: the layer is then made again.
  */
-export async function findLayerByDiffId(
+export function findLayerByDiffId(
   layout: Layout,
   diffId: string,
   mtimeCeiling?: number,
-): Promise<LayerRecord | undefined> {
-  for (const id of await listLayerIds(layout)) {
+): LayerRecord | undefined {
+  for (const id of listLayerIds(layout)) {
     const record = readSoundRecord(layout, id);
     if (record?.diffId === diffId && record.mtimeCeiling === (mtimeCeiling ?? null)) return record;
   }
@@ -115,17 +114,9 @@ export const toCorruptLayer = (path: string, reason: string, cause?: unknown): S
   toCorrupt(path, reason, { ...kind, cause });
 
 /** Ids of all layers that have a record, ascending, without checking that they are valid. */
-export async function listLayerIds(layout: Layout): Promise<readonly LayerId[]> {
-  let names: readonly string[];
-  try {
-    names = await readdir(layersDir(layout));
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-  return names
+export const listLayerIds = (layout: Layout): readonly LayerId[] =>
+  namesIn(layersDir(layout))
     .filter((name) => name.endsWith('.json'))
     .map((name) => name.slice(0, -'.json'.length))
     .filter(isLayerId)
     .sort();
-}

@@ -1,8 +1,9 @@
 /** Lists the layers on disk, complete or not. */
-import { readdirSync } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+
+import { statSync } from 'node:fs';
 import { isLayerId, type LayerId } from '../../core/ids.ts';
-import { type Layout, layersDir, mountedLayersDir } from '../../core/layout.ts';
+import { type Layout, layerFile, layersDir, mountedLayersDir } from '../../core/layout.ts';
+import { namesIn } from '../../sys/files.ts';
 
 const FILE = /^([0-9a-f]{64})\.(?:erofs|json|blobs|packed)$/;
 const MOUNTED = /^([0-9a-f]{64})(?:\.lock)?$/;
@@ -11,18 +12,17 @@ const MOUNTED = /^([0-9a-f]{64})(?:\.lock)?$/;
 export const listStoredLayers = (layout: Layout): readonly LayerId[] =>
   listIds(layersDir(layout), FILE);
 
+/** Bytes of the layer's file; undefined when it is missing. */
+export const sizeOfLayer = (layout: Layout, id: LayerId): number | undefined =>
+  statSync(layerFile(layout, id), { throwIfNoEntry: false })?.size;
+
 /** Ids of the layers that have a mount point, in order. */
 export const listMountedLayers = (layout: Layout): readonly LayerId[] =>
   listIds(mountedLayersDir(layout), MOUNTED);
 
 function listIds(folder: string, pattern: RegExp): readonly LayerId[] {
-  let names: readonly string[];
-  try {
-    names = readdirSync(folder);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-  const ids = names.map((name) => pattern.exec(name)?.[1] ?? '').filter(isLayerId);
+  const ids = namesIn(folder)
+    .map((name) => pattern.exec(name)?.[1] ?? '')
+    .filter(isLayerId);
   return [...new Set(ids)].sort();
 }

@@ -12,6 +12,7 @@ import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { readStoredCache } from '../stored-json.ts';
 import { mountLayer } from './mount-layer.ts';
+import { requireSoundLayer } from './verify-layer.ts';
 
 export interface PackedLayer {
   /** `sha256:<hex>` of the tar. */
@@ -29,7 +30,10 @@ const reader = objectOf<PackedLayer & { readonly version: 1 }>({
 export const isPackingKnown = (layout: Layout, id: LayerId): boolean =>
   readPacked(layout, id) !== undefined;
 
-/** What the layer packs into, as it was found before, or by packing it: a stored and pinned layer is mounted for that. Throws as `packLayer`. */
+/**
+ * What the layer packs into, as it was found before, or by packing it: a stored and pinned layer is verified and mounted for that.
+ * Throws ERR_STACKSHIM_LAYER_CORRUPT, and as `packLayer`.
+ */
 export async function findPackedLayer(
   layout: Layout,
   id: LayerId,
@@ -37,6 +41,7 @@ export async function findPackedLayer(
 ): Promise<PackedLayer> {
   const known = readPacked(layout, id);
   if (known !== undefined) return known;
+  await requireSoundLayer(layout, id, { signal });
   const hash = createHash('sha256');
   let size = 0;
   for await (const chunk of packLayer(mountLayer(system, layout, id), { signal })) {
@@ -44,10 +49,20 @@ export async function findPackedLayer(
     size += chunk.length;
   }
   const packed = { digest: `sha256:${hash.digest('hex')}`, size };
-  const path = layerPackedFile(layout, id);
-  const text = `${JSON.stringify({ version: 1, ...packed }, null, 2)}\n`;
-  await guardDisk(`write ${path}`, () => writeFileAtomic(path, text, { durable: true }));
+  await rememberPackedLayer(layout, id, packed);
   return packed;
+}
+
+/** Stores what a sound layer was packed into, for {@link findPackedLayer}. */
+export async function rememberPackedLayer(
+  layout: Layout,
+  id: LayerId,
+  { digest, size }: PackedLayer,
+): Promise<void> {
+  if (isPackingKnown(layout, id)) return;
+  const path = layerPackedFile(layout, id);
+  const text = `${JSON.stringify({ version: 1, digest, size }, null, 2)}\n`;
+  await guardDisk(`write ${path}`, () => writeFileAtomic(path, text, { durable: true }));
 }
 
 /** Undefined: there is no file that can be read, and the layer is packed again. */

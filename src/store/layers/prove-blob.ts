@@ -19,6 +19,7 @@ export interface ProveBlobOptions {
   readonly system: System;
   /** The stored layer that was made from a tar with the blob's DiffID. */
   readonly id: LayerId;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -29,7 +30,7 @@ export interface ProveBlobOptions {
 export async function proveBlob(
   input: AsyncIterable<Uint8Array>,
   blob: BlobToProve,
-  { layout, system, id }: ProveBlobOptions,
+  { layout, system, id, signal }: ProveBlobOptions,
 ): Promise<void> {
   const proven = isProven(layout, id, blob);
   const reading = readArchive(input, {
@@ -37,6 +38,7 @@ export async function proveBlob(
     limits: LAYER_LIMITS,
     compression: proven ? 'none' : blob.compression,
     workers: { system, layout },
+    signal,
   });
   let bytes = 0;
   for await (const chunk of reading.tar) {

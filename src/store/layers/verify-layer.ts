@@ -48,6 +48,16 @@ export async function findLayerDamage(
   }
 }
 
+/** Throws what {@link findLayerDamage} finds, and the reason of an aborted `signal`. */
+export async function requireSoundLayer(
+  layout: Layout,
+  id: LayerId,
+  options: VerifyLayerOptions = {},
+): Promise<void> {
+  const damage = await findLayerDamage(layout, id, options);
+  if (damage !== undefined) throw damage;
+}
+
 /**
  * The layer's record, if its file matches its name when read from end to end: for callers that would otherwise store it again. Undefined if
  * it is missing or damaged. Throws the reason of an aborted `signal`.

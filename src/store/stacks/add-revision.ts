@@ -1,5 +1,5 @@
 /** Adds revisions to a stack's history, and removes those that never became current. */
-import { link, rmdir, unlink } from 'node:fs/promises';
+import { link, rm, rmdir, unlink } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isStackName, type StackName } from '../../core/ids.ts';
 import { type Layout, stackDir, tmpDir } from '../../core/layout.ts';
@@ -85,10 +85,8 @@ export async function removeRevision(
   const remove = async (): Promise<boolean> => {
     if (revisionIn(readCurrentGeneration(layout), entry.stack) === entry.revision) return false;
     await guardDisk(`remove revision ${entry.revision} of ${entry.stack}`, async () => {
-      await unlink(revisionFile(layout, entry.stack, entry.revision)).catch((error: unknown) => {
-        // Its stack has been removed meanwhile.
-        if (errnoCodeOf(error) !== 'ENOENT') throw error;
-      });
+      // Its stack has been removed meanwhile.
+      await rm(revisionFile(layout, entry.stack, entry.revision), { force: true });
       await syncDirectory(stackDir(layout, entry.stack));
       await removeEmptyFolder(stackDir(layout, entry.stack));
     });

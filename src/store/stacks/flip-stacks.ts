@@ -1,6 +1,6 @@
 /** Moves stacks to other revisions: one new generation, made current by one rename. */
-import { rename, symlink, unlink } from 'node:fs/promises';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { rename, rm, symlink } from 'node:fs/promises';
+import { StackshimError } from '../../core/errors.ts';
 import type { StackName } from '../../core/ids.ts';
 import { currentLink, generationsDir, type Layout, tmpDir } from '../../core/layout.ts';
 import { ensureDirectory, syncDirectory, writeFileAtomic } from '../../sys/files.ts';
@@ -106,9 +106,7 @@ async function replaceLink(layout: Layout, target: string): Promise<void> {
     await symlink(target, temporary);
     await rename(temporary, currentLink(layout));
   } finally {
-    await unlink(temporary).catch((error: unknown) => {
-      if (errnoCodeOf(error) !== 'ENOENT') throw error;
-    });
+    await rm(temporary, { force: true });
   }
   await syncDirectory(layout.root);
 }

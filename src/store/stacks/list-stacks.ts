@@ -1,11 +1,10 @@
 /** Describes stacks as plain data for people and programs, with their disk space. */
-import { stat } from 'node:fs/promises';
-import { errnoCodeOf } from '../../core/errors.ts';
 import type { ImageDigest, LayerId, StackName } from '../../core/ids.ts';
-import { type Layout, layerFile } from '../../core/layout.ts';
+import type { Layout } from '../../core/layout.ts';
 import type { StackReference } from '../../spec/task-spec.ts';
 import { type Image, type ImageConfig, STACK_LABELS } from '../images/image.ts';
 import { readImageNames } from '../images/image-names.ts';
+import { sizeOfLayer } from '../layers/list-layers.ts';
 import {
   type CurrentStack,
   type DamageListener,
@@ -63,29 +62,26 @@ export interface StackDetails extends StackSummary {
  * Every stack that has a current revision, by name. A damaged stack is reported to `onDamage` and left out; without a listener, throws like
  * `resolveStack`.
  */
-export async function listStacks(
-  layout: Layout,
-  onDamage: DamageListener = throwDamage,
-): Promise<StackSummary[]> {
+export function listStacks(layout: Layout, onDamage: DamageListener = throwDamage): StackSummary[] {
   const entries = readSoundStacks(layout, onDamage);
   const uses = countUses(entries);
-  const sizes = await statLayers(layout, [...uses.keys()]);
+  const sizes = statLayers(layout, [...uses.keys()]);
   return entries.map((entry) =>
     toSummary(layout, { entry, layers: toLayers(entry.image, uses, sizes), others: entries }),
   );
 }
 
 /** One stack: its current revision, or the one that `pin` names. Throws ERR_STACKSHIM_STACK_NOT_FOUND and the errors of `resolveStack`. */
-export async function showStack(
+export function showStack(
   layout: Layout,
   name: StackName,
   pin: Omit<StackReference, 'name'> = {},
-): Promise<StackDetails> {
+): StackDetails {
   const pinned = resolveStack(layout, { name, ...pin });
   const entry = { revision: requireRevision(layout, name, pinned.revision), image: pinned.image };
   const others = readSoundStacks(layout);
   const uses = countUses(others);
-  const layers = toLayers(entry.image, uses, await statLayers(layout, entry.image.layers));
+  const layers = toLayers(entry.image, uses, statLayers(layout, entry.image.layers));
   return {
     ...toSummary(layout, { entry, layers, others }),
     layers,
@@ -105,22 +101,8 @@ function countUses(entries: readonly CurrentStack[]): Map<LayerId, number> {
   return uses;
 }
 
-async function statLayers(
-  layout: Layout,
-  ids: readonly LayerId[],
-): Promise<Map<LayerId, number | null>> {
-  const sizes = await Promise.all(
-    ids.map(async (id) => {
-      try {
-        return (await stat(layerFile(layout, id))).size;
-      } catch (error) {
-        if (errnoCodeOf(error) === 'ENOENT') return null;
-        throw error;
-      }
-    }),
-  );
-  return new Map(ids.map((id, index) => [id, sizes[index] ?? null]));
-}
+const statLayers = (layout: Layout, ids: readonly LayerId[]): Map<LayerId, number | null> =>
+  new Map(ids.map((id) => [id, sizeOfLayer(layout, id) ?? null]));
 
 function toLayers(
   image: Image,

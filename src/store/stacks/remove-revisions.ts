@@ -1,6 +1,6 @@
 /** Removes revisions from a stack's history: old ones, or all of a removed stack. */
-import { unlink } from 'node:fs/promises';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { rm } from 'node:fs/promises';
+
 import type { StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
 import { syncDirectory } from '../../sys/files.ts';
@@ -66,9 +66,7 @@ export async function unlinkRevisions(
     // Write this first: if the process dies in between, no number is used again.
     await writeLastRemoved(layout, stack, last);
     for (const number of numbers) {
-      await unlink(revisionFile(layout, stack, number)).catch((error: unknown) => {
-        if (errnoCodeOf(error) !== 'ENOENT') throw error;
-      });
+      await rm(revisionFile(layout, stack, number), { force: true });
     }
     await syncDirectory(stackDir(layout, stack));
   });

@@ -1,7 +1,7 @@
 /** Resolves a stack's name to the image that a task runs on. It is on the path of every task, so it is synchronous and cached. */
 import { lstatSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
-import type { ImageDigest, StackName } from '../../core/ids.ts';
+import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../../core/ids.ts';
 import { currentLink, type Layout, stackDir } from '../../core/layout.ts';
 import type { StackReference } from '../../spec/task-spec.ts';
 import type { PinnedImage } from '../images/image.ts';
@@ -45,7 +45,9 @@ export function resolveStack(layout: Layout, reference: StackReference): PinnedI
     throw new StackshimError(
       'ERR_STACKSHIM_STACK_NOT_FOUND',
       `find stack ${name}: revision ${entry.revision} does not have the image ${image}`,
-      { details: { stack: name, revision: entry.revision, image: entry.image } },
+      {
+        details: { stack: name, revision: entry.revision, image: entry.image, asked: image },
+      },
     );
   }
   return { stack: name, revision: entry.revision, image: readImage(layout, entry.image) };
@@ -121,10 +123,25 @@ function findRevisionOfImage(layout: Layout, name: StackName, image: ImageDigest
     'ERR_STACKSHIM_STACK_NOT_FOUND',
     `find stack ${name}: no revision has the image ${image}`,
     {
-      details: { stack: name, image, path: stackDir(layout, name) },
-      hint: "run stackshim migrate if the digest is that of an imported image's content, and stackshim stack show to list the known digests",
+      details: { stack: name, image, path: stackDir(layout, name), asked: image },
+      hint: 'run stackshim stack show to list the digests by which an image is known',
     },
   );
+}
+
+export interface UnknownDigest {
+  readonly stack: StackName;
+  readonly digest: ImageDigest;
+}
+
+/** The digest that no image of a stack was known by, where that is why {@link resolveStack} threw. Pure. */
+export function unknownDigestOf(error: unknown): UnknownDigest | undefined {
+  if (!(error instanceof StackshimError) || error.code !== 'ERR_STACKSHIM_STACK_NOT_FOUND') {
+    return undefined;
+  }
+  const { stack, asked } = error.details;
+  if (typeof stack !== 'string' || typeof asked !== 'string') return undefined;
+  return isStackName(stack) && isImageDigest(asked) ? { stack, digest: asked } : undefined;
 }
 
 function toNotFound(name: StackName, generation: Generation | undefined): StackshimError {

@@ -1,8 +1,7 @@
 /** The tree of bases and the stacks built on them, with what each adds, as data, DOT or SVG. Drawing is pure. */
-import { stat } from 'node:fs/promises';
-import { errnoCodeOf } from '../../core/errors.ts';
 import type { LayerId, StackName } from '../../core/ids.ts';
-import { type Layout, layerFile } from '../../core/layout.ts';
+import type { Layout } from '../../core/layout.ts';
+import { sizeOfLayer } from '../layers/list-layers.ts';
 import {
   type CurrentStack,
   type DamageListener,
@@ -23,42 +22,29 @@ export interface GraphNode {
 }
 
 /** One node for each stack, by name; damaged stacks are handled as in `listStacks`. */
-export async function readStackGraph(
+export function readStackGraph(
   layout: Layout,
   onDamage: DamageListener = throwDamage,
-): Promise<GraphNode[]> {
+): GraphNode[] {
   const stacks = readSoundStacks(layout, onDamage);
-  return await Promise.all(
-    stacks.map(async (entry) => {
-      const name = findBase(entry, stacks);
-      const base = stacks.find(({ revision }) => revision.stack === name);
-      return {
-        stack: entry.revision.stack,
-        revision: entry.revision.revision,
-        addedBytes: await sumBytes(layout, addedLayers(entry, base)),
-        base: base?.revision.stack ?? null,
-        behind: findBehind(entry, stacks) !== null,
-      };
-    }),
-  );
+  return stacks.map((entry) => {
+    const name = findBase(entry, stacks);
+    const base = stacks.find(({ revision }) => revision.stack === name);
+    const sizes = addedLayers(entry, base).map((id) => sizeOfLayer(layout, id) ?? 0);
+    return {
+      stack: entry.revision.stack,
+      revision: entry.revision.revision,
+      addedBytes: sizes.reduce((sum, size) => sum + size, 0),
+      base: base?.revision.stack ?? null,
+      behind: findBehind(entry, stacks) !== null,
+    };
+  });
 }
 
 /** Layers of the base's current revision do not count as the stack's own. Layers of an earlier revision do, because only this stack needs them. */
 function addedLayers({ image }: CurrentStack, base: CurrentStack | undefined): LayerId[] {
   const below = new Set(base?.image.layers ?? []);
   return image.layers.filter((id) => !below.has(id));
-}
-
-async function sumBytes(layout: Layout, ids: readonly LayerId[]): Promise<number> {
-  let bytes = 0;
-  for (const id of ids) {
-    try {
-      bytes += (await stat(layerFile(layout, id))).size;
-    } catch (error) {
-      if (errnoCodeOf(error) !== 'ENOENT') throw error;
-    }
-  }
-  return bytes;
 }
 
 interface Row {
