@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { eventReporter } from './scripts/steps/vm-reporter.mjs';
-import { scaled } from './test/support/time-scale.ts';
+import { scaled } from './test/support/timing/time-scale.ts';
 
 interface Lane {
   readonly name: string;
@@ -29,7 +29,7 @@ const gvisorPlugin = {
   enforce: 'pre' as const,
   resolveId: (source: string, importer: string | undefined) =>
     source === 'vitest' && importer?.includes('/test/e2e/')
-      ? fileURLToPath(new URL('test/support/gvisor-vitest.ts', import.meta.url))
+      ? fileURLToPath(new URL('test/gvisor/support/gvisor-vitest.ts', import.meta.url))
       : undefined,
 };
 

@@ -10,7 +10,7 @@ import { ownIdentity } from '../../src/sys/processes.ts';
 import { readRecord } from '../../src/task/records/read-record.ts';
 import { createRecord, dropRecord, type TaskRecord } from '../../src/task/records/record.ts';
 import { namesOf, taskPlaces } from '../../src/task/records/task-places.ts';
-import { scaled } from '../support/time-scale.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const folder = mkdtempSync('/var/tmp/stackshim-claims-');
 afterAll(() => rmSync(folder, { recursive: true }));

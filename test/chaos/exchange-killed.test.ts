@@ -6,20 +6,20 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from '
 import { describe, expect, it } from 'vitest';
 import { trustedKeysDir } from '../../src/core/layout.ts';
 import { listHeldLayers } from '../../src/images/exchange/load-stacks.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { useExchangeLab } from '../support/exchange-lab.ts';
-import { startLiar } from '../support/loopback-registry.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { runCli, STACKSHIM, startCli } from '../support/run-cli.ts';
+import { runCli, STACKSHIM, startCli } from '../support/cli/run-cli.ts';
+import { startLiar } from '../support/images/loopback-registry.ts';
 import {
   CONFIG_TYPE,
   MANIFEST_TYPE,
   sha256,
   toConfig,
   writeSmallOciLayout,
-} from '../support/small-oci-layout.ts';
-import { makeTar } from '../support/small-tar.ts';
-import { waitUntil } from '../support/wait-until.ts';
+} from '../support/images/small-oci-layout.ts';
+import { makeTar } from '../support/images/small-tar.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { useExchangeLab } from '../support/stacks/exchange-lab.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const lab = useExchangeLab();
 const { layout, env } = lab.installation;

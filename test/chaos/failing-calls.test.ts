@@ -36,17 +36,17 @@ import {
   type FailingSystem,
   type Fault,
   failSystem,
-} from '../support/failing-system.ts';
-import { snapshotHost } from '../support/host-snapshot.ts';
-import { useInstallation } from '../support/installation.ts';
-import { expectNoLeaks } from '../support/leak-check.ts';
-import { NEIGHBOUR, startNeighbour } from '../support/neighbour-task.ts';
-import { openFiles } from '../support/open-files.ts';
-import { type Random, seedRandom } from '../support/seeded-random.ts';
-import { MARKS, type TaskVariant, variantsIn } from '../support/task-variants.ts';
-import { scaled } from '../support/time-scale.ts';
-import { within } from '../support/within.ts';
-import { writePolicy } from '../support/write-policy.ts';
+} from '../support/host/failing-system.ts';
+import { snapshotHost } from '../support/host/host-snapshot.ts';
+import { expectNoLeaks } from '../support/host/leak-check.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { NEIGHBOUR, startNeighbour } from './support/neighbour-task.ts';
+import { openFiles } from './support/open-files.ts';
+import { type Random, seedRandom } from './support/seeded-random.ts';
+import { MARKS, type TaskVariant, variantsIn } from './support/task-variants.ts';
+import { within } from './support/within.ts';
 
 const { layout, options } = useInstallation();
 const roots = [layout.root, layout.run];

@@ -8,10 +8,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { tasksDir } from '../../src/core/layout.ts';
 import type { ErrorJson, TaskInput, TaskResult } from '../../src/index.ts';
 import { namesIn } from '../../src/sys/files.ts';
-import { reapersEnded } from '../support/reapers-ended.ts';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { scaled } from '../support/time-scale.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { reapersEnded } from '../support/host/reapers-ended.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const { installation, run, folder } = useTaskRunner();
 const { layout, env } = installation;

@@ -7,8 +7,8 @@ import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, tasksDir } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
 import { isAlive, type ProcessInfo, readProcess } from '../../src/sys/processes.ts';
-import { runCli } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { installation, start } = useTaskRunner();
 const { layout, env, options } = installation;

@@ -6,12 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tasksDir } from '../../src/core/layout.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { namesIn } from '../../src/sys/files.ts';
-import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { runCli } from '../support/run-cli.ts';
-import { emptyDisk, fillDisk } from '../support/small-disk.ts';
-import { type TaskRun, useTaskRunner } from '../support/task-runner.ts';
-import { scaled } from '../support/time-scale.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { type TaskRun, useTaskRunner } from '../support/cli/task-runner.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { emptyDisk, fillDisk } from './support/small-disk.ts';
 
 const { installation, run, folder } = useTaskRunner();
 const { layout, env } = installation;

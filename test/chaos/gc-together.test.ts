@@ -12,9 +12,9 @@ import { imageFile } from '../../src/stacks/image-files.ts';
 import { surveyStore } from '../../src/stacks/survey-store.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { reapTasks } from '../../src/task/abandoned/reap.ts';
-import { runFixture, startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { makeBusyboxTar } from '../support/busybox-stack.ts';
-import { useStorageLab } from '../support/storage-lab.ts';
+import { runFixture, startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
+import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
+import { useStorageLab } from '../support/stacks/storage-lab.ts';
 
 const collector = new URL('../fixtures/collect-garbage.ts', import.meta.url);
 const builder = new URL('../fixtures/build-again.ts', import.meta.url);

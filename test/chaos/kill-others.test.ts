@@ -10,11 +10,11 @@ import type { TaskId } from '../../src/core/ids.ts';
 import { openStackshim } from '../../src/index.ts';
 import { isAlive, readProcess } from '../../src/sys/processes.ts';
 import { taskCgroup } from '../../src/task/cgroup-parent.ts';
-import { realRunc, writeFakeRuntime } from '../support/fake-runtime.ts';
-import { runCli } from '../support/run-cli.ts';
-import { type StartedTask, useTaskRunner } from '../support/task-runner.ts';
-import { scaled } from '../support/time-scale.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { type StartedTask, useTaskRunner } from '../support/cli/task-runner.ts';
+import { realRunc, writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;

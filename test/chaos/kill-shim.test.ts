@@ -13,12 +13,17 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findProgram } from '../../src/layers/find-program.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { takeFileLock } from '../../src/sys/lock.ts';
-import { makeGate, realRunc, writeExecutable, writeFakeRuntime } from '../support/fake-runtime.ts';
-import { type HeldEvents, holdEvents } from '../support/held-events.ts';
-import { replaceProgram } from '../support/replace-program.ts';
-import { runCli } from '../support/run-cli.ts';
-import { seedRandom } from '../support/seeded-random.ts';
-import { type StartedTask, useTaskRunner } from '../support/task-runner.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { type StartedTask, useTaskRunner } from '../support/cli/task-runner.ts';
+import { replaceProgram } from '../support/programs/replace-program.ts';
+import {
+  makeGate,
+  realRunc,
+  writeExecutable,
+  writeFakeRuntime,
+} from '../support/runtimes/fake-runtime.ts';
+import { type HeldEvents, holdEvents } from './support/held-events.ts';
+import { seedRandom } from './support/seeded-random.ts';
 
 const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStackshim, type TaskInput } from '../../src/index.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
-import { runFixture, startFixture } from '../support/bun-fixture.ts';
-import { snapshotHost } from '../support/host-snapshot.ts';
-import { useInstallation } from '../support/installation.ts';
-import { expectNoLeaks } from '../support/leak-check.ts';
-import { seedRandom } from '../support/seeded-random.ts';
-import { scaled } from '../support/time-scale.ts';
+import { snapshotHost } from '../support/host/host-snapshot.ts';
+import { expectNoLeaks } from '../support/host/leak-check.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { runFixture, startFixture } from '../support/programs/bun-fixture.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { seedRandom } from './support/seeded-random.ts';
 
 const { layout, options } = useInstallation();
 const roots = [layout.root, layout.run];

@@ -7,10 +7,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir } from '../../src/core/layout.ts';
 import { isAlive, type ProcessIdentity, readProcess } from '../../src/sys/processes.ts';
-import { realRunc, writeExecutable, writeFakeRuntime } from '../support/fake-runtime.ts';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, type StartedTask, useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, type StartedTask, useTaskRunner } from '../support/cli/task-runner.ts';
+import { realRunc, writeExecutable, writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;

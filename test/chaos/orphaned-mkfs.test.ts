@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { findProcesses } from '../../src/sys/processes.ts';
-import { useInstallation } from '../support/installation.ts';
-import { STACKSHIM } from '../support/run-cli.ts';
+import { STACKSHIM } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const installation = useInstallation();
 let code: string;

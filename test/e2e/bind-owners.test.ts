@@ -12,8 +12,8 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_BIND_OWNER_ID, FIRST_SLOT_ID } from '../../src/core/host-ids.ts';
-import { runtimesUnderTest } from '../support/runtime-lab.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 
 const { run, start, folder, setPolicy } = useTaskRunner();
 const runtimes = [

@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { expect, it } from 'vitest';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { installation, run } = useTaskRunner();
 const { env } = installation;

@@ -2,9 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { describeDiskCases, expectNamesRemoved } from '../support/disk-cases.ts';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { describeDiskCases, expectNamesRemoved } from './support/disk-cases.ts';
 
 const runner = useTaskRunner();
 const { run, start, installation, setPolicy } = runner;

@@ -5,9 +5,9 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { describeDiskCases } from '../support/disk-cases.ts';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { describeDiskCases } from './support/disk-cases.ts';
 
 const runner = useTaskRunner();
 const { run, installation, folder } = runner;

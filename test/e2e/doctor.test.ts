@@ -1,8 +1,8 @@
 /** `stackshim doctor` on this host, and as a user who cannot run tasks. */
 import { expect, it } from 'vitest';
 import type { Diagnosis } from '../../src/task/diagnose-host.ts';
-import { useInstallation } from '../support/installation.ts';
-import { runCli } from '../support/run-cli.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const { env } = useInstallation();
 const asNobody = { through: ['unshare', '--user', '--'] };

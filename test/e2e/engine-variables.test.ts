@@ -1,8 +1,8 @@
 /** No variable of the caller's environment, and no file of the caller's directory, makes the executable run other code than its own. */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { useInstallation } from '../support/installation.ts';
-import { runCli } from '../support/run-cli.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const { env } = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-engine-');

@@ -2,10 +2,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { STORED } from '../support/exchange-lab.ts';
-import { useInstallation } from '../support/installation.ts';
-import { startRegistry } from '../support/loopback-registry.ts';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { startRegistry } from '../support/images/loopback-registry.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { STORED } from '../support/stacks/exchange-lab.ts';
 
 const sender = useInstallation([STORED]);
 const receiver = useInstallation([STORED, /^file \S+\/lib\/trusted-keys\//]);

@@ -3,11 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { writeExecutable } from '../support/fake-runtime.ts';
-import { ownDevices } from '../support/own-devices.ts';
-import { STACKSHIM } from '../support/run-cli.ts';
-import { runtimesUnderTest } from '../support/runtime-lab.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
+import { STACKSHIM } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
+import { ownDevices } from '../support/host/own-devices.ts';
+import { writeExecutable } from '../support/runtimes/fake-runtime.ts';
+import { runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 
 const { run, folder, setPolicy, installation } = useTaskRunner();
 const { env } = installation;

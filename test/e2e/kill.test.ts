@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, taskScratchDir } from '../../src/core/layout.ts';
-import { runCli, startCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli, startCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start } = useTaskRunner();
 const { env, layout } = installation;

@@ -7,11 +7,11 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, isReservedId } from '../../src/core/host-ids.ts';
-import { writeFakeRuntime } from '../support/fake-runtime.ts';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
-import { runtimesUnderTest } from '../support/runtime-lab.ts';
-import { AS_STRANGER } from '../support/stranger.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { AS_STRANGER } from '../support/programs/stranger.ts';
+import { writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
+import { runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 
 const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;

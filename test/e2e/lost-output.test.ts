@@ -1,8 +1,8 @@
 /** Output that is lost is noticed, and a task whose output nobody reads any more is stopped. Requires: root. */
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { startCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { startCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run, installation, folder } = useTaskRunner();
 const { env } = installation;

@@ -16,11 +16,11 @@ import {
 } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Layout } from '../../src/core/layout.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { MACHINE_SLOTS } from '../support/machine-slots.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { runCli } from '../support/run-cli.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
 
 const folder = mkdtempSync('/var/tmp/stackshim-older-');
 const layout: Layout = {

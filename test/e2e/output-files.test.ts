@@ -19,10 +19,10 @@ import {
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { errnoCodeOf } from '../../src/core/errors.ts';
-import { useInstallation } from '../support/installation.ts';
-import { runCli, STACKSHIM, startCli } from '../support/run-cli.ts';
-import { openTerminalSession } from '../support/terminal-session.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli, STACKSHIM, startCli } from '../support/cli/run-cli.ts';
+import { openTerminalSession } from '../support/cli/terminal-session.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { env } = useInstallation();
 const outside = mkdtempSync('/var/tmp/stackshim-output-');

@@ -5,8 +5,8 @@ import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir } from '../../src/core/layout.ts';
 import { openInstallation } from '../../src/task/installation.ts';
 import { listTasks, type TaskList } from '../../src/task/records/list-tasks.ts';
-import { runCli } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { installation, run, start } = useTaskRunner();
 const { env, layout } = installation;

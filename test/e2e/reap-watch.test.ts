@@ -16,9 +16,9 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, taskScratchDir, tasksDir } from '../../src/core/layout.ts';
-import { runCli, STACKSHIM, type StartedCli, startCli } from '../support/run-cli.ts';
-import { CLEAN, type StartedTask, useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli, STACKSHIM, type StartedCli, startCli } from '../support/cli/run-cli.ts';
+import { CLEAN, type StartedTask, useTaskRunner } from '../support/cli/task-runner.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start, folder } = useTaskRunner();
 const { env, layout } = installation;

@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, taskScratchDir, tasksDir } from '../../src/core/layout.ts';
-import { reapersEnded } from '../support/reapers-ended.ts';
-import { runCli, startCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli, startCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { reapersEnded } from '../support/host/reapers-ended.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start } = useTaskRunner();
 const { env, layout } = installation;

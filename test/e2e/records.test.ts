@@ -14,9 +14,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, taskScratchDir } from '../../src/core/layout.ts';
 import { isAlive, readProcess } from '../../src/sys/processes.ts';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { folder, installation, run, setPolicy, start } = useTaskRunner();
 const { env, layout } = installation;

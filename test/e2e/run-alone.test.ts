@@ -2,8 +2,8 @@
 import { copyFileSync, mkdirSync, realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { realRunc } from '../support/fake-runtime.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { realRunc } from '../support/runtimes/fake-runtime.ts';
 
 const { installation, run, folder, setPolicy } = useTaskRunner();
 

@@ -1,7 +1,7 @@
 /** `run` as a shell's job: which signals it heeds, and that no signal makes it leave its task behind. Requires: root. */
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { start } = useTaskRunner();
 

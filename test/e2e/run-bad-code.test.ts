@@ -8,10 +8,10 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { isTaskId } from '../../src/core/ids.ts';
-import { expectRefusal } from '../support/refusal.ts';
-import { buildTar, END_OF_TAR, type RawEntry, toBlocks } from '../support/tar-builder.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { buildZip, type RawZipEntry } from '../support/zip-builder.ts';
+import { expectRefusal } from '../support/cli/refusal.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { buildTar, END_OF_TAR, type RawEntry, toBlocks } from '../support/images/tar-builder.ts';
+import { buildZip, type RawZipEntry } from '../support/images/zip-builder.ts';
 
 const { installation, run, folder } = useTaskRunner();
 const { layout } = installation;

@@ -13,10 +13,10 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { runTask } from '../../src/index.ts';
-import { realRunc } from '../support/fake-runtime.ts';
-import { expectRefusal } from '../support/refusal.ts';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
-import { type RunnerOptions, useTaskRunner } from '../support/task-runner.ts';
+import { expectRefusal } from '../support/cli/refusal.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { type RunnerOptions, useTaskRunner } from '../support/cli/task-runner.ts';
+import { realRunc } from '../support/runtimes/fake-runtime.ts';
 
 const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;

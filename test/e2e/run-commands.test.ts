@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run, start, folder } = useTaskRunner();
 const MIB = 1024 * 1024;

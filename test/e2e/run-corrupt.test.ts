@@ -19,15 +19,15 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import type { Layout } from '../../src/core/layout.ts';
-import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { makeGate, realRunc, writeFakeRuntime } from '../support/fake-runtime.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { expectRefusal } from '../support/refusal.ts';
-import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { expectRefusal } from '../support/cli/refusal.ts';
+import { type CliResult, runCli, startCli } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
+import { makeGate, realRunc, writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
+import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation } = useTaskRunner();
 

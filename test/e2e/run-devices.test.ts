@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { expectRefusal } from '../support/refusal.ts';
-import { runtimesUnderTest } from '../support/runtime-lab.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { expectRefusal } from '../support/cli/refusal.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 
 const { installation, run, folder, setPolicy } = useTaskRunner();
 /** There wherever tasks have scratch volumes; to open it changes nothing. */

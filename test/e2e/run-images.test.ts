@@ -3,10 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { makeBusyboxTar } from '../support/busybox-stack.ts';
-import { STORED, useInstallation } from '../support/installation.ts';
-import { runCli, startCli } from '../support/run-cli.ts';
-import { writeSmallOciLayout } from '../support/small-oci-layout.ts';
+import { runCli, startCli } from '../support/cli/run-cli.ts';
+import { writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
+import { STORED, useInstallation } from '../support/installation/installation.ts';
+import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
 
 const { layout, env } = useInstallation([STORED]);
 const cli = (...args: string[]) => runCli(args, { env });

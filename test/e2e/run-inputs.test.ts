@@ -13,9 +13,9 @@ import {
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { buildZip } from '../support/zip-builder.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { buildZip } from '../support/images/zip-builder.ts';
 
 const { installation, run, start, folder } = useTaskRunner();
 const { env, layout } = installation;

@@ -16,9 +16,9 @@ import { describe, expect, it } from 'vitest';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { cgroupParent } from '../../src/task/cgroup-parent.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { makeCallingProgram, makeCrashingProgram } from '../support/tiny-elf.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { makeCallingProgram, makeCrashingProgram } from '../support/programs/tiny-elf.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start, setPolicy, folder } = useTaskRunner();
 const { layout } = installation;

@@ -1,8 +1,8 @@
 /** What `run` says to a person: options as they are called, values as they were typed, and docker's habits. Requires: root. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run, installation, folder, setPolicy } = useTaskRunner();
 const { env } = installation;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_BIND_OWNER_ID } from '../../src/core/host-ids.ts';
 import { slotIds } from '../../src/task/admission/slot.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run, start, folder, setPolicy } = useTaskRunner();
 const MIB = 1024 * 1024;

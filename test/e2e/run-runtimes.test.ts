@@ -3,11 +3,16 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findProgram } from '../../src/layers/find-program.ts';
-import { makeGate, realRunc, writeExecutable, writeFakeRuntime } from '../support/fake-runtime.ts';
-import { replaceProgram } from '../support/replace-program.ts';
-import { describeRuntime } from '../support/runtime-cases.ts';
-import { runtimesUnderTest } from '../support/runtime-lab.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { replaceProgram } from '../support/programs/replace-program.ts';
+import {
+  makeGate,
+  realRunc,
+  writeExecutable,
+  writeFakeRuntime,
+} from '../support/runtimes/fake-runtime.ts';
+import { describeRuntime } from '../support/runtimes/runtime-cases.ts';
+import { runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 
 const runner = useTaskRunner();
 const { installation, run, start, folder, setPolicy } = runner;

@@ -1,10 +1,10 @@
 /** No process of a task outlives it, however it tries to: in the task's own pid namespace and in the host's. Requires: root. */
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { findByArguments } from '../support/look-at-processes.ts';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { findByArguments } from '../support/host/look-at-processes.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start, setPolicy } = useTaskRunner();
 const { env } = installation;

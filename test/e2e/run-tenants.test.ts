@@ -5,9 +5,9 @@ import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-dr
 import { parseTenantName } from '../../src/core/ids.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { tenantCgroup } from '../../src/task/cgroup-parent.ts';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start, setPolicy } = useTaskRunner();
 const { env, layout } = installation;

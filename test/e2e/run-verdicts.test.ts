@@ -5,9 +5,9 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { scaled } from '../support/time-scale.ts';
-import { makeCrashingProgram } from '../support/tiny-elf.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { makeCrashingProgram } from '../support/programs/tiny-elf.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const { run, start, folder } = useTaskRunner();
 const MIB = 1024 * 1024;

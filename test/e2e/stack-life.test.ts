@@ -8,10 +8,10 @@ import { writeImage } from '../../src/stacks/image-files.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { rollbackStack } from '../../src/stacks/rollback.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { STORED, useInstallation } from '../support/installation.ts';
-import { runCli, startCli } from '../support/run-cli.ts';
-import { digestOf, NOW, stackName } from '../support/stack-store.ts';
+import { runCli, startCli } from '../support/cli/run-cli.ts';
+import { STORED, useInstallation } from '../support/installation/installation.ts';
+import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
+import { digestOf, NOW, stackName } from '../support/stacks/stack-store.ts';
 
 const { layout, env } = useInstallation([STORED]);
 const busybox = stackName('busybox');

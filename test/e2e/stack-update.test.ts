@@ -2,8 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { UpdateReport } from '../../src/images/update-stacks.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { runCli } from '../support/run-cli.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
 
 const lab = useBuildLab();
 const { root, run, policyFile } = lab.layout;

@@ -5,10 +5,10 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { BuildResult } from '../../src/images/build-stack.ts';
 import { readCurrentGeneration } from '../../src/stacks/generations.ts';
 import type { StackDetails, StackSummary } from '../../src/stacks/list-stacks.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { runCli, STACKSHIM, startCli } from '../support/run-cli.ts';
-import { openTerminalSession } from '../support/terminal-session.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli, STACKSHIM, startCli } from '../support/cli/run-cli.ts';
+import { openTerminalSession } from '../support/cli/terminal-session.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const lab = useBuildLab();
 const { layout } = lab;

@@ -1,6 +1,6 @@
 /** A process that is given too little: `run` never ends with the status of a task that did not run. Requires: root. */
 import { describe, expect, it } from 'vitest';
-import { useTaskRunner } from '../support/task-runner.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run } = useTaskRunner();
 const limited = (limit: string) => ({

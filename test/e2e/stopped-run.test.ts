@@ -1,11 +1,11 @@
 /** `stackshim run` that is stopped, as by Ctrl-Z: its task is held to its time, and its result is true. */
 import { chmodSync, existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findByArguments } from '../support/look-at-processes.ts';
-import { type StartedCli, startCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { scaled } from '../support/time-scale.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { type StartedCli, startCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { findByArguments } from '../support/host/look-at-processes.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { start, folder, installation } = useTaskRunner();
 

@@ -5,9 +5,9 @@ import type { LayerId } from '../../src/core/ids.ts';
 import { layerFile } from '../../src/core/layout.ts';
 import { imageFile, readImage } from '../../src/stacks/image-files.ts';
 import type { Revision } from '../../src/stacks/revisions.ts';
-import { makeBusyboxTar } from '../support/busybox-stack.ts';
-import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
-import { useStorageLab } from '../support/storage-lab.ts';
+import { type CliResult, runCli, startCli } from '../support/cli/run-cli.ts';
+import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
+import { useStorageLab } from '../support/stacks/storage-lab.ts';
 
 const base = makeBusyboxTar();
 const lab = useStorageLab(() => base);

@@ -5,15 +5,15 @@ import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir } from '../../src/core/layout.ts';
 import { isOwnerAlive, readProcess } from '../../src/sys/processes.ts';
-import { findByArguments } from '../support/look-at-processes.ts';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
 import {
   FIRST_SIZE,
   openTerminalSession,
   type TerminalSession,
-} from '../support/terminal-session.ts';
-import { waitUntil } from '../support/wait-until.ts';
+} from '../support/cli/terminal-session.ts';
+import { findByArguments } from '../support/host/look-at-processes.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run } = useTaskRunner();
 const { env, layout } = installation;

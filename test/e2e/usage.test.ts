@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type CliOptions, runCli } from '../support/run-cli.ts';
+import { type CliOptions, runCli } from '../support/cli/run-cli.ts';
 
 const folder = mkdtempSync('/var/tmp/stackshim-usage-');
 afterAll(() => rmSync(folder, { recursive: true }));

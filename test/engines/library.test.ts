@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fetchStackFiles } from '../../scripts/steps/stack-files.mjs';
-import { scaled } from '../support/time-scale.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const SUITES = [

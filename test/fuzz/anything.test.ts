@@ -1,9 +1,9 @@
 /** No parser is surprised by values that nobody would write. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { useFuzzFiles } from '../support/fuzz-files.ts';
-import { configureProperties, isFullFuzz } from '../support/fuzz-settings.ts';
-import { judge } from '../support/fuzz-target.ts';
+import { useFuzzFiles } from './support/fuzz-files.ts';
+import { configureProperties, isFullFuzz } from './support/fuzz-settings.ts';
+import { judge } from './support/fuzz-target.ts';
 import { allTargets } from './targets/all-targets.ts';
 
 configureProperties();

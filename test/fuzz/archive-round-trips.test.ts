@@ -9,8 +9,8 @@ import { parsePaxRecords } from '../../src/layers/parse-pax-records.ts';
 import { paddingOf } from '../../src/layers/parse-tar-header.ts';
 import type { TarEntry } from '../../src/layers/tar-entry.ts';
 import { createTarParser } from '../../src/layers/tar-parser.ts';
-import { configureProperties } from '../support/fuzz-settings.ts';
-import { buildPaxHeader } from '../support/tar-builder.ts';
+import { buildPaxHeader } from '../support/images/tar-builder.ts';
+import { configureProperties } from './support/fuzz-settings.ts';
 
 configureProperties();
 

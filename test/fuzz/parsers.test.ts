@@ -1,9 +1,9 @@
 /** Every parser that meets outside data, on inputs that are almost right: a value or a typed error, soon, in little memory. */
 import { afterAll, describe, expect, it } from 'vitest';
-import { useFuzzFiles } from '../support/fuzz-files.ts';
-import { fuzzSeed, isFullFuzz } from '../support/fuzz-settings.ts';
-import { acceptSamples, type FuzzTarget, fuzzTarget } from '../support/fuzz-target.ts';
-import { startWatchdog } from '../support/fuzz-watchdog.ts';
+import { useFuzzFiles } from './support/fuzz-files.ts';
+import { fuzzSeed, isFullFuzz } from './support/fuzz-settings.ts';
+import { acceptSamples, type FuzzTarget, fuzzTarget } from './support/fuzz-target.ts';
+import { startWatchdog } from './support/fuzz-watchdog.ts';
 import { allTargets } from './targets/all-targets.ts';
 
 const ALL_CASES = isFullFuzz ? 500_000 : 50_000;

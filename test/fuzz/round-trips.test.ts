@@ -32,8 +32,8 @@ import { parseMountinfo } from '../../src/sys/mountinfo.ts';
 import { readRecord } from '../../src/task/records/read-record.ts';
 import { createRecord, replaceRecord, type TaskRecord } from '../../src/task/records/record.ts';
 import { namesOf, taskPlaces } from '../../src/task/records/task-places.ts';
-import { useFuzzFiles } from '../support/fuzz-files.ts';
-import { configureProperties, isFullFuzz } from '../support/fuzz-settings.ts';
+import { useFuzzFiles } from './support/fuzz-files.ts';
+import { configureProperties, isFullFuzz } from './support/fuzz-settings.ts';
 
 configureProperties();
 

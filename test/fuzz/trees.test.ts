@@ -6,12 +6,12 @@ import { rmSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, expect, it } from 'vitest';
 import { layerFile } from '../../src/core/layout.ts';
-import { createRandom, type Random } from '../support/fuzz-random.ts';
-import { configureProperties, isFullFuzz } from '../support/fuzz-settings.ts';
-import { openLayerLab } from '../support/layer-lab.ts';
-import type { TreeNode } from '../support/read-tree.ts';
-import { repairTar } from '../support/repair-tar.ts';
-import { buildExtension, buildTar, type RawEntry } from '../support/tar-builder.ts';
+import { openLayerLab } from '../support/images/layer-lab.ts';
+import type { TreeNode } from '../support/images/read-tree.ts';
+import { buildExtension, buildTar, type RawEntry } from '../support/images/tar-builder.ts';
+import { createRandom, type Random } from './support/fuzz-random.ts';
+import { configureProperties, isFullFuzz } from './support/fuzz-settings.ts';
+import { repairTar } from './support/repair-tar.ts';
 
 configureProperties();
 const lab = openLayerLab();

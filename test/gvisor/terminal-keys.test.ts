@@ -1,9 +1,9 @@
 /** Keys reach a task in gVisor as they do elsewhere: an interrupt its foreground processes, and nothing of ours. */
-import '../support/on-gvisor.ts';
+import './support/on-gvisor.ts';
 import { expect, it } from 'vitest';
-import { STACKSHIM } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
-import { openTerminalSession } from '../support/terminal-session.ts';
+import { STACKSHIM } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
+import { openTerminalSession } from '../support/cli/terminal-session.ts';
 
 const { installation } = useTaskRunner();
 

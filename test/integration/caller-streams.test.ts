@@ -10,7 +10,7 @@ import {
   type TaskEvent,
   type TaskInput,
 } from '../../src/index.ts';
-import { useInstallation } from '../support/installation.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const { options } = useInstallation();
 

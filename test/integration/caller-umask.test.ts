@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, expect, it } from 'vitest';
 import { runTask } from '../../src/index.ts';
-import { useInstallation } from '../support/installation.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const { options } = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-umask-');

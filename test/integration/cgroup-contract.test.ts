@@ -10,7 +10,7 @@ import { cgroupV2 } from '../../src/cgroup/cgroup-v2.ts';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { entryPath } from '../../src/sys/byte-path.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const MIB = 1024 * 1024;
 /** Levels whose path is longer than PATH_MAX, 4096 bytes. */

@@ -7,9 +7,9 @@ import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { type System, SystemError } from '../../src/sys/system.ts';
 import { type Diagnosis, diagnoseHost } from '../../src/task/diagnose-host.ts';
-import { MACHINE_SLOTS } from '../support/machine-slots.ts';
-import { makeOldKernel } from '../support/old-kernel.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
+import { makeOldKernel } from './support/old-kernel.ts';
 
 let layout: Layout;
 /** Mounts below the test's own folder: others come and go while this runs. */

@@ -7,8 +7,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readExamples, type WrittenExamples, writeExamples } from '../support/doc-examples.ts';
-import { useInstallation } from '../support/installation.ts';
+import { readExamples, type WrittenExamples, writeExamples } from '../support/docs/doc-examples.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const installation = useInstallation();
 /** In the tests' small stack. */

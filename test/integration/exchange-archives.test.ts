@@ -7,11 +7,11 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { isLayerId } from '../../src/core/ids.ts';
 import { mountLayer } from '../../src/layers/mount-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { useExchangeLab } from '../support/exchange-lab.ts';
-import { readTree } from '../support/read-tree.ts';
-import { sha256, writeSmallOciLayout } from '../support/small-oci-layout.ts';
-import { makeTar } from '../support/small-tar.ts';
-import { buildTar, type RawEntry, toBlocks } from '../support/tar-builder.ts';
+import { readTree } from '../support/images/read-tree.ts';
+import { sha256, writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
+import { makeTar } from '../support/images/small-tar.ts';
+import { buildTar, type RawEntry, toBlocks } from '../support/images/tar-builder.ts';
+import { useExchangeLab } from '../support/stacks/exchange-lab.ts';
 
 const lab = useExchangeLab();
 const skopeo = (...args: string[]) =>

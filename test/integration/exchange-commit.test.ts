@@ -8,12 +8,12 @@ import { mountLayer } from '../../src/layers/mount-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { killTask } from '../../src/task/ending/kill-task.ts';
 import { openInstallation } from '../../src/task/installation.ts';
-import { makeBusyboxTar } from '../support/busybox-stack.ts';
-import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
-import { readTree } from '../support/read-tree.ts';
-import { writeSmallOciLayout } from '../support/small-oci-layout.ts';
-import { buildTar } from '../support/tar-builder.ts';
-import { scaled } from '../support/time-scale.ts';
+import { readTree } from '../support/images/read-tree.ts';
+import { writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
+import { buildTar } from '../support/images/tar-builder.ts';
+import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
+import { toStack, useExchangeLab } from '../support/stacks/exchange-lab.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const lab = useExchangeLab();
 const kept: string[] = [];

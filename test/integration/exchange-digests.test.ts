@@ -10,12 +10,12 @@ import { migrateStore } from '../../src/images/migrate-store.ts';
 import { packLayer } from '../../src/layers/pack-layer.ts';
 import { showStack } from '../../src/stacks/list-stacks.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
-import { type LoopbackRegistry, startRegistry } from '../support/loopback-registry.ts';
-import { makeSecondMachine, type SecondMachine } from '../support/second-machine.ts';
-import { INDEX_TYPE, sha256, writeSmallOciLayout } from '../support/small-oci-layout.ts';
-import { makeTar } from '../support/small-tar.ts';
+import { type LoopbackRegistry, startRegistry } from '../support/images/loopback-registry.ts';
+import { INDEX_TYPE, sha256, writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
+import { makeTar } from '../support/images/small-tar.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { toStack, useExchangeLab } from '../support/stacks/exchange-lab.ts';
+import { makeSecondMachine, type SecondMachine } from '../support/stacks/second-machine.ts';
 
 const lab = useExchangeLab();
 const { layout } = lab.installation;

@@ -8,11 +8,15 @@ import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { readRevision } from '../../src/stacks/revisions.ts';
 import { rollbackStack } from '../../src/stacks/rollback.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { makeBusyboxTar } from '../support/busybox-stack.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
-import { makeSecondMachine, repeatLayer, type SecondMachine } from '../support/second-machine.ts';
-import { writeSmallOciLayout } from '../support/small-oci-layout.ts';
+import { writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
+import { toStack, useExchangeLab } from '../support/stacks/exchange-lab.ts';
+import {
+  makeSecondMachine,
+  repeatLayer,
+  type SecondMachine,
+} from '../support/stacks/second-machine.ts';
 
 const lab = useExchangeLab();
 const folder = `${lab.folder}/second`;

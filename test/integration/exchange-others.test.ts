@@ -3,7 +3,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { useExchangeLab } from '../support/exchange-lab.ts';
+import { useExchangeLab } from '../support/stacks/exchange-lab.ts';
 
 const lab = useExchangeLab();
 const archive = `${lab.folder}/export.tar`;

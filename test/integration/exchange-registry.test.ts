@@ -6,16 +6,20 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pushStack } from '../../src/images/exchange/push-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { useExchangeLab } from '../support/exchange-lab.ts';
-import { type LoopbackRegistry, startLiar, startRegistry } from '../support/loopback-registry.ts';
+import {
+  type LoopbackRegistry,
+  startLiar,
+  startRegistry,
+} from '../support/images/loopback-registry.ts';
 import {
   CONFIG_TYPE,
   INDEX_TYPE,
   MANIFEST_TYPE,
   sha256,
   toConfig,
-} from '../support/small-oci-layout.ts';
-import { makeTar } from '../support/small-tar.ts';
+} from '../support/images/small-oci-layout.ts';
+import { makeTar } from '../support/images/small-tar.ts';
+import { useExchangeLab } from '../support/stacks/exchange-lab.ts';
 
 const lab = useExchangeLab();
 const HTTP = { tlsVerify: false } as const;

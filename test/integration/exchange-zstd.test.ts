@@ -1,9 +1,9 @@
 /** Layers compressed with zstd: read through a program that neither a bomb nor damage takes along. */
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cleanInMemory } from '../support/clean-in-memory.ts';
-import { type LayerLab, openLayerLab } from '../support/layer-lab.ts';
-import { makeTar } from '../support/small-tar.ts';
+import { cleanInMemory } from '../support/images/clean-in-memory.ts';
+import { type LayerLab, openLayerLab } from '../support/images/layer-lab.ts';
+import { makeTar } from '../support/images/small-tar.ts';
 
 const TAR = makeTar([
   { kind: 'directory', path: 'etc' },

@@ -6,8 +6,8 @@ import { runTask } from '../../src/door/open-stackshim.ts';
 import { driverOf } from '../../src/runtime/drivers/driver-of.ts';
 import type { TaskInput } from '../../src/spec/task-input.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { useInstallation } from '../support/installation.ts';
-import { makeFolder, runtimesUnderTest } from '../support/runtime-lab.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { makeFolder, runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 
 const { layout, options } = useInstallation();
 

@@ -6,8 +6,8 @@ import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from '
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { hastenAttach } from '../../src/cgroup/hasten-attach.ts';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
-import { startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const isUnified = openCgroupDriver().version === 2;
 const root = isUnified ? '/sys/fs/cgroup' : '/sys/fs/cgroup/freezer';

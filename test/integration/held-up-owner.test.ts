@@ -8,9 +8,9 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { watchOwners } from '../../src/task/abandoned/watch-owners.ts';
 import { openInstallation } from '../../src/task/installation.ts';
 import type { TaskResult } from '../../src/task/result.ts';
-import { useInstallation } from '../support/installation.ts';
-import { scaled } from '../support/time-scale.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { layout, env } = useInstallation();
 const program = fileURLToPath(new URL('../fixtures/run-held-up.mjs', import.meta.url));

@@ -10,8 +10,8 @@ import {
 } from 'node:fs';
 import { expect, it } from 'vitest';
 import { showStack } from '../../src/stacks/list-stacks.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { stackName } from '../support/stack-store.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
 
 const lab = useBuildLab();
 const SMOKE = `LABEL io.stackshim.smoke='["true"]'`;

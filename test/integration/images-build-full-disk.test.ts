@@ -11,12 +11,12 @@ import { readCurrentGeneration } from '../../src/stacks/generations.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { stackName } from '../support/stack-store.ts';
-import { scaled } from '../support/time-scale.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const lab = useBuildLab();
 /** A disk of 96 MiB, with an installation of its own on it. */

@@ -5,9 +5,9 @@ import { describe, expect, it } from 'vitest';
 import type { BuildResult } from '../../src/images/build-stack.ts';
 import { readCurrentGeneration } from '../../src/stacks/generations.ts';
 import type { TaskResult } from '../../src/task/result.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { stackName } from '../support/stack-store.ts';
+import { startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
 
 const buildFixture = new URL('../fixtures/build-stack.ts', import.meta.url);
 const lab = useBuildLab();

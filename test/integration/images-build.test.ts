@@ -9,8 +9,8 @@ import { readCurrentGeneration } from '../../src/stacks/generations.ts';
 import { showStack } from '../../src/stacks/list-stacks.ts';
 import { rollbackStack } from '../../src/stacks/rollback.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { stackName } from '../support/stack-store.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
 
 const lab = useBuildLab();
 

@@ -10,10 +10,10 @@ import { addRevision } from '../../src/stacks/add-revision.ts';
 import { flipStacks } from '../../src/stacks/flip-stacks.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { writeSmallOciLayout } from '../support/small-oci-layout.ts';
-import { makeTar, type SmallTarEntry } from '../support/small-tar.ts';
-import { layoutAt, NOW, stackName } from '../support/stack-store.ts';
+import { writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
+import { makeTar, type SmallTarEntry } from '../support/images/small-tar.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { layoutAt, NOW, stackName } from '../support/stacks/stack-store.ts';
 
 const stack = stackName('tool-1');
 let layout: Layout;

@@ -8,7 +8,6 @@ import { readLayerRecord } from '../../src/layers/layer-record.ts';
 import { readImage } from '../../src/stacks/image-files.ts';
 import { readHostFacts } from '../../src/sys/host-facts.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { LOWER, UPPER, useOciLab } from '../support/oci-lab.ts';
 import {
   INDEX_TYPE,
   sha256,
@@ -16,10 +15,11 @@ import {
   writeBlob,
   writeIndex,
   writeSmallOciLayout,
-} from '../support/small-oci-layout.ts';
-import { makeTar } from '../support/small-tar.ts';
-import { layoutAt } from '../support/stack-store.ts';
-import { buildTar } from '../support/tar-builder.ts';
+} from '../support/images/small-oci-layout.ts';
+import { makeTar } from '../support/images/small-tar.ts';
+import { buildTar } from '../support/images/tar-builder.ts';
+import { layoutAt } from '../support/stacks/stack-store.ts';
+import { LOWER, UPPER, useOciLab } from './support/oci-lab.ts';
 
 const { architecture } = readHostFacts();
 const lab = useOciLab();

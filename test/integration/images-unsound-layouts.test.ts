@@ -4,7 +4,6 @@ import { readFileSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { readHostFacts } from '../../src/sys/host-facts.ts';
-import { LOWER, UPPER, useOciLab } from '../support/oci-lab.ts';
 import {
   CONFIG_TYPE,
   INDEX_TYPE,
@@ -15,8 +14,9 @@ import {
   writeBlob,
   writeIndex,
   writeSmallOciLayout,
-} from '../support/small-oci-layout.ts';
-import { makeTar } from '../support/small-tar.ts';
+} from '../support/images/small-oci-layout.ts';
+import { makeTar } from '../support/images/small-tar.ts';
+import { LOWER, UPPER, useOciLab } from './support/oci-lab.ts';
 
 const { architecture } = readHostFacts();
 const lab = useOciLab();

@@ -10,8 +10,8 @@ import { readCurrentGeneration } from '../../src/stacks/generations.ts';
 import { listStacks, showStack } from '../../src/stacks/list-stacks.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { takeFileLock } from '../../src/sys/lock.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { NOW, stackName } from '../support/stack-store.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { NOW, stackName } from '../support/stacks/stack-store.ts';
 
 const lab = useBuildLab();
 const SMOKE = 'LABEL io.stackshim.smoke=\'["/bin/true"]\'';

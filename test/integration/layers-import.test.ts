@@ -17,8 +17,8 @@ import { layerFile, layerRecordFile, layersDir } from '../../src/core/layout.ts'
 import { importLayer } from '../../src/layers/import-layer.ts';
 import { findLayerByDiffId, readLayerRecord } from '../../src/layers/layer-record.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { type LayerLab, openLayerLab } from '../support/layer-lab.ts';
-import { buildTar } from '../support/tar-builder.ts';
+import { type LayerLab, openLayerLab } from '../support/images/layer-lab.ts';
+import { buildTar } from '../support/images/tar-builder.ts';
 
 const sha256 = (data: Buffer) => createHash('sha256').update(data).digest('hex');
 const tar = buildTar(

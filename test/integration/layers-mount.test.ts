@@ -19,9 +19,9 @@ import { layerFile, layerRecordFile, mountedLayersDir } from '../../src/core/lay
 import { attachLayerFile, mountLayer } from '../../src/layers/mount-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { type LayerLab, openLayerLab } from '../support/layer-lab.ts';
-import { makeOldKernel } from '../support/old-kernel.ts';
-import { buildTar } from '../support/tar-builder.ts';
+import { type LayerLab, openLayerLab } from '../support/images/layer-lab.ts';
+import { buildTar } from '../support/images/tar-builder.ts';
+import { makeOldKernel } from './support/old-kernel.ts';
 
 const corrupt = expect.objectContaining({ code: 'ERR_STACKSHIM_LAYER_CORRUPT' });
 const tar = buildTar({ path: 'hello', content: 'world' });

@@ -19,8 +19,8 @@ import { narrowStore } from '../../src/layers/narrow-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { claimNumber } from '../../src/sys/numbered-locks.ts';
 import { bootId } from '../../src/sys/processes.ts';
-import { layoutAt } from '../support/stack-store.ts';
-import { workers } from '../support/workers.ts';
+import { workers } from '../support/installation/workers.ts';
+import { layoutAt } from '../support/stacks/stack-store.ts';
 
 let folder: string;
 beforeEach(() => {

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cgroupParent } from '../../src/task/cgroup-parent.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { type HostSnapshot, snapshotHost } from '../support/host-snapshot.ts';
-import { expectNoLeaks } from '../support/leak-check.ts';
+import { type HostSnapshot, snapshotHost } from '../support/host/host-snapshot.ts';
+import { expectNoLeaks } from '../support/host/leak-check.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
 
 let root: string;
 let before: HostSnapshot;

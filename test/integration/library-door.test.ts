@@ -14,8 +14,8 @@ import {
   type TaskHandle,
   type TaskInput,
 } from '../../src/index.ts';
-import { useInstallation } from '../support/installation.ts';
-import { startCli } from '../support/run-cli.ts';
+import { startCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const installation = useInstallation();
 const { layout, options, env } = installation;

@@ -15,10 +15,10 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { toConfigJson } from '../../src/oci/build-config.ts';
 import { INIT_CANDIDATES } from '../../src/oci/task-paths.ts';
-import { buildConfig, type ConfigInput } from '../support/build-config.ts';
-import { useLeakCheck } from '../support/leak-check.ts';
-import { testIds, toConfigInput } from '../support/oci-config-input.ts';
-import { makeFolder, runtimesUnderTest } from '../support/runtime-lab.ts';
+import { useLeakCheck } from '../support/host/leak-check.ts';
+import { makeFolder, runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
+import { buildConfig, type ConfigInput } from '../support/tasks/build-config.ts';
+import { testIds, toConfigInput } from '../support/tasks/oci-config-input.ts';
 
 const applets =
   'cat chroot grep head hostname id ip ls mkdir mkfifo mount printf readlink sh sleep touch tr true ulimit umount unshare';

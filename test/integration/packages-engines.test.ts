@@ -5,9 +5,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { gzipSync } from 'node:zlib';
 import { afterAll, expect, it } from 'vitest';
-import { packAndImport } from '../support/pack-and-import.ts';
-import { buildTar } from '../support/tar-builder.ts';
-import { buildZip } from '../support/zip-builder.ts';
+import { buildTar } from '../support/images/tar-builder.ts';
+import { buildZip } from '../support/images/zip-builder.ts';
+import { packAndImport } from './support/pack-and-import.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/stackshim-engines-`);
 afterAll(() => rmSync(folder, { recursive: true }));

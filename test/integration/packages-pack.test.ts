@@ -16,11 +16,11 @@ import { create } from 'tar';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CODE_LIMITS } from '../../src/packages/code-policy.ts';
 import { type PackCodeOptions, packCode } from '../../src/packages/pack-code.ts';
-import { type LayerLab, openLayerLab } from '../support/layer-lab.ts';
-import type { TreeNode } from '../support/read-tree.ts';
-import { buildTar } from '../support/tar-builder.ts';
-import { workers } from '../support/workers.ts';
-import { buildZip } from '../support/zip-builder.ts';
+import { type LayerLab, openLayerLab } from '../support/images/layer-lab.ts';
+import type { TreeNode } from '../support/images/read-tree.ts';
+import { buildTar } from '../support/images/tar-builder.ts';
+import { buildZip } from '../support/images/zip-builder.ts';
+import { workers } from '../support/installation/workers.ts';
 
 const pack = (
   source: string,

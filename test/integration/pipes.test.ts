@@ -1,7 +1,7 @@
 /** Pipes in both engines: everything is read, and what was opened is closed. */
 import { expect, it } from 'vitest';
-import { runFixture } from '../support/bun-fixture.ts';
-import { type Drained, drainMany } from '../support/drain-many.ts';
+import { runFixture } from '../support/programs/bun-fixture.ts';
+import { type Drained, drainMany } from './support/drain-many.ts';
 
 const drainPipes = new URL('../fixtures/drain-pipes.ts', import.meta.url);
 const COUNT = 50;

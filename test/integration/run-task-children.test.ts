@@ -3,7 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, it } from 'vitest';
 import { runTask } from '../../src/index.ts';
-import { useInstallation } from '../support/installation.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const installation = useInstallation();
 const run = (script: string) =>

@@ -12,8 +12,8 @@ import { watchOwners } from '../../src/task/abandoned/watch-owners.ts';
 import { killTask } from '../../src/task/ending/kill-task.ts';
 import { openInstallation } from '../../src/task/installation.ts';
 import { listTasks } from '../../src/task/records/list-tasks.ts';
-import { useInstallation } from '../support/installation.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { layout, env } = useInstallation();
 const script = fileURLToPath(new URL('../fixtures/run-in-ended-thread.mjs', import.meta.url));

@@ -10,8 +10,8 @@ import { isAlive, type ProcessIdentity, readProcess } from '../../src/sys/proces
 import { SYSTEM_PATH } from '../../src/sys/program-environment.ts';
 import { reapTasks } from '../../src/task/abandoned/reap.ts';
 import { openInstallation } from '../../src/task/installation.ts';
-import { useInstallation } from '../support/installation.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { layout, env } = useInstallation();
 const script = fileURLToPath(new URL('../fixtures/run-guarded.mjs', import.meta.url));

@@ -15,9 +15,9 @@ import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { runTask, type TaskInput } from '../../src/index.ts';
 import { lookUpPath, openPlain } from '../../src/sys/real-path.ts';
-import { useInstallation } from '../support/installation.ts';
-import { runCli } from '../support/run-cli.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
 
 const installation = useInstallation();
 const { options, layout, env } = installation;

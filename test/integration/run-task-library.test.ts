@@ -9,9 +9,9 @@ import {
   type TaskEvent,
   type TaskInput,
 } from '../../src/index.ts';
-import { useInstallation } from '../support/installation.ts';
-import { watchOutput } from '../support/watch-output.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
+import { watchOutput } from './support/watch-output.ts';
 
 const installation = useInstallation();
 

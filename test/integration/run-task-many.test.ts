@@ -15,9 +15,9 @@ import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { runTask } from '../../src/index.ts';
 import { slotIds } from '../../src/task/admission/slot.ts';
-import { useInstallation } from '../support/installation.ts';
-import { scaled } from '../support/time-scale.ts';
-import { watchOutput } from '../support/watch-output.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { watchOutput } from './support/watch-output.ts';
 
 const installation = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-many-');

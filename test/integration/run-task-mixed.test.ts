@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, expect, it } from 'vitest';
 import { type RunTaskOptions, runTask, type TaskInput } from '../../src/index.ts';
-import { useInstallation } from '../support/installation.ts';
-import { repeated, scaled } from '../support/time-scale.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { repeated, scaled } from '../support/timing/time-scale.ts';
 
 const installation = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-mixed-');

@@ -20,7 +20,7 @@ import { removeRuntimeState, runtimeStateExists } from '../../src/runtime/runtim
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { openNullDevice } from '../../src/sys/null-device.ts';
 import { readProcess } from '../../src/sys/processes.ts';
-import { makeFolder, RuntimeLab, writeScript } from '../support/runtime-lab.ts';
+import { makeFolder, RuntimeLab, writeScript } from '../support/runtimes/runtime-lab.ts';
 
 let folder: string;
 let layout: Layout;

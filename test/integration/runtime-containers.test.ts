@@ -8,7 +8,7 @@ import { toStartFailure } from '../../src/runtime/runtime-failure.ts';
 import { removeRuntimeState, runtimeStateExists } from '../../src/runtime/runtime-state.ts';
 import { startContainer } from '../../src/runtime/start-container.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { makeFolder, RuntimeLab, runtimesUnderTest } from '../support/runtime-lab.ts';
+import { makeFolder, RuntimeLab, runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 
 const wrappers = makeFolder();
 const runtimes = runtimesUnderTest(wrappers);

@@ -34,9 +34,9 @@ import { removeScratch } from '../../src/task/disk/remove-scratch.ts';
 import { type TaskDisk, toDiskLimit } from '../../src/task/disk/task-disk.ts';
 import { isFreshVolume, loopDeviceOf } from '../../src/task/disk/volume-state.ts';
 import { taskPlaces } from '../../src/task/records/task-places.ts';
-import { startFixture } from '../support/bun-fixture.ts';
-import { MACHINE_SLOTS } from '../support/machine-slots.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
+import { startFixture } from '../support/programs/bun-fixture.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const fixture = new URL('../fixtures/use-volume.ts', import.meta.url);
 const holdFixture = new URL('../fixtures/hold-idle-volumes.ts', import.meta.url);

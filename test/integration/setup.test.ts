@@ -19,7 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { useLeakCheck } from '../support/leak-check.ts';
+import { useLeakCheck } from '../support/host/leak-check.ts';
 
 const scripts = join(import.meta.dirname, '../../scripts');
 const asNobody = 'exec setpriv --reuid 65534 --regid 65534 --clear-groups';

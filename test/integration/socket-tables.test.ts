@@ -13,7 +13,7 @@ import {
   readSocketTable,
 } from '../../src/sys/socket-tables.ts';
 import { readTcpSockets, type TcpSocket } from '../../src/sys/tcp-sockets.ts';
-import { scaled } from '../support/time-scale.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 async function tcpSockets(pid: number): Promise<readonly TcpSocket[]> {
   const namespace = openNetNamespace(pid);

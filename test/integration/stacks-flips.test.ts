@@ -8,10 +8,10 @@ import { readCurrentGeneration } from '../../src/stacks/generations.ts';
 import { writeImage } from '../../src/stacks/image-files.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { useInstallation } from '../support/installation.ts';
-import { digestOf, NOW, stackName } from '../support/stack-store.ts';
-import { scaled } from '../support/time-scale.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
+import { digestOf, NOW, stackName } from '../support/stacks/stack-store.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const flipper = new URL('../fixtures/flip-until-killed.ts', import.meta.url);
 /** Kept: what was flipped, and what the flipper was writing when it was killed. */

@@ -11,9 +11,9 @@ import { listStacks, showStack } from '../../src/stacks/list-stacks.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { takeFileLock } from '../../src/sys/lock.ts';
-import { runFixture } from '../support/bun-fixture.ts';
-import { addSeeded, digestOf, imageOf, NOW, stackName } from '../support/stack-store.ts';
-import { useStackStore } from '../support/use-stack-store.ts';
+import { runFixture } from '../support/programs/bun-fixture.ts';
+import { addSeeded, digestOf, imageOf, NOW, stackName } from '../support/stacks/stack-store.ts';
+import { useStackStore } from './support/use-stack-store.ts';
 
 const flipMany = new URL('../fixtures/flip-many.ts', import.meta.url);
 const store = useStackStore();

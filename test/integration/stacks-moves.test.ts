@@ -12,8 +12,8 @@ import { removeAllRevisions, removeOldRevisions } from '../../src/stacks/remove-
 import { rollbackStack } from '../../src/stacks/rollback.ts';
 import { readReleases, readStackHistory } from '../../src/stacks/stack-history.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { addSeeded, digestOf, NOW, stackName } from '../support/stack-store.ts';
-import { useStackStore } from '../support/use-stack-store.ts';
+import { addSeeded, digestOf, NOW, stackName } from '../support/stacks/stack-store.ts';
+import { useStackStore } from './support/use-stack-store.ts';
 
 const store = useStackStore();
 const python = stackName('python-3.13');

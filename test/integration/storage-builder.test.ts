@@ -9,9 +9,9 @@ import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { openInstallation } from '../../src/task/installation.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { stackName } from '../support/stack-store.ts';
+import { startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
 
 const collector = new URL('../fixtures/collect-garbage.ts', import.meta.url);
 const lab = useBuildLab();

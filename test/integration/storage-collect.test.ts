@@ -38,10 +38,10 @@ import { type Revision, readRevisionNumbers, revisionFile } from '../../src/stac
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readTaskImages } from '../../src/task/records/task-images.ts';
-import { startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { keepTask } from '../support/keep-task.ts';
-import { NOW, stackName } from '../support/stack-store.ts';
-import { useStorageLab } from '../support/storage-lab.ts';
+import { startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
+import { NOW, stackName } from '../support/stacks/stack-store.ts';
+import { useStorageLab } from '../support/stacks/storage-lab.ts';
+import { keepTask } from './support/keep-task.ts';
 
 const lab = useStorageLab();
 const PYTHON = stackName('python-3.13');

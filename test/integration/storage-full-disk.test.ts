@@ -9,8 +9,8 @@ import { flipStacks } from '../../src/stacks/flip-stacks.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { addSeeded, digestOf, NOW, stackName } from '../support/stack-store.ts';
-import { useStorageLab } from '../support/storage-lab.ts';
+import { addSeeded, digestOf, NOW, stackName } from '../support/stacks/stack-store.ts';
+import { useStorageLab } from '../support/stacks/storage-lab.ts';
 
 const lab = useStorageLab();
 const PYTHON = stackName('python-3.13');

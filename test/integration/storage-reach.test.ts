@@ -14,9 +14,9 @@ import { rollbackStack } from '../../src/stacks/rollback.ts';
 import { readStackHistory } from '../../src/stacks/stack-history.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { keepTask } from '../support/keep-task.ts';
-import { NOW, stackName } from '../support/stack-store.ts';
-import { useStorageLab } from '../support/storage-lab.ts';
+import { NOW, stackName } from '../support/stacks/stack-store.ts';
+import { useStorageLab } from '../support/stacks/storage-lab.ts';
+import { keepTask } from './support/keep-task.ts';
 
 const lab = useStorageLab();
 const PYTHON = stackName('python-3.13');

@@ -7,10 +7,10 @@ import { readImage } from '../../src/stacks/image-files.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { damageLayer } from '../support/damage-layer.ts';
-import { stackName } from '../support/stack-store.ts';
-import { useStorageLab } from '../support/storage-lab.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
+import { useStorageLab } from '../support/stacks/storage-lab.ts';
+import { damageLayer } from './support/damage-layer.ts';
 
 const damageOf = async (layout: Layout) =>
   (await verifyStore(layout)).damage.map(({ kind }) => kind);

@@ -20,8 +20,8 @@ import { imageFile, readImage } from '../../src/stacks/image-files.ts';
 import { type Revision, revisionFile } from '../../src/stacks/revisions.ts';
 import type { Damage } from '../../src/stacks/survey-store.ts';
 import { type VerifyProgress, verifyStore } from '../../src/stacks/verify-store.ts';
-import { stackName } from '../support/stack-store.ts';
-import { useStorageLab } from '../support/storage-lab.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
+import { useStorageLab } from '../support/stacks/storage-lab.ts';
 
 const lab = useStorageLab();
 

@@ -11,11 +11,11 @@ import { openNullDevice } from '../../src/sys/null-device.ts';
 import { runProgram } from '../../src/sys/run-program.ts';
 import { startProgram } from '../../src/sys/start-program.ts';
 import { SystemError } from '../../src/sys/system.ts';
-import { runFixture } from '../support/bun-fixture.ts';
-import { describeProgram } from '../support/describe-program.ts';
-import { failSystem } from '../support/failing-system.ts';
-import { scaled } from '../support/time-scale.ts';
-import { tryPrograms } from '../support/try-programs.ts';
+import { failSystem } from '../support/host/failing-system.ts';
+import { runFixture } from '../support/programs/bun-fixture.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { describeProgram } from './support/describe-program.ts';
+import { tryPrograms } from './support/try-programs.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/stackshim-programs-`);
 const silent = openNullDevice('both');

@@ -13,10 +13,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { runTask } from '../../src/door/open-stackshim.ts';
 import type { TaskInput } from '../../src/spec/task-input.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { useInstallation } from '../support/installation.ts';
-import { makeProbeImage } from '../support/probe-image.ts';
-import { runCli, startCli } from '../support/run-cli.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli, startCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { makeProbeImage } from '../support/programs/probe-image.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { options, env, layout } = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-output-');

@@ -6,7 +6,7 @@ import { type RunTaskOptions, runTask } from '../../src/index.ts';
 import type { WindowSize } from '../../src/sys/system.ts';
 import type { TaskEvent } from '../../src/task/events.ts';
 import type { TaskResult } from '../../src/task/result.ts';
-import { useInstallation } from '../support/installation.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const installation = useInstallation();
 

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { requireTrustedPath } from '../../src/sys/trusted-path.ts';
 import { readPolicy } from '../../src/task/read-policy.ts';
-import { STRANGER_ID } from '../support/stranger.ts';
+import { STRANGER_ID } from '../support/programs/stranger.ts';
 
 let folder: string;
 beforeEach(() => {

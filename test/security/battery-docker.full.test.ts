@@ -4,14 +4,14 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
+import { allProbes } from './probes/all-probes.ts';
 import {
   replaceProbeTable,
   SECURITY_DOC,
   toProbeTable,
   verdictsInDoc,
-} from '../support/probe-table.ts';
-import { optionsOf, useBattery } from '../support/use-battery.ts';
-import { allProbes } from './probes/all-probes.ts';
+} from './support/probe-table.ts';
+import { optionsOf, useBattery } from './support/use-battery.ts';
 
 const mayUpdate = process.env['UPDATE_DOCS'] === '1';
 

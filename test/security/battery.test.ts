@@ -1,7 +1,7 @@
 /** The escape battery: no probe gets out of a task. Requires: root, gcc. */
 import { describe, expect, it } from 'vitest';
-import { optionsOf, useBattery } from '../support/use-battery.ts';
 import { allProbes } from './probes/all-probes.ts';
+import { optionsOf, useBattery } from './support/use-battery.ts';
 
 const battery = useBattery();
 

@@ -1,9 +1,9 @@
 /** What the probes of the kernel's pool of filters count does not hold what an earlier one left. Requires: root, gcc. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { countLargeFilters, FEW, largeFiltersAreGone } from '../support/filter-pool.ts';
-import { compileProbes } from '../support/probe-image.ts';
-import { watchProgram } from '../support/watched-program.ts';
+import { compileProbes } from '../support/programs/probe-image.ts';
+import { watchProgram } from '../support/programs/watched-program.ts';
+import { countLargeFilters, FEW, largeFiltersAreGone } from './support/filter-pool.ts';
 
 const folder = mkdtempSync('/var/tmp/stackshim-filters-');
 const program = `${folder}/probe`;

@@ -1,8 +1,8 @@
 /** Attacks on what root does outside of containers: each fails on stackshim, and works on a program without the protection. Requires: root, gcc. */
 import { describe, expect, it } from 'vitest';
-import { STORED, useInstallation } from '../support/installation.ts';
-import { runHostProbe } from '../support/run-host-probe.ts';
+import { STORED, useInstallation } from '../support/installation/installation.ts';
 import { allHostProbes } from './host-probes/all-host-probes.ts';
+import { runHostProbe } from './support/run-host-probe.ts';
 
 const installation = useInstallation([STORED]);
 

@@ -7,10 +7,10 @@ import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { CODE_LIMITS } from '../../src/packages/code-policy.ts';
 import { packCode } from '../../src/packages/pack-code.ts';
-import { openLayerLab } from '../support/layer-lab.ts';
-import { buildTar, type RawEntry, toBlocks } from '../support/tar-builder.ts';
-import { workers } from '../support/workers.ts';
-import { buildZip, type RawZipEntry } from '../support/zip-builder.ts';
+import { openLayerLab } from '../support/images/layer-lab.ts';
+import { buildTar, type RawEntry, toBlocks } from '../support/images/tar-builder.ts';
+import { buildZip, type RawZipEntry } from '../support/images/zip-builder.ts';
+import { workers } from '../support/installation/workers.ts';
 
 const lab = openLayerLab();
 afterAll(() => lab.dispose());

@@ -3,14 +3,14 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { layersDir } from '../../src/core/layout.ts';
-import { openLayerLab } from '../support/layer-lab.ts';
+import { openLayerLab } from '../support/images/layer-lab.ts';
 import {
   binaryNumber,
   buildExtension,
   buildTar,
   type RawEntry,
   toBlocks,
-} from '../support/tar-builder.ts';
+} from '../support/images/tar-builder.ts';
 
 const lab = openLayerLab();
 const canary = `${lab.folder}/canary`;

@@ -15,9 +15,9 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { slotIds } from '../../src/task/admission/slot.ts';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { make32BitProgram, makeCallingProgram } from '../support/tiny-elf.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { make32BitProgram, makeCallingProgram } from '../support/programs/tiny-elf.ts';
 
 const { installation, run, start, folder } = useTaskRunner();
 const { layout, env } = installation;

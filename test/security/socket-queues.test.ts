@@ -3,8 +3,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
-import { compileProbes } from '../support/probe-image.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { compileProbes } from '../support/programs/probe-image.ts';
 
 const { run, folder } = useTaskRunner();
 const MIB = 1024 * 1024;

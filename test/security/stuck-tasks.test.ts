@@ -8,9 +8,9 @@ import { runTask } from '../../src/door/open-stackshim.ts';
 import { abortFuseConnections } from '../../src/sys/fuse-connections.ts';
 import { slotOfUser } from '../../src/sys/handled-process.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { useInstallation } from '../support/installation.ts';
-import { makeProbeImage } from '../support/probe-image.ts';
-import { runCli, startCli } from '../support/run-cli.ts';
+import { runCli, startCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { makeProbeImage } from '../support/programs/probe-image.ts';
 
 const { env, layout, options } = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-stuck-');

@@ -21,7 +21,7 @@ import {
   taskCgroup,
   tenantCgroup,
 } from '../../src/task/cgroup-parent.ts';
-import { MACHINE_SLOTS } from '../support/machine-slots.ts';
+import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
 
 const cgroups = openCgroupDriver();
 const acme = parseTenantName('acme');

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { useInstallation } from '../support/installation.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const { env } = useInstallation();
 const script = fileURLToPath(new URL('../fixtures/run-for-long.mjs', import.meta.url));

@@ -20,7 +20,7 @@ import { checkTools, judgeRuntime } from '../../src/task/diagnose/check-programs
 import { checkSocketQueues } from '../../src/task/diagnose/check-sockets.ts';
 import { judgeStacks } from '../../src/task/diagnose/check-stacks.ts';
 import { judgeFreeSpace } from '../../src/task/diagnose/check-storage.ts';
-import { stackName } from '../support/stack-store.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
 
 const facts: HostFacts = {
   architecture: 'amd64',

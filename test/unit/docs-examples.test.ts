@@ -5,7 +5,7 @@ import {
   readExamples,
   type WrittenExamples,
   writeExamples,
-} from '../support/doc-examples.ts';
+} from '../support/docs/doc-examples.ts';
 
 const examples = EXAMPLE_DOCUMENTS.flatMap(readExamples);
 let written: WrittenExamples;

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { errorCodes } from '../../src/core/error-codes.ts';
-import { toErrorsDoc } from '../support/errors-doc.ts';
+import { toErrorsDoc } from './support/errors-doc.ts';
 
 const document = new URL('../../docs/errors.md', import.meta.url);
 

@@ -16,8 +16,8 @@ import { parseSavedIndex } from '../../src/images/exchange/saved-index.ts';
 import { createSavedReader } from '../../src/images/exchange/saved-reader.ts';
 import { shiftBuildCapability, shiftCapability } from '../../src/layers/shift-capability.ts';
 import { STACK_LABELS } from '../../src/stacks/image.ts';
-import { digestOf } from '../support/stack-store.ts';
-import { buildPaxHeader, buildTar, toBlocks } from '../support/tar-builder.ts';
+import { buildPaxHeader, buildTar, toBlocks } from '../support/images/tar-builder.ts';
+import { digestOf } from '../support/stacks/stack-store.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/stackshim-exchange-unit-`);
 afterAll(() => rmSync(folder, { recursive: true }));

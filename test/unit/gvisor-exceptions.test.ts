@@ -1,7 +1,7 @@
 /** The list of what does not run on gVisor: every entry names a test that there is, and docs/security.md has them all. */
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { GVISOR_EXCEPTIONS } from '../support/gvisor-exceptions.ts';
+import { GVISOR_EXCEPTIONS } from '../gvisor/support/gvisor-exceptions.ts';
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8');
 

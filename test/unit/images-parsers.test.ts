@@ -6,7 +6,7 @@ import { parseMirrors, parseReleaseDate, toSources } from '../../src/images/buil
 import { parseDockerfile } from '../../src/images/parse-dockerfile.ts';
 import { parseSmokeLabel, parseSmokeOption } from '../../src/images/smoke.ts';
 import { toNearNames } from '../../src/stacks/near-names.ts';
-import { imageOf } from '../support/stack-store.ts';
+import { imageOf } from '../support/stacks/stack-store.ts';
 
 const withSmoke = (smoke?: string) => {
   const image = imageOf('any');

@@ -1,8 +1,13 @@
 /** The cleaner alone, no root and no mkfs.erofs: what a tar becomes. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { type Cleaned, cleanInMemory as clean } from '../support/clean-in-memory.ts';
-import { binaryNumber, buildExtension, buildPaxHeader, buildTar } from '../support/tar-builder.ts';
+import { type Cleaned, cleanInMemory as clean } from '../support/images/clean-in-memory.ts';
+import {
+  binaryNumber,
+  buildExtension,
+  buildPaxHeader,
+  buildTar,
+} from '../support/images/tar-builder.ts';
 
 const paths = ({ entries }: Cleaned) => entries.map(({ path }) => path);
 

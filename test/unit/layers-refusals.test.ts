@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { LAYER_LIMITS } from '../../src/layers/archive-limits.ts';
 import { LAYER_POLICY } from '../../src/layers/archive-policy.ts';
 import { cleanTar } from '../../src/layers/clean-tar.ts';
-import { cleanInMemory as clean, readAll } from '../support/clean-in-memory.ts';
+import { cleanInMemory as clean, readAll } from '../support/images/clean-in-memory.ts';
 import {
   binaryNumber,
   buildExtension,
@@ -15,8 +15,8 @@ import {
   END_OF_TAR,
   type RawEntry,
   toBlocks,
-} from '../support/tar-builder.ts';
-import { workers } from '../support/workers.ts';
+} from '../support/images/tar-builder.ts';
+import { workers } from '../support/installation/workers.ts';
 
 const invalid = (reason: RegExp) =>
   expect.objectContaining({

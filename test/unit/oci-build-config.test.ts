@@ -4,8 +4,8 @@ import { toConfigJson } from '../../src/oci/build-config.ts';
 import { buildContainerConfig } from '../../src/oci/build-container-config.ts';
 import { buildRlimits } from '../../src/oci/build-process.ts';
 import { loadTemplate } from '../../src/oci/load-template.ts';
-import { buildConfig } from '../support/build-config.ts';
-import { testIds, toConfigInput } from '../support/oci-config-input.ts';
+import { buildConfig } from '../support/tasks/build-config.ts';
+import { testIds, toConfigInput } from '../support/tasks/oci-config-input.ts';
 
 const build = (task: object, more = {}) => buildConfig(toConfigInput(task, more));
 const types = (task: object) => build(task).linux.namespaces.map(({ type }) => type);

@@ -3,8 +3,8 @@ import { Ajv } from 'ajv';
 import { expect, test } from 'vitest';
 import { toConfigJson } from '../../src/oci/build-config.ts';
 import { ociConfigSchema } from '../fixtures/oci-runtime-spec.schema.ts';
-import { buildConfig } from '../support/build-config.ts';
-import { toConfigInput } from '../support/oci-config-input.ts';
+import { buildConfig } from '../support/tasks/build-config.ts';
+import { toConfigInput } from '../support/tasks/oci-config-input.ts';
 
 const validate = new Ajv({ allErrors: true, strict: true }).compile(ociConfigSchema);
 

@@ -7,7 +7,7 @@ import { mountOverlay } from '../../src/rootfs/mount-overlay.ts';
 import { detachRootfs, mountRootfs } from '../../src/rootfs/mount-rootfs.ts';
 import { mountTargetsOf, planAdded, planRootfs } from '../../src/rootfs/plan-rootfs.ts';
 import { MOUNT_ATTR, SystemError } from '../../src/sys/system.ts';
-import { recordSystem } from '../support/recording-system.ts';
+import { recordSystem } from './support/recording-system.ts';
 
 let folder: string;
 let places: { taskDir: string; scratchDir: string };

@@ -9,7 +9,7 @@ import {
   SECURITY_DOC,
   toHostProbeTable,
   verdictsInDoc,
-} from '../support/probe-table.ts';
+} from '../security/support/probe-table.ts';
 
 const document = readFileSync(SECURITY_DOC, 'utf8');
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type CurrentStack, findBase, findBehind } from '../../src/stacks/current-stacks.ts';
 import { parseRelease } from '../../src/stacks/release.ts';
 import { type GraphNode, toDot, toRows, toSvg } from '../../src/stacks/stack-graph.ts';
-import { digestOf, imageOf, stackName } from '../support/stack-store.ts';
+import { digestOf, imageOf, stackName } from '../support/stacks/stack-store.ts';
 
 /** A stack whose layers are those of the seeds; built on `base` when given. */
 function stackOf(name: string, seeds: readonly string[], base?: string): CurrentStack {

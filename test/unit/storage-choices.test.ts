@@ -8,7 +8,7 @@ import type { Generation } from '../../src/stacks/generations.ts';
 import type { Damage, StoreSurvey } from '../../src/stacks/survey-store.ts';
 import { isAbandonedName, ownerOfName, toOwnedName } from '../../src/sys/owned-name.ts';
 import { ownIdentity } from '../../src/sys/processes.ts';
-import { digestOf, NOW, stackName } from '../support/stack-store.ts';
+import { digestOf, NOW, stackName } from '../support/stacks/stack-store.ts';
 
 const NAME = stackName('python-3.13');
 

@@ -8,7 +8,7 @@ import {
   toJobSchema,
   toOptionsTable,
   toTrustTable,
-} from '../support/option-docs.ts';
+} from './support/option-docs.ts';
 
 const at = (path: string) => new URL(`../../${path}`, import.meta.url);
 

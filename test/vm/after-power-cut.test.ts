@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { runCli } from '../support/run-cli.ts';
+import { runCli } from '../support/cli/run-cli.ts';
 
 const promised: Readonly<Record<string, number>> = JSON.parse(
   process.env['STACKSHIM_TEST_PROMISED'] ?? '{}',

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { runCli } from '../support/run-cli.ts';
+import { runCli } from '../support/cli/run-cli.ts';
 
 const options = { env: {} };
 

@@ -4,16 +4,10 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
 import { layoutFrom } from '../../src/core/layout.ts';
-import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { startCli } from '../support/run-cli.ts';
-import {
-  INSTALLED,
-  showUnit,
-  systemctl,
-  units,
-  useShippedUnits,
-} from '../support/shipped-units.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { startCli } from '../support/cli/run-cli.ts';
+import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
+import { INSTALLED, showUnit, systemctl, units, useShippedUnits } from './support/shipped-units.ts';
 
 const services = units.filter((unit) => unit.endsWith('.service'));
 

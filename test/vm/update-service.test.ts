@@ -2,9 +2,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { runCli } from '../support/run-cli.ts';
-import { showUnit, useShippedUnits } from '../support/shipped-units.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { showUnit, useShippedUnits } from './support/shipped-units.ts';
 
 const SERVICE = 'stackshim-update.service';
 const SETTINGS = '/etc/default/stackshim';

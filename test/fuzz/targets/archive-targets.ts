@@ -13,13 +13,13 @@ import { shiftCapability } from '../../../src/layers/shift-capability.ts';
 import { createTarParser } from '../../../src/layers/tar-parser.ts';
 import { CODE_LIMITS, CODE_POLICY } from '../../../src/packages/code-policy.ts';
 import { packZip } from '../../../src/packages/pack-zip.ts';
-import type { FuzzFiles } from '../../support/fuzz-files.ts';
-import type { Random } from '../../support/fuzz-random.ts';
-import type { FuzzTarget } from '../../support/fuzz-target.ts';
-import { repairTar } from '../../support/repair-tar.ts';
-import { buildExtension, buildTar, toBlocks } from '../../support/tar-builder.ts';
-import { workers } from '../../support/workers.ts';
-import { buildZip } from '../../support/zip-builder.ts';
+import { buildExtension, buildTar, toBlocks } from '../../support/images/tar-builder.ts';
+import { buildZip } from '../../support/images/zip-builder.ts';
+import { workers } from '../../support/installation/workers.ts';
+import type { FuzzFiles } from '../support/fuzz-files.ts';
+import type { Random } from '../support/fuzz-random.ts';
+import type { FuzzTarget } from '../support/fuzz-target.ts';
+import { repairTar } from '../support/repair-tar.ts';
 
 const layers = [
   buildTar(

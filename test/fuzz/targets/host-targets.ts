@@ -13,8 +13,8 @@ import { lastLogMessage, readLogTail } from '../../../src/runtime/runtime-log.ts
 import { parseVersionOutput } from '../../../src/runtime/runtime-version.ts';
 import { parseKernelVersion, parseLimits } from '../../../src/sys/host-facts.ts';
 import { parseMountinfo } from '../../../src/sys/mountinfo.ts';
-import type { FuzzFiles } from '../../support/fuzz-files.ts';
-import type { FuzzTarget } from '../../support/fuzz-target.ts';
+import type { FuzzFiles } from '../support/fuzz-files.ts';
+import type { FuzzTarget } from '../support/fuzz-target.ts';
 
 const mountinfo = [
   '22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw',

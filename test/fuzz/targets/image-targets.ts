@@ -20,10 +20,10 @@ import { parseSmokeLabel } from '../../../src/images/smoke.ts';
 import { resolveUser } from '../../../src/oci/resolve-user.ts';
 import { type Image, STACK_LABELS } from '../../../src/stacks/image.ts';
 import { readHostFacts } from '../../../src/sys/host-facts.ts';
-import type { FuzzFiles } from '../../support/fuzz-files.ts';
-import type { FuzzTarget } from '../../support/fuzz-target.ts';
-import { repairTar } from '../../support/repair-tar.ts';
-import { buildTar } from '../../support/tar-builder.ts';
+import { buildTar } from '../../support/images/tar-builder.ts';
+import type { FuzzFiles } from '../support/fuzz-files.ts';
+import type { FuzzTarget } from '../support/fuzz-target.ts';
+import { repairTar } from '../support/repair-tar.ts';
 import { storedSamples } from './stored-targets.ts';
 
 const hex = 'ab'.repeat(32);

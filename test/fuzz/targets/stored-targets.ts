@@ -18,8 +18,8 @@ import { readRecord } from '../../../src/task/records/read-record.ts';
 import { parseUnfinishedName } from '../../../src/task/records/record.ts';
 import { taskPlaces } from '../../../src/task/records/task-places.ts';
 import { readTimeLimit } from '../../../src/task/records/time-limit.ts';
-import type { FuzzFiles } from '../../support/fuzz-files.ts';
-import type { FuzzTarget } from '../../support/fuzz-target.ts';
+import type { FuzzFiles } from '../support/fuzz-files.ts';
+import type { FuzzTarget } from '../support/fuzz-target.ts';
 
 const hex = 'ab'.repeat(32);
 const digest = `sha256:${hex}`;

@@ -1,0 +1,23 @@
+/** Fills a filesystem of a test's own until so many of its blocks are free. */
+import { closeSync, ftruncateSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoCodeOf } from '../../../src/core/errors.ts';
+
+const fillerIn = (folder: string) => join(folder, '.filler');
+
+/** @param folder Where it is mounted. */
+export function fillDisk(folder: string, freeBlocks: number): void {
+  const { bsize } = statfsSync(folder);
+  const fd = openSync(fillerIn(folder), 'w');
+  let written = 0;
+  try {
+    for (;;) written += writeSync(fd, Buffer.alloc(bsize));
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOSPC') throw error;
+  }
+  ftruncateSync(fd, Math.max(0, written - freeBlocks * bsize));
+  closeSync(fd);
+}
+
+/** Takes what has been written to fill it. */
+export const emptyDisk = (folder: string): void => rmSync(fillerIn(folder), { force: true });
