@@ -18,11 +18,16 @@ import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { slotIds } from '../../../src/task/admission/slot.ts';
 import { runCli, STACKSHIM } from '../../support/cli/run-cli.ts';
 import { compileProbes } from '../../support/programs/probe-image.ts';
-import { AS_STRANGER, hasLookedTwice, startStranger } from '../../support/programs/stranger.ts';
+import {
+  AS_STRANGER,
+  hasLookedTwice,
+  type StrangerMode,
+  startStranger,
+} from '../../support/programs/stranger.ts';
 import { type WatchedProgram, watchProgram } from '../../support/programs/watched-program.ts';
 import { waitUntil } from '../../support/timing/wait-until.ts';
 import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
-import { type ProbeVerdict, type StrangerMode, toVerdict } from '../support/probe.ts';
+import { type ProbeVerdict, toVerdict } from '../support/probe.ts';
 
 const group = 'other users of the host';
 

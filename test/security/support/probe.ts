@@ -1,4 +1,5 @@
 /** What a probe of the escape battery is: one attempt to get out of a container, judged from outside of it. */
+import type { StrangerMode } from '../../support/programs/stranger.ts';
 import type { ProbeScene } from './probe-scene.ts';
 
 export type ProbeGroup =
@@ -41,29 +42,6 @@ export interface ProbeTask {
   /** Where it can be chosen. */
   readonly userns?: 'host';
 }
-
-/** What the program `stranger` of test/fixtures/probes can do. */
-export type StrangerMode =
-  /** Looks for a text in files. */
-  | 'hunt'
-  /** Keeps directories open, and looks for a text in `tmp/held` below them. */
-  | 'read-kept'
-  /** The same, and writes a text to `tmp/planted`. */
-  | 'plant-kept'
-  /** Runs `bin/probe-setuid`, which leaves a file. */
-  | 'run-setuid'
-  /** Writes to the loop device of a number. */
-  | 'write-node'
-  /** Hunts in copies of the mount table, in user and mount namespaces of its own. */
-  | 'copy-mounts'
-  /** Looks for a text in what /proc shows of processes. */
-  | 'processes'
-  /** Kills the processes that have a word among their arguments. */
-  | 'kill'
-  /** Sends a descriptor of a file to every socket. */
-  | 'sockets'
-  /** Joins user namespaces that are mounted, and leaves a file. */
-  | 'namespaces';
 
 /** An unprivileged user of the host, at work from before the container is set up until after it was removed. */
 export interface Stranger {

@@ -1,5 +1,4 @@
 /** Another local user of the host, without any right: the program `stranger` of test/fixtures/probes. */
-import type { StrangerMode } from '../../security/support/probe.ts';
 import { waitUntil } from '../timing/wait-until.ts';
 import { type WatchedProgram, watchProgram } from './watched-program.ts';
 
@@ -12,6 +11,29 @@ export const AS_STRANGER: readonly string[] = [
 ];
 /** It ends by then, whatever becomes of whoever started it. */
 const LONGEST_SECONDS = 600;
+
+/** What the program `stranger` of test/fixtures/probes can do. */
+export type StrangerMode =
+  /** Looks for a text in files. */
+  | 'hunt'
+  /** Keeps directories open, and looks for a text in `tmp/held` below them. */
+  | 'read-kept'
+  /** The same, and writes a text to `tmp/planted`. */
+  | 'plant-kept'
+  /** Runs `bin/probe-setuid`, which leaves a file. */
+  | 'run-setuid'
+  /** Writes to the loop device of a number. */
+  | 'write-node'
+  /** Hunts in copies of the mount table, in user and mount namespaces of its own. */
+  | 'copy-mounts'
+  /** Looks for a text in what /proc shows of processes. */
+  | 'processes'
+  /** Kills the processes that have a word among their arguments. */
+  | 'kill'
+  /** Sends a descriptor of a file to every socket. */
+  | 'sockets'
+  /** Joins user namespaces that are mounted, and leaves a file. */
+  | 'namespaces';
 
 export interface StrangerSetting {
   readonly mode: StrangerMode;
