@@ -33,7 +33,7 @@ it('offers commands, options, stacks and tasks', async () => {
   expect(await runCli(['kill', 'kept-1'], { env })).toMatchObject({ status: 0 });
 });
 
-it('offers nothing where the name of a file stands, so that bash does', () => {
+it('offers nothing for file names, so that bash completes them', () => {
   expect(complete('run', '--env-file', '')).toEqual([]);
   expect(complete('stack', 'build', '')).toEqual([]);
 });

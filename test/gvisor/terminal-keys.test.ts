@@ -1,5 +1,4 @@
 /** Keys reach a task in gVisor as they do elsewhere: an interrupt its foreground processes, and nothing of ours. */
-import './support/on-gvisor.ts';
 import { expect, it } from 'vitest';
 import { STACKSHIM } from '../support/cli/run-cli.ts';
 import { useTaskRunner } from '../support/cli/task-runner.ts';
@@ -7,7 +6,7 @@ import { openTerminalSession } from '../support/cli/terminal-session.ts';
 
 const { installation } = useTaskRunner();
 
-it('Ctrl-C interrupts the foreground process; what handles it goes on', async () => {
+it('Ctrl-C interrupts the foreground process; a process that handles it continues', async () => {
   // What is to be interrupted says itself that it is there.
   const script = `trap "echo caught" INT; (echo ready; exec sleep 3600); echo after; read word; echo "$word"; exit 7`;
   const session = openTerminalSession(

@@ -27,11 +27,11 @@ export async function expectNamesRemoved({ run, folder }: TaskRunner): Promise<v
 
 export function describeDiskCases(runner: TaskRunner): void {
   const { run, folder } = runner;
-  it('names that are no text are counted and removed, and nothing they could be taken for', async () => {
+  it('names that are not valid UTF-8 are counted and removed, and similar names are not', async () => {
     await expectNamesRemoved(runner);
   });
 
-  it('a task that fills its disk fails with its own exit code, as disk_full', async () => {
+  it('a task that fills its disk and fails ends as disk_full, with its own exit code', async () => {
     const { status, record, stderr } = await run(['--disk', '8m'], sh(`${FILL} || exit 7`));
     expect(record).toMatchObject({ ...CLEAN, verdict: 'disk_full', exitCode: 7, error: null });
     expect(record?.retryable).toBe(false);
@@ -46,19 +46,19 @@ export function describeDiskCases(runner: TaskRunner): void {
     ['32m', '3M'],
     ['31m', '64M'],
     ['61m', '100M'],
-  ])('so does one whose writes are large: %s in writes of %s', async (disk, size) => {
+  ])('a task with large writes ends the same way: %s in writes of %s', async (disk, size) => {
     const script = `dd if=/dev/zero of=/filler bs=${size} count=200 2>/dev/null || exit 7`;
     const { record } = await run(['--disk', disk, '-m', '512m'], sh(script));
     expect(record).toMatchObject({ ...CLEAN, verdict: 'disk_full', exitCode: 7 });
   });
 
-  it('one that goes on without the space and exits 0 has succeeded, and its usage tells', async () => {
+  it('a task that continues without space and exits 0 has succeeded, and its usage reports the full disk', async () => {
     const { status, record } = await run(['--disk', '8m'], sh(`${FILL}; exit 0`));
     expect({ status, verdict: record?.verdict }).toEqual({ status: 0, verdict: 'succeeded' });
     expect(record?.usage.diskPeakBytes).toBeGreaterThan(7 * MIB);
   });
 
-  it('inodes are bounded as bytes are: empty files fill a disk, too', async () => {
+  it('inodes are limited as bytes are: empty files fill a disk, too', async () => {
     const script = 'mkdir /many; seq 5000 | sed s,^,/many/, | xargs touch 2>/dev/null || exit 3';
     const { status, record } = await run(['--disk', '8m'], sh(script));
     expect(record).toMatchObject({ ...CLEAN, verdict: 'disk_full', exitCode: 3 });
@@ -67,21 +67,21 @@ export function describeDiskCases(runner: TaskRunner): void {
     expect(record?.usage.diskPeakInodes).toBeLessThan(1100);
   });
 
-  it('what was full while the task ran counts, though it was emptied before the end', async () => {
+  it('a disk that was full counts as full, even if the task freed space before its end', async () => {
     // Three times the longest time between two looks.
     const script = `${FILL}; sleep 3; rm /filler; exit 1`;
     const { record } = await run(['--disk', '8m'], sh(script));
     expect(record).toMatchObject({ ...CLEAN, verdict: 'disk_full', exitCode: 1 });
   });
 
-  it('a task that failed with room left has failed', async () => {
+  it('a task that fails while there is space has failed', async () => {
     const script = 'dd if=/dev/zero of=/some bs=1M count=4 2>/dev/null && exit 1';
     const { record } = await run(['--disk', '16m'], sh(script));
     expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: 1 });
     expect(record?.usage.diskPeakBytes).toBeGreaterThanOrEqual(4 * MIB);
   });
 
-  it('what is written to /task counts, and so does what was given', async () => {
+  it('files written to /task count, as do the task’s inputs', async () => {
     const code = join(folder, 'code');
     mkdirSync(code, { recursive: true });
     writeFileSync(join(code, 'data'), randomBytes(2 * MIB));
@@ -93,7 +93,7 @@ export function describeDiskCases(runner: TaskRunner): void {
     expect(idle.record?.usage.diskPeakBytes).toBeGreaterThanOrEqual(2 * MIB);
   });
 
-  it('inputs that do not fit are an error of the task, and nothing stays', async () => {
+  it('inputs that do not fit are an error of the task, and leave nothing', async () => {
     const code = join(folder, 'large-code');
     mkdirSync(code, { recursive: true });
     writeFileSync(join(code, 'data'), randomBytes(4 * MIB));
@@ -107,7 +107,7 @@ export function describeDiskCases(runner: TaskRunner): void {
     });
   });
 
-  it('a deep tree and many files go with the task', async () => {
+  it('a deep tree and many files are removed with the task', async () => {
     // Ten times a thousand levels, each chain moved to the end of the next: no path is longer than the kernel takes.
     const deep =
       'set -e; levels=$(printf "d/%.0s" $(seq 1000)); mkdir chain; for i in $(seq 10); ' +

@@ -1,11 +1,11 @@
 /** What `run` does with any runtime. */
 import { expect, it } from 'vitest';
-import { CLEAN, type TaskRunner } from '../cli/task-runner.ts';
+import { CLEAN, type TaskRunner } from '../../support/cli/task-runner.ts';
 
 const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 export function describeRuntime({ run }: TaskRunner, path: string): void {
-  it('runs a task with everything that the default one gives', async () => {
+  it('runs a task with all features of the default runtime', async () => {
     const script = 'echo out; echo err > /dev/stderr; cat; id -u; cat "$PAYLOAD_FILE"; exit 3';
     const options = ['--runtime', path, '-i', '--payload', '+payload'];
     const { status, stdout, stderr, record } = await run(options, sh(script), { input: 'in\n' });

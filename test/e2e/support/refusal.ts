@@ -1,7 +1,7 @@
 /** What every refusal of `run` looks like from outside. */
 import { expect } from 'vitest';
 import type { ErrorCode } from '../../../src/core/error-codes.ts';
-import type { CliResult } from './run-cli.ts';
+import type { CliResult } from '../../support/cli/run-cli.ts';
 
 /** One line with the message and its code, one with what to do; nothing else was printed. */
 export function expectRefusal(result: CliResult, code: ErrorCode, status = 125): void {

@@ -1,8 +1,8 @@
 /** gVisor by its name, as the set-up installs it, beside the default runtime. */
 import { afterAll, beforeAll, it } from 'vitest';
-import { expectRefusal } from '../support/cli/refusal.ts';
 import { useTaskRunner } from '../support/cli/task-runner.ts';
-import { describeRuntime } from '../support/runtimes/runtime-cases.ts';
+import { expectRefusal } from './support/refusal.ts';
+import { describeRuntime } from './support/runtime-cases.ts';
 
 const runner = useTaskRunner();
 
