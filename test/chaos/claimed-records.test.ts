@@ -70,7 +70,9 @@ async function startClaimer(dieAt = -1): Promise<Claimer> {
   };
 }
 
-it('one of many claimers at once gets the record', { timeout: scaled(120_000) }, async () => {
+it('exactly one of many concurrent claimers gets the record', {
+  timeout: scaled(120_000),
+}, async () => {
   const many = await Promise.all(Array.from({ length: 8 }, () => startClaimer()));
   const said = await Promise.all(many.map((one) => one.go()));
   const winners = many.filter((_, index) => said[index]?.startsWith('claimed'));
@@ -85,7 +87,9 @@ it('one of many claimers at once gets the record', { timeout: scaled(120_000) },
   expect(readdirSync(taskDir(layout, id))).toEqual(['record.json']);
 });
 
-it('one that dies at any step leaves it to the next', { timeout: scaled(300_000) }, async () => {
+it('a claimer that dies at any step leaves the record to the next claimer', {
+  timeout: scaled(300_000),
+}, async () => {
   const counted = await (await startClaimer()).go();
   const calls = Number(counted?.split(' ')[1]);
   expect(calls).toBeGreaterThan(4);

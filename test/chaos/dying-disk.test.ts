@@ -97,7 +97,7 @@ async function expectSound(reaped: RegExp, when: string): Promise<void> {
   expect({ status, ...record }, when).toMatchObject({ ...CLEAN, status: 7, exitCode: 7 });
 }
 
-it('fails a task, which says so', { timeout: scaled(600_000) }, async () => {
+it('a task fails with an error that names the disk', { timeout: scaled(600_000) }, async () => {
   await sweep(async () => {
     const { status, stderr, record } = await run([], COMMAND);
     const { id = '', removed = false, leftovers = [] } = record ?? {};
@@ -123,7 +123,7 @@ it('fails a task, which says so', { timeout: scaled(600_000) }, async () => {
   });
 });
 
-it('fails an import, and no stack is harmed', { timeout: scaled(600_000) }, async () => {
+it('an import fails, and no stack is harmed', { timeout: scaled(600_000) }, async () => {
   const args = ['stack', 'import', 'other', `oci:${image}:latest`];
   await sweep(async () => {
     const { status, stderr } = await runCli(args, { env });

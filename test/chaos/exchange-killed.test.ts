@@ -26,7 +26,7 @@ const { layout, env } = lab.installation;
 const temporary = () => readdirSync(`${layout.root}/tmp`);
 
 describe('an import that is killed', () => {
-  it('takes skopeo along, and leaves nothing that the next command does not clear', async () => {
+  it('ends skopeo as well, and leaves nothing that the next command does not clear', async () => {
     const before = lab.state();
     const layer = Buffer.alloc(1 << 20, 'x');
     const config = JSON.stringify(toConfig({ layers: [layer] }));
@@ -75,7 +75,7 @@ describe('an import that is killed', () => {
 });
 
 describe('a load that is killed', () => {
-  it('keeps the layers that it had, and goes on with them', async () => {
+  it('keeps the layers that it stored, and the next load continues from them', async () => {
     await lab.export('busybox', 'busybox.tar');
     const file = `${lab.folder}/busybox.tar`;
     const [{ Layers }] = JSON.parse(

@@ -217,7 +217,7 @@ function faultsAt(method: FailingMethod, call: number): readonly Fault[] {
   return [...once, ...lasting].map((how) => ({ method, call, ...how }));
 }
 
-it('a slot whose namespace cannot be pinned is free for the next task', async () => {
+it('a slot whose user namespace cannot be pinned is free for the next task', async () => {
   const slots = join(folder, 'slots');
   const own = { ...layout, slots };
   const claim = () => claimSlot(linuxSystem, own, { task: parseTaskId('claims'), slots: 1 });
@@ -236,7 +236,7 @@ it('a slot whose namespace cannot be pinned is free for the next task', async ()
   expect(openFiles()).toEqual(files);
 });
 
-describe('each call fails in turn, of', () => {
+describe('with each system call failing in turn', () => {
   it.each(variantsIn(folder))('$name', { timeout: scaled(3_600_000) }, async (variant) => {
     const listeners = process.listenerCount('SIGCHLD');
     // The one before may have left its policy.

@@ -52,7 +52,7 @@ function expectTold({ result, error = result?.error ?? undefined }: Told): void 
   expect(result).toMatchObject(failed);
 }
 
-describe('the executable', () => {
+describe('the executable, short of descriptors, runs', () => {
   /** With fewer, neither the loader nor the engine gets as far as the program. */
   const FEWEST = 5;
   const ENOUGH = 3;
@@ -97,7 +97,7 @@ const runShort = (task: TaskInput) =>
     { env: { ...process.env, ...env } },
   );
 
-describe('a process that runs tasks through the library', () => {
+describe('a process that is short of descriptors runs through the library', () => {
   it.each<readonly [string, Partial<TaskInput>]>([
     ['a task', {}],
     ['one with a volume of its own', { disk: '64m' }],

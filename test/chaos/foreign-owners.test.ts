@@ -25,7 +25,7 @@ afterAll(async () => {
   await once(sleeper, 'exit');
 });
 
-it('reaps a task whose owner’s pid is a living process of others, and leaves that alone', async () => {
+it('reap removes a task whose owner’s pid now belongs to a foreign process, and leaves that process alone', async () => {
   const task = start(['--name', 'reused'], ['sh', '-c', 'echo ready; exec sleep 1000']);
   await task.printed('ready');
   task.child.kill('SIGKILL');
@@ -38,7 +38,7 @@ it('reaps a task whose owner’s pid is a living process of others, and leaves t
   expect(isAlive(foreign)).toBe(true);
 });
 
-it('kills nobody in place of an owner of the last boot', async () => {
+it('kill never signals a process that got the pid of an owner from before the reboot', async () => {
   const task = start(['--name', 'rebooted'], ['sh', '-c', 'echo ready; exec sleep 1000']);
   await task.printed('ready');
   task.child.kill('SIGKILL');
@@ -51,7 +51,7 @@ it('kills nobody in place of an owner of the last boot', async () => {
   expect(isAlive(foreign)).toBe(true);
 });
 
-it('leaves what a living process is making, and takes what one of its pid had left', async () => {
+it('reap keeps the folder of a task that a living process is preparing, and removes the folder of an earlier process with that pid', async () => {
   const maker = spawn('sleep', ['1000'], { stdio: 'ignore' });
   await once(maker, 'spawn');
   const { pid, startTime } = readProcess(maker.pid ?? 0) ?? expect.fail('no process');
@@ -69,7 +69,7 @@ it('leaves what a living process is making, and takes what one of its pid had le
 it.each([
   ['forwards', 400 * 24 * 3_600_000],
   ['backwards', -400 * 24 * 3_600_000],
-])('keeps limits and times when the wall clock jumps %s', async (_, jumpMs) => {
+])('limits and times stay correct when the wall clock jumps %s', async (_, jumpMs) => {
   const now = Date.now.bind(Date);
   const clock = vi.spyOn(Date, 'now');
   try {

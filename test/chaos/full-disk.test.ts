@@ -57,31 +57,34 @@ const ENOUGH = 3;
 /** One by one at first, where each is another step; then what a volume takes. */
 const next = (blocks: number) => (blocks < 16 ? blocks + 1 : Math.ceil(blocks * 1.3));
 
-describe.each(['root', 'run'] as const)('the disk of the %s folder is full for', (place) => {
-  it.each([
-    ['a task', []],
-    ['one with code', ['--code', code]],
-    ['one with a payload', ['--payload-file', payload]],
-  ])('%s', { timeout: scaled(600_000) }, async (_, options) => {
-    let told = 0;
-    for (let [blocks, ended] = [0, 0]; ended < ENOUGH; blocks = next(blocks)) {
-      fillDisk(layout[place], blocks);
-      const task = await run(options, COMMAND);
-      const reap = await runCli(['reap'], { env });
-      const left = namesIn(tasksDir(layout));
-      emptyDisk(layout[place]);
-      expect({ ...reap, left }, `${blocks} blocks`).toMatchObject({
-        status: 0,
-        stdout: '',
-        left: [],
-      });
-      if (task.record?.verdict === 'setup_failed' || task.record?.error !== null) {
-        expectTold(task);
-        told += 1;
+describe.each(['root', 'run'] as const)(
+  'when the disk of the %s folder fills up during',
+  (place) => {
+    it.each([
+      ['a task', []],
+      ['one with code', ['--code', code]],
+      ['one with a payload', ['--payload-file', payload]],
+    ])('%s', { timeout: scaled(600_000) }, async (_, options) => {
+      let told = 0;
+      for (let [blocks, ended] = [0, 0]; ended < ENOUGH; blocks = next(blocks)) {
+        fillDisk(layout[place], blocks);
+        const task = await run(options, COMMAND);
+        const reap = await runCli(['reap'], { env });
+        const left = namesIn(tasksDir(layout));
+        emptyDisk(layout[place]);
+        expect({ ...reap, left }, `${blocks} blocks`).toMatchObject({
+          status: 0,
+          stdout: '',
+          left: [],
+        });
+        if (task.record?.verdict === 'setup_failed' || task.record?.error !== null) {
+          expectTold(task);
+          told += 1;
+        }
+        ended = task.status === 7 ? ended + 1 : 0;
       }
-      ended = task.status === 7 ? ended + 1 : 0;
-    }
-    expect(told).toBeGreaterThan(0);
-    expect((await verifyStore(layout)).damage).toEqual([]);
-  });
-});
+      expect(told).toBeGreaterThan(0);
+      expect((await verifyStore(layout)).damage).toEqual([]);
+    });
+  },
+);

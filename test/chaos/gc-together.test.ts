@@ -95,7 +95,9 @@ async function whileCollecting(work: () => Promise<void>): Promise<void> {
   }
 }
 
-it('runs, imports, builds, flips and collects at once', { timeout: TIMEOUT_MS }, async () => {
+it('tasks, imports, builds, flips and collections can run at the same time', {
+  timeout: TIMEOUT_MS,
+}, async () => {
   const [one, two] = ['one', 'two'];
   for (const name of [one, two]) await lab.add(name, `${name} 0`);
   const tar = `${lab.layout.root}/../base.tar`;
@@ -121,7 +123,7 @@ it('runs, imports, builds, flips and collects at once', { timeout: TIMEOUT_MS },
   await expectTidy();
 });
 
-it('makes a task look again whose image went before its record came', async () => {
+it('a task resolves its stack again if the image was collected before its record was written', async () => {
   const first = await lab.add('one', 'first');
   const run = () => runTask({ stack: 'one', command: ['cat', '/seed'] }, lab.options);
   expect(await run()).toMatchObject({ revision: 1, output: { stdout: 'first' } });
@@ -132,7 +134,9 @@ it('makes a task look again whose image went before its record came', async () =
   await expectTidy();
 });
 
-it('clears away after imports that are killed at any moment', { timeout: TIMEOUT_MS }, async () => {
+it('gc clears away what an import leaves that is killed at any moment', {
+  timeout: TIMEOUT_MS,
+}, async () => {
   const tar = `${lab.layout.root}/../base.tar`;
   writeFileSync(tar, await base);
   const [root = '', run = ''] = places();
@@ -150,7 +154,7 @@ it('clears away after imports that are killed at any moment', { timeout: TIMEOUT
   await expectTidy();
 });
 
-it('clears away after builds that are killed in each of their steps', {
+it('gc clears away what a build leaves that is killed in any step', {
   timeout: TIMEOUT_MS,
 }, async () => {
   await lab.add('one', 'one 0');
@@ -183,7 +187,9 @@ it('clears away after builds that are killed in each of their steps', {
   expect(readdirSync(buildDir(lab.layout)).filter((name) => name !== 'bases')).toEqual([]);
 });
 
-it('is killed at any moment, and finished by the next one', { timeout: TIMEOUT_MS }, async () => {
+it('a gc that is killed at any moment is completed by the next one', {
+  timeout: TIMEOUT_MS,
+}, async () => {
   for (let round = 0; round < KILLS; round += 1) {
     await lab.add('stack', `kept ${round}`);
     for (let seed = 0; seed < 3; seed += 1) await lab.import(`unused ${round} ${seed}`);

@@ -167,7 +167,7 @@ describe('SIGKILL of the shim at the event', () => {
 });
 
 describe('SIGKILL of the shim', () => {
-  it('while code is packed: the packer is no danger to what is removed', async () => {
+  it('while code is packed: the packer cannot write to what reap removes', async () => {
     const gate = makeGate(folder, 'packing');
     const [bin, code] = [join(folder, 'bin'), join(folder, 'packed')];
     for (const path of [bin, code]) mkdirSync(path);
@@ -196,7 +196,7 @@ describe('SIGKILL of the shim', () => {
     await expectReaped(key);
   });
 
-  it('while the task runs, with processes that ignore everything', async () => {
+  it('while the task runs processes that ignore every signal', async () => {
     const stubborn = 'setsid sh -c \'trap "" TERM INT HUP; while :; do sleep 1; done\' &';
     const command = sh(`${stubborn} ${stubborn} echo text > /made; echo ready; exec sleep 3600`);
     const task = start(['--name', 'running', '--network', 'none'], command);
@@ -205,7 +205,7 @@ describe('SIGKILL of the shim', () => {
     await expectReaped('running');
   });
 
-  it('while a task with an asynchronous removal or a kept layer runs', async () => {
+  it('while a task with asynchronous removal or a kept layer runs', async () => {
     for (const options of [['--remove', 'async'], ['--keep'], ['--init'], ['--userns', 'host']]) {
       const task = start(['--name', 'odd', ...options], sh('echo ready; exec sleep 3600'));
       await task.printed('ready');

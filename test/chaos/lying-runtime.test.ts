@@ -81,8 +81,8 @@ const PID_FILE = 'for last; do [ "$before" = --pid-file ] && pidfile=$last; befo
 const run = (path: string, command = ['true'], ...options: readonly string[]) =>
   start(['--runtime', path, ...options], command).ended;
 
-describe('a runtime that says it has made a container', () => {
-  it('and has not, nor written a pid file', async () => {
+describe('a runtime that reports a created container', () => {
+  it('but has created none and written no pid file', async () => {
     const { status, record } = await run(aroundCreate('nothing', { before: 'exit 0' }));
     expect(status).toBe(125);
     expect(record).toMatchObject({
@@ -101,7 +101,7 @@ describe('a runtime that says it has made a container', () => {
     ['a number that is no pid', '99999999999999'],
     ['a pid that nobody has', '4194303'],
     ['nothing', ''],
-  ])('whose pid is %s', async (name, pid) => {
+  ])('with a pid file that holds %s', async (name, pid) => {
     const path = aroundCreate(`pid-${name}`.replaceAll(' ', '-'), {
       after: `${PID_FILE}; printf %s '${pid}' > "$pidfile"`,
     });
@@ -113,7 +113,7 @@ describe('a runtime that says it has made a container', () => {
     });
   });
 
-  it('whose pid is that of a process of the host', async () => {
+  it('with the pid of a process of the host', async () => {
     const path = aroundCreate('foreign', {
       after: `${PID_FILE}; echo ${foreign.pid} > "$pidfile"`,
     });
@@ -126,13 +126,13 @@ describe('a runtime that says it has made a container', () => {
     expect(isAlive(foreign)).toBe(true);
   });
 
-  it('whose pid is that of the shim itself', async () => {
+  it('with the pid of the shim itself', async () => {
     const path = aroundCreate('shim', { after: `${PID_FILE}; echo $PPID > "$pidfile"` });
     const { record } = await run(path);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed' });
   });
 
-  it('whose pid is that of another task', async () => {
+  it('with the pid of another task', async () => {
     const other = start(['--name', 'other'], ['sh', '-c', 'echo ready; exec sleep 1000']);
     await other.printed('ready');
     const init = identify(await pidOf('other'));
@@ -146,7 +146,7 @@ describe('a runtime that says it has made a container', () => {
     expect((await other.ended).record).toMatchObject({ ...CLEAN, verdict: 'cancelled' });
   });
 
-  it('and has started it at once', async () => {
+  it('and has already started it', async () => {
     const path = aroundCreate('started', {
       after: `before=; for arg; do [ "$before" = --root ] && root=$arg; before=$arg; done; "$REAL" --root "$root" start "$before"`,
     });
@@ -155,19 +155,19 @@ describe('a runtime that says it has made a container', () => {
     expect(record?.error?.code).toBe('ERR_STACKSHIM_RUNTIME_FAILED');
   });
 
-  it('and exits with a failure all the same', async () => {
+  it('but exits with a failure', async () => {
     const { record } = await run(aroundCreate('failing', { after: 'exit 1' }));
     expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed' });
   });
 
-  it('and is ended by a signal', async () => {
+  it('but is ended by a signal', async () => {
     const { record } = await run(aroundCreate('crashing', { after: 'kill -SEGV $$' }));
     expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed', retryable: true });
   });
 });
 
-describe('a runtime that talks nonsense', () => {
-  it('into its log, a great deal of it', async () => {
+describe('a runtime that prints nonsense', () => {
+  it('into its log, in large amounts', async () => {
     const log =
       'before=; for arg; do [ "$before" = --log ] && log=$arg; before=$arg; done; yes "{\\"level\\":" | head -c 20000000 > "$log"';
     const { record } = await run(aroundCreate('log', { before: `${log}; exit 1` }));
@@ -193,7 +193,7 @@ describe('a runtime that talks nonsense', () => {
     expect(stderr).toContain('[ERR_STACKSHIM_RUNTIME_NOT_FOUND]');
   });
 
-  it('and leaves a process that holds the streams of the task', async () => {
+  it('and leaves a process that keeps the task’s streams open', async () => {
     const pidFile = join(folder, 'stray.pid');
     const path = aroundCreate('stray', { before: `setsid sleep 1000 & echo $! > ${pidFile}` });
     const { record } = await run(path, ['sh', '-c', 'echo out; exit 3']);
@@ -219,7 +219,7 @@ describe('a runtime that hangs', () => {
   });
 
   // Side by side: each of them has a minute.
-  it('is given up in the end, whatever it was to do', { timeout: 240_000 }, async () => {
+  it('is ended after a time limit, whatever it was called for', { timeout: 240_000 }, async () => {
     // Each is written, and the policy with it, before a task that reads that is started.
     const hanging = [
       aroundCreate('hang-1', { before: 'sleep 1000' }),
@@ -254,15 +254,15 @@ async function expectGivenUp(task: StartedTask): Promise<void> {
   });
 }
 
-describe('a runtime of another kind that says it has', () => {
-  it('started the container, and has not', async () => {
+describe('another runtime than runc that reports', () => {
+  it('a started container, but has not started it', async () => {
     const path = another('not-started', { start: 'exit 0' });
     const { status, record } = await run(path, ['true'], '--timeout', '500ms');
     expect(status).toBe(124);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'timed_out' });
   });
 
-  it('deleted the container, and has not', async () => {
+  it('a deleted container, but has not deleted it', async () => {
     const path = another('not-deleted', { delete: 'exit 0' });
     const { status, record } = await run(path, ['true'], '--name', 'undeleted');
     expect(status).toBe(0);

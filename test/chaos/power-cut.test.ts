@@ -40,7 +40,7 @@ const checker = new URL('../fixtures/check-store.ts', import.meta.url);
 const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
 const CUTS = isFull ? 200 : 25;
 
-describe('the disk', () => {
+describe('the disk of these tests', () => {
   let disk: CutDisk;
 
   beforeAll(() => {
@@ -48,7 +48,7 @@ describe('the disk', () => {
   });
   afterAll(() => disk.dispose());
 
-  it('forgets in these tests what was not synced', async () => {
+  it('loses what was not synced', async () => {
     const [lost, kept] = ['lost', 'kept'].map((name) => join(disk.folder, name)) as [
       string,
       string,
@@ -66,7 +66,7 @@ describe('the disk', () => {
     expect([keptText, lostText]).toEqual(['text', '']);
   });
 
-  it('holds every stack that was said to be stored, and nothing half', {
+  it('holds every stack that was reported as stored, and no incomplete one', {
     timeout: 1_200_000,
   }, async () => {
     const random = seedRandom('power-cut');
@@ -117,7 +117,7 @@ async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
 }
 
-describe('the machine is started anew', () => {
+describe('after a reboot', () => {
   const { installation, run, start, folder } = useTaskRunner();
   const { layout, env } = installation;
   const slots = join(folder, 'slots');
@@ -166,33 +166,36 @@ describe('the machine is started anew', () => {
   it.each([
     { losesRunFolder: true, reaped: [] },
     { losesRunFolder: false, reaped: ['kept', 'one', 'two'] },
-  ])('and the run folder is lost: $losesRunFolder', async ({ losesRunFolder, reaped }) => {
-    mkdirSync(slots, { recursive: true });
-    await cutPower({ losesRunFolder });
-    expect(scratch()).toEqual(expect.arrayContaining(['kept', 'one', 'two']));
-    const refused = await runCli(['run', '--name', 'one', 'busybox', 'true'], {
-      env,
-      through: afterBoot,
-    });
-    expect(refused.status).toBe(125);
-    expect(refused.stderr).toContain('[ERR_STACKSHIM_TASK_CONFLICT]');
-    // Another one has the slot that a task of the last boot is named in.
-    expect((await runAfterBoot('three')).status).toBe(3);
-    expect(readFileSync(join(slots, '0'), 'utf8')).toBe('');
-    const report = await runCli(['reap', '--json'], { env, through: afterBoot });
-    expect(report).toMatchObject({ status: 0, stderr: '' });
-    const exit = { exitCode: 0, signal: null, at: expect.any(String) };
-    expect(JSON.parse(report.stdout)).toEqual({
-      reaped: reaped.map((id) => ({
-        ...{ id, removed: true, leftovers: [] },
-        ...(id === 'kept' ? { exit } : {}),
-      })),
-      corrupt: [],
-    });
-    expect(scratch()).toEqual([]);
-    expect(await runAfterBoot('one')).toMatchObject({ status: 3, stderr: '' });
-    expect(await runCli(['verify'], { env, through: afterBoot })).toMatchObject({ status: 0 });
-    expect(existsSync(join(layout.run, 'tasks', 'one'))).toBe(false);
-    rmSync(slots, { recursive: true });
-  });
+  ])(
+    'tasks are reaped and new tasks run; the run folder is lost: $losesRunFolder',
+    async ({ losesRunFolder, reaped }) => {
+      mkdirSync(slots, { recursive: true });
+      await cutPower({ losesRunFolder });
+      expect(scratch()).toEqual(expect.arrayContaining(['kept', 'one', 'two']));
+      const refused = await runCli(['run', '--name', 'one', 'busybox', 'true'], {
+        env,
+        through: afterBoot,
+      });
+      expect(refused.status).toBe(125);
+      expect(refused.stderr).toContain('[ERR_STACKSHIM_TASK_CONFLICT]');
+      // Another one has the slot that a task of the last boot is named in.
+      expect((await runAfterBoot('three')).status).toBe(3);
+      expect(readFileSync(join(slots, '0'), 'utf8')).toBe('');
+      const report = await runCli(['reap', '--json'], { env, through: afterBoot });
+      expect(report).toMatchObject({ status: 0, stderr: '' });
+      const exit = { exitCode: 0, signal: null, at: expect.any(String) };
+      expect(JSON.parse(report.stdout)).toEqual({
+        reaped: reaped.map((id) => ({
+          ...{ id, removed: true, leftovers: [] },
+          ...(id === 'kept' ? { exit } : {}),
+        })),
+        corrupt: [],
+      });
+      expect(scratch()).toEqual([]);
+      expect(await runAfterBoot('one')).toMatchObject({ status: 3, stderr: '' });
+      expect(await runCli(['verify'], { env, through: afterBoot })).toMatchObject({ status: 0 });
+      expect(existsSync(join(layout.run, 'tasks', 'one'))).toBe(false);
+      rmSync(slots, { recursive: true });
+    },
+  );
 });

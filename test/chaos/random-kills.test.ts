@@ -168,7 +168,9 @@ async function restore(): Promise<number> {
   return reaped.length;
 }
 
-it(`of ${TASKS} tasks`, { timeout: 7_200_000 }, async () => {
+it(`${TASKS} tasks, killed at random moments, leave nothing after a reap`, {
+  timeout: 7_200_000,
+}, async () => {
   const random = seedRandom('random-kills');
   let reaped = 0;
   await live({ ...plan(random, TASKS), victim: 'nobody', options: [] });

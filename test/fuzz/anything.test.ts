@@ -33,7 +33,7 @@ const inputs = {
 const targets = allTargets(files);
 
 it.each(targets.map((target) => [target.name, target] as const))(
-  'is taken or refused: %s',
+  '%s accepts or refuses any input',
   async (_, target) => {
     const input: fc.Arbitrary<unknown> = inputs[target.form];
     await fc.assert(

@@ -74,7 +74,7 @@ it('entries of tars', () => {
   );
 });
 
-it('names of deletions', () => {
+it('names that mark deletions', () => {
   fc.assert(
     fc.property(bytePath, (path) => {
       expect(parseWhiteout(path)).toEqual({ kind: 'none' });

@@ -24,10 +24,10 @@ const only = givenCase === undefined ? undefined : Number(givenCase);
 console.log(`fuzz: seed ${fuzzSeed}, ${targets.length} parsers`);
 
 describe.each(targets.map((target) => [target.name, target] as const))('%s', (_, target) => {
-  it('takes its samples', () => expect(acceptSamples(target)).resolves.toBeUndefined());
+  it('accepts its samples', () => expect(acceptSamples(target)).resolves.toBeUndefined());
 
   it(
-    'ends in a value or a typed error',
+    'returns a value or a typed error',
     async () => {
       const before = process.resourceUsage().maxRSS;
       await fuzzTarget(target, { seed: fuzzSeed, cases: casesOf(target), watchdog, only });

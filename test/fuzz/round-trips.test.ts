@@ -58,7 +58,7 @@ const absolute = fc
   .map((parts) => `/${parts.join('/')}`);
 const now = '2026-01-01T00:00:00.000Z';
 
-describe('quantities', () => {
+describe('quantities are read as they are written:', () => {
   it('bytes in any unit', () => {
     const units = fc.constantFrom(['', 1], ['k', 1024], ['m', 1024 ** 2], [
       'g',
@@ -93,7 +93,7 @@ describe('quantities', () => {
   });
 });
 
-describe('options', () => {
+describe('options are read as they are written:', () => {
   const variables = fc.dictionary(fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_.-]{0,20}$/), line);
 
   it('environment variables, as entries and as a file', () => {
@@ -148,7 +148,7 @@ describe('options', () => {
   });
 });
 
-describe('files', () => {
+describe('files are read as they are written:', () => {
   it('records', () => {
     const places = taskPlaces(layout, 't1' as Parameters<typeof taskPlaces>[1]);
     const record: fc.Arbitrary<TaskRecord> = fc.record({
@@ -254,7 +254,7 @@ describe('files', () => {
     );
   });
 
-  it('signatures hold for the bytes that were signed, and for no others', async () => {
+  it('signatures hold only for the bytes that were signed', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('ed25519');
     const folder = trustedKeysDir(layout).slice(files.folder.length + 1);
     files.write(`${folder}/a.pem`, publicKey.export({ type: 'spki', format: 'pem' }));
@@ -271,7 +271,7 @@ describe('files', () => {
     );
   });
 
-  it('the mount table, whatever the names in it', () => {
+  it('the mount table, with any names in it', () => {
     const toKernelText = (text: string) =>
       text.replace(/[ \t\n\\#]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
     fc.assert(

@@ -289,7 +289,7 @@ function toModel(tree: ReadonlyMap<string, TreeNode>): Model {
 const HOUR = 3_600_000;
 
 it(
-  'gives back the tree it was given',
+  'an image contains the tree of its tar',
   async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(operation, { maxLength: 25 }), async (operations) => {
@@ -306,7 +306,7 @@ it(
 );
 
 it(
-  'makes an image without a fault of whatever it takes',
+  'an image made from any accepted tar is valid',
   async () => {
     let taken = 0;
     await fc.assert(

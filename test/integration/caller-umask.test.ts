@@ -35,7 +35,7 @@ it.each([
   ['077', 0o077],
   ['0777', 0o777],
   ['0', 0],
-])('umask %s', async (_, mask) => {
+])('a task finds the same modes with umask %s of its caller', async (_, mask) => {
   mkdirSync(`${folder}/code`, { recursive: true });
   writeFileSync(`${folder}/code/file`, ' and code');
   const usual = await look(0o022);

@@ -31,7 +31,7 @@ const candidates = [
   },
 ].filter(({ roots }) => roots.length > 0);
 
-test('this machine has a hierarchy to test on', () => {
+test('this machine has a cgroup hierarchy to test on', () => {
   expect(candidates.length).toBeGreaterThan(0);
   expect(openCgroupDriver().version).toBe(
     hierarchies.some((h) => h.controllers.length > 0) ? 1 : 2,
@@ -79,7 +79,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     expect(driver.existing(parent)).toEqual([]);
   });
 
-  test('finds the cgroup in every hierarchy, removes it, and a second call does nothing', async () => {
+  test('finds the cgroup in every hierarchy and removes it; a second call does nothing', async () => {
     expect(driver.existing(path)).toEqual(directories);
     expect(await driver.remove(path)).toEqual([]);
     expect(driver.existing(path)).toEqual([]);
@@ -87,7 +87,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     expect(driver.existing(parent)).toHaveLength(roots.length);
   });
 
-  test('lists processes, also of nested cgroups, and leaves what holds one', async () => {
+  test('lists processes of nested cgroups as well, and keeps a cgroup that contains a process', async () => {
     const nested = `${path}/nested`;
     for (const root of roots) mkdirSync(root + nested);
     const pid = await startWithin(nested, 'sleep 600');
@@ -103,7 +103,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     expect(driver.existing(path)).toEqual([]);
   });
 
-  test('takes the names of nested cgroups as bytes', async () => {
+  test('reads the names of nested cgroups as bytes', async () => {
     const pid = await startWithin(path, 'exec sleep 600');
     for (const root of roots) {
       const nested = entryPath(entryPath(Buffer.from(root + path), '\x80'), '\x81');
@@ -135,7 +135,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     expect(driver.existing(path)).toEqual([]);
   });
 
-  test('removes the parent only when it is empty, and never what stands below it', async () => {
+  test('removes the parent only if it is empty, and never another cgroup below it', async () => {
     expect(await driver.remove(parent)).toEqual(roots.map((root) => root + parent));
     expect(driver.existing(path)).toEqual(directories);
   });
@@ -147,7 +147,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     expect((usage.cpuUserMs ?? 0) + (usage.cpuSystemMs ?? 0)).toBeGreaterThan(0);
   });
 
-  test('what is told of processor time grows with what is used', async () => {
+  test('reports processor time that grows with its use', async () => {
     const before = driver.readCpuMs(path);
     await startWithin(path, 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done');
     if (child !== undefined) await once(child, 'exit');
@@ -171,7 +171,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     await expect.poll(() => driver.listProcesses(path)).toEqual([]);
   });
 
-  test('thaws and kills what somebody left frozen', async () => {
+  test('thaws and kills frozen processes', async () => {
     const freezer = freezerOf(roots);
     await startWithin(path, 'trap "" TERM; sleep 600');
     const { file, frozen } = freezer;
@@ -182,14 +182,14 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     if (file === 'cgroup.freeze') writeFileSync(`${freezer.root}${path}/${file}`, '0');
   });
 
-  test('an absent cgroup has no processes, nor any to be killed', async () => {
+  test('reports no processes for a cgroup that does not exist, and kills none', async () => {
     expect(await driver.remove(path)).toEqual([]);
     expect(driver.listProcesses(path)).toEqual([]);
     await driver.killProcesses(path);
     expect(driver.existing(path)).toEqual([]);
   });
 
-  test('shares a group among the tasks below it, and again with other terms', async () => {
+  test('shares a group among the tasks below it, and later with other settings', async () => {
     const group = `${parent}/tenant-acme`;
     const below = `${group}/task`;
     for (const share of [

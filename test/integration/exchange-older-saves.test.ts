@@ -68,7 +68,7 @@ const current = () =>
   resolveStack(machine.layout, { name }).image.config.env.find((one) => one.startsWith('YEAR'));
 
 describe('a save', () => {
-  it('that is newer replaces an older one; an older one is refused, and nothing of it is stored', async () => {
+  it('replaces an older one; an older save is refused and none of it is stored', async () => {
     await machine.load(saveOf(2021));
     await machine.load(saveOf(2023));
     for (const year of [2022, 2021]) {
@@ -82,7 +82,7 @@ describe('a save', () => {
     expect(images.filter((file) => file.endsWith('.json'))).toHaveLength(2);
   });
 
-  it('that is older is loaded where the operator asks for it, and stays older than the newest', async () => {
+  it('that is older is loaded if the operator asks for it, and still counts as older than the newest', async () => {
     await machine.load(saveOf(2023));
     await machine.load(saveOf(2021), { anyDate: true });
     expect(current()).toBe('YEAR=2021');
@@ -100,14 +100,14 @@ describe('a save', () => {
     expect(current()).toBe('YEAR=2023');
   });
 
-  it('counts where it changed nothing', async () => {
+  it('counts as loaded even if it changed nothing', async () => {
     await machine.load(saveOf(2021));
     const again = await machine.save(['tools@rev:1'], { clock: () => dateOf(2023) });
     expect(await machine.load(again)).toMatchObject({ stacks: [{ status: 'unchanged' }] });
     await expect(machine.load(saveOf(2022))).rejects.toMatchObject(OUTDATED);
   });
 
-  it('is loaded again after its smoke command failed', async () => {
+  it('can be loaded again after its smoke command failed', async () => {
     await machine.load(saveOf(2021));
     const failing = machine.load(saveOf(2022), {
       runSmoke: () => Promise.reject(new Error('the machine stopped')),
@@ -116,7 +116,7 @@ describe('a save', () => {
     expect(await machine.load(saveOf(2022))).toMatchObject({ stacks: [{ status: 'loaded' }] });
   });
 
-  it('is older than a revision that was made here since', async () => {
+  it('is older than a revision that was made here after it', async () => {
     await machine.load(saveOf(2021));
     const { layout } = machine;
     const image = resolveStack(layout, { name }).image.digest;
@@ -132,7 +132,7 @@ describe('a save', () => {
     await expect(machine.load(saveOf(2022))).rejects.toMatchObject(OUTDATED);
   });
 
-  it('of the future is refused; where the operator asks for it, it counts as one of today', async () => {
+  it('from the future is refused; if the operator asks for it, it counts as made today', async () => {
     const now = () => new Date('2026-06-01T00:00:00Z');
     const future = await machine.save(['tools@rev:2'], { clock: () => dateOf(2040) });
     await expect(machine.load(future, { clock: now })).rejects.toMatchObject(OUTDATED);
@@ -146,7 +146,7 @@ describe('a save', () => {
 });
 
 describe('a file', () => {
-  it('that repeats a layer is refused before the layer is stored a second time', async () => {
+  it('that repeats a layer is refused before the layer is stored again', async () => {
     const written = () => readdirSync(`${machine.layout.root}/layers`).length;
     await expect(machine.load(repeatLayer(saveOf(2021), 3))).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_SAVE_INVALID',
@@ -155,7 +155,7 @@ describe('a file', () => {
     expect(written()).toBe(2);
   });
 
-  it('that goes on with zeros for ever is refused', async () => {
+  it('that continues with endless zeros is refused', async () => {
     let pieces = 0;
     async function* endless(): AsyncGenerator<Buffer> {
       yield saveOf(2021);
@@ -183,8 +183,8 @@ describe('a private key', () => {
   });
 });
 
-describe('a file of passwords for registries', () => {
-  it('that others can read is refused', async () => {
+describe('a file with passwords for registries', () => {
+  it('that other users can read is refused', async () => {
     const authFile = `${folder}/auth.json`;
     writeFileSync(authFile, '{}', { mode: 0o644 });
     await expect(

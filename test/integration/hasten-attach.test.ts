@@ -36,7 +36,7 @@ const threadsIn = (cgroup: string) =>
 
 const cgroupsOf = (process: string) => readFileSync(`/proc/${process}/cgroup`, 'utf8');
 
-test('the kernel takes it, and the process is in the cgroups that it was in', async () => {
+test('the kernel accepts it, and the process stays in its cgroups', async () => {
   const before = cgroupsOf('self');
   const first = hastenAttach();
   // So soon after the first there is nothing to hasten.
@@ -45,7 +45,7 @@ test('the kernel takes it, and the process is in the cgroups that it was in', as
   expect(cgroupsOf('self')).toBe(before);
 });
 
-test('a thread that is kept in a cgroup of its own stays there', async () => {
+test('a thread that has a cgroup of its own stays there', async () => {
   child = startFixture(new URL('../fixtures/hasten-attach.ts', import.meta.url), []);
   await waitForLine(child, 'ready');
   const { pid } = child;

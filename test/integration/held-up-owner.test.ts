@@ -87,20 +87,20 @@ async function runHeldUp(ask: Ask) {
 const isZombie = (pid: number) => /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
 describe('a task whose owner’s event loop is busy', () => {
-  it('has timed out when it took longer than it may, whenever that is noticed', async () => {
+  it('has timed out if it took too long, however late its owner notices', async () => {
     const { result, tookMs } = await runHeldUp({ seconds: scaled(2), timeout: LIMIT });
     expect(result).toMatchObject({ verdict: 'timed_out', exitCode: 0, removed: true });
     expect(result.usage.wallMs).toBeGreaterThan(tookMs() - 100);
     expect(result.usage.wallMs).toBeLessThan(tookMs() + SLACK_MS);
   });
 
-  it('has timed out when it passed its deadline', async () => {
+  it('has timed out if it passed its deadline', async () => {
     const ask = { seconds: scaled(2), timeout: '1h', deadlineMs: scaled(1_500) };
     const { result } = await runHeldUp(ask);
     expect(result).toMatchObject({ verdict: 'timed_out', exitCode: 0, removed: true });
   });
 
-  it('has succeeded when it ended in time, though its time is over when that is noticed', async () => {
+  it('has succeeded if it ended in time, even if its owner notices after the limit', async () => {
     const ask = { seconds: 0.2, timeout: `${scaled(2_000)}ms` };
     const { result, tookMs } = await runHeldUp(ask);
     expect(result).toMatchObject({ verdict: 'succeeded', removed: true });
@@ -108,7 +108,7 @@ describe('a task whose owner’s event loop is busy', () => {
     expect(result.usage.wallMs).toBeLessThan(tookMs() + SLACK_MS);
   });
 
-  it('is ended by the guard', async () => {
+  it('is ended by the guard process', async () => {
     const { result, hasEnded } = await runHeldUp({ seconds: WHOLE_S, timeout: LIMIT, guard: true });
     expect(result).toMatchObject({ verdict: 'timed_out', signal: 'SIGKILL', removed: true });
     expect(hasEnded()).toBe(false);
@@ -116,7 +116,7 @@ describe('a task whose owner’s event loop is busy', () => {
     expect(result.usage.wallMs).toBeLessThan(WHOLE_S * 1_000);
   });
 
-  it('is asked by the guard to end, and killed when it does not', async () => {
+  it('gets its stop signal from the guard process, and is killed if that does not end it', async () => {
     const ask = { seconds: WHOLE_S, timeout: LIMIT, guard: true, stubborn: true };
     const { result, hasEnded, askedAfterMs } = await runHeldUp(ask);
     expect(result).toMatchObject({ verdict: 'timed_out', signal: 'SIGKILL', removed: true });
@@ -125,7 +125,7 @@ describe('a task whose owner’s event loop is busy', () => {
     expect(result.usage.wallMs).toBeGreaterThan(askedAfterMs() + 900);
   });
 
-  it('is ended by whoever watches all owners', async () => {
+  it('is ended by the process that watches all owners', async () => {
     const stop = new AbortController();
     const onReport = () => undefined;
     const watching = watchOwners(openInstallation(layout), { signal: stop.signal, onReport });
@@ -136,14 +136,14 @@ describe('a task whose owner’s event loop is busy', () => {
     expect(hasEnded()).toBe(false);
   });
 
-  it('is left alone by the guard while it has time', async () => {
+  it('is left alone by the guard process while it has time', async () => {
     const { result, hasEnded } = await runHeldUp({ seconds: 2, timeout: '1h', guard: true });
     expect(result).toMatchObject({ verdict: 'succeeded', exitCode: 0, removed: true });
     expect(hasEnded()).toBe(true);
   });
 });
 
-it('a task whose owner is stopped is ended by the guard', async () => {
+it('a task whose owner is stopped is ended by the guard process', async () => {
   const { child, pid, result, hasEnded } = start({
     seconds: WHOLE_S,
     timeout: LIMIT,

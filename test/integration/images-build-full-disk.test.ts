@@ -47,7 +47,9 @@ const runSmoke: SmokeRunner = ({ stack, revision }, command) =>
 const build = (directory: string) =>
   buildStack(layout, directory, { system: linuxSystem, runSmoke });
 
-it('fails a build and leaves what is stored usable', { timeout: scaled(120_000) }, async () => {
+it('a full disk fails a build, and what is stored stays usable', {
+  timeout: scaled(120_000),
+}, async () => {
   await installBusyboxStack(layout);
   await expect(build(lab.writeStack('big', [...BUSYBOX_IMAGE, FILL, SMOKE]))).rejects.toMatchObject(
     FULL,
@@ -90,7 +92,7 @@ async function expectAsBefore(before: ReturnType<typeof listStored>): Promise<vo
   }
 }
 
-it('fails an update, whenever it became full', { timeout: scaled(600_000) }, async () => {
+it('a full disk fails an update, whenever it fills up', { timeout: scaled(600_000) }, async () => {
   for (const directory of writeStacks('1')) await build(directory);
   const before = listStored();
   const failed = ['base-1', 'atop-1'].map((stack) => `${stack} failed 1 ${FULL.code}`);

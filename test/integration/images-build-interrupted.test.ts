@@ -13,7 +13,7 @@ const buildFixture = new URL('../fixtures/build-stack.ts', import.meta.url);
 const lab = useBuildLab();
 const SMOKE = `LABEL io.stackshim.smoke='["true"]'`;
 
-describe('a build that was killed', () => {
+describe('an interrupted build', () => {
   it.each([
     ['while a step of the Dockerfile ran', 'line build waiting', 'RUN echo waiting; sleep 1000'],
     ['before its export', 'step export', 'RUN true'],
@@ -40,7 +40,7 @@ describe('a build that was killed', () => {
   });
 });
 
-describe('two builds at a time', () => {
+describe('two builds at the same time', () => {
   const built = (name: string) => [...BUSYBOX_IMAGE, `RUN echo ${name} > /name`, SMOKE];
   const homes = () => readdirSync(`${lab.layout.root}/build`).filter((name) => /^\d$/.test(name));
 
@@ -66,7 +66,7 @@ describe('two builds at a time', () => {
     return { letGo };
   }
 
-  it('one ends while the other goes on; a third waits, and one of the same stack is refused', async () => {
+  it('do not wait for each other; a third one waits, and one of the same stack is refused', async () => {
     await lab.build(lab.writeStack('free-1', built('free-1')));
     const held = await holdAtSmoke('held-1');
     const other = await lab.build(lab.writeStack('free-1', built('other')));
@@ -90,7 +90,7 @@ describe('two builds at a time', () => {
     expect(homes()).toEqual([]);
   });
 
-  it('the death of one changes nothing for the other, and the next build clears it away', async () => {
+  it('do not affect each other when one dies, and the next build removes what that one left', async () => {
     const slow = [...BUSYBOX_IMAGE, 'RUN echo waiting; sleep 1000', SMOKE];
     const child = startFixture(buildFixture, [lab.layout.root, lab.writeStack('victim-2', slow)]);
     await waitForLine(child, 'line build waiting');
@@ -107,7 +107,7 @@ describe('two builds at a time', () => {
     expect(readCurrentGeneration(lab.layout)?.stacks).not.toHaveProperty('victim-2');
   });
 
-  it('a home that nobody takes is cleared when a build begins, and when one ends', async () => {
+  it('leave no unused home folder after a later build begins or ends', async () => {
     const leftover = `${lab.layout.root}/build/1/work`;
     mkdirSync(leftover, { recursive: true });
     const held = await holdAtSmoke('held-4');

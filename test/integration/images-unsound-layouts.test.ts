@@ -203,7 +203,7 @@ const unsoundDocuments: Record<string, (documents: Documents) => void> = {
   },
 };
 
-it('a layout that is not there is told of as such', async () => {
+it('a layout that does not exist is reported as such', async () => {
   await expect(lab.take()).rejects.toMatchObject({
     code: 'ERR_STACKSHIM_INPUT_NOT_FOUND',
     kind: 'not_found',
@@ -241,14 +241,14 @@ describe('an unsound layout', () => {
           { path: 'etc/a', content: 'x' },
         ]),
     ],
-  ])('with a layer of %s', async (_, change) => {
+  ])('with %s in a layer', async (_, change) => {
     await writeSmallOciLayout(lab.source, { layers: [LOWER] });
     await writeFile(lab.blobPath(sha256(LOWER)), change(Buffer.from(LOWER)));
     await expect(lab.take()).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_INVALID' });
     expect(stored()).toEqual([]);
   });
 
-  it('with a DiffID of another tar', async () => {
+  it('with the DiffID of another tar', async () => {
     await writeChanged((documents) => {
       documents.config = toConfig({ layers: [UPPER] });
     });

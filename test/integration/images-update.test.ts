@@ -42,7 +42,7 @@ const writeTop = (text: string) =>
   lab.writeStack('atop-1', ['FROM localhost/base-1', SMOKE, 'COPY tool /tool'], { tool: text });
 const names = (...of: readonly string[]) => of.map((name) => stackName(name));
 
-it('follows a base and what stands on it through their lives', async () => {
+it('follows a base and its dependent stacks through several updates', async () => {
   await lab.build(writeBase('1'));
   const atop = writeTop('1');
   await lab.build(atop);
@@ -120,7 +120,7 @@ it('follows a base and what stands on it through their lives', async () => {
   expect(readCurrentGeneration(lab.layout)?.stacks).toEqual({});
 });
 
-it('two updates of one stack at a time: one does it, the other is told', async () => {
+it('with two updates of one stack at the same time, one updates and the other reports it', async () => {
   const directory = lab.writeStack('twice', [...BASE, 'COPY n /n'], { n: '1' });
   await lab.build(directory);
   writeFileSync(`${directory}/n`, '2');
@@ -131,7 +131,7 @@ it('two updates of one stack at a time: one does it, the other is told', async (
   ]);
 });
 
-it('skips what was not built here, or says so when it is named', async () => {
+it('skips a stack that was not built here, and reports it if it was named', async () => {
   const { revision } = await showStack(lab.layout, stackName('twice'));
   const path = `${root}/stacks/twice/${revision}.json`;
   const stored = { version: 1, stack: 'twice', revision, createdAt: NOW.toISOString() };
@@ -155,7 +155,7 @@ it.each([
   await expect(update(options)).rejects.toMatchObject({ code });
 });
 
-it('ends with those that were cancelled, and leaves them as they were', async () => {
+it('ends when it is cancelled, and changes none of the stacks', async () => {
   await lab.build(lab.writeStack('late', BASE));
   expect(await outcomes({ names: names('late'), signal: AbortSignal.abort() })).toEqual([
     'late failed 1 1 ERR_STACKSHIM_BUILD_ABORTED',

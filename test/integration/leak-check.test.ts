@@ -46,11 +46,11 @@ async function stop(child: ChildProcess): Promise<void> {
 }
 
 describe('expectNoLeaks', () => {
-  it('is content when nothing was left', () => {
+  it('passes if nothing was left', () => {
     expect(report()).toBe('');
   });
 
-  it('reports a file, and not one that is allowed', () => {
+  it('reports a file unless it is allowed', () => {
     writeFileSync(join(root, 'left'), '');
     expect(report()).toContain(`file ${root}/left`);
     expect(report([/^file \S+\/left$/])).toBe('');
@@ -71,7 +71,7 @@ describe('expectNoLeaks', () => {
     expect(() => expectNoLeaks(earlier, before, { roots: [root] })).toThrow(/\n {2}entry \/etc$/);
   });
 
-  it('reports a mount, and the files below it not at all', () => {
+  it('reports a mount, and no files below it', () => {
     const place = join(root, 'mounted');
     mkdirSync(place);
     execFileSync('mount', ['-t', 'tmpfs', 'none', place]);
@@ -84,7 +84,7 @@ describe('expectNoLeaks', () => {
     }
   });
 
-  it('reports a process that this one started, until it is gone', async () => {
+  it('reports a process that this process started, until it ends', async () => {
     const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
     await once(child, 'spawn');
     expect(report()).toContain(`process ${child.pid} sleep (parent ${process.pid})`);
@@ -92,7 +92,7 @@ describe('expectNoLeaks', () => {
     expect(report()).toBe('');
   });
 
-  it('reports a process whose parents are gone by its cgroup', async () => {
+  it('reports a process with dead parents by its cgroup', async () => {
     const parent = parentCgroup();
     mkdirSync(parent);
     const script = `sh -c 'echo $$ > ${parent}/cgroup.procs; echo in; exec sleep 1000' & wait`;
@@ -113,7 +113,7 @@ describe('expectNoLeaks', () => {
     await waitUntil(() => removeEmpty(parent));
   });
 
-  it('reports a cgroup below the parent that may stay', () => {
+  it('reports a cgroup below the parent that is allowed to stay', () => {
     const parent = parentCgroup();
     mkdirSync(join(parent, 'task'), { recursive: true });
     expect(report()).toContain(`cgroup ${parent}/task`);
@@ -124,7 +124,7 @@ describe('expectNoLeaks', () => {
 });
 
 describe('disposeInstallation', () => {
-  it('takes mounts, cgroups and folders with it', () => {
+  it('removes mounts, cgroups and folders as well', () => {
     const layout = { root: join(root, 'lib'), run: join(root, 'run') };
     const place = join(layout.run, 'layers/mounted');
     mkdirSync(place, { recursive: true });

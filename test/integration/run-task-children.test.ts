@@ -12,7 +12,7 @@ const run = (script: string) =>
 const startChild = (code: number): ChildProcess =>
   spawn('/bin/sh', ['-c', `(true &); exit ${code}`], { stdio: 'ignore' });
 
-it('while tasks come and go', async () => {
+it('exits of the caller’s own children are reported while tasks come and go', async () => {
   const codes = Array.from({ length: 30 }, (_, i) => i);
   const exits = await Promise.all(
     codes.map(async (code) => {
@@ -24,7 +24,7 @@ it('while tasks come and go', async () => {
   expect(exits).toEqual(codes.map((code) => [code, code]));
 });
 
-it('after the event loop was held up for seconds', async () => {
+it('exits of the caller’s own children are reported after seconds without the event loop', async () => {
   const tasks = [11, 12, 13].map((code) => run(`sleep 1; exit ${code}`));
   const children = [21, 22, 23].map(startChild);
   const exits = children.map((child) => once(child, 'exit'));

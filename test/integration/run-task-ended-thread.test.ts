@@ -42,7 +42,7 @@ async function endThread(...args: readonly string[]): Promise<ChildProcess> {
   return started;
 }
 
-it.each(['throw', 'exit'])('are orphaned, and reaped (%s)', async (how) => {
+it.each(['throw', 'exit'])('tasks of an ended thread are orphaned and reaped (%s)', async (how) => {
   await endThread(how);
   const installation = openInstallation(layout);
   expect(listTasks(installation).tasks.map(({ state }) => state)).toEqual(['orphaned']);
@@ -51,18 +51,18 @@ it.each(['throw', 'exit'])('are orphaned, and reaped (%s)', async (how) => {
   expect(reaped).toEqual([{ id, removed: true, leftovers: [] }]);
 });
 
-it('are killed by whoever asks for it', async () => {
+it('tasks of an ended thread can be ended with kill', async () => {
   await endThread('throw');
   const removal = await killTask(openInstallation(layout), id, { graceMs: 0 });
   expect(removal).toEqual({ removed: true, leftovers: [] });
 });
 
-it('are removed by the guard of their process', async () => {
+it('tasks of an ended thread are removed by the guard of their process', async () => {
   await endThread('exit', 'guard');
   await waitUntil(() => !isThere());
 });
 
-it('are removed by whoever watches for dead owners', async () => {
+it('tasks of an ended thread are removed by a watching reap', async () => {
   const stop = new AbortController();
   const watching = watchOwners(openInstallation(layout), {
     signal: stop.signal,
@@ -74,7 +74,7 @@ it('are removed by whoever watches for dead owners', async () => {
   await watching;
 });
 
-it.each(['throw', 'exit'])('leave no descriptor behind (%s)', async (how) => {
+it.each(['throw', 'exit'])('tasks of an ended thread leave no descriptor (%s)', async (how) => {
   const { pid } = await endThread(how);
   await reapTasks(openInstallation(layout));
   expect(descriptorsOf(pid)).toEqual(descriptorsOf((await endThread('nothing')).pid));

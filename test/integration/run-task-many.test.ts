@@ -24,7 +24,7 @@ const folder = mkdtempSync('/var/tmp/stackshim-many-');
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('many tasks at once', () => {
-  it('runs 200 in one process, each with an id range and an exit code of its own', {
+  it('run 200 in one process, each with its own id range and exit code', {
     timeout: scaled(180_000),
   }, async () => {
     const gate = join(folder, 'gate');
@@ -55,7 +55,7 @@ describe('many tasks at once', () => {
     );
   });
 
-  it('works from a worker thread, beside the main thread', async () => {
+  it('run in a worker thread, beside the main thread', async () => {
     const script = fileURLToPath(new URL('../fixtures/run-in-worker.mjs', import.meta.url));
     const env = { ...process.env, ...installation.env };
     const { stdout } = await promisify(execFile)(process.execPath, [script], { env });

@@ -140,7 +140,7 @@ function kindOf(i: number): Kind {
   return kind;
 }
 
-it(`of ${TASKS} tasks`, { timeout: scaled(600_000) }, async () => {
+it(`${TASKS} different tasks run at the same time`, { timeout: scaled(600_000) }, async () => {
   mkdirSync(join(folder, 'code'));
   writeFileSync(join(folder, 'code/main.sh'), '#!/bin/sh\npwd\n', { mode: 0o755 });
   const counts = new Map<string, number>();

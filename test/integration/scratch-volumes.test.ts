@@ -95,7 +95,7 @@ function expectSound(): void {
   expect(names.filter((name) => !name.startsWith('.idle-'))).toEqual([]);
 }
 
-it('the kernel tells nobody what the task is called that has a volume', async () => {
+it('the kernel shows other users no name of a task with a volume', async () => {
   const disk = await open('customer-acme');
   const device = loopDeviceOf(placesOf('customer-acme').scratchDir);
   const told = readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trim();
@@ -108,7 +108,7 @@ it('the kernel tells nobody what the task is called that has a volume', async ()
   await disk.remove();
 });
 
-describe('killed before each call of the kernel', () => {
+describe('a process that is killed before each of its system calls', () => {
   /** True when it ran to its end instead. */
   async function killAt(id: string, call: number): Promise<boolean> {
     const child = startFixture(fixture, [layout.root, layout.run, id, `${call}`]);
@@ -146,8 +146,8 @@ describe('killed before each call of the kernel', () => {
   });
 });
 
-describe('a volume that waits', () => {
-  it('goes to one task alone', async () => {
+describe('an idle volume', () => {
+  it('is given to one task only', async () => {
     const disks = await Promise.all(['a', 'b', 'c'].map((id) => open(id)));
     for (const disk of disks) await disk.remove();
     expect(listIdleVolumes(layout)).toHaveLength(3);
@@ -159,7 +159,7 @@ describe('a volume that waits', () => {
     expectSound();
   });
 
-  it('is passed over as long as somebody has a file in it open that has no name', async () => {
+  it('is not given to a task while an open file without a name lies in it', async () => {
     await (await open('first')).remove();
     const [idle] = listIdleVolumes(layout);
     const held = openSync(`${idle?.mount}/file`, 'w');
@@ -177,7 +177,7 @@ describe('a volume that waits', () => {
     expectSound();
   });
 
-  it('is none of which the kernel has found something wrong', async () => {
+  it('is not given to a task if the kernel has found an error in it', async () => {
     const disk = await open('broken');
     const device = loopDeviceOf(placesOf('broken').scratchDir);
     writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, 'of a test');
@@ -187,7 +187,7 @@ describe('a volume that waits', () => {
     expectSound();
   });
 
-  it('is void after a reboot: its mount is gone', async () => {
+  it('is void after a reboot, because its mount is gone', async () => {
     await (await open('first')).remove();
     for (const { mount } of listIdleVolumes(layout)) linuxSystem.detachMount(mount);
     const disk = await open('next');
@@ -199,7 +199,7 @@ describe('a volume that waits', () => {
   });
 });
 
-it('many that are made at once each get a loop device', async () => {
+it('many volumes that are made at the same time each get a loop device', async () => {
   const attached = await Promise.all(
     Array.from({ length: 80 }, async (_, index) => {
       const file = openSync(`${layout.root}/file-${index}`, 'wx+');
@@ -213,7 +213,7 @@ it('many that are made at once each get a loop device', async () => {
   for (const { fd } of attached) closeSync(fd);
 });
 
-it('thirty-two that wait in another mount namespace do not count here, and go when that has ended', async () => {
+it('idle volumes of another mount namespace are not counted, and are removed after its end', async () => {
   const elsewhere = startFixture(
     holdFixture,
     [layout.root, layout.run, '32'],
@@ -240,7 +240,7 @@ it('thirty-two that wait in another mount namespace do not count here, and go wh
   expectSound();
 });
 
-it('goes with the name by which its device was to open it', async () => {
+it('a volume is removed if the name for its device is lost', async () => {
   const { volumeFile } = placesOf('half');
   mkdirSync(`${layout.root}/scratch`);
   writeFileSync(volumeFile, '');
@@ -249,7 +249,7 @@ it('goes with the name by which its device was to open it', async () => {
   expect(readdirSync(`${layout.root}/scratch`)).toEqual([]);
 });
 
-it('a volume goes though another mount namespace has a copy of its mount', async () => {
+it('a volume is removed even if another mount namespace has a copy of its mount', async () => {
   const disk = await open('copied', false);
   const holder = startHolder();
   try {
@@ -262,7 +262,7 @@ it('a volume goes though another mount namespace has a copy of its mount', async
   }
 });
 
-it('a volume in which somebody has a file open is emptied', async () => {
+it('a volume with an open file is emptied', async () => {
   const { scratchDir, volumeFile } = placesOf('held');
   const disk = await open('held', false);
   const held = openSync(`${scratchDir}/file`, 'w');

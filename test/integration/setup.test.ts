@@ -101,7 +101,7 @@ function editDpkgStatus(name: string, edit: (stanza: string) => string): string 
 }
 
 describe('npm run setup', () => {
-  it('brings a patched runc below the root, the host as it was, and does nothing the second time', () => {
+  it('installs a patched runc below the root, leaves the host unchanged, and does nothing the second time', () => {
     const before = hashHost();
     const first = runSetup();
     expect(first).toMatchObject({ status: 0 });
@@ -118,7 +118,7 @@ describe('npm run setup', () => {
     expect(second.stderr).toContain('is there');
   });
 
-  it('falls back to the host runc with a warning that names the holes when the mirror is out of reach', () => {
+  it('uses the host’s runc and warns about its vulnerabilities if the mirror cannot be reached', () => {
     const { status, stderr } = runSetup({ isOffline: true });
     expect(status).toBe(0);
     expect(stderr).toMatch(/WARNING: .*CVE-2025-31133, CVE-2025-52565, CVE-2025-52881/);
@@ -126,7 +126,7 @@ describe('npm run setup', () => {
     expect(readdirSync(temporary)).toEqual([]);
   });
 
-  it('falls back when the C library is too old for it, and says so', () => {
+  it('uses the host’s runc and says so if the C library is too old for the patched one', () => {
     const oldLibc = editDpkgStatus('libc6', (stanza) =>
       stanza.replace(/^Version: .*$/m, 'Version: 2.36-9'),
     );
@@ -138,8 +138,8 @@ describe('npm run setup', () => {
   });
 });
 
-describe('npm run setup, stopped by a signal', () => {
-  it('ends apt, removes what it had downloaded and exits with 128 + the signal', async () => {
+describe('npm run setup that is stopped by a signal', () => {
+  it('ends apt, removes its downloads and exits with 128 + the signal', async () => {
     const watcher = watch(temporary);
     const child = spawn(process.execPath, [`${scripts}/setup.mjs`], {
       env: setupEnvironment(),
@@ -154,7 +154,7 @@ describe('npm run setup, stopped by a signal', () => {
   });
 });
 
-describe('npm run setup, where a tool is missing', () => {
+describe('npm run setup with a missing tool', () => {
   const buildah = '/usr/bin/buildah';
 
   it.each<[string, SetupOptions, string]>([
@@ -165,7 +165,7 @@ describe('npm run setup, where a tool is missing', () => {
       { arrange: ['echo ID=fedora > $TMPDIR/os; mount --bind $TMPDIR/os /etc/os-release'] },
       'this is not a Debian system',
     ],
-  ])('%s: names it and its package, and does nothing', (_title, options, reason) => {
+  ])('%s: names the tool and its package, and changes nothing', (_title, options, reason) => {
     const { status, stderr } = runSetup({
       ...options,
       arrange: [hide(buildah), ...(options.arrange ?? [])],
@@ -176,7 +176,7 @@ describe('npm run setup, where a tool is missing', () => {
     expect(existsSync(root)).toBe(false);
   });
 
-  it('no network: names it and its package, and leaves the package database alone', () => {
+  it('no network: names the tool and its package, and leaves the package database alone', () => {
     const before = hashHost();
     const { status, stderr } = runSetup({
       isOffline: true,

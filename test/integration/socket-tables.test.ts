@@ -30,7 +30,7 @@ async function tcpSockets(pid: number): Promise<readonly TcpSocket[]> {
 
 const MANY = 600;
 
-it('tells of every TCP socket its port, who waits there and what it holds', async () => {
+it('every TCP socket is reported with its port, its waiting connections and its queued bytes', async () => {
   const server = createServer((socket) => socket.pause());
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -54,7 +54,7 @@ it('tells of every TCP socket its port, who waits there and what it holds', asyn
   expect(ofPort.filter(({ isListening }) => !isListening)).toHaveLength(MANY);
 });
 
-it('asks in the namespace of the process, and is back in its own', async () => {
+it('the sockets of a process are read in its network namespace, and the reader returns to its own', async () => {
   const home = readlinkSync('/proc/thread-self/ns/net');
   const alone = spawn('unshare', ['--net', 'cat'], { stdio: ['pipe', 'pipe', 'ignore'] });
   onTestFinished(async () => {
@@ -74,7 +74,7 @@ it('asks in the namespace of the process, and is back in its own', async () => {
 
 const openOwn = (name: string) => openSync(`/proc/self/net/${name}`, 'r');
 
-it('adds up what waits in the sockets of a table', async () => {
+it('the queued bytes of a table are added up', async () => {
   const receiver = createSocket({ type: 'udp4', recvBufferSize: 100_000 });
   receiver.bind(0, '127.0.0.1');
   await once(receiver, 'listening');
@@ -90,7 +90,7 @@ it('adds up what waits in the sockets of a table', async () => {
   expect((await readSocketTable(openOwn, 'netlink')).sockets).toBeGreaterThan(0);
 });
 
-it('reads counts as the kernel writes them', () => {
+it('counts are parsed as the kernel writes them', () => {
   const text =
     'sockets: used 80151\nTCP: inuse 8 orphan 1 tw 2 alloc 3 mem 4\nUDP: inuse 17 mem 0\n';
   expect([...parseSocketCounts(`${text}RAW6: inuse 5\n`)]).toEqual([

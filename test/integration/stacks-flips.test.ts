@@ -55,7 +55,7 @@ async function whileFlipping(work: (flips: () => number) => Promise<void>): Prom
 
 beforeAll(addSecondRevision);
 
-it('whoever resolves sees one revision or the other', async () => {
+it('every reader sees one revision or the other during flips', async () => {
   const [one, two] = [1, 2].map((revision) => resolveStack(layout, { name: stack, revision }));
   const seen = new Set<number>();
   let unequal = 0;
@@ -73,7 +73,7 @@ it('whoever resolves sees one revision or the other', async () => {
   expect([...seen].sort()).toEqual([1, 2]);
 });
 
-it('whoever runs, many at once, runs on one revision or the other', {
+it('every task runs on one revision or the other during flips', {
   timeout: scaled(1_800_000),
 }, async () => {
   const seen = new Set<number>();

@@ -31,7 +31,7 @@ const kept = () =>
 
 const isCopyOf = (stack: string) => expect.stringMatching(new RegExp(`^${stack}\\.[0-9a-f]{64}$`));
 
-it('keeps copies of current bases that something was built on, and removes the others', async () => {
+it('gc keeps copies of current bases that stacks were built on, and removes the others', async () => {
   for (const name of ['base-one', 'base-two']) {
     await lab.build(lab.writeStack(name, [...BUSYBOX_IMAGE, `RUN echo ${name} > /name`, SMOKE]));
     await lab.build(lab.writeStack(`on-${name}`, [`FROM localhost/${name}`, 'RUN echo > /on']));
@@ -62,7 +62,7 @@ it('keeps copies of current bases that something was built on, and removes the o
   expect(lab.hasWork()).toBe(false);
 });
 
-it('removes the folder of a dead build, and none of a living one', async () => {
+it('gc removes the folder of a dead build, and not that of a running one', async () => {
   const living = await takeBuilderHome(lab.layout, linuxSystem, { waitMs: 0 });
   for (const home of ['0', '1'])
     mkdirSync(`${lab.layout.root}/build/${home}/work`, { recursive: true });
@@ -72,7 +72,7 @@ it('removes the folder of a dead build, and none of a living one', async () => {
   expect(kept()).toEqual([isCopyOf('base-two')]);
 });
 
-it('leaves alone what is being built', async () => {
+it('gc does not touch what is being built', async () => {
   const { root, run, policyFile } = lab.layout;
   const collecting = startFixture(collector, [root, run, policyFile, '300']);
   await waitForLine(collecting, 'ready');

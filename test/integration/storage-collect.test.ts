@@ -73,7 +73,7 @@ const isStored = (id: LayerId) =>
   existsSync(layerFile(lab.layout, id)) || existsSync(layerRecordFile(lab.layout, id));
 
 describe('revisions', () => {
-  it('all stay unless a number is given', async () => {
+  it('are all kept unless a number is given', async () => {
     await lab.add(PYTHON, 'one');
     await lab.add(PYTHON, 'two');
     expect(await collect()).toEqual({ dryRun: false, ...NOTHING });
@@ -81,7 +81,7 @@ describe('revisions', () => {
     expect(lab.layerFiles()).toHaveLength(9);
   });
 
-  it('older than the newest few go, with what only they had', async () => {
+  it('older than the newest few are removed, with the files that only they need', async () => {
     const [one, two] = [await lab.add(PYTHON, 'one'), await lab.add(PYTHON, 'two')];
     await lab.add(PYTHON, 'three');
     await lab.add('ruby-3.3', 'one');
@@ -105,7 +105,7 @@ describe('revisions', () => {
     expect((await lab.add(PYTHON, 'four')).revision).toBe(4);
   });
 
-  it('the current one stays, however old', async () => {
+  it('are kept if they are current, however old', async () => {
     for (const seed of ['one', 'two', 'three', 'four']) await lab.add(PYTHON, seed);
     const changes = new Map([[PYTHON, 2]]);
     await flipStacks(lab.layout, linuxSystem, { changes, now: NOW, reason: 'roll back' });
@@ -113,7 +113,7 @@ describe('revisions', () => {
     expect(readRevisionNumbers(lab.layout, PYTHON)).toEqual([2, 3, 4]);
   });
 
-  it('that never became current go, unless they are on their way', async () => {
+  it('that were never current are removed, unless their build or import still runs', async () => {
     await lab.add(PYTHON, 'one');
     const lease = await holdStore(lab.layout, linuxSystem);
     const { digest } = await lab.import('two');
@@ -129,7 +129,7 @@ describe('revisions', () => {
   });
 });
 
-it('a dry run tells the same and changes nothing', async () => {
+it('are reported by a dry run, which removes nothing', async () => {
   await lab.add(PYTHON, 'one');
   await lab.add(PYTHON, 'two');
   writeFileSync(`${tmpDir(lab.layout)}/4000000-1-0123456789abcdef.erofs`, 'half a layer');
@@ -141,7 +141,7 @@ it('a dry run tells the same and changes nothing', async () => {
   expect({ ...(await collect({ keepRevisions: 0 })), dryRun: true }).toEqual(told);
 });
 
-it('what was imported and never used goes, where it is mounted too', async () => {
+it('an import that was never used is removed, even if it is mounted', async () => {
   const image = await lab.import('unused');
   const targets = image.layers.map((id) => mountLayer(linuxSystem, lab.layout, id));
   expect(existsSync(`${targets[1]}/seed`)).toBe(true);
@@ -153,8 +153,8 @@ it('what was imported and never used goes, where it is mounted too', async () =>
   }
 });
 
-describe('an image that a task has', () => {
-  it('stays with its layers until the task is gone', async () => {
+describe('the image of a task', () => {
+  it('is kept with its layers until the task is removed', async () => {
     const one = await lab.add(PYTHON, 'one');
     await lab.add(PYTHON, 'two');
     keepTask(lab.layout, 'kept', one);
@@ -165,8 +165,8 @@ describe('an image that a task has', () => {
   });
 });
 
-describe('a task that begins while its image is collected', () => {
-  it('keeps the image when its record comes before the last look', async () => {
+describe('a task that starts while its image is being collected', () => {
+  it('keeps the image if its record is written before the last check', async () => {
     const one = await lab.add(PYTHON, 'one');
     const gone = await collectImages(lab.layout, [one.image], () => {
       // What the task would see: then it looks again for what its stack's name means.
@@ -181,7 +181,7 @@ describe('a task that begins while its image is collected', () => {
 });
 
 describe('a lease', () => {
-  it('keeps what is pinned in it, until it is released', async () => {
+  it('protects what is pinned in it until it is released', async () => {
     const lease = await holdStore(lab.layout, linuxSystem);
     const image = await lab.import('one');
     expect(await collect()).toMatchObject(NOTHING);
@@ -190,7 +190,7 @@ describe('a lease', () => {
     expect(await collect()).toMatchObject({ images: [image.digest] });
   });
 
-  it('that another build of this process releases meanwhile is pinned in no more', async () => {
+  it('does not pin what another build of this process releases meanwhile', async () => {
     const [theirs, ours] = [
       await holdStore(lab.layout, linuxSystem),
       await holdStore(lab.layout, linuxSystem),
@@ -215,7 +215,7 @@ describe('a lease', () => {
     ours.release();
   });
 
-  it('is void when its holder was killed', async () => {
+  it('is void after its holder was killed', async () => {
     const image = await lab.import('one');
     const names = [image.digest, ...image.layers];
     const holder = startFixture(holdStoreFixture, [lab.layout.root, ...names]);
@@ -226,7 +226,7 @@ describe('a lease', () => {
     expect(await collect()).toMatchObject({ images: [image.digest] });
   });
 
-  it('makes an import that found a layer, which then went, store it again', async () => {
+  it('makes an import store a layer again if the layer was collected after the import found it', async () => {
     const image = await lab.import('one');
     await collect();
     const again = await lab.add(PYTHON, 'one');
@@ -236,8 +236,8 @@ describe('a lease', () => {
   });
 });
 
-describe('what a dead process left', () => {
-  it('goes: a layer without a record, files that were being written', async () => {
+describe('a file that a dead process left', () => {
+  it('is removed: a layer without a record, or a partly written file', async () => {
     const one = await lab.add(PYTHON, 'one');
     const dead = '4000000-1-0123456789abcdef';
     const { root } = lab.layout;
@@ -268,7 +268,7 @@ describe('what a dead process left', () => {
     expect(isStored(ownLayer(one))).toBe(true);
   });
 
-  it('is cleared away by the next import already', async () => {
+  it('is removed by the next import', async () => {
     const path = `${tmpDir(lab.layout)}/4000000-1-0123456789abcdef.erofs`;
     await lab.add(PYTHON, 'one');
     writeFileSync(path, 'half');
@@ -276,7 +276,7 @@ describe('what a dead process left', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('comes back when it was an image that a collection had set aside', async () => {
+  it('is restored if it was an image that a collection had set aside', async () => {
     const one = await lab.add(PYTHON, 'one');
     renameSync(imageFile(lab.layout, one.image), `${imageFile(lab.layout, one.image)}.collected`);
     expect(await collect()).toMatchObject(NOTHING);
@@ -284,7 +284,7 @@ describe('what a dead process left', () => {
   });
 });
 
-describe('while it cannot be known what is needed', () => {
+describe('if gc cannot determine what is needed', () => {
   it.each<readonly [string, string, () => Promise<void> | void]>([
     [
       'a revision cannot be read',
@@ -334,14 +334,14 @@ describe('while it cannot be known what is needed', () => {
   });
 });
 
-it('an image that no one needs goes even if it cannot be read', async () => {
+it('an image that no task or stack needs is removed even if it cannot be read', async () => {
   const image = await lab.import('unused');
   writeFileSync(imageFile(lab.layout, image.digest), '{');
   expect(await collect()).toMatchObject({ images: [image.digest], obstacles: [] });
   expect([lab.layerFiles(), lab.imageFiles()]).toEqual([[], []]);
 });
 
-it('versions of runtimes that were replaced are forgotten', async () => {
+it('the versions of replaced runtimes are removed', async () => {
   const folder = runtimeVersionsDir(lab.layout);
   mkdirSync(folder, { recursive: true });
   const stats = statSync('/bin/sh');

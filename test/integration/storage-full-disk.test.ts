@@ -47,7 +47,7 @@ const flip = (revision: number) =>
 /** Names below a folder of the root folder, for comparison. */
 const tree = () => readdirSync(lab.layout.root, { recursive: true }).map(String).sort();
 
-it('fails a flip, and leaves the current generation as it was', async () => {
+it('a full disk fails a flip, and does not change the current generation', async () => {
   await lab.add(PYTHON, 'one');
   await lab.add(PYTHON, 'two');
   fillDisk();
@@ -62,7 +62,7 @@ it('fails a flip, and leaves the current generation as it was', async () => {
   expect((await verifyStore(lab.layout)).damage).toEqual([]);
 });
 
-it('fails a new revision, and leaves none behind', async () => {
+it('a full disk fails a new revision, and leaves none', async () => {
   await lab.add(PYTHON, 'one');
   await lab.import('two');
   fillDisk();
@@ -72,7 +72,7 @@ it('fails a new revision, and leaves none behind', async () => {
   expect((await verifyStore(lab.layout)).damage).toEqual([]);
 });
 
-it('fails an import, and leaves nothing of it', async () => {
+it('a full disk fails an import, and leaves nothing of it', async () => {
   await lab.add(PYTHON, 'one');
   const before = tree();
   fillDisk();
@@ -84,7 +84,7 @@ it('fails an import, and leaves nothing of it', async () => {
   expect(resolveStack(lab.layout, { name: PYTHON }).revision).toBe(2);
 });
 
-it('is made room on by collection, of old revisions the second time', async () => {
+it('collection frees space on a full disk: of old revisions in its second run', async () => {
   await lab.add(PYTHON, 'one');
   await lab.add(PYTHON, 'two');
   const unused = await lab.import('unused');
@@ -102,7 +102,7 @@ it('is made room on by collection, of old revisions the second time', async () =
   });
 });
 
-it('fails a pin, which then protects nothing', async () => {
+it('a full disk fails a pin, which then protects nothing', async () => {
   const lease = await holdStore(lab.layout, linuxSystem);
   fillDisk();
   await expect(lease.pin(digestOf('one'))).rejects.toMatchObject(FULL);

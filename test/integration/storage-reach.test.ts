@@ -27,7 +27,7 @@ const collect = (options: Parameters<typeof collectGarbage>[1] = {}): Promise<Co
 describe('generations', () => {
   const rollBack = () => rollbackStack(lab.layout, linuxSystem, { stack: PYTHON, now: NOW });
 
-  it('go when no rollback can lead to them, and rollbacks go on as before', async () => {
+  it('are removed if no rollback can lead to them, and rollbacks go on as before', async () => {
     const seeds = Array.from({ length: 14 }, (_, index) => `seed ${index}`);
     for (const seed of seeds) await lab.add(PYTHON, seed);
     expect(await collect()).toMatchObject({ revisions: [], generations: [] });
@@ -53,7 +53,7 @@ describe('generations', () => {
 });
 
 describe('a task of another run folder', () => {
-  it('keeps its image and its stack, as its layers are mounted there', async () => {
+  it('keeps its image and its stack, because its layers are mounted there', async () => {
     const one = await lab.add(PYTHON, 'one');
     await lab.add(PYTHON, 'two');
     const elsewhere = { ...lab.layout, run: `${lab.layout.run}/else where` };
@@ -81,7 +81,7 @@ describe('a task of another run folder', () => {
     linuxSystem.detachMount(mountedLayerDir(elsewhere, shared));
   });
 
-  it('is named once, though the folder is bind-mounted elsewhere with its layers', async () => {
+  it('is named once, even if that folder is bind-mounted elsewhere with its layers', async () => {
     const one = await lab.add(PYTHON, 'one');
     for (const id of readImage(lab.layout, one.image).layers) {
       mountLayer(linuxSystem, lab.layout, id);

@@ -18,7 +18,7 @@ const damageOf = async (layout: Layout) =>
 describe('an import', () => {
   const lab = useStorageLab();
 
-  it('stores a damaged layer anew, also where it is mounted', async () => {
+  it('replaces a damaged layer, even if it is mounted', async () => {
     const { image } = await lab.add('python-3.13', 'content');
     const { layers } = readImage(lab.layout, image);
     const [shared, own] = layers;
@@ -37,7 +37,7 @@ describe('an import', () => {
     expect(statSync(layerFile(lab.layout, shared)).ino).toBe(inode);
   });
 
-  it('mounts nothing that is not mounted', async () => {
+  it('mounts nothing that was not mounted', async () => {
     const { image } = await lab.add('python-3.13', 'content');
     const [shared] = readImage(lab.layout, image).layers;
     if (shared === undefined) throw new Error('an image of two layers');
@@ -56,7 +56,7 @@ describe('a build', () => {
     return image.layers;
   };
 
-  it('of what did not change is done all the same when a layer is damaged', async () => {
+  it('of an unchanged stack succeeds although a layer is damaged', async () => {
     const directory = lab.writeStack('tiny-1', [...BUSYBOX_IMAGE, SMOKE]);
     await lab.build(directory);
     const [layer] = layersOf('tiny-1');
@@ -68,7 +68,7 @@ describe('a build', () => {
     expect(await lab.build(directory, { ifChanged: true })).toMatchObject({ status: 'unchanged' });
   });
 
-  it('on a damaged base puts the base right where the builder has its copy, else says what is damaged', async () => {
+  it('on a damaged base repairs the base if the builder has its copy, and otherwise names the damage', async () => {
     const atop = lab.writeStack('atop-1', ['FROM localhost/tiny-1', 'RUN echo 1 > /1']);
     await lab.build(atop);
     const [base] = layersOf('tiny-1');

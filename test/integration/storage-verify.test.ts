@@ -58,7 +58,7 @@ const spell = ({ hits }: Damage) =>
 const ALL = ['python-3.13@1', 'python-3.13@2*', 'ruby-3.3@1*'];
 const OWN = ['python-3.13@2*'];
 
-it('finds nothing wrong with a sound store, and counts it', async () => {
+it('verify finds no fault in a sound store, and counts its files', async () => {
   await makeStacks();
   const seen: VerifyProgress[] = [];
   const found = await verifyStore(lab.layout, { onProgress: (progress) => seen.push(progress) });
@@ -73,7 +73,7 @@ it('finds nothing wrong with a sound store, and counts it', async () => {
   expect(seen.every(({ doneBytes, totalBytes }) => doneBytes === totalBytes)).toBe(true);
 });
 
-it('finds nothing wrong where there is nothing', async () => {
+it('verify finds no fault in an empty store', async () => {
   expect(await verifyStore(lab.layout)).toMatchObject({ layers: 0, images: 0, damage: [] });
 });
 
@@ -184,7 +184,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
   ],
 ];
 
-describe('names', () => {
+describe('verify names the damage in', () => {
   it.each(cases)('%s', async (_what, kind, hits, breakIt) => {
     const path = breakIt(await makeStacks());
     const { damage } = await verifyStore(lab.layout);
@@ -197,7 +197,7 @@ describe('names', () => {
   it.each([
     ['a generation that is gone', 'generations/77.json', 'generations/77.json'],
     ['no generation', '/etc/passwd', 'current'],
-  ])('a link "current" to %s', async (_what, target, at) => {
+  ])('a link "current" to %s is reported', async (_what, target, at) => {
     await makeStacks();
     rmSync(currentLink(lab.layout));
     symlinkSync(target, currentLink(lab.layout));
@@ -209,7 +209,7 @@ describe('names', () => {
   });
 });
 
-it('misses a link "current" that is gone, but not before the first flip was done', async () => {
+it('verify reports a missing link "current", but not before the first flip', async () => {
   await makeStacks();
   rmSync(currentLink(lab.layout));
   const { damage } = await verifyStore(lab.layout);
@@ -221,7 +221,7 @@ it('misses a link "current" that is gone, but not before the first flip was done
   expect((await verifyStore(lab.layout)).damage).toEqual([]);
 });
 
-it('is not concerned with what an interrupted import or collection left', async () => {
+it('verify ignores what an interrupted import or collection left', async () => {
   const { own } = await makeStacks();
   const id = own.replaceAll(/./g, 'a');
   writeFileSync(`${lab.layout.root}/layers/${id}.erofs`, 'half a layer');
@@ -229,7 +229,7 @@ it('is not concerned with what an interrupted import or collection left', async 
   expect(await verifyStore(lab.layout)).toMatchObject({ layers: 4, images: 3, damage: [] });
 });
 
-describe('of named stacks', () => {
+describe('verify of named stacks', () => {
   it('reads only what they need', async () => {
     const { own } = await makeStacks();
     spoil(layerFile(lab.layout, own));
@@ -239,7 +239,7 @@ describe('of named stacks', () => {
     expect(both.damage.map(spell)).toEqual([OWN]);
   });
 
-  it('refuses a name that no revision has', async () => {
+  it('refuses a name that no stack has', async () => {
     await makeStacks();
     await expect(
       verifyStore(lab.layout, { stacks: [stackName('rubi-3.3')] }),
@@ -250,7 +250,7 @@ describe('of named stacks', () => {
   });
 });
 
-it('ends when it is told to', async () => {
+it('verify ends when it is cancelled', async () => {
   await makeStacks();
   const aborting = new AbortController();
   const verifying = verifyStore(lab.layout, {

@@ -17,7 +17,7 @@ const nestFilters = () =>
     ...[program, 'nest-filters', '100', 'seccomp'],
   ]);
 
-it('counts programs that are there, and waits for those to go that nobody has any more', async () => {
+it('counts the programs in the pool, and waits for unused ones to be freed', async () => {
   for (let times = 0; times < 3; times += 1) {
     await largeFiltersAreGone();
     const nested = nestFilters();

@@ -9,11 +9,11 @@ const installation = useInstallation([STORED]);
 describe.each(allHostProbes)('$group: $name', (probe) => {
   const options = probe.timeoutMs === undefined ? {} : { timeout: probe.timeoutMs };
 
-  it('is held', options, async () => {
+  it('is stopped', options, async () => {
     expect(await runHostProbe(probe, 'attack', installation)).toBe('held');
   });
 
-  it('works without the protection', options, async () => {
+  it('succeeds without the protection', options, async () => {
     expect(await runHostProbe(probe, 'proof', installation)).toBe('through');
   });
 });

@@ -30,7 +30,7 @@ const STEEPEST: Readonly<Record<string, number>> = {
 /** No more at the end than half-way, to the last one. */
 const EXACT = ['files', 'mounts', 'taskFolders', 'children'];
 
-it(`${TASKS} tasks leave a process as they found it`, { timeout: 7_200_000 }, async () => {
+it(`a process is unchanged after ${TASKS} tasks`, { timeout: 7_200_000 }, async () => {
   const samples = await runForLong();
   expect(samples).toHaveLength(SAMPLES);
   const half = samples.slice(SAMPLES / 2);

@@ -12,7 +12,7 @@ function looks(...seen: readonly SignalDisposition[]) {
 it.each([
   [true, 'handled'],
   [false, 'dropped'],
-] as const)('%s at the first look that tells: %s', async (expected, seen) => {
+] as const)('returns %s at the first look that shows the signal as %s', async (expected, seen) => {
   expect(await isWaitedFor(looks(seen).look)).toBe(expected);
   expect(await isWaitedFor(looks('blocked', 'blocked', seen).look)).toBe(expected);
   expect(await isWaitedFor(looks('blocked', 'blocked', 'blocked', 'blocked', seen).look)).toBe(
@@ -20,7 +20,7 @@ it.each([
   );
 });
 
-it('true where the signal is blocked at every look', async () => {
+it('returns true if the signal is blocked at every look', async () => {
   const { look, left } = looks('blocked', 'blocked', 'blocked', 'blocked', 'blocked');
   expect(await isWaitedFor(look)).toBe(true);
   expect(left).toEqual([]);

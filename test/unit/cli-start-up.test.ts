@@ -20,7 +20,7 @@ function loadedBy(file: URL, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
-it('is how a plain run is read, and how errors are told', () => {
+it('a plain run loads no command parser but readRunLine, and the error printer', () => {
   const loaded = [...loadedBy(new URL('cli/main.ts', source))];
   expect(loaded).toContain('cli/read-run-line.ts');
   const others = loaded.filter((name) => !/^(cli|core)\/|^node:(fs|os)$/.test(name));
@@ -36,7 +36,7 @@ it('is how a plain run is read, and how errors are told', () => {
   expect(implementations).toEqual([]);
 });
 
-it('takes nothing on the way of a plain run that is slow to load', () => {
+it('a plain run loads no module that is slow to load', () => {
   const loaded = [...loadedBy(new URL('cli/execute-run.ts', source))];
   expect(loaded).toContain('node:fs');
   const slow = ['crypto', 'net', 'stream', 'timers/promises', 'util', 'worker_threads', 'zlib'];
@@ -44,7 +44,7 @@ it('takes nothing on the way of a plain run that is slow to load', () => {
   expect(loaded.filter((name) => /^(zod|commander)/.test(name))).toEqual([]);
 });
 
-it('loads of the door what runs a task, and the code of no other member', () => {
+it('a plain run loads from the door only what runs a task', () => {
   const loaded = [...loadedBy(new URL('door/open-stackshim.ts', source))];
   const ofTasks = loadedBy(new URL('task/run-task.ts', source));
   for (const file of ['task/installation.ts', 'spec/parse-duration.ts', 'spec/spec-bounds.ts']) {

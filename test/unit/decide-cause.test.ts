@@ -19,7 +19,7 @@ const EVERYTHING: StopEvidence = {
   isOutputPassed: true,
 };
 
-it('is none for a task that ended by itself', () => {
+it('a task that ended by itself has no cause', () => {
   expect(decideCause(NOTHING)).toBeNull();
 });
 
@@ -30,6 +30,6 @@ it.each<[string, Partial<StopEvidence>]>([
   ['oom_killed', { stop: null, isCancelled: false, isOverdue: false }],
   ['disk_full', { stop: null, isCancelled: false, isOverdue: false, passed: null }],
   ['output_limited', { ...NOTHING, isOutputPassed: true }],
-])('is %s before whatever follows', (cause, change) => {
+])('%s precedes the causes after it', (cause, change) => {
   expect(decideCause({ ...EVERYTHING, ...change })).toBe(cause);
 });

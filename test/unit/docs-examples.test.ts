@@ -23,7 +23,7 @@ beforeAll(() => {
 
 afterAll(() => written.dispose());
 
-test('compile, and a mistake would not', () => {
+test('the examples of the documents compile, and a mistake in one would not', () => {
   const complaints = written.compile({}).trim().split('\n');
   const mistakes = complaints.filter((line) => line.includes(`/${examples.length}.ts(`));
   expect(mistakes).toHaveLength(1);
@@ -34,7 +34,7 @@ test('compile, and a mistake would not', () => {
   expect(others.map((line) => nameExample(line))).toEqual([]);
 });
 
-test('are there, in each document', () => {
+test('each document has examples', () => {
   for (const document of EXAMPLE_DOCUMENTS) expect(readExamples(document)).not.toEqual([]);
 });
 

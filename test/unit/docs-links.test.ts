@@ -44,17 +44,17 @@ function findBrokenLinks(document: string): readonly string[] {
 }
 
 describe.each(documents)('%s', (document) => {
-  test('has no broken link', () => {
+  test('has no broken links', () => {
     expect(findBrokenLinks(document)).toEqual([]);
   });
 
-  test('names no path that is not there', () => {
+  test('names only paths that exist', () => {
     const named = [...read(document).matchAll(NAMED_PATH)].map(([, path = '']) => path);
     const missing = named.filter((path) => !existsSync(join(root, path)) && !MADE.includes(path));
     expect(missing).toEqual([]);
   });
 
-  test('names no npm script and no error code that does not exist', () => {
+  test('names only npm scripts and error codes that exist', () => {
     const { scripts } = JSON.parse(read('package.json'));
     const called = [...read(document).matchAll(/npm run (?:--silent )?([\w:]+)/g)];
     expect(called.map(([, name = '']) => name).filter((name) => !(name in scripts))).toEqual([]);
@@ -63,7 +63,7 @@ describe.each(documents)('%s', (document) => {
   });
 });
 
-test('a broken link would be found', () => {
+test('a broken link is found', () => {
   expect(anchorsOf('# A & B: `c`\n```\n# no heading\n```\n')).toEqual(['a--b-c']);
   expect(existsSync(join(root, 'docs/no-such-file.md'))).toBe(false);
 });

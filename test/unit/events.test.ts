@@ -14,7 +14,7 @@ it.each([
     },
   ],
   ['rejects', async () => await Promise.reject(new Error('of the listener'))],
-])('one that %s becomes a warning of the process', async (_, listener) => {
+])('a listener that %s causes a warning of the process', async (_, listener) => {
   const warned = once(process, 'warning');
   safeListener(listener)(event);
   expect((await warned)[0]).toMatchObject({ message: 'of the listener' });

@@ -17,6 +17,6 @@ it.each([
   ['a pack of the size of a program', [line(40_960, 'bpf_prog_pack_alloc')], 0],
   ['other memory of the kernel', [line(40_960, 'module_alloc')], 0],
   ['none', [''], 0],
-])('%s', (_, lines, count) => {
+])('the number of programs in the pool: %s', (_, lines, count) => {
   expect(countLargeFilters(lines.join(''))).toBe(count);
 });

@@ -25,7 +25,7 @@ function acquire() {
   return { calls, holdings };
 }
 
-it('is released in reverse, each thing before the next', async () => {
+it('holdings are released in reverse order, one after the other', async () => {
   const { calls, holdings } = acquire();
   await holdings.release();
   expect(calls).toEqual(['slot released', 'streams closed', 'seat left']);
@@ -34,7 +34,7 @@ it('is released in reverse, each thing before the next', async () => {
   expect(calls).toHaveLength(3);
 });
 
-it('is abandoned at once, and not released after that', async () => {
+it('holdings are abandoned at once, and not released afterwards', async () => {
   const { calls, holdings } = acquire();
   expect(holdings.get('slot')).toBeDefined();
   expect(holdings.get('disk')).toBeUndefined();

@@ -171,23 +171,23 @@ describe('the lint rules on imports', () => {
     ['the library entry and the scripts', entryProbes, 'style/noRestrictedImports'],
     ['printing', printProbes, 'suspicious/noConsole'],
     ['exiting', exitProbes, 'nursery/noProcessExit'],
-  ])('report exactly the forbidden ones: %s', (_title, probes, rule) => {
+  ])('report exactly the forbidden imports: %s', (_title, probes, rule) => {
     expect(findReported(probes, rule)).toEqual(findForbidden(probes));
   });
 });
 
-describe('what the lint rules cannot see', () => {
+describe('beyond the lint rules', () => {
   const sources = readdirSync(join(projectRoot, 'src'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => ({ name, text: readFileSync(join(projectRoot, 'src', name), 'utf8') }));
 
-  it('every room under src has rules', () => {
+  it('every folder of src has rules', () => {
     const found = new Set(sources.map(({ name }) => name.split('/')[0] ?? ''));
     const known = [...rooms, 'index.ts'];
     expect([...found].filter((room) => !known.includes(room))).toEqual([]);
   });
 
-  it('no room but the runtime asks which runtime it is: callers ask its driver', () => {
+  it('only the runtime folder asks for the kind of runtime: callers use its driver', () => {
     const asks =
       /(["'])(?:runc|crun|runsc|gvisor)\1|\bruntime\??\.kind\s*[!=]==|\/drivers\/(?!driver-of\.ts)/;
     // The policy's list of names is data.
@@ -197,7 +197,7 @@ describe('what the lint rules cannot see', () => {
     expect(others.filter(({ text }) => asks.test(text)).map(({ name }) => name)).toEqual([]);
   });
 
-  it('no type is imported by an import() in a type, and nothing by a computed import()', () => {
+  it('no type uses import(), and no import() has a computed path', () => {
     const isHidden = (text: string) =>
       /\bimport\((?!\s*['"])/.test(text) ||
       /[:<|&=]\s*(typeof )?import\(['"][^)]*\)\.[A-Z]/.test(text);

@@ -31,7 +31,7 @@ function takesInstallation({ name, from }: { readonly name: string; readonly fro
   return /\b(?:Layout|Installation|LayoutOptions)\b/.test(definition?.split(/\): |=>/)[0] ?? '');
 }
 
-it('the command line calls nothing that takes an installation, but the door', () => {
+it('the command line calls only the door with an installation', () => {
   const commands = files.filter(({ name }) => name.startsWith('cli/'));
   const beside = commands.flatMap(({ name, text }) =>
     importsOf(text)
@@ -44,7 +44,7 @@ it('the command line calls nothing that takes an installation, but the door', ()
   expect(users.length).toBeGreaterThan(10);
 });
 
-it('is what finds such calls: the functions of the door take one each', () => {
+it('the check finds such calls: each function of the door takes one', () => {
   const imports = importsOf(textOf('door/open-stacks.ts')).filter(takesInstallation);
   expect(imports.map(({ name }) => name)).toEqual(
     expect.arrayContaining(['listStacks', 'buildStack', 'importStack', 'applyRelease']),

@@ -49,17 +49,20 @@ describe('the instructions', () => {
   it.each([
     ['x86-64', X86_64, 384n],
     ['arm64', ARM_64, 448n],
-  ])('of %s stand before the code, and lead to where the program began', (_, machine, distance) => {
-    const elf = makeElf({ machine });
-    prependInstructions(elf);
-    const start = CODE_ADDRESS - distance;
-    expect(elf.readBigUInt64LE(24)).toBe(start);
-    const header = 64 + 56;
-    expect(elf.readBigUInt64LE(header + 8)).toBe(BigInt(CODE_OFFSET) - distance);
-    expect(elf.readBigUInt64LE(header + 16)).toBe(start);
-    expect(elf.readBigUInt64LE(header + 32)).toBe(64n + distance);
-    expect(jumpTarget(elf, machine, CODE_OFFSET - Number(distance))).toBe(CODE_OFFSET + 16);
-  });
+  ])(
+    'of %s come before the code, and continue at the program’s entry point',
+    (_, machine, distance) => {
+      const elf = makeElf({ machine });
+      prependInstructions(elf);
+      const start = CODE_ADDRESS - distance;
+      expect(elf.readBigUInt64LE(24)).toBe(start);
+      const header = 64 + 56;
+      expect(elf.readBigUInt64LE(header + 8)).toBe(BigInt(CODE_OFFSET) - distance);
+      expect(elf.readBigUInt64LE(header + 16)).toBe(start);
+      expect(elf.readBigUInt64LE(header + 32)).toBe(64n + distance);
+      expect(jumpTarget(elf, machine, CODE_OFFSET - Number(distance))).toBe(CODE_OFFSET + 16);
+    },
+  );
 });
 
 /** Where the last instruction leads, as an offset in the file. */
@@ -72,7 +75,7 @@ function jumpTarget(elf: Buffer, machine: number, start: number): number {
   return at + (elf.readUInt32LE(at) & 0x3ff_ffff) * 4;
 }
 
-describe('a file is left to its builder', () => {
+describe('a file is left as its builder made it', () => {
   it.each([
     ['that is no ELF file', Buffer.alloc(100), 'not a 64-bit ELF file'],
     ['of another machine', makeElf({ machine: RISC_V }), 'no instructions for machine 243'],
@@ -87,7 +90,7 @@ describe('a file is left to its builder', () => {
       'no room before the code',
     ],
     ['with padding that is used', withUsedPadding(), 'no room before the code'],
-  ])('%s', (_, elf, reason) => {
+  ])('if %s', (_, elf, reason) => {
     const before = Buffer.from(elf);
     expect(() => prependInstructions(elf)).toThrow(reason);
     expect(elf.equals(before)).toBe(true);

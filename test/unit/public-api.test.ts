@@ -37,7 +37,7 @@ function readDocComment({ name, source }: PublicExport): string | undefined {
 
 const exported = readExports();
 
-test('nothing but named exports of other files stands in src/index.ts', async () => {
+test('src/index.ts contains only named exports of other files', async () => {
   const text = readFileSync(index, 'utf8');
   expect(text.match(/^export /gm)).toHaveLength(
     new Set(exported.map(({ source }) => source.href)).size,
@@ -50,7 +50,7 @@ test.each(exported)('$name has a doc comment', (one) => {
   expect(readDocComment(one)).toMatch(/\S{3}/);
 });
 
-test('every function and type has a row in docs/library.md, and no row is of something else', () => {
+test('every exported function and type has a row in docs/library.md, and no other row exists', () => {
   const tables = library.slice(library.indexOf('## Every export'));
   const rows = [...tables.matchAll(/^\| (`[^|]*) \|/gm)];
   const named = rows.flatMap(([, cell = '']) =>

@@ -39,7 +39,7 @@ const word = fc.oneof(
 );
 const line = fc.array(word, { maxLength: 6 }).map((words) => words.flat());
 
-it('are read to what commander reads, or left to it', async () => {
+it('any command line is read as commander reads it, or left to commander', async () => {
   await fc.assert(
     fc.asyncProperty(line, async (args) => {
       const read = readRunLine(args);
@@ -58,7 +58,7 @@ it.each([
     const [given = ''] = flags.split(/,? /);
     return flags.endsWith('>') ? [given, 'value', 'stack'] : [given, 'stack'];
   }),
-])('are read so when they are plain: %s %s %s %s', async (...args) => {
+])('a plain command line is read as commander reads it: %s %s %s %s', async (...args) => {
   const read = readRunLine(args);
   expect(read).toBeDefined();
   expect(read).toEqual(await readByCommander(args));
@@ -73,6 +73,6 @@ it.each([
   ['--memory'],
   ['--memry', '1', 'stack'],
   [],
-])('are left to commander otherwise: %s %s', (...args) => {
+])('another command line is left to commander: %s %s', (...args) => {
   expect(readRunLine(args)).toBeUndefined();
 });
