@@ -1,4 +1,4 @@
-/** Of several processes that claim one task's record exactly one gets it; one that is killed over it leaves the record to the next. */
+/** Exactly one of several processes that claim a task's record gets it; a claimer that is killed leaves it to the next. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -50,7 +50,7 @@ afterEach(async () => {
 
 interface Claimer {
   readonly child: ChildProcess;
-  /** What it says once it was let go; undefined: it died before. */
+  /** What the claimer prints after it may continue; undefined if it died before. */
   go(): Promise<string | undefined>;
 }
 
@@ -98,7 +98,7 @@ it('a claimer that dies at any step leaves the record to the next claimer', {
     createRecord(layout, places, OFFERED);
     const dying = await startClaimer(call);
     expect(await dying.go()).toBeUndefined();
-    // Whole, and either as it was or the dead one's.
+    // The record is complete: unchanged, or as the dead claimer wrote it.
     const left = readRecord(layout, id);
     const pid = left?.disowned ? OFFERED.owner.pid : dying.child.pid;
     expect(left).toMatchObject({ id, owner: { pid } });

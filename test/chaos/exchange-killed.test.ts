@@ -1,4 +1,4 @@
-/** Imports and loads that are killed outright: nothing of them runs on, the stacks are as they were, and the next command clears up. */
+/** Killed imports and loads: all of their programs end, stacks do not change, and the next command cleans up. */
 import { execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
@@ -109,7 +109,7 @@ describe('a load that is killed', () => {
       stdio: ['pipe', 'ignore', 'ignore'],
     });
     child.stdin.on('error', () => undefined);
-    // All but the end of the second layer: it waits for that with the first one stored.
+    // Everything but the end of the second layer: load waits for it after storing the first layer.
     child.stdin.write(saved.subarray(0, -4096));
     await waitUntil(() => readdirSafe(`${other.root}/layers`).includes(`${first}.json`));
     await waitUntil(() => readdirSafe(`${other.root}/tmp`).length > 0);

@@ -1,4 +1,4 @@
-/** Descriptors run out at any step of a task: whoever runs it is told so, and nothing of it is left. */
+/** Descriptors run out at any step of a task: the caller gets an error, and nothing of the task is left. */
 import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,13 +22,13 @@ beforeAll(() => {
   writeFileSync(join(code, 'program'), 'text');
 });
 
-/** Nothing was left to reap. */
+/** Expects that nothing was left to reap. */
 async function expectRemoved(): Promise<void> {
   expect(namesIn(tasksDir(layout))).toEqual([]);
   expect(await runCli(['reap'], { env })).toMatchObject({ status: 0, stdout: '', stderr: '' });
 }
 
-/** Whoever was to remove the task may be at it still, or have failed for want of descriptors in its turn. */
+/** Waits for the process that removes the task, and reaps if that process ran out of descriptors as well. */
 async function reap(): Promise<void> {
   const reapOnce = async () => {
     await runCli(['reap'], { env });
@@ -40,7 +40,7 @@ async function reap(): Promise<void> {
 
 interface Told {
   readonly result?: TaskResult;
-  /** From before there was a record. */
+  /** An error from before the record existed. */
   readonly error?: ErrorJson;
 }
 
@@ -53,7 +53,7 @@ function expectTold({ result, error = result?.error ?? undefined }: Told): void 
 }
 
 describe('the executable, short of descriptors, runs', () => {
-  /** With fewer, neither the loader nor the engine gets as far as the program. */
+  /** With fewer, the loader and the engine cannot start the program. */
   const FEWEST = 5;
   const ENOUGH = 3;
 
@@ -110,7 +110,7 @@ describe('a process that is short of descriptors runs through the library', () =
       .split('\n')
       .map((line) => JSON.parse(line));
     const failed = told.filter(({ result }) => result?.exitCode !== 7);
-    // It goes on until there are enough.
+    // The program raises its limit until enough tasks succeed.
     expect(failed.length).toBeGreaterThan(0);
     expect(told.slice(-3).filter((one) => failed.includes(one))).toEqual([]);
     for (const one of failed) {

@@ -1,4 +1,4 @@
-/** Owners whose pid someone else has by now, and a wall clock that jumps: nobody is taken for another, and no time limit moves. */
+/** Owners whose pid now belongs to another process, and a wall clock that jumps: no process is mistaken for an owner, and no limit moves. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** The disk of the root folder, or that of the run folder, is full at any step of a task: whoever runs it is told so, and nothing of it is left. */
+/** The disk of the root or run folder is full at any step of a task: the caller gets an error, and nothing of the task is left. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ beforeAll(async () => {
   await installBusyboxStack(layout);
 });
 afterAll(() => {
-  // With what is mounted below them.
+  // Includes what is mounted below them.
   for (const path of [layout.run, layout.root]) execFileSync('umount', ['-l', path]);
 });
 
@@ -46,7 +46,7 @@ function expectTold({ status, stderr, record }: TaskRun): void {
     return;
   }
   expect(record).toMatchObject({ error: FULL, retryable: true, removed: true, leftovers: [] });
-  // One that has run, while the disk could not take what it wrote, tells its own end.
+  // A task that ran while the disk was full reports its own exit.
   const ran = { status: 7, verdict: 'disk_full', exitCode: 7 };
   const failed = { status: 125, verdict: 'setup_failed', exitCode: null };
   const { verdict, exitCode } = record;
@@ -54,7 +54,7 @@ function expectTold({ status, stderr, record }: TaskRun): void {
 }
 
 const ENOUGH = 3;
-/** One by one at first, where each is another step; then what a volume takes. */
+/** One block at a time at first, because each changes the outcome; then in larger steps, for the volume. */
 const next = (blocks: number) => (blocks < 16 ? blocks + 1 : Math.ceil(blocks * 1.3));
 
 describe.each(['root', 'run'] as const)(

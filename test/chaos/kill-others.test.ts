@@ -1,4 +1,4 @@
-/** Death of everyone but the shim: the runtime, the task's pid 1, a process with many tasks, and reapers at work side by side. */
+/** Kills everyone but the shim: the runtime, the task's pid 1, a process with many tasks, and concurrent reaps. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -145,7 +145,7 @@ describe('reap', () => {
 });
 
 describe('SIGKILL of a process that runs many tasks through the library', () => {
-  /** In the long run more than are removed side by side. */
+  /** In the full run, more than reap removes at the same time. */
   const count = process.env['STACKSHIM_TEST_FULL'] === undefined ? 20 : 300;
 
   async function runMany(): Promise<void> {

@@ -1,4 +1,4 @@
-/** Runtimes that hang, lie or talk nonsense: a task ends all the same, its result is true, and no process of others is touched. */
+/** Runtimes that hang, lie or print nonsense: the task still ends, its result is true, and no other process is touched. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { waitUntil } from '../support/timing/wait-until.ts';
 const { installation, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;
 
-/** A process that has nothing to do with any of this. */
+/** A process that is not involved. */
 let foreign: ProcessIdentity;
 let sleeper: ChildProcess;
 const written: string[] = [];
@@ -40,7 +40,7 @@ function identify(pid: number): ProcessIdentity {
   return readProcess(pid) ?? expect.fail(`no process ${pid}`);
 }
 
-/** Allows the runtime that `write` writes, and returns its path. */
+/** Allows the runtime that `write` writes in the policy, and returns its path. */
 function runtime(name: string, write: (path: string) => void): string {
   const path = join(folder, name);
   write(path);
@@ -49,7 +49,7 @@ function runtime(name: string, write: (path: string) => void): string {
   return path;
 }
 
-/** runc, but for what happens around `create`. */
+/** A runc that behaves differently around `create`. */
 const aroundCreate = (name: string, code: { before?: string; after?: string }) =>
   runtime(name, (path) =>
     writeFakeRuntime(path, {
@@ -59,7 +59,7 @@ const aroundCreate = (name: string, code: { before?: string; after?: string }) =
     }),
   );
 
-/** A runtime of another name, which is asked to start and delete containers: `start` and `delete` are what it does then. */
+/** A runtime with another name, which is called to start and delete containers; `start` and `delete` are shell code for these calls. */
 const another = (name: string, { start: starts = '', delete: deletes = '' }) =>
   runtime(name, (path) =>
     writeExecutable(
@@ -75,7 +75,7 @@ exec ${realRunc(layout)} "$@"
     ),
   );
 
-/** `--pid-file PATH` among the arguments of create. */
+/** Finds `--pid-file PATH` in the arguments of create. */
 const PID_FILE = 'for last; do [ "$before" = --pid-file ] && pidfile=$last; before=$last; done';
 
 const run = (path: string, command = ['true'], ...options: readonly string[]) =>
@@ -218,9 +218,9 @@ describe('a runtime that hangs', () => {
     expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled', exitCode: null });
   });
 
-  // Side by side: each of them has a minute.
+  // The cases run at the same time: each takes a minute.
   it('is ended after a time limit, whatever it was called for', { timeout: 240_000 }, async () => {
-    // Each is written, and the policy with it, before a task that reads that is started.
+    // Each runtime and its policy are written before a task that uses them starts.
     const hanging = [
       aroundCreate('hang-1', { before: 'sleep 1000' }),
       aroundCreate('hang-2', { after: 'sleep 1000' }),

@@ -1,6 +1,6 @@
 /**
- * Power cuts: what was stored and said to be is whole afterwards, wherever the disk stopped; and nothing of a task survives the
- * start of the machine, whatever the run folder still holds.
+ * Power cuts: what was reported as stored is complete afterwards, wherever the disk stopped, and no task survives a reboot, whatever
+ * the run folder still contains.
  * Requires: root, loop devices, ext4, unshare.
  */
 import type { ChildProcess } from 'node:child_process';
@@ -84,7 +84,7 @@ describe('the disk of these tests', () => {
     try {
       for (let cut = 0; cut < CUTS; cut += 1) {
         await delay(random.next() * 300);
-        // What was said until here was said before the cut.
+        // Everything read until here was printed before the cut.
         const said = Object.fromEntries(added);
         const found = await disk.cut([...writers, collecting], async (folder) =>
           JSON.parse(await runFixture(checker, [join(folder, 'lib')])),
@@ -101,7 +101,7 @@ describe('the disk of these tests', () => {
   });
 });
 
-/** Imports images and keeps in `added` the newest revision that it has told of. */
+/** Imports images and keeps the newest revision that was reported in `added`. */
 function follow(name: string, added: Map<string, number>, args: readonly string[]): ChildProcess {
   const importing = startFixture(importer, args);
   if (importing.stdout === null) throw new Error('no stdout');
@@ -123,13 +123,13 @@ describe('after a reboot', () => {
   const slots = join(folder, 'slots');
   const bootIdFile = join(folder, 'boot-id');
 
-  /** In a mount namespace where the machine has another boot id, and slots of its own, as they were left. */
+  /** Runs in a mount namespace with another boot id, and with slots as they were left. */
   const afterBoot = [
     ...['unshare', '--mount', '--propagation', 'private', 'sh', '-ec'],
     `mount --bind ${bootIdFile} /proc/sys/kernel/random/boot_id; mount --bind ${slots} ${layout.slots}; exec "$0" "$@"`,
   ];
 
-  /** Two tasks run and one is kept when the power goes. */
+  /** Cuts the power while two tasks run and one is kept. */
   async function cutPower(options: { readonly losesRunFolder: boolean }): Promise<void> {
     const tasks = ['one', 'two'].map((id) =>
       start(['--name', id], ['sh', '-c', 'echo text > /made; echo ready; exec sleep 1000']),
@@ -154,7 +154,7 @@ describe('after a reboot', () => {
     await waitUntil(async () => (await cgroups.remove(path)).length === 0);
   }
 
-  /** A file that is mounted below /proc keeps the kernel from giving a user namespace a proc of its own. */
+  /** With a file mounted below /proc, the kernel refuses a new proc to a user namespace. */
   const runAfterBoot = (id: string) =>
     runCli(['run', '--name', id, '--userns', 'host', 'busybox', 'sh', '-c', 'exit 3'], {
       env,
@@ -178,7 +178,7 @@ describe('after a reboot', () => {
       });
       expect(refused.status).toBe(125);
       expect(refused.stderr).toContain('[ERR_STACKSHIM_TASK_CONFLICT]');
-      // Another one has the slot that a task of the last boot is named in.
+      // The slot that names a task of the last boot is given to another task.
       expect((await runAfterBoot('three')).status).toBe(3);
       expect(readFileSync(join(slots, '0'), 'utf8')).toBe('');
       const report = await runCli(['reap', '--json'], { env, through: afterBoot });

@@ -1,6 +1,6 @@
 /** `stackshim ps`: tasks in every state, for people and for programs. */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir } from '../../src/core/layout.ts';
 import { openInstallation } from '../../src/task/installation.ts';
@@ -65,13 +65,14 @@ describe('a running task', () => {
 
   it('is listed with the pid of its first process', { tags: ['gvisor/host-pids'] }, async () => {
     const task = start(['--name', 'one'], WAITING);
-    onTestFinished(async () => {
+    try {
+      await task.printed('ready');
+      const [listed] = (await listJson()).tasks;
+      expect(readFileSync(`/proc/${listed?.pid}/cmdline`, 'utf8')).toBe('sleep\u00001000\u0000');
+    } finally {
       await kill('one');
       await task.ended;
-    });
-    await task.printed('ready');
-    const [listed] = (await listJson()).tasks;
-    expect(readFileSync(`/proc/${listed?.pid}/cmdline`, 'utf8')).toBe('sleep\u00001000\u0000');
+    }
   });
 
   it('is listed after older tasks', async () => {

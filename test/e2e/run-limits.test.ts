@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { cgroupParent } from '../../src/task/cgroup-parent.ts';
@@ -136,21 +136,21 @@ describe('memory', () => {
     const send = 'until nc 127.0.0.1 5000 < /dev/zero; do :; done';
     const script = `nc -l -p 5000 -e sleep 600 & echo ready; ${send}`;
     const task = start(['--name', id, '-m', '48m'], sh(script));
-    onTestFinished(async () => {
+    try {
+      await task.printed('ready');
+      const heldBytes = () => {
+        const text = readCgroupFile(id, held);
+        return Number(cgroups.version === 2 ? /^sock (\d+)$/m.exec(text)?.[1] : text);
+      };
+      await waitUntil(() => heldBytes() > MIB);
+      if (cgroups.version === 1) {
+        const limit = { ...held, v1: 'memory.kmem.tcp.limit_in_bytes' };
+        expect(Number(readCgroupFile(id, limit))).toBe(48 * MIB);
+      }
+    } finally {
       task.child.kill('SIGTERM');
       await task.ended;
-    });
-    await task.printed('ready');
-    const heldBytes = () => {
-      const text = readCgroupFile(id, held);
-      return Number(cgroups.version === 2 ? /^sock (\d+)$/m.exec(text)?.[1] : text);
-    };
-    await waitUntil(() => heldBytes() > MIB);
-    if (cgroups.version === 1) {
-      const limit = { ...held, v1: 'memory.kmem.tcp.limit_in_bytes' };
-      expect(Number(readCgroupFile(id, limit))).toBe(48 * MIB);
     }
-    task.child.kill('SIGTERM');
     const { record } = await task.ended;
     expect(record).toMatchObject(CLEAN);
     const { socketPeakBytes, memoryPeakBytes } = record?.usage ?? {};

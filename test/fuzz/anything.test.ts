@@ -1,4 +1,4 @@
-/** No parser is surprised by values that nobody would write. */
+/** Parsers handle values of any type. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { useFuzzFiles } from './support/fuzz-files.ts';

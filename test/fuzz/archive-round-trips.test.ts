@@ -1,4 +1,4 @@
-/** Records, entries and names of archives: written by one side, read back the same by the other. */
+/** Records, entries and names of archives: what one side writes, the other reads back. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { LAYER_LIMITS } from '../../src/layers/archive-limits.ts';

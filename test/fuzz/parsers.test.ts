@@ -1,4 +1,4 @@
-/** Every parser that meets outside data, on inputs that are almost right: a value or a typed error, soon, in little memory. */
+/** Every parser of outside data, on almost valid inputs: it returns a value or a typed error, soon, in little memory. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { useFuzzFiles } from './support/fuzz-files.ts';
 import { fuzzSeed, isFullFuzz } from './support/fuzz-settings.ts';

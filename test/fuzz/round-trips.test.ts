@@ -1,4 +1,4 @@
-/** What one side writes, or a user spells out, the other reads back the same. */
+/** What one side writes, or a user types, the other side reads back. */
 import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -303,5 +303,5 @@ describe('files are read as they are written:', () => {
   });
 });
 
-/** As JSON has it: fast-check makes objects without a prototype. */
+/** As JSON contains it: fast-check makes objects without a prototype. */
 const toPlain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));

@@ -1,4 +1,4 @@
-/** The build script in a tree of its own: what it makes, what it skips, and what a failed build leaves. */
+/** The build script in its own tree: what it builds, what it skips, and what a failed build leaves. */
 import { spawnSync } from 'node:child_process';
 import {
   cpSync,

@@ -1,4 +1,4 @@
-/** Streams of a caller's that go wrong: the task goes on, what is lost is told, and the program lives. */
+/** Streams of a caller that fail: the task continues, lost data is reported, and the program survives. */
 import { once } from 'node:events';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { runInNewContext } from 'node:vm';
@@ -25,7 +25,7 @@ const run = (script: string, more: RunTaskOptions = {}, input: Partial<TaskInput
     { ...options, ...more },
   );
 
-/** What would have ended a program that does not listen for it. */
+/** Errors that would end a program without listeners. */
 const uncaught = vi.fn();
 const warned = vi.fn();
 let others: NodeJS.UncaughtExceptionListener[] = [];
@@ -41,7 +41,7 @@ beforeEach(() => {
   process.on('warning', warned);
 });
 afterEach(async () => {
-  // Whatever is about to be thrown or rejected.
+  // Waits for errors that are about to be thrown or rejected.
   await new Promise((resolve) => setTimeout(resolve, 10));
   process.off('warning', warned);
   process.removeAllListeners('uncaughtException');
@@ -263,7 +263,7 @@ describe('an input', () => {
     const rest = output.stdout ?? '';
     expect(rest).not.toBe('');
     expect(all.endsWith(rest)).toBe(true);
-    // What a pipe holds was handed to the first task, and no more.
+    // Data in the pipe's buffer was given to the first task, and no more.
     expect(all.length - rest.length).toBeLessThanOrEqual(65_536);
   });
 
@@ -281,7 +281,7 @@ function failsAfter(text: string): Readable {
   return new Readable({
     read() {
       if (isFirst) this.push(text);
-      // Not before the task has it.
+      // Waits until the task has it.
       else setTimeout(() => this.destroy(broken()), 50);
       isFirst = false;
     },

@@ -1,4 +1,4 @@
-/** What a task finds does not depend on the umask of the program that uses the library. Requires: root. */
+/** The modes that a task finds do not depend on the umask of the library's caller. Requires: root. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, expect, it } from 'vitest';
 import { runTask } from '../../src/index.ts';
@@ -10,7 +10,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const umask = process.umask();
 afterEach(() => void process.umask(umask));
 
-/** All that the runtime or stackshim makes for it, and what it reads as another user than root. */
+/** Everything that the runtime or stackshim creates for the task, and what it reads as another user than root. */
 const SCRIPT =
   'umask; stat -c "%a %u %n" /a /a/b /x /x/y /run/stackshim /task /task/file | sort; cat "$PAYLOAD_FILE" /task/file';
 

@@ -1,4 +1,4 @@
-/** What every cgroup driver promises, on the hierarchies of this machine with a real process in a real cgroup. */
+/** The contract of cgroup drivers, on this machine's hierarchies with a real process in a real cgroup. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -13,7 +13,7 @@ import { readMounts } from '../../src/sys/mountinfo.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
 const MIB = 1024 * 1024;
-/** Levels whose path is longer than PATH_MAX, 4096 bytes. */
+/** A depth at which the path is longer than PATH_MAX, 4096 bytes. */
 const DEPTH = 40;
 
 const hierarchies = hierarchiesOf(readMounts());
@@ -50,7 +50,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     child = spawn('/bin/sh', ['-c', `read go; ${script}`], { stdio: ['pipe', 'ignore', 'ignore'] });
     await once(child, 'spawn');
     for (const root of roots) {
-      // A cpuset takes no process before it has processors and memory nodes.
+      // A cpuset accepts processes only after it has processors and memory nodes.
       for (const file of ['cpuset.cpus', 'cpuset.mems']) {
         for (const group of [parent, path, cgroup]) {
           if (existsSync(`${root}${group}/${file}`)) writeFileSync(`${root}${group}/${file}`, '0');
@@ -95,7 +95,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     expect(await driver.remove(path)).toEqual(directories);
     expect(driver.existing(path)).toEqual(directories);
     child?.kill('SIGKILL');
-    // The shell's own child stays in the cgroup.
+    // The shell's child stays in the cgroup.
     for (const left of driver.listProcesses(path)) if (left !== pid) process.kill(left, 'SIGKILL');
     await endChild();
     await expect.poll(() => driver.listProcesses(path)).toEqual([]);
@@ -108,7 +108,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     for (const root of roots) {
       const nested = entryPath(entryPath(Buffer.from(root + path), '\x80'), '\x81');
       mkdirSync(nested, { recursive: true });
-      // A cpuset has no processors yet.
+      // The cpuset has no processors yet.
       if (!existsSync(entryPath(nested, 'cpuset.mems')) || cgroup2 === root)
         writeFileSync(entryPath(nested, 'cgroup.procs'), String(pid));
     }
@@ -155,7 +155,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
   });
 
   test('kills every process, however fast they fork', async () => {
-    // Bounded, so that a test that fails does not take the machine along.
+    // Bounded, so that a failing test does not overload the machine.
     const storm =
       'storm() { [ $1 -gt 400 ] || storm $(($1 + 1)) & [ $1 -gt 400 ] || storm $(($1 + 1)) & sleep 600; }; storm 394; wait';
     await startWithin(path, storm);
@@ -163,7 +163,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     await driver.killProcesses(path);
     await expect.poll(() => driver.listProcesses(path), { timeout: 10_000 }).toEqual([]);
     await endChild();
-    // Whatever was frozen must be able to go on.
+    // A frozen process must be able to continue.
     const pid = await startWithin(path, 'sleep 600');
     expect(driver.listProcesses(path)).toContain(pid);
     for (const left of driver.listProcesses(path)) process.kill(left, 'SIGKILL');
@@ -213,7 +213,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
   });
 });
 
-/** How a group is frozen, in the hierarchy that can. */
+/** Freezes a group in the hierarchy that can. */
 function freezerOf(roots: readonly string[]) {
   const v1 = hierarchies.find(({ controllers }) => controllers.includes('freezer'))?.mountPoint;
   return v1 !== undefined && roots.includes(v1)
@@ -226,7 +226,7 @@ const rootOf = (version: 1 | 2, controller: string) =>
     ? cgroup2
     : hierarchies.find(({ controllers }) => controllers.includes(controller))?.mountPoint;
 
-/** What a share becomes in the kernel's files. */
+/** The values of a share in the kernel's files. */
 function expectedShares(version: 1 | 2, { weight, cpus, memoryBytes }: CgroupShare) {
   const quota = cpus === null ? undefined : String(cpus * 100_000);
   if (version === 2) {
@@ -245,7 +245,7 @@ function expectedShares(version: 1 | 2, { weight, cpus, memoryBytes }: CgroupSha
   ];
 }
 
-// None on a machine with cgroup v2 alone.
+// Empty on a machine with only cgroup v2.
 const memoryHierarchies = hierarchies.filter(({ controllers }) => controllers.includes('memory'));
 describe.each(memoryHierarchies)('cgroup v1 memory at $mountPoint', ({ mountPoint }) => {
   test('counts an OOM kill and the peak', async () => {

@@ -1,4 +1,4 @@
-/** The doctor on this machine, and on a kernel that refuses what this one can. */
+/** The doctor on this machine, and on a kernel that lacks features. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -12,7 +12,7 @@ import { writePolicy } from '../support/installation/write-policy.ts';
 import { makeOldKernel } from './support/old-kernel.ts';
 
 let layout: Layout;
-/** Mounts below the test's own folder: others come and go while this runs. */
+/** Only mounts below the test's folder: others change meanwhile. */
 const ownMounts = () =>
   readMounts()
     .map(({ mountPoint }) => mountPoint)
@@ -22,7 +22,7 @@ const find = ({ checks }: Diagnosis, name: string) => checks.find((check) => che
 
 beforeEach(() => {
   const root = mkdtempSync('/var/tmp/stackshim-doctor-test-');
-  // As the run folder is below it.
+  // The same for the run folder below it.
   chmodSync(root, 0o711);
   layout = { root, run: `${root}/run`, policyFile: `${root}/policy.json`, slots: MACHINE_SLOTS };
   writePolicy(layout);

@@ -1,4 +1,4 @@
-/** Images in archives: carried out and in again with everything in their layers, and refused when they are not sound. */
+/** Images in archives: exported and imported with complete layers, and refused if unsound. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
@@ -21,7 +21,7 @@ const skopeo = (...args: string[]) =>
 const CAPABILITY = Buffer.from('0100000200200000000000000000000000000000', 'hex');
 const LONG = `${'long/'.repeat(30)}${'n'.repeat(200)}`;
 
-/** On top of busybox: everything that a layer can say. */
+/** A layer on top of busybox with every feature of layers. */
 const RICH = buildTar(
   { path: 'deep/', type: '5', mode: 0o1777, uid: 5, gid: 6, mtime: 1_600_000_001 },
   { path: 'deep/file', content: 'one', mode: 0o4755, uid: 1000, gid: 50 },
@@ -243,7 +243,7 @@ describe('an image from another tool', () => {
   });
 });
 
-/** The sound archive's entries by name, for a hand to be laid on. */
+/** The entries of a sound archive by name, to be changed. */
 function entriesOf(name: string): Map<string, Buffer> {
   const file = `${lab.folder}/${name}`;
   const names = execFileSync('tar', ['-tf', file]).toString().trim().split('\n');

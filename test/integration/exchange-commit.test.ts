@@ -1,4 +1,4 @@
-/** What a kept task wrote becomes a revision: cleaned, with the ids of the task, deletions included. */
+/** The changes of a kept task become a revision: cleaned, with the image's ids, including deletions. */
 import { lchownSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isLayerId, parseTaskId } from '../../src/core/ids.ts';

@@ -1,4 +1,4 @@
-/** One image has one digest of its content, whichever way it came: built, pulled, loaded from docker's archive, saved and loaded, exported and imported. */
+/** An image has one digest of its content, however it came: built, pulled, loaded from a docker archive, saved and loaded, exported and imported. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -38,14 +38,14 @@ const skopeo = (...args: string[]) =>
   execFileSync('skopeo', ['--insecure-policy', ...args], { encoding: 'utf8', stdio: 'pipe' });
 const push = (stack: string, reference: string) =>
   pushStack(layout, { system: linuxSystem, stack, reference, ...HTTP });
-/** With the digest of the content, which an import does not take the time to find. */
+/** Imports, and waits for the digest of the content, which an import computes later. */
 async function show(name: string, on: Layout = layout) {
   await migrateStore(on, { system: linuxSystem });
   return await showStack(on, toStack(name));
 }
 const digestOf = (text: string) => `sha256:${sha256(text).replace('sha256:', '')}` as ImageDigest;
 
-/** Every digest names the stack's image, for `show` and for a task. */
+/** Expects that every digest names the stack's image, for `show` and for a task. */
 async function expectFound(
   stack: string,
   digests: readonly ImageDigest[],
@@ -84,7 +84,7 @@ describe('the digest of an image', () => {
     expect(imported.image).not.toBe(await content());
     expect(shown).toMatchObject({ image: imported.image, content: await content() });
     await expectFound('docker', [imported.image, await content()]);
-    // The image that was exported is known by it, too.
+    // The exported image's digest finds it as well.
     await expectFound('busybox', [imported.image]);
   });
 

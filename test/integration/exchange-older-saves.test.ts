@@ -1,4 +1,4 @@
-/** A save that was signed once stays signed for ever: what is older than the stacks here, or holds more than it says, is refused. */
+/** A signed save stays valid forever: a save that is older than the stacks here, or contains more than its index, is refused. */
 import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -22,10 +22,10 @@ const lab = useExchangeLab();
 const folder = `${lab.folder}/second`;
 const name = toStack('tools');
 const OUTDATED = { code: 'ERR_STACKSHIM_SAVE_OUTDATED', kind: 'conflict' };
-/** The busybox stack's content, in three versions; each is saved under its year. */
+/** Three versions of the busybox stack's content; each is saved under its year. */
 const years = [2021, 2022, 2023] as const;
 const saves = new Map<number, Buffer>();
-/** Of the operator, on both machines. */
+/** The operator's folder on both machines. */
 const keys = generateKeyPairSync('ed25519');
 let machine: SecondMachine;
 
@@ -42,7 +42,7 @@ afterEach(() => {
 });
 
 beforeAll(async () => {
-  // A task's root passes through it.
+  // The task's root must be able to pass through it.
   chmodSync(lab.folder, 0o711);
   const layers = [await makeBusyboxTar()];
   for (const year of years) {
@@ -54,7 +54,7 @@ beforeAll(async () => {
   }
 });
 
-/** Saves `tools` as it is on the first machine now. */
+/** Saves `tools` as it now is on the first machine. */
 async function saveOnce(more: { readonly clock: () => Date }): Promise<Buffer> {
   mkdirSync(folder, { recursive: true });
   const { save } = makeSecondMachine(folder, lab.installation.layout, keys);
@@ -63,7 +63,7 @@ async function saveOnce(more: { readonly clock: () => Date }): Promise<Buffer> {
   return file;
 }
 
-/** `YEAR` of the current revision. */
+/** `YEAR` in the current revision. */
 const current = () =>
   resolveStack(machine.layout, { name }).image.config.env.find((one) => one.startsWith('YEAR'));
 

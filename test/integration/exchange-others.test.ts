@@ -1,4 +1,4 @@
-/** What is exported is taken by other tools, and runs there. The heavy ones take part where all tests are run. */
+/** Other tools load and run exported images. The large tools are tested only in full runs. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';

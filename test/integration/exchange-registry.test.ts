@@ -1,4 +1,4 @@
-/** Registries: Debian's own on loopback, and ones that break off, lie or offer what nobody can use. */
+/** Registries: Debian's own on loopback, and registries that disconnect, lie or offer unusable images. */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
@@ -117,7 +117,7 @@ const LAYER = gzipSync(makeTar([{ path: 'a', content: Buffer.alloc(3_000_000, 'a
 
 interface Lie {
   readonly code: string;
-  /** What the top manifest is; absent: a sound one. */
+  /** The top manifest; a sound one by default. */
   readonly manifest?: object;
   readonly layer?: (response: ServerResponse) => void;
 }

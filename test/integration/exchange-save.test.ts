@@ -1,4 +1,4 @@
-/** Stacks saved and loaded as they are stored: signed, verified, resumed, and only what the other side lacks. */
+/** Saving and loading stacks as they are stored: signed, verified, resumed, and only what the receiver lacks. */
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -97,7 +97,7 @@ function* cut(file: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < file.length; at += 10_000) yield file.subarray(at, at + 10_000);
 }
 
-/** What the loading machine has. */
+/** The stacks of the loading machine. */
 const state = () => ({
   current: readCurrentTarget(receiver),
   layers: existsSync(`${root}/layers`) ? readdirSync(`${root}/layers`) : [],

@@ -1,4 +1,4 @@
-/** Layers compressed with zstd: read through a program that neither a bomb nor damage takes along. */
+/** Layers compressed with zstd: a compression bomb or damage ends only the decompressing program. */
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cleanInMemory } from '../support/images/clean-in-memory.ts';
@@ -52,7 +52,7 @@ describe('a zstd layer', () => {
   });
 
   it('is refused if its window needs more memory than allowed', async () => {
-    // One raw block of one byte in a frame with a window of 2^41 bytes.
+    // A frame with one raw block of one byte, and a window of 2^41 bytes.
     const frame = Buffer.from('28b52ffd00f809000061', 'hex');
     const cleaning = cleanInMemory(frame, { compression: 'zstd' });
     await expect(cleaning).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_INVALID' });

@@ -1,4 +1,4 @@
-/** The bundle template `fuse`: who may choose it, what it gives, and what it does not. A whole FUSE mount: test/e2e/stacks-real.test.ts. */
+/** The bundle template `fuse`: who may use it, what it allows and what it does not. For a complete FUSE mount see test/e2e/stacks-real.test.ts. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

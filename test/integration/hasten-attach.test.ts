@@ -1,4 +1,4 @@
-/** A process that hastens the runtime's move stays where it is, each of its threads too. */
+/** A process that hastens the runtime's cgroup move stays in its cgroups, with all of its threads. */
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -39,7 +39,7 @@ const cgroupsOf = (process: string) => readFileSync(`/proc/${process}/cgroup`, '
 test('the kernel accepts it, and the process stays in its cgroups', async () => {
   const before = cgroupsOf('self');
   const first = hastenAttach();
-  // So soon after the first there is nothing to hasten.
+  // Shortly after the first call there is nothing to hasten.
   expect(await hastenAttach()).toBe(false);
   expect(await first).toBe(true);
   expect(cgroupsOf('self')).toBe(before);

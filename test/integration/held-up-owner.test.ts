@@ -1,4 +1,4 @@
-/** Tasks whose owner is held up: its event loop is busy, or it is stopped. Their time is their own, and others hold them to it. */
+/** Tasks whose owner is busy or stopped: their limits still hold, because other processes enforce them. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -18,12 +18,12 @@ const folder = mkdtempSync('/var/tmp/stackshim-held-up-');
 chmodSync(folder, 0o755);
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What a task that is not ended early takes. */
+/** Duration of a task that is not ended early. */
 const WHOLE_S = scaled(8);
-/** Its owner, on a busy machine, is held up before that. */
+/** On a busy machine, the owner is held up before that. */
 const LIMIT = `${scaled(1)}s`;
 const LIMIT_MS = scaled(1_000);
-/** What may lie between the moments at which a task and its owner look at their clocks, on a busy machine. */
+/** The possible difference, on a busy machine, between the clocks of task and owner. */
 const SLACK_MS = scaled(1_000);
 
 interface Ask {
@@ -32,11 +32,11 @@ interface Ask {
   readonly deadlineMs?: number;
   readonly guard?: boolean;
   readonly stops?: boolean;
-  /** Handles TERM, and goes on. */
+  /** Handles TERM and continues. */
   readonly stubborn?: boolean;
 }
 
-/** Starts a task that writes into a folder of its own when it begins and when it has come to its end. */
+/** Starts a task that reports its start and its end in its own folder. */
 function start({ seconds, timeout, stubborn = false, ...ask }: Ask) {
   const trace = mkdtempSync(`${folder}/trace-`);
   chmodSync(trace, 0o777);

@@ -1,4 +1,4 @@
-/** On the host's network a task of a user namespace gets the host's sysfs: read-only, and nothing of what the host has below it. */
+/** With the host's network, a task in a user namespace gets the host's sysfs read-only, without the mounts below it. */
 import { expect, it } from 'vitest';
 import { runTask } from '../../src/door/open-stackshim.ts';
 import { useInstallation } from '../support/installation/installation.ts';

@@ -1,4 +1,4 @@
-/** What is built here and there has one digest: on machines with other folders, at another time. */
+/** The same files give one digest on different machines, in different folders and at different times. */
 import { describe, expect, it } from 'vitest';
 import { showStack } from '../../src/stacks/list-stacks.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';

@@ -1,4 +1,4 @@
-/** What a build takes from its folder, and what it lets its steps do. Requires: root. */
+/** Which files a build takes from its folder, and what its steps can do. Requires: root. */
 import {
   chmodSync,
   chownSync,
@@ -23,7 +23,7 @@ it('a build uses the files that it hashed, even if the folder changes meanwhile'
   const directory = lab.writeStack('above', lines, { version: 'first' });
   let changed = 0;
   await lab.build(directory, {
-    // The folder was read; nothing of it was built yet.
+    // The folder has been read, and nothing has been built.
     onProgress: (progress) => {
       if (progress.kind !== 'step' || progress.step !== 'base') return;
       writeFileSync(`${directory}/version`, 'second');

@@ -1,4 +1,4 @@
-/** Builds and updates on a disk that becomes full: they fail, and every stack goes on as it was. */
+/** Builds and updates on a disk that fills up: they fail, and every stack stays as it was. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -19,7 +19,7 @@ import { stackName } from '../support/stacks/stack-store.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 
 const lab = useBuildLab();
-/** A disk of 96 MiB, with an installation of its own on it. */
+/** A disk of 96 MiB with its own installation. */
 const disk = `${lab.layout.run}/small`;
 const layout: Layout = { ...lab.layout, root: `${disk}/lib`, run: `${disk}/run` };
 const { root, run, policyFile } = layout;
@@ -56,11 +56,11 @@ it('a full disk fails a build, and what is stored stays usable', {
   );
   expect(readCurrentGeneration(layout)?.stacks).toEqual({ busybox: 1 });
   expect(resolveStack(layout, { name: stackName('busybox') }).image.layers).toHaveLength(1);
-  // The layer, its record, and the blobs that it was seen to be made of.
+  // The layer, its record, and the blobs that it was recognised by.
   expect(readdirSync(layersDir(layout))).toHaveLength(3);
 });
 
-/** Folders of a base and of a stack on it, that tell their version. */
+/** The folders of a base and of a stack on it, with a version in each. */
 function writeStacks(version: string, ...last: readonly string[]): readonly string[] {
   const lines = [`RUN echo ${version} > /version`, ...last, SMOKE];
   return [
@@ -76,7 +76,7 @@ async function update(): Promise<readonly string[]> {
   );
 }
 
-/** Names of all that is stored, and of what a build may leave. */
+/** Names of everything stored, and of what a build may leave. */
 const listStored = () =>
   ['stacks', 'images', 'layers', 'generations', 'tmp', 'build'].map((name) =>
     readdirSync(`${root}/${name}`, { recursive: true }).sort(),
@@ -97,12 +97,12 @@ it('a full disk fails an update, whenever it fills up', { timeout: scaled(600_00
   const before = listStored();
   const failed = ['base-1', 'atop-1'].map((stack) => `${stack} failed 1 ${FULL.code}`);
 
-  // By what the update itself writes.
+  // Filled by the update itself.
   writeStacks('2', FILL);
   expect(await update()).toEqual(failed);
   await expectAsBefore(before);
 
-  // By others, before it begins.
+  // Filled by others before it starts.
   writeStacks('2');
   const filler = `${disk}/filler`;
   fillDisk(filler);

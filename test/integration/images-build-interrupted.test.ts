@@ -1,4 +1,4 @@
-/** Builds that are killed: what was there stays, and the next build works. */
+/** Killed builds: what was stored stays, and the next build works. */
 import { once } from 'node:events';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -30,7 +30,7 @@ describe('an interrupted build', () => {
     expect(readCurrentGeneration(lab.layout)).toEqual(before);
     expect(await lab.run('victim', ['true'])).toMatchObject({ verdict: 'succeeded' });
 
-    // The killed build's folder goes before this one begins, or at its end where one of its processes had lived on.
+    // The killed build's folder is removed before this build begins, or at its end if one of the old processes was still running.
     const again = await lab.build(
       lab.writeStack('victim', [...BUSYBOX_IMAGE, 'RUN echo 2 > /2', SMOKE]),
     );
@@ -44,7 +44,7 @@ describe('two builds at the same time', () => {
   const built = (name: string) => [...BUSYBOX_IMAGE, `RUN echo ${name} > /name`, SMOKE];
   const homes = () => readdirSync(`${lab.layout.root}/build`).filter((name) => /^\d$/.test(name));
 
-  /** A build that stays at its smoke command until it is let go. */
+  /** A build that waits in its smoke command until it is released. */
   async function holdAtSmoke(name: string) {
     let release: (result: TaskResult) => void = () => undefined;
     let building: Promise<BuildResult> | undefined;
@@ -98,7 +98,7 @@ describe('two builds at the same time', () => {
     expect(homes()).toEqual(['0', '1']);
     child.kill('SIGKILL');
     await once(child, 'close');
-    // It takes the dead one's place as soon as the last of its processes is gone.
+    // This build gets the place of the dead one when the last of its processes has ended.
     const next = await lab.build(lab.writeStack('free-1', built('next')));
     expect(next).toMatchObject({ status: 'built' });
     expect(homes()).toEqual(['1']);
@@ -112,7 +112,7 @@ describe('two builds at the same time', () => {
     mkdirSync(leftover, { recursive: true });
     const held = await holdAtSmoke('held-4');
     expect(homes()).toEqual(['0']);
-    // As of a build whose last process was still there when the other one began.
+    // The state after a build whose last process was still running when the next build began.
     mkdirSync(leftover, { recursive: true });
     expect(await held.letGo()).toMatchObject({ status: 'built' });
     expect(homes()).toEqual([]);

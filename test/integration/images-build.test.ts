@@ -1,4 +1,4 @@
-/** Stacks built for real: buildah, import, a smoke task, and the flip, which comes last. */
+/** Real builds: buildah, import, a smoke task, and finally the flip. */
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { layersDir } from '../../src/core/layout.ts';

@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   const mounted = readMounts().filter(({ mountPoint }) => mountPoint.startsWith(layout.root));
-  // Older kernels want layers mounted, as tasks have them.
+  // Older kernels need mounted layers, as tasks have them.
   expect(mounted.filter(({ filesystem }) => filesystem !== 'erofs')).toEqual([]);
   disposeInstallation(layout);
 });
@@ -36,7 +36,7 @@ const link = (path: string, linkTarget: string): SmallTarEntry => ({
 });
 const file = (path: string, content = path): SmallTarEntry => ({ path, content });
 
-/** Makes an image of these layers the stack's next current revision. */
+/** Makes an image of these layers the next current revision of the stack. */
 async function addImage(...layers: readonly (readonly SmallTarEntry[])[]): Promise<void> {
   const made = await mkdtemp(`${tmpdir()}/stackshim-diff-oci-`);
   try {

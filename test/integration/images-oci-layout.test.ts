@@ -1,4 +1,4 @@
-/** Images taken from OCI layouts: once, whole, and the same everywhere. */
+/** Imports from OCI layouts: stored once, completely, and the same everywhere. */
 import { readFileSync, rmSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';

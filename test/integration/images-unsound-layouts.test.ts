@@ -1,4 +1,4 @@
-/** OCI layouts that are malformed, or not what their digests say: each is refused, and nothing of it is stored. */
+/** OCI layouts that are malformed or do not match their digests: each is refused, and nothing is stored. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
@@ -28,7 +28,7 @@ interface Documents {
   manifest: Record<string, unknown>;
 }
 
-/** A layout whose documents `change` had a hand on before they were written under their digests. */
+/** Writes a layout after `change` has edited its documents. */
 async function writeChanged(change: (documents: Documents) => void): Promise<void> {
   const layer = await writeBlob(lab.source, LAYER_TYPE, LOWER);
   const documents: Documents = {
@@ -43,7 +43,7 @@ async function writeChanged(change: (documents: Documents) => void): Promise<voi
   await writeIndex(lab.source, await writeBlob(lab.source, MANIFEST_TYPE, manifest));
 }
 
-/** Each makes the layout of two sound layers unsound. */
+/** Changes that make a layout of two sound layers unsound. */
 const unsound: Record<string, (digest: string) => Promise<void> | void> = {
   'no index.json': () => rmSync(`${lab.source}/index.json`),
   'no oci-layout': () => rmSync(`${lab.source}/oci-layout`),

@@ -1,4 +1,4 @@
-/** Updates of stacks: real builds, one after another, whatever becomes of the others. */
+/** Updates of stacks with real builds, in sequence; a failure does not affect the other stacks. */
 import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { locksDir } from '../../src/core/layout.ts';
@@ -47,10 +47,10 @@ it('follows a base and its dependent stacks through several updates', async () =
   const atop = writeTop('1');
   await lab.build(atop);
 
-  // Bases come first; what gives the same image again makes no revision.
+  // Bases come first; an unchanged image makes no revision.
   expect(await outcomes()).toEqual(['base-1 unchanged 1 1', 'atop-1 unchanged 1 1']);
 
-  // A base alone: what stands on it is named as behind, and goes on as it was.
+  // Only a base: dependent stacks are reported as behind, and do not change.
   writeBase('2');
   const report = await update({ names: names('base-1') });
   expect(report.updates).toMatchObject([{ stack: 'base-1', status: 'updated', revision: 2 }]);
@@ -61,7 +61,7 @@ it('follows a base and its dependent stacks through several updates', async () =
   ]);
   expect((await lab.run('atop-1', ['cat', '/version'])).output.stdout).toBe('1');
 
-  // With what stands on it.
+  // Now with its dependent stacks.
   expect(await outcomes({ names: names('base-1'), dependents: true })).toEqual([
     'base-1 unchanged 2 2',
     'atop-1 updated 1 2',
@@ -71,7 +71,7 @@ it('follows a base and its dependent stacks through several updates', async () =
   });
   expect((await lab.run('atop-1', ['cat', '/version'])).output.stdout).toBe('2');
 
-  // A base that fails stops nothing, and changes nothing.
+  // A base that fails stops no other update, and changes nothing.
   lab.writeStack('base-1', [...BASE, 'RUN ["/bin/false"]']);
   writeTop('3');
   expect(await outcomes({ keep: 1 })).toEqual([
@@ -81,7 +81,7 @@ it('follows a base and its dependent stacks through several updates', async () =
   expect((await showStack(lab.layout, stackName('atop-1'))).revisions).toEqual([3]);
   expect((await showStack(lab.layout, stackName('base-1'))).revisions).toEqual([1, 2]);
 
-  // A smoke command that fails leaves the stack as it was.
+  // A failing smoke command does not change the stack.
   lab.writeStack('atop-1', [
     'FROM localhost/base-1',
     'LABEL io.stackshim.smoke=\'["/bin/false"]\'',
@@ -90,7 +90,7 @@ it('follows a base and its dependent stacks through several updates', async () =
     'atop-1 failed 3 3 ERR_STACKSHIM_SMOKE_FAILED',
   ]);
 
-  // A folder that moved is named.
+  // A missing folder is named.
   const moved = `${atop}-elsewhere`;
   mkdirSync(moved);
   writeTop('4');
@@ -104,12 +104,12 @@ it('follows a base and its dependent stacks through several updates', async () =
     'base-1 failed 2 2 ERR_STACKSHIM_SPEC_INVALID',
   ]);
 
-  // What another build holds is busy at once.
+  // A stack that another build holds is reported as busy at once.
   const lock = takeFileLock(linuxSystem, `${locksDir(lab.layout)}/build.atop-1`, { wait: false });
   expect(await outcomes(from)).toEqual(['atop-1 failed 4 4 ERR_STACKSHIM_STACK_BUSY']);
   lock?.release();
 
-  // A base that others stand on is not removed; with them it is.
+  // A base with dependent stacks is not removed alone, only together with them.
   const remove = (...of: readonly string[]) =>
     removeStacks(lab.layout, linuxSystem, { names: names(...of), now: NOW });
   await expect(remove('base-1')).rejects.toMatchObject({

@@ -1,4 +1,4 @@
-/** Import into a store: the same tar is the same layer, and whatever fails leaves nothing. */
+/** Import into a store: the same tar gives the same layer, and a failure leaves nothing. */
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
@@ -33,7 +33,7 @@ beforeEach(() => {
 });
 afterEach(() => lab.dispose());
 
-/** Names in the store, and nothing half done. */
+/** Names in the store, without partial files. */
 function stored(): readonly string[] {
   expect(lab.leftovers()).toEqual([]);
   return readdirSync(layersDir(lab.layout)).sort();

@@ -1,4 +1,4 @@
-/** Layers on the real kernel: mounted once, what they delete is gone in an overlay, a damaged one is refused. */
+/** Layers on the real kernel: mounted once, deletions take effect in an overlay, damaged layers are refused. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
@@ -54,7 +54,7 @@ describe('mountLayer', () => {
   it('waits for another process that is mounting the layer', async () => {
     const layer = await lab.import(tar);
     const place = `${mountedLayersDir(lab.layout)}/${layer.record.id}`;
-    // As a second process would find it: locked, and mounted by the time the lock is free.
+    // The view of a second process: the layer is locked, and mounted when the lock is free.
     const waiting = {
       ...linuxSystem,
       lockFile: () => {

@@ -1,4 +1,4 @@
-/** Ids for programs that read what strangers made: one for each, and nothing of it stays. Requires: root. */
+/** Ids for programs that read untrusted files: one program each, with no process left afterwards. Requires: root. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -28,11 +28,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** From the machine's own: other tests claim ids at the same time. */
+/** Claims from the machine's own folder, because other tests claim ids at the same time. */
 const claim = (slots = workers.layout.slots) => claimWorker({ ...workers, layout: { slots } });
 const idOf = ({ id }: Worker) => id ?? 0;
 
-/** A program of the id that starts another, which no signal but KILL ends, and ends itself. */
+/** Leaves a process with the id that ends only on KILL; its parent ends. */
 async function leaveProcess(id: number): Promise<number> {
   const script = "trap '' TERM HUP INT; setsid sh -c 'echo $$; exec sleep 600' & wait";
   const ids = [`--reuid=${id}`, `--regid=${id}`, '--clear-groups', 'sh', '-c', script];
@@ -75,7 +75,7 @@ it('no process of a worker id is left when it is given back', async () => {
 });
 
 it('no process of a worker id is left when it is claimed, even if its last owner was killed', async () => {
-  // As a process leaves it that was killed.
+  // The state that a killed process leaves.
   const left = claimNumber(linuxSystem, {
     folder: `${workers.layout.slots}/workers`,
     count: WORKER_ID_COUNT,

@@ -1,4 +1,4 @@
-/** Proves that the leak check of the privileged tests sees each kind of leak, and nothing else. */
+/** The leak check of privileged tests finds each kind of leak, and reports nothing else. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ afterEach(() => {
   rmSync(root, { recursive: true, force: true });
 });
 
-/** The leak check's report on this test, as one text; empty when it finds nothing. */
+/** The report of the leak check as text; empty without leaks. */
 function report(allow: readonly RegExp[] = []): string {
   try {
     expectNoLeaks(before, snapshotHost([root]), { roots: [root], allow });
@@ -32,7 +32,7 @@ function report(allow: readonly RegExp[] = []): string {
   }
 }
 
-/** The place of this installation's parent cgroup in one hierarchy. */
+/** The path of this installation's parent cgroup in one hierarchy. */
 function parentCgroup(): string {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   const hierarchy = mounts.find((line) => / - cgroup2? .*(pids|cgroup2)/.test(line))?.split(' ')[4];
@@ -141,7 +141,7 @@ describe('disposeInstallation', () => {
   });
 });
 
-/** Waits for a condition that the kernel brings about without telling anybody. */
+/** Polls a condition that the kernel changes without notice. */
 async function waitUntil(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
 }

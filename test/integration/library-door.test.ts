@@ -1,5 +1,5 @@
 /**
- * `openStackshim`: the one door to an installation, and the handle of a task that runs.
+ * `openStackshim`: the library's access to an installation, and the handle of a running task.
  * Requires: root, runc, mkfs.erofs, busybox, and `npm run build`.
  */
 import { once } from 'node:events';
@@ -30,7 +30,7 @@ const task = (script: string, more: Partial<TaskInput> = {}): TaskInput => ({
   ...more,
 });
 
-/** Reads events up to the first output, and no further: a second loop goes on there. */
+/** Reads events up to the first output; a second loop continues there. */
 async function untilOutput({ events }: TaskHandle): Promise<void> {
   for await (const event of events) if (event.type === 'output') return;
   throw new Error('ended without output');
@@ -42,7 +42,7 @@ async function typesOf({ events }: TaskHandle): Promise<readonly TaskEvent['type
   return types;
 }
 
-/** A task of another process, which has printed `ready`. */
+/** Starts a task in another process, and waits until it has printed `ready`. */
 async function startOther(id: string, script: string, more: readonly string[] = []) {
   const args = ['run', '--name', id, ...more, 'busybox', 'sh', '-c', script];
   const other = startCli(args, { env });

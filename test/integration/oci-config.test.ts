@@ -1,4 +1,4 @@
-/** Generated configurations in real runtimes, seen from inside: what a task may and may not do. */
+/** Generated configurations in real runtimes, checked from inside: what a task can do and what it cannot. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
@@ -38,7 +38,7 @@ test('the runtimes under test are different programs and versions', () => {
   expect(new Set(versions).size).toBe(runtimes.length);
 });
 
-/** Busybox and empty folders, all of them the task's root's own. */
+/** Busybox and empty folders, owned by the task's root. */
 function makeRootfs(hostRoot: number): string {
   const rootfs = `${folder}/rootfs-${hostRoot}`;
   for (const name of ['bin', 'dev', 'etc', 'proc', 'run', 'sys', 'tmp']) {
@@ -59,7 +59,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Runs a shell script as a task to its end. */
+/** Runs a shell script as a task. */
 function runScript(
   runtime: string,
   script: string,

@@ -1,4 +1,4 @@
-/** Packing and importing do the same in the engine of the executable as they do in Node. */
+/** Packing and importing have the same results on the executable's engine as on Node. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

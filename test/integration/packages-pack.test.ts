@@ -1,4 +1,4 @@
-/** Code of every form becomes the same kind of image: the program at its root, owned by root, without `.git`. */
+/** Code in every form becomes the same kind of image: the program at its root, owned by root, without `.git`. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -40,7 +40,7 @@ beforeEach(() => {
 });
 afterEach(() => lab.dispose());
 
-/** Made by hand, so that every test knows what is in it. */
+/** Written explicitly, so that every test knows its content. */
 function writeProgram(): void {
   mkdirSync(`${source}/lib`);
   mkdirSync(`${source}/.git/objects`, { recursive: true });

@@ -1,4 +1,4 @@
-/** Containers that one process prepares before there is a command, and in which others run one. */
+/** Containers that one process prepares before the command is known, and other processes run commands in. */
 import { once } from 'node:events';
 import {
   chmodSync,

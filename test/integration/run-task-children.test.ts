@@ -1,4 +1,4 @@
-/** Tasks beside children that the same process has started by itself: each goes to its own. */
+/** Tasks beside children that the same process started itself: each exit goes to its own waiter. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, it } from 'vitest';
@@ -28,7 +28,7 @@ it('exits of the caller’s own children are reported after seconds without the 
   const tasks = [11, 12, 13].map((code) => run(`sleep 1; exit ${code}`));
   const children = [21, 22, 23].map(startChild);
   const exits = children.map((child) => once(child, 'exit'));
-  // Everyone ends meanwhile, and nobody can be waited for.
+  // All children end meanwhile, and no exit can be collected.
   for (let i = 0; i < 3; i += 1) {
     execFileSync('sleep', ['1.6']);
     await new Promise((resolve) => setTimeout(resolve, 0));

@@ -1,4 +1,4 @@
-/** Tasks of a worker thread that has ended while they ran, in a process that goes on: others see that nobody answers for them, and remove them. */
+/** Tasks of a worker thread that ended before them, in a process that continues: others see that they have no owner, and remove them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
@@ -80,7 +80,7 @@ it.each(['throw', 'exit'])('tasks of an ended thread leave no descriptor (%s)', 
   expect(descriptorsOf(pid)).toEqual(descriptorsOf((await endThread('nothing')).pid));
 });
 
-/** What a process has open, without what differs from one to the next. */
+/** The open files of a process, without the parts that differ between processes. */
 function descriptorsOf(pid: number | undefined): readonly string[] {
   const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
   return links.map((link) => link.replace(/\[\d+\]/, '')).sort();

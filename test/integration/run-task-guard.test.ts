@@ -1,4 +1,4 @@
-/** A guard removes the tasks of a library process that dies, however it does, and nothing while it lives. */
+/** A guard removes the tasks of a library process that dies, in whatever way, and nothing while the process lives. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -16,13 +16,13 @@ import { waitUntil } from '../support/timing/wait-until.ts';
 const { layout, env } = useInstallation();
 const script = fileURLToPath(new URL('../fixtures/run-guarded.mjs', import.meta.url));
 
-/** Nobody can make it: a Node that obeyed the variable would make any other. */
+/** A path that nobody can create: Node would create it if it used the variable. */
 const CACHE = '/dev/null/cache';
 
 interface Guarded {
   readonly owner: ChildProcess;
   readonly guard: ProcessIdentity;
-  /** The next line that it prints. */
+  /** Resolves to the next line of output. */
   line(): Promise<string>;
 }
 

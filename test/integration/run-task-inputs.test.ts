@@ -1,4 +1,4 @@
-/** Code, payload and config are read where they were found when the policy was asked, and nowhere else. */
+/** Code, payload and config are read only at the path that the policy allowed. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -37,7 +37,7 @@ beforeEach(() => {
   writePolicy(layout, { allow: { bindSources: [path('allowed')] } });
 });
 
-/** As who may write there would, between the policy's answer and the reading. */
+/** Replaces a path as another user could, between the policy check and the read. */
 function replaceByLink(name: string, target: string): void {
   renameSync(path(name), path(`${name}-away`));
   symlinkSync(target, path(name));

@@ -123,7 +123,7 @@ describe('stopping a task', () => {
   it('starts with the signal that the abort names, if the command handles it', async () => {
     const cases = [
       ['SIGINT', 'INT'],
-      // A shell acts on INT by itself.
+      // A shell handles INT itself.
       ['SIGINT', 'TERM; trap "" INT'],
       ['SIGQUIT', 'QUIT'],
     ] as const;
@@ -229,7 +229,7 @@ describe('streams', () => {
       highWaterMark: 1,
       write(chunk: Buffer, _, done) {
         bytes += chunk.length;
-        // Longer than any time after which a stream might be given up.
+        // Longer than any time after which a stream is abandoned.
         setTimeout(done, isFirst ? 2500 : 1);
         isFirst = false;
       },

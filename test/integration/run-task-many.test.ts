@@ -41,7 +41,7 @@ describe('many tasks at once', () => {
     });
     await Promise.all(begun.map(({ written, result }) => Promise.race([written, result])));
     expect(readdirSync(join(installation.layout.run, 'tasks'))).toHaveLength(200);
-    // A line for each, also for those that ask for it only now.
+    // One line per task, also for tasks that read later.
     writeSync(opened, '\n'.repeat(range.length));
     const results = await Promise.all(begun.map(({ result }) => result));
     closeSync(opened);

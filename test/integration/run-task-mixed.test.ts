@@ -1,4 +1,4 @@
-/** A thousand tasks of every kind, eight at a time: each ends as it must, and nothing of any is left. */
+/** A thousand tasks of every kind, eight at a time: each has the right outcome and leaves nothing. */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -22,7 +22,7 @@ interface Kind {
 
 const sh = (script: string) => ['sh', '-c', script];
 
-/** Those that take longest, or hit the processor most, come once in twenty. */
+/** The slowest and most demanding kinds come once in twenty. */
 const rare: readonly Kind[] = [
   {
     name: 'times out, and handles TERM',
@@ -172,7 +172,7 @@ it(`${TASKS} different tasks run at the same time`, { timeout: scaled(600_000) }
   ]);
   for (const path of ['lib/scratch', 'run/tasks', 'run/runtime']) {
     const names = readdirSync(join(installation.layout.root, '..', path));
-    // Volumes that wait, and what crun keeps of compiled profiles.
+    // Idle volumes, and crun's cache of compiled profiles.
     expect(names.filter((name) => !/^\.(idle-|cache$)/.test(name))).toEqual([]);
   }
 });

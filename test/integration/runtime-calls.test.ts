@@ -1,4 +1,4 @@
-/** Finding a runtime and calling it, with small programs that stand in for one, and on the engine of the executable. */
+/** Finding a runtime and calling it, with small programs in its place, and on the executable's engine. */
 import { execFile } from 'node:child_process';
 import {
   closeSync,
@@ -49,7 +49,7 @@ function fakeRuntime(script: string, kind: RuntimeKind = 'other'): Runtime {
   return { kind, path, version: '1' };
 }
 
-/** Bun, which the executable is made with. */
+/** Bun, the executable's engine. */
 function enginePath(): string {
   const engine = `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : process.arch}/bin/bun`;
   return new URL(`../../node_modules/${engine}`, import.meta.url).pathname;
@@ -59,7 +59,7 @@ function createContainer(runtime: Runtime, options: CreateContainerOptions, conf
   return beginContainer(linuxSystem, runtime, options).finish(config);
 }
 
-/** A runtime that counts how often it was asked for its version. */
+/** A runtime that counts how often it is asked for its version. */
 function writeCounted(path: string, version: string): void {
   writeScript(
     path,
@@ -68,7 +68,7 @@ function writeCounted(path: string, version: string): void {
 }
 const timesAsked = () => readFileSync(`${folder}/asked`, 'utf8').split('\n').length - 1;
 
-/** The same function as another process would have it: knowing nothing yet. */
+/** Resolves like a new process, with an empty cache. */
 async function freshResolve(): Promise<typeof resolveRuntime> {
   vi.resetModules();
   return (await import('../../src/runtime/resolve-runtime.ts')).resolveRuntime;
@@ -155,7 +155,7 @@ describe('resolveRuntime', () => {
   });
 });
 
-/** A shell line that reads the configuration of the bundle as a runtime does. */
+/** A shell line that reads the bundle's configuration as a runtime does. */
 const readConfig = () => `cat ${folder}/bundle/config.json`;
 
 describe('the configuration that a container gets', () => {
@@ -165,7 +165,7 @@ describe('the configuration that a container gets', () => {
     await expect.poll(() => readdirSync(folder)).toContain('started');
     await expect(creation.finish('{"a":1}')).rejects.toMatchObject({ details: { exitCode: 1 } });
     expect(readFileSync(`${folder}/seen`, 'utf8')).toBe('{"a":1}');
-    // What is left in the bundle is a plain file.
+    // The bundle then contains a plain file.
     expect(lstatSync(`${folder}/bundle/config.json`).isFile()).toBe(true);
     expect(readFileSync(`${folder}/bundle/config.json`, 'utf8')).toBe('{"a":1}');
   });
@@ -210,7 +210,7 @@ describe('the configuration that a container gets', () => {
 describe.each(['runc', 'other'] as const)('%s that misbehaves', (kind) => {
   const fake = (script: string) => fakeRuntime(script, kind);
 
-  /** True for a zombie too: whoever inherited it may take its time. */
+  /** True for a zombie too, because its new parent may reap it later. */
   const isGone = (pidFile: string) => () =>
     (readProcess(Number(readFileSync(pidFile, 'utf8')))?.state ?? 'Z') === 'Z';
 
@@ -329,7 +329,7 @@ test('the same code drives a container on the engine of the executable', async (
     const { stdout } = await promisify(execFile)(enginePath(), [script, argument]);
     const { init, version } = JSON.parse(stdout);
     expect(version).toBe(runtime.version);
-    // The program that ran it has ended: this process, a subreaper, has inherited the init.
+    // The program that ran it has ended: this process, a subreaper, is now the parent of the init process.
     lab.adopt(id, init);
     expect(readdirSync(`${lab.stateRoot}/${id}`)).toEqual(['state.json']);
     const commandLine = () => readFileSync(`/proc/${init.pid}/cmdline`, 'utf8').split('\0');

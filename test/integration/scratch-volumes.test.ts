@@ -1,4 +1,4 @@
-/** Scratch volumes: killed between any two calls nothing is lost or left, and none is used again that has anything in it. */
+/** Scratch volumes: a kill between any two system calls loses and leaves nothing, and no used volume is given out with content. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -74,19 +74,19 @@ const open = (id: string, isUsual = true): Promise<TaskDisk> =>
     },
   );
 
-/** A program in a mount namespace of its own: it has a copy of every mount. Prints when it is there. */
+/** A program in its own mount namespace, which has a copy of every mount. Prints a line when it runs. */
 const startHolder = () =>
   spawn('unshare', ['-m', 'sh', '-c', 'echo there; exec sleep 600'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
 
-/** What reap does about a task whose owner is dead. */
+/** Removes the volume of a task with a dead owner, as reap does. */
 async function recover(id: string): Promise<void> {
   await removeScratch(linuxSystem, placesOf(id), readLoopDevices());
   sweepIdleVolumes(linuxSystem, layout);
 }
 
-/** Nothing but volumes that wait, each with its mount and its loop device. */
+/** Expects only idle volumes, each with its mount and its loop device. */
 function expectSound(): void {
   const idle = listIdleVolumes(layout);
   expect(mounts().sort()).toEqual(idle.map(({ mount }) => mount).sort());
@@ -109,7 +109,7 @@ it('the kernel shows other users no name of a task with a volume', async () => {
 });
 
 describe('a process that is killed before each of its system calls', () => {
-  /** True when it ran to its end instead. */
+  /** True if the process ended without being killed. */
   async function killAt(id: string, call: number): Promise<boolean> {
     const child = startFixture(fixture, [layout.root, layout.run, id, `${call}`]);
     let printed = '';
@@ -226,7 +226,7 @@ it('idle volumes of another mount namespace are not counted, and are removed aft
     expect(mounts()).toHaveLength(1);
     await waitUntil(() => mounts().every(isFreshVolume));
     const disk = await open('next');
-    // It took the one that waited here.
+    // The volume was taken from those that were idle here.
     expect(mounts()).toEqual([placesOf('next').scratchDir]);
     await disk.remove();
     expect(listIdleVolumes(layout)).toHaveLength(33);

@@ -1,6 +1,6 @@
 /**
- * The host set-up, run for real in mount and network namespaces of its own, where tools, network or Debian itself are missing.
- * Requires: root, a Debian host with the set-up done, and its mirror within reach.
+ * The real host set-up in its own mount and network namespaces, without tools, network or Debian.
+ * Requires: root, a Debian host that is set up, and a reachable mirror.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -44,15 +44,15 @@ afterEach(() => {
 });
 
 interface SetupOptions {
-  /** Shell commands that arrange the private mount namespace. */
+  /** Shell commands that prepare the private mount namespace. */
   readonly arrange?: readonly string[];
   readonly isOffline?: boolean;
-  /** Starts the set-up: `exec` it as another user, for one. */
+  /** Starts the set-up, for example as another user with `exec`. */
   readonly start?: string;
   readonly script?: 'setup' | 'quickstart';
 }
 
-/** apt asks again after 1, 2 and 4 seconds where nothing answers: not here. */
+/** apt retries after 1, 2 and 4 seconds without an answer; not in tests. */
 const aptConfig = 'Acquire::Retries "0";\n';
 
 function runSetup({
@@ -77,7 +77,7 @@ function setupEnvironment() {
   return { ...process.env, STACKSHIM_ROOT: root, TMPDIR: temporary, APT_CONFIG: aptFile };
 }
 
-/** What the set-up must never change on the host: apt's configuration and sources, and the package database. */
+/** Hashes what the set-up must not change on the host: apt's configuration and sources, and the package database. */
 function hashHost(): string {
   const hash = createHash('sha256').update(readFileSync('/var/lib/dpkg/status'));
   const names = readdirSync('/etc/apt', { recursive: true, encoding: 'utf8' }).sort();
@@ -89,7 +89,7 @@ function hashHost(): string {
   return hash.digest('hex');
 }
 
-/** A copy of the package database in which one package's stanza was edited. */
+/** A copy of the package database with one edited stanza. */
 function editDpkgStatus(name: string, edit: (stanza: string) => string): string {
   const stanzas = readFileSync('/var/lib/dpkg/status', 'utf8').split('\n\n');
   const edited = stanzas.map((stanza) =>

@@ -1,4 +1,4 @@
-/** What the kernel tells of the sockets of a network namespace. Requires: root; a kernel with inet_diag. */
+/** What the kernel reports about sockets of a network namespace. Requires: root; a kernel with inet_diag. */
 import { execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -42,7 +42,7 @@ it('every TCP socket is reported with its port, its waiting connections and its 
   });
   await Promise.all(clients.map((client) => once(client, 'connect')));
   const [first] = clients;
-  // More than the server's stream takes before it pauses.
+  // More than the server's stream accepts before it pauses.
   first?.write(Buffer.alloc(400_000));
   const look = async () => (await tcpSockets(process.pid)).filter((socket) => socket.port === port);
   const most = (sockets: readonly TcpSocket[]) => Math.max(...sockets.map(({ bytes }) => bytes));
@@ -82,7 +82,7 @@ it('the queued bytes of a table are added up', async () => {
   onTestFinished(() => void receiver.close());
   const before = await readSocketTable(openOwn, 'udp');
   expect(before.sockets).toBeGreaterThanOrEqual(1);
-  // A program of its own sends while this one, whose event loop waits for it, reads nothing.
+  // Another program sends while this process, blocked on it, reads nothing.
   const send = `printf %01000d 0 > /dev/udp/127.0.0.1/${port}`;
   for (let sent = 0; sent < 3; sent += 1) execFileSync('bash', ['-c', send]);
   const after = readSocketTable(openOwn, 'udp');
@@ -100,6 +100,6 @@ it('counts are parsed as the kernel writes them', () => {
     ['RAW6', 5],
   ]);
   expect(parseSocketsUsed(Buffer.from(text))).toBe(80_151);
-  // Cut off behind the first line, as it is read.
+  // The table is cut after its first line while it is read.
   expect(parseSocketsUsed(Buffer.from('sockets: used 7'))).toBe(7);
 });

@@ -1,4 +1,4 @@
-/** Tasks that start while their stack moves back and forth: each runs on one revision, whole, and none fails. */
+/** Tasks that start while their stack flips between revisions: each runs completely on one revision, and none fails. */
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
@@ -14,7 +14,7 @@ import { digestOf, NOW, stackName } from '../support/stacks/stack-store.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 
 const flipper = new URL('../fixtures/flip-until-killed.ts', import.meta.url);
-/** Kept: what was flipped, and what the flipper was writing when it was killed. */
+/** Flips leave generations, and a temporary file of the killed flipper. */
 const stored = /^file \S+\/lib\/(stacks|images|generations|locks|tmp|current)(\/|$)/;
 const { layout, options } = useInstallation([stored]);
 const stack = stackName('busybox');
@@ -25,7 +25,7 @@ const RUNS = isFull ? 4000 : 200;
 const AT_ONCE = isFull ? 16 : 4;
 const FLIPS = isFull ? 1000 : 100;
 
-/** Revision 2: the same layers, and a variable that says so. */
+/** Revision 2 has the same layers, and a variable that identifies it. */
 async function addSecondRevision(): Promise<void> {
   const first = resolveStack(layout, { name: stack }).image;
   const digest = digestOf('second');
@@ -35,7 +35,7 @@ async function addSecondRevision(): Promise<void> {
   await addRevision(layout, linuxSystem, { stack, image: digest, source, now: NOW });
 }
 
-/** Runs `work` while another process flips as fast as it can; `flips` tells how many generations that has made so far. */
+/** Runs `work` while another process flips as fast as possible; `flips` returns the number of generations so far. */
 async function whileFlipping(work: (flips: () => number) => Promise<void>): Promise<void> {
   const generation = () => readCurrentGeneration(layout)?.number ?? 0;
   const before = generation();
@@ -90,7 +90,7 @@ it('every task runs on one revision or the other during flips', {
   expect([...seen].sort()).toEqual([1, 2]);
 });
 
-/** Resolves to the revision that its result names, on which it must have run. */
+/** Resolves to the revision that the result names, and checks that the task ran on it. */
 async function runOnce(): Promise<number> {
   const result = await runTask({ stack, command: ['sh', '-c', 'echo "$SECOND"'] }, options);
   const { verdict, removed, image, output, revision } = result;

@@ -27,7 +27,7 @@ const flip = (stack: StackName, revision: number | null) =>
     reason: 'test',
   });
 
-/** Adds revisions of a stack, each current for a while; the last one stays. */
+/** Adds revisions of a stack and makes each current; the last one stays current. */
 async function addCurrent(stack: StackName, ...seeds: readonly string[]): Promise<void> {
   for (const seed of seeds) {
     const { revision } = await addSeeded(store.layout, stack, seed);
@@ -35,7 +35,7 @@ async function addCurrent(stack: StackName, ...seeds: readonly string[]): Promis
   }
 }
 
-/** A build that died before its smoke command passed. */
+/** Adds the revision of a build that died before its smoke command passed. */
 const addInterrupted = (stack: StackName, seed: string) =>
   addRevision(store.layout, linuxSystem, {
     stack,

@@ -1,4 +1,4 @@
-/** Collection of what builders keep and leave: copies of bases, folders of dead builds. */
+/** Garbage collection of builders: copies of bases, and folders of dead builds. */
 import { once } from 'node:events';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -21,7 +21,7 @@ const collect = () => {
   return collectGarbage(openInstallation(lab.layout));
 };
 
-/** Copies of bases, and homes of builds. */
+/** Copies of bases, and home folders of builds. */
 const kept = () =>
   readdirSync(`${lab.layout.root}/build`, { recursive: true, withFileTypes: true })
     .filter(({ parentPath }) => /\/build(\/bases)?$/.test(parentPath))
@@ -41,7 +41,7 @@ it('gc keeps copies of current bases that stacks were built on, and removes the 
   expect(await collect()).toMatchObject({ bases: [], files: [], layers: [] });
   expect(kept()).toEqual(both);
 
-  // What a build is about to stand on stays, though it is not current any more.
+  // A base that a build is about to use stays, although it is no longer current.
   const { image } = resolveStack(lab.layout, { name: stackName('base-one') });
   const lease = await holdStore(lab.layout, linuxSystem);
   await lease.pin(image.digest);

@@ -1,4 +1,4 @@
-/** `collectGarbage`: what nothing needs goes, everything else stays, also when the store is damaged. */
+/** `collectGarbage` removes what nothing needs and keeps everything else, even in a damaged store. */
 import { once } from 'node:events';
 import {
   closeSync,
@@ -92,7 +92,7 @@ describe('revisions', () => {
         { stack: PYTHON, revision: 1 },
         { stack: PYTHON, revision: 2 },
       ],
-      // Ruby has the image of the first.
+      // Ruby has the same image as the first revision.
       images: [two.image],
       layers: [{ id: layers[1], sizeBytes }],
       freedBytes: sizeBytes,
@@ -101,7 +101,7 @@ describe('revisions', () => {
     expect(readRevisionNumbers(lab.layout, PYTHON)).toEqual([3]);
     expect(await collect({ keepRevisions: 1 })).toMatchObject(NOTHING);
     expect((await verifyStore(lab.layout)).damage).toEqual([]);
-    // A number means one image for ever.
+    // A number always means the same image.
     expect((await lab.add(PYTHON, 'four')).revision).toBe(4);
   });
 
@@ -169,7 +169,7 @@ describe('a task that starts while its image is being collected', () => {
   it('keeps the image if its record is written before the last check', async () => {
     const one = await lab.add(PYTHON, 'one');
     const gone = await collectImages(lab.layout, [one.image], () => {
-      // What the task would see: then it looks again for what its stack's name means.
+      // The task would notice, and resolve its stack again.
       expect(isImageStored(lab.layout, one.image)).toBe(false);
       keepTask(lab.layout, 'late', one);
       const { images } = readTaskImages(lab.layout);
@@ -201,7 +201,7 @@ describe('a lease', () => {
     await whileNothingIsPinned(lab.layout, linuxSystem, () => {
       pinning = pinInStore(lab.layout, name);
       theirs.release();
-      // One of them is given the number of the descriptor that was closed.
+      // One of them gets the number of the closed descriptor.
       for (const file of ['a', 'b', 'c']) others.push(openSync(`${lab.layout.root}/${file}`, 'w'));
       return Promise.resolve();
     });

@@ -1,4 +1,4 @@
-/** A full disk below the root folder: nothing new can be written, and every stack stays usable. */
+/** A full disk below the root folder: nothing new can be stored, and every stack stays usable. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readlinkSync, rmSync, writeSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -25,7 +25,7 @@ afterEach(() => {
 
 const filler = () => `${lab.layout.root}/filler`;
 
-/** Takes what space there is, to the last byte. */
+/** Fills the disk to the last byte. */
 function fillDisk(): void {
   const fd = openSync(filler(), 'w');
   try {
@@ -44,7 +44,7 @@ const flip = (revision: number) =>
     reason: 'test',
   });
 
-/** Names below a folder of the root folder, for comparison. */
+/** Lists names below a folder of the root folder, for comparison. */
 const tree = () => readdirSync(lab.layout.root, { recursive: true }).map(String).sort();
 
 it('a full disk fails a flip, and does not change the current generation', async () => {

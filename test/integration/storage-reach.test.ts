@@ -1,4 +1,4 @@
-/** What `collectGarbage` looks at beside revisions: generations, and tasks of other run folders. */
+/** What `collectGarbage` checks beside revisions: generations, and tasks of other run folders. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -46,7 +46,7 @@ describe('generations', () => {
     const gone = rollbackRelease(lab.layout, linuxSystem, { to: 3, now: NOW });
     await expect(gone).rejects.toMatchObject({ code: 'ERR_STACKSHIM_STACK_NOT_FOUND' });
 
-    // A number means one map for ever.
+    // A number always means the same generation.
     expect((await lab.add(PYTHON, 'next')).revision).toBe(15);
     expect(readGenerationNumbers(lab.layout).at(-1)).toBe(16);
   });
@@ -76,7 +76,7 @@ describe('a task of another run folder', () => {
       layers: [{ id: layer }],
     });
     expect(existsSync(mountedLayerDir(elsewhere, layer))).toBe(false);
-    // The layer that the other image needs as well stays mounted.
+    // The layer that both images need stays mounted.
     expect(existsSync(`${mountedLayerDir(elsewhere, shared)}/base`)).toBe(true);
     linuxSystem.detachMount(mountedLayerDir(elsewhere, shared));
   });

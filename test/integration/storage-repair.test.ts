@@ -1,4 +1,4 @@
-/** A layer whose content was damaged, its size unchanged: whoever makes it again puts it right. */
+/** A layer with damaged content but the right size is repaired when it is imported or built again. */
 import { readFileSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type Layout, layerFile } from '../../src/core/layout.ts';
@@ -33,7 +33,7 @@ describe('an import', () => {
     expect(await damageOf(lab.layout)).toEqual([]);
     expect(readFileSync(`${target}/seed`, 'utf8')).toBe('content');
     expect(mountLayer(linuxSystem, lab.layout, own)).toBe(target);
-    // What is sound stays as it is.
+    // Sound layers do not change.
     expect(statSync(layerFile(lab.layout, shared)).ino).toBe(inode);
   });
 

@@ -1,4 +1,4 @@
-/** `verifyStore`: whatever is damaged is named, with the revisions it hits, and nothing else is. */
+/** `verifyStore` names everything that is damaged and the revisions that need it, and nothing else. */
 import {
   closeSync,
   openSync,
@@ -45,7 +45,7 @@ async function makeStacks(): Promise<Made> {
   return { one, two, other, image, shared, own };
 }
 
-/** Changes a byte of a file that nobody would miss by its size. */
+/** Changes a byte of a file without changing its size. */
 function spoil(path: string): void {
   const fd = openSync(path, 'r+');
   writeSync(fd, Buffer.from([0xff, 0xee]), 0, 2, 1500);

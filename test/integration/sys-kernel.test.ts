@@ -28,7 +28,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** An orphan that this process inherits as subreaper; it runs `script` once it is released. */
+/** An orphan that this process inherits as a subreaper; runs `script` once it is released. */
 async function startOrphan(script: string): Promise<{ pid: number; release: () => void }> {
   system.becomeSubreaper();
   const [readEnd, writeEnd] = system.createPipe();
@@ -117,7 +117,7 @@ describe('mounts', () => {
       system.fsConfigString(context, 'workdir', sub('work'));
       system.fsConfigCreate(context);
     } catch (error) {
-      // Before about Linux 6.15: what makes a task's overlay goes another way then.
+      // Before about Linux 6.15 a task's overlay is made another way.
       expect(isRefusedMode(error, 'detached')).toBe(true);
       for (const fd of [lower, context]) system.close(fd);
       expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(before);
@@ -152,7 +152,7 @@ describe('mounts', () => {
   });
 
   it('fail with the kernel’s reason for refusing an option', () => {
-    // One that does not leave it to mount(2) on any kernel, as the overlay does on older ones.
+    // A filesystem that never falls back to mount(2), as the overlay does on older kernels.
     const context = system.fsOpen('tmpfs');
     expect(() => system.fsConfigString(context, 'nonsense', '1')).toThrow(
       expect.objectContaining({ code: 'EINVAL' }),
@@ -170,7 +170,7 @@ describe('files', () => {
     lock?.release();
     const next = takeFileLock(system, path, { wait: false });
     expect(next).toBeDefined();
-    // It may have the descriptor that the first one had.
+    // It may have the same number as the first descriptor.
     lock?.release();
     expect(takeFileLock(system, path, { wait: false })).toBeUndefined();
     next?.release();

@@ -1,4 +1,4 @@
-/** A subreaper's orphans: taken when nobody waits for them, and only then. Requires gcc. */
+/** Orphans of a subreaper are reaped only if no one waits for them. Requires: gcc. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -37,7 +37,7 @@ it('an orphan whose descriptor an ended thread left is reaped after a minute', (
   const child = spawn('true');
   const pid = child.pid ?? 0;
   const left = system.openPidfd(pid);
-  // Nothing of the event loop comes between these looks: whoever started it cannot wait for it.
+  // No turn of the event loop lies between these looks: the program that started it cannot wait for it.
   while (!system.isWaitable(pid)) execFileSync('true');
   let seen = reapSeen(system, new Map());
   for (let looks = 1; looks < 60; looks += 1) seen = reapSeen(system, seen);
@@ -74,7 +74,7 @@ describe('a child of the program that uses the library', () => {
     const seen = reapSeen(system, new Map());
     expect([...seen.keys()].some((name) => name.startsWith(`${child.pid}-`))).toBe(false);
     child.kill('SIGKILL');
-    // Nothing of the event loop comes between its end and this look.
+    // No turn of the event loop lies between its end and this look.
     while (!system.isWaitable(child.pid ?? 0)) execFileSync('true');
     reapSeen(system, seen);
     expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);

@@ -1,4 +1,4 @@
-/** Programs that are started by posix_spawn: what they find, how they end, and what they cost the process that starts them. */
+/** Programs started by posix_spawn: what they find, how they end, and what they cost their caller. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -61,7 +61,7 @@ it('starting a program copies no memory of the caller: later writes cause no pag
   faultsOfWriting();
   const running = call('read -r _ < /dev/null; exit 3');
   const exitCode = await running;
-  // A fork makes each of its 65,536 pages one that is copied, or at least looked at, when it is written to.
+  // A fork would mark all 65,536 pages copy-on-write: each later write would fault.
   expect(faultsOfWriting()).toBeLessThan(6_000);
   expect(exitCode).toBe(3);
 });
@@ -190,7 +190,7 @@ describe('killAll', () => {
         return false;
       }
     };
-    // Whoever adopts what it has started waits for that in its own time.
+    // The new parent of its children reaps them later.
     await expect.poll(inGroup, { timeout: scaled(10_000) }).toBe(false);
   });
 

@@ -1,4 +1,4 @@
-/** Removes what hostile programs have built, and nothing beside it. Requires: root. */
+/** Removal of what hostile programs have created, and of nothing else. Requires: root. */
 import { execFileSync } from 'node:child_process';
 import {
   existsSync,
@@ -52,7 +52,7 @@ describe('removeTree', () => {
   ])('distinguishes names that are not valid UTF-8, with %s', async (_, count) => {
     mkdirSync(`${folder}/beside`);
     writeFileSync(`${folder}/beside/kept`, 'kept');
-    // Read as text, every folder is called as the link.
+    // Decoded as text, every folder has the link's name.
     symlinkSync(`${folder}/beside`, `${tree()}/\ufffd`);
     for (let index = 0; index < count; index += 1) {
       const name = [0x80 + (index % 64), ...(index < 64 ? [] : [0x80 + (index >> 6)])];

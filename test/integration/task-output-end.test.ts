@@ -1,4 +1,4 @@
-/** Where a task's output ends: with its last process, whoever has its descriptors by then, and however slowly it is read. */
+/** A task's output ends with its last process, whoever else holds its descriptors, and however slowly it is read. */
 import {
   chmodSync,
   copyFileSync,
@@ -40,7 +40,7 @@ afterEach(() => {
   open.clear();
 });
 
-/** Waits for what a task gives to whoever listens in the folder that it shares. */
+/** Waits for the descriptor that a task sends to a listener in its shared folder. */
 function openSocket() {
   sockets += 1;
   const name = `socket-${sockets}`;
@@ -71,7 +71,7 @@ const withSocket = (script: string, more: Partial<TaskInput> = {}): TaskInput =>
   ...more,
 });
 
-/** The task's descriptor, once its first process has been waited for. */
+/** The task's descriptor, after its first process has been waited for. */
 async function runAndKeep(input: TaskInput, socket: ReturnType<typeof openSocket>) {
   let pid = 0;
   const running = runTask(input, {

@@ -1,4 +1,4 @@
-/** Tasks with a terminal, in this process: what the library does without a terminal of its own. */
+/** Tasks with a terminal in this process: what the library does without a terminal of its own. */
 import { createHash } from 'node:crypto';
 import { PassThrough, Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
@@ -71,7 +71,7 @@ describe('a task with a terminal', () => {
       stdin: Readable.from(lines),
     });
     expect(result.verdict).toBe('succeeded');
-    // What was typed before the echo was off is echoed: the terminal's doing.
+    // Input typed before echo was turned off is echoed by the terminal.
     expect(result.output.stdout).toContain(`ready\r\n${read}end\r\n`);
   });
 
@@ -89,7 +89,7 @@ describe('a task with a terminal', () => {
     const stdin = new PassThrough();
     const result = await runScript(`stty raw -echo; echo ready; head -c ${text.length} | md5sum`, {
       stdin,
-      // A terminal that is not raw yet would cut a line of that length off.
+      // A terminal that is not raw yet would truncate such a long line.
       onEvent: ({ type }) => type === 'output' && stdin.write(text),
     });
     const md5 = createHash('md5').update(text).digest('hex');

@@ -1,4 +1,4 @@
-/** What another user could have changed does not count: the policy file, folders of an installation, programs that root would run. */
+/** Paths that another user could have changed are not trusted: the policy file, folders of an installation, programs that root runs. */
 import {
   chmodSync,
   chownSync,

@@ -1,4 +1,4 @@
-/** The Vagrantfile is one that Vagrant itself accepts. Requires: vagrant; no provider and no box. */
+/** Vagrant accepts the Vagrantfile. Requires: vagrant; no provider and no box. */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,9 +1,9 @@
-/** Whether a task's first process is waited for: not because it was seen in the middle of a fork(2). */
+/** Whether a task's first process is waited for, even if it was observed in the middle of a fork(2). */
 import { expect, it } from 'vitest';
 import type { SignalDisposition } from '../../src/sys/ask-process.ts';
 import { isWaitedFor } from '../../src/task/ending/acts-on-signal.ts';
 
-/** A look that sees these, one after another, and then nothing else. */
+/** A look function that returns these values one after another, then nothing else. */
 function looks(...seen: readonly SignalDisposition[]) {
   const left = [...seen];
   return { look: async () => left.shift() ?? expect.fail('looked once more'), left };

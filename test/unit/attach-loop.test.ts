@@ -1,4 +1,4 @@
-/** What a caller is told when it gets no loop device. */
+/** The errors for a missing loop device. */
 import { describe, expect, it } from 'vitest';
 import { attachLoop } from '../../src/sys/attach-loop.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';

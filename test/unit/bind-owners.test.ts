@@ -1,4 +1,4 @@
-/** Whom files belong to that tasks write into a bind, and which ids of the host its mount maps. */
+/** Who owns the files that tasks write into a bind, and which host ids its mount maps. */
 import { describe, expect, it } from 'vitest';
 import {
   DEFAULT_BIND_OWNER_ID,
@@ -41,7 +41,7 @@ describe('the owner of what is written', () => {
   });
 });
 
-/** What an id on disk is seen as; undefined where it is not mapped. */
+/** The id that a task sees for an id on disk; undefined if it is not mapped. */
 function seen(maps: readonly IdMap[], id: number): number | undefined {
   const map = maps.find(({ from, size }) => id >= from && id < from + size);
   return map && map.to + id - map.from;

@@ -1,9 +1,9 @@
-/** What is kept of a stream, and what keeping it takes. */
+/** Which part of a stream is kept, and how much memory that needs. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { StreamCapture } from '../../src/task/streams/capture.ts';
 
-/** What the first and the last half are, of everything at once. */
+/** The first and the last half, computed from the whole stream. */
 function expected(text: string, captureBytes: number): string {
   const half = Math.floor(captureBytes / 2);
   if (text.length <= 2 * half) return text;

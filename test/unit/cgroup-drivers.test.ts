@@ -1,4 +1,4 @@
-/** Both cgroup drivers on folders that hold the kernel's files as text. */
+/** Both cgroup drivers on folders with text files in place of the kernel's. */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What the executable loads before it knows which command was called: every module more is paid by every task. */
+/** What the executable loads before it knows the command: each module costs every task time. */
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 const source = new URL('../../src/', import.meta.url);
 const STATIC_IMPORT = /^(?:import|export) (?!type )[^;]*?from '([^']+)';/gm;
 
-/** Everything that `file` imports statically, itself included; packages by their names. */
+/** Everything that `file` imports statically, including itself; packages by name. */
 function loadedBy(file: URL, seen = new Set<string>()): Set<string> {
   const name = relative(fileURLToPath(source), fileURLToPath(file));
   if (seen.has(name)) return seen;
@@ -24,7 +24,7 @@ it('a plain run loads no command parser but readRunLine, and the error printer',
   const loaded = [...loadedBy(new URL('cli/main.ts', source))];
   expect(loaded).toContain('cli/read-run-line.ts');
   const others = loaded.filter((name) => !/^(cli|core)\/|^node:(fs|os)$/.test(name));
-  // The table of a task's options, and what its rows read with: every task needs it.
+  // The table of task options and its readers, which every task needs.
   expect(others).toContain('spec/options/task-options.ts');
   const ofTasks = loadedBy(new URL('cli/execute-run.ts', source));
   expect(others.filter((name) => !/^spec\/|^node:path$/.test(name) || !ofTasks.has(name))).toEqual(

@@ -1,4 +1,4 @@
-/** Why a task was stopped: the first cause wins, and what was found only after its end counts where there was none. */
+/** Why a task was stopped: the first cause wins, and findings after its end count only if there was no cause before. */
 import { expect, it } from 'vitest';
 import { decideCause, type StopEvidence } from '../../src/task/decide-verdict.ts';
 

@@ -1,4 +1,4 @@
-/** What the doctor thinks of hosts that this machine is not. */
+/** The doctor's findings on hosts that differ from this one. */
 import { describe, expect, test } from 'vitest';
 import type { CgroupDriver } from '../../src/cgroup/cgroup-driver.ts';
 import { nearestExisting } from '../../src/sys/files.ts';

@@ -1,11 +1,11 @@
-/** When a task's disk space is looked at, and what the looks together say. */
+/** When a task's disk space is checked, and what the checks find together. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { DiskWatch } from '../../src/task/disk/disk-watch.ts';
 import type { DiskSample, TaskDisk } from '../../src/task/disk/task-disk.ts';
 
 const LIMIT = { bytes: 1_000_000, inodes: 1000 };
 
-/** Disk space whose looks are counted; `now` says what the next one sees. */
+/** Disk space that counts its checks; `now` sets what the next one finds. */
 function openFakeDisk() {
   const state = { now: { bytes: 0, inodes: 0, isFull: false } as DiskSample, looks: 0 };
   const nothing = () => undefined;

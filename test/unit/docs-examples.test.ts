@@ -38,7 +38,7 @@ test('each document has examples', () => {
   for (const document of EXAMPLE_DOCUMENTS) expect(readExamples(document)).not.toEqual([]);
 });
 
-/** The compiler's complaint with the example's place in its document. */
+/** The compiler's message with the example's place in its document. */
 function nameExample(complaint: string): string {
   const index = /\/(\d+)\.ts\(/.exec(complaint)?.[1];
   return `${examples[Number(index)]?.place ?? ''}: ${complaint}`;

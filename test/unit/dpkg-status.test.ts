@@ -1,4 +1,4 @@
-/** Debian's list of packages, sound and not. */
+/** Debian's package list, sound and damaged. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { diffPackages, parseDpkgStatus } from '../../src/images/dpkg-status.ts';

@@ -1,4 +1,4 @@
-/** docs/errors.md is what the registry of error codes says. With UPDATE_DOCS=1 it is written anew. */
+/** docs/errors.md matches the registry of error codes. With UPDATE_DOCS=1 the file is written again. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { errorCodes } from '../../src/core/error-codes.ts';

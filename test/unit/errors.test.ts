@@ -1,4 +1,4 @@
-/** What every error promises, whatever it is about. */
+/** Properties of every error. */
 import { expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
 

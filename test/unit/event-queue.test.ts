@@ -1,4 +1,4 @@
-/** The events of a task's handle: every one of them for a reader that keeps up, bounded for one that does not. */
+/** The events of a task's handle: complete for a reader that keeps up, bounded for one that does not. */
 import { expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { EventQueue } from '../../src/door/event-queue.ts';

@@ -1,4 +1,4 @@
-/** Listeners of a caller's that go wrong. */
+/** Listeners of a caller that fail. */
 import { once } from 'node:events';
 import { expect, it } from 'vitest';
 import type { TaskId } from '../../src/core/ids.ts';

@@ -1,4 +1,4 @@
-/** What the exchange reads from outside, without a disk: references, archives, indexes, capabilities. */
+/** Parsers of the exchange, without a disk: references, archives, indexes, capabilities. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

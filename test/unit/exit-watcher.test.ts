@@ -1,4 +1,4 @@
-/** How exits are looked for: when, how often in vain, and how many in a turn of the event loop. */
+/** How exits are polled: when, after how many failures, and how many in a turn of the event loop. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { watchChild } from '../../src/runtime/exit-source.ts';
 import { ExitWatcher } from '../../src/sys/exit-watcher.ts';
@@ -6,7 +6,7 @@ import { type System, SystemError } from '../../src/sys/system.ts';
 
 const PIDFD = 10;
 const failure = new SystemError('epoll_wait', 12, 'ENOMEM');
-/** What the next looks find; nothing once it is empty. */
+/** The results of the next polls; nothing once it is empty. */
 let looks: ('failure' | 'an exit')[] = [];
 
 const system = {

@@ -1,4 +1,4 @@
-/** Which programs of the kernel's pool count as those of a probe. */
+/** Which programs in the kernel's pool count as those of a probe. */
 import { expect, it } from 'vitest';
 import { countLargeFilters } from '../security/support/filter-pool.ts';
 

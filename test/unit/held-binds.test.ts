@@ -1,4 +1,4 @@
-/** A read-only bind is refused where the task could make it writable. */
+/** A read-only bind is refused if the task could make it writable. */
 import { expect, it } from 'vitest';
 import { loadTemplate } from '../../src/oci/load-template.ts';
 import type { RuntimeKind } from '../../src/runtime/runtime.ts';

@@ -1,4 +1,4 @@
-/** What a task holds is given back once, last first, each thing in its own way. */
+/** What a task holds is released once, in reverse order, each thing in its own way. */
 import { expect, it } from 'vitest';
 import { Holdings } from '../../src/task/holdings.ts';
 import type { TaskStreams } from '../../src/task/streams/task-streams.ts';

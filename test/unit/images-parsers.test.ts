@@ -1,4 +1,4 @@
-/** What is read out of Dockerfiles, labels, release files and apt: pure functions of text. */
+/** Parsers of Dockerfiles, labels, release files and apt's configuration: pure functions of text. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseBaseDefinition } from '../../src/images/base-definition.ts';

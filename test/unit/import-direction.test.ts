@@ -1,4 +1,4 @@
-/** Proves that the lint rules on imports fire: every room against every other room and every package, through Biome itself. */
+/** Proves through Biome that the lint rules on imports work: every folder against every other folder and every package. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const projectRoot = join(import.meta.dirname, '../..');
 
-/** The rooms below each room, as ARCHITECTURE.md draws them; biome.json must say the same. */
+/** The folders that each folder may import, as ARCHITECTURE.md draws them; biome.json must say the same. */
 const belowLayers = ['core', 'sys', 'spec'];
 const belowRootfs = [...belowLayers, 'layers', 'stacks', 'packages'];
 const belowTask = [...belowRootfs, 'rootfs', 'cgroup', 'oci', 'runtime'];
@@ -132,7 +132,7 @@ let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'stackshim-imports-'));
   const config = JSON.parse(readFileSync(join(projectRoot, 'biome.json'), 'utf8'));
-  // The probes lie outside of a repository and have no package.json: only that is left out of the real configuration.
+  // The probes lie outside of a repository and have no package.json: only this part of the configuration is left out.
   writeFileSync(join(folder, 'biome.json'), JSON.stringify({ ...config, vcs: { enabled: false } }));
 });
 

@@ -1,4 +1,4 @@
-/** Data from a queue: what it may say, and the schema that says the same. */
+/** Data from a queue: what it may contain, and the schema for it. */
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -33,7 +33,7 @@ const job = {
   init: true,
 } satisfies Required<JobInput>;
 
-/** Fields that name or open something of the host, or decide for the program that runs the task. */
+/** Fields that name or open something of the host, or are decided by the program that runs the task. */
 const others = {
   id: 'a',
   tenant: 'acme',
@@ -203,7 +203,7 @@ const anyField = fc.oneof(
   { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 2 }) },
 );
 const changed = fc.tuple(fc.constantFrom(...Object.keys(job), 'volumes', 'colour'), anyField);
-/** A job with some of its fields replaced; through its text, as a queue has it. */
+/** A job with some fields replaced, converted to text and back, as in a queue. */
 const anyJob = fc
   .tuple(fc.subarray(Object.entries(job)), fc.array(changed, { maxLength: 2 }))
   .map(([kept, replaced]): unknown =>

@@ -1,4 +1,4 @@
-/** The counts behind the last line of `npm test`: nothing that went wrong may count as nothing. */
+/** The counts in the last line of `npm test`: no failure is left out. */
 import { describe, expect, it } from 'vitest';
 import { countReport } from '../../scripts/steps/count-report.mjs';
 import { addFailure, formatFailures } from '../../scripts/steps/counts.mjs';

@@ -1,4 +1,4 @@
-/** The cleaner alone, no root and no mkfs.erofs: what a tar becomes. */
+/** The cleaner alone, without root and mkfs.erofs: what it makes of a tar. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { type Cleaned, cleanInMemory as clean } from '../support/images/clean-in-memory.ts';

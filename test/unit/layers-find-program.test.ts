@@ -1,4 +1,4 @@
-/** A program of the host is found where programs of the system lie, whatever the caller's PATH says, or is an error that names its package. */
+/** Programs of the host are searched in system directories, whatever PATH the caller has; a missing one gives an error that names its package. */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, afterEach, expect, it } from 'vitest';

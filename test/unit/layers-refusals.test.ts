@@ -1,4 +1,4 @@
-/** The cleaner alone, no root and no mkfs.erofs: what a layer's tar is refused for. */
+/** The cleaner alone, without root and mkfs.erofs: why it refuses a layer's tar. */
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';

@@ -1,4 +1,4 @@
-/** When a running task's cgroup is looked at, and what is found then. */
+/** When a running task's cgroup is checked, and what is found. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CgroupDriver } from '../../src/cgroup/cgroup-driver.ts';
 import { LimitWatch, type WatchedCause } from '../../src/task/ending/limit-watch.ts';
@@ -10,7 +10,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A cgroup that uses `rate` processors from now on, after `usedMs` that the runtime used. */
+/** A cgroup that uses `rate` processors from now on, after the runtime used `usedMs`. */
 function fakeCgroup({ usedMs = 40, rate = 0 }) {
   let readings = 0;
   let oomKills: number | null = 0;

@@ -1,4 +1,4 @@
-/** What the sockets of a network namespace are told to hold, on kernels that tell less. */
+/** What sockets of a network namespace hold, on kernels that report less. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** What a configuration says for the options a task may have. */
+/** The OCI configuration for each option of a task. */
 import { describe, expect, test } from 'vitest';
 import { toConfigJson } from '../../src/oci/build-config.ts';
 import { buildContainerConfig } from '../../src/oci/build-container-config.ts';
@@ -334,7 +334,7 @@ test('templates by name', () => {
       }),
     );
   }
-  // An image's label names it, too, and may be of any length.
+  // A name can come from an image's label, with any length.
   const error = catchError(() => loadTemplate('x'.repeat(60_000)));
   expect(error?.message.length).toBeLessThan(500);
 });

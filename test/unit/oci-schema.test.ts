@@ -8,7 +8,7 @@ import { toConfigInput } from '../support/tasks/oci-config-input.ts';
 
 const validate = new Ajv({ allErrors: true, strict: true }).compile(ociConfigSchema);
 
-/** Alternatives of each option; the schema is asked about every choice of one from each. */
+/** Alternatives of each option; the schema is checked with every combination. */
 const options: readonly (readonly object[])[] = [
   [{}, { userns: 'host' }],
   [{}, { network: 'host' }],

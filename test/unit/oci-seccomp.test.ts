@@ -1,4 +1,4 @@
-/** Seccomp profiles with conditions -> the rules of one task. */
+/** Seccomp profiles with conditions, and the rules for one task. */
 import { describe, expect, test } from 'vitest';
 import { buildSeccomp, exceptValues } from '../../src/oci/build-seccomp.ts';
 import { loadTemplate } from '../../src/oci/load-template.ts';
@@ -115,7 +115,7 @@ describe('the bundle’s profile', () => {
 
 type Compared = readonly (readonly [index: number, mask: bigint, value: bigint])[];
 
-/** What a rule compares: whole arguments of 64 bits, as the kernel does. */
+/** How a rule compares: all 64 bits of an argument, like the kernel. */
 function toCompared({ args = [] }: OciSeccompRule): Compared {
   return args.map(({ index, value, valueTwo = 0, op }) => {
     if (op !== 'SCMP_CMP_MASKED_EQ') throw new Error(`${op}: would look at bits that are dropped`);
@@ -151,7 +151,7 @@ describe('arguments of the bundle’s profile', () => {
     return found;
   };
   const plain = all([]);
-  /** `allow`, an errno, or `default`. A call that two rules answer differently would be left to the library that compiles them. */
+  /** Returns `allow`, an errno, or `default`. With contradicting rules, the result would depend on the library that compiles them. */
   const answer = (name: string, call: readonly number[], rules = plain) => {
     const whole = call.map(BigInt);
     const found = rules.filter(
@@ -164,7 +164,7 @@ describe('arguments of the bundle’s profile', () => {
     const [said = 'default'] = answers;
     return said === 'SCMP_ACT_ALLOW' ? 'allow' : said;
   };
-  /** Bits of an argument that the kernel drops must change nothing. */
+  /** Bits of an argument that the kernel ignores must not change the result. */
   const answers = (name: string, call: readonly number[], rules = plain) => {
     const said = answer(name, call, rules);
     for (const index of call.keys()) {

@@ -1,4 +1,4 @@
-/** How much is read in one turn of the event loop from those that write much: others must have their turn as well. */
+/** How much is read from busy pipes in one turn of the event loop: others must get their turn. */
 import { expect, it } from 'vitest';
 import { rest } from '../../src/sys/pipe-io/rest.ts';
 

@@ -1,4 +1,4 @@
-/** What the policy and the host let a task have. */
+/** What the policy and the host allow a task to have. */
 import { describe, expect, test } from 'vitest';
 import { admitTaskSpec, type HostLimits } from '../../src/spec/admit-task-spec.ts';
 import { parsePolicy } from '../../src/spec/parse-policy.ts';

@@ -1,4 +1,4 @@
-/** The policy: from what a file holds, and from the file itself. */
+/** The policy, from text and from a file. */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Access control lists in another range of ids. */
+/** Moving access control lists into another range of ids. */
 import { expect, it } from 'vitest';
 import { parsePosixAcl, shiftPosixAcl } from '../../src/layers/posix-acl.ts';
 

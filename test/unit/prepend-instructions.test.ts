@@ -1,4 +1,4 @@
-/** The instructions before the executable's first one, in small ELF files: where they are put, and where there is no room for them. */
+/** The instructions before the executable's entry point, in small ELF files: where they are placed, and when there is no space for them. */
 import { describe, expect, it } from 'vitest';
 import { prependInstructions } from '../../scripts/steps/prepend-instructions.mjs';
 
@@ -8,12 +8,12 @@ const [X86_64, ARM_64, RISC_V] = [62, 183, 243];
 
 interface SmallElf {
   readonly machine: number;
-  /** Where the first segment ends, in the file. */
+  /** The end of the first segment in the file. */
   readonly firstEnd?: number;
   readonly firstAddress?: bigint;
 }
 
-/** A header, two loaded segments, the second with 64 bytes of code. */
+/** A header and two loaded segments, the second with 64 bytes of code. */
 function makeElf({ machine, firstEnd = 0x200, firstAddress = 0x40_0000n }: SmallElf): Buffer {
   const elf = Buffer.alloc(CODE_OFFSET + 64);
   elf.write('\x7fELF\x02\x01\x01', 'latin1');
@@ -65,7 +65,7 @@ describe('the instructions', () => {
   );
 });
 
-/** Where the last instruction leads, as an offset in the file. */
+/** The target of the last instruction, as an offset in the file. */
 function jumpTarget(elf: Buffer, machine: number, start: number): number {
   if (machine === X86_64) {
     const at = elf.indexOf(0xe9, start);

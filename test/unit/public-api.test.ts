@@ -1,4 +1,4 @@
-/** Every export of the library is documented: where it is defined, and in docs/library.md. */
+/** Every export of the library is documented, at its definition and in docs/library.md. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
@@ -10,7 +10,7 @@ interface PublicExport {
   readonly source: URL;
 }
 
-/** `src/index.ts` has nothing but `export { … } from '…'`. */
+/** `src/index.ts` contains only `export { … } from '…'`. */
 function readExports(): readonly PublicExport[] {
   const text = readFileSync(index, 'utf8');
   const statements = [...text.matchAll(/^export (?:type )?\{([^}]*)\} from '([^']+)';$/gm)];
@@ -23,7 +23,7 @@ function readExports(): readonly PublicExport[] {
   );
 }
 
-/** The doc comment that stands right above the definition, without its stars. */
+/** The doc comment above the definition, without its stars. */
 function readDocComment({ name, source }: PublicExport): string | undefined {
   const text = readFileSync(source, 'utf8');
   const definition = new RegExp(

@@ -1,4 +1,4 @@
-/** Small files read whole: what is refused in their place. */
+/** Small files that are read completely, and what is refused in their place. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** What readers make of values from outside, and how they name what is at fault. */
+/** How readers check values from outside, and how they name the faulty field. */
 import { describe, expect, it, test } from 'vitest';
 import {
   allOptional,

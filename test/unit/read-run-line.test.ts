@@ -1,4 +1,4 @@
-/** Lines of `run` that are read without commander: whatever is read so, commander reads alike. */
+/** Command lines of `run` that are read without commander: commander reads the same from them. */
 import { Command } from 'commander';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
@@ -6,7 +6,7 @@ import { type RunLine, readRunLine } from '../../src/cli/read-run-line.ts';
 import { defineRun } from '../../src/cli/run-command.ts';
 import { RUN_OPTIONS } from '../../src/cli/run-options.ts';
 
-/** By commander; undefined where it refuses the line or prints help. */
+/** Reads with commander; undefined if it refuses the line or prints help. */
 async function readByCommander(args: readonly string[]): Promise<RunLine | undefined> {
   let line: RunLine | undefined;
   const program = new Command('stackshim').enablePositionalOptions().exitOverride();

@@ -1,4 +1,4 @@
-/** Which mounts a task's root filesystem is made of, and that a failure leaves none: on a kernel that takes notes. */
+/** Which mounts make a task's root filesystem, and that a failure leaves none, on a recording kernel port. */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ const layers = [
   { kind: 'mounted', path: '/layers/base' },
   { kind: 'mounted', path: '/layers/stack' },
 ] as const;
-/** Root of the test cannot give files away, so nothing is mapped; what maps is asserted by the integration tests. */
+/** Without root the test cannot change owners, so nothing is mapped; integration tests check the mapping. */
 const options = { owner: null, lowers: 'detached' } as const;
 
 describe('planRootfs', () => {
@@ -187,7 +187,7 @@ describe('mountRootfs', () => {
     expect(calls.filter((line) => line.startsWith('detachMount'))).toEqual([
       `detachMount ${places.taskDir}/binds/1`,
       `detachMount ${places.taskDir}/binds/0`,
-      // Until nothing is mounted there any more.
+      // Repeats until nothing is mounted there.
       `detachMount ${places.taskDir}/rootfs`,
       `detachMount ${places.taskDir}/rootfs`,
     ]);

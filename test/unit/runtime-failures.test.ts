@@ -1,4 +1,4 @@
-/** Texts and logs that runc 1.1.15, runc 1.3.6, crun 1.21 and runsc 20240729 really wrote, and what they are taken for. */
+/** Texts and logs that runc 1.1.15, runc 1.3.6, crun 1.21 and runsc 20240729 really write, and how they are classified. */
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,7 +37,7 @@ describe('classifyFailure', () => {
     'starting container: starting root container: starting sandbox: error finding executable "nope" in PATH [/usr/bin /bin]: no such file or directory',
     'starting container: starting root container: starting sandbox: creating process: failed to load /nope: no such file or directory',
     'starting container: starting root container: starting sandbox: creating process: failed to load /etc/passwd/x: not a directory',
-    // A name that imitates another class, or spans lines.
+    // Names that imitate another class, or contain newlines.
     `${runc13}exec: "x\\": permission denied": executable file not found in $PATH`,
     `${runc13}exec: "a\nb": executable file not found in $PATH`,
   ])('finds a missing command: %s', (text) => {

@@ -1,4 +1,4 @@
-/** What is exchanged with runsc besides its command line: its files, and the sandbox's own word on how a task ended. */
+/** Communication with runsc beyond its command line: its files, and the exit status that its sandbox reports. */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -35,7 +35,7 @@ const statePath = () => `${folder}/t1_sandbox:t1.state`;
 const writeState = (path = socketPath()) =>
   writeFileSync(statePath(), JSON.stringify({ id: 't1', sandbox: { controlSocketPath: path } }));
 
-/** A sandbox that answers each call with the next of the answers, then hangs up. */
+/** A sandbox that answers each call with the next answer, then disconnects. */
 async function serve(answers: readonly string[]): Promise<readonly string[]> {
   writeState();
   const calls: string[] = [];

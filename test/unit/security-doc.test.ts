@@ -1,4 +1,4 @@
-/** docs/security.md has every probe of the battery, as it is, and no other. */
+/** docs/security.md lists exactly the probes of the battery, as they are. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { allHostProbes } from '../security/host-probes/all-host-probes.ts';
@@ -23,7 +23,7 @@ it('docs/security.md has a row for each probe, with the probe’s texts', () => 
 });
 
 it('docs/security.md has no row for a removed probe', () => {
-  // The document has them by group.
+  // The document groups them.
   const names = allProbes.map(({ name }) => name);
   expect([...verdictsInDoc(document).keys()].sort()).toEqual(names.sort());
 });

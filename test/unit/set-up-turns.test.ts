@@ -15,7 +15,7 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
-/** Begins to set up that many tasks; those that have begun, in order. */
+/** Requests set-up turns for that many tasks; returns those that have begun, in order. */
 function setUpMany(count: number, signals: readonly AbortSignal[] = []) {
   const begun: SetUpTurn[] = [];
   const turns = Array.from({ length: count }, () =>

@@ -1,4 +1,4 @@
-/** The set-up's decisions: which mirror apt is told, which runc counts as patched, when npm packages are complete. */
+/** Decisions of the set-up: the mirror for apt, whether a runc counts as patched, whether npm packages are complete. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** `--device` as docker writes it, and where a task may have one. */
+/** `--device` in docker's format, and where a device may be placed in a task. */
 import { describe, expect, test } from 'vitest';
 import { parseDevices } from '../../src/spec/parse-device.ts';
 import { parseTaskSpec } from '../../src/spec/parse-task-spec.ts';

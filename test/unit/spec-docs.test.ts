@@ -1,4 +1,4 @@
-/** docs/task-spec.md, docs/policy.md and bundles/README.md say what the code does. */
+/** docs/task-spec.md, docs/policy.md and bundles/README.md match the code. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { loadTemplate } from '../../src/oci/load-template.ts';
@@ -38,10 +38,10 @@ describe('docs/task-spec.md', () => {
         ...['deviceReadBps', 'deviceWriteBps', 'deviceReadIops', 'deviceWriteIops'],
       ]),
     );
-    // A bound, whoever sets it; those without one are a yes or no.
+    // Limits, whoever sets them; fields without a limit are boolean.
     const unbounded = rows.flatMap(([, field, , , , bound]) => (bound === '–' ? [field] : []));
     expect(unbounded).toEqual(['tty', 'interactive']);
-    // Rules that are named are rules of the policy.
+    // Named rules are rules of the policy.
     const named = rows.flatMap(([, , rule = '']) =>
       [...rule.matchAll(/`((?:maxima|allow)\.\w+)`/g)].map(([, name = '']) => name),
     );

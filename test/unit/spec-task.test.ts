@@ -1,4 +1,4 @@
-/** A whole task, from what a user gave to a TaskSpec. */
+/** A whole task, from a user's input to a TaskSpec. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
@@ -246,7 +246,7 @@ describe('parseTaskSpec', () => {
     ['configFile', { stack: 's', configFile: '' }],
     ['remove', { stack: 's', remove: 'later' }],
     ['command', { stack: 's', command: { length: { toString: 1 } } }],
-    // A Map shows none of its keys.
+    // A Map has no keys of its own.
     ['env', { stack: 's', env: new Map([['A', '1']]) }],
     ['colour', Object.assign(Object.create({ colour: 'red' }), { stack: 's' })],
     [

@@ -1,11 +1,11 @@
-/** What stands on what, and how it is drawn. */
+/** The bases of stacks, and how they are drawn. */
 import { describe, expect, it } from 'vitest';
 import { type CurrentStack, findBase, findBehind } from '../../src/stacks/current-stacks.ts';
 import { parseRelease } from '../../src/stacks/release.ts';
 import { type GraphNode, toDot, toRows, toSvg } from '../../src/stacks/stack-graph.ts';
 import { digestOf, imageOf, stackName } from '../support/stacks/stack-store.ts';
 
-/** A stack whose layers are those of the seeds; built on `base` when given. */
+/** A stack with the layers of the seeds; built on `base` if given. */
 function stackOf(name: string, seeds: readonly string[], base?: string): CurrentStack {
   const layers = seeds.flatMap((seed) => imageOf(seed).layers);
   const diffIds = seeds.flatMap((seed) => imageOf(seed).diffIds);

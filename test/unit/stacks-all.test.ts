@@ -1,4 +1,4 @@
-/** The stacks of overlay/ and what `npm run stacks:all` makes of them: choice, vanished packages, the table. */
+/** The stacks of overlay/ and `npm run stacks:all`: choice, vanished packages, the table. */
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { findVanishedPackages } from '../../scripts/steps/build-stack.mjs';

@@ -1,4 +1,4 @@
-/** Which revisions and generations a collection takes, and how a temporary file's name tells whose it is. */
+/** Which revisions and generations a collection removes, and how the name of a temporary file identifies its owner. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
@@ -19,7 +19,7 @@ interface Given {
   readonly damage?: readonly Damage[];
 }
 
-/** A store with one stack; revision n has an image of its own. */
+/** A store with one stack; each revision has its own image. */
 function surveyOf({ numbers, current, newestNamed, damage = [] }: Given): StoreSurvey {
   const generation =
     current === undefined
@@ -130,7 +130,7 @@ describe('chooseGenerations', () => {
 
   it('chooses no generation that a rollback can lead to', () => {
     expect(chooseOf(updates, { a: upTo(20), b: upTo(10) })).toEqual([]);
-    // Back and forth among what is stored.
+    // Back and forth between stored revisions.
     expect(chooseOf([{ a: 1 }, { a: 2 }, { a: 1 }, { a: 2 }], { a: [1, 2] })).toEqual([]);
   });
 
@@ -143,7 +143,7 @@ describe('chooseGenerations', () => {
 
   it('keeps the newest generation that shows that a stored revision was current', () => {
     const maps = [...upTo(30).map((a) => ({ a, b: 1 })), ...upTo(20, 2).map((b) => ({ a: 30, b }))];
-    // Revision 5 of a is stored, and nothing else tells that it was current.
+    // Revision 5 of a is stored, and no other file shows that it was current.
     expect(chooseOf(maps, { a: [5, 30], b: [19, 20] })).toEqual([...upTo(4), ...upTo(38, 6)]);
   });
 

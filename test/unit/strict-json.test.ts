@@ -1,4 +1,4 @@
-/** JSON that all readers read alike. */
+/** JSON that all parsers read the same way. */
 import { expect, it } from 'vitest';
 import { AmbiguousJson, parseStrictJson } from '../../src/core/strict-json.ts';
 import { parseDocument } from '../../src/images/oci-blobs.ts';

@@ -1,4 +1,4 @@
-/** What a shell is told may stand next. */
+/** Completions for the shell. */
 import { describe, expect, it } from 'vitest';
 import { defineCommands } from '../../src/cli/command-line.ts';
 import { RUN_OPTIONS } from '../../src/cli/run-options.ts';

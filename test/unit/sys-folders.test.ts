@@ -1,4 +1,4 @@
-/** Folders get the mode that was asked for, whatever umask the caller has: root's is 077 on many a hardened host. */
+/** Folders get the requested mode with any umask of the caller; root's is 077 on many hardened hosts. */
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,14 +1,14 @@
-/** The unit files that are shipped: what systemd and an operator rely on. */
+/** The shipped unit files: what systemd and an operator rely on. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
-/** Settings that give a service mounts of its own: what it unmounts there stays mounted for everybody else (systemd.exec(5)). */
+/** Settings that give a service its own mount namespace: what it unmounts there stays mounted elsewhere (systemd.exec(5)). */
 const MAKES_MOUNTS =
   /^(Protect(System|Home|KernelTunables|KernelModules|KernelLogs|ControlGroups|Proc)|Private(Tmp|Devices|Mounts|Users)|ProcSubset|MountFlags|(Read(Write|Only)|Inaccessible|Exec|NoExec)Paths|Bind(ReadOnly)?Paths|TemporaryFileSystem|Root(Directory|Image)|DynamicUser|PrivateNetwork|NetworkNamespacePath|ProtectHostname)$/;
 
 type Unit = Readonly<Record<string, readonly (readonly [key: string, value: string])[]>>;
 
-/** Sections with their settings, as systemd.syntax(7) has them; a line of neither kind fails. */
+/** Reads sections with their settings, per systemd.syntax(7); any other line fails. */
 function readUnit(name: string): Unit {
   const text = readFileSync(new URL(`../../systemd/${name}`, import.meta.url), 'utf8');
   const sections: Record<string, (readonly [string, string])[]> = {};

@@ -1,4 +1,4 @@
-/** One table says what options a task has: docs, schema and command line are what it says. With UPDATE_DOCS=1 they are written anew. */
+/** One table defines the options of a task: docs, schema and command line match it. With UPDATE_DOCS=1 they are written again. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { fieldOf, keyOf, RUN_OPTIONS } from '../../src/cli/run-options.ts';

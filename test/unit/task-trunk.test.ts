@@ -1,8 +1,8 @@
-/** A reader follows a task from `runTask` to its result downward, through a dozen files. */
+/** The path of a task from `runTask` to its result leads downward through a dozen files. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
-/** Each file after those that call it. */
+/** In an order in which each file stands after its callers. */
 const TRUNK = [
   'run-task',
   'plan-task',

@@ -1,4 +1,4 @@
-/** What `npm run test:vm` is asked for, and which files it takes into which guest. */
+/** The options of `npm run test:vm`, and which files each guest runs. */
 import { describe, expect, it } from 'vitest';
 import { guests } from '../../scripts/steps/vm-guests.mjs';
 import { parseVmOptions } from '../../scripts/steps/vm-options.mjs';

@@ -1,4 +1,4 @@
-/** The counts of files that run in a test VM: what did not come to its end counts as failed, whatever ended it. */
+/** The counts of files that run in a test VM: a file that does not complete counts as failed, for any reason. */
 import { expect, it } from 'vitest';
 import { noTests } from '../../scripts/steps/counts.mjs';
 import { runProgram, withTimeLimit } from '../../scripts/steps/run-program.mjs';
@@ -19,7 +19,7 @@ const end = (name: string, hasFailed = false) => ({
   said: hasFailed ? 'no such module' : '',
 });
 
-/** Prints the events and then ends with `status`, or by losing its machine. */
+/** A program that prints the events and then exits with `status`, or whose machine is lost. */
 async function count(events: readonly object[], status: number | 'lost') {
   const counts = noTests();
   const run = (_: string, __: readonly string[], { onLine }: RunOptions = {}) => {

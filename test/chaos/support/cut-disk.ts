@@ -1,24 +1,24 @@
-/** A small disk whose state can be taken as a power cut would leave it: what was not synced may be missing. */
+/** A small disk whose state can be captured as after a power cut: unsynced data may be missing. */
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { waitUntil } from '../../support/timing/wait-until.ts';
 
 export interface CutDisk {
-  /** Where it is mounted. */
+  /** The mount point. */
   readonly folder: string;
   /**
-   * What is on the disk at this moment, as it is found when the machine starts again; the programs that write to it are stopped
-   * meanwhile. `look` gets the folder where that is mounted.
+   * Calls `look` with a mounted copy of what is on the disk at this moment, as after a reboot. The programs that write to the disk are
+   * stopped meanwhile.
    */
   cut<T>(writers: readonly ChildProcess[], look: (folder: string) => Promise<T> | T): Promise<T>;
   dispose(): void;
 }
 
-/** Nothing reaches the disk for longer than a test takes, unless it is synced; and no filesystem's cleverness makes up for that. */
+/** Mount options: nothing reaches the disk during a test unless it is synced, and the filesystem does not compensate for that. */
 const LAZY = 'loop,noauto_da_alloc,data=writeback,commit=3600';
 
-/** The disk is a file in memory. Requires: mkfs.ext4, loop devices. */
+/** Makes the disk, a file in memory. Requires: mkfs.ext4, loop devices. */
 export function makeCutDisk(sizeMb: number): CutDisk {
   const base = mkdtempSync('/dev/shm/stackshim-cut-');
   const [image, folder, seen] = ['disk.img', 'disk', 'seen'].map((name) => join(base, name)) as [
@@ -34,7 +34,7 @@ export function makeCutDisk(sizeMb: number): CutDisk {
   return {
     folder,
     async cut(writers, look) {
-      // A loop device may have the last copy for a moment longer than it is mounted, and would be taken for this one's.
+      // The loop device may hold the last copy a moment longer than it is mounted, and would be mistaken for this one.
       cuts += 1;
       const copy = join(base, `cut-${cuts}.img`);
       for (const writer of writers) writer.kill('SIGSTOP');
@@ -56,7 +56,7 @@ export function makeCutDisk(sizeMb: number): CutDisk {
   };
 }
 
-/** A thread in the middle of a write to the disk goes on to its end first. */
+/** Stops a process; a thread that is writing to the disk completes its write first. */
 function isStopped({ pid }: ChildProcess): boolean {
   const threads = readdirSync(`/proc/${pid}/task`);
   return threads.every((thread) => {

@@ -1,26 +1,26 @@
-/** A disk that begins to fail: after so many more blocks no write reaches it. What was written before can be read. */
+/** A disk that starts to fail: after a number of blocks it accepts no more writes. What was written before can be read. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { emptyDisk, fillDisk } from './small-disk.ts';
 
-/** Each change goes to the disk at once, so that its failure meets the call that made it. */
+/** Writes through at once, so that the call that caused a failure sees it. */
 const MOUNT = ['-o', 'loop,sync'] as const;
 const SIZE_MIB = 64;
 
 export interface DyingDisk {
-  /** Mounts a disk that is as it was furnished, and fails after `blocks` more of 4 KiB. */
+  /** Mounts the furnished disk, which fails after `blocks` more blocks of 4 KiB. */
   attach(blocks: number): void;
-  /** The same disk with what has reached it, as a machine that starts again repairs it; now it takes writes. Nothing may use it. */
+  /** Mounts the same disk, repaired as after a reboot, accepting writes. The disk must not be in use. */
   repair(): void;
-  /** Nothing may use it. */
+  /** Unmounts the disk, which must not be in use. */
   detach(): void;
   dispose(): void;
 }
 
 /**
- * A disk for `folder`: a sparse file in a memory filesystem that is filled up, which a filesystem on that file sees as failed writes.
- * `furnish` puts on it what it begins with; `base` is an empty folder of the caller's. Requires: loop devices, mkfs.ext4, e2fsck.
+ * Makes a disk for `folder`: a sparse file in a memory filesystem that is filled up, so that the file's filesystem sees failed writes.
+ * `furnish` writes the initial content; `base` is an empty folder of the caller. Requires: loop devices, mkfs.ext4, e2fsck.
  */
 export async function makeDyingDisk(
   folder: string,
@@ -41,7 +41,7 @@ export async function makeDyingDisk(
   const mount = () => execFileSync('mount', [...MOUNT, image(), folder]);
   return {
     attach(blocks) {
-      // A loop device may have the last one for a moment longer than it is mounted.
+      // The loop device may hold the last disk a moment longer than it is mounted.
       rmSync(image(), { force: true });
       count += 1;
       execFileSync('cp', ['--sparse=always', golden, image()]);
@@ -52,7 +52,7 @@ export async function makeDyingDisk(
       execFileSync('umount', [folder]);
       emptyDisk(memory);
       const { status, stdout } = spawnSync('e2fsck', ['-fy', image()], { encoding: 'utf8' });
-      // 1: there was something to repair.
+      // Status 1: errors were repaired.
       if (status !== 0 && status !== 1) throw new Error(`e2fsck: status ${status}\n${stdout}`);
       mount();
     },

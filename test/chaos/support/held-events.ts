@@ -1,4 +1,4 @@
-/** Holds a shim at the event of a test's choice: its `--events` pipe is filled until there is no room for that one. */
+/** Holds a shim at a chosen event: its `--events` pipe is filled until that event does not fit. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { expect } from 'vitest';
@@ -9,18 +9,18 @@ const PAGE_BYTES = 4096;
 const PAGES = 16;
 
 export interface HeldEvents {
-  /** For `--events`. */
+  /** The path for `--events`. */
   readonly path: string;
-  /** Resolves once the process waits for room in the pipe. */
+  /** Resolves once the process waits for space in the pipe. */
   held(pid: number): Promise<void>;
-  /** Takes the pipe away. Returns the events that had found room, one JSON object each. */
+  /** Removes the pipe. Returns the events that fitted, one JSON object each. */
   release(): readonly { readonly type: string }[];
 }
 
-/** @param roomBytes Taken by the events before the one to be held at; less than a page. */
+/** @param roomBytes Size of the events before the one to hold; less than a page. */
 export function holdEvents(path: string, roomBytes: number): HeldEvents {
   execFileSync('mkfifo', [path]);
-  // Read-write: neither this open nor the shim's waits for the other end.
+  // Open for reading and writing: neither this open nor the shim's waits for the other end.
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   for (let page = 0; page < PAGES; page += 1) {
     const isLast = page === PAGES - 1;

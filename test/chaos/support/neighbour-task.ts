@@ -1,4 +1,4 @@
-/** A task of this process that lives beside others, and does what it is asked to. */
+/** A task of this process beside the tested one; it answers when asked. */
 import { PassThrough } from 'node:stream';
 import { expect } from 'vitest';
 import { parseTaskId, type RunTaskOptions, runTask } from '../../../src/index.ts';
@@ -7,9 +7,9 @@ import { within } from './within.ts';
 export const NEIGHBOUR = parseTaskId('neighbour');
 
 export interface Neighbour {
-  /** Resolves when it has answered once more. */
+  /** Resolves when the task has answered once more. */
   answers(): Promise<void>;
-  /** Ends it, and expects that it has come to no harm. */
+  /** Ends the task, and expects that it was not disturbed. */
   end(): Promise<void>;
 }
 

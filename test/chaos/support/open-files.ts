@@ -1,4 +1,4 @@
-/** What this process has open, in order; without what tells one pipe from another, nor whether a file still has its name. */
+/** Lists what this process has open, in order; without pipe numbers and without marks of deleted files. */
 import { readdirSync, readlinkSync } from 'node:fs';
 
 export const openFiles = (): readonly string[] =>

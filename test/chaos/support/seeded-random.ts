@@ -1,10 +1,10 @@
-/** Randomness that can be had again: the seed is printed, and taken from STACKSHIM_TEST_SEED where that is set. */
+/** Repeatable randomness: the seed is printed, and read from STACKSHIM_TEST_SEED if set. */
 import { randomInt } from 'node:crypto';
 
 export interface Random {
-  /** From 0 up to, and without, 1. */
+  /** A number from 0 to below 1. */
   next(): number;
-  /** A whole number from 0 up to, and without, `below`. */
+  /** A whole number from 0 to below `below`. */
   below(below: number): number;
 }
 
@@ -12,7 +12,7 @@ export function seedRandom(name: string): Random {
   const seed = Number(process.env['STACKSHIM_TEST_SEED'] ?? randomInt(2 ** 31));
   console.log(`${name}: STACKSHIM_TEST_SEED=${seed}`);
   let state = seed >>> 0;
-  // mulberry32: good enough for kills, and short.
+  // mulberry32: short, and good enough for choosing kills.
   const next = () => {
     state = (state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(state ^ (state >>> 15), state | 1);

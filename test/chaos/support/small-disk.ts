@@ -1,11 +1,11 @@
-/** Fills a filesystem of a test's own until so many of its blocks are free. */
+/** Fills a test's own filesystem until a number of blocks is free. */
 import { closeSync, ftruncateSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoCodeOf } from '../../../src/core/errors.ts';
 
 const fillerIn = (folder: string) => join(folder, '.filler');
 
-/** @param folder Where it is mounted. */
+/** @param folder The mount point. */
 export function fillDisk(folder: string, freeBlocks: number): void {
   const { bsize } = statfsSync(folder);
   const fd = openSync(fillerIn(folder), 'w');
@@ -19,5 +19,5 @@ export function fillDisk(folder: string, freeBlocks: number): void {
   closeSync(fd);
 }
 
-/** Takes what has been written to fill it. */
+/** Removes the files that fill it. */
 export const emptyDisk = (folder: string): void => rmSync(fillerIn(folder), { force: true });

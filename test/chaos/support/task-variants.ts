@@ -1,4 +1,4 @@
-/** Tasks that between them make every call of the kernel that a task can make, and how each ends where nothing fails. */
+/** Tasks that together make every system call that a task can make, with their normal outcome. */
 import type {
   RunTaskOptions,
   TaskEvent,
@@ -11,16 +11,16 @@ export interface TaskVariant {
   readonly name: string;
   readonly script: string;
   readonly input?: Partial<TaskInput>;
-  /** For the run that it is called for. */
+  /** Prepares the run. */
   readonly options?: () => Partial<RunTaskOptions>;
   readonly policy?: object;
-  /** As the first task of its stack since boot: its layer is not mounted yet. */
+  /** Runs as the first task of its stack after boot: its layer is not mounted yet. */
   readonly isFirst?: boolean;
   readonly verdict: Verdict;
   readonly exitCode: number | null;
 }
 
-/** Where a variant's script leaves word that it has begun, and a file that tells so. */
+/** The file in which a variant's script reports that it has started. */
 export const MARKS = '/marks';
 const BEGIN = `: > ${MARKS}/ran`;
 const ends = (code: number) => ({
@@ -28,13 +28,13 @@ const ends = (code: number) => ({
   verdict: 'failed' as const,
   exitCode: code,
 });
-/** More than is written to the disk before it is forgotten. */
+/** More than is written before the page cache is dropped. */
 const WRITE_MUCH = 'dd if=/dev/zero of=/much bs=1M count=70 2>/dev/null; echo out';
-/** It heeds no TERM: it has to be killed. */
+/** Ignores TERM: the task must be killed. */
 const STAYS = `trap : TERM; ${BEGIN}; echo out; while :; do sleep 0.02; done`;
 const killed = (verdict: Verdict, script = STAYS) => ({ script, verdict, exitCode: null });
 
-/** What ends the task once it has written something. */
+/** Ends the task after its first output. */
 function abortAtOutput(name: 'signal' | 'killSignal') {
   const controller = new AbortController();
   const onEvent = (event: TaskEvent) => {
@@ -43,7 +43,7 @@ function abortAtOutput(name: 'signal' | 'killSignal') {
   return { [name]: controller.signal, onEvent };
 }
 
-/** A terminal of the caller's that changes its size once the task has written something. */
+/** A terminal of the caller that changes its size after the task's first output. */
 function resizeAtOutput() {
   const size = { rows: 50, columns: 132 };
   let resize: (to: WindowSize) => void = () => undefined;
@@ -72,7 +72,7 @@ export const variantsIn = (folder: string): readonly TaskVariant[] => [
     name: 'one that writes much',
     ...ends(14),
     script: `${BEGIN}; ${WRITE_MUCH}; exit 14`,
-    // Not the usual limit: no other task can have the volume.
+    // An unusual limit: no other task can reuse the volume.
     input: { disk: '128m' },
   },
   { name: 'one whose removal comes after its result', ...ends(9), input: { remove: 'async' } },

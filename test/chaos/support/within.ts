@@ -1,9 +1,9 @@
-/** A time limit for what should come soon. */
+/** Puts a time limit on a promise. */
 import { scaled } from '../../support/timing/time-scale.ts';
 
 const NEVER_MS = scaled(20_000);
 
-/** The promise, or a rejection when it was forgotten: nobody would tell. */
+/** Returns the promise, or a rejection after the limit if it never settles. */
 export async function within<T>(promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

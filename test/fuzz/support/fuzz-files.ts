@@ -1,4 +1,4 @@
-/** A folder for inputs that parsers read from disk; in memory where the host has such a place. */
+/** A folder for inputs that parsers read from disk; in memory if the host has a memory filesystem. */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';

@@ -8,7 +8,7 @@ export interface Random {
   bytes(length: number): Buffer;
 }
 
-/** Mulberry32: 32 bits of state are plenty for one case. */
+/** Mulberry32: 32 bits of state are enough for one case. */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0;
   const next = (): number => {
@@ -34,7 +34,7 @@ export function createRandom(seed: number): Random {
   };
 }
 
-/** One number from several values: FNV-1a over their text. */
+/** One number from several values: FNV-1a of their text. */
 export function mixSeed(...parts: readonly (string | number)[]): number {
   let hash = 0x811c9dc5;
   for (const byte of Buffer.from(parts.join('\0'))) hash = Math.imul(hash ^ byte, 0x01000193);

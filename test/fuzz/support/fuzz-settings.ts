@@ -1,4 +1,4 @@
-/** How much is fuzzed, and from which seed: the same every time, but for the full run. */
+/** The number of cases and the seed: constant except in the full run. */
 import fc from 'fast-check';
 import { mixSeed } from './fuzz-random.ts';
 
@@ -7,11 +7,11 @@ export const isFullFuzz = process.env['STACKSHIM_TEST_FULL'] === '1';
 const given = process.env['STACKSHIM_FUZZ_SEED'];
 const FIXED_SEED = 20_260_101;
 
-/** The full run looks where nobody has looked yet, and says where that was. */
+/** The full run uses a new seed, and prints it. */
 export const fuzzSeed =
   given !== undefined ? Number(given) : isFullFuzz ? mixSeed(Date.now()) : FIXED_SEED;
 
-/** Sets up fast-check for a file; it prints the seed of a property that fails. */
+/** Configures fast-check for a file; it prints the seed of a failing property. */
 export function configureProperties(): void {
   fc.configureGlobal({ numRuns: isFullFuzz ? 2000 : 200, seed: fuzzSeed });
 }

@@ -1,4 +1,4 @@
-/** A parser under fuzz, and what is asked of it: any input ends in a value or in a typed error. */
+/** A parser under fuzz: every input must give a value or a typed error. */
 import { StackshimError } from '../../../src/core/errors.ts';
 import { createRandom, mixSeed, type Random } from './fuzz-random.ts';
 import type { Watchdog } from './fuzz-watchdog.ts';
@@ -7,9 +7,9 @@ import { mutateJson } from './mutate-json.ts';
 
 interface CommonTarget {
   readonly name: string;
-  /** Names, keywords and separators that mean something to the parser. */
+  /** Names, keywords and separators that have a meaning for the parser. */
   readonly words?: readonly string[];
-  /** Its part of all cases, 1 by default. */
+  /** Its share of all cases, 1 by default. */
   readonly weight?: number;
 }
 
@@ -24,11 +24,11 @@ interface BytesTarget extends CommonTarget {
   readonly form: 'bytes';
   readonly samples: readonly Buffer[];
   readonly run: (bytes: Buffer) => unknown;
-  /** Makes right again what would hide every other fault: checksums, compression. */
+  /** Corrects what would hide every other fault, such as checksums and compression. */
   readonly repair?: (bytes: Buffer, random: Random) => Buffer;
 }
 
-/** A value of JavaScript, as the library is given it. */
+/** A JavaScript value, as a caller of the library passes it. */
 interface ValueTarget extends CommonTarget {
   readonly form: 'value';
   readonly samples: readonly unknown[];
@@ -44,7 +44,7 @@ interface DocumentTarget extends CommonTarget {
 
 export type FuzzTarget = TextTarget | BytesTarget | ValueTarget | DocumentTarget;
 
-/** Every sample unchanged: a parser that refuses all there is would pass any fuzz. Rejects with what the parser throws. */
+/** Parses every sample unchanged: a parser that refuses everything would pass otherwise. Rejects with the parser's error. */
 export async function acceptSamples(target: FuzzTarget): Promise<void> {
   for (const sample of target.samples) await runTarget(target, toInput(target, sample));
 }
@@ -53,11 +53,11 @@ export interface FuzzOptions {
   readonly seed: number;
   readonly cases: number;
   readonly watchdog: Watchdog;
-  /** Only this one. */
+  /** Runs only this case. */
   readonly only?: number | undefined;
 }
 
-/** Runs the cases; throws with the first input that ended in anything but a value or a StackshimError. */
+/** Runs the cases; throws for the first input without a value or a StackshimError. */
 export async function fuzzTarget(target: FuzzTarget, options: FuzzOptions): Promise<void> {
   const { seed, cases, watchdog, only } = options;
   for (let index = only ?? 0; index < (only === undefined ? cases : only + 1); index++) {
@@ -70,7 +70,7 @@ export async function fuzzTarget(target: FuzzTarget, options: FuzzOptions): Prom
   }
 }
 
-/** What is wrong with how one input ended; undefined: nothing. */
+/** What is wrong with the outcome of an input; undefined if nothing. */
 export async function judge(target: FuzzTarget, input: unknown): Promise<string | undefined> {
   try {
     await runTarget(target, input);
@@ -85,14 +85,14 @@ export async function judge(target: FuzzTarget, input: unknown): Promise<string 
 
 const MAX_ERROR_CHARS = 64 * 1024;
 
-/** An error that is as long as the input is a hole of its own: it is logged, stored and sent. */
+/** An overlong error is a fault as well, because errors are logged, stored and sent. */
 function judgeError(error: StackshimError): string | undefined {
   const { length } = JSON.stringify(error);
   if (length > MAX_ERROR_CHARS) return `its error has ${length} characters: ${error.code}`;
   return error.code === 'ERR_STACKSHIM_INTERNAL' ? (error.stack ?? error.message) : undefined;
 }
 
-/** What the parser is given for a sample. */
+/** Converts a sample to the parser's input. */
 function toInput(target: FuzzTarget, sample: unknown): unknown {
   return target.form === 'document' ? Buffer.from(JSON.stringify(sample)) : sample;
 }

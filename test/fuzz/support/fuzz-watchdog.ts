@@ -1,4 +1,4 @@
-/** Ends this process when one case of a fuzz test takes for ever: a parser that loops leaves no other way. */
+/** Ends this process when one case of a fuzz test does not end: nothing else stops a parser in a loop. */
 import { Worker } from 'node:worker_threads';
 
 export interface Watchdog {
@@ -7,7 +7,7 @@ export interface Watchdog {
   stop(): Promise<void>;
 }
 
-/** Far above what any case takes on a busy machine. */
+/** Far above the duration of any case on a busy machine. */
 const STUCK_AFTER_S = 45;
 const NAME_BYTES = 200;
 

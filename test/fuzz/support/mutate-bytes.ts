@@ -1,7 +1,7 @@
-/** Makes inputs that are almost right: valid bytes, changed in a few places. */
+/** Makes almost valid inputs: valid bytes with a few changes. */
 import type { Random } from './fuzz-random.ts';
 
-/** No mutation makes an input larger: what a parser does with large inputs, tests of its limits show. */
+/** Mutations do not enlarge an input: other tests show what parsers do with large inputs. */
 const MAX_BYTES = 128 * 1024;
 const MOST_CHANGES = 5;
 
@@ -74,16 +74,16 @@ const BYTES = [0, 1, 9, 10, 13, 32, 34, 44, 46, 47, 48, 58, 61, 92, 127, 128, 19
 
 export interface MutationSource {
   readonly random: Random;
-  /** Valid inputs, to take pieces of. */
+  /** Valid inputs to take pieces from. */
   readonly samples: readonly Buffer[];
-  /** What means something to the parser. */
+  /** Words that have a meaning for the parser. */
   readonly words?: readonly string[] | undefined;
 }
 
 type Change = (bytes: Buffer, source: MutationSource) => Buffer;
 
 const changes: readonly Change[] = [
-  // One bit, one byte.
+  // Change one bit or byte.
   (bytes, { random }) => {
     const at = random.below(bytes.length);
     return replace(bytes, at, at + 1, Buffer.from([(bytes[at] ?? 0) ^ (1 << random.below(8))]));
@@ -92,7 +92,7 @@ const changes: readonly Change[] = [
     const at = random.below(bytes.length);
     return replace(bytes, at, at + 1, Buffer.from([random.pick(BYTES)]));
   },
-  // Something put in, taken out, or overwritten.
+  // Insert, delete or overwrite bytes.
   (bytes, { random }) => {
     const at = random.below(bytes.length + 1);
     return replace(bytes, at, at, random.bytes(1 + random.below(8)));
@@ -112,7 +112,7 @@ const changes: readonly Change[] = [
   },
   (bytes, { random }) => bytes.subarray(0, random.below(bytes.length + 1)),
   (bytes, { random }) => bytes.subarray(random.below(bytes.length + 1)),
-  // Something that comes again.
+  // Repeat bytes.
   (bytes, { random }) => {
     const [from, to] = rangeOf(bytes, random);
     const at = random.below(bytes.length + 1);
@@ -124,14 +124,14 @@ const changes: readonly Change[] = [
     const times = 1 + random.below(random.chance(0.1) ? 2000 : 20);
     return replace(bytes, to, to, Buffer.concat(Array(times).fill(piece)));
   },
-  // A piece of another input.
+  // Copy a piece of another input.
   (bytes, { random, samples }) => {
     const other = random.pick(samples);
     const [from, to] = rangeOf(other, random);
     const [start, end] = rangeOf(bytes, random);
     return replace(bytes, start, end, other.subarray(from, to));
   },
-  // A number.
+  // Change a number.
   (bytes, { random }) => {
     const text = bytes.toString('latin1');
     const found = [...text.matchAll(/-?\d+/g)];

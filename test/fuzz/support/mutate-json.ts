@@ -1,11 +1,11 @@
-/** Makes JSON values that are almost right: a valid one, changed in a few places of its tree. */
+/** Makes almost valid JSON values: a valid one with a few changes in its tree. */
 import type { Random } from './fuzz-random.ts';
 import { type MutationSource, mutateBytes } from './mutate-bytes.ts';
 
 const MOST_CHANGES = 3;
 const MOST_NODES = 20_000;
 const DEPTH = 500;
-/** A key that JSON.parse makes an own property, and that plain assignment would not. */
+/** A key that JSON.parse makes an own property, unlike plain assignment. */
 const withProto = (value: unknown): unknown =>
   JSON.parse(`{"__proto__": ${JSON.stringify(value) ?? 'null'}}`);
 
@@ -42,7 +42,7 @@ interface Spot {
   readonly key: string;
 }
 
-/** A deep copy of the sample with one to three changes; now and then something else altogether. */
+/** A deep copy of the sample with one to three changes; sometimes another value altogether. */
 export function mutateJson(sample: unknown, source: MutationSource): unknown {
   const { random } = source;
   if (random.chance(0.02)) return random.pick(VALUES)();
@@ -53,7 +53,7 @@ export function mutateJson(sample: unknown, source: MutationSource): unknown {
 
 function change(root: { value: unknown }, source: MutationSource): void {
   const { random } = source;
-  // What is copied many times over, three times, has no end.
+  // Copies of copies of copies would grow without limit.
   const nodes = countNodes(root, MOST_NODES);
   if (nodes >= MOST_NODES) return;
   const spots = listSpots(root);
@@ -117,7 +117,7 @@ function listSpots(root: { value: unknown }): readonly Spot[] {
   const spots: Spot[] = [];
   const visit = (holder: Spot['holder'], depth: number): void => {
     for (const key of Object.keys(holder)) {
-      // Enough to choose from, and no way down a nest of its own making.
+      // Enough to choose from, without descending into values that mutations nested.
       if (spots.length > 2000) return;
       spots.push({ holder, key });
       const value = (holder as Record<string, unknown>)[key];
@@ -130,7 +130,7 @@ function listSpots(root: { value: unknown }): readonly Spot[] {
   return spots;
 }
 
-/** Values in a tree, each as often as it stands there; counts no further than `most`. */
+/** Values in a tree, each as often as it occurs; stops counting at `most`. */
 function countNodes(value: unknown, most: number): number {
   if (!isObject(value)) return 1;
   let nodes = 1;

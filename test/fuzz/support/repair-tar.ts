@@ -1,9 +1,9 @@
-/** Makes the checksums of a tar's headers right again, so that what was changed in them is read. */
+/** Corrects the checksums of a tar's headers, so that changed headers are read. */
 import type { Random } from './fuzz-random.ts';
 
 const BLOCK = 512;
 
-/** Most of the time: a wrong checksum is an input too. */
+/** Usually: a wrong checksum is an input as well. */
 export function repairTar(tar: Buffer, random: Random): Buffer {
   if (random.chance(0.1)) return tar;
   const repaired = Buffer.from(tar);

@@ -1,4 +1,4 @@
-/** Archives that hold layers and code: tars, their headers and records, zips, compressed or not. */
+/** Parsers of archives with layers or code: tars, their headers and records, zips, compressed or not. */
 import { open } from 'node:fs/promises';
 import { deflateRawSync, gzipSync } from 'node:zlib';
 import { expect } from 'vitest';
@@ -83,7 +83,7 @@ interface Cleaning {
   readonly compression: Compression;
 }
 
-/** What comes out must itself be a tar without a fault: it is what `mkfs.erofs` is given. */
+/** The output must be a valid tar, because `mkfs.erofs` reads it. */
 async function cleanAndReadBack(bytes: Buffer, { policy, limits, compression }: Cleaning) {
   const cleaned = cleanTar(inPieces(bytes), { policy, limits, compression, workers });
   const pieces: Buffer[] = [];
@@ -106,7 +106,7 @@ const code = buildTar(
   { path: '.git/config', content: 'x' },
 );
 
-/** Changed inside the compression, or the compressed bytes themselves. */
+/** Changed before the compression, or in the compressed bytes. */
 const repack = (bytes: Buffer, random: Random): Buffer =>
   random.chance(0.8) ? gzipSync(repairTar(bytes, random), { level: 1 }) : bytes;
 
@@ -218,7 +218,7 @@ export const archiveTargets = (files: FuzzFiles): readonly FuzzTarget[] => [
   },
 ];
 
-/** A sample as it is stands for its compressed self. */
+/** An unchanged sample stands for its compressed form. */
 const asGzip = (bytes: Buffer): Buffer =>
   bytes.length > 2 && bytes[0] === 0x1f && bytes[1] === 0x8b
     ? bytes

@@ -1,4 +1,4 @@
-/** What the kernel and the OCI runtimes say. */
+/** Parsers of what the kernel and the OCI runtimes report. */
 import { expect } from 'vitest';
 import type { CgroupDriver } from '../../../src/cgroup/cgroup-driver.ts';
 import { cgroupV1 } from '../../../src/cgroup/cgroup-v1.ts';
@@ -57,7 +57,7 @@ const v1Sample = [
   '100\n101\n',
 ].join(SEPARATOR);
 
-/** Writes the parts of `text` as the files of one cgroup and reads them all. */
+/** Writes the parts of `text` as the files of one cgroup and reads all of them. */
 function readCgroup(
   files: FuzzFiles,
   names: readonly string[],

@@ -1,4 +1,4 @@
-/** Images from elsewhere: OCI layouts, docker's archives, saved stacks, and what is written inside an image. */
+/** Parsers of images from outside: OCI layouts, docker archives, saved stacks, and files within an image. */
 import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { isImageDigest, isLayerId } from '../../../src/core/ids.ts';
@@ -55,7 +55,7 @@ const describe = (mediaType: string, bytes: Buffer, more: object = {}) => ({
 });
 const toBytes = (value: unknown) => Buffer.from(JSON.stringify(value));
 
-/** All documents of a layout as one value, so that a change may be anywhere. */
+/** All documents of a layout as one value, so that any part can be changed. */
 const layoutParts = {
   marker: { imageLayoutVersion: '1.0.0' },
   index: {
@@ -67,7 +67,7 @@ const layoutParts = {
   config,
 };
 
-/** Digests and sizes are made to fit: else nothing behind the first of them would ever be read. */
+/** Makes digests and sizes match: otherwise the parser would stop at the first of them. */
 function toLayoutRoot(value: unknown): OciLayoutRoot {
   const parts = { ...layoutParts, ...(value as Partial<typeof layoutParts>) };
   const [configBytes, blobs] = [toBytes(parts.config), new Map<string, Buffer>()];

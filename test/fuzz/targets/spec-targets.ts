@@ -1,4 +1,4 @@
-/** What callers and operators write: tasks, options, the policy. */
+/** Parsers of what callers and operators write: tasks, options, the policy. */
 import { expect } from 'vitest';
 import { parseTaskId } from '../../../src/core/ids.ts';
 import {
@@ -92,7 +92,7 @@ const jobs = [
   },
 ];
 
-/** What is not JSON is nobody's to judge. */
+/** Text that is not JSON is not compared. */
 function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));

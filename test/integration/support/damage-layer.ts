@@ -1,9 +1,9 @@
-/** Damages a stored layer as a bad disk would: its size stays, and whoever has it mounted sees the damage. */
+/** Damages a stored layer as a bad disk does: its size stays the same, and mounts show the damage. */
 import { closeSync, fsyncSync, openSync, statSync, writeSync } from 'node:fs';
 import type { LayerId } from '../../../src/core/ids.ts';
 import { type Layout, layerFile } from '../../../src/core/layout.ts';
 
-/** Overwrites all but the superblock. */
+/** Overwrites everything except the superblock. */
 export function damageLayer(layout: Layout, id: LayerId): void {
   const path = layerFile(layout, id);
   const fd = openSync(path, 'r+');

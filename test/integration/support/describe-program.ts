@@ -1,4 +1,4 @@
-/** What a program that stackshim starts as a runtime finds: its descriptors, signals, session, directory, umask, environment. */
+/** What a program finds that stackshim starts like a runtime: descriptors, signals, session, directory, umask, environment. */
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { ffi } from '#ffi';
 import { callRuntime } from '../../../src/runtime/call-runtime.ts';
@@ -11,12 +11,12 @@ export interface DescribedProgram {
   readonly directory: string;
   readonly leadsSession: boolean;
   readonly umask: string;
-  /** Masks of proc_pid_status(5). */
+  /** Signal masks of proc_pid_status(5). */
   readonly blocked: string;
   readonly ignored: string;
 }
 
-/** With nothing but what the shell does itself: it blocks signals and opens descriptors while it starts programs. */
+/** Reads everything with shell built-ins: starting a program blocks signals and opens descriptors. */
 const script = `
 fd=0
 descriptors=
@@ -32,7 +32,7 @@ echo "environment=$(tr '\\0' ' ' < /proc/$$/environ)"
 echo "directory=$(readlink /proc/$$/cwd)"
 `;
 
-/** While this process has a pipe open that every child inherits. `file` takes what the program says. */
+/** Starts the program while this process holds a pipe that children could inherit. The program writes to `file`. */
 export async function describeProgram(file: string): Promise<DescribedProgram> {
   const said = openSync(file, 'w');
   const silent = openNullDevice('both');

@@ -1,4 +1,4 @@
-/** Pipes drained one after the other: what came out, and how many descriptors this process has before and after. */
+/** Drains pipes one after another: their content, and the number of this process's descriptors before and after. */
 import { readdirSync, writeSync } from 'node:fs';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { drainPipe } from '../../../src/sys/pipes.ts';
@@ -12,7 +12,7 @@ export interface Drained {
 
 const countDescriptors = () => readdirSync('/proc/self/fd').length;
 
-/** Drains `count` pipes after a first one, which opens what an engine keeps. */
+/** Drains `count` pipes after a first one, for which the engine opens descriptors that stay open. */
 export async function drainMany(count: number): Promise<Drained> {
   await drainOne();
   const before = countDescriptors();
@@ -33,7 +33,7 @@ async function drainOne(): Promise<string> {
   return text;
 }
 
-/** An engine may close on another thread. */
+/** The engine may close on another thread. */
 async function settled(wanted: number): Promise<number> {
   for (let left = 200; left > 0 && countDescriptors() > wanted; left -= 1) {
     await new Promise((resolve) => setTimeout(resolve, 5));

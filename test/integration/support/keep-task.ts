@@ -1,4 +1,4 @@
-/** The record of a task that has ended and was kept: what makes collection leave its image. */
+/** The record of a task that has ended and was kept: collection keeps its image. */
 import { parseTaskId } from '../../../src/core/ids.ts';
 import type { Layout } from '../../../src/core/layout.ts';
 import type { Revision } from '../../../src/stacks/revisions.ts';

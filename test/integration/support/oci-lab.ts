@@ -1,4 +1,4 @@
-/** A fresh OCI layout and root folder for each test, and what the tests ask of them. */
+/** A new OCI layout and root folder for each test, with functions for both. */
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,19 +23,19 @@ export const UPPER = makeTar([
 ]);
 
 export interface OciLab {
-  /** Holds everything. */
+  /** Contains everything else. */
   readonly folder: string;
   /** The OCI layout. */
   readonly source: string;
   readonly layout: Layout;
   /** Imports the image tagged `latest`. */
   take(options?: Partial<ImportOciLayoutOptions>): Promise<Image>;
-  /** What lies in a folder of the root folder. */
+  /** Lists a folder of the root folder. */
   list(name: string): readonly string[];
   blobPath(digest: string): string;
 }
 
-/** Registers the hooks; every property is another one in each test. */
+/** Registers the hooks; every property changes with each test. */
 export function useOciLab(): OciLab {
   let folder = '';
   beforeEach(async () => {

@@ -1,11 +1,11 @@
-/** The kernel port as a kernel before Linux 6.12 has it: EROFS is taken from block devices alone. */
+/** A kernel port that behaves like a kernel before Linux 6.12: it mounts EROFS only from block devices. */
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { type System, SystemError } from '../../../src/sys/system.ts';
 
 const ENOTBLK = 15;
 
 export function makeOldKernel(): System {
-  /** Contexts of a filesystem in a file. */
+  /** Filesystem contexts whose source is a file. */
   const refused = new Set<number>();
   let erofs: number | undefined;
   return {

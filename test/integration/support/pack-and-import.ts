@@ -1,4 +1,4 @@
-/** Packs code and imports layers, and tells what came of each: to compare the two engines. */
+/** Packs code and imports layers, and returns the results, to compare the two engines. */
 import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync, readFileSync } from 'node:fs';
 import { layoutFrom } from '../../../src/core/layout.ts';
@@ -8,12 +8,12 @@ import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { workers } from '../../support/installation/workers.ts';
 
 export interface EngineOutcome {
-  /** Of each source a pair: packed as code, imported as a gzip layer. An error is its code. */
+  /** A pair for each source: packed as code, imported as a gzip layer. An error is given by its code. */
   readonly results: readonly unknown[];
   readonly leftovers: readonly string[];
 }
 
-/** Works in `folder`, whose `root/` holds the layers afterwards. */
+/** Works in `folder`; its `root/` contains the layers afterwards. */
 export async function packAndImport(
   folder: string,
   sources: readonly string[],

@@ -1,4 +1,4 @@
-/** What the ways to start a program do with their streams, their time and what the program has started; on whichever engine runs this. */
+/** What each way to start a program does with streams, time limits and child processes, on the engine that runs this. */
 import { runProgram } from '../../../src/sys/run-program.ts';
 import { askTool, startTool } from '../../../src/sys/start-tool.ts';
 
@@ -65,7 +65,7 @@ async function ask(script: string, bounds: { timeoutMs?: number; signal?: AbortS
   return { printed: stdout.toString().slice(0, 200), said, failure, exitCode };
 }
 
-/** Bytes through a filter that is read from only after a while. */
+/** Sends bytes through a filter whose output is read late. */
 async function filter(): Promise<number> {
   const cat = await startTool({ command: ['/bin/cat'] });
   for await (const chunk of chunks(1)) cat.stdin.write(chunk);

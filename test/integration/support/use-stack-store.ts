@@ -1,11 +1,11 @@
-/** A root folder of each test's own, removed after it. */
+/** A root folder for each test, removed afterwards. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach } from 'vitest';
 import type { Layout } from '../../../src/core/layout.ts';
 import { layoutAt } from '../../support/stacks/stack-store.ts';
 
-/** Registers the hooks; `layout` is another one in each test. */
+/** Registers the hooks; `layout` changes with each test. */
 export function useStackStore(): { readonly layout: Layout } {
   const store = { layout: layoutAt('') };
   beforeEach(() => {

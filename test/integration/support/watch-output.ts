@@ -1,8 +1,8 @@
-/** Waits for what a task writes, by its events. */
+/** Waits for a task's output, by its events. */
 import type { TaskEvent } from '../../../src/index.ts';
 
 export interface WatchedOutput {
-  /** For the task. */
+  /** The task's option. */
   onEvent(event: TaskEvent): void;
   /** Resolves once the task has written the text. */
   readonly written: Promise<void>;

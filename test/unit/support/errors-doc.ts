@@ -1,4 +1,4 @@
-/** docs/errors.md as text, made from the registry of error codes. */
+/** The text of docs/errors.md, generated from the registry of error codes. */
 import { readFileSync } from 'node:fs';
 import { statusOfError } from '../../../src/cli/exit-status.ts';
 import { type ErrorCode, errorCodes } from '../../../src/core/error-codes.ts';
@@ -42,7 +42,7 @@ export function toErrorsDoc(): string {
   return [INTRODUCTION, ...readAreas().map(toSection)].join('\n');
 }
 
-/** The registry's own headings: comments that stand alone between the entries. */
+/** The registry's headings: comments that stand alone between entries. */
 function readAreas(): readonly Area[] {
   const areas: { title: string; codes: ErrorCode[] }[] = [];
   for (const line of readFileSync(REGISTRY, 'utf8').split('\n')) {

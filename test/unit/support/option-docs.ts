@@ -1,4 +1,4 @@
-/** What is written from the table of a task's options: two tables of docs/task-spec.md, and the JSON schema of data from a queue. */
+/** Texts that are generated from the table of task options: two tables of docs/task-spec.md, and the JSON schema of data from a queue. */
 
 import { LIMITS } from '../../../src/spec/limits.ts';
 import type { OptionRow } from '../../../src/spec/options/option-row.ts';
@@ -9,7 +9,7 @@ const toTable = (rows: readonly (readonly string[])[]) =>
 
 const code = (text: string | undefined) => (text === undefined ? '' : `\`${text}\``);
 
-/** The short one where there is one. */
+/** The short flag, if there is one. */
 const shownOption = ({ doc, name, flags }: OptionRow) =>
   doc.option ?? (flags === undefined ? (name ?? '') : code(/^[^ ,]+/.exec(flags)?.[0]));
 
@@ -80,7 +80,7 @@ export function toJobSchema() {
   };
 }
 
-/** A document with the lines between two comments, `<!-- NAME: begin… -->` and `<!-- NAME: end -->`, replaced. */
+/** Replaces the lines between `<!-- NAME: begin… -->` and `<!-- NAME: end -->` in a document. */
 export function replaceBetween(document: string, name: string, lines: string): string {
   const between = new RegExp(`(<!-- ${name}: begin[^\\n]*\\n)[\\s\\S]*?(<!-- ${name}: end -->)`);
   return document.replace(between, (_, begin: string, end: string) => `${begin}${lines}\n${end}`);

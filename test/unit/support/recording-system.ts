@@ -1,13 +1,13 @@
-/** A kernel that only takes notes: for what rooms ask of it, and in which order, without root. */
+/** A kernel port that only records calls: tests of calls and their order without root. */
 import type { Fd, System } from '../../../src/sys/system.ts';
 
 export interface RecordingSystem {
   readonly system: System;
-  /** One line a call: `openTreeClone /layers/a = 10`. */
+  /** One line for each call: `openTreeClone /layers/a = 10`. */
   readonly calls: readonly string[];
-  /** Descriptors that were handed out and not closed. */
+  /** Descriptors that were returned and not closed. */
   readonly open: ReadonlySet<Fd>;
-  /** The next call of `method` whose line holds `part` throws `error`. */
+  /** Makes the next call of `method` whose line contains `part` throw `error`. */
   failOn(method: keyof System, part: string, error: Error): void;
 }
 
@@ -50,7 +50,7 @@ export function recordSystem(): RecordingSystem {
     return fd;
   };
   const system = new Proxy({} as System, {
-    // What is done aside is done all the same.
+    // Work on other threads is recorded as well.
     get:
       (_, method) =>
       (...args: readonly unknown[]) =>
