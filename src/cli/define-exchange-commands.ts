@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { LoadCommandOptions } from './commands/load.ts';
 import type { SaveCommandOptions } from './commands/save.ts';
 import type { ExchangeCommandOptions, RegistryCommandOptions } from './exchange-options.ts';
-import { JSON_FLAG } from './json-option.ts';
+import { JSON_FLAG } from './shared-options.ts';
 
 const SMOKE_FLAG = [
   '--smoke <command>',

@@ -1,12 +1,12 @@
-/** Layers compressed with zstd: read through a program that neither a bomb nor damage takes along. */
+/** Layers compressed with zstd: a compression bomb or damage ends only the decompressing program. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importLayer } from '../../src/store/layers/import-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { cleanInMemory } from '../support/clean-in-memory.ts';
-import { type LayerLab, openLayerLab } from '../support/layer-lab.ts';
-import { makeTar } from '../support/small-tar.ts';
+import { cleanInMemory } from '../support/images/clean-in-memory.ts';
+import { type LayerLab, openLayerLab } from '../support/images/layer-lab.ts';
+import { makeTar } from '../support/images/small-tar.ts';
 
 const TAR = makeTar([
   { kind: 'directory', path: 'etc' },
@@ -29,14 +29,14 @@ beforeAll(() => {
 afterAll(() => lab.dispose());
 
 describe('a zstd layer', () => {
-  it('gives the same layer as its tar', async () => {
+  it('gives the same layer as its uncompressed tar', async () => {
     const plain = await lab.import(TAR);
     const packed = await lab.import(zstd(TAR), { compression: 'zstd' });
     expect(packed.record.id).toBe(plain.record.id);
     expect(packed.existed).toBe(true);
   });
 
-  it('may be of several frames', async () => {
+  it('can consist of several frames', async () => {
     const half = TAR.length >> 1;
     const frames = [zstd(TAR.subarray(0, half)), zstd(TAR.subarray(half))];
     const { entries } = await cleanInMemory(Buffer.concat(frames), { compression: 'zstd' });
@@ -48,12 +48,12 @@ describe('a zstd layer', () => {
     ['is cut off', zstd(TAR).subarray(0, -10)],
     ['has bytes after its end', Buffer.concat([zstd(TAR), Buffer.from('garbage')])],
     ['is empty', Buffer.alloc(0)],
-  ])('is refused when it %s', async (_, bytes) => {
+  ])('is refused if it %s', async (_, bytes) => {
     const cleaning = cleanInMemory(bytes, { compression: 'zstd' });
     await expect(cleaning).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_INVALID' });
   });
 
-  it('is refused when its checksum does not match', async () => {
+  it('is refused if its checksum does not match', async () => {
     const damaged = zstd(TAR, '--check');
     const at = damaged.length - 2;
     damaged[at] = (damaged[at] ?? 0) ^ 0xff;
@@ -61,14 +61,14 @@ describe('a zstd layer', () => {
     await expect(cleaning).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_INVALID' });
   });
 
-  it('is refused when it wants a window of more memory than it may have', async () => {
-    // One raw block of one byte in a frame with a window of 2^41 bytes.
+  it('is refused if its window needs more memory than allowed', async () => {
+    // A frame with one raw block of one byte, and a window of 2^41 bytes.
     const frame = Buffer.from('28b52ffd00f809000061', 'hex');
     const cleaning = cleanInMemory(frame, { compression: 'zstd' });
     await expect(cleaning).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_INVALID' });
   });
 
-  it('is given up when its caller likes, though the program that reads it does nothing', async () => {
+  it('stops when its caller cancels, even while the program that reads it is stopped', async () => {
     const stop = new AbortController();
     const bytes = zstd(TAR);
     async function* input() {
@@ -86,7 +86,7 @@ describe('a zstd layer', () => {
     expect(lab.leftovers()).toEqual([]);
   });
 
-  it('is stopped when it grows out of all proportion', async () => {
+  it('is stopped if its content is too large for its size', async () => {
     const bomb = execFileSync('sh', ['-c', 'head -c 400000000 /dev/zero | zstd -q -c'], {
       maxBuffer: 1 << 28,
     });

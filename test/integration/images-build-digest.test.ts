@@ -1,9 +1,9 @@
-/** What is built here and there has one digest: on machines with other folders, at another time. */
+/** The same files give one digest on different machines, in different folders and at different times. */
 import { describe, expect, it } from 'vitest';
 import { showStack } from '../../src/store/stacks/list-stacks.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { toStack } from '../support/exchange-lab.ts';
-import { scaled } from '../support/time-scale.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { toStack } from '../support/stacks/exchange-lab.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const TIMEOUT = { timeout: scaled(240_000) };
 

@@ -1,4 +1,4 @@
-/** Updates of stacks: real builds, one after another, whatever becomes of the others. */
+/** Updates of stacks with real builds, in sequence; a failure does not affect the other stacks. */
 import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { type UpdateStacksOptions, updateStacks } from '../../src/build/update-stacks.ts';
@@ -10,8 +10,8 @@ import { listStacks, showStack } from '../../src/store/stacks/list-stacks.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { takeFileLock } from '../../src/sys/lock.ts';
 import { removeStacks } from '../../src/upkeep/remove-stacks.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { NOW, stackName } from '../support/stack-store.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { NOW, stackName } from '../support/stacks/stack-store.ts';
 
 const lab = useBuildLab();
 const SMOKE = 'LABEL io.stackshim.smoke=\'["/bin/true"]\'';
@@ -42,15 +42,15 @@ const writeTop = (text: string) =>
   lab.writeStack('atop-1', ['FROM localhost/base-1', SMOKE, 'COPY tool /tool'], { tool: text });
 const names = (...of: readonly string[]) => of.map((name) => stackName(name));
 
-it('follows a base and what stands on it through their lives', async () => {
+it('follows a base and its dependent stacks through several updates', async () => {
   await lab.build(writeBase('1'));
   const atop = writeTop('1');
   await lab.build(atop);
 
-  // Bases come first; what gives the same image again makes no revision.
+  // Bases come first; an unchanged image makes no revision.
   expect(await outcomes()).toEqual(['base-1 unchanged 1 1', 'atop-1 unchanged 1 1']);
 
-  // A base alone: what stands on it is named as behind, and goes on as it was.
+  // Only a base: dependent stacks are reported as behind, and do not change.
   writeBase('2');
   const report = await update({ names: names('base-1') });
   expect(report.updates).toMatchObject([{ stack: 'base-1', status: 'updated', revision: 2 }]);
@@ -61,7 +61,7 @@ it('follows a base and what stands on it through their lives', async () => {
   ]);
   expect((await lab.run('atop-1', ['cat', '/version'])).output.stdout).toBe('1');
 
-  // With what stands on it.
+  // Now with its dependent stacks.
   expect(await outcomes({ names: names('base-1'), dependents: true })).toEqual([
     'base-1 unchanged 2 2',
     'atop-1 updated 1 2',
@@ -71,7 +71,7 @@ it('follows a base and what stands on it through their lives', async () => {
   });
   expect((await lab.run('atop-1', ['cat', '/version'])).output.stdout).toBe('2');
 
-  // A base that fails stops nothing, and changes nothing.
+  // A base that fails stops no other update, and changes nothing.
   lab.writeStack('base-1', [...BASE, 'RUN ["/bin/false"]']);
   writeTop('3');
   expect(await outcomes({ keep: 1 })).toEqual([
@@ -81,7 +81,7 @@ it('follows a base and what stands on it through their lives', async () => {
   expect(showStack(lab.layout, stackName('atop-1')).revisions).toEqual([3]);
   expect(showStack(lab.layout, stackName('base-1')).revisions).toEqual([1, 2]);
 
-  // A smoke command that fails leaves the stack as it was.
+  // A failing smoke command does not change the stack.
   lab.writeStack('atop-1', [
     'FROM localhost/base-1',
     'LABEL io.stackshim.smoke=\'["/bin/false"]\'',
@@ -90,7 +90,7 @@ it('follows a base and what stands on it through their lives', async () => {
     'atop-1 failed 3 3 ERR_STACKSHIM_SMOKE_FAILED',
   ]);
 
-  // A folder that moved is named.
+  // A missing folder is named.
   const moved = `${atop}-elsewhere`;
   mkdirSync(moved);
   writeTop('4');
@@ -104,12 +104,12 @@ it('follows a base and what stands on it through their lives', async () => {
     'base-1 failed 2 2 ERR_STACKSHIM_SPEC_INVALID',
   ]);
 
-  // What another build holds is busy at once.
+  // A stack that another build holds is reported as busy at once.
   const lock = takeFileLock(linuxSystem, `${locksDir(lab.layout)}/build.atop-1`, { wait: false });
   expect(await outcomes(from)).toEqual(['atop-1 failed 4 4 ERR_STACKSHIM_STACK_BUSY']);
   lock?.release();
 
-  // A base that others stand on is not removed; with them it is.
+  // A base with dependent stacks is not removed alone, only together with them.
   const remove = (...of: readonly string[]) =>
     removeStacks(lab.layout, linuxSystem, { names: names(...of), now: NOW });
   await expect(remove('base-1')).rejects.toMatchObject({
@@ -120,7 +120,7 @@ it('follows a base and what stands on it through their lives', async () => {
   expect(readCurrentGeneration(lab.layout)?.stacks).toEqual({});
 });
 
-it('two updates of one stack at a time: one does it, the other is told', async () => {
+it('with two updates of one stack at the same time, one updates and the other reports it', async () => {
   const directory = lab.writeStack('twice', [...BASE, 'COPY n /n'], { n: '1' });
   await lab.build(directory);
   writeFileSync(`${directory}/n`, '2');
@@ -131,7 +131,7 @@ it('two updates of one stack at a time: one does it, the other is told', async (
   ]);
 });
 
-it('skips what was not built here, or says so when it is named', async () => {
+it('skips a stack that was not built here, and reports it if it was named', async () => {
   const { revision } = showStack(lab.layout, stackName('twice'));
   const path = `${root}/stacks/twice/${revision}.json`;
   const stored = { version: 1, stack: 'twice', revision, createdAt: NOW.toISOString() };
@@ -155,7 +155,7 @@ it.each([
   await expect(update(options)).rejects.toMatchObject({ code });
 });
 
-it('ends with those that were cancelled, and leaves them as they were', async () => {
+it('ends when it is cancelled, and changes none of the stacks', async () => {
   await lab.build(lab.writeStack('late', BASE));
   expect(await outcomes({ names: names('late'), signal: AbortSignal.abort() })).toEqual([
     'late failed 1 1 ERR_STACKSHIM_BUILD_ABORTED',

@@ -1,4 +1,4 @@
-/** What a task holds is given back once, last first, each thing in its own way. */
+/** What a task holds is released once, in reverse order, each thing in its own way. */
 import { expect, it } from 'vitest';
 import { Holdings } from '../../src/task/holdings.ts';
 import type { TaskStreams } from '../../src/task/streams/task-streams.ts';
@@ -25,7 +25,7 @@ function acquire() {
   return { calls, holdings };
 }
 
-it('is released in reverse, each thing before the next', async () => {
+it('holdings are released in reverse order, one after the other', async () => {
   const { calls, holdings } = acquire();
   await holdings.release();
   expect(calls).toEqual(['slot released', 'streams closed', 'seat left']);
@@ -34,7 +34,7 @@ it('is released in reverse, each thing before the next', async () => {
   expect(calls).toHaveLength(3);
 });
 
-it('is closed at once, and not released after that', async () => {
+it('holdings are closed at once, and not released afterwards', async () => {
   const { calls, holdings } = acquire();
   expect(holdings.get('slot')).toBeDefined();
   expect(holdings.get('disk')).toBeUndefined();

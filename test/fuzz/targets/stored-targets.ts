@@ -1,4 +1,4 @@
-/** What stackshim has written itself, and finds again in files that anything may have happened to. */
+/** Parsers of files that stackshim wrote itself, and that may have been changed since. */
 import { isImageDigest, isLayerId, isStackName, isTaskId } from '../../../src/core/ids.ts';
 import { layerRecordFile, layoutFrom, tasksDir } from '../../../src/core/layout.ts';
 import { clearStaleVersions } from '../../../src/runtime/runtime-version.ts';
@@ -18,8 +18,8 @@ import { readRecord } from '../../../src/task/records/read-record.ts';
 import { parseUnfinishedName } from '../../../src/task/records/record.ts';
 import { taskPlaces } from '../../../src/task/records/task-places.ts';
 import { readTimeLimit } from '../../../src/task/records/time-limit.ts';
-import type { FuzzFiles } from '../../support/fuzz-files.ts';
-import type { FuzzTarget } from '../../support/fuzz-target.ts';
+import type { FuzzFiles } from '../support/fuzz-files.ts';
+import type { FuzzTarget } from '../support/fuzz-target.ts';
 
 const hex = 'ab'.repeat(32);
 const digest = `sha256:${hex}`;
@@ -119,7 +119,7 @@ export const storedSamples = {
   },
 } as const;
 
-/** Names that the type knows to be right. */
+/** Names that are valid for their type. */
 function checked<T extends string>(text: string, is: (text: string) => text is T): T {
   if (!is(text)) throw new Error(`${text} is none`);
   return text;
