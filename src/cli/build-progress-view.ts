@@ -1,5 +1,5 @@
 /** The progress of a build on stderr: lines for a log; on a terminal one line that is written over. */
-import type { BuildProgress } from '../images/build-progress.ts';
+import type { BuildProgress } from '../exchange/progress.ts';
 import { formatBytes } from './format-quantities.ts';
 import { shorten } from './format-table.ts';
 import { toPrintable } from './printable.ts';

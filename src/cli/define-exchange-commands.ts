@@ -1,8 +1,8 @@
 /** Commands that carry stacks between machines, as commander takes them. What carries them out is loaded when it is called for. */
 import type { Command } from 'commander';
-import type { ExchangeCommandOptions, RegistryCommandOptions } from './exchange-stacks.ts';
+import type { LoadCommandOptions, SaveCommandOptions } from './commands/save-and-load.ts';
+import type { ExchangeCommandOptions, RegistryCommandOptions } from './commands/stack-exchange.ts';
 import { JSON_FLAG } from './json-option.ts';
-import type { LoadCommandOptions, SaveCommandOptions } from './save-and-load.ts';
 
 const SMOKE_FLAG = [
   '--smoke <command>',
@@ -26,7 +26,7 @@ export function defineStackExchange(stack: Command): void {
     .option(...SMOKE_FLAG)
     .option(...JSON_FLAG)
     .action(async (name: string, reference: string, options: RegistryCommandOptions) => {
-      const { importStackFrom } = await import('./exchange-stacks.ts');
+      const { importStackFrom } = await import('./commands/stack-exchange.ts');
       await importStackFrom(name, reference, options);
     });
   stack
@@ -36,7 +36,7 @@ export function defineStackExchange(stack: Command): void {
     .argument('<file>', 'the archive; - for standard output')
     .option(...JSON_FLAG)
     .action(async (name: string, file: string, options: ExchangeCommandOptions) => {
-      const { exportStackTo } = await import('./exchange-stacks.ts');
+      const { exportStackTo } = await import('./commands/stack-exchange.ts');
       await exportStackTo(name, file, options);
     });
   stack
@@ -48,7 +48,7 @@ export function defineStackExchange(stack: Command): void {
     .option(...AUTH_FLAG)
     .option(...JSON_FLAG)
     .action(async (name: string, reference: string, options: RegistryCommandOptions) => {
-      const { pushStackTo } = await import('./exchange-stacks.ts');
+      const { pushStackTo } = await import('./commands/stack-exchange.ts');
       await pushStackTo(name, reference, options);
     });
   stack
@@ -59,7 +59,7 @@ export function defineStackExchange(stack: Command): void {
     .option(...SMOKE_FLAG)
     .option(...JSON_FLAG)
     .action(async (task: string, name: string, options: ExchangeCommandOptions) => {
-      const { commitTaskAs } = await import('./exchange-stacks.ts');
+      const { commitTaskAs } = await import('./commands/stack-exchange.ts');
       await commitTaskAs(task, name, options);
     });
 }
@@ -74,7 +74,7 @@ export function defineExchangeCommands(program: Command): void {
     .option('--have <file>', 'ids of layers that the other machine has, from its load --list')
     .option(...JSON_FLAG)
     .action(async (file: string, stacks: readonly string[], options: SaveCommandOptions) => {
-      const { saveStacksTo } = await import('./save-and-load.ts');
+      const { saveStacksTo } = await import('./commands/save-and-load.ts');
       await saveStacksTo(file, stacks, options);
     });
   program
@@ -88,7 +88,7 @@ export function defineExchangeCommands(program: Command): void {
     )
     .option(...JSON_FLAG)
     .action(async (file: string | undefined, options: LoadCommandOptions) => {
-      const { loadStacksFrom } = await import('./save-and-load.ts');
+      const { loadStacksFrom } = await import('./commands/save-and-load.ts');
       await loadStacksFrom(file, options);
     });
 }

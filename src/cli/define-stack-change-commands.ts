@@ -1,7 +1,7 @@
 /** The `stack` commands that follow a stack through its revisions. What carries them out is loaded when it is called for. */
 import { type Command, Option } from 'commander';
+import type { UpdateCommandOptions } from './commands/stack-update.ts';
 import { JSON_FLAG, type JsonOption } from './json-option.ts';
-import type { UpdateCommandOptions } from './update-stacks-command.ts';
 
 const NAME = ['<name>', 'name of a stack'] as const;
 
@@ -19,7 +19,7 @@ function defineLooks(stack: Command): void {
     .argument(...NAME)
     .option(...JSON_FLAG)
     .action(async (name: string, options: JsonOption) => {
-      const { showHistory } = await import('./show-stack-history.ts');
+      const { showHistory } = await import('./commands/stack-history.ts');
       await showHistory(name, options);
     });
   stack
@@ -37,7 +37,7 @@ function defineLooks(stack: Command): void {
         to: string | undefined,
         options: JsonOption & { readonly files?: boolean },
       ) => {
-        const { showDiff } = await import('./show-stack-diff.ts');
+        const { showDiff } = await import('./commands/stack-diff.ts');
         await showDiff(name, { ...options, from, to });
       },
     );
@@ -50,7 +50,7 @@ function defineLooks(stack: Command): void {
         .default('dot'),
     )
     .action(async (options: { readonly format: 'dot' | 'svg' | 'json' }) => {
-      const { showGraph } = await import('./show-stack-graph.ts');
+      const { showGraph } = await import('./commands/stack-graph.ts');
       await showGraph(options);
     });
 }
@@ -63,7 +63,7 @@ function defineMoves(stack: Command): void {
     .option('--to <n>', 'revision (default: the one that was current before)')
     .option(...JSON_FLAG)
     .action(async (name: string, options: JsonOption & { readonly to?: string }) => {
-      const { rollBack } = await import('./move-stacks.ts');
+      const { rollBack } = await import('./commands/stack-moves.ts');
       await rollBack(name, options);
     });
   stack
@@ -76,7 +76,7 @@ function defineMoves(stack: Command): void {
     .option('--keep <k>', 'remove all but the newest K revisions of each')
     .option(...JSON_FLAG)
     .action(async (names: readonly string[], options: UpdateCommandOptions) => {
-      const { updateNamed } = await import('./update-stacks-command.ts');
+      const { updateNamed } = await import('./commands/stack-update.ts');
       await updateNamed(names, options);
     });
   stack
@@ -85,7 +85,7 @@ function defineMoves(stack: Command): void {
     .argument('<name...>', 'names of stacks')
     .option(...JSON_FLAG)
     .action(async (names: readonly string[], options: JsonOption) => {
-      const { remove } = await import('./move-stacks.ts');
+      const { remove } = await import('./commands/stack-moves.ts');
       await remove(names, options);
     });
 }
@@ -100,7 +100,7 @@ function defineReleases(stack: Command): void {
     .argument('<file>', 'JSON with a revision or image digest for each stack')
     .option(...JSON_FLAG)
     .action(async (file: string, options: JsonOption) => {
-      const { applyReleaseFile } = await import('./move-stacks.ts');
+      const { applyReleaseFile } = await import('./commands/stack-moves.ts');
       await applyReleaseFile(file, options);
     });
   release
@@ -109,7 +109,7 @@ function defineReleases(stack: Command): void {
     .option('--to <n>', 'the revisions of generation N')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption & { readonly to?: string }) => {
-      const { rollBackRelease } = await import('./move-stacks.ts');
+      const { rollBackRelease } = await import('./commands/stack-moves.ts');
       await rollBackRelease(options);
     });
   release
@@ -118,7 +118,7 @@ function defineReleases(stack: Command): void {
     .option('--limit <n>', 'how many', '20')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption & { readonly limit: string }) => {
-      const { showReleases } = await import('./show-stack-history.ts');
+      const { showReleases } = await import('./commands/stack-history.ts');
       await showReleases(options);
     });
 }

@@ -1,6 +1,6 @@
 /** The `stack` commands, as commander takes them. What carries them out is loaded when it is called for. */
 import type { Command } from 'commander';
-import type { BuildCommandOptions } from './build-stack-command.ts';
+import type { BuildCommandOptions } from './commands/stack-build.ts';
 import { defineStackExchange } from './define-exchange-commands.ts';
 import { defineStackChangeCommands } from './define-stack-change-commands.ts';
 import { JSON_FLAG, type JsonOption } from './json-option.ts';
@@ -14,7 +14,7 @@ export function defineStackCommands(program: Command): void {
     .option('--if-changed', 'do nothing if neither the folder nor its base has changed')
     .option(...JSON_FLAG)
     .action(async (directory: string, options: BuildCommandOptions) => {
-      const { buildStackFrom } = await import('./build-stack-command.ts');
+      const { buildStackFrom } = await import('./commands/stack-build.ts');
       await buildStackFrom(directory, options);
     });
   stack
@@ -22,7 +22,7 @@ export function defineStackCommands(program: Command): void {
     .description('list stacks')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption) => {
-      const { showStacks } = await import('./show-stacks.ts');
+      const { showStacks } = await import('./commands/stack-show.ts');
       await showStacks(options);
     });
   stack
@@ -31,7 +31,7 @@ export function defineStackCommands(program: Command): void {
     .argument('<name>', 'name of a stack')
     .option(...JSON_FLAG)
     .action(async (name: string, options: JsonOption) => {
-      const { showOneStack } = await import('./show-stacks.ts');
+      const { showOneStack } = await import('./commands/stack-show.ts');
       await showOneStack(name, options);
     });
   defineStackChangeCommands(stack);

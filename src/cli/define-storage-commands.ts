@@ -1,8 +1,8 @@
 /** `verify`, `migrate`, `gc` and `df`, as commander takes them. What carries them out is loaded when it is called for. */
 import type { Command } from 'commander';
-import type { CollectCommandOptions } from './free-space.ts';
+import type { CollectCommandOptions } from './commands/gc.ts';
+import type { MigrateCommandOptions } from './commands/migrate.ts';
 import { JSON_FLAG, type JsonOption } from './json-option.ts';
-import type { MigrateCommandOptions } from './migrate-stored.ts';
 
 export function defineStorageCommands(program: Command): void {
   program
@@ -11,7 +11,7 @@ export function defineStorageCommands(program: Command): void {
     .argument('[name...]', 'check only what these stacks need')
     .option(...JSON_FLAG)
     .action(async (names: readonly string[], options: JsonOption) => {
-      const { verifyStored } = await import('./verify-stored.ts');
+      const { verifyStored } = await import('./commands/verify.ts');
       process.exitCode = await verifyStored(names, options);
     });
   program
@@ -20,7 +20,7 @@ export function defineStorageCommands(program: Command): void {
     .option('--dry-run', 'show what would be done, and change nothing')
     .option(...JSON_FLAG)
     .action(async (options: MigrateCommandOptions) => {
-      const { migrateStored } = await import('./migrate-stored.ts');
+      const { migrateStored } = await import('./commands/migrate.ts');
       process.exitCode = await migrateStored(options);
     });
   program
@@ -33,7 +33,7 @@ export function defineStorageCommands(program: Command): void {
     .option('--dry-run', 'show what would be removed, and remove nothing')
     .option(...JSON_FLAG)
     .action(async (options: CollectCommandOptions) => {
-      const { freeSpace } = await import('./free-space.ts');
+      const { freeSpace } = await import('./commands/gc.ts');
       process.exitCode = await freeSpace(options);
     });
   program
@@ -41,7 +41,7 @@ export function defineStorageCommands(program: Command): void {
     .description('show the disk space of stacks, builds and tasks')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption) => {
-      const { showDiskUsage } = await import('./show-disk-usage.ts');
+      const { showDiskUsage } = await import('./commands/df.ts');
       await showDiskUsage(options);
     });
 }

@@ -1,8 +1,8 @@
 /** `ps`, `kill`, `reap` and `doctor`, as commander takes them. What carries them out is loaded when it is called for. */
 import { type Command, Option } from 'commander';
-import type { KillCommandOptions } from './end-tasks.ts';
+import type { KillCommandOptions } from './commands/kill.ts';
+import type { ReapCommandOptions } from './commands/reap.ts';
 import { JSON_FLAG, type JsonOption } from './json-option.ts';
-import type { ReapCommandOptions } from './reap-abandoned.ts';
 
 export function defineTaskCommands(program: Command): void {
   program
@@ -10,7 +10,7 @@ export function defineTaskCommands(program: Command): void {
     .description('list tasks')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption) => {
-      const { showTasks } = await import('./show-tasks.ts');
+      const { showTasks } = await import('./commands/ps.ts');
       process.exitCode = await showTasks(options);
     });
   program
@@ -19,7 +19,7 @@ export function defineTaskCommands(program: Command): void {
     .argument('<id...>', 'ids of tasks')
     .option('--stop-timeout <duration>', 'time between the stop signal and KILL', '10s')
     .action(async (ids: readonly string[], options: KillCommandOptions) => {
-      const { endTasks } = await import('./end-tasks.ts');
+      const { endTasks } = await import('./commands/kill.ts');
       process.exitCode = await endTasks(ids, options);
     });
   program
@@ -33,7 +33,7 @@ export function defineTaskCommands(program: Command): void {
     )
     .option('--wait <id>', 'first wait up to 30 s for the owner of this task to end')
     .action(async (options: ReapCommandOptions) => {
-      const { reapAbandoned } = await import('./reap-abandoned.ts');
+      const { reapAbandoned } = await import('./commands/reap.ts');
       process.exitCode = await reapAbandoned(options);
     });
   program
@@ -41,7 +41,7 @@ export function defineTaskCommands(program: Command): void {
     .description('check what this host supports')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption) => {
-      const { showDiagnosis } = await import('./show-diagnosis.ts');
+      const { showDiagnosis } = await import('./commands/doctor.ts');
       process.exitCode = await showDiagnosis(options);
     });
 }

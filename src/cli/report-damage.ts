@@ -1,5 +1,5 @@
 /** Stacks that could not be read, after those that could were told about. */
-import type { DamageListener } from '../stacks/current-stacks.ts';
+import type { DamageListener } from '../store/stacks/current-stacks.ts';
 import { statusOfError } from './exit-status.ts';
 import { reportError } from './report-error.ts';
 

@@ -1,6 +1,6 @@
 /** Names of stacks and tasks on this host, for a shell that completes a command line. */
 import type { Layout } from '../core/layout.ts';
-import { readCurrentGeneration } from '../stacks/generations.ts';
+import { readCurrentGeneration } from '../store/stacks/generations.ts';
 import { listTaskIds } from '../task/records/read-record.ts';
 
 /** Each is looked up when it is asked for. */

@@ -83,7 +83,7 @@ export function openDoor(options: LayoutOptions = {}): Door {
     ...storageMembers(open),
     async doctor() {
       // Judges the folders as they are named.
-      const { diagnoseHost } = await import('../task/diagnose-host.ts');
+      const { diagnoseHost } = await import('../doctor/diagnose-host.ts');
       return await diagnoseHost(named);
     },
     async knownNames() {
@@ -168,13 +168,13 @@ function taskMembers(open: Opener): Pick<Stackshim, TaskMember> {
 const storageMembers = (open: Opener): Pick<Stackshim, 'verify' | 'migrate' | 'gc' | 'df'> => ({
   async migrate(options = {}) {
     const { layout, system } = open.asRoot('migrate');
-    const { migrateStore } = await import('../images/migrate-store.ts');
+    const { migrateStore } = await import('../upkeep/migrate-store.ts');
     return await migrateStore(layout, { ...options, system });
   },
   async verify({ stacks, ...options } = {}) {
     const names = stacks?.map((name) => toStackName('verify', name));
     const { layout } = open.asRoot('verify');
-    const { verifyStore } = await import('../stacks/verify-store.ts');
+    const { verifyStore } = await import('../upkeep/verify-store.ts');
     return await verifyStore(layout, {
       ...options,
       ...(names === undefined ? {} : { stacks: names }),
@@ -182,12 +182,12 @@ const storageMembers = (open: Opener): Pick<Stackshim, 'verify' | 'migrate' | 'g
   },
   async gc(options) {
     const installation = open.asRoot('collect garbage');
-    const { collectGarbage } = await import('../images/collect-garbage.ts');
+    const { collectGarbage } = await import('../upkeep/collect-garbage.ts');
     return await collectGarbage(installation, options);
   },
   async df() {
     const installation = open.asRoot('measure disk usage');
-    const { measureDiskUsage } = await import('../images/disk-usage.ts');
+    const { measureDiskUsage } = await import('../upkeep/disk-usage.ts');
     return await measureDiskUsage(installation);
   },
 });

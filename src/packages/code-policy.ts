@@ -1,6 +1,6 @@
 /** What the code of a task may contain, as a directory or an archive. */
-import type { ArchiveLimits } from '../layers/archive-limits.ts';
-import type { ArchivePolicy } from '../layers/archive-policy.ts';
+import type { ArchiveLimits } from '../archive/archive-limits.ts';
+import type { ArchivePolicy } from '../archive/archive-policy.ts';
 
 /** Everything belongs to the task's root, nothing leads outside of `/task`, and files of version control are left out. */
 export const CODE_POLICY: ArchivePolicy = {

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { trustedKeysDir } from '../../src/core/layout.ts';
-import { listHeldLayers } from '../../src/images/exchange/load-stacks.ts';
+import { listHeldLayers } from '../../src/exchange/saves/load-stacks.ts';
 import { disposeInstallation } from '../support/dispose-installation.ts';
 import { useExchangeLab } from '../support/exchange-lab.ts';
 import { startLiar } from '../support/loopback-registry.ts';

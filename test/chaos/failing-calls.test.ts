@@ -24,10 +24,10 @@ import {
   type TaskEvent,
   type TaskResult,
 } from '../../src/index.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { createUserNamespace } from '../../src/sys/user-namespace.ts';
 import { claimSlot, slotIds } from '../../src/task/admission/slot.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
 import {
   ANSWERS,
   type CallCounts,

@@ -6,12 +6,12 @@ import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promi
 import { expect, it } from 'vitest';
 import { buildDir, tasksDir, tmpDir } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { collectGarbage } from '../../src/images/collect-garbage.ts';
-import { listMountedLayers } from '../../src/layers/list-layers.ts';
-import { imageFile } from '../../src/stacks/image-files.ts';
-import { surveyStore } from '../../src/stacks/survey-store.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { imageFile } from '../../src/store/images/image-files.ts';
+import { listMountedLayers } from '../../src/store/layers/list-layers.ts';
+import { surveyStore } from '../../src/store/survey-store.ts';
 import { reapTasks } from '../../src/task/abandoned/reap.ts';
+import { collectGarbage } from '../../src/upkeep/collect-garbage.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
 import { runFixture, startFixture, waitForLine } from '../support/bun-fixture.ts';
 import { makeBusyboxTar } from '../support/busybox-stack.ts';
 import { useStorageLab } from '../support/storage-lab.ts';

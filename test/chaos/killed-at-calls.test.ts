@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStackshim, type TaskInput } from '../../src/index.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
 import { runFixture, startFixture } from '../support/bun-fixture.ts';
 import { snapshotHost } from '../support/host-snapshot.ts';
 import { useInstallation } from '../support/installation.ts';

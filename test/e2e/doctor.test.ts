@@ -1,6 +1,6 @@
 /** `stackshim doctor` on this host, and as a user who cannot run tasks. */
 import { expect, it } from 'vitest';
-import type { Diagnosis } from '../../src/task/diagnose-host.ts';
+import type { Diagnosis } from '../../src/doctor/diagnose-host.ts';
 import { useInstallation } from '../support/installation.ts';
 import { runCli } from '../support/run-cli.ts';
 

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findProgram } from '../../src/layers/find-program.ts';
+import { findProgram } from '../../src/sys/find-program.ts';
 import { makeGate, realRunc, writeExecutable, writeFakeRuntime } from '../support/fake-runtime.ts';
 import { replaceProgram } from '../support/replace-program.ts';
 import { describeRuntime } from '../support/runtime-cases.ts';

@@ -1,10 +1,10 @@
 /** Tenants, slots and reserves as the policy has them, on real tasks. Requires: root, cgroups. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
+import { tenantCgroup } from '../../src/cgroup/cgroup-names.ts';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { parseTenantName } from '../../src/core/ids.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { tenantCgroup } from '../../src/task/cgroup-parent.ts';
 import { runCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 import { waitUntil } from '../support/wait-until.ts';

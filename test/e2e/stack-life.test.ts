@@ -1,12 +1,12 @@
 /** The `stack` commands that follow a stack through its revisions, as a person and a program call them. */
 import { existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { addRevision } from '../../src/stacks/add-revision.ts';
-import { flipStacks } from '../../src/stacks/flip-stacks.ts';
-import type { ImageConfig } from '../../src/stacks/image.ts';
-import { writeImage } from '../../src/stacks/image-files.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
-import { rollbackStack } from '../../src/stacks/rollback.ts';
+import type { ImageConfig } from '../../src/store/images/image.ts';
+import { writeImage } from '../../src/store/images/image-files.ts';
+import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
+import { rollbackStack } from '../../src/store/stacks/rollback.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { installBusyboxStack } from '../support/busybox-stack.ts';
 import { STORED, useInstallation } from '../support/installation.ts';

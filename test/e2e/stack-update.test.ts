@@ -1,7 +1,7 @@
 /** `stackshim stack update`, as the timer calls it and as a person does. */
 import { writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import type { UpdateReport } from '../../src/images/update-stacks.ts';
+import type { UpdateReport } from '../../src/build/update-stacks.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
 import { runCli } from '../support/run-cli.ts';
 

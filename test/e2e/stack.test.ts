@@ -2,9 +2,9 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { BuildResult } from '../../src/images/build-stack.ts';
-import { readCurrentGeneration } from '../../src/stacks/generations.ts';
-import type { StackDetails, StackSummary } from '../../src/stacks/list-stacks.ts';
+import type { BuildResult } from '../../src/build/build-stack.ts';
+import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
+import type { StackDetails, StackSummary } from '../../src/store/stacks/list-stacks.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
 import { runCli, STACKSHIM, startCli } from '../support/run-cli.ts';
 import { openTerminalSession } from '../support/terminal-session.ts';

@@ -1,14 +1,14 @@
 /** Records, entries and names of archives: written by one side, read back the same by the other. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { LAYER_LIMITS } from '../../src/layers/archive-limits.ts';
-import { LAYER_POLICY } from '../../src/layers/archive-policy.ts';
-import { encodeTarEntry, TAR_TRAILER } from '../../src/layers/encode-tar-entry.ts';
-import { parseWhiteout, toOpaquePath, toWhiteoutPath } from '../../src/layers/entry-path.ts';
-import { parsePaxRecords } from '../../src/layers/parse-pax-records.ts';
-import { paddingOf } from '../../src/layers/parse-tar-header.ts';
-import type { TarEntry } from '../../src/layers/tar-entry.ts';
-import { createTarParser } from '../../src/layers/tar-parser.ts';
+import { LAYER_LIMITS } from '../../src/archive/archive-limits.ts';
+import { LAYER_POLICY } from '../../src/archive/archive-policy.ts';
+import { encodeTarEntry, TAR_TRAILER } from '../../src/archive/encode-tar-entry.ts';
+import { parseWhiteout, toOpaquePath, toWhiteoutPath } from '../../src/archive/entry-path.ts';
+import { parsePaxRecords } from '../../src/archive/parse-pax-records.ts';
+import { paddingOf } from '../../src/archive/parse-tar-header.ts';
+import type { TarEntry } from '../../src/archive/tar-entry.ts';
+import { createTarParser } from '../../src/archive/tar-parser.ts';
 import { configureProperties } from '../support/fuzz-settings.ts';
 import { buildPaxHeader } from '../support/tar-builder.ts';
 

@@ -5,7 +5,7 @@ import { mkdir } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { isLayerId } from '../../src/core/ids.ts';
-import { mountLayer } from '../../src/layers/mount-layer.ts';
+import { mountLayer } from '../../src/store/layers/mount-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { useExchangeLab } from '../support/exchange-lab.ts';
 import { readTree } from '../support/read-tree.ts';

@@ -2,14 +2,14 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { packLayer } from '../../src/archive/pack-layer.ts';
 import type { ImageDigest } from '../../src/core/ids.ts';
 import type { Layout } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { pushStack } from '../../src/images/exchange/push-stack.ts';
-import { migrateStore } from '../../src/images/migrate-store.ts';
-import { packLayer } from '../../src/layers/pack-layer.ts';
-import { showStack } from '../../src/stacks/list-stacks.ts';
+import { pushStack } from '../../src/exchange/push-stack.ts';
+import { showStack } from '../../src/store/stacks/list-stacks.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { migrateStore } from '../../src/upkeep/migrate-store.ts';
 import { disposeInstallation } from '../support/dispose-installation.ts';
 import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
 import { type LoopbackRegistry, startRegistry } from '../support/loopback-registry.ts';

@@ -2,11 +2,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { addRevision } from '../../src/stacks/add-revision.ts';
-import { flipStacks } from '../../src/stacks/flip-stacks.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
-import { readRevision } from '../../src/stacks/revisions.ts';
-import { rollbackStack } from '../../src/stacks/rollback.ts';
+import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
+import { readRevision } from '../../src/store/stacks/revisions.ts';
+import { rollbackStack } from '../../src/store/stacks/rollback.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { makeBusyboxTar } from '../support/busybox-stack.ts';
 import { disposeInstallation } from '../support/dispose-installation.ts';

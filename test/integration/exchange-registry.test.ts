@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pushStack } from '../../src/images/exchange/push-stack.ts';
+import { pushStack } from '../../src/exchange/push-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { useExchangeLab } from '../support/exchange-lab.ts';
 import { type LoopbackRegistry, startLiar, startRegistry } from '../support/loopback-registry.ts';

@@ -1,6 +1,6 @@
 /** What is built here and there has one digest: on machines with other folders, at another time. */
 import { describe, expect, it } from 'vitest';
-import { showStack } from '../../src/stacks/list-stacks.ts';
+import { showStack } from '../../src/store/stacks/list-stacks.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
 import { toStack } from '../support/exchange-lab.ts';
 import { scaled } from '../support/time-scale.ts';

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { expect, it } from 'vitest';
-import { showStack } from '../../src/stacks/list-stacks.ts';
+import { showStack } from '../../src/store/stacks/list-stacks.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
 import { stackName } from '../support/stack-store.ts';
 

@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { BuildResult } from '../../src/images/build-stack.ts';
-import { readCurrentGeneration } from '../../src/stacks/generations.ts';
+import type { BuildResult } from '../../src/build/build-stack.ts';
+import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
 import type { TaskResult } from '../../src/task/result.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
 import { startFixture, waitForLine } from '../support/bun-fixture.ts';

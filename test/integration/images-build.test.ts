@@ -1,13 +1,13 @@
 /** Stacks built for real: buildah, import, a smoke task, and the flip, which comes last. */
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { leaveBuilderHome, takeBuilderHome } from '../../src/build/take-builder-home.ts';
 import { layersDir } from '../../src/core/layout.ts';
-import type { BuildProgress } from '../../src/images/build-progress.ts';
-import { runBuilder } from '../../src/images/run-builder.ts';
-import { leaveBuilderHome, takeBuilderHome } from '../../src/images/take-builder-home.ts';
-import { readCurrentGeneration } from '../../src/stacks/generations.ts';
-import { showStack } from '../../src/stacks/list-stacks.ts';
-import { rollbackStack } from '../../src/stacks/rollback.ts';
+import type { BuildProgress } from '../../src/exchange/progress.ts';
+import { runBuilder } from '../../src/exchange/run-contained.ts';
+import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
+import { showStack } from '../../src/store/stacks/list-stacks.ts';
+import { rollbackStack } from '../../src/store/stacks/rollback.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
 import { stackName } from '../support/stack-store.ts';

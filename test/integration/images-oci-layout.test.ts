@@ -2,10 +2,10 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { BuildProgress } from '../../src/images/build-progress.ts';
-import { importOciLayout } from '../../src/images/import-oci-layout.ts';
-import { readLayerRecord } from '../../src/layers/layer-record.ts';
-import { readImage } from '../../src/stacks/image-files.ts';
+import { importOciLayout } from '../../src/exchange/oci-image/import-oci-layout.ts';
+import type { BuildProgress } from '../../src/exchange/progress.ts';
+import { readImage } from '../../src/store/images/image-files.ts';
+import { readLayerRecord } from '../../src/store/layers/layer-record.ts';
 import { readHostFacts } from '../../src/sys/host-facts.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { LOWER, UPPER, useOciLab } from '../support/oci-lab.ts';

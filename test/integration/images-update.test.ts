@@ -1,15 +1,15 @@
 /** Updates of stacks: real builds, one after another, whatever becomes of the others. */
 import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { type UpdateStacksOptions, updateStacks } from '../../src/build/update-stacks.ts';
 import { locksDir } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { removeStacks } from '../../src/images/remove-stacks.ts';
-import { type UpdateStacksOptions, updateStacks } from '../../src/images/update-stacks.ts';
-import { flipStacks } from '../../src/stacks/flip-stacks.ts';
-import { readCurrentGeneration } from '../../src/stacks/generations.ts';
-import { listStacks, showStack } from '../../src/stacks/list-stacks.ts';
+import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
+import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
+import { listStacks, showStack } from '../../src/store/stacks/list-stacks.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { takeFileLock } from '../../src/sys/lock.ts';
+import { removeStacks } from '../../src/upkeep/remove-stacks.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
 import { NOW, stackName } from '../support/stack-store.ts';
 

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { layerFile, layerRecordFile, mountedLayersDir } from '../../src/core/layout.ts';
-import { attachLayerFile, mountLayer } from '../../src/layers/mount-layer.ts';
+import { attachLayerFile, mountLayer } from '../../src/store/layers/mount-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { type LayerLab, openLayerLab } from '../support/layer-lab.ts';

@@ -11,11 +11,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { adoptFile } from '../../src/archive/adopt-file.ts';
+import { claimWorker, type Worker } from '../../src/archive/claim-worker.ts';
 import { FIRST_WORKER_ID, WORKER_ID_COUNT } from '../../src/core/host-ids.ts';
 import { layoutFrom } from '../../src/core/layout.ts';
-import { adoptFile } from '../../src/layers/adopt-file.ts';
-import { claimWorker, type Worker } from '../../src/layers/claim-worker.ts';
-import { narrowStore } from '../../src/layers/narrow-store.ts';
+import { narrowStore } from '../../src/store/narrow-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { claimNumber } from '../../src/sys/numbered-locks.ts';
 import { bootId } from '../../src/sys/processes.ts';

@@ -4,11 +4,11 @@ import { readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:
 import { writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { locksDir } from '../../src/core/layout.ts';
-import { addRevision, removeRevision } from '../../src/stacks/add-revision.ts';
-import { flipStacks } from '../../src/stacks/flip-stacks.ts';
-import { readCurrentGeneration, readGeneration } from '../../src/stacks/generations.ts';
-import { listStacks, showStack } from '../../src/stacks/list-stacks.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
+import { addRevision, removeRevision } from '../../src/store/stacks/add-revision.ts';
+import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
+import { readCurrentGeneration, readGeneration } from '../../src/store/stacks/generations.ts';
+import { listStacks, showStack } from '../../src/store/stacks/list-stacks.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { takeFileLock } from '../../src/sys/lock.ts';
 import { runFixture } from '../support/bun-fixture.ts';

@@ -2,16 +2,16 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { StackName } from '../../src/core/ids.ts';
-import { removeStacks } from '../../src/images/remove-stacks.ts';
-import { addRevision } from '../../src/stacks/add-revision.ts';
-import { flipStacks } from '../../src/stacks/flip-stacks.ts';
-import { readCurrentGeneration } from '../../src/stacks/generations.ts';
-import { showStack } from '../../src/stacks/list-stacks.ts';
-import { applyRelease, rollbackRelease } from '../../src/stacks/release.ts';
-import { removeAllRevisions, removeOldRevisions } from '../../src/stacks/remove-revisions.ts';
-import { rollbackStack } from '../../src/stacks/rollback.ts';
-import { readReleases, readStackHistory } from '../../src/stacks/stack-history.ts';
+import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
+import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
+import { showStack } from '../../src/store/stacks/list-stacks.ts';
+import { applyRelease, rollbackRelease } from '../../src/store/stacks/release.ts';
+import { removeAllRevisions, removeOldRevisions } from '../../src/store/stacks/remove-revisions.ts';
+import { rollbackStack } from '../../src/store/stacks/rollback.ts';
+import { readReleases, readStackHistory } from '../../src/store/stacks/stack-history.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { removeStacks } from '../../src/upkeep/remove-stacks.ts';
 import { addSeeded, digestOf, NOW, stackName } from '../support/stack-store.ts';
 import { useStackStore } from '../support/use-stack-store.ts';
 

@@ -2,13 +2,13 @@
 import { once } from 'node:events';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { collectGarbage } from '../../src/images/collect-garbage.ts';
-import { leaveBuilderHome, takeBuilderHome } from '../../src/images/take-builder-home.ts';
-import { holdStore } from '../../src/layers/store-lease.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { leaveBuilderHome, takeBuilderHome } from '../../src/build/take-builder-home.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
+import { holdStore } from '../../src/store/store-lease.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { openInstallation } from '../../src/task/installation.ts';
+import { collectGarbage } from '../../src/upkeep/collect-garbage.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
 import { startFixture, waitForLine } from '../support/bun-fixture.ts';
 import { stackName } from '../support/stack-store.ts';

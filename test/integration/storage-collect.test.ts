@@ -26,18 +26,22 @@ import {
   tasksDir,
   tmpDir,
 } from '../../src/core/layout.ts';
-import { type Collection, collectGarbage } from '../../src/images/collect-garbage.ts';
-import { mountLayer } from '../../src/layers/mount-layer.ts';
-import { temporaryPath } from '../../src/layers/stale-files.ts';
-import { holdStore, pinInStore, whileNothingIsPinned } from '../../src/layers/store-lease.ts';
-import { addRevision } from '../../src/stacks/add-revision.ts';
-import { collectImages } from '../../src/stacks/collect-images.ts';
-import { flipStacks } from '../../src/stacks/flip-stacks.ts';
-import { imageFile, isImageStored, readImage } from '../../src/stacks/image-files.ts';
-import { type Revision, readRevisionNumbers, revisionFile } from '../../src/stacks/revisions.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { collectImages } from '../../src/store/images/collect-images.ts';
+import { imageFile, isImageStored, readImage } from '../../src/store/images/image-files.ts';
+import { mountLayer } from '../../src/store/layers/mount-layer.ts';
+import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
+import {
+  type Revision,
+  readRevisionNumbers,
+  revisionFile,
+} from '../../src/store/stacks/revisions.ts';
+import { temporaryPath } from '../../src/store/stale-files.ts';
+import { holdStore, pinInStore, whileNothingIsPinned } from '../../src/store/store-lease.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readTaskImages } from '../../src/task/records/task-images.ts';
+import { type Collection, collectGarbage } from '../../src/upkeep/collect-garbage.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
 import { startFixture, waitForLine } from '../support/bun-fixture.ts';
 import { keepTask } from '../support/keep-task.ts';
 import { NOW, stackName } from '../support/stack-store.ts';

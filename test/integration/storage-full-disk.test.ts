@@ -3,12 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readlinkSync, rmSync, writeSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { currentLink, tmpDir } from '../../src/core/layout.ts';
-import { collectGarbage } from '../../src/images/collect-garbage.ts';
-import { holdStore } from '../../src/layers/store-lease.ts';
-import { flipStacks } from '../../src/stacks/flip-stacks.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
+import { holdStore } from '../../src/store/store-lease.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { collectGarbage } from '../../src/upkeep/collect-garbage.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
 import { addSeeded, digestOf, NOW, stackName } from '../support/stack-store.ts';
 import { useStorageLab } from '../support/storage-lab.ts';
 

@@ -2,11 +2,11 @@
 import { readFileSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type Layout, layerFile } from '../../src/core/layout.ts';
-import { mountLayer, remountLayer } from '../../src/layers/mount-layer.ts';
-import { readImage } from '../../src/stacks/image-files.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { readImage } from '../../src/store/images/image-files.ts';
+import { mountLayer, remountLayer } from '../../src/store/layers/mount-layer.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
 import { damageLayer } from '../support/damage-layer.ts';
 import { stackName } from '../support/stack-store.ts';

@@ -14,12 +14,12 @@ import {
 import { describe, expect, it } from 'vitest';
 import type { LayerId } from '../../src/core/ids.ts';
 import { currentLink, generationsDir, layerFile, layerRecordFile } from '../../src/core/layout.ts';
-import { generationFile } from '../../src/stacks/generations.ts';
-import type { Image } from '../../src/stacks/image.ts';
-import { imageFile, readImage } from '../../src/stacks/image-files.ts';
-import { type Revision, revisionFile } from '../../src/stacks/revisions.ts';
-import type { Damage } from '../../src/stacks/survey-store.ts';
-import { type VerifyProgress, verifyStore } from '../../src/stacks/verify-store.ts';
+import type { Image } from '../../src/store/images/image.ts';
+import { imageFile, readImage } from '../../src/store/images/image-files.ts';
+import { generationFile } from '../../src/store/stacks/generations.ts';
+import { type Revision, revisionFile } from '../../src/store/stacks/revisions.ts';
+import type { Damage } from '../../src/store/survey-store.ts';
+import { type VerifyProgress, verifyStore } from '../../src/upkeep/verify-store.ts';
 import { stackName } from '../support/stack-store.ts';
 import { useStorageLab } from '../support/storage-lab.ts';
 

@@ -7,6 +7,12 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  cgroupParent,
+  findTenant,
+  taskCgroup,
+  tenantCgroup,
+} from '../../src/cgroup/cgroup-names.ts';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { parseTaskId, parseTenantName } from '../../src/core/ids.ts';
 import { type Layout, tenantDir } from '../../src/core/layout.ts';
@@ -15,12 +21,6 @@ import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { bootId } from '../../src/sys/processes.ts';
 import { claimTaskNumber } from '../../src/task/admission/claim-task-number.ts';
 import { joinTenant, removeIdleTenants } from '../../src/task/admission/join-tenant.ts';
-import {
-  cgroupParent,
-  findTenant,
-  taskCgroup,
-  tenantCgroup,
-} from '../../src/task/cgroup-parent.ts';
 import { MACHINE_SLOTS } from '../support/machine-slots.ts';
 
 const cgroups = openCgroupDriver();

@@ -10,14 +10,14 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
-import type { Layout } from '../../src/core/layout.ts';
-import { runTask } from '../../src/door/open-stackshim.ts';
 import {
   type BuildResult,
   type BuildStackOptions,
   buildStack,
-} from '../../src/images/build-stack.ts';
-import type { SmokeRunner } from '../../src/images/smoke.ts';
+} from '../../src/build/build-stack.ts';
+import type { Layout } from '../../src/core/layout.ts';
+import { runTask } from '../../src/door/open-stackshim.ts';
+import type { SmokeRunner } from '../../src/exchange/smoke.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import type { TaskResult } from '../../src/task/result.ts';
 import { disposeInstallation } from './dispose-installation.ts';

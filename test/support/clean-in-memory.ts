@@ -1,12 +1,12 @@
 /** Runs a tar through the cleaner in memory and reads back what came out. */
 import { Readable } from 'node:stream';
-import type { CleanedArchive } from '../../src/layers/archive-cleaner.ts';
-import { type ArchiveLimits, LAYER_LIMITS } from '../../src/layers/archive-limits.ts';
-import { LAYER_POLICY } from '../../src/layers/archive-policy.ts';
-import { cleanTar } from '../../src/layers/clean-tar.ts';
-import type { ArchiveDigests, Compression } from '../../src/layers/read-archive.ts';
-import type { TarEntry } from '../../src/layers/tar-entry.ts';
-import { createTarParser } from '../../src/layers/tar-parser.ts';
+import type { CleanedArchive } from '../../src/archive/archive-cleaner.ts';
+import { type ArchiveLimits, LAYER_LIMITS } from '../../src/archive/archive-limits.ts';
+import { LAYER_POLICY } from '../../src/archive/archive-policy.ts';
+import { cleanTar } from '../../src/archive/clean-tar.ts';
+import type { ArchiveDigests, Compression } from '../../src/archive/read-archive.ts';
+import type { TarEntry } from '../../src/archive/tar-entry.ts';
+import { createTarParser } from '../../src/archive/tar-parser.ts';
 import { workers } from './workers.ts';
 
 export interface Cleaned {

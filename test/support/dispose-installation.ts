@@ -1,11 +1,11 @@
 /** Takes a test's installation off the host: what stays by design between tasks goes too. */
 import { readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { cgroupParent } from '../../src/cgroup/cgroup-names.ts';
 import { errnoCodeOf } from '../../src/core/errors.ts';
 import type { Layout } from '../../src/core/layout.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { cgroupParent } from '../../src/task/cgroup-parent.ts';
 
 /**
  * Unmounts everything mounted below the root and run folders, removes the installation's parent cgroup from every hierarchy,

@@ -3,16 +3,16 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { afterAll } from 'vitest';
 import { isStackName, type StackName } from '../../src/core/ids.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { type ExportedStack, exportStack } from '../../src/images/exchange/export-stack.ts';
+import { type ExportedStack, exportStack } from '../../src/exchange/export-stack.ts';
 import {
   type ImportStackOptions,
   importStack,
   type PublishedStack,
-} from '../../src/images/exchange/import-stack.ts';
-import type { PublishOptions } from '../../src/images/exchange/publish-image.ts';
-import type { SmokeRunner } from '../../src/images/smoke.ts';
-import { readCurrentTarget } from '../../src/stacks/generations.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
+} from '../../src/exchange/import-stack.ts';
+import type { PublishOptions } from '../../src/exchange/publish-image.ts';
+import type { SmokeRunner } from '../../src/exchange/smoke.ts';
+import { readCurrentTarget } from '../../src/store/stacks/generations.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import type { TaskResult } from '../../src/task/result.ts';
 import { type TestInstallation, useInstallation } from './installation.ts';

@@ -1,7 +1,7 @@
 /** The record of a task that has ended and was kept: what makes collection leave its image. */
 import { parseTaskId } from '../../src/core/ids.ts';
 import type { Layout } from '../../src/core/layout.ts';
-import type { Revision } from '../../src/stacks/revisions.ts';
+import type { Revision } from '../../src/store/stacks/revisions.ts';
 import { ownIdentity } from '../../src/sys/processes.ts';
 import { createRecord } from '../../src/task/records/record.ts';
 import { namesOf, taskPlaces } from '../../src/task/records/task-places.ts';

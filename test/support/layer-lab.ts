@@ -8,8 +8,8 @@ import {
   type ImportLayerOptions,
   importLayer,
   type LayerImport,
-} from '../../src/layers/import-layer.ts';
-import { attachLayerFile, mountLayer } from '../../src/layers/mount-layer.ts';
+} from '../../src/store/layers/import-layer.ts';
+import { attachLayerFile, mountLayer } from '../../src/store/layers/mount-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { readTree, type TreeNode } from './read-tree.ts';

@@ -1,8 +1,8 @@
 /** The leak check: what a privileged test finds on the host after it must be what was there before. */
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect } from 'vitest';
+import { cgroupParent } from '../../src/cgroup/cgroup-names.ts';
 import { errnoCodeOf } from '../../src/core/errors.ts';
-import { cgroupParent } from '../../src/task/cgroup-parent.ts';
 import { type HostSnapshot, type ProcessLine, snapshotHost } from './host-snapshot.ts';
 
 export interface LeakOptions {

@@ -7,8 +7,8 @@ import type { Layout } from '../../src/core/layout.ts';
 import {
   type ImportOciLayoutOptions,
   importOciLayout,
-} from '../../src/images/import-oci-layout.ts';
-import type { Image } from '../../src/stacks/image.ts';
+} from '../../src/exchange/oci-image/import-oci-layout.ts';
+import type { Image } from '../../src/store/images/image.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { makeTar } from './small-tar.ts';
 import { layoutAt } from './stack-store.ts';

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync, readFileSync } from 'node:fs';
 import { layoutFrom } from '../../src/core/layout.ts';
-import { importLayer } from '../../src/layers/import-layer.ts';
 import { packCode } from '../../src/packages/pack-code.ts';
+import { importLayer } from '../../src/store/layers/import-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { workers } from './workers.ts';
 

@@ -1,9 +1,9 @@
 /** What a mounted filesystem holds, as GNU tar sees it: names, modes, owners, times, links, contents, attributes. */
 import { execFileSync } from 'node:child_process';
-import { LAYER_LIMITS } from '../../src/layers/archive-limits.ts';
-import { LAYER_POLICY } from '../../src/layers/archive-policy.ts';
-import type { TarEntry } from '../../src/layers/tar-entry.ts';
-import { createTarParser } from '../../src/layers/tar-parser.ts';
+import { LAYER_LIMITS } from '../../src/archive/archive-limits.ts';
+import { LAYER_POLICY } from '../../src/archive/archive-policy.ts';
+import type { TarEntry } from '../../src/archive/tar-entry.ts';
+import { createTarParser } from '../../src/archive/tar-parser.ts';
 
 export interface TreeNode extends TarEntry {
   readonly content: string;

@@ -8,8 +8,8 @@ import {
   type LoadedStacks,
   type LoadStacksOptions,
   loadStacks,
-} from '../../src/images/exchange/load-stacks.ts';
-import { type SaveStacksOptions, saveStacks } from '../../src/images/exchange/save-stacks.ts';
+} from '../../src/exchange/saves/load-stacks.ts';
+import { type SaveStacksOptions, saveStacks } from '../../src/exchange/saves/save-stacks.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { linkPatchedRunc } from './patched-runc.ts';
 

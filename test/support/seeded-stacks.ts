@@ -2,12 +2,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Layout } from '../../src/core/layout.ts';
-import { importOciLayout } from '../../src/images/import-oci-layout.ts';
-import { withHeldStore } from '../../src/layers/store-lease.ts';
-import { addRevision } from '../../src/stacks/add-revision.ts';
-import { flipStacks } from '../../src/stacks/flip-stacks.ts';
-import { type Image, STACK_LABELS } from '../../src/stacks/image.ts';
-import type { Revision } from '../../src/stacks/revisions.ts';
+import { importOciLayout } from '../../src/exchange/oci-image/import-oci-layout.ts';
+import { type Image, STACK_LABELS } from '../../src/store/images/image.ts';
+import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
+import type { Revision } from '../../src/store/stacks/revisions.ts';
+import { withHeldStore } from '../../src/store/store-lease.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { writeSmallOciLayout } from './small-oci-layout.ts';
 import { makeTar } from './small-tar.ts';

@@ -1,6 +1,6 @@
 /** Makes small tars in memory for tests. */
-import { encodeTarEntry, TAR_TRAILER } from '../../src/layers/encode-tar-entry.ts';
-import { type EntryKind, NO_XATTRS, toByteString } from '../../src/layers/tar-entry.ts';
+import { encodeTarEntry, TAR_TRAILER } from '../../src/archive/encode-tar-entry.ts';
+import { type EntryKind, NO_XATTRS, toByteString } from '../../src/archive/tar-entry.ts';
 
 export interface SmallTarEntry {
   readonly path: string;

@@ -9,10 +9,10 @@ import {
   type StackName,
 } from '../../src/core/ids.ts';
 import type { Layout } from '../../src/core/layout.ts';
-import { addRevision } from '../../src/stacks/add-revision.ts';
-import type { Image } from '../../src/stacks/image.ts';
-import { writeImage } from '../../src/stacks/image-files.ts';
-import type { Revision } from '../../src/stacks/revisions.ts';
+import type { Image } from '../../src/store/images/image.ts';
+import { writeImage } from '../../src/store/images/image-files.ts';
+import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import type { Revision } from '../../src/store/stacks/revisions.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { MACHINE_SLOTS } from './machine-slots.ts';
 

@@ -3,8 +3,8 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } fr
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import { imagesDir, type Layout, layersDir } from '../../src/core/layout.ts';
-import type { Image } from '../../src/stacks/image.ts';
-import type { Revision } from '../../src/stacks/revisions.ts';
+import type { Image } from '../../src/store/images/image.ts';
+import type { Revision } from '../../src/store/stacks/revisions.ts';
 import { type Installation, openInstallation } from '../../src/task/installation.ts';
 import { disposeInstallation } from './dispose-installation.ts';
 import { MACHINE_SLOTS } from './machine-slots.ts';

@@ -1,5 +1,5 @@
 /** Where tests of the library's inner functions claim ids for programs that read archives: as the machine's installations do. */
-import type { WorkerHost } from '../../src/layers/claim-worker.ts';
+import type { WorkerHost } from '../../src/archive/claim-worker.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { MACHINE_SLOTS } from './machine-slots.ts';
 

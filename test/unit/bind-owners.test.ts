@@ -11,9 +11,9 @@ import {
   WORKER_ID_COUNT,
 } from '../../src/core/host-ids.ts';
 import type { IdMap } from '../../src/core/mount.ts';
+import { judgeBindSources } from '../../src/doctor/check-bind-sources.ts';
 import { parseMountinfo } from '../../src/sys/mountinfo.ts';
 import { ownerOfWritten, toOwnerMap } from '../../src/task/bind-owners.ts';
-import { judgeBindSources } from '../../src/task/diagnose/check-bind-sources.ts';
 
 const USER = FIRST_SLOT_ID + 3 * 65_536 + 1000;
 const FALLBACK = DEFAULT_BIND_OWNER_ID;

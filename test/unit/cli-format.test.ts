@@ -5,7 +5,7 @@ import { openBuildProgress, type ProgressStream } from '../../src/cli/build-prog
 import { formatAge, formatBytes } from '../../src/cli/format-quantities.ts';
 import { formatTable, shorten } from '../../src/cli/format-table.ts';
 import { toJsonText, toPrintable, toPrintableLines } from '../../src/cli/printable.ts';
-import type { BuildProgress } from '../../src/images/build-progress.ts';
+import type { BuildProgress } from '../../src/exchange/progress.ts';
 
 describe('tables', () => {
   it('align every column but the last', () => {

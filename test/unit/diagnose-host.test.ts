@@ -1,10 +1,8 @@
 /** What the doctor thinks of hosts that this machine is not. */
 import { describe, expect, test } from 'vitest';
 import type { CgroupDriver } from '../../src/cgroup/cgroup-driver.ts';
-import { nearestExisting } from '../../src/sys/files.ts';
-import type { HostFacts } from '../../src/sys/host-facts.ts';
-import { required } from '../../src/task/diagnose/check.ts';
-import { checkControllers } from '../../src/task/diagnose/check-cgroups.ts';
+import { required } from '../../src/doctor/check.ts';
+import { checkControllers } from '../../src/doctor/check-cgroups.ts';
 import {
   checkCorePattern,
   checkFilesystem,
@@ -15,11 +13,13 @@ import {
   checkRoot,
   checkSeccomp,
   checkUserNamespaces,
-} from '../../src/task/diagnose/check-kernel.ts';
-import { checkTools, judgeRuntime } from '../../src/task/diagnose/check-programs.ts';
-import { checkSocketQueues } from '../../src/task/diagnose/check-sockets.ts';
-import { judgeStacks } from '../../src/task/diagnose/check-stacks.ts';
-import { judgeFreeSpace } from '../../src/task/diagnose/check-storage.ts';
+} from '../../src/doctor/check-kernel.ts';
+import { checkTools, judgeRuntime } from '../../src/doctor/check-programs.ts';
+import { checkSocketQueues } from '../../src/doctor/check-sockets.ts';
+import { judgeStacks } from '../../src/doctor/check-stacks.ts';
+import { judgeFreeSpace } from '../../src/doctor/check-storage.ts';
+import { nearestExisting } from '../../src/sys/files.ts';
+import type { HostFacts } from '../../src/sys/host-facts.ts';
 import { stackName } from '../support/stack-store.ts';
 
 const facts: HostFacts = {

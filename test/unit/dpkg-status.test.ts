@@ -1,7 +1,7 @@
 /** Debian's list of packages, sound and not. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { diffPackages, parseDpkgStatus } from '../../src/images/dpkg-status.ts';
+import { diffPackages, parseDpkgStatus } from '../../src/store/diff/dpkg-status.ts';
 
 const stanza = (fields: Readonly<Record<string, string>>) =>
   Object.entries(fields)

@@ -1,11 +1,11 @@
 /** What is read out of Dockerfiles, labels, release files and apt: pure functions of text. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseBaseDefinition } from '../../src/images/base-definition.ts';
-import { parseMirrors, parseReleaseDate, toSources } from '../../src/images/build-rootfs.ts';
-import { parseDockerfile } from '../../src/images/parse-dockerfile.ts';
-import { parseSmokeLabel, parseSmokeOption } from '../../src/images/smoke.ts';
-import { toNearNames } from '../../src/stacks/near-names.ts';
+import { parseBaseDefinition } from '../../src/build/base-definition.ts';
+import { parseMirrors, parseReleaseDate, toSources } from '../../src/build/build-rootfs.ts';
+import { parseDockerfile } from '../../src/build/parse-dockerfile.ts';
+import { parseSmokeLabel, parseSmokeOption } from '../../src/exchange/smoke.ts';
+import { toNearNames } from '../../src/store/stacks/near-names.ts';
 import { imageOf } from '../support/stack-store.ts';
 
 const withSmoke = (smoke?: string) => {

@@ -8,32 +8,36 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 const projectRoot = join(import.meta.dirname, '../..');
 
 /** The rooms below each room, as ARCHITECTURE.md draws them; biome.json must say the same. */
-const belowLayers = ['core', 'sys', 'spec'];
-const belowRootfs = [...belowLayers, 'layers', 'stacks', 'packages'];
+const belowArchive = ['core', 'sys', 'spec'];
+const belowRootfs = [...belowArchive, 'archive', 'store', 'packages'];
 const belowTask = [...belowRootfs, 'rootfs', 'cgroup', 'oci', 'runtime'];
-const belowImages = [...belowTask, 'task'];
+const uptoTask = [...belowTask, 'task'];
+const belowDoor = [...uptoTask, 'doctor', 'exchange', 'build', 'upkeep'];
 const roomsBelow: Readonly<Record<string, readonly string[]>> = {
   core: [],
   sys: ['core'],
   spec: ['core'],
-  layers: belowLayers,
-  stacks: [...belowLayers, 'layers'],
-  packages: [...belowLayers, 'layers'],
+  archive: belowArchive,
+  store: [...belowArchive, 'archive'],
+  packages: [...belowArchive, 'archive'],
   rootfs: belowRootfs,
   cgroup: belowRootfs,
   oci: belowRootfs,
   runtime: belowRootfs,
   task: belowTask,
-  images: belowImages,
-  door: [...belowImages, 'images'],
-  worker: [...belowImages, 'door'],
-  cli: [...belowImages, 'images', 'door', 'worker'],
+  doctor: uptoTask,
+  exchange: uptoTask,
+  build: [...uptoTask, 'exchange'],
+  upkeep: [...uptoTask, 'exchange', 'build'],
+  door: belowDoor,
+  worker: [...uptoTask, 'door'],
+  cli: [...belowDoor, 'door', 'worker'],
 };
 const rooms = Object.keys(roomsBelow);
 
 const ownersOfPackages: Readonly<Record<string, readonly string[]>> = {
-  zod: ['spec', 'images'],
-  'zod/mini': ['spec', 'images'],
+  zod: ['spec', 'exchange', 'build'],
+  'zod/mini': ['spec', 'exchange', 'build'],
   koffi: ['sys'],
   'bun:ffi': ['sys'],
   '#ffi': ['sys'],
@@ -43,7 +47,7 @@ const ownersOfPackages: Readonly<Record<string, readonly string[]>> = {
   execa: ['sys'],
   'node:child_process': ['sys'],
   bullmq: ['worker'],
-  'fs-extra': ['images'],
+  'fs-extra': ['build'],
   'some-new-package': [],
   '@scope/some-new-package': [],
   fs: [],

@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, afterEach, expect, it } from 'vitest';
-import { findProgram } from '../../src/layers/find-program.ts';
+import { findProgram } from '../../src/sys/find-program.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/stackshim-programs-`);
 const { PATH } = process.env;

@@ -3,9 +3,9 @@ import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LAYER_LIMITS } from '../../src/layers/archive-limits.ts';
-import { LAYER_POLICY } from '../../src/layers/archive-policy.ts';
-import { cleanTar } from '../../src/layers/clean-tar.ts';
+import { LAYER_LIMITS } from '../../src/archive/archive-limits.ts';
+import { LAYER_POLICY } from '../../src/archive/archive-policy.ts';
+import { cleanTar } from '../../src/archive/clean-tar.ts';
 import { cleanInMemory as clean, readAll } from '../support/clean-in-memory.ts';
 import {
   binaryNumber,

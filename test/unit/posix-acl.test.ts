@@ -1,6 +1,6 @@
 /** Access control lists in another range of ids. */
 import { expect, it } from 'vitest';
-import { parsePosixAcl, shiftPosixAcl } from '../../src/layers/posix-acl.ts';
+import { parsePosixAcl, shiftPosixAcl } from '../../src/archive/posix-acl.ts';
 
 const NONE = 0xffff_ffff;
 type Entry = readonly [tag: number, permissions: number, id?: number];

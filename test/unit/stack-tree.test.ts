@@ -1,8 +1,8 @@
 /** What stands on what, and how it is drawn. */
 import { describe, expect, it } from 'vitest';
-import { type CurrentStack, findBase, findBehind } from '../../src/stacks/current-stacks.ts';
-import { parseRelease } from '../../src/stacks/release.ts';
-import { type GraphNode, toDot, toRows, toSvg } from '../../src/stacks/stack-graph.ts';
+import { type CurrentStack, findBase, findBehind } from '../../src/store/stacks/current-stacks.ts';
+import { parseRelease } from '../../src/store/stacks/release.ts';
+import { type GraphNode, toDot, toRows, toSvg } from '../../src/store/stacks/stack-graph.ts';
 import { digestOf, imageOf, stackName } from '../support/stack-store.ts';
 
 /** A stack whose layers are those of the seeds; built on `base` when given. */

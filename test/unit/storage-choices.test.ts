@@ -2,12 +2,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
-import { chooseGenerations } from '../../src/stacks/choose-generations.ts';
-import { chooseRevisions } from '../../src/stacks/choose-revisions.ts';
-import type { Generation } from '../../src/stacks/generations.ts';
-import type { Damage, StoreSurvey } from '../../src/stacks/survey-store.ts';
+import type { Generation } from '../../src/store/stacks/generations.ts';
+import type { Damage, StoreSurvey } from '../../src/store/survey-store.ts';
 import { isAbandonedName, ownerOfName, toOwnedName } from '../../src/sys/owned-name.ts';
 import { ownIdentity } from '../../src/sys/processes.ts';
+import { chooseGenerations } from '../../src/upkeep/choose-generations.ts';
+import { chooseRevisions } from '../../src/upkeep/choose-revisions.ts';
 import { digestOf, NOW, stackName } from '../support/stack-store.ts';
 
 const NAME = stackName('python-3.13');

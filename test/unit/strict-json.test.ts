@@ -1,8 +1,8 @@
 /** JSON that all readers read alike. */
 import { expect, it } from 'vitest';
 import { AmbiguousJson, parseStrictJson } from '../../src/core/strict-json.ts';
-import { parseDocument } from '../../src/images/oci-blobs.ts';
-import { configSchema, manifestSchema } from '../../src/images/oci-schemas.ts';
+import { parseDocument } from '../../src/exchange/oci-image/oci-blobs.ts';
+import { configSchema, manifestSchema } from '../../src/exchange/oci-image/oci-schemas.ts';
 
 it.each([
   '{}',

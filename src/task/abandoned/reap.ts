@@ -3,7 +3,7 @@ import { closeSync, readdirSync, rmSync } from 'node:fs';
 import { type ErrorJson, errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { scratchDir, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
-import { clearStaleTmp } from '../../layers/stale-files.ts';
+import { clearStaleTmp } from '../../store/stale-files.ts';
 import { bootId, isOwnerAlive, type Owner, type ProcessIdentity } from '../../sys/processes.ts';
 import type { Fd } from '../../sys/system.ts';
 import { sweepIdleVolumes } from '../disk/idle-volumes.ts';

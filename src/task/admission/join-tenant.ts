@@ -5,6 +5,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { tenantCgroup } from '../../cgroup/cgroup-names.ts';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import { isTenantName, type TaskId, type TenantName } from '../../core/ids.ts';
 import { tenantDir, tenantsDir } from '../../core/layout.ts';
@@ -12,7 +13,6 @@ import type { TenantTerms } from '../../spec/task-spec.ts';
 import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
 import type { HeldNumber } from '../../sys/numbered-locks.ts';
 import type { Fd } from '../../sys/system.ts';
-import { tenantCgroup } from '../cgroup-parent.ts';
 import type { Installation } from '../installation.ts';
 import { claimTaskNumber, isHeldByTask } from './claim-task-number.ts';
 

@@ -1,5 +1,6 @@
 /** Ends a task of any owner, from any process. */
 import { closeSync, openSync } from 'node:fs';
+import { findTenant } from '../../cgroup/cgroup-names.ts';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { pause } from '../../core/pause.ts';
@@ -9,7 +10,6 @@ import {
   removeAbandoned,
   removeTenants,
 } from '../abandoned/remove-abandoned.ts';
-import { findTenant } from '../cgroup-parent.ts';
 import type { Installation } from '../installation.ts';
 import { isOrphaned, isWaiting, lockRecord } from '../records/claim-record.ts';
 import { isUnreadable, readRecord } from '../records/read-record.ts';

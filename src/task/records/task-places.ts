@@ -1,4 +1,6 @@
 /** Everything a task may make, by name: derived for a new task, and as its record names it for those who come later. Pure. */
+
+import { taskCgroup } from '../../cgroup/cgroup-names.ts';
 import type { TaskId, TenantName } from '../../core/ids.ts';
 import {
   type Layout,
@@ -8,7 +10,6 @@ import {
   taskScratchDir,
   taskVolumeFile,
 } from '../../core/layout.ts';
-import { taskCgroup } from '../cgroup-parent.ts';
 import type { TaskNames, TaskRecord } from './record.ts';
 
 export interface TaskPlaces {

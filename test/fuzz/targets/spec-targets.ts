@@ -4,7 +4,7 @@ import { parseTaskId } from '../../../src/core/ids.ts';
 import {
   parseImageReference,
   parsePushName,
-} from '../../../src/images/exchange/image-reference.ts';
+} from '../../../src/exchange/registry/image-reference.ts';
 import { parseBytes } from '../../../src/spec/parse-bytes.ts';
 import { parseCapability } from '../../../src/spec/parse-capability.ts';
 import { parseDevices } from '../../../src/spec/parse-device.ts';

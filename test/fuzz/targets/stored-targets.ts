@@ -1,18 +1,18 @@
 /** What stackshim has written itself, and finds again in files that anything may have happened to. */
 import { isImageDigest, isLayerId, isStackName, isTaskId } from '../../../src/core/ids.ts';
 import { layerRecordFile, layoutFrom, tasksDir } from '../../../src/core/layout.ts';
-import { readLayerRecord } from '../../../src/layers/layer-record.ts';
 import { clearStaleVersions } from '../../../src/runtime/runtime-version.ts';
+import { imageFile, readImage } from '../../../src/store/images/image-files.ts';
+import { imageNamesFile, readImageNames } from '../../../src/store/images/image-names.ts';
+import { readLayerRecord } from '../../../src/store/layers/layer-record.ts';
 import {
   generationFile,
   readGeneration,
   readGenerationAt,
-} from '../../../src/stacks/generations.ts';
-import { imageFile, readImage } from '../../../src/stacks/image-files.ts';
-import { imageNamesFile, readImageNames } from '../../../src/stacks/image-names.ts';
-import { parseRelease } from '../../../src/stacks/release.ts';
-import { readLastRemoved } from '../../../src/stacks/removed-numbers.ts';
-import { readRevision, revisionFile } from '../../../src/stacks/revisions.ts';
+} from '../../../src/store/stacks/generations.ts';
+import { parseRelease } from '../../../src/store/stacks/release.ts';
+import { readLastRemoved } from '../../../src/store/stacks/removed-numbers.ts';
+import { readRevision, revisionFile } from '../../../src/store/stacks/revisions.ts';
 import { ownerOfName } from '../../../src/sys/owned-name.ts';
 import { readRecord } from '../../../src/task/records/read-record.ts';
 import { parseUnfinishedName } from '../../../src/task/records/record.ts';

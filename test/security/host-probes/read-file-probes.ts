@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { resolveStack } from '../../../src/stacks/resolve-stack.ts';
+import { resolveStack } from '../../../src/store/stacks/resolve-stack.ts';
 import { makeBusyboxTar } from '../../support/busybox-stack.ts';
 import { disposeInstallation } from '../../support/dispose-installation.ts';
 import { toStack } from '../../support/exchange-lab.ts';

@@ -21,8 +21,8 @@ import {
   mountedLayersDir,
   tmpDir,
 } from '../../../src/core/layout.ts';
-import { importLayer } from '../../../src/layers/import-layer.ts';
-import { attachLayerFile } from '../../../src/layers/mount-layer.ts';
+import { importLayer } from '../../../src/store/layers/import-layer.ts';
+import { attachLayerFile } from '../../../src/store/layers/mount-layer.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
 import { cli, readAs } from '../../support/image-scene.ts';

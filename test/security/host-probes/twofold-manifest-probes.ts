@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, statSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { withinBytes } from '../../../src/images/exchange/bound-folder.ts';
+import { withinBytes } from '../../../src/exchange/registry/bound-folder.ts';
 import { measureTree } from '../../../src/sys/measure-tree.ts';
 import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
 import {

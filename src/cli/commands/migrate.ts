@@ -1,0 +1,36 @@
+/** `stackshim migrate`: brings what earlier versions stored up to this version. */
+import { openDoor } from '../../door/open-stackshim.ts';
+import type { MigrateProgress, Migration } from '../../upkeep/migrate-store.ts';
+import { print, printJson } from '../print.ts';
+import { listenForStops } from '../stop-signals.ts';
+
+export interface MigrateCommandOptions {
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+/** Resolves to the exit status: 1 when something that is damaged stays as it was. SIGINT and SIGTERM end it between two images. */
+export async function migrateStored(options: MigrateCommandOptions): Promise<number> {
+  const { dryRun = false, json = false } = options;
+  const stops = listenForStops();
+  const { signal } = stops.signals;
+  try {
+    const onProgress = ({ image, images, digest }: MigrateProgress) =>
+      void process.stderr.write(`image ${image} of ${images}: ${digest}\n`);
+    const done = await openDoor().migrate({ dryRun, onProgress, signal });
+    if (json) await printJson(done);
+    else await print(format(done, dryRun));
+    return done.damaged.length === 0 ? 0 : 1;
+  } finally {
+    stops.close();
+  }
+}
+
+function format({ images, damaged }: Migration, dryRun: boolean): string {
+  if (images.length + damaged.length === 0) return 'everything stored is of this version\n';
+  const what = dryRun ? 'to be named by its content' : 'named by its content';
+  return [
+    ...images.map((digest) => `${digest}: ${what}\n`),
+    ...damaged.map((digest) => `${digest}: a layer of it is damaged; stackshim verify names it\n`),
+  ].join('');
+}

@@ -1,0 +1,12 @@
+/** Removes generations that nothing can go back to. */
+import { rm } from 'node:fs/promises';
+import { generationsDir, type Layout } from '../core/layout.ts';
+import { generationFile } from '../store/stacks/generations.ts';
+import { syncDirectory } from '../sys/files.ts';
+
+/** Removes generations of which none is current. The caller holds the stacks lock. */
+export async function removeGenerations(layout: Layout, numbers: readonly number[]): Promise<void> {
+  if (numbers.length === 0) return;
+  for (const number of numbers) await rm(generationFile(layout, number), { force: true });
+  await syncDirectory(generationsDir(layout));
+}
