@@ -32,7 +32,7 @@ export const toCopyName = (stack: StackName, image: ImageDigest) =>
 
 /**
  * The copy of a stack's image, made by the first build that stands on it. The caller has pinned the image and its layers.
- * Throws ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_DISK_FULL, and as `runBuilder`.
+ * Throws ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_DISK_FULL, and as `runContained`.
  */
 export async function ensureBaseCopy(
   layout: Layout,

@@ -29,7 +29,7 @@ import { type StepPlace, toStepPlace } from './step-options.ts';
 import {
   clearDeadHomes,
   type HeldHome,
-  leaveBuilderHome,
+  releaseBuilderHome,
   takeBuilderHome,
 } from './take-builder-home.ts';
 
@@ -94,7 +94,7 @@ export async function buildStack(
       try {
         return await buildInHome(layout, home, { folder, options });
       } finally {
-        await leaveBuilderHome(home);
+        await releaseBuilderHome(home);
         // A process of a build that was killed may have lived on while this one took its own place.
         await clearDeadHomes(layout, system);
       }

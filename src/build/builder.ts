@@ -1,7 +1,7 @@
 /** What a build is carried out with: its locks, its home, and where its output goes. */
 
 import type { BuildStep, ProgressListener } from '../exchange/progress.ts';
-import { type RunBuilderOptions, runBuilder } from '../exchange/run-contained.ts';
+import { type RunContainedOptions, runContained } from '../exchange/run-contained.ts';
 import type { FileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
 import { withBuilderDevices } from './builder-devices.ts';
@@ -16,7 +16,7 @@ export interface Builder {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Runs a program of the build; each line it prints is progress of `step`. Throws as {@link runBuilder}. */
+/** Runs a program of the build; each line it prints is progress of `step`. Throws as {@link runContained}. */
 export async function runInBuilder(
   builder: Builder,
   step: BuildStep,
@@ -24,7 +24,7 @@ export async function runInBuilder(
   env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const { system, locks, home, report, signal } = builder;
-  const options: RunBuilderOptions = {
+  const options: RunContainedOptions = {
     system,
     locks,
     within: withBuilderDevices(home.tmp),
@@ -32,7 +32,7 @@ export async function runInBuilder(
     onLine: (text) => report({ kind: 'line', step, text }),
     ...(signal === undefined ? {} : { signal }),
   };
-  await runBuilder(command, options);
+  await runContained(command, options);
 }
 
 /** Runs a buildah command on the build's own storage. */

@@ -35,7 +35,7 @@ export interface TakeHomeOptions {
 
 /**
  * Takes the first free home, waiting for a build to end, and clears away what dead builds left, in the other homes too.
- * The caller removes the folder and releases the lock: {@link leaveBuilderHome}. Throws ERR_STACKSHIM_STACK_BUSY.
+ * The caller removes the folder and releases the lock: {@link releaseBuilderHome}. Throws ERR_STACKSHIM_STACK_BUSY.
  */
 export async function takeBuilderHome(
   layout: Layout,
@@ -59,7 +59,7 @@ export async function takeBuilderHome(
 }
 
 /** Removes the folder of a build that ended, and lets the next one in. */
-export async function leaveBuilderHome(home: HeldHome): Promise<void> {
+export async function releaseBuilderHome(home: HeldHome): Promise<void> {
   try {
     await clearHome(home);
   } finally {
@@ -82,7 +82,7 @@ export async function clearDeadHomes(layout: Layout, system: System): Promise<vo
   for (const { folder, cgroup, lockFile } of toPlaces(layout)) {
     if (!existsSync(folder)) continue;
     const lock = takeFileLock(system, lockFile, { wait: false });
-    if (lock !== undefined) await leaveBuilderHome({ folder, cgroup, lock });
+    if (lock !== undefined) await releaseBuilderHome({ folder, cgroup, lock });
   }
 }
 

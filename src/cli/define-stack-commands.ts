@@ -14,16 +14,16 @@ export function defineStackCommands(program: Command): void {
     .option('--if-changed', 'do nothing if neither the folder nor its base has changed')
     .option(...JSON_FLAG)
     .action(async (directory: string, options: BuildCommandOptions) => {
-      const { buildStackFrom } = await import('./commands/stack-build.ts');
-      await buildStackFrom(directory, options);
+      const { stackBuild } = await import('./commands/stack-build.ts');
+      await stackBuild(directory, options);
     });
   stack
     .command('ls')
     .description('list stacks')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption) => {
-      const { showStacks } = await import('./commands/stack-show.ts');
-      await showStacks(options);
+      const { stackLs } = await import('./commands/stack-ls.ts');
+      await stackLs(options);
     });
   stack
     .command('show')
@@ -31,8 +31,8 @@ export function defineStackCommands(program: Command): void {
     .argument('<name>', 'name of a stack')
     .option(...JSON_FLAG)
     .action(async (name: string, options: JsonOption) => {
-      const { showOneStack } = await import('./commands/stack-show.ts');
-      await showOneStack(name, options);
+      const { stackShow } = await import('./commands/stack-show.ts');
+      await stackShow(name, options);
     });
   defineStackChangeCommands(stack);
   defineStackExchange(stack);

@@ -11,8 +11,8 @@ export function defineStorageCommands(program: Command): void {
     .argument('[name...]', 'check only what these stacks need')
     .option(...JSON_FLAG)
     .action(async (names: readonly string[], options: JsonOption) => {
-      const { verifyStored } = await import('./commands/verify.ts');
-      process.exitCode = await verifyStored(names, options);
+      const { verify } = await import('./commands/verify.ts');
+      process.exitCode = await verify(names, options);
     });
   program
     .command('migrate')
@@ -20,8 +20,8 @@ export function defineStorageCommands(program: Command): void {
     .option('--dry-run', 'show what would be done, and change nothing')
     .option(...JSON_FLAG)
     .action(async (options: MigrateCommandOptions) => {
-      const { migrateStored } = await import('./commands/migrate.ts');
-      process.exitCode = await migrateStored(options);
+      const { migrate } = await import('./commands/migrate.ts');
+      process.exitCode = await migrate(options);
     });
   program
     .command('gc')
@@ -33,15 +33,15 @@ export function defineStorageCommands(program: Command): void {
     .option('--dry-run', 'show what would be removed, and remove nothing')
     .option(...JSON_FLAG)
     .action(async (options: CollectCommandOptions) => {
-      const { freeSpace } = await import('./commands/gc.ts');
-      process.exitCode = await freeSpace(options);
+      const { gc } = await import('./commands/gc.ts');
+      process.exitCode = await gc(options);
     });
   program
     .command('df')
     .description('show the disk space of stacks, builds and tasks')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption) => {
-      const { showDiskUsage } = await import('./commands/df.ts');
-      await showDiskUsage(options);
+      const { df } = await import('./commands/df.ts');
+      await df(options);
     });
 }

@@ -10,8 +10,8 @@ export function defineTaskCommands(program: Command): void {
     .description('list tasks')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption) => {
-      const { showTasks } = await import('./commands/ps.ts');
-      process.exitCode = await showTasks(options);
+      const { ps } = await import('./commands/ps.ts');
+      process.exitCode = await ps(options);
     });
   program
     .command('kill')
@@ -19,8 +19,8 @@ export function defineTaskCommands(program: Command): void {
     .argument('<id...>', 'ids of tasks')
     .option('--stop-timeout <duration>', 'time between the stop signal and KILL', '10s')
     .action(async (ids: readonly string[], options: KillCommandOptions) => {
-      const { endTasks } = await import('./commands/kill.ts');
-      process.exitCode = await endTasks(ids, options);
+      const { kill } = await import('./commands/kill.ts');
+      process.exitCode = await kill(ids, options);
     });
   program
     .command('reap')
@@ -33,15 +33,15 @@ export function defineTaskCommands(program: Command): void {
     )
     .option('--wait <id>', 'first wait up to 30 s for the owner of this task to end')
     .action(async (options: ReapCommandOptions) => {
-      const { reapAbandoned } = await import('./commands/reap.ts');
-      process.exitCode = await reapAbandoned(options);
+      const { reap } = await import('./commands/reap.ts');
+      process.exitCode = await reap(options);
     });
   program
     .command('doctor')
     .description('check what this host supports')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption) => {
-      const { showDiagnosis } = await import('./commands/doctor.ts');
-      process.exitCode = await showDiagnosis(options);
+      const { doctor } = await import('./commands/doctor.ts');
+      process.exitCode = await doctor(options);
     });
 }

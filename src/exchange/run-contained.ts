@@ -11,7 +11,7 @@ import { startProgram } from '../sys/start-program.ts';
 import type { System } from '../sys/system.ts';
 import { toAborted } from './abortable.ts';
 
-export interface RunBuilderOptions {
+export interface RunContainedOptions {
   readonly system: System;
   /** Handed down to the program, so that they are free only when all of its processes are gone. */
   readonly locks?: readonly FileLock[];
@@ -47,9 +47,9 @@ function toContained(command: readonly string[]): readonly [string, ...string[]]
  * Throws ERR_STACKSHIM_BUILD_FAILED (with the last lines in `details.output`), ERR_STACKSHIM_DISK_FULL,
  * ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED.
  */
-export async function runBuilder(
+export async function runContained(
   command: readonly [string, ...string[]],
-  options: RunBuilderOptions,
+  options: RunContainedOptions,
 ): Promise<void> {
   const { system, locks = [], within = [], env, fileBytesLimit, signal } = options;
   const [program, ...args] = command;

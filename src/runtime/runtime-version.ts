@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, rmSync, type Stats, statSync } from 'node:fs
 import { dirname } from 'node:path';
 import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
-import { isAbandonedName } from '../sys/owned-name.ts';
+import { isStaleName } from '../sys/owned-name.ts';
 import { SYSTEM_PATH } from '../sys/program-environment.ts';
 import { type EndedProgram, runProgram } from '../sys/run-program.ts';
 import { RUNTIME_NAMES } from './drivers/driver-of.ts';
@@ -188,7 +188,7 @@ function statKept(path: string): Stats | undefined {
 function versionFiles(directory: string): readonly string[] {
   try {
     return readdirSync(directory).filter(
-      (name) => /^\d+-\d+\.json$/.test(name) || isAbandonedName(name),
+      (name) => /^\d+-\d+\.json$/.test(name) || isStaleName(name),
     );
   } catch (error) {
     if (errnoCodeOf(error) === 'ENOENT') return [];

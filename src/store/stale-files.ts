@@ -10,7 +10,7 @@ import {
   stacksDir,
   tmpDir,
 } from '../core/layout.ts';
-import { isAbandonedName, ownerOfName, toOwnedName } from '../sys/owned-name.ts';
+import { isStaleName, ownerOfName, toOwnedName } from '../sys/owned-name.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 
 /** A file whose name does not tell its maker counts as abandoned when nothing was written to it for this long. */
@@ -26,13 +26,13 @@ export function findStaleFiles(layout: Layout): readonly string[] {
     name,
     path: `${tmpDir(layout)}/${name}`,
   }));
-  const stale = inTmp.filter(({ name, path }) => isAbandonedName(name) || isForgotten(name, path));
+  const stale = inTmp.filter(({ name, path }) => isStaleName(name) || isForgotten(name, path));
   const folders = [layersDir, imagesDir, generationsDir, buildDir].map((of) => of(layout));
   const stacks = stacksDir(layout);
   const beside = [...folders, ...namesIn(stacks).map((name) => `${stacks}/${name}`)].flatMap(
     (folder) =>
       namesIn(folder)
-        .filter((name) => name.endsWith('.tmp') && isAbandonedName(name))
+        .filter((name) => name.endsWith('.tmp') && isStaleName(name))
         .map((name) => `${folder}/${name}`),
   );
   return [...stale.map(({ path }) => path), ...beside];

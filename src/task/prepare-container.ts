@@ -50,7 +50,7 @@ export interface PrepareContext {
 }
 
 /** The task's place beside others, where the policy or the task says so. */
-export async function claimRoom(
+export async function claimSeat(
   { spec, places }: ContainerPlan,
   { installation, holdings, signal }: PrepareContext,
 ): Promise<void> {

@@ -23,7 +23,7 @@ export function chooseRevisions(survey: StoreSurvey, choice: RevisionChoice): re
   return [...stacks].flatMap((stack) => {
     const revisions = survey.revisions.filter((one) => one.stack === stack);
     const old = findOld(survey, stack, revisions, choice.keep);
-    return [...old, ...findAbandoned(survey, stack, revisions)].filter(
+    return [...old, ...findUnproven(survey, stack, revisions)].filter(
       ({ image }) => !choice.isInUse(image),
     );
   });
@@ -43,7 +43,7 @@ function findOld(
 }
 
 /** A revision gets its number before it is current: one above all that any generation names never was. */
-function findAbandoned(
+function findUnproven(
   survey: StoreSurvey,
   stack: StackName,
   revisions: readonly Revision[],

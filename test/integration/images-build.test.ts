@@ -1,10 +1,10 @@
 /** Stacks built for real: buildah, import, a smoke task, and the flip, which comes last. */
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { leaveBuilderHome, takeBuilderHome } from '../../src/build/take-builder-home.ts';
+import { releaseBuilderHome, takeBuilderHome } from '../../src/build/take-builder-home.ts';
 import { layersDir } from '../../src/core/layout.ts';
 import type { BuildProgress } from '../../src/exchange/progress.ts';
-import { runBuilder } from '../../src/exchange/run-contained.ts';
+import { runContained } from '../../src/exchange/run-contained.ts';
 import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
 import { showStack } from '../../src/store/stacks/list-stacks.ts';
 import { rollbackStack } from '../../src/store/stacks/rollback.ts';
@@ -279,16 +279,16 @@ describe('a build that fails', () => {
     await expect(take()).rejects.toMatchObject({ code: 'ERR_STACKSHIM_STACK_BUSY' });
     const building = lab.build(lab.writeStack('never', SOUND), { lockWaitMs: 50 });
     await expect(building).rejects.toMatchObject({ code: 'ERR_STACKSHIM_STACK_BUSY' });
-    for (const home of taken) await leaveBuilderHome(home);
+    for (const home of taken) await releaseBuilderHome(home);
   });
 
   it('because a program is not installed', async () => {
     const home = await takeBuilderHome(lab.layout, linuxSystem, { waitMs: 0 });
     const options = { system: linuxSystem, locks: [home.lock], env: {} };
-    await expect(runBuilder(['no-such-builder'], options)).rejects.toMatchObject({
+    await expect(runContained(['no-such-builder'], options)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_TOOL_MISSING',
       details: { program: 'no-such-builder' },
     });
-    await leaveBuilderHome(home);
+    await releaseBuilderHome(home);
   });
 });

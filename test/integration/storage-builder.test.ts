@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { leaveBuilderHome, takeBuilderHome } from '../../src/build/take-builder-home.ts';
+import { releaseBuilderHome, takeBuilderHome } from '../../src/build/take-builder-home.ts';
 import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
 import { holdStore } from '../../src/store/store-lease.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
@@ -68,7 +68,7 @@ it('removes the folder of a dead build, and none of a living one', async () => {
     mkdirSync(`${lab.layout.root}/build/${home}/work`, { recursive: true });
   expect(await collect()).toMatchObject({ files: [`${lab.layout.root}/build/1`] });
   expect(kept()).toEqual(['0', isCopyOf('base-two')]);
-  await leaveBuilderHome(living);
+  await releaseBuilderHome(living);
   expect(kept()).toEqual([isCopyOf('base-two')]);
 });
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
 import type { Generation } from '../../src/store/stacks/generations.ts';
 import type { Damage, StoreSurvey } from '../../src/store/survey-store.ts';
-import { isAbandonedName, ownerOfName, toOwnedName } from '../../src/sys/owned-name.ts';
+import { isStaleName, ownerOfName, toOwnedName } from '../../src/sys/owned-name.ts';
 import { ownIdentity } from '../../src/sys/processes.ts';
 import { chooseGenerations } from '../../src/upkeep/choose-generations.ts';
 import { chooseRevisions } from '../../src/upkeep/choose-revisions.ts';
@@ -170,21 +170,21 @@ describe('a name that tells whose it is', () => {
     const name = toOwnedName();
     for (const made of [name, `${name}.erofs`, `${name}.erofs.12ab.build`, `9.json.${name}.tmp`]) {
       expect(ownerOfName(made)).toEqual({ pid, startTime });
-      expect(isAbandonedName(made)).toBe(false);
+      expect(isStaleName(made)).toBe(false);
     }
   });
 
   it('is abandoned when its process is gone, or its number is another one’s by now', () => {
     const random = '0123456789abcdef';
-    expect(isAbandonedName(`4000000-1-${random}`)).toBe(true);
-    expect(isAbandonedName(`${process.pid}-1-${random}.tmp`)).toBe(true);
+    expect(isStaleName(`4000000-1-${random}`)).toBe(true);
+    expect(isStaleName(`${process.pid}-1-${random}.tmp`)).toBe(true);
   });
 
   it.each(['', 'current', '12-34', '12-34-56', 'x12-34-0123456789abcdef', '0123456789abcdef.tmp'])(
     'is not seen in %j',
     (name) => {
       expect(ownerOfName(name)).toBeUndefined();
-      expect(isAbandonedName(name)).toBe(false);
+      expect(isStaleName(name)).toBe(false);
     },
   );
 });

@@ -5,7 +5,7 @@ import { formatBytes } from '../format-quantities.ts';
 import { formatTable } from '../format-table.ts';
 import { print, printJson } from '../print.ts';
 
-export async function showDiskUsage(options: { readonly json?: boolean }): Promise<void> {
+export async function df(options: { readonly json?: boolean }): Promise<void> {
   const usage = await openDoor().df();
   await (options.json ? printJson(usage) : print(format(usage)));
 }

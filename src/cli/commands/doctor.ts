@@ -1,12 +1,11 @@
 /** `stackshim doctor`: what this host can and cannot guarantee. */
-
 import type { Diagnosis } from '../../doctor/diagnose-host.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { formatTable } from '../format-table.ts';
 import { print, printJson } from '../print.ts';
 
 /** Resolves to the exit status: 1 when no task can run here. */
-export async function showDiagnosis(options: { readonly json?: boolean }): Promise<number> {
+export async function doctor(options: { readonly json?: boolean }): Promise<number> {
   const diagnosis = await openDoor().doctor();
   if (options.json) await printJson(diagnosis);
   else await print(formatDiagnosis(diagnosis));

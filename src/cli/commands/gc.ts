@@ -13,7 +13,7 @@ export interface CollectCommandOptions {
 }
 
 /** Resolves to the exit status: 1 when damage kept it from looking through everything. */
-export async function freeSpace(options: CollectCommandOptions): Promise<number> {
+export async function gc(options: CollectCommandOptions): Promise<number> {
   const keepRevisions = parseKept(options.keepRevisions);
   const collection = await openDoor().gc({
     dryRun: options.dryRun === true,

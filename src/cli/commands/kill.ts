@@ -17,10 +17,7 @@ export interface KillCommandOptions {
  * Ends every task named, all at once, and prints the id of each that is gone. Resolves to the exit status: that of the first
  * task, in the order given, that did not go well. No task is touched when an id or the timeout is not valid.
  */
-export async function endTasks(
-  given: readonly string[],
-  options: KillCommandOptions,
-): Promise<number> {
+export async function kill(given: readonly string[], options: KillCommandOptions): Promise<number> {
   const ids = [...new Set(given.map(parseTaskId))];
   const stopTimeout = parseDuration(options.stopTimeout, 'stopTimeout', {
     min: 0,

@@ -10,7 +10,7 @@ export interface MigrateCommandOptions {
 }
 
 /** Resolves to the exit status: 1 when something that is damaged stays as it was. SIGINT and SIGTERM end it between two images. */
-export async function migrateStored(options: MigrateCommandOptions): Promise<number> {
+export async function migrate(options: MigrateCommandOptions): Promise<number> {
   const { dryRun = false, json = false } = options;
   const stops = listenForStops();
   const { signal } = stops.signals;

@@ -10,7 +10,7 @@ const HEADER = ['ID', 'STACK', 'STATE', 'PID', 'OWNER', 'AGE', 'COMMAND', 'LABEL
 const COMMAND_LENGTH = 40;
 
 /** Resolves to the exit status: 1 when a record could not be read, which stderr tells. */
-export async function showTasks(options: { readonly json?: boolean }): Promise<number> {
+export async function ps(options: { readonly json?: boolean }): Promise<number> {
   const list = await openDoor().list();
   if (options.json) {
     await printJson(list);

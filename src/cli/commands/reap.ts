@@ -12,7 +12,7 @@ export interface ReapCommandOptions {
 }
 
 /** Prints the id of each task that was removed. Resolves to the exit status: 1 when something is left. */
-export async function reapAbandoned(options: ReapCommandOptions): Promise<number> {
+export async function reap(options: ReapCommandOptions): Promise<number> {
   if (options.watch) return await watchUntilStopped(options);
   const { wait } = options;
   const report = await openDoor().reap(wait === undefined ? {} : { afterOwnerOf: wait });

@@ -12,10 +12,7 @@ export interface BuildCommandOptions {
 }
 
 /** SIGINT and SIGTERM abort the build, which then throws ERR_STACKSHIM_BUILD_ABORTED and has changed nothing. */
-export async function buildStackFrom(
-  directory: string,
-  options: BuildCommandOptions,
-): Promise<void> {
+export async function stackBuild(directory: string, options: BuildCommandOptions): Promise<void> {
   const stops = listenForStops();
   const view = openBuildProgress(process.stderr);
   try {

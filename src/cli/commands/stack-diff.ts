@@ -18,7 +18,7 @@ interface DiffOptions {
 const MOST_SHOWN = 20;
 const MARKS = { added: '+', removed: '-', changed: '~' } as const;
 
-export async function showDiff(name: string, options: DiffOptions): Promise<void> {
+export async function stackDiff(name: string, options: DiffOptions): Promise<void> {
   const { from, to } = options;
   const range = {
     ...(from === undefined ? {} : { from: toPositive('A', from) }),

@@ -4,7 +4,7 @@ import { toDot, toSvg } from '../../store/stacks/stack-graph.ts';
 import { print, printJson } from '../print.ts';
 import { collectDamage } from '../report-damage.ts';
 
-export async function showGraph(options: {
+export async function stackGraph(options: {
   readonly format: 'dot' | 'svg' | 'json';
 }): Promise<void> {
   const damage = collectDamage();

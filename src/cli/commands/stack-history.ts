@@ -1,14 +1,13 @@
-/** `stackshim stack history` and `stack release ls`: what was current, and when. */
+/** `stackshim stack history`: the revisions of a stack, and when each was current. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { HistoryEntry } from '../../store/stacks/stack-history.ts';
 import { formatAge } from '../format-quantities.ts';
 import { formatTable } from '../format-table.ts';
 import { print, printJson } from '../print.ts';
-import { toPositive } from '../stack-arguments.ts';
 
 const SHORT_DIGEST = 'sha256:'.length + 12;
 
-export async function showHistory(
+export async function stackHistory(
   name: string,
   options: { readonly json?: boolean },
 ): Promise<void> {
@@ -32,20 +31,4 @@ function toSource({ source }: HistoryEntry): string {
   if (source.kind !== 'build') return source.reference;
   const { base, directory } = source;
   return base === undefined ? directory : `${directory} on ${base.stack}@rev:${base.revision}`;
-}
-
-export async function showReleases(options: {
-  readonly json?: boolean;
-  readonly limit: string;
-}): Promise<void> {
-  const releases = await openDoor().stacks.releases(toPositive('--limit', options.limit));
-  if (options.json) return await printJson(releases);
-  const rows = releases.map(({ generation, isCurrent, createdAt, stacks, reason }) => [
-    String(generation),
-    isCurrent ? 'yes' : '',
-    createdAt,
-    String(stacks),
-    reason,
-  ]);
-  return await print(formatTable(['GENERATION', 'CURRENT', 'CREATED', 'STACKS', 'REASON'], rows));
 }

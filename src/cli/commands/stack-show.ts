@@ -1,53 +1,18 @@
-/** `stackshim stack ls` and `stack show`: what there is to run tasks in. */
+/** `stackshim stack show`: shows everything about a stack. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import { warnOfTemplate } from '../../oci/load-template.ts';
 import { STACK_LABELS } from '../../store/images/image.ts';
-import type { StackDetails, StackSummary } from '../../store/stacks/list-stacks.ts';
-import { formatAge, formatBytes } from '../format-quantities.ts';
+import type { StackDetails } from '../../store/stacks/list-stacks.ts';
+import { formatBytes } from '../format-quantities.ts';
 import { formatTable } from '../format-table.ts';
+import type { JsonOption } from '../json-option.ts';
 import { print, printJson } from '../print.ts';
-import { collectDamage } from '../report-damage.ts';
-
-interface ShowOptions {
-  readonly json?: boolean;
-}
-
-const SHORT_DIGEST = 'sha256:'.length + 12;
-
-export async function showStacks(options: ShowOptions): Promise<void> {
-  const damage = collectDamage();
-  const stacks = await openDoor().stacks.list(damage.listener);
-  await (options.json ? printJson(stacks) : print(formatStacks(stacks)));
-  damage.tell();
-}
-
-function formatStacks(stacks: readonly StackSummary[]): string {
-  const now = Date.now();
-  const rows = stacks.map((stack) => [
-    stack.name,
-    String(stack.revision),
-    stack.image.slice(0, SHORT_DIGEST),
-    formatAge(now - Date.parse(stack.createdAt)),
-    formatBytes(stack.ownBytes),
-    formatBytes(stack.sharedBytes),
-    toState(stack),
-    stack.description ?? '',
-  ]);
-  const header = ['NAME', 'REVISION', 'IMAGE', 'AGE', 'OWN', 'SHARED', 'STATE', 'DESCRIPTION'];
-  return formatTable(header, rows);
-}
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID for what cannot be a stack's name, and as `showStack`. */
-export async function showOneStack(name: string, options: ShowOptions): Promise<void> {
+export async function stackShow(name: string, options: JsonOption): Promise<void> {
   const stack = await openDoor().stacks.show(name);
   return await (options.json ? printJson(stack) : print(formatStack(stack)));
 }
-
-/** What a user of the stack should know: nothing when all is well. */
-const toState = ({ behind, eol }: StackSummary) =>
-  [behind === null ? '' : `behind ${behind}`, eol === null ? '' : `eol ${eol}`]
-    .filter((note) => note !== '')
-    .join(', ');
 
 function formatStack(stack: StackDetails): string {
   const { config, source } = stack;

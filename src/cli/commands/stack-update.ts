@@ -23,7 +23,7 @@ export interface UpdateCommandOptions {
 }
 
 /** Exit status 0 when none failed; of one stack that failed its error's, else 1. */
-export async function updateNamed(
+export async function stackUpdate(
   words: readonly string[],
   options: UpdateCommandOptions,
 ): Promise<void> {

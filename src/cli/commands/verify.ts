@@ -12,7 +12,7 @@ import { listenForStops } from '../stop-signals.ts';
 const CLEAR_LINE = '\r\u001b[K';
 
 /** Resolves to the exit status: 1 when something is damaged. SIGINT and SIGTERM end it. */
-export async function verifyStored(
+export async function verify(
   names: readonly string[],
   options: { readonly json?: boolean },
 ): Promise<number> {

@@ -11,7 +11,7 @@ import { walkTrusted } from '../../sys/trusted-path.ts';
 import { toAborted } from '../abortable.ts';
 import type { BuildStep, ProgressListener } from '../progress.ts';
 import type { ExchangeOptions } from '../publish-image.ts';
-import { runBuilder } from '../run-contained.ts';
+import { runContained } from '../run-contained.ts';
 
 export interface RegistryOptions {
   /** Default true: certificates are checked, plain HTTP is refused. */
@@ -39,7 +39,7 @@ const PASSED_ON = [...PROXY_VARIABLES, ...['SSL_CERT_FILE', 'SSL_CERT_DIR']] as 
 export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promise<void> {
   const { system, work, step, report, fileBytesLimit, signal } = run;
   try {
-    await runBuilder(['skopeo', ...globalOptions(), ...args], {
+    await runContained(['skopeo', ...globalOptions(), ...args], {
       system,
       env: toEnv(work),
       onLine: (text) => report({ kind: 'line', step, text: toPlain(text) }),

@@ -65,7 +65,7 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
   };
   try {
     lock = await lockTenant(host, tenant, request.signal);
-    number = claimPlace(host, request);
+    number = claimSeatNumber(host, request);
     await setShare(host, tenant, terms);
   } catch (error) {
     await leave();
@@ -94,7 +94,7 @@ export async function removeIdleTenants(host: TenantHost): Promise<void> {
   }
 }
 
-function claimPlace(
+function claimSeatNumber(
   { system, layout }: TenantHost,
   { tenant, terms, task }: JoinRequest,
 ): HeldNumber | undefined {

@@ -1,38 +1,16 @@
-/** `stackshim stack rollback`, `rm` and `release`: stacks move to other revisions, or go. */
+/** `stackshim stack release apply`, `rollback` and `ls`: several stacks move in one step. */
 import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { ReleaseResult } from '../../store/stacks/release.ts';
-import type { StackMove } from '../../store/stacks/rollback.ts';
 import { readBoundedFile } from '../../sys/read-bounded-file.ts';
+import { formatTable } from '../format-table.ts';
 import { print, printJson } from '../print.ts';
 import { toPositive } from '../stack-arguments.ts';
-
-interface MoveOptions {
-  readonly to?: string;
-  readonly json?: boolean;
-}
+import { formatMove, type MoveOptions } from './stack-rollback.ts';
 
 const MAX_RELEASE_BYTES = 1024 * 1024;
 
-export async function rollBack(name: string, options: MoveOptions): Promise<void> {
-  const to = options.to === undefined ? {} : { to: toPositive('--to', options.to) };
-  const move = await openDoor().stacks.rollback(name, to);
-  return await (options.json ? printJson(move) : print(formatMove(move)));
-}
-
-export async function remove(
-  names: readonly string[],
-  options: { readonly json?: boolean },
-): Promise<void> {
-  const removed = await openDoor().stacks.remove(names);
-  if (options.json) return await printJson(removed);
-  const lines = removed.map(
-    ({ stack, revisions }) => `${stack}: removed, revisions ${revisions.join(', ')}\n`,
-  );
-  return await print(lines.join(''));
-}
-
-export async function applyReleaseFile(
+export async function stackReleaseApply(
   file: string,
   options: { readonly json?: boolean },
 ): Promise<void> {
@@ -40,7 +18,7 @@ export async function applyReleaseFile(
   await printResult(result, options);
 }
 
-export async function rollBackRelease(options: MoveOptions): Promise<void> {
+export async function stackReleaseRollback(options: MoveOptions): Promise<void> {
   const to = options.to === undefined ? {} : { to: toPositive('--to', options.to) };
   await printResult(await openDoor().stacks.rollbackRelease(to), options);
 }
@@ -55,9 +33,6 @@ async function printResult(
     `${result.moves.map(formatMove).join('')}generation ${result.generation}: ${count} stack${count === 1 ? '' : 's'} moved\n`,
   );
 }
-
-const formatMove = ({ stack, from, to }: StackMove) =>
-  `${stack}: ${from === null ? 'none' : `rev:${from}`} -> rev:${to}\n`;
 
 function readReleaseFile(file: string): string {
   try {
@@ -76,4 +51,20 @@ function readReleaseFile(file: string): string {
       { details: { path: file }, cause: error },
     );
   }
+}
+
+export async function stackReleaseLs(options: {
+  readonly json?: boolean;
+  readonly limit: string;
+}): Promise<void> {
+  const releases = await openDoor().stacks.releases(toPositive('--limit', options.limit));
+  if (options.json) return await printJson(releases);
+  const rows = releases.map(({ generation, isCurrent, createdAt, stacks, reason }) => [
+    String(generation),
+    isCurrent ? 'yes' : '',
+    createdAt,
+    String(stacks),
+    reason,
+  ]);
+  return await print(formatTable(['GENERATION', 'CURRENT', 'CREATED', 'STACKS', 'REASON'], rows));
 }

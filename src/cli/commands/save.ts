@@ -1,14 +1,12 @@
-/** `stackshim save` and `load`: stacks as signed files, by way of a file or a pipe. */
+/** `stackshim save`: writes stacks into a signed file or pipe. */
 import { StackshimError } from '../../core/errors.ts';
 import { isLayerId } from '../../core/ids.ts';
-import { openDoor } from '../../door/open-stackshim.ts';
-import { openInput } from '../../exchange/archives/open-archive.ts';
 import { isStandardOutput, withOutput, writeChunks } from '../../exchange/output-file.ts';
-import type { LoadedStacks } from '../../exchange/saves/load-stacks.ts';
 import type { SavedStacks } from '../../exchange/saves/save-stacks.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import { print, printJson } from '../print.ts';
-import { withProgress } from './stack-exchange.ts';
+import { withProgress } from '../with-progress.ts';
+import { readInput } from './load.ts';
 
 export interface SaveCommandOptions {
   readonly key: string;
@@ -16,16 +14,9 @@ export interface SaveCommandOptions {
   readonly json?: boolean;
 }
 
-export interface LoadCommandOptions {
-  readonly list?: boolean;
-  readonly anyDate?: boolean;
-  readonly json?: boolean;
-}
-
-const PIPE = '-';
 const MAX_LIST_BYTES = 16 * 1024 * 1024;
 
-export async function saveStacksTo(
+export async function save(
   file: string,
   stacks: readonly string[],
   options: SaveCommandOptions,
@@ -46,39 +37,6 @@ export async function saveStacksTo(
   if (isStandardOutput(file)) return;
   await (json ? printJson(saved) : print(describeSaved(saved)));
 }
-
-export async function loadStacksFrom(
-  file: string | undefined,
-  options: LoadCommandOptions,
-): Promise<void> {
-  if (options.list) {
-    const ids = await openDoor().stacks.heldLayers();
-    return await (options.json ? printJson(ids) : print(ids.map((id) => `${id}\n`).join('')));
-  }
-  if (file === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'load stacks: no file given', {
-      hint: 'run stackshim load FILE, or stackshim load - for standard input',
-      details: { field: 'file' },
-    });
-  }
-  const input = file === PIPE ? process.stdin : await readInput(file);
-  try {
-    const loaded = await withProgress((exchange, stacks) =>
-      stacks.load({
-        ...exchange,
-        input,
-        name: file === PIPE ? 'standard input' : file,
-        anyDate: options.anyDate === true,
-      }),
-    );
-    await (options.json ? printJson(loaded) : print(describeLoaded(loaded)));
-  } finally {
-    input.destroy();
-  }
-}
-
-const readInput = async (file: string) =>
-  (await openInput(file)).createReadStream({ highWaterMark: 1024 * 1024 });
 
 /** One id in each line. */
 async function readLayerList(file: string): Promise<ReadonlySet<string>> {
@@ -106,11 +64,4 @@ async function readLayerList(file: string): Promise<ReadonlySet<string>> {
 const describeSaved = ({ stacks, layers, leftOut }: SavedStacks) => {
   const lines = stacks.map(({ stack, revision, image }) => `${stack}@rev:${revision} ${image}\n`);
   return `${lines.join('')}${layers.length} layers, ${leftOut.length} left out\n`;
-};
-
-const describeLoaded = ({ stacks, layers }: LoadedStacks) => {
-  const lines = stacks.map(
-    ({ stack, revision, image, status }) => `${stack}@rev:${revision} ${image} ${status}\n`,
-  );
-  return `${lines.join('')}${layers.length} layers stored\n`;
 };

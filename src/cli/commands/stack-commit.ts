@@ -1,0 +1,16 @@
+/** `stackshim stack commit`: the files of a kept task become the current revision of a stack. */
+import { type ExchangeCommandOptions, toSmoke } from '../exchange-options.ts';
+import { print, printJson } from '../print.ts';
+import { withProgress } from '../with-progress.ts';
+
+export async function stackCommit(
+  task: string,
+  name: string,
+  options: ExchangeCommandOptions,
+): Promise<void> {
+  const result = await withProgress((exchange, stacks) =>
+    stacks.commit(task, name, { ...exchange, ...toSmoke(options) }),
+  );
+  const text = `${result.stack}@rev:${result.revision} ${result.image}\n`;
+  await (options.json ? printJson(result) : print(text));
+}

@@ -1,0 +1,16 @@
+/** `stackshim stack export`: writes a stack as one archive. */
+import { isStandardOutput } from '../../exchange/output-file.ts';
+import type { ExchangeCommandOptions } from '../exchange-options.ts';
+import { print, printJson } from '../print.ts';
+import { withProgress } from '../with-progress.ts';
+
+export async function stackExport(
+  stack: string,
+  file: string,
+  options: ExchangeCommandOptions,
+): Promise<void> {
+  const result = await withProgress((exchange, stacks) => stacks.exportTo(stack, file, exchange));
+  // Standard output is the file itself then.
+  if (isStandardOutput(file)) return;
+  await (options.json ? printJson(result) : print(`${result.reference} ${result.digest}\n`));
+}
