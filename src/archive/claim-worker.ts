@@ -56,7 +56,7 @@ export async function claimWorker({ system, layout }: WorkerHost): Promise<Worke
       inUse.push(held);
     }
   } finally {
-    for (const held of inUse) held.abandon();
+    for (const held of inUse) held.close();
   }
 }
 
@@ -67,7 +67,7 @@ const toWorker = (id: number, held: HeldNumber): Worker => ({
       held.release();
       return;
     }
-    held.abandon();
+    held.close();
     throw new StackshimError(
       'ERR_STACKSHIM_SYSTEM',
       `end the processes of user ${id}: some still run`,

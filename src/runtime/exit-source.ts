@@ -21,7 +21,7 @@ export interface ExitSource {
 
 /** A process that this one must wait for: it started it, or is the subreaper of those who did. */
 export interface ChildToWatch {
-  readonly exits: Pick<ExitWatcher, 'wait' | 'abandon'>;
+  readonly exits: Pick<ExitWatcher, 'wait' | 'stopWaiting'>;
   readonly pid: number;
   readonly pidfd: Fd;
 }
@@ -43,7 +43,7 @@ export function watchChild({ exits, pid, pidfd }: ChildToWatch): ExitSource {
     endedAt: () => endedAt ?? performance.now(),
     stop() {
       unwatchLoop();
-      exits.abandon(pidfd);
+      exits.stopWaiting(pidfd);
     },
   };
 }

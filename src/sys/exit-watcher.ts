@@ -66,7 +66,7 @@ export class ExitWatcher {
   }
 
   /** Gives up waiting: the promise of `wait` never settles. A second call does nothing, nor does one after the exit. */
-  abandon(pidfd: Fd): void {
+  stopWaiting(pidfd: Fd): void {
     if (this.#waiters.has(pidfd)) this.#forget(pidfd);
   }
 

@@ -116,7 +116,7 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     streams.handOver();
     return { init, streams, disk: container.disk, commandIsThere, detachMounts };
   } catch (error) {
-    await Promise.all([creation.abandon(), binds?.close()]);
+    await Promise.all([creation.cancel(), binds?.close()]);
     await detachMounts();
     throw await explain(error, plan.container, installation);
   }

@@ -19,17 +19,17 @@ interface Kind<T> {
   /** Nothing of the task is left. */
   readonly release: (held: T) => void | Promise<void>;
   /** Another process removes what is left of the task: closes what this process has open. */
-  readonly abandon: (held: T) => void;
+  readonly close: (held: T) => void;
 }
 
 const closeStreams = (streams: TaskStreams) => streams.close();
 
 const KINDS: { readonly [K in keyof Held]: Kind<Held[K]> } = {
-  seat: { release: (seat) => seat.leave(), abandon: (seat) => seat.abandon() },
-  streams: { release: closeStreams, abandon: closeStreams },
-  slot: { release: (slot) => slot.release(), abandon: (slot) => slot.abandon() },
+  seat: { release: (seat) => seat.release(), close: (seat) => seat.close() },
+  streams: { release: closeStreams, close: closeStreams },
+  slot: { release: (slot) => slot.release(), close: (slot) => slot.close() },
   // The removal of the task removes or keeps the disk: its content goes before the task's folder does.
-  disk: { release: () => undefined, abandon: (disk) => disk.abandon() },
+  disk: { release: () => undefined, close: (disk) => disk.close() },
 };
 
 /** A stage of the task adds what it acquires at once; whoever ends the task gives all of it back, last first. */
@@ -57,13 +57,13 @@ export class Holdings {
   }
 
   /** Instead of `release`, while something of the task is left: closes what this process has open. A second call does nothing. */
-  abandon(): void {
+  close(): void {
     for (let kind = this.#acquired.pop(); kind !== undefined; kind = this.#acquired.pop()) {
-      void this.#giveBack(kind, 'abandon');
+      void this.#giveBack(kind, 'close');
     }
   }
 
-  #giveBack<K extends keyof Held>(kind: K, how: 'release' | 'abandon'): void | Promise<void> {
+  #giveBack<K extends keyof Held>(kind: K, how: 'release' | 'close'): void | Promise<void> {
     const thing = this.#held[kind];
     delete this.#held[kind];
     if (thing !== undefined) return KINDS[kind][how](thing);

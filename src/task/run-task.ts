@@ -61,7 +61,7 @@ export interface EndedTask {
   /** Removes what the task left; with `remove: 'async'` this is still to be called. Never rejects. */
   readonly remove: () => Promise<Removal>;
   /** Instead of `remove`, for a process that ends now and leaves removal to another. */
-  readonly abandon: () => void;
+  readonly close: () => void;
 }
 
 /** Not for users of the library. */
@@ -197,11 +197,11 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   // With asynchronous removal the record is not marked as kept: the remover would skip it.
   if (spec.remove === 'async' && !spec.keep) {
     const result = finish(notRemovedYet(places));
-    return { result, remove, abandon: () => holdings.abandon() };
+    return { result, remove, close: () => holdings.close() };
   }
   const removal = await remove();
   const result = finish(removal);
-  return { result, remove: () => Promise.resolve(removal), abandon: () => undefined };
+  return { result, remove: () => Promise.resolve(removal), close: () => undefined };
 }
 
 function toOutputMeter(

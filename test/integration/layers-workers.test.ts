@@ -83,7 +83,7 @@ it('have no process when they are claimed, whoever died over them', async () => 
     isTaken: () => false,
   });
   const pid = await leaveProcess(FIRST_WORKER_ID + (left?.number ?? 0));
-  left?.abandon();
+  left?.close();
   const claimed: Worker[] = [];
   while (isRunning(pid)) claimed.push(await claim());
   expect(claimed.length).toBeLessThan(20);

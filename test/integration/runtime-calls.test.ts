@@ -186,11 +186,11 @@ describe('the configuration of a container', () => {
     ).rejects.toMatchObject({ details: { exitCode: 4 } });
   });
 
-  test('that never comes: runc is gone when the creation is abandoned', async () => {
+  test('that never comes: runc is gone when the creation is cancelled', async () => {
     const script = `echo $$ > ${folder}/child; ${readConfig()}; touch ${folder}/went-on`;
     const creation = beginContainer(linuxSystem, fakeRuntime(script, 'runc'), create);
     await expect.poll(() => readdirSync(folder)).toContain('child');
-    await creation.abandon();
+    await creation.cancel();
     const pid = Number(readFileSync(`${folder}/child`, 'utf8'));
     expect(readProcess(pid)).toBeUndefined();
   });

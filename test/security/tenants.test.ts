@@ -71,10 +71,10 @@ describe('the cgroup of a tenant', () => {
   it('comes with the first task and goes with the last', async () => {
     const [one, two] = [await join(), await join()];
     expect(groupExists()).toBe(true);
-    await one.leave();
-    await one.leave();
+    await one.release();
+    await one.release();
     expect(groupExists()).toBe(true);
-    await two.leave();
+    await two.release();
     expect(groupExists()).toBe(false);
     expect(existsSync(tenantDir(layout, acme))).toBe(false);
   });
@@ -83,10 +83,10 @@ describe('the cgroup of a tenant', () => {
     for (let round = 0; round < 50; round += 1) {
       const last = await join();
       const coming = join();
-      await last.leave();
+      await last.release();
       const next = await coming;
       expect(groupExists()).toBe(true);
-      await next.leave();
+      await next.release();
     }
     expect(groupExists()).toBe(false);
   });
@@ -98,7 +98,7 @@ describe('the cgroup of a tenant', () => {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     await once(other.stdout, 'data');
-    await ours.leave();
+    await ours.release();
     expect(groupExists()).toBe(true);
     await removeIdleTenants(host());
     expect(groupExists()).toBe(true);
@@ -128,7 +128,7 @@ describe('the cgroup of a tenant', () => {
     await expect(unwanted).rejects.toMatchObject({ name: 'AbortError' });
     const coming = join();
     other.stdin.end();
-    await (await coming).leave();
+    await (await coming).release();
     await ended;
     expect(groupExists()).toBe(false);
   });
@@ -138,7 +138,7 @@ describe('the cgroup of a tenant', () => {
     const seat = await join();
     const inside = taskCgroup(layout, task, acme);
     await cgroups.shareGroup(inside, { weight: 100, cpus: null, memoryBytes: null });
-    await seat.leave();
+    await seat.release();
     expect(groupExists()).toBe(true);
     expect(findTenant(cgroups, layout, task)).toBe(acme);
     expect(findTenant(cgroups, layout, parseTaskId('other'))).toBeUndefined();
@@ -163,9 +163,9 @@ describe('the maximum of tasks', () => {
     const seats = await Promise.all([join({ maxTasks: 2 }), join({ maxTasks: 2 })]);
     await expect(join({ maxTasks: 2 })).rejects.toEqual(exhausted);
     expect(groupExists()).toBe(true);
-    await seats[0]?.leave();
+    await seats[0]?.release();
     const again = await join({ maxTasks: 2 });
-    for (const seat of [...seats, again]) await seat.leave();
+    for (const seat of [...seats, again]) await seat.release();
   });
 
   it('of 0 refuses every task, and leaves nothing', async () => {
@@ -180,13 +180,13 @@ describe('the maximum of tasks', () => {
     await expect(join({ maxTasks: 1 })).rejects.toEqual(exhausted);
     rmSync(`${layout.run}/tasks/left`, { recursive: true });
     const seat = await join({ maxTasks: 1 });
-    await seat.leave();
+    await seat.release();
   });
 
   it('counts nobody of an earlier boot', async () => {
     leaveNumber(0, 'left', 'another-boot');
     const seat = await join({ maxTasks: 1 });
-    await seat.leave();
+    await seat.release();
     expect(existsSync(tenantDir(layout, acme))).toBe(false);
   });
 });

@@ -18,7 +18,7 @@ function openFakeDisk() {
       return state.now;
     },
     keep: nothing,
-    abandon: nothing,
+    close: nothing,
     handOver: () => ({ mechanism: 'volume' }),
     remove: () => Promise.resolve(),
   };

@@ -54,7 +54,7 @@ it('nobody is told of one that was given up', async () => {
   const settled = vi.fn();
   watcher.wait(PIDFD).then(settled, settled);
   const listeners = process.listenerCount('SIGCHLD');
-  watcher.abandon(PIDFD);
+  watcher.stopWaiting(PIDFD);
   expect(process.listenerCount('SIGCHLD')).toBe(listeners - 1);
   looks = ['an exit'];
   await vi.advanceTimersByTimeAsync(1_000);

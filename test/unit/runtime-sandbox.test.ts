@@ -92,7 +92,7 @@ describe('how a task ended', () => {
 
 describe('the exit of a task in a sandbox', () => {
   const watch = (kind: RuntimeKind, exit: ProcessExit) => {
-    const exits = { wait: () => Promise.resolve(exit), abandon: () => undefined };
+    const exits = { wait: () => Promise.resolve(exit), stopWaiting: () => undefined };
     return driverOf({ kind }).watchExit({ exits, pid: process.pid, pidfd: 0 }, container);
   };
   const told = '{"success":true,"err":"","result":768}';

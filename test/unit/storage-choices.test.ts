@@ -174,7 +174,7 @@ describe('a name that tells whose it is', () => {
     }
   });
 
-  it('is abandoned when its process is gone, or its number is another one’s by now', () => {
+  it('is stale when its process is gone, or its number is another one’s by now', () => {
     const random = '0123456789abcdef';
     expect(isStaleName(`4000000-1-${random}`)).toBe(true);
     expect(isStaleName(`${process.pid}-1-${random}.tmp`)).toBe(true);

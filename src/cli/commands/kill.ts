@@ -25,11 +25,11 @@ export async function kill(given: readonly string[], options: KillCommandOptions
   });
   requireRoot('kill tasks');
   const stackshim = openDoor();
-  const statuses = await Promise.all(ids.map((id) => endTask(stackshim, id, stopTimeout)));
+  const statuses = await Promise.all(ids.map((id) => killTask(stackshim, id, stopTimeout)));
   return statuses.find((status) => status !== 0) ?? 0;
 }
 
-async function endTask(stackshim: Stackshim, id: TaskId, stopTimeout: number): Promise<number> {
+async function killTask(stackshim: Stackshim, id: TaskId, stopTimeout: number): Promise<number> {
   try {
     const removal = await stackshim.kill(id, { stopTimeout });
     if (removal.removed) {

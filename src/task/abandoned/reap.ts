@@ -81,7 +81,7 @@ async function reapAmong(
     }
   }
   // To remove a task takes longer than to end it: none is to run on while others are removed.
-  for (const id of abandoned.slice(TASKS_AT_ONCE)) endTask(installation, id);
+  for (const id of abandoned.slice(TASKS_AT_ONCE)) killEarly(installation, id);
   const reaped: ReapedTask[] = [];
   for (let from = 0; from < abandoned.length; from += TASKS_AT_ONCE) {
     reaped.push(...(await reapTogether(installation, abandoned.slice(from, from + TASKS_AT_ONCE))));
@@ -97,7 +97,7 @@ interface ClaimedTask extends AbandonedTask {
 }
 
 /** Kills its processes. Whatever lives on is killed when the task is removed. */
-function endTask(installation: Installation, id: TaskId): void {
+function killEarly(installation: Installation, id: TaskId): void {
   const task = claim(installation, id);
   if (task === undefined) return;
   try {

@@ -16,7 +16,7 @@ export interface TaskNumberRequest {
   readonly task: TaskId;
 }
 
-/** Claims a number for a task as {@link claimNumber} does. Once `abandon` was called it is free when the task is removed. */
+/** Claims a number for a task as {@link claimNumber} does. Once `close` was called it is free when the task is removed. */
 export const claimTaskNumber = (
   system: System,
   request: TaskNumberRequest,
@@ -54,14 +54,14 @@ const joined = (held: HeldNumber, other: HeldNumber): HeldNumber => ({
     other.release();
     held.release();
   },
-  abandon() {
-    other.abandon();
-    held.abandon();
+  close() {
+    other.close();
+    held.close();
   },
 });
 
 /**
- * Claims the number that another process has claimed for the task and abandoned, in the folder `older` as well where it was. Undefined when
+ * Claims the number that another process has claimed for the task and closed, in the folder `older` as well where it was. Undefined when
  * the task does not hold it, or a process still does.
  */
 export function adoptInBoth(
@@ -75,7 +75,7 @@ export function adoptInBoth(
   if (held === undefined || older === undefined || !isOwnFolder(older)) return held;
   const other = claimThisNumber(system, number, { folder: older, ...claim });
   if (other !== undefined) return joined(held, other);
-  held.abandon();
+  held.close();
   return undefined;
 }
 

@@ -32,9 +32,9 @@ export interface TenantSeat {
    * Nothing of the task is left: it counts no more, and the last one takes the tenant's cgroup with it. A second call does nothing.
    * Never rejects.
    */
-  leave(): Promise<void>;
-  /** In place of `leave`, while something of the task is left: gives up only what this process has open. It counts until that is reaped. */
-  abandon(): void;
+  release(): Promise<void>;
+  /** In place of `release`, while something of the task is left: gives up only what this process has open. It counts until that is reaped. */
+  close(): void;
 }
 
 /** Somebody who removes the tenant holds its lock alone: for a moment, unless that process was stopped in it. */
@@ -54,7 +54,7 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
   const unlock = () => {
     if (lock !== undefined) closeSync(lock);
   };
-  const leave = async () => {
+  const release = async () => {
     number?.release();
     unlock();
     try {
@@ -68,20 +68,20 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
     number = claimSeatNumber(host, request);
     await setShare(host, tenant, terms);
   } catch (error) {
-    await leave();
+    await release();
     throw error;
   }
   let isIn = true;
   return {
-    async leave() {
+    async release() {
       if (!isIn) return;
       isIn = false;
-      await leave();
+      await release();
     },
-    abandon() {
+    close() {
       if (!isIn) return;
       isIn = false;
-      number?.abandon();
+      number?.close();
       unlock();
     },
   };

@@ -25,7 +25,7 @@ export interface Slot {
   /** Gives the slot back: the task has nothing left that uses its ids. A second call does nothing. */
   release(): void;
   /** In place of `release`, while something of the task is left: gives up only what this process has open. It is free once that is removed. */
-  abandon(): void;
+  close(): void;
 }
 
 export interface SlotRequest {
@@ -64,7 +64,7 @@ export async function claimSlot(
   }
 }
 
-/** The slot that another process has claimed for the task, and abandoned. Rejects with ERR_STACKSHIM_SYSTEM when that is not so. */
+/** The slot that another process has claimed for the task and closed. Rejects with ERR_STACKSHIM_SYSTEM when that is not so. */
 export async function adoptSlot(
   system: System,
   layout: Layout,
@@ -78,7 +78,7 @@ export async function adoptSlot(
   try {
     return await openSlot(system, layout, held);
   } catch (error) {
-    held.abandon();
+    held.close();
     throw error;
   }
 }
@@ -102,12 +102,12 @@ async function openSlot(system: System, layout: Layout, held: HeldNumber): Promi
     isOpen = false;
     ending();
   };
-  const { release, abandon } = held;
+  const { release, close } = held;
   return {
     index,
     ids,
     userNamespaceFd,
     release: () => end(release),
-    abandon: () => end(abandon),
+    close: () => end(close),
   };
 }

@@ -32,7 +32,7 @@ export interface TaskDisk {
   /** Leaves the ended task's files in the scratch folder (`--keep`). */
   keep(): void;
   /** Nothing that was not written to the disk yet needs to be: the process is about to leave removal to another. */
-  abandon(): void;
+  close(): void;
   /** Another process adopts the space, with what this returns: closes what this process has open. Precondition: it is not detached. */
   handOver(): HandedDisk;
   /** Removes the ended task's files, and checks. A second call does nothing. */

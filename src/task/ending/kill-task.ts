@@ -49,7 +49,7 @@ export async function killTask(
     record === null
       ? taskPlaces(layout, id, findTenant(cgroups, layout, id))
       : recordedPlaces(layout, record);
-  return await endTask(installation, places, options);
+  return await stopAndRemove(installation, places, options);
 }
 
 /** Whether someone else is going to remove the task at its end. */
@@ -98,7 +98,7 @@ function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | 
  * While the task has an owner: marks it as cancelled, signals its processes, and waits until the owner has removed it. What nobody
  * answers for, from the beginning, or because its owner keeps it or dies meanwhile, is removed here, unless another process is at it.
  */
-async function endTask(
+async function stopAndRemove(
   installation: Installation,
   places: TaskPlaces,
   { graceMs }: KillTaskOptions,

@@ -41,7 +41,7 @@ export async function removeOwn({ installation, ...task }: OwnTask): Promise<Rem
   } else {
     // What is left may use the slot's ids, and counts: until it is reaped, which anybody may from now on.
     record.tryNote({ disowned: true });
-    holdings.abandon();
+    holdings.close();
   }
   return removal;
 }

@@ -204,12 +204,12 @@ export class OutputMeter {
     this.#takenAt = performance.now();
     this.#stallTimer = setInterval(() => {
       if (this.#waitingSinks === 0) this.#takenAt = performance.now();
-      else if (performance.now() - this.#takenAt > STALLED_AFTER_MS) this.abandon();
+      else if (performance.now() - this.#takenAt > STALLED_AFTER_MS) this.dropSinks();
     }, LOOK_MS);
   }
 
   /** Gives up waiting for sinks, and hands them nothing more: what they have not taken is lost, and counted. */
-  abandon(): void {
+  dropSinks(): void {
     this.#isGivenUp = true;
     clearInterval(this.#stallTimer);
     for (const giveUp of this.#giveUps) giveUp();
