@@ -1,5 +1,6 @@
 /** Reads records back: for those who list, end and reap tasks. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { isTaskCgroup } from '../../cgroup/cgroup-names.ts';
 import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
 import { refuseNewer, versionOf } from '../../core/format-version.ts';
 import {
@@ -88,10 +89,7 @@ const currentRecord = objectOf<
   writtenBy: text,
   ...fieldsOfVersion1,
   names: objectOf<TaskNames>({
-    cgroup: textThat(
-      (value) => /^\/stackshim-[^/]+\/(?:tenant-[^/]+\/)?task-[^/]+$/.test(value),
-      "not a task's cgroup",
-    ),
+    cgroup: textThat(isTaskCgroup, "not a task's cgroup"),
     scratchDir: absolute,
     volumeFile: absolute,
     idleVolumeDir: absolute,
