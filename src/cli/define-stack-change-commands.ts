@@ -1,7 +1,7 @@
 /** The `stack` commands that follow a stack through its revisions. What carries them out is loaded when it is called for. */
 import { type Command, Option } from 'commander';
 import type { UpdateCommandOptions } from './commands/stack-update.ts';
-import { JSON_FLAG, type JsonOption } from './json-option.ts';
+import { JSON_FLAG, type JsonOption } from './shared-options.ts';
 
 const NAME = ['<name>', 'name of a stack'] as const;
 

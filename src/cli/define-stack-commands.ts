@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { BuildCommandOptions } from './commands/stack-build.ts';
 import { defineStackExchange } from './define-exchange-commands.ts';
 import { defineStackChangeCommands } from './define-stack-change-commands.ts';
-import { JSON_FLAG, type JsonOption } from './json-option.ts';
+import { JSON_FLAG, type JsonOption } from './shared-options.ts';
 
 export function defineStackCommands(program: Command): void {
   const stack = program.command('stack').description('build, inspect and change stacks');

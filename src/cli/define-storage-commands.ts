@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { CollectCommandOptions } from './commands/gc.ts';
 import type { MigrateCommandOptions } from './commands/migrate.ts';
-import { JSON_FLAG, type JsonOption } from './json-option.ts';
+import { JSON_FLAG, type JsonOption } from './shared-options.ts';
 
 export function defineStorageCommands(program: Command): void {
   program

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { KillCommandOptions } from './commands/kill.ts';
 import type { ReapCommandOptions } from './commands/reap.ts';
-import { JSON_FLAG, type JsonOption } from './json-option.ts';
+import { JSON_FLAG, type JsonOption } from './shared-options.ts';
 
 export function defineTaskCommands(program: Command): void {
   program

@@ -6,7 +6,7 @@ import type { PackageChange } from '../../store/diff/dpkg-status.ts';
 import { formatBytes } from '../format-quantities.ts';
 import { formatTable } from '../format-table.ts';
 import { print, printJson } from '../print.ts';
-import { toPositive } from '../stack-arguments.ts';
+import { toPositive } from '../shared-options.ts';
 
 interface DiffOptions {
   readonly from: string | undefined;

@@ -3,9 +3,9 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import type { StackSummary } from '../../store/stacks/list-stacks.ts';
 import { formatAge, formatBytes } from '../format-quantities.ts';
 import { formatTable } from '../format-table.ts';
-import type { JsonOption } from '../json-option.ts';
 import { print, printJson } from '../print.ts';
 import { collectDamage } from '../report-damage.ts';
+import type { JsonOption } from '../shared-options.ts';
 
 const SHORT_DIGEST = 'sha256:'.length + 12;
 

@@ -5,7 +5,7 @@ import type { ReleaseResult } from '../../store/stacks/release.ts';
 import { readBoundedFile } from '../../sys/read-bounded-file.ts';
 import { formatTable } from '../format-table.ts';
 import { print, printJson } from '../print.ts';
-import { toPositive } from '../stack-arguments.ts';
+import { toPositive } from '../shared-options.ts';
 import { formatMove, type MoveOptions } from './stack-rollback.ts';
 
 const MAX_RELEASE_BYTES = 1024 * 1024;

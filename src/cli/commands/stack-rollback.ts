@@ -2,7 +2,7 @@
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { StackMove } from '../../store/stacks/rollback.ts';
 import { print, printJson } from '../print.ts';
-import { toPositive } from '../stack-arguments.ts';
+import { toPositive } from '../shared-options.ts';
 
 export interface MoveOptions {
   readonly to?: string;

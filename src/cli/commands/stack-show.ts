@@ -5,8 +5,8 @@ import { STACK_LABELS } from '../../store/images/image.ts';
 import type { StackDetails } from '../../store/stacks/list-stacks.ts';
 import { formatBytes } from '../format-quantities.ts';
 import { formatTable } from '../format-table.ts';
-import type { JsonOption } from '../json-option.ts';
 import { print, printJson } from '../print.ts';
+import type { JsonOption } from '../shared-options.ts';
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID for what cannot be a stack's name, and as `showStack`. */
 export async function stackShow(name: string, options: JsonOption): Promise<void> {

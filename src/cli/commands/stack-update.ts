@@ -11,7 +11,7 @@ import { formatTable } from '../format-table.ts';
 import { print, printJson, printNote } from '../print.ts';
 import { reportError } from '../report-error.ts';
 import { reportToolOutput } from '../report-tool-output.ts';
-import { toPositive } from '../stack-arguments.ts';
+import { toPositive } from '../shared-options.ts';
 import { listenForStops } from '../stop-signals.ts';
 
 export interface UpdateCommandOptions {

@@ -1,6 +1,26 @@
-/** Options that the commands of the exchange share. */
+/** Options that several commands share. */
 import { StackshimError } from '../core/errors.ts';
 import type { RegistryOptions } from '../exchange/registry/run-skopeo.ts';
+
+export const JSON_FLAG = ['--json', 'print JSON'] as const;
+
+/** What commander makes of it. */
+export interface JsonOption {
+  readonly json?: boolean;
+}
+
+const MAX_NUMBER = 999_999_999;
+
+/** A number of revisions, or the number of one: 1 and above. Throws ERR_STACKSHIM_SPEC_INVALID that names the field. */
+export function toPositive(field: string, text: string): number {
+  const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (number >= 1 && number <= MAX_NUMBER) return number;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `${field} ${JSON.stringify(text)}: not a whole number from 1`,
+    { details: { field } },
+  );
+}
 
 export interface ExchangeCommandOptions {
   readonly smoke?: string;
