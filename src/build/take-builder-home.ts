@@ -1,7 +1,7 @@
 /** The places where builds work, `build/0` and `build/1`. Each belongs to one build at a time, by the lock `locks/builder.<n>`. */
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { cgroupParent } from '../cgroup/cgroup-names.ts';
+import { buildCgroup } from '../cgroup/cgroup-names.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { buildDir, type Layout, locksDir } from '../core/layout.ts';
@@ -122,7 +122,7 @@ function takeFreeHome(layout: Layout, system: System): HeldHome | undefined {
 const toPlaces = (layout: Layout) =>
   Array.from({ length: BUILDS_AT_A_TIME }, (_, index) => ({
     folder: `${buildDir(layout)}/${index}`,
-    cgroup: `${cgroupParent(layout)}/build-${index}`,
+    cgroup: buildCgroup(layout, index),
     lockFile: `${locksDir(layout)}/builder.${index}`,
   }));
 

@@ -2,8 +2,11 @@
 import type { Command } from 'commander';
 import type { LoadCommandOptions } from './commands/load.ts';
 import type { SaveCommandOptions } from './commands/save.ts';
-import type { ExchangeCommandOptions, RegistryCommandOptions } from './exchange-options.ts';
-import { JSON_FLAG } from './shared-options.ts';
+import {
+  type ExchangeCommandOptions,
+  JSON_FLAG,
+  type RegistryCommandOptions,
+} from './shared-options.ts';
 
 const SMOKE_FLAG = [
   '--smoke <command>',

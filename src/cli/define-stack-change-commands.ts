@@ -1,8 +1,7 @@
 /** Defines the `stack` commands that show and change a stack's revisions. Their code is loaded when they are called. */
 import { type Command, Option } from 'commander';
 import type { UpdateCommandOptions } from './commands/stack-update.ts';
-import type { JsonOption } from './shared-options.ts';
-import { JSON_FLAG } from './shared-options.ts';
+import { JSON_FLAG, type JsonOption } from './shared-options.ts';
 
 const NAME = ['<name>', 'name of a stack'] as const;
 

@@ -3,8 +3,7 @@ import type { Command } from 'commander';
 import type { BuildCommandOptions } from './commands/stack-build.ts';
 import { defineStackExchange } from './define-exchange-commands.ts';
 import { defineStackChangeCommands } from './define-stack-change-commands.ts';
-import type { JsonOption } from './shared-options.ts';
-import { JSON_FLAG } from './shared-options.ts';
+import { JSON_FLAG, type JsonOption } from './shared-options.ts';
 
 export function defineStackCommands(program: Command): void {
   const stack = program.command('stack').description('build, inspect and change stacks');

@@ -2,8 +2,7 @@
 import type { Command } from 'commander';
 import type { CollectCommandOptions } from './commands/gc.ts';
 import type { MigrateCommandOptions } from './commands/migrate.ts';
-import type { JsonOption } from './shared-options.ts';
-import { JSON_FLAG } from './shared-options.ts';
+import { JSON_FLAG, type JsonOption } from './shared-options.ts';
 
 export function defineStorageCommands(program: Command): void {
   program

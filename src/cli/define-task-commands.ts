@@ -2,8 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { KillCommandOptions } from './commands/kill.ts';
 import type { ReapCommandOptions } from './commands/reap.ts';
-import type { JsonOption } from './shared-options.ts';
-import { JSON_FLAG } from './shared-options.ts';
+import { JSON_FLAG, type JsonOption } from './shared-options.ts';
 
 export function defineTaskCommands(program: Command): void {
   program

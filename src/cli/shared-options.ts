@@ -1,5 +1,6 @@
 /** Options that several commands share. */
 import { StackshimError } from '../core/errors.ts';
+import type { RegistryOptions } from '../exchange/registry/run-skopeo.ts';
 
 export const JSON_FLAG = ['--json', 'print JSON'] as const;
 
@@ -19,4 +20,32 @@ export function toPositive(field: string, text: string): number {
     `${field} ${JSON.stringify(text)}: not a whole number from 1`,
     { details: { field } },
   );
+}
+
+export interface ExchangeCommandOptions {
+  readonly smoke?: string;
+  readonly json?: boolean;
+}
+
+export interface RegistryCommandOptions extends ExchangeCommandOptions {
+  readonly tlsVerify: string;
+  readonly authfile?: string;
+}
+
+export const toSmoke = ({ smoke }: ExchangeCommandOptions) =>
+  smoke === undefined ? {} : { smoke };
+
+export function toRegistryOptions({
+  tlsVerify,
+  authfile,
+}: RegistryCommandOptions): RegistryOptions {
+  if (tlsVerify !== 'true' && tlsVerify !== 'false') {
+    throw new StackshimError(
+      'ERR_STACKSHIM_SPEC_INVALID',
+      `read --tls-verify ${JSON.stringify(tlsVerify)}: neither true nor false`,
+      { details: { field: 'tlsVerify' } },
+    );
+  }
+  const auth = authfile === undefined ? {} : { authFile: authfile };
+  return { tlsVerify: tlsVerify === 'true', ...auth };
 }

@@ -8,8 +8,7 @@ import { cleanTar } from '../archive/clean-tar.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { fdPath } from '../sys/fd-path.ts';
 import { openPlain } from '../sys/real-path.ts';
-import type { CleanCode } from './clean-code.ts';
-import { CODE_LIMITS, CODE_POLICY } from './code-policy.ts';
+import { type CleanCode, CODE_LIMITS, CODE_POLICY } from './code-policy.ts';
 import { packDirectory } from './pack-directory.ts';
 
 export interface PackCodeOptions {

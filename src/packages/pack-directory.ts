@@ -5,8 +5,7 @@ import { type ArchiveCleaner, createArchiveCleaner } from '../archive/archive-cl
 import type { ArchiveLimits } from '../archive/archive-limits.ts';
 import { toInvalidArchive } from '../archive/archive-policy.ts';
 import { type ByteString, type EntryKind, NO_XATTRS, type TarEntry } from '../archive/tar-entry.ts';
-import type { CleanCode } from './clean-code.ts';
-import { CODE_POLICY } from './code-policy.ts';
+import { type CleanCode, CODE_POLICY } from './code-policy.ts';
 import { type WalkedEntry, walkDirectory } from './walk-directory.ts';
 
 const CHUNK_BYTES = 256 * 1024;

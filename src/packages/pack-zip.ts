@@ -7,8 +7,7 @@ import { type ArchiveLimits, MAX_LINK_BYTES, RATIO_FREE_BYTES } from '../archive
 import { toArchiveTooLarge, toInvalidArchive } from '../archive/archive-policy.ts';
 import { type EntryKind, NO_XATTRS, type TarEntry, toByteString } from '../archive/tar-entry.ts';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
-import type { CleanCode } from './clean-code.ts';
-import { CODE_POLICY } from './code-policy.ts';
+import { type CleanCode, CODE_POLICY } from './code-policy.ts';
 
 export interface PackZipOptions {
   readonly limits: ArchiveLimits;

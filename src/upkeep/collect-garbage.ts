@@ -1,20 +1,22 @@
 /** Frees what no revision, task, import or build needs, while all of them go on. */
-
+import { rm } from 'node:fs/promises';
 import { findUnneededCopies, setCopiesAside } from '../build/collect-base-copies.ts';
 import { clearDeadHomes, findDeadHomes } from '../build/take-builder-home.ts';
 import { type ErrorJson, StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
-import { type Layout, runtimeVersionsDir } from '../core/layout.ts';
+import { generationsDir, type Layout, runtimeVersionsDir } from '../core/layout.ts';
 import { findObstacles, sweepImages } from '../exchange/sweep-images.ts';
 import { clearStaleVersions } from '../runtime/runtime-version.ts';
 import { removeStrayNames, restoreImages } from '../store/images/collect-images.ts';
 import type { StoredLayer } from '../store/layers/collect-layers.ts';
+import { generationFile } from '../store/stacks/generations.ts';
 import { unlinkRevisions } from '../store/stacks/remove-revisions.ts';
 import type { Revision } from '../store/stacks/revisions.ts';
 import { withStacksLock } from '../store/stacks-lock.ts';
 import { clearStaleTmp, findStaleFiles } from '../store/stale-files.ts';
 import { whileNothingIsPinned } from '../store/store-lease.ts';
 import { type StoreSurvey, surveyStore } from '../store/survey-store.ts';
+import { syncDirectory } from '../sys/files.ts';
 import { measureTree } from '../sys/measure-tree.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { listIdleVolumes, removeIdleVolume } from '../task/disk/idle-volumes.ts';
@@ -22,7 +24,6 @@ import type { Installation } from '../task/installation.ts';
 import { readTaskImages } from '../task/records/task-images.ts';
 import { chooseGenerations } from './choose-generations.ts';
 import { chooseRevisions } from './choose-revisions.ts';
-import { removeGenerations } from './remove-generations.ts';
 
 /** What `gc` removes besides what nothing needs. */
 export interface CollectOptions {
@@ -174,4 +175,11 @@ async function removeRevisions(
     }
   }
   return { gone, refusals };
+}
+
+/** Removes generations that no rollback can reach; none of them may be current. Precondition: the caller holds the stacks lock. */
+async function removeGenerations(layout: Layout, numbers: readonly number[]): Promise<void> {
+  if (numbers.length === 0) return;
+  for (const number of numbers) await rm(generationFile(layout, number), { force: true });
+  await syncDirectory(generationsDir(layout));
 }

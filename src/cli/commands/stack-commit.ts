@@ -1,6 +1,7 @@
 /** `stackshim stack commit`: the files of a kept task become the current revision of a stack. */
-import { type ExchangeCommandOptions, toSmoke } from '../exchange-options.ts';
+
 import { print, printJson } from '../print.ts';
+import { type ExchangeCommandOptions, toSmoke } from '../shared-options.ts';
 import { withProgress } from '../with-progress.ts';
 
 export async function stackCommit(

@@ -1,7 +1,7 @@
 /** `stackshim stack export`: writes a stack as one archive. */
 import { isStandardOutput } from '../../exchange/output-file.ts';
-import type { ExchangeCommandOptions } from '../exchange-options.ts';
 import { print, printJson } from '../print.ts';
+import type { ExchangeCommandOptions } from '../shared-options.ts';
 import { withProgress } from '../with-progress.ts';
 
 export async function stackExport(

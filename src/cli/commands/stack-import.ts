@@ -1,6 +1,7 @@
 /** `stackshim stack import`: an image becomes the current revision of a stack. */
-import { type RegistryCommandOptions, toRegistryOptions, toSmoke } from '../exchange-options.ts';
+
 import { print, printJson } from '../print.ts';
+import { type RegistryCommandOptions, toRegistryOptions, toSmoke } from '../shared-options.ts';
 import { withProgress } from '../with-progress.ts';
 
 export async function stackImport(

@@ -1,6 +1,7 @@
 /** `stackshim stack push`: copies a stack to a registry. */
-import { type RegistryCommandOptions, toRegistryOptions } from '../exchange-options.ts';
+
 import { print, printJson } from '../print.ts';
+import { type RegistryCommandOptions, toRegistryOptions } from '../shared-options.ts';
 import { withProgress } from '../with-progress.ts';
 
 export async function stackPush(

@@ -1,6 +1,6 @@
 /** Reads records, for code that lists, ends and reaps tasks. */
-
 import { readFileSync, statSync } from 'node:fs';
+import { isTaskCgroup } from '../../cgroup/cgroup-names.ts';
 import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
 import { refuseNewer, versionOf } from '../../core/format-version.ts';
 import {
@@ -90,10 +90,7 @@ const currentRecord = objectOf<
   writtenBy: text,
   ...fieldsOfVersion1,
   names: objectOf<TaskNames>({
-    cgroup: textThat(
-      (value) => /^\/stackshim-[^/]+\/(?:tenant-[^/]+\/)?task-[^/]+$/.test(value),
-      "not a task's cgroup",
-    ),
+    cgroup: textThat(isTaskCgroup, "not a task's cgroup"),
     scratchDir: absolute,
     volumeFile: absolute,
     idleVolumeDir: absolute,
