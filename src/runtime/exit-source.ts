@@ -1,6 +1,6 @@
-import { msSinceExit } from '../sys/exit-clock.ts';
+/** Where the exit of a container's command comes from. */
+import { msSinceExit, wasHeldUp, watchLoop } from '../sys/clocks.ts';
 import type { ExitWatcher } from '../sys/exit-watcher.ts';
-import { wasHeldUp, watchLoop } from '../sys/loop-beat.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { Fd, ProcessExit } from '../sys/system.ts';
 

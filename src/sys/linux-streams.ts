@@ -1,7 +1,8 @@
-/** Pipes, the console socket and terminals: pipe2(2), unix(7), recvmsg(2), ioctl_tty(2). */
+/** Pipes, sockets and terminals: pipe2(2), unix(7), recvmsg(2), ioctl_tty(2); and the sockets of another network namespace: setns(2). */
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { ffi } from '#ffi';
 import { invoke, invokeUnless } from './invoke.ts';
-import type { System } from './system.ts';
+import type { Fd, System } from './system.ts';
 
 const O_CLOEXEC = 0x8_0000;
 const AF_UNIX = 1;
@@ -108,4 +109,105 @@ function receiveRights(connection: number): number {
     throw new Error('recvmsg: the message carried no descriptor');
   }
   return control.readInt32LE(16);
+}
+
+const CLONE_NEWNET = 0x4000_0000;
+const AF_NETLINK = 16;
+const SOCK_RAW_CLOEXEC_NONBLOCK = 0x3 | 0x8_0000 | 0x800;
+const NETLINK_SOCK_DIAG = 4;
+/** Of setns(2) back home, which fails only while the kernel is short of memory. */
+const TRIES = 1000;
+
+/**
+ * What the kernel tells of the sockets of another network namespace. Its descriptor is asked for, not a process in it: /proc/PID/net is
+ * empty from the moment when the first thread of the process has left, however many others live.
+ */
+export const linuxNetNamespaces: Pick<System, 'openSocketDiagnosis' | 'openNetFile'> = {
+  openSocketDiagnosis(namespace) {
+    const as = { name: 'socket', subject: 'NETLINK_SOCK_DIAG' };
+    return openIn(namespace, () =>
+      invoke(as, 'socket', AF_NETLINK, SOCK_RAW_CLOEXEC_NONBLOCK, NETLINK_SOCK_DIAG),
+    );
+  },
+  openNetFile: (namespace, name) =>
+    openIn(namespace, () => openSync(`/proc/thread-self/net/${name}`, 'r')),
+};
+
+/**
+ * Opens the network namespace of a process; the caller closes it with `node:fs`. Precondition: no program of a task runs in that
+ * process yet: while one is in exec(2), which it may draw out, this call waits.
+ */
+export const openNetNamespace = (pid: number): Fd => openSync(`/proc/${pid}/ns/net`, 'r');
+
+/** Only this thread enters the other namespace, and runs nothing there but what opens one descriptor. */
+function openIn(namespace: Fd, open: () => Fd): Fd {
+  const home = openSync('/proc/thread-self/ns/net', 'r');
+  try {
+    enter(namespace);
+    try {
+      return open();
+    } finally {
+      goBack(home);
+    }
+  } finally {
+    closeSync(home);
+  }
+}
+
+function enter(namespace: Fd): void {
+  invoke({ name: 'setns', subject: 'net' }, 'setns', namespace, CLONE_NEWNET);
+}
+
+/** The thread must not stay in the other namespace. */
+function goBack(home: Fd): void {
+  for (let left = TRIES; left > 1; left -= 1) {
+    try {
+      enter(home);
+      return;
+    } catch {
+      // The last try throws.
+    }
+  }
+  enter(home);
+}
+
+export interface SocketSizes {
+  /** What can wait in a socket's receive queue: the kernel doubles what a program asks for, and lets one message pass. */
+  readonly receiveBytes: number;
+  /** What can wait there in a TCP socket, which the kernel lets grow while a program reads. */
+  readonly grownBytes: number;
+  /** What the kernel keeps for a socket besides: its options. */
+  readonly optionBytes: number;
+}
+
+/** The longest message of IP. */
+const MESSAGE_BYTES = 65_536;
+
+/** Read once per process. */
+let known: SocketSizes | undefined;
+
+export function socketSizes(): SocketSizes {
+  known ??= readSizes();
+  return known;
+}
+
+function readSizes(): SocketSizes {
+  const largestOf = (name: string) =>
+    Math.max(...readFileSync(`/proc/sys/net/${name}`, 'utf8').trim().split(/\s+/).map(Number));
+  const receiveMax = Math.max(2 * largestOf('core/rmem_max'), largestOf('core/rmem_default'));
+  const receiveBytes = receiveMax + MESSAGE_BYTES;
+  const grownBytes = Math.max(receiveBytes, largestOf('ipv4/tcp_rmem') + MESSAGE_BYTES);
+  return { receiveBytes, grownBytes, optionBytes: largestOf('core/optmem_max') };
+}
+
+/** The number of all sockets, which text of sockstat begins with. */
+export function parseSocketsUsed(text: Buffer): number {
+  // `sockets: used 12`
+  let used = 0;
+  for (let at = 14; at < text.length; at += 1) {
+    const digit = (text[at] ?? 0) - 48;
+    if (digit < 0 || digit > 9) break;
+    used = used * 10 + digit;
+  }
+  return used;
 }

@@ -1,8 +1,26 @@
+/** Removes entries, and a folder with all that is in it, however deep or large, without blocking the event loop for long. */
 import { type Dirent, lstatSync, opendirSync, rmdirSync, unlinkSync } from 'node:fs';
-import { entryPath } from './byte-path.ts';
-import { PLAIN_ENVIRONMENT } from './program-environment.ts';
-import { rmdirAside, unlinkAside } from './remove-aside.ts';
+import { rmdir, unlink } from 'node:fs/promises';
+import { ffi } from '#ffi';
+import { entryPath } from './paths.ts';
 import { runProgram } from './run-program.ts';
+import { PLAIN_ENVIRONMENT } from './start-program.ts';
+
+/**
+ * The kernel may hold up rmdir(2) and unlink(2) for milliseconds where something was mounted or in cgroups: on a thread of the pool the event
+ * loop goes on. The executable has one thread to spare for one task: there a trip to the pool only takes longer.
+ */
+const hasPool = ffi.callOnPool !== undefined;
+
+export async function rmdirAside(path: string | Buffer): Promise<void> {
+  if (hasPool) await rmdir(path);
+  else rmdirSync(path);
+}
+
+export async function unlinkAside(path: string | Buffer): Promise<void> {
+  if (hasPool) await unlink(path);
+  else unlinkSync(path);
+}
 
 /** Removing this many entries takes less time than starting a program that removes them. */
 const FEW_ENTRIES = 64;

@@ -1,10 +1,12 @@
-/** Starts programs that only this process waits for. */
+/** Programs that are started and waited for by this process alone: their environment, their null device, their time, their end. */
+import { chmodSync, constants, openSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
-import { exits } from './exits.ts';
+import { exits } from './exit-watcher.ts';
 import { linuxSystem } from './linux-system.ts';
+import { entryOf } from './paths.ts';
 import { posixSpawn, type SpawnRequest } from './posix-spawn.ts';
-import type { ProcessExit } from './system.ts';
+import { type Fd, MOUNT_ATTR, type ProcessExit } from './system.ts';
 
 export interface StartedProgram {
   /** Resolves to the pid once the program runs; then the caller may close its copies of the descriptors. Rejects if the program could not be started. */
@@ -85,5 +87,120 @@ export function killGroup(leader: number): void {
     process.kill(-leader, 'SIGKILL');
   } catch (error) {
     if (errnoCodeOf(error) !== 'ESRCH') throw error;
+  }
+}
+
+// The environment of programs that root starts: never the caller's own.
+
+/** Where programs are looked for, in this order, as sudo's `secure_path` has them. */
+export const SYSTEM_FOLDERS: readonly string[] = [
+  '/usr/local/sbin',
+  '/usr/local/bin',
+  '/usr/sbin',
+  '/usr/bin',
+  '/sbin',
+  '/bin',
+];
+
+export const SYSTEM_PATH = SYSTEM_FOLDERS.join(':');
+
+/** For programs that read no configuration. */
+export const PLAIN_ENVIRONMENT = { PATH: SYSTEM_PATH, LC_ALL: 'C' } as const;
+
+/** The caller's proxies, for programs that speak to other machines. */
+export const PROXY_VARIABLES = [
+  ...['http_proxy', 'https_proxy', 'no_proxy'],
+  ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'],
+] as const;
+
+/** Those of the variables named that are set in `env`. */
+export function pickVariables(
+  names: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const picked: Record<string, string> = {};
+  for (const name of names) {
+    const value = env[name];
+    if (value !== undefined) picked[name] = value;
+  }
+  return picked;
+}
+
+export interface RunBounds {
+  /** After that the program is killed. Default: it may take any time. */
+  readonly timeoutMs?: number | undefined;
+  /** Kills the program when it aborts. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Why a program was killed. */
+export type GivenUp = 'timeout' | 'aborted';
+
+export interface BoundedEnd<End> {
+  readonly end: End;
+  /** Undefined: nobody killed it here. */
+  readonly givenUp: GivenUp | undefined;
+}
+
+/** Resolves when the program has ended, by itself or killed. Rejects as `exited` does. */
+export async function endWithin<End>(
+  program: { readonly exited: Promise<End>; killAll(): void },
+  { timeoutMs, signal }: RunBounds,
+): Promise<BoundedEnd<End>> {
+  let givenUp: GivenUp | undefined;
+  const giveUp = (why: GivenUp) => {
+    givenUp ??= why;
+    program.killAll();
+  };
+  const onAbort = () => giveUp('aborted');
+  const timer = timeoutMs === undefined ? undefined : setTimeout(giveUp, timeoutMs, 'timeout');
+  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted) onAbort();
+  try {
+    return { end: await program.exited, givenUp };
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+const NULL = { type: 'c', major: 1, minor: 3 } as const;
+const FLAGS = { input: constants.O_RDONLY, both: constants.O_RDWR } as const;
+
+/** A detached mount of this thread. Its nodes have lost their names: only who has a node open can reach it. */
+let place: Fd | undefined;
+let made = 0;
+
+/**
+ * Opens a null device of the caller's own. The host's node is not for runtimes and tasks: crun gives each stream that it is handed to the
+ * task's user, who may then change the mode of what everybody on the host uses.
+ *
+ * A node that nobody else has, on a filesystem that is attached nowhere. `input`: it can be read from, which gives the end at
+ * once, and not be written to. The caller closes it with `node:fs`.
+ */
+export function openNullDevice(use: keyof typeof FLAGS): Fd {
+  place ??= mountPlace();
+  made += 1;
+  const path = entryOf(place, String(made));
+  linuxSystem.makeDeviceNode(path, NULL);
+  try {
+    // The mode of the host's device: a program may open its descriptor again by name.
+    chmodSync(path, 0o666);
+    return openSync(path, FLAGS[use] | constants.O_NOFOLLOW);
+  } finally {
+    unlinkSync(path);
+  }
+}
+
+/** Called once for each thread: releasing a mount takes the kernel longer than everything else here. */
+function mountPlace(): Fd {
+  const system = linuxSystem;
+  const context = system.fsOpen('tmpfs');
+  try {
+    system.fsConfigString(context, 'size', '4k');
+    system.fsConfigCreate(context);
+    return system.fsMount(context, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC);
+  } finally {
+    system.close(context);
   }
 }

@@ -15,10 +15,9 @@ import {
   type Stats,
 } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { entryOf, fdPath } from '../fd-path.ts';
-import { isOurs, isOursAlone, isSticky } from '../ownership.ts';
+import { entryOf, fdPath, toAbsolute } from '../paths.ts';
 import type { Fd } from '../system.ts';
-import { toAbsolute } from '../to-absolute.ts';
+import { isOurs, isOursAlone, isSticky } from '../trusted-path.ts';
 
 /** The limit of Linux itself. */
 const MOST_LINKS = 40;
