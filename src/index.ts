@@ -19,7 +19,7 @@ export type {
 } from './door/stackshim.ts';
 export type { TaskEvents, TaskHandle } from './door/task-handle.ts';
 export type { TaskEnd, WaitOptions } from './door/wait-for-task.ts';
-export type { MountInput } from './spec/parse-mount.ts';
+export type { MountInput } from './spec/parse-mounts.ts';
 export { parseJobInput } from './spec/parse-task-spec.ts';
 export type { JobInput, TaskInput, TaskOrigin } from './spec/task-input.ts';
 export type { WindowSize } from './sys/system.ts';

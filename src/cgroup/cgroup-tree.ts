@@ -1,9 +1,9 @@
 /** Lists, checks and removes the folders of one cgroup. */
 import { readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
-import { atMost } from '../core/at-most.ts';
 import { errnoCodeOf } from '../core/errors.ts';
-import { entryPath } from '../sys/byte-path.ts';
-import { rmdirAside } from '../sys/remove-aside.ts';
+import { atMost } from '../core/pause.ts';
+import { entryPath } from '../sys/paths.ts';
+import { rmdirAside } from '../sys/remove-tree.ts';
 import { parseCount } from './cgroup-files.ts';
 import { unlessGone } from './unless-gone.ts';
 import { visitCgroupsBelow } from './visit-cgroups.ts';

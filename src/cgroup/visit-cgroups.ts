@@ -1,7 +1,6 @@
 /** Visits the cgroups below one, whatever names and depths a task that can create cgroups has chosen. */
 import { closeSync, constants, openSync, readdirSync } from 'node:fs';
-import { entryPath } from '../sys/byte-path.ts';
-import { fdPath } from '../sys/fd-path.ts';
+import { entryPath, fdPath } from '../sys/paths.ts';
 import type { Fd } from '../sys/system.ts';
 import { unlessGone } from './unless-gone.ts';
 

@@ -1,5 +1,5 @@
 /** The environment that this process was called with, under the names that the caller gave. */
-import type { CallerEnv } from '../spec/parse-env.ts';
+import type { CallerEnv } from '../spec/parse-entries.ts';
 
 /** scripts/steps/hide-variables.mjs makes the first letter of these a small one, so that Bun does not obey the variables. */
 const HIDDEN = /^(?:bUN_|nODE|jSC_)/;

@@ -1,6 +1,5 @@
 /** The `stackshim` command: carries out what it was called for, turns whatever goes wrong into a message and an exit status. */
-import { toStackshimError } from '../core/errors.ts';
-import { ReaderGone } from '../core/reader-gone.ts';
+import { ReaderGone, toStackshimError } from '../core/errors.ts';
 import { READER_GONE, SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
 import { nameOptions } from './name-options.ts';
 import { readRunLine } from './read-run-line.ts';

@@ -1,8 +1,8 @@
 /** Back into the working directory that the executable's first instructions left: it has no path, and the engine starts in no such directory. */
 import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
-import { O_PATH } from '../sys/fd-path.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
+import { O_PATH } from '../sys/paths.ts';
 
 const STDERR = 2;
 /** As scripts/steps/leave-lost-directory.mjs opens it, before anything else is: descriptors that a caller hands over have hardly these. */

@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import type { TaskId } from '../core/ids.ts';
 import { openNullDevice } from '../sys/null-device.ts';
 import { posixSpawn } from '../sys/posix-spawn.ts';
-import { PLAIN_ENVIRONMENT, pickVariables } from '../sys/program-environment.ts';
+import { PLAIN_ENVIRONMENT, pickVariables } from '../sys/start-program.ts';
 
 /** Which installation it is. */
 const LAYOUT_VARIABLES = ['STACKSHIM_ROOT', 'STACKSHIM_RUN', 'STACKSHIM_POLICY'] as const;

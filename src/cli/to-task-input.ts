@@ -1,11 +1,10 @@
 /** The task input that the options of `run` make. */
 import { resolve } from 'node:path';
 import { reasonOf, StackshimError } from '../core/errors.ts';
-import { parseEnvEntries, parseEnvFile } from '../spec/parse-env.ts';
-import { parseLabelEntries } from '../spec/parse-labels.ts';
+import { parseEnvEntries, parseEnvFile, parseLabelEntries } from '../spec/parse-entries.ts';
 import type { TaskInput } from '../spec/task-input.ts';
+import { toAbsolute } from '../sys/paths.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
-import { toAbsolute } from '../sys/to-absolute.ts';
 import { callerEnvironment } from './caller-environment.ts';
 import { fieldOf, type RunOptions } from './run-options.ts';
 

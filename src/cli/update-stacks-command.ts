@@ -4,7 +4,7 @@ import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import { openDoor } from '../door/open-stackshim.ts';
 import type { StackUpdate, UpdateReport } from '../images/update-stacks.ts';
-import { toAbsolute } from '../sys/to-absolute.ts';
+import { toAbsolute } from '../sys/paths.ts';
 import { openBuildProgress } from './build-progress-view.ts';
 import { statusOfError } from './exit-status.ts';
 import { formatTable } from './format-table.ts';

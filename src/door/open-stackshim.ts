@@ -5,7 +5,7 @@
 import { StackshimError } from '../core/errors.ts';
 import { parseTaskId, type TaskId } from '../core/ids.ts';
 import { type LayoutOptions, layoutFrom } from '../core/layout.ts';
-import { parseDuration } from '../spec/parse-duration.ts';
+import { parseDuration } from '../spec/quantities.ts';
 import { SPEC_BOUNDS } from '../spec/spec-bounds.ts';
 import type { TaskInput } from '../spec/task-input.ts';
 import { type Installation, openInstallation } from '../task/installation.ts';

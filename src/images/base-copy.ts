@@ -8,7 +8,7 @@ import { guardDisk } from '../layers/guard-disk.ts';
 import { findLayerDamage } from '../layers/verify-layer.ts';
 import type { Image, PinnedImage } from '../stacks/image.ts';
 import { imageDigest } from '../stacks/stored-fields.ts';
-import { ensureClosedFolder } from '../sys/own-folder.ts';
+import { ensureClosedFolder } from '../sys/ownership.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { type Builder, runInBuilder } from './builder.ts';

@@ -7,7 +7,7 @@ import { checkLayerFile, readLayerRecord } from '../layers/layer-record.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
 import { openLayerFile } from '../layers/open-layer-file.ts';
 import type { Image } from '../stacks/image.ts';
-import { fdPath } from '../sys/fd-path.ts';
+import { fdPath } from '../sys/paths.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from '../sys/system.ts';
 
 export interface ImageViews {

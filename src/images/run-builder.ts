@@ -6,8 +6,7 @@ import { findProgram } from '../layers/find-program.ts';
 import type { FileLock } from '../sys/lock.ts';
 import { openNullDevice } from '../sys/null-device.ts';
 import { drainPipe } from '../sys/pipes.ts';
-import { endWithin } from '../sys/run-bounds.ts';
-import { startProgram } from '../sys/start-program.ts';
+import { endWithin, startProgram } from '../sys/start-program.ts';
 import type { System } from '../sys/system.ts';
 import { toAborted } from './build-aborted.ts';
 

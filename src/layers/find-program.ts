@@ -1,7 +1,7 @@
 /** Finds programs of the host; a missing program has its own error. */
 import { accessSync, constants } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
-import { SYSTEM_FOLDERS } from '../sys/program-environment.ts';
+import { SYSTEM_FOLDERS } from '../sys/start-program.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
 
 /**

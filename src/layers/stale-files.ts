@@ -10,7 +10,7 @@ import {
   stacksDir,
   tmpDir,
 } from '../core/layout.ts';
-import { isAbandonedName, ownerOfName, toOwnedName } from '../sys/owned-name.ts';
+import { isAbandonedName, ownerOfName, toOwnedName } from '../sys/files.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 
 /** A file whose name does not tell its maker counts as abandoned when nothing was written to it for this long. */

@@ -1,5 +1,5 @@
 /** The capabilities of a task. */
-import { CAPABILITIES } from '../spec/parse-capability.ts';
+import { CAPABILITIES } from '../spec/parse-rights.ts';
 import type { OciCapabilities } from './oci-config.ts';
 
 export interface CapabilityChanges {

@@ -2,8 +2,8 @@
 import { chownSync, closeSync, constants, openSync } from 'node:fs';
 import type { IdRange, LayerSource, OverlayMount } from '../core/mount.ts';
 import { openLayerFile } from '../layers/open-layer-file.ts';
-import { fdPath } from '../sys/fd-path.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
+import { fdPath } from '../sys/paths.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from '../sys/system.ts';
 
 /** The host's id of the task's root. */

@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats } from
 import { errnoCodeOf } from '../core/errors.ts';
 import type { BindMount } from '../core/mount.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
-import { rmdirAside, unlinkAside } from '../sys/remove-aside.ts';
+import { rmdirAside, unlinkAside } from '../sys/remove-tree.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../sys/system.ts';
 import { mountDevices } from './mount-devices.ts';
 import { type MountOverlayOptions, mountOverlay } from './mount-overlay.ts';

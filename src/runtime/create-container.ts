@@ -1,11 +1,11 @@
 /** Has the runtime create a container whose init waits to be started. */
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
-import { fdPath } from '../sys/fd-path.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
-import { fillPipe } from '../sys/fill-pipe.ts';
+import { fdPath } from '../sys/paths.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { Fd, System } from '../sys/system.ts';
+import { fillPipe } from '../sys/write-fully.ts';
 import { callRuntime } from './call-runtime.ts';
 import { driverOf } from './drivers/driver-of.ts';
 import type { CreateContainerOptions, CreatedContainer, Runtime } from './runtime.ts';

@@ -1,7 +1,6 @@
 /** Where the exit of a container's command comes from. */
-import { msSinceExit } from '../sys/exit-clock.ts';
+import { msSinceExit, wasHeldUp, watchLoop } from '../sys/clocks.ts';
 import type { ExitWatcher } from '../sys/exit-watcher.ts';
-import { wasHeldUp, watchLoop } from '../sys/loop-beat.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { Fd, ProcessExit } from '../sys/system.ts';
 

@@ -2,7 +2,7 @@
 import { type Stats, statSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { type Layout, runtimesDir, runtimeVersionsDir } from '../core/layout.ts';
-import { SYSTEM_FOLDERS } from '../sys/program-environment.ts';
+import { SYSTEM_FOLDERS } from '../sys/start-program.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
 import { isOlderThan } from './compare-versions.ts';
 import { driverOf, RUNTIME_NAMES } from './drivers/driver-of.ts';

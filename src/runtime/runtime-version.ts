@@ -2,10 +2,9 @@
 import { readdirSync, readFileSync, rmSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
-import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
-import { isAbandonedName } from '../sys/owned-name.ts';
-import { SYSTEM_PATH } from '../sys/program-environment.ts';
+import { ensureDirectory, isAbandonedName, writeFileAtomic } from '../sys/files.ts';
 import { type EndedProgram, runProgram } from '../sys/run-program.ts';
+import { SYSTEM_PATH } from '../sys/start-program.ts';
 import { RUNTIME_NAMES } from './drivers/driver-of.ts';
 import type { Runtime, RuntimeKind } from './runtime.ts';
 

@@ -1,6 +1,6 @@
 /** Signals by name or number, as docker takes them: `TERM`, `SIGQUIT`, `RTMIN+3`, `9`. */
 import { constants } from 'node:os';
-import { invalidField } from './invalid-field.ts';
+import { invalidField } from './field-errors.ts';
 
 /** signal(7): the C library reserves the kernel's first two real-time signals. */
 const RTMIN = 34;

@@ -1,11 +1,10 @@
 /** unknown -> TaskSpec: the entry of every task, from the command line, the library, a file or a queue. */
 import { StackshimError } from '../core/errors.ts';
-import { invalidField } from './invalid-field.ts';
-import { parseLimits } from './limits.ts';
+import { invalidField } from './field-errors.ts';
+import { parseLimits, parseThrottles } from './limits.ts';
 import { OPTION_ROWS, type OwnFields, optionOf } from './options/task-options.ts';
 import { parseMounts } from './parse-mounts.ts';
-import { parseSecurityOpts } from './parse-security-opt.ts';
-import { parseThrottles } from './parse-throttle.ts';
+import { parseSecurityOpts } from './parse-rights.ts';
 import { type JobInput, parseTaskInput, type TaskInput, type TaskOrigin } from './task-input.ts';
 import type { TaskSpec } from './task-spec.ts';
 

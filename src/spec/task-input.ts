@@ -1,6 +1,6 @@
 /** The shape of a task as users write it, in JSON or TypeScript: names as the command line's options, in camelCase. */
 import { type FieldReaders, objectOf, optional } from '../core/read-fields.ts';
-import { readInput } from './invalid-field.ts';
+import { readInput } from './field-errors.ts';
 import {
   type Given,
   type JobField,

@@ -3,6 +3,7 @@
  * It waits only on descriptors it was given, so it never takes a child of another library.
  */
 import { nextTurn, pause } from '../core/pause.ts';
+import { linuxSystem } from './linux-system.ts';
 import { isMainThread } from './processes.ts';
 import { type Fd, type ProcessExit, type System, SystemError } from './system.ts';
 
@@ -188,3 +189,6 @@ export class ExitWatcher {
     }
   }
 }
+
+/** One watcher for all programs and tasks: there is only one SIGCHLD. */
+export const exits = new ExitWatcher(linuxSystem);

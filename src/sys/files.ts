@@ -1,9 +1,9 @@
-/** Files that are whole or absent: written under a temporary name, then renamed. */
+/** Files that are whole or absent: written under a temporary name, which names its owner, then renamed. */
 import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { chmod, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoCodeOf } from '../core/errors.ts';
-import { toOwnedName } from './owned-name.ts';
+import { bootId, isOwnerAlive, ownIdentity, type ProcessIdentity } from './processes.ts';
 
 export interface AtomicWriteOptions {
   /** Survives a power cut once the promise resolves: the file and its folder are synced. Only under the root folder. */
@@ -96,4 +96,25 @@ export function namesIn(folder: string): readonly string[] {
     if (errnoCodeOf(error) === 'ENOENT') return [];
     throw error;
   }
+}
+
+/** `<pid>-<start time>-<16 random hex digits>`, different each time. */
+export function toOwnedName(): string {
+  const { pid, startTime } = ownIdentity();
+  const random = Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex');
+  return `${pid}-${startTime}-${random}`;
+}
+
+const OWNED = /(?:^|\.)(\d{1,10})-(\d{1,16})-[0-9a-f]{16}(?:\.|$)/;
+
+/** The owner in a name that holds an owned name at its beginning or after a dot; undefined for any other name. */
+export function ownerOfName(name: string): ProcessIdentity | undefined {
+  const match = OWNED.exec(name);
+  return match === null ? undefined : { pid: Number(match[1]), startTime: Number(match[2]) };
+}
+
+/** Whether a name has an owner that has ended, or that ran before the last boot. */
+export function isAbandonedName(name: string): boolean {
+  const owner = ownerOfName(name);
+  return owner !== undefined && !isOwnerAlive({ ...owner, bootId: bootId() });
 }

@@ -4,7 +4,7 @@
  */
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
-import { fdPath } from './fd-path.ts';
+import { fdPath } from './paths.ts';
 import { type Fd, type System, SystemError } from './system.ts';
 
 /**

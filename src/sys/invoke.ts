@@ -1,7 +1,8 @@
-/** One libc call with its errno turned into a {@link SystemError}. */
+/** Calls of libc: their errno turned into a {@link SystemError}, and those that the kernel may hold up on a thread of the pool. */
 import { constants } from 'node:os';
 import { ffi } from '#ffi';
-import type { FfiArgument, LibcFunction } from './ffi/contract.ts';
+import { atMost } from '../core/pause.ts';
+import type { FfiArgument, LibcFunction } from './ffi/libc-calls.ts';
 import { SystemError } from './system.ts';
 
 /** Later entries win: the names that Linux gives twice, then those that Node's table lacks. */
@@ -50,3 +51,14 @@ const codeOf = (errno: number): string => errnoNames.get(errno) ?? `E${errno}`;
 
 const toSystemError = (as: Invocation, errno: number): SystemError =>
   new SystemError(as.name, errno, codeOf(errno), as.subject);
+
+/** The pool has four threads by default, which other calls need as well. */
+const onPool = atMost(2);
+
+/** Resolves to the function's result, which is negative when the call failed. On the pool the errno is lost. */
+export function callAside(name: LibcFunction, ...args: readonly FfiArgument[]): Promise<number> {
+  const { callOnPool } = ffi;
+  return callOnPool === undefined
+    ? Promise.resolve(ffi.call(name, ...args))
+    : onPool(() => callOnPool(name, ...args));
+}

@@ -2,7 +2,7 @@
 import type { Stats } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
-import { entryPath } from './byte-path.ts';
+import { entryPath } from './paths.ts';
 import type { DiskAmount } from './system.ts';
 
 /** stat(2) counts blocks of this size, whatever the filesystem's. */

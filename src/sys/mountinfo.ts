@@ -1,5 +1,5 @@
-/** The mount table of this process, as values: /proc/self/mountinfo. */
-import { readFileSync } from 'node:fs';
+/** The mount table of this process, as values: /proc/self/mountinfo; and which mount namespace it is of. */
+import { readFileSync, readlinkSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 
 /** One line of proc_pid_mountinfo(5). */
@@ -82,4 +82,12 @@ function unescapeOctal(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, octal: string) =>
     String.fromCharCode(Number.parseInt(octal, 8)),
   );
+}
+
+let own: string | undefined;
+
+export function ownMountNamespace(): string {
+  // `mnt:[4026531841]`
+  own ??= readlinkSync('/proc/self/ns/mnt').replaceAll(/\D/g, '');
+  return own;
 }

@@ -3,8 +3,8 @@
  * task's user, who may then change the mode of what everybody on the host uses.
  */
 import { chmodSync, constants, openSync, unlinkSync } from 'node:fs';
-import { entryOf } from './fd-path.ts';
 import { linuxSystem } from './linux-system.ts';
+import { entryOf } from './paths.ts';
 import { type Fd, MOUNT_ATTR } from './system.ts';
 
 const NULL = { type: 'c', major: 1, minor: 3 } as const;

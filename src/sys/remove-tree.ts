@@ -1,9 +1,22 @@
-/** Removes a folder with all that is in it, however deep or large, without blocking the event loop for long. */
+/** Removes entries, and a folder with all that is in it, however deep or large, without blocking the event loop for long. */
 import { type Dirent, lstatSync, opendirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { rmdir, unlink } from 'node:fs/promises';
-import { entryPath } from './byte-path.ts';
-import { PLAIN_ENVIRONMENT } from './program-environment.ts';
+import { ffi } from '#ffi';
+import { entryPath } from './paths.ts';
 import { runProgram } from './run-program.ts';
+import { PLAIN_ENVIRONMENT } from './start-program.ts';
+
+const hasPool = ffi.callOnPool !== undefined;
+
+export async function rmdirAside(path: string): Promise<void> {
+  if (hasPool) await rmdir(path);
+  else rmdirSync(path);
+}
+
+export async function unlinkAside(path: string): Promise<void> {
+  if (hasPool) await unlink(path);
+  else unlinkSync(path);
+}
 
 /** So few entries take less than the start of a program that removes them. */
 const FEW_ENTRIES = 64;

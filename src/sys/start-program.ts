@@ -1,7 +1,7 @@
-/** Programs that are started and waited for by this process alone. */
+/** Programs that are started and waited for by this process alone: their environment, their time, their end. */
 import { errnoCodeOf } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
-import { exits } from './exits.ts';
+import { exits } from './exit-watcher.ts';
 import { linuxSystem } from './linux-system.ts';
 import { posixSpawn, type SpawnRequest } from './posix-spawn.ts';
 import type { ProcessExit } from './system.ts';
@@ -85,5 +85,77 @@ export function killGroup(leader: number): void {
     process.kill(-leader, 'SIGKILL');
   } catch (error) {
     if (errnoCodeOf(error) !== 'ESRCH') throw error;
+  }
+}
+
+/** Where programs are looked for, in this order, as sudo's `secure_path` has them. */
+export const SYSTEM_FOLDERS: readonly string[] = [
+  '/usr/local/sbin',
+  '/usr/local/bin',
+  '/usr/sbin',
+  '/usr/bin',
+  '/sbin',
+  '/bin',
+];
+
+export const SYSTEM_PATH = SYSTEM_FOLDERS.join(':');
+
+/** For programs that read no configuration. */
+export const PLAIN_ENVIRONMENT = { PATH: SYSTEM_PATH, LC_ALL: 'C' } as const;
+
+/** The caller's proxies, for programs that speak to other machines. */
+export const PROXY_VARIABLES = [
+  ...['http_proxy', 'https_proxy', 'no_proxy'],
+  ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'],
+] as const;
+
+/** Those of the variables named that are set in `env`. */
+export function pickVariables(
+  names: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const picked: Record<string, string> = {};
+  for (const name of names) {
+    const value = env[name];
+    if (value !== undefined) picked[name] = value;
+  }
+  return picked;
+}
+
+export interface RunBounds {
+  /** After that the program is killed. Default: it may take any time. */
+  readonly timeoutMs?: number | undefined;
+  /** Kills the program when it aborts. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Why a program was killed. */
+export type GivenUp = 'timeout' | 'aborted';
+
+export interface BoundedEnd<End> {
+  readonly end: End;
+  /** Undefined: nobody killed it here. */
+  readonly givenUp: GivenUp | undefined;
+}
+
+/** Resolves when the program has ended, by itself or killed. Rejects as `exited` does. */
+export async function endWithin<End>(
+  program: { readonly exited: Promise<End>; killAll(): void },
+  { timeoutMs, signal }: RunBounds,
+): Promise<BoundedEnd<End>> {
+  let givenUp: GivenUp | undefined;
+  const giveUp = (why: GivenUp) => {
+    givenUp ??= why;
+    program.killAll();
+  };
+  const onAbort = () => giveUp('aborted');
+  const timer = timeoutMs === undefined ? undefined : setTimeout(giveUp, timeoutMs, 'timeout');
+  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted) onAbort();
+  try {
+    return { end: await program.exited, givenUp };
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
   }
 }

@@ -8,7 +8,7 @@ import { lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { isOurs, isSticky, isWritableByOthers, type Owned } from './ownership.ts';
-import { toAbsolute } from './to-absolute.ts';
+import { toAbsolute } from './paths.ts';
 
 /** The entry that another user controls. */
 export interface PathFault {

@@ -1,8 +1,8 @@
 /** User namespaces that only carry an id mapping, for idmapped mounts. A bind mount pins one until the next boot. */
 import { closeSync, constants, openSync, statfsSync, writeFileSync } from 'node:fs';
 import { type IdMap, type IdMaps, type IdRange, toIdMaps } from '../core/mount.ts';
-import { fdPath } from './fd-path.ts';
 import { openNullDevice } from './null-device.ts';
+import { fdPath } from './paths.ts';
 import { drainPipe } from './pipes.ts';
 import { type StartedProgram, startProgram } from './start-program.ts';
 import type { Fd, System } from './system.ts';

@@ -1,7 +1,8 @@
-/** Writes to descriptors that may take a part at a time. */
-import { write } from 'node:fs';
+/** Writes everything to descriptors that may take a part at a time: pipes whose readers may be slow, or gone. */
+import { write, writeSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
+import { setNonBlocking } from './linux-streams.ts';
 import type { Fd } from './system.ts';
 
 /** A non-blocking descriptor that is full says so at once. */
@@ -32,3 +33,34 @@ const writeSome = (fd: Fd, bytes: Uint8Array) =>
   new Promise<number>((resolve, reject) => {
     write(fd, bytes, (error, written) => (error === null ? resolve(written) : reject(error)));
   });
+
+/** What an empty pipe takes at once: pipe(7), "Pipe capacity". */
+const CAPACITY_BYTES = 65_536;
+const RETRY_MS = 1;
+
+/**
+ * Resolves when the whole text is in the pipe, or nobody can read it any more. `fd`: the write end, of an empty pipe; stays open.
+ * One call, before this function returns, for what an empty pipe takes at once.
+ */
+export async function fillPipe(fd: Fd, text: string): Promise<void> {
+  let rest: Uint8Array = Buffer.from(text);
+  if (rest.length > CAPACITY_BYTES) setNonBlocking(fd);
+  while (rest.length > 0) {
+    const written = tryWrite(fd, rest);
+    if (written === undefined) return;
+    rest = rest.subarray(written);
+    if (rest.length > 0) await pause(RETRY_MS);
+  }
+}
+
+/** How many bytes went in; undefined when every reader is gone. */
+function tryWrite(fd: Fd, bytes: Uint8Array): number | undefined {
+  try {
+    return writeSync(fd, bytes);
+  } catch (error) {
+    const code = errnoCodeOf(error);
+    if (code === 'EAGAIN') return 0;
+    if (code === 'EPIPE') return undefined;
+    throw error;
+  }
+}

@@ -1,12 +1,12 @@
 /** Files and directories of the host that a task names: found, allowed by the policy, and known from there on by paths without links. */
 import { closeSync, realpathSync } from 'node:fs';
 import { reasonOf, StackshimError } from '../core/errors.ts';
-import { requireAllowedBindSource, requireAllowedInput } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
+import { requireAllowedBindSource, requireAllowedInput } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
+import { type FoundPath, lookUpPath, openPlain } from '../sys/paths.ts';
 import { readBoundedFd } from '../sys/read-bounded-file.ts';
-import { type FoundPath, lookUpPath, openPlain } from '../sys/real-path.ts';
 
 /** A seccomp profile is text written by people; a larger file is not one. */
 const MAX_SECCOMP_BYTES = 4 * 1024 * 1024;

@@ -3,9 +3,9 @@ import { existsSync, statSync } from 'node:fs';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import type { DeviceThrottle } from '../oci/build-resources.ts';
-import { THROTTLE_FIELDS } from '../spec/parse-throttle.ts';
+import { THROTTLE_FIELDS } from '../spec/limits.ts';
 import type { Throttle } from '../spec/task-spec.ts';
-import { toDeviceNumbers } from '../sys/device-nodes.ts';
+import { toDeviceNumbers } from '../sys/linux-files.ts';
 
 /**
  * Of several limits of one kind on one device, by whatever path, the least holds. Throws ERR_STACKSHIM_HOST_UNSUPPORTED where

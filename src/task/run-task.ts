@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { toStackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
-import { invalidField } from '../spec/invalid-field.ts';
+import { invalidField } from '../spec/field-errors.ts';
 import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { abortedEarly, type SetUpTurn, takeSetUpTurn } from './admission/set-up-turns.ts';

@@ -1,11 +1,10 @@
 /** Lets the command of a created container run, and arms its limits. */
 import type { StackshimError } from '../core/errors.ts';
+import { startTimer } from '../core/pause.ts';
 import { startContainer } from '../runtime/start-container.ts';
-import { wasHeldUp } from '../sys/loop-beat.ts';
-import { monotonicMs } from '../sys/monotonic-clock.ts';
+import { monotonicMs, wasHeldUp } from '../sys/clocks.ts';
 import type { ProcessExit } from '../sys/system.ts';
 import { type CreatedTask, containerOf } from './create-task.ts';
-import { startTimer } from './ending/deadline-timer.ts';
 import type { LimitWatch } from './ending/limit-watch.ts';
 import { openSocketWatch } from './ending/open-socket-watch.ts';
 import type { SocketWatch } from './ending/socket-watch.ts';

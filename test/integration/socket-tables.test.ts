@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
+import { openNetNamespace } from '../../src/sys/linux-streams.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { openNetNamespace } from '../../src/sys/net-namespace.ts';
 import {
   parseSocketCounts,
   parseSocketsUsed,

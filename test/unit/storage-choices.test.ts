@@ -6,7 +6,7 @@ import { chooseGenerations } from '../../src/stacks/choose-generations.ts';
 import { chooseRevisions } from '../../src/stacks/choose-revisions.ts';
 import type { Generation } from '../../src/stacks/generations.ts';
 import type { Damage, StoreSurvey } from '../../src/stacks/survey-store.ts';
-import { isAbandonedName, ownerOfName, toOwnedName } from '../../src/sys/owned-name.ts';
+import { isAbandonedName, ownerOfName, toOwnedName } from '../../src/sys/files.ts';
 import { ownIdentity } from '../../src/sys/processes.ts';
 import { digestOf, NOW, stackName } from '../support/stack-store.ts';
 

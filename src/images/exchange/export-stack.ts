@@ -3,7 +3,7 @@ import type { ImageDigest, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { guardDisk } from '../../layers/guard-disk.ts';
 import { holdStore } from '../../layers/store-lease.ts';
-import { parseStackReference } from '../../spec/parse-stack-reference.ts';
+import { parseStackReference } from '../../spec/parse-command.ts';
 import { addImageNames } from '../../stacks/image-names.ts';
 import { resolveStack } from '../../stacks/resolve-stack.ts';
 import { abortable } from '../build-aborted.ts';

@@ -9,7 +9,7 @@ import { checkLayerFile, type LayerRecord, readLayerRecord } from '../../layers/
 import { paddingOf } from '../../layers/parse-tar-header.ts';
 import { holdStore, type StoreLease } from '../../layers/store-lease.ts';
 import { NO_XATTRS } from '../../layers/tar-entry.ts';
-import { parseStackReference } from '../../spec/parse-stack-reference.ts';
+import { parseStackReference } from '../../spec/parse-command.ts';
 import type { PinnedImage } from '../../stacks/image.ts';
 import { resolveStack } from '../../stacks/resolve-stack.ts';
 import { FORMAT_VERSION } from '../../stacks/stored-fields.ts';

@@ -16,10 +16,9 @@ import {
 } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { errnoCodeOf } from '../../core/errors.ts';
-import { entryOf, fdPath } from '../fd-path.ts';
 import { isOurs, isOursAlone, isSticky } from '../ownership.ts';
+import { entryOf, fdPath, toAbsolute } from '../paths.ts';
 import type { Fd } from '../system.ts';
-import { toAbsolute } from '../to-absolute.ts';
 
 /** As Linux itself. */
 const MOST_LINKS = 40;

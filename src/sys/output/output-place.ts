@@ -10,9 +10,9 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
-import { entryOf, fdPath, O_PATH } from '../fd-path.ts';
 import { randomName } from '../files.ts';
 import { isOurs, isOursAlone } from '../ownership.ts';
+import { entryOf, fdPath, O_PATH } from '../paths.ts';
 import type { Fd } from '../system.ts';
 import { openFolderOf, PathRefusal } from './open-folder.ts';
 

@@ -5,7 +5,7 @@ import type { Fd } from '../system.ts';
 import { BunDrain } from './bun-drain.ts';
 import { openTerminal } from './bun-terminal.ts';
 import type { PipeIo } from './contract.ts';
-import { feedSink } from './feed-sink.ts';
+import { feedSink } from './feed-from.ts';
 import { PIPE_LAST_MS } from './last-bytes.ts';
 
 declare const Bun: { file(fd: Fd): { stream(): ReadableStream<Uint8Array> } };

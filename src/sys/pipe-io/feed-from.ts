@@ -1,5 +1,6 @@
 /** Copies a caller's stream into a pipe or a terminal of ours, and leaves the stream to its owner: it is neither ended nor destroyed. */
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
+import { errnoCodeOf } from '../../core/errors.ts';
 import type { Feed } from './contract.ts';
 
 export interface FeedTarget {
@@ -154,3 +155,70 @@ function toBytes(chunk: unknown): Uint8Array {
   if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
   throw new TypeError(`the input stream gave a value of type ${typeof chunk}, not text or bytes`);
 }
+
+export interface SinkFeedOptions {
+  /** The most bytes of one write. */
+  readonly mostBytes: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** @param sink The pipe's write end, which is closed at the end of `source` and when the feed is stopped. */
+export function feedSink(
+  sink: Writable,
+  source: Readable,
+  { mostBytes, onError }: SinkFeedOptions,
+): Feed {
+  // The callback of each write gets the same error.
+  sink.on('error', () => undefined);
+  const feed = feedFrom(
+    source,
+    {
+      mostBytes,
+      write: (bytes, done) => void sink.write(bytes, done),
+      end: () => void sink.end(),
+      isEnd: isClosedPipe,
+    },
+    onError,
+  );
+  return {
+    stop() {
+      feed.stop();
+      sink.destroy();
+    },
+  };
+}
+
+/** EPIPE only says that nobody reads any more. */
+const isClosedPipe = (error: Error): boolean => errnoCodeOf(error) === 'EPIPE';
+
+/** The end-of-file character of a new terminal (VEOF, termios(3)): Ctrl-D. */
+const END_OF_FILE = '\u0004';
+const NEWLINE = 0x0a;
+
+/**
+ * Types what `source` gives into the master of a terminal, and the end-of-file character at the end of `source`.
+ * The sink stays open: it is the same terminal that is read from.
+ */
+export function typeInto(
+  sink: Writable,
+  source: Readable,
+  onError: (error: unknown) => void,
+): Feed {
+  let atLineStart = true;
+  // The callback of each write gets the same error.
+  sink.on('error', () => undefined);
+  const target: FeedTarget = {
+    mostBytes: Number.POSITIVE_INFINITY,
+    write(bytes, done) {
+      atLineStart = bytes.at(-1) === NEWLINE;
+      sink.write(bytes, done);
+    },
+    // In the middle of a line the first one only hands over what there is of it: termios(3), VEOF.
+    end: () => void sink.write(atLineStart ? END_OF_FILE : END_OF_FILE.repeat(2)),
+    isEnd: isHangUp,
+  };
+  return feedFrom(source, target, onError);
+}
+
+/** What a master answers once the last process that had the terminal open has gone. */
+export const isHangUp = (error: unknown): boolean => errnoCodeOf(error) === 'EIO';

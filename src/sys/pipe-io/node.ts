@@ -3,7 +3,7 @@ import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { countWaiting } from '../linux-streams.ts';
 import type { Fd } from '../system.ts';
 import type { PipeIo } from './contract.ts';
-import { feedSink } from './feed-sink.ts';
+import { feedSink } from './feed-from.ts';
 import { PIPE_LAST_MS } from './last-bytes.ts';
 import { SocketDrain } from './node-drain.ts';
 import { openTerminal } from './node-terminal.ts';

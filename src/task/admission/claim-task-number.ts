@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { taskDir } from '../../core/layout.ts';
 import { claimNumber, claimThisNumber, type HeldNumber, isHeld } from '../../sys/numbered-locks.ts';
-import { isOwnFolder } from '../../sys/own-folder.ts';
+import { isOwnFolder } from '../../sys/ownership.ts';
 import { bootId } from '../../sys/processes.ts';
 import type { System } from '../../sys/system.ts';
 

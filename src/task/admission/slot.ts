@@ -6,7 +6,7 @@ import type { TaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { IdRange } from '../../core/mount.ts';
 import type { HeldNumber } from '../../sys/numbered-locks.ts';
-import { ensureOwnFolder } from '../../sys/own-folder.ts';
+import { ensureOwnFolder } from '../../sys/ownership.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import { createUserNamespace, openPinnedUserNamespace } from '../../sys/user-namespace.ts';
 import { adoptInBoth, claimInBoth } from './claim-task-number.ts';

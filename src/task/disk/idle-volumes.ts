@@ -16,9 +16,9 @@ import {
   taskDir,
 } from '../../core/layout.ts';
 import { detachTargetAside } from '../../rootfs/mount-rootfs.ts';
-import { fdPath } from '../../sys/fd-path.ts';
 import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
-import { ownMountNamespace } from '../../sys/mount-namespace.ts';
+import { ownMountNamespace } from '../../sys/mountinfo.ts';
+import { fdPath } from '../../sys/paths.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 import { loopName, readLoopDevices } from './loop-devices.ts';

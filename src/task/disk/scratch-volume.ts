@@ -12,7 +12,7 @@ import {
 import type { Layout } from '../../core/layout.ts';
 import { nextTurn } from '../../core/pause.ts';
 import { detachTarget, detachTargetAside } from '../../rootfs/mount-rootfs.ts';
-import { fdPath } from '../../sys/fd-path.ts';
+import { fdPath } from '../../sys/paths.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { DiskAmount, Fd, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';

@@ -4,7 +4,7 @@ import { errnoCodeOf } from '../../core/errors.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import { canRefuseStamps } from '../../runtime/net-sysctl.ts';
 import type { HostFacts } from '../../sys/host-facts.ts';
-import { openNetNamespace } from '../../sys/net-namespace.ts';
+import { openNetNamespace } from '../../sys/linux-streams.ts';
 import { socketSizes } from '../../sys/socket-sizes.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';

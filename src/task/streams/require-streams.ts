@@ -1,7 +1,7 @@
 /** The streams that a caller gives: those that cannot be used are refused before there is a task. */
 import type { Readable, Writable } from 'node:stream';
 import { messageOf } from '../../core/errors.ts';
-import { invalidField } from '../../spec/invalid-field.ts';
+import { invalidField } from '../../spec/field-errors.ts';
 import type { OutputSink } from './output-sink.ts';
 
 export interface CallerStreams {

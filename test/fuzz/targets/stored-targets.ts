@@ -13,7 +13,7 @@ import { imageNamesFile, readImageNames } from '../../../src/stacks/image-names.
 import { parseRelease } from '../../../src/stacks/release.ts';
 import { readLastRemoved } from '../../../src/stacks/removed-numbers.ts';
 import { readRevision, revisionFile } from '../../../src/stacks/revisions.ts';
-import { ownerOfName } from '../../../src/sys/owned-name.ts';
+import { ownerOfName } from '../../../src/sys/files.ts';
 import { readRecord } from '../../../src/task/records/read-record.ts';
 import { parseUnfinishedName } from '../../../src/task/records/record.ts';
 import { taskPlaces } from '../../../src/task/records/task-places.ts';

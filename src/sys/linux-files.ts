@@ -1,9 +1,56 @@
-/** What bounds a folder's disk space: loop devices (loop(4)), and quotas of projects (quotactl_fd(2), ioctl_fs_fsxattr). */
+/** Device nodes (mknodat(2)), watched folders (inotify(7)), and what bounds a folder's disk space: loop devices (loop(4)), and quotas of projects (quotactl_fd(2), ioctl_fs_fsxattr). */
+
 import { closeSync, constants, openSync } from 'node:fs';
-import { atMost } from '../core/at-most.ts';
-import { callAside } from './call-aside.ts';
-import { invoke, invokeUnless } from './invoke.ts';
+import { atMost } from '../core/pause.ts';
+import { callAside, invoke, invokeUnless } from './invoke.ts';
 import { type Fd, type LoopDevice, type System, SystemError } from './system.ts';
+
+const MKNODAT: Readonly<Record<string, number>> = { x64: 259, arm64: 33 };
+const AT_FDCWD = -100;
+const FILE_TYPES = { c: 0o020000, b: 0o060000 } as const;
+const MODE = 0o600;
+const ENOSYS = 38;
+
+export const linuxDeviceNodes: Pick<System, 'makeDeviceNode'> = {
+  makeDeviceNode(path, { type, major, minor }) {
+    const number = MKNODAT[process.arch];
+    if (number === undefined) throw new SystemError('mknodat', ENOSYS, 'ENOSYS', path);
+    const as = { name: 'mknodat', subject: path };
+    const device = toDeviceNumber(major, minor);
+    invoke(as, 'syscall', number, AT_FDCWD, path, FILE_TYPES[type] | MODE, device);
+  },
+};
+
+/** As the kernel packs it into 32 bits: the low byte of the minor, the major, the rest of the minor. */
+const toDeviceNumber = (major: number, minor: number) =>
+  ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
+
+/** How the kernel packs the numbers of a file's device: makedev(3). */
+export function toDeviceNumbers(rdev: number): { readonly major: number; readonly minor: number } {
+  const low = rdev % 2 ** 32;
+  const high = Math.floor(rdev / 2 ** 32);
+  return {
+    major: ((low >>> 8) & 0xfff) | (high & 0xffff_f000),
+    minor: (low & 0xff) | ((low >>> 12) & 0xffff_ff00),
+  };
+}
+
+const IN_NONBLOCK_CLOEXEC = 0x8_0800;
+/** MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF, MOVE_SELF and, for anything but a folder that is no link, ONLYDIR, DONT_FOLLOW. */
+const MASK = 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x100_0000 | 0x200_0000;
+
+export const linuxWatches: Pick<System, 'watchFolder'> = {
+  watchFolder(path) {
+    const fd = invoke({ name: 'inotify_init1' }, 'inotify_init1', IN_NONBLOCK_CLOEXEC);
+    try {
+      invoke({ name: 'inotify_add_watch', subject: path }, 'inotify_add_watch', fd, path, MASK);
+      return fd;
+    } catch (error) {
+      invoke({ name: 'close' }, 'close', fd);
+      throw error;
+    }
+  },
+};
 
 const LOOP_CTL_GET_FREE = 0x4c82;
 const LOOP_CONFIGURE = 0x4c0a;

@@ -1,9 +1,62 @@
-/**
- * When a process ended that nobody has waited for yet. The kernel keeps no time of an exit; but the scheduler keeps, of a zombie as well,
- * when it last stopped running, on a clock that each processor has for itself (/proc/PID/sched).
- */
+/** Time that no engine tells: of the clock that all processes share, of an event loop that was held up, of a process's end. */
+
 import { readFileSync } from 'node:fs';
 import { invoke } from './invoke.ts';
+
+const CLOCK_GETTIME = process.arch === 'arm64' ? 113 : 228;
+const CLOCK_MONOTONIC = 1;
+
+/** Milliseconds. Not from `process.hrtime`: in the executable that counts from the process's own start. */
+export function monotonicMs(): number {
+  // struct timespec: seconds, nanoseconds.
+  const time = Buffer.alloc(16);
+  invoke({ name: 'clock_gettime' }, 'syscall', CLOCK_GETTIME, CLOCK_MONOTONIC, time);
+  return Number(time.readBigInt64LE(0)) * 1_000 + Number(time.readBigInt64LE(8)) / 1_000_000;
+}
+
+const BEAT_MS = 100;
+/** Beats of a busy loop are late as well. */
+const LATE_MS = 50;
+/** What waited while the loop was held up comes soon after, in any order. */
+const AFTERMATH_MS = 1_000;
+
+let users = 0;
+let timer: NodeJS.Timeout | undefined;
+let lastBeatAt = 0;
+let heldUpAt = Number.NEGATIVE_INFINITY;
+
+/** Begins to watch; returns what ends it. Any number may watch at once. It does not keep the event loop alive. */
+export function watchLoop(): () => void {
+  users += 1;
+  if (users === 1) {
+    lastBeatAt = performance.now();
+    timer = setInterval(beat, BEAT_MS);
+    timer.unref();
+  }
+  let isWatching = true;
+  return () => {
+    if (!isWatching) return;
+    isWatching = false;
+    users -= 1;
+    if (users === 0) clearInterval(timer);
+  };
+}
+
+/** Precondition: somebody has watched for as long as is asked for. */
+export function wasHeldUp(): boolean {
+  note();
+  return performance.now() - heldUpAt < AFTERMATH_MS;
+}
+
+function beat(): void {
+  note();
+  lastBeatAt = performance.now();
+}
+
+function note(): void {
+  const now = performance.now();
+  if (now - lastBeatAt > BEAT_MS + LATE_MS) heldUpAt = now;
+}
 
 const [SCHED_SETAFFINITY, SCHED_GETAFFINITY, SCHED_YIELD] =
   process.arch === 'arm64' ? [122, 123, 124] : [203, 204, 24];

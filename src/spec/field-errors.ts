@@ -1,4 +1,4 @@
-/** The error for a field whose value is not allowed. */
+/** The errors for a field: its value is not valid, or asks for more than is allowed. */
 import { StackshimError } from '../core/errors.ts';
 import { type Reader, readWith } from '../core/read-fields.ts';
 
@@ -26,4 +26,21 @@ function showValue(value: unknown): string | undefined {
   if (typeof value === 'number') return String(value);
   if (typeof value !== 'string' || value.length > 200) return undefined;
   return JSON.stringify(value);
+}
+
+export interface Denial {
+  readonly field: string;
+  readonly asked: string | number;
+  readonly allowed: string | number | readonly string[];
+  /** `asked` in the form that people write; absent: `asked` itself. */
+  readonly shown?: string;
+  /** Completes the sentence `<field> <asked>: …`. */
+  readonly reason: string;
+}
+
+/** An ERR_STACKSHIM_SPEC_DENIED that names the field and both values. */
+export function deniedField({ field, asked, allowed, reason, shown }: Denial): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_SPEC_DENIED', `${field} ${shown ?? asked}: ${reason}`, {
+    details: { field, asked, allowed },
+  });
 }
