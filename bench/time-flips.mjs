@@ -6,7 +6,7 @@ import { layoutFrom } from '../src/core/layout.ts';
 import { flipStacks } from '../src/stacks/flip-stacks.ts';
 import { rollbackStack } from '../src/stacks/rollback.ts';
 import { linuxSystem } from '../src/sys/linux-system.ts';
-import { cgroupParent } from '../src/task/cgroup-parent.ts';
+import { cgroupParent } from '../src/task/records/task-places.ts';
 
 const WARM_UP = 3;
 const [root = '', name = '', last = '', rounds = ''] = process.argv.slice(2);

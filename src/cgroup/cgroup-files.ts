@@ -1,6 +1,37 @@
-/** Reads the kernel's counter files of a cgroup. */
-import { existsSync, readFileSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+/** The folder of a cgroup, and the kernel's files in it: counters, and the limit of sockets. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+
+const CGROUPS_PATH = /^\/stackshim-[A-Za-z0-9_.-]+(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9_.-]+)*$/;
+const SHARED_PARENT = /^\/[^/]+(?:\/tenant-[^/]+)?$/;
+
+/** The folder of a cgroup in one hierarchy. Throws ERR_STACKSHIM_INTERNAL for any other path: no caller builds one. */
+export function cgroupDirectory(hierarchyRoot: string, cgroupsPath: string): string {
+  if (!CGROUPS_PATH.test(cgroupsPath)) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_INTERNAL',
+      `cgroup path ${JSON.stringify(cgroupsPath)}: not of the form /stackshim-…/…`,
+    );
+  }
+  return hierarchyRoot + cgroupsPath;
+}
+
+/** Whether a path names a parent that several tasks share: an installation's, or a tenant's. */
+export function isSharedParent(cgroupsPath: string): boolean {
+  return SHARED_PARENT.test(cgroupsPath);
+}
+
+/** For a cgroup that may be removed at any moment: what `ask` returns; undefined when the cgroup, or its file, does not exist. */
+export function unlessGone<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch (error) {
+    const code = errnoCodeOf(error);
+    // ENODEV: it was removed between the open and the call.
+    if (code === 'ENOENT' || code === 'ENODEV') return undefined;
+    throw error;
+  }
+}
 
 /** Reads counter files, and remembers which files this kernel does not have. */
 export class CounterReader {
@@ -42,4 +73,17 @@ export function parseKeyed(text: string | null, key: string): number | null {
 /** A count converted to another unit; null stays null. */
 export function scaleCount(count: number | null, divisor: number): number | null {
   return count === null ? null : count / divisor;
+}
+
+/** Named after TCP, but the kernel charges UDP sockets to it as well. The kernel counts nothing until it is set. */
+export const SOCKET_LIMIT_FILE = 'memory.kmem.tcp.limit_in_bytes';
+
+/** `directory` is in the memory hierarchy; undefined if there is none. */
+export function limitSockets(directory: string | undefined, bytes: number): void {
+  if (directory === undefined) return;
+  try {
+    writeFileSync(`${directory}/${SOCKET_LIMIT_FILE}`, String(bytes), { flag: 'r+' });
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+  }
 }

@@ -1,9 +1,15 @@
 /** The cgroup driver for the unified hierarchy. Files: Documentation/admin-guide/cgroup-v2.rst of the kernel. */
 import { dirname } from 'node:path';
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
-import { CounterReader, parseCount, parseKeyed, scaleCount } from './cgroup-files.ts';
+import {
+  CounterReader,
+  cgroupDirectory,
+  isSharedParent,
+  parseCount,
+  parseKeyed,
+  scaleCount,
+} from './cgroup-files.ts';
 import { childNames, existingDirectories, listTreeProcesses, removeTrees } from './cgroup-tree.ts';
-import { cgroupDirectory, isSharedParent } from './cgroups-path.ts';
 
 export interface CgroupV2Options {
   /** Where cgroup2 is mounted: `/sys/fs/cgroup`. */

@@ -6,9 +6,9 @@ import { isStandardOutput } from '../images/exchange/output-file.ts';
 import type { ExchangeOptions } from '../images/exchange/publish-image.ts';
 import type { RegistryOptions } from '../images/exchange/run-skopeo.ts';
 import { openBuildProgress } from './build-progress-view.ts';
+import { listenForStops } from './caller-signals.ts';
 import { print, printJson } from './print.ts';
 import { reportToolOutput } from './report-tool-output.ts';
-import { listenForStops } from './stop-signals.ts';
 
 export interface ExchangeCommandOptions {
   readonly smoke?: string;

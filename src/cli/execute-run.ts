@@ -2,15 +2,14 @@
 import { openDoor } from '../door/open-stackshim.ts';
 import { takesBytes } from '../sys/linux-streams.ts';
 import type { TaskResult, Usage, Verdict } from '../task/result.ts';
+import { forwardSignals, listenForStops } from './caller-signals.ts';
 import { SHIM_FAILED, statusOfResult } from './exit-status.ts';
 import { formatBytes } from './format-quantities.ts';
-import { forwardSignals } from './forward-signals.ts';
 import { nameOptions } from './name-options.ts';
 import { reportError, reportLeftovers, writeMessage } from './report-error.ts';
 import type { RunOptions } from './run-options.ts';
 import { openRunSinks } from './run-sinks.ts';
 import { startReaper } from './start-reaper.ts';
-import { listenForStops } from './stop-signals.ts';
 import { toTaskInput } from './to-task-input.ts';
 
 export async function executeRun(

@@ -2,9 +2,9 @@
 import { ReaderGone, toStackshimError } from '../core/errors.ts';
 import { READER_GONE, SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
 import { nameOptions } from './name-options.ts';
-import { readRunLine } from './read-run-line.ts';
 import { reportError } from './report-error.ts';
 import type { RunAction } from './run-command.ts';
+import { readRunLine } from './run-options.ts';
 
 declare const Bun: { readonly unsafe: { setJITPolicy(scale: number): void } };
 

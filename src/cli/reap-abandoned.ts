@@ -24,7 +24,7 @@ export async function reapAbandoned(options: ReapCommandOptions): Promise<number
 
 /** One report after another: a line of JSON each, or as without `--watch`. Damaged records are told of once. */
 async function watchUntilStopped({ json }: ReapCommandOptions): Promise<number> {
-  const { listenForStops } = await import('./stop-signals.ts');
+  const { listenForStops } = await import('./caller-signals.ts');
   const stops = listenForStops();
   const told = new Set<string>();
   let printed = Promise.resolve();

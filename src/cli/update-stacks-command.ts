@@ -6,13 +6,13 @@ import { openDoor } from '../door/open-stackshim.ts';
 import type { StackUpdate, UpdateReport } from '../images/update-stacks.ts';
 import { toAbsolute } from '../sys/paths.ts';
 import { openBuildProgress } from './build-progress-view.ts';
+import { listenForStops } from './caller-signals.ts';
 import { statusOfError } from './exit-status.ts';
 import { formatTable } from './format-table.ts';
 import { print, printJson, printNote } from './print.ts';
 import { reportError } from './report-error.ts';
 import { reportToolOutput } from './report-tool-output.ts';
 import { toPositive } from './stack-arguments.ts';
-import { listenForStops } from './stop-signals.ts';
 
 export interface UpdateCommandOptions {
   readonly all?: boolean;

@@ -7,7 +7,7 @@ import { listOf } from '../core/read-fields.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { findLayerDamage } from '../layers/verify-layer.ts';
 import type { Image, PinnedImage } from '../stacks/image.ts';
-import { imageDigest } from '../stacks/stored-fields.ts';
+import { imageDigest } from '../stacks/stored-files.ts';
 import { ensureClosedFolder } from '../sys/ownership.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import { removeTree } from '../sys/remove-tree.ts';

@@ -3,7 +3,7 @@ import { type ImageDigest, isImageDigest } from '../core/ids.ts';
 import { type FieldFault, readWith } from '../core/read-fields.ts';
 import type { Compression } from '../layers/read-archive.ts';
 import type { ImageConfig } from '../stacks/image.ts';
-import { otherSettings, toOtherSettings } from '../stacks/other-settings.ts';
+import { otherSettings, toOtherSettings } from '../stacks/image.ts';
 import { readHostFacts } from '../sys/host-facts.ts';
 import {
   type OciLayoutRoot,

@@ -9,7 +9,7 @@ import { ensureDirectory } from '../sys/files.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import type { System } from '../sys/system.ts';
-import { cgroupParent } from '../task/cgroup-parent.ts';
+import { cgroupParent } from '../task/records/task-places.ts';
 
 /** How many builds of one root folder run at a time. */
 export const BUILDS_AT_A_TIME = 2;

@@ -136,7 +136,7 @@ export function parseTmpfsOption(text: string, field: string): TmpfsRequest {
 }
 
 /** A bind whose paths are checked and normalised. */
-export function toBindRequest(input: Omit<BindInput, 'type'>, field: string): BindRequest {
+function toBindRequest(input: Omit<BindInput, 'type'>, field: string): BindRequest {
   return {
     source: parseAbsolutePath(input.source, `${field} source`),
     target: parseMountTarget(input.target, `${field} target`),
@@ -145,7 +145,7 @@ export function toBindRequest(input: Omit<BindInput, 'type'>, field: string): Bi
 }
 
 /** A tmpfs whose values are checked. */
-export function toTmpfsRequest(input: Omit<TmpfsInput, 'type'>, field: string): TmpfsRequest {
+function toTmpfsRequest(input: Omit<TmpfsInput, 'type'>, field: string): TmpfsRequest {
   const { size, mode, exec = false } = input;
   if (mode !== undefined && !/^[0-7]{3,4}$/.test(mode)) {
     throw invalidField(`${field} mode`, 'not an octal mode such as 1777', mode);

@@ -10,12 +10,11 @@ import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts
 import type { System } from '../sys/system.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
 import { readImage } from './image-files.ts';
-import { nextNumber } from './numbered-files.ts';
 import { readLastRemoved } from './removed-numbers.ts';
-import type { RevisionSource } from './revision-source.ts';
+import type { RevisionSource } from './revisions.ts';
 import { type Revision, readRevisionNumbers, revisionFile } from './revisions.ts';
 import { withStacksLock } from './stacks-lock.ts';
-import { FORMAT_VERSION } from './stored-fields.ts';
+import { FORMAT_VERSION, nextNumber } from './stored-files.ts';
 
 export interface AddRevisionOptions {
   readonly stack: StackName;

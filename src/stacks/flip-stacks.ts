@@ -8,10 +8,9 @@ import { temporaryPath } from '../layers/stale-files.ts';
 import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { type Generation, generationFile, readCurrentGeneration } from './generations.ts';
-import { nextNumber, readNumbers } from './numbered-files.ts';
 import { requireRevision } from './revisions.ts';
 import { withStacksLock } from './stacks-lock.ts';
-import { FORMAT_VERSION } from './stored-fields.ts';
+import { FORMAT_VERSION, nextNumber, readNumbers } from './stored-files.ts';
 
 /** The revision a stack is to have from now on; null: the stack is to have none. */
 export type StackChanges = ReadonlyMap<StackName, number | null>;

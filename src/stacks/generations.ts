@@ -5,14 +5,14 @@ import type { StackName } from '../core/ids.ts';
 import { currentLink, generationsDir, type Layout } from '../core/layout.ts';
 import { date, mapOf, objectOf, optional } from '../core/read-fields.ts';
 import { readStoredJson, toCorrupt } from '../layers/stored-json.ts';
-import { readNumbers } from './numbered-files.ts';
 import {
   number as anyNumber,
   line,
+  readNumbers,
   type StoredVersion,
   stackName,
   version,
-} from './stored-fields.ts';
+} from './stored-files.ts';
 
 export interface Generation {
   readonly number: number;

@@ -16,8 +16,8 @@ import { guardDisk } from '../layers/guard-disk.ts';
 import { readStoredJson, toCorrupt } from '../layers/stored-json.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { Image, ImageConfig } from './image.ts';
-import { otherSettings } from './other-settings.ts';
-import { FORMAT_VERSION, imageDigest, line, type StoredVersion, version } from './stored-fields.ts';
+import { otherSettings } from './image.ts';
+import { FORMAT_VERSION, imageDigest, line, type StoredVersion, version } from './stored-files.ts';
 
 const MOST_LAYERS = 256;
 const MOST_TEXTS = 4096;

@@ -11,7 +11,7 @@ import { readStoredCache } from '../layers/stored-json.ts';
 import { writeFileAtomic } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { withStacksLock } from './stacks-lock.ts';
-import { FORMAT_VERSION, imageDigest, type StoredVersion, version } from './stored-fields.ts';
+import { FORMAT_VERSION, imageDigest, type StoredVersion, version } from './stored-files.ts';
 
 export interface ImageNames {
   /** Of the manifest that `stack export` writes for it. Absent until it is known. */

@@ -9,7 +9,7 @@ import type { System } from '../sys/system.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
 import { readStackHistory } from './stack-history.ts';
 import { withStacksLock } from './stacks-lock.ts';
-import { FORMAT_VERSION, type StoredVersion, version } from './stored-fields.ts';
+import { FORMAT_VERSION, type StoredVersion, version } from './stored-files.ts';
 
 const reader = objectOf<{ readonly newest: string } & StoredVersion>({ version, newest: date });
 

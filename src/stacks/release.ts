@@ -14,7 +14,7 @@ import {
 import { resolveStack } from './resolve-stack.ts';
 import { readRevision, requireRevision } from './revisions.ts';
 import { requireProven, type StackMove } from './rollback.ts';
-import { imageDigest, number, stackName } from './stored-fields.ts';
+import { imageDigest, number, stackName } from './stored-files.ts';
 
 /** What a set of stacks is to be: a revision's number, or the digest of its image. */
 export type Release = ReadonlyMap<StackName, number | ImageDigest>;

@@ -1,11 +1,10 @@
 /** `stacks/<name>/removed.json`: remembers the numbers of removed revisions, so that none is used twice. */
-
 import type { StackName } from '../core/ids.ts';
 import { type Layout, stackDir } from '../core/layout.ts';
 import { objectOf } from '../core/read-fields.ts';
 import { readStoredJson } from '../layers/stored-json.ts';
 import { writeFileAtomic } from '../sys/files.ts';
-import { FORMAT_VERSION, number, type StoredVersion, version } from './stored-fields.ts';
+import { FORMAT_VERSION, number, type StoredVersion, version } from './stored-files.ts';
 
 const reader = objectOf<{ readonly last: number } & StoredVersion>({ version, last: number });
 

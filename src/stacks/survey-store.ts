@@ -12,8 +12,8 @@ import {
 import type { Image } from './image.ts';
 import { readImage } from './image-files.ts';
 import { listStoredImages, listStoredStacks } from './list-stored.ts';
-import { readNumbers } from './numbered-files.ts';
 import { type Revision, readRevision, readRevisionNumbers, revisionFile } from './revisions.ts';
+import { readNumbers } from './stored-files.ts';
 
 /** A revision of a stack, and whether it is the current one. */
 export interface AffectedRevision {

@@ -1,12 +1,14 @@
 /** Time that no engine tells: of the clock that all processes share, of an event loop that was held up, of a process's end. */
-
 import { readFileSync } from 'node:fs';
 import { invoke } from './invoke.ts';
 
 const CLOCK_GETTIME = process.arch === 'arm64' ? 113 : 228;
 const CLOCK_MONOTONIC = 1;
 
-/** Milliseconds. Not from `process.hrtime`: in the executable that counts from the process's own start. */
+/**
+ * Milliseconds on the clock that all processes of a host share and nobody can set: clock_gettime(2). It stands still while the machine is
+ * suspended, as timers do. Not from `process.hrtime`: in the executable that counts from the process's own start.
+ */
 export function monotonicMs(): number {
   // struct timespec: seconds, nanoseconds.
   const time = Buffer.alloc(16);
@@ -25,7 +27,7 @@ let timer: NodeJS.Timeout | undefined;
 let lastBeatAt = 0;
 let heldUpAt = Number.NEGATIVE_INFINITY;
 
-/** Begins to watch; returns what ends it. Any number may watch at once. It does not keep the event loop alive. */
+/** Begins to watch whether the event loop of this thread is held up: by synchronous code, or because the process was stopped. Returns what ends it. Any number may watch at once. It does not keep the event loop alive. */
 export function watchLoop(): () => void {
   users += 1;
   if (users === 1) {
@@ -66,7 +68,9 @@ const CPU_SET_BYTES = 1_024;
 const PROCESSOR = 36;
 
 /**
- * Milliseconds since a zombie ended; undefined where that cannot be told: a kernel without /proc/PID/sched (before 6.15 a build option), or
+ * Milliseconds since a process ended that nobody has waited for yet. The kernel keeps no time of an exit; but the scheduler keeps, of a zombie
+ * as well, when it last stopped running, on a clock that each processor has for itself (/proc/PID/sched).
+ * undefined where that cannot be told: a kernel without /proc/PID/sched (before 6.15 a build option), or
  * a processor that this process may not use. It is the end of the process's first thread, mostly the last to go. For rare use: this thread
  * moves to the zombie's processor for a moment.
  */

@@ -98,7 +98,7 @@ export function namesIn(folder: string): readonly string[] {
   }
 }
 
-/** `<pid>-<start time>-<16 random hex digits>`, different each time. */
+/** `<pid>-<start time>-<16 random hex digits>`, different each time: other processes can remove the files of dead owners. */
 export function toOwnedName(): string {
   const { pid, startTime } = ownIdentity();
   const random = Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex');

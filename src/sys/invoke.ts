@@ -55,7 +55,7 @@ const toSystemError = (as: Invocation, errno: number): SystemError =>
 /** The pool has four threads by default, which other calls need as well. */
 const onPool = atMost(2);
 
-/** Resolves to the function's result, which is negative when the call failed. On the pool the errno is lost. */
+/** Calls a function that may take milliseconds, on a thread of the pool where the engine has one. Resolves to its result, which is negative when the call failed. On the pool the errno is lost. */
 export function callAside(name: LibcFunction, ...args: readonly FfiArgument[]): Promise<number> {
   const { callOnPool } = ffi;
   return callOnPool === undefined

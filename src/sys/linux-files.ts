@@ -1,10 +1,10 @@
 /** Device nodes (mknodat(2)), watched folders (inotify(7)), and what bounds a folder's disk space: loop devices (loop(4)), and quotas of projects (quotactl_fd(2), ioctl_fs_fsxattr). */
-
 import { closeSync, constants, openSync } from 'node:fs';
 import { atMost } from '../core/pause.ts';
 import { callAside, invoke, invokeUnless } from './invoke.ts';
 import { type Fd, type LoopDevice, type System, SystemError } from './system.ts';
 
+/** One of the few calls here whose number differs between machines. */
 const MKNODAT: Readonly<Record<string, number>> = { x64: 259, arm64: 33 };
 const AT_FDCWD = -100;
 const FILE_TYPES = { c: 0o020000, b: 0o060000 } as const;

@@ -1,5 +1,4 @@
 /** Pipes, sockets and terminals: pipe2(2), unix(7), recvmsg(2), ioctl_tty(2); and the sockets of another network namespace: setns(2). */
-
 import { closeSync, openSync } from 'node:fs';
 import { ffi } from '#ffi';
 import { invoke, invokeUnless } from './invoke.ts';
@@ -119,6 +118,10 @@ const NETLINK_SOCK_DIAG = 4;
 /** Of setns(2) back home, which fails only while the kernel is short of memory. */
 const TRIES = 1000;
 
+/**
+ * What the kernel tells of the sockets of another network namespace. Its descriptor is asked for, not a process in it: /proc/PID/net is
+ * empty from the moment when the first thread of the process has left, however many others live.
+ */
 export const linuxNetNamespaces: Pick<System, 'openSocketDiagnosis' | 'openNetFile'> = {
   openSocketDiagnosis(namespace) {
     const as = { name: 'socket', subject: 'NETLINK_SOCK_DIAG' };

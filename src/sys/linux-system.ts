@@ -18,8 +18,12 @@ const system: System = {
 
 export const linuxSystem: System = isMainThread() ? system : closeAtThreadExit(system);
 
-/** The same system, whose descriptors are closed at the latest when the thread exits (not where it is terminated: it runs nothing then). */
-export function closeAtThreadExit(system: System): System {
+/**
+ * The same system, whose descriptors are closed at the latest when the thread exits (not where it is terminated: it runs nothing then). What
+ * a worker thread has open by libc stays open in its process otherwise: a held mount would keep its filesystem, a pidfd its process. Node
+ * closes what it has opened itself.
+ */
+function closeAtThreadExit(system: System): System {
   const open = new Set<Fd>();
   const opening =
     <A extends readonly unknown[]>(method: (...args: A) => Fd) =>

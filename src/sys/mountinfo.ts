@@ -86,6 +86,7 @@ function unescapeOctal(field: string): string {
 
 let own: string | undefined;
 
+/** The mount namespace of this process, by the inode number that the kernel gives it while it exists. */
 export function ownMountNamespace(): string {
   // `mnt:[4026531841]`
   own ??= readlinkSync('/proc/self/ns/mnt').replaceAll(/\D/g, '');

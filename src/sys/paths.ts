@@ -1,5 +1,4 @@
 /** Paths: of open files, as bytes, made absolute, and what the paths that a caller names lead to. */
-
 import {
   closeSync,
   constants,
@@ -16,18 +15,19 @@ import type { Fd } from './system.ts';
 /** Opens nothing to read or write, so that devices and FIFOs can be looked at. open(2): the same number on x86-64 and arm64. */
 export const O_PATH = 0x20_0000;
 
+/** Leads to the open file itself, wherever its name leads by now. */
 export const fdPath = (fd: Fd): string => `/proc/self/fd/${fd}`;
 
 /** The path of an entry of an open folder. */
 export const entryOf = (folder: Fd, name: string): string => `${fdPath(folder)}/${name}`;
 
-/** What `name` is in the folder `path`: one that the folder was read for with the encoding `latin1`. */
+/** What `name` is in the folder `path`, which was read with the encoding `latin1`: a name that is no UTF-8, read as text, becomes the name of another. */
 export function entryPath(path: Buffer, name: string): Buffer {
   return Buffer.concat([path, Buffer.from(`/${name}`, 'latin1')]);
 }
 
 /**
- * An absolute path stays as it is; a relative one gets the working directory's path before it. Throws ERR_STACKSHIM_INPUT_NOT_FOUND where that directory
+ * For callers that need the path itself and not only what it leads to. An absolute path stays as it is; a relative one gets the working directory's path before it. Throws ERR_STACKSHIM_INPUT_NOT_FOUND where that directory
  * has none: it was removed, or lies outside of what this process sees.
  */
 export const toAbsolute = (path: string): string =>

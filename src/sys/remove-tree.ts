@@ -6,6 +6,10 @@ import { entryPath } from './paths.ts';
 import { runProgram } from './run-program.ts';
 import { PLAIN_ENVIRONMENT } from './start-program.ts';
 
+/**
+ * The kernel may hold up rmdir(2) and unlink(2) for milliseconds where something was mounted or in cgroups: on a thread of the pool the event
+ * loop goes on. The executable has one thread to spare for one task: there a trip to the pool only takes longer.
+ */
 const hasPool = ffi.callOnPool !== undefined;
 
 export async function rmdirAside(path: string): Promise<void> {

@@ -132,6 +132,7 @@ async function feed(
   }
 }
 
+/** What a program says, bounded: its first and its last words. */
 export class KeptWords {
   readonly #half: number;
   #first = Buffer.alloc(0);

@@ -88,6 +88,8 @@ export function killGroup(leader: number): void {
   }
 }
 
+// The environment of programs that root starts: never the caller's own.
+
 /** Where programs are looked for, in this order, as sudo's `secure_path` has them. */
 export const SYSTEM_FOLDERS: readonly string[] = [
   '/usr/local/sbin',

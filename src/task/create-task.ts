@@ -7,13 +7,16 @@ import type { IdRange, LayerSource } from '../core/mount.ts';
 import { nextTurn } from '../core/pause.ts';
 import { joinConfig, toConfigJson } from '../oci/build-config.ts';
 import { buildBinds } from '../oci/build-mounts.ts';
-import { buildProcess, requireMappedUser } from '../oci/build-process.ts';
-import { buildTaskEnv } from '../oci/build-task-env.ts';
-import { resolveWorkdir } from '../oci/resolve-command.ts';
+import {
+  buildProcess,
+  buildTaskEnv,
+  requireMappedUser,
+  resolveWorkdir,
+} from '../oci/build-process.ts';
 import type { ResolvedUser } from '../oci/resolve-user.ts';
 import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { type MountPlan, planAdded, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
-import { beginContainer } from '../runtime/create-container.ts';
+import { beginContainer } from '../runtime/drive-container.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { CreateContainerOptions, CreatedContainer } from '../runtime/runtime.ts';
 import type { System } from '../sys/system.ts';

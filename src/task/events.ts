@@ -1,6 +1,5 @@
 /** What a caller can follow while a task runs, in the order in which it happens. */
 import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
-import { isPromiseLike, warn } from './caller-code.ts';
 import type { StopCause } from './decide-verdict.ts';
 import type { TaskResult } from './result.ts';
 import type { StreamName } from './streams/task-output.ts';
@@ -56,3 +55,14 @@ export function safeListener(listener: TaskListener | undefined): TaskListener {
     }
   };
 }
+
+/** Reports an error that no result can hold. */
+export const warn = (error: unknown): void =>
+  process.emitWarning(error instanceof Error ? error : String(error));
+
+/** A promise of any library, or of another realm: `instanceof Promise` does not know those. */
+export const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' &&
+  value !== null &&
+  'then' in value &&
+  typeof value.then === 'function';

@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { StackshimError } from '../core/errors.ts';
 import { type TaskId, toTaskId } from '../core/ids.ts';
 import { type Layout, scratchDir } from '../core/layout.ts';
-import { resolveCommand } from '../oci/resolve-command.ts';
+import { resolveCommand } from '../oci/build-process.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
 import { deniedField } from '../spec/field-errors.ts';
 import { toSignalNumber } from '../spec/parse-signal.ts';

@@ -5,7 +5,7 @@
 import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
 import { nextTurn } from '../core/pause.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
-import { buildContainerConfig, type ContainerConfig } from '../oci/build-container-config.ts';
+import { buildContainerConfig, type ContainerConfig } from '../oci/build-config.ts';
 import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';

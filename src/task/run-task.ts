@@ -29,11 +29,10 @@ import type { HandedContainer } from './prepare-container.ts';
 import { type Recorded, recordTask } from './record-task.ts';
 import { claimOverdue } from './records/time-limit.ts';
 import type { TaskResult } from './result.ts';
+import { holdErrors, isEmitter, requireStreams } from './streams/caller-streams.ts';
 import type { OutputSink } from './streams/output-sink.ts';
-import { requireStreams } from './streams/require-streams.ts';
 import { OutputMeter } from './streams/task-output.ts';
 import type { TaskTerminal } from './streams/terminal-streams.ts';
-import { holdErrors, isEmitter } from './streams/watch-stream.ts';
 
 /** How a task is run: whom it reports to, and who may end it. */
 export interface CallerOptions extends CallerStops {

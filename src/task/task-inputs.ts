@@ -3,7 +3,7 @@ import { chmodSync, chownSync, closeSync, existsSync, realpathSync, writeFileSyn
 import { copyFile } from 'node:fs/promises';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import type { BindMount, IdRange } from '../core/mount.ts';
-import { CONFIG_FILE, PAYLOAD_FILE } from '../oci/task-paths.ts';
+import { CONFIG_FILE, PAYLOAD_FILE } from '../oci/build-mounts.ts';
 import type { CommandSpec, ContainerSpec, FileInput } from '../spec/task-spec.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { fdPath, openPlain } from '../sys/paths.ts';

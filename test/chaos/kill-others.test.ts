@@ -9,7 +9,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { TaskId } from '../../src/core/ids.ts';
 import { openStackshim } from '../../src/index.ts';
 import { isAlive, readProcess } from '../../src/sys/processes.ts';
-import { taskCgroup } from '../../src/task/cgroup-parent.ts';
+import { taskCgroup } from '../../src/task/records/task-places.ts';
 import { realRunc, writeFakeRuntime } from '../support/fake-runtime.ts';
 import { runCli } from '../support/run-cli.ts';
 import { type StartedTask, useTaskRunner } from '../support/task-runner.ts';

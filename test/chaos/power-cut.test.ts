@@ -25,7 +25,7 @@ import { syncDirectory } from '../../src/sys/files.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { bootId } from '../../src/sys/processes.ts';
-import { taskCgroup } from '../../src/task/cgroup-parent.ts';
+import { taskCgroup } from '../../src/task/records/task-places.ts';
 import { runFixture, startFixture, waitForLine } from '../support/bun-fixture.ts';
 import { makeBusyboxTar } from '../support/busybox-stack.ts';
 import { type CutDisk, makeCutDisk } from '../support/cut-disk.ts';

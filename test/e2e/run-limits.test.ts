@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { cgroupParent } from '../../src/task/cgroup-parent.ts';
+import { cgroupParent } from '../../src/task/records/task-places.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 import { makeCallingProgram, makeCrashingProgram } from '../support/tiny-elf.ts';
 import { waitUntil } from '../support/wait-until.ts';

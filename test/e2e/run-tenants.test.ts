@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { parseTenantName } from '../../src/core/ids.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { tenantCgroup } from '../../src/task/cgroup-parent.ts';
+import { tenantCgroup } from '../../src/task/records/task-places.ts';
 import { runCli } from '../support/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
 import { waitUntil } from '../support/wait-until.ts';

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { cgroupParent } from '../../src/task/cgroup-parent.ts';
+import { cgroupParent } from '../../src/task/records/task-places.ts';
 import { disposeInstallation } from '../support/dispose-installation.ts';
 import { type HostSnapshot, snapshotHost } from '../support/host-snapshot.ts';
 import { expectNoLeaks } from '../support/leak-check.ts';

@@ -14,7 +14,7 @@ import {
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { toConfigJson } from '../../src/oci/build-config.ts';
-import { INIT_CANDIDATES } from '../../src/oci/task-paths.ts';
+import { INIT_CANDIDATES } from '../../src/oci/build-mounts.ts';
 import { buildConfig, type ConfigInput } from '../support/build-config.ts';
 import { useLeakCheck } from '../support/leak-check.ts';
 import { testIds, toConfigInput } from '../support/oci-config-input.ts';

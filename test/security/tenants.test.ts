@@ -20,7 +20,7 @@ import {
   findTenant,
   taskCgroup,
   tenantCgroup,
-} from '../../src/task/cgroup-parent.ts';
+} from '../../src/task/records/task-places.ts';
 import { MACHINE_SLOTS } from '../support/machine-slots.ts';
 
 const cgroups = openCgroupDriver();

@@ -5,7 +5,7 @@ import { errnoCodeOf } from '../../src/core/errors.ts';
 import type { Layout } from '../../src/core/layout.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { cgroupParent } from '../../src/task/cgroup-parent.ts';
+import { cgroupParent } from '../../src/task/records/task-places.ts';
 
 /**
  * Unmounts everything mounted below the root and run folders, removes the installation's parent cgroup from every hierarchy,

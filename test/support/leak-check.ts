@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { errnoCodeOf } from '../../src/core/errors.ts';
-import { cgroupParent } from '../../src/task/cgroup-parent.ts';
+import { cgroupParent } from '../../src/task/records/task-places.ts';
 import { type HostSnapshot, type ProcessLine, snapshotHost } from './host-snapshot.ts';
 
 export interface LeakOptions {

@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { cgroupDirectory } from '../../src/cgroup/cgroup-files.ts';
 import { cgroupV1 } from '../../src/cgroup/cgroup-v1.ts';
 import { cgroupV2 } from '../../src/cgroup/cgroup-v2.ts';
-import { cgroupDirectory } from '../../src/cgroup/cgroups-path.ts';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { parseMountinfo } from '../../src/sys/mountinfo.ts';
 

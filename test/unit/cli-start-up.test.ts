@@ -22,7 +22,7 @@ function loadedBy(file: URL, seen = new Set<string>()): Set<string> {
 
 it('is how a plain run is read, and how errors are told', () => {
   const loaded = [...loadedBy(new URL('cli/main.ts', source))];
-  expect(loaded).toContain('cli/read-run-line.ts');
+  expect(loaded).toContain('cli/run-options.ts');
   const others = loaded.filter((name) => !/^(cli|core)\/|^node:(fs|os)$/.test(name));
   // The table of a task's options, and what its rows read with: every task needs it.
   expect(others).toContain('spec/options/task-options.ts');

@@ -2,9 +2,8 @@
 import { Command } from 'commander';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type RunLine, readRunLine } from '../../src/cli/read-run-line.ts';
 import { defineRun } from '../../src/cli/run-command.ts';
-import { RUN_OPTIONS } from '../../src/cli/run-options.ts';
+import { RUN_OPTIONS, type RunLine, readRunLine } from '../../src/cli/run-options.ts';
 
 /** By commander; undefined where it refuses the line or prints help. */
 async function readByCommander(args: readonly string[]): Promise<RunLine | undefined> {

@@ -7,8 +7,12 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { classifyFailure } from '../../src/runtime/classify-failure.ts';
 import { isOlderThan } from '../../src/runtime/compare-versions.ts';
 import { knownHoles } from '../../src/runtime/known-holes.ts';
-import { toRuntimeFailure, toStartFailure } from '../../src/runtime/runtime-failure.ts';
-import { lastLogMessage, readLogTail } from '../../src/runtime/runtime-log.ts';
+import {
+  lastLogMessage,
+  readLogTail,
+  toRuntimeFailure,
+  toStartFailure,
+} from '../../src/runtime/runtime-failure.ts';
 import { clearStaleVersions, parseVersionOutput } from '../../src/runtime/runtime-version.ts';
 
 const runc11 = 'runc create failed: unable to start container process: ';

@@ -1,8 +1,8 @@
 /** docs/task-spec.md, docs/policy.md and bundles/README.md say what the code does. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { CONFIG_FILE, PAYLOAD_FILE, TASK_DIR } from '../../src/oci/build-mounts.ts';
 import { loadTemplate } from '../../src/oci/load-template.ts';
-import { CONFIG_FILE, PAYLOAD_FILE, TASK_DIR } from '../../src/oci/task-paths.ts';
 import { parsePolicy } from '../../src/spec/parse-policy.ts';
 import { DEFAULT_POLICY } from '../../src/spec/policy.ts';
 import { POLICY_FIELDS, POLICY_SECTIONS } from '../../src/spec/policy-input.ts';

@@ -12,7 +12,7 @@ import { NO_XATTRS } from '../../layers/tar-entry.ts';
 import { parseStackReference } from '../../spec/parse-command.ts';
 import type { PinnedImage } from '../../stacks/image.ts';
 import { resolveStack } from '../../stacks/resolve-stack.ts';
-import { FORMAT_VERSION } from '../../stacks/stored-fields.ts';
+import { FORMAT_VERSION } from '../../stacks/stored-files.ts';
 import { abortable } from '../build-aborted.ts';
 import { type ProgressListener, toReporter } from '../build-progress.ts';
 import type { ExchangeOptions } from './publish-image.ts';

@@ -15,11 +15,7 @@ export interface FeedTarget {
 }
 
 /** Reads `source` only as fast as the target takes it. What the target has not taken when the feed is stopped goes back into the source. */
-export function feedFrom(
-  source: Readable,
-  target: FeedTarget,
-  onError: (error: unknown) => void,
-): Feed {
+function feedFrom(source: Readable, target: FeedTarget, onError: (error: unknown) => void): Feed {
   const feed = new SourceFeed(source, target, onError);
   feed.start();
   return feed;

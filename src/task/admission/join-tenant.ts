@@ -12,8 +12,8 @@ import type { TenantTerms } from '../../spec/task-spec.ts';
 import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
 import type { HeldNumber } from '../../sys/numbered-locks.ts';
 import type { Fd } from '../../sys/system.ts';
-import { tenantCgroup } from '../cgroup-parent.ts';
 import type { Installation } from '../installation.ts';
+import { tenantCgroup } from '../records/task-places.ts';
 import { claimTaskNumber, isHeldByTask } from './claim-task-number.ts';
 
 type TenantHost = Pick<Installation, 'system' | 'layout' | 'cgroups'>;

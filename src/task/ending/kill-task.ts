@@ -9,12 +9,11 @@ import {
   removeAbandoned,
   removeTenants,
 } from '../abandoned/remove-abandoned.ts';
-import { findTenant } from '../cgroup-parent.ts';
 import type { Installation } from '../installation.ts';
 import { isOrphaned, isWaiting, lockRecord } from '../records/claim-record.ts';
 import { isUnreadable, readRecord } from '../records/read-record.ts';
 import { replaceRecord, type TaskRecord } from '../records/record.ts';
-import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
+import { findTenant, recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
 import type { Removal } from './remove-task.ts';
 import { OutsideStop } from './stop-from-outside.ts';
 

@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import { openNullDevice } from '../../sys/null-device.ts';
 import { type Feed, openTerminal, type TerminalMaster } from '../../sys/pipes.ts';
 import type { Fd, System, WindowSize } from '../../sys/system.ts';
-import { warn } from '../caller-code.ts';
+import { warn } from '../events.ts';
 import type { TaskStreams } from './task-streams.ts';
 
 /** The terminal of whoever runs the task, as far as the task's own follows it. */

@@ -1,4 +1,4 @@
-/** Has the runtime create a container whose init waits to be started. */
+/** Has a runtime create, start and forget a container. */
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
@@ -8,7 +8,14 @@ import type { Fd, System } from '../sys/system.ts';
 import { fillPipe } from '../sys/write-fully.ts';
 import { callRuntime } from './call-runtime.ts';
 import { driverOf } from './drivers/driver-of.ts';
-import type { CreateContainerOptions, CreatedContainer, Runtime } from './runtime.ts';
+import type {
+  ContainerReference,
+  CreateContainerOptions,
+  CreatedContainer,
+  Runtime,
+  RuntimeCallOptions,
+  StartContainerOptions,
+} from './runtime.ts';
 import { toRuntimeFailure } from './runtime-failure.ts';
 
 /** A container that is being created. */
@@ -166,4 +173,54 @@ function readPidFile(pidFile: string, operation: string): number {
     'ERR_STACKSHIM_RUNTIME_FAILED',
     `${operation}: its pid file holds ${JSON.stringify(text.slice(0, 50))}`,
   );
+}
+
+/**
+ * Starts a created container; resolves when its init has been let go, which is shortly before the command runs.
+ * Rejects with ERR_STACKSHIM_RUNTIME_FAILED when the init died meanwhile, was started before, or does not answer in time.
+ * A command that turns out not to be executable is no rejection here: see `toStartFailure`.
+ */
+export async function startContainer(
+  runtime: Runtime,
+  container: ContainerReference,
+  options: StartContainerOptions,
+): Promise<void> {
+  const driver = driverOf(runtime);
+  if (driver.releaseInit !== undefined) {
+    await driver.releaseInit(container, options);
+    return;
+  }
+  const { logFile, timeoutMs, signal, hostNetwork = false } = options;
+  const operation = `start container ${container.id}`;
+  const args = driver.toArguments({ ...container, logFile, hostNetwork });
+  args.push('start', container.id);
+  const exitCode = await callRuntime(runtime, args, { operation, timeoutMs, signal });
+  if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
+}
+
+/** Whether the runtime still knows a container of this id. Throws ERR_STACKSHIM_INTERNAL for an id that is no plain file name. */
+export const runtimeStateExists = (runtime: Runtime, container: ContainerReference): boolean =>
+  driverOf(runtime).hasState(container);
+
+/**
+ * Makes the runtime forget a container; a second call does nothing. Precondition: its init is dead; its cgroup is not touched.
+ * Runtimes that are not known are asked to delete it themselves, and reject with ERR_STACKSHIM_RUNTIME_FAILED when they do not.
+ */
+export async function removeRuntimeState(
+  runtime: Runtime,
+  container: ContainerReference,
+  options: RuntimeCallOptions,
+): Promise<void> {
+  const driver = driverOf(runtime);
+  if (driver.removeState !== undefined) {
+    await driver.removeState(container);
+    return;
+  }
+  if (!driver.hasState(container)) return;
+  const { logFile, timeoutMs, signal } = options;
+  const operation = `delete container ${container.id}`;
+  const args = driver.toArguments({ ...container, logFile });
+  args.push('delete', '--force', container.id);
+  const exitCode = await callRuntime(runtime, args, { operation, timeoutMs, signal });
+  if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
 }

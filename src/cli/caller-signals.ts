@@ -1,5 +1,9 @@
-/** Signals that ask this process to end what it does: the first one politely, the second one at once. */
-import { heededSignals } from '../sys/processes.ts';
+/** Signals that this process gets: those that ask it to end what it does, and those that mean something to a task's program alone. */
+
+import { constants } from 'node:os';
+import { signalDisposition } from '../sys/ask-process.ts';
+import { heededSignals, signalProcess } from '../sys/processes.ts';
+import type { TaskEvent } from '../task/events.ts';
 
 /** Those that would end this process, and leave what it has begun behind. KILL cannot be caught; PIPE is noticed by a write. */
 const STOP_SIGNALS = [
@@ -53,6 +57,42 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
     readerGone() {
       first ??= 'SIGPIPE';
       kill.abort();
+    },
+    close: () => {
+      for (const signal of heard) process.off(signal, onSignal);
+    },
+  };
+}
+
+const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const;
+
+export interface SignalForwarder {
+  /** To be told of every event of the task: signals go to its first process while that runs. */
+  onEvent(event: TaskEvent): void;
+  /** Gives the signals back their usual meaning. */
+  close(): void;
+}
+
+/**
+ * A signal that the task's first process has no handler for is dropped, as the kernel does with those from inside; so is one for a
+ * process that does not let itself be asked.
+ */
+export function forwardSignals(): SignalForwarder {
+  let pid: number | undefined;
+  const forward = async (to: number, signal: number) => {
+    const seen = await signalDisposition(to, signal);
+    // That took time: the task may have ended.
+    if (pid === to && (seen === 'handled' || seen === 'blocked')) signalProcess(to, signal);
+  };
+  const onSignal = (name: NodeJS.Signals) => {
+    if (pid !== undefined) void forward(pid, constants.signals[name]);
+  };
+  const heard = heededSignals(FORWARDED);
+  for (const signal of heard) process.on(signal, onSignal);
+  return {
+    onEvent(event) {
+      if (event.type === 'created') pid = event.pid;
+      if (event.type === 'exited' || event.type === 'removed') pid = undefined;
     },
     close: () => {
       for (const signal of heard) process.off(signal, onSignal);
