@@ -1,10 +1,9 @@
 /** The `stackshim` command: carries out what it was called for, turns whatever goes wrong into a message and an exit status. */
 import { ReaderGone, toStackshimError } from '../core/errors.ts';
 import { READER_GONE, SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
-import { nameOptions } from './name-options.ts';
 import { reportError } from './report-error.ts';
 import type { RunAction } from './run-command.ts';
-import { readRunLine } from './run-options.ts';
+import { nameOptions, readRunLine } from './run-options.ts';
 
 declare const Bun: { readonly unsafe: { setJITPolicy(scale: number): void } };
 

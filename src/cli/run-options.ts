@@ -1,5 +1,12 @@
 /** The options of `run`: those of the table of a task's options, and the command line's own; and the way past commander for plain lines. */
-import { OPTION_ROWS, type TASK_OPTIONS, type TaskField } from '../spec/options/task-options.ts';
+
+import type { ErrorJson } from '../core/errors.ts';
+import {
+  OPTION_ROWS,
+  optionOf,
+  type TASK_OPTIONS,
+  type TaskField,
+} from '../spec/options/task-options.ts';
 
 type Rows = typeof TASK_OPTIONS;
 
@@ -114,3 +121,25 @@ const toForm = (flags: string): OptionForm => ({
   takesValue: flags.endsWith('>'),
   isRepeatable: flags.endsWith('…>'),
 });
+
+const OF_FIELDS = new Set([
+  'ERR_STACKSHIM_SPEC_INVALID',
+  'ERR_STACKSHIM_SPEC_DENIED',
+  'ERR_STACKSHIM_DISK_FULL',
+]);
+
+/** The same error where it is about no field, or about one that no option gives. */
+export function nameOptions(error: ErrorJson): ErrorJson {
+  if (!OF_FIELDS.has(error.code)) return error;
+  const [, field = '', rest = ''] = /^([a-zA-Z]+)(?:\[\d+\])?(.*)$/s.exec(error.message) ?? [];
+  const option = toOption(field);
+  return option === undefined ? error : { ...error, message: `${option}${rest}` };
+}
+
+function toOption(field: string): string | undefined {
+  if (field === '') return undefined;
+  const row = optionOf(field);
+  if (row?.name !== undefined) return row.name;
+  const flags = row?.flags ?? RUN_OPTIONS.find(([own]) => keyOf(own) === field)?.[0];
+  return /--[a-z-]+/.exec(flags ?? '')?.[0];
+}

@@ -5,7 +5,7 @@ import { type Layout, runtimeVersionsDir } from '../core/layout.ts';
 import type { StoredLayer } from '../layers/collect-layers.ts';
 import { clearStaleTmp, findStaleFiles } from '../layers/stale-files.ts';
 import { whileNothingIsPinned } from '../layers/store-lease.ts';
-import { clearStaleVersions } from '../runtime/runtime-version.ts';
+import { clearStaleVersions } from '../runtime/learn-version.ts';
 import { chooseGenerations } from '../stacks/choose-generations.ts';
 import { chooseRevisions } from '../stacks/choose-revisions.ts';
 import { removeStrayNames, restoreImages } from '../stacks/collect-images.ts';

@@ -3,7 +3,8 @@ import type { ImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { findPackedLayer, isPackingKnown, type PackedLayer } from '../layers/packed-layer.ts';
 import type { Image } from '../stacks/image.ts';
-import { addImageNames, type ImageNames } from '../stacks/image-names.ts';
+import type { ImageNames } from '../stacks/image-names.ts';
+import { addImageNames } from '../stacks/store-image.ts';
 import type { System } from '../sys/system.ts';
 import { toDigest, toOciConfig, toOciManifest } from './exchange/oci-config.ts';
 

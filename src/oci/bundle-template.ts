@@ -46,4 +46,11 @@ export interface BundleTemplate {
   readonly warning: string | undefined;
 }
 
-export type BundleTemplates = Readonly<Record<string, BundleTemplate>>;
+/** What `bundles/` holds. */
+export interface TemplateFiles {
+  /** Of the template `default`. */
+  readonly config: TemplateConfig;
+  readonly seccomp: SeccompProfile;
+  /** By name: the templates that extend `default`. */
+  readonly extensions: Readonly<Record<string, TemplateExtension>>;
+}

@@ -1,7 +1,8 @@
 /** Published vulnerabilities of runtimes that let a task out of its container. */
-import { isOlderThan } from './compare-versions.ts';
+
 import { driverOf } from './drivers/driver-of.ts';
 import type { Runtime } from './runtime.ts';
+import { isOlderThan } from './runtime-version.ts';
 
 /** CVE ids of the known holes of this runtime's version. A distribution's backported fix is not seen: its version does not tell. */
 export function knownHoles(runtime: Runtime): readonly string[] {

@@ -12,12 +12,10 @@ import {
   textThat,
   textUpTo,
 } from '../core/read-fields.ts';
-import { guardDisk } from '../layers/guard-disk.ts';
 import { readStoredJson, toCorrupt } from '../layers/stored-json.ts';
-import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { Image, ImageConfig } from './image.ts';
 import { otherSettings } from './image.ts';
-import { FORMAT_VERSION, imageDigest, line, type StoredVersion, version } from './stored-files.ts';
+import { imageDigest, line, type StoredVersion, version } from './stored-files.ts';
 
 const MOST_LAYERS = 256;
 const MOST_TEXTS = 4096;
@@ -62,16 +60,6 @@ export const isImageStored = (layout: Layout, digest: ImageDigest): boolean =>
   existsSync(imageFile(layout, digest));
 
 const kind = { code: 'ERR_STACKSHIM_IMAGE_CORRUPT', what: 'image file' } as const;
-
-/** Stores an image durably. Writing the same image again changes nothing. Its layers must be stored before. */
-export async function writeImage(layout: Layout, image: Image): Promise<void> {
-  const path = imageFile(layout, image.digest);
-  const stored = { version: FORMAT_VERSION, ...image };
-  await guardDisk(`write image ${image.digest}`, async () => {
-    await ensureDirectory(imagesDir(layout), 0o700);
-    await writeFileAtomic(path, `${JSON.stringify(stored, null, 2)}\n`, { durable: true });
-  });
-}
 
 /**
  * Reads a stored image. Blocks, for a file read.

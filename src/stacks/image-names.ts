@@ -6,12 +6,8 @@ import { existsSync } from 'node:fs';
 import type { ImageDigest } from '../core/ids.ts';
 import { imagesDir, type Layout } from '../core/layout.ts';
 import { listOf, objectOf, optional } from '../core/read-fields.ts';
-import { guardDisk } from '../layers/guard-disk.ts';
 import { readStoredCache } from '../layers/stored-json.ts';
-import { writeFileAtomic } from '../sys/files.ts';
-import type { System } from '../sys/system.ts';
-import { withStacksLock } from './stacks-lock.ts';
-import { FORMAT_VERSION, imageDigest, type StoredVersion, version } from './stored-files.ts';
+import { imageDigest, type StoredVersion, version } from './stored-files.ts';
 
 export interface ImageNames {
   /** Of the manifest that `stack export` writes for it. Absent until it is known. */
@@ -21,7 +17,7 @@ export interface ImageNames {
 }
 
 /** One image has few; whoever pushes it again and again has the latest. */
-const MOST_OTHERS = 64;
+export const MOST_OTHERS = 64;
 
 const reader = objectOf<ImageNames & StoredVersion>({
   version,
@@ -47,28 +43,6 @@ export function isNamed(layout: Layout, image: ImageDigest, digest: ImageDigest)
   if (image === digest) return true;
   const { content, others } = readImageNames(layout, image);
   return content === digest || others.includes(digest);
-}
-
-/** Remembers, durably, more digests of a stored image. */
-export async function addImageNames(
-  layout: Layout,
-  image: ImageDigest,
-  { system, content, others = [] }: Partial<ImageNames> & { readonly system: System },
-): Promise<void> {
-  const add = async () => {
-    const known = readImageNames(layout, image);
-    const more = others.filter((one) => one !== image && !known.others.includes(one));
-    const isKnown = content === undefined || known.content === content;
-    if (isKnown && more.length === 0) return;
-    const names = {
-      content: content ?? known.content,
-      others: [...known.others, ...new Set(more)].slice(-MOST_OTHERS),
-    };
-    const path = imageNamesFile(layout, image);
-    const text = `${JSON.stringify({ version: FORMAT_VERSION, ...names }, null, 2)}\n`;
-    await guardDisk(`write ${path}`, () => writeFileAtomic(path, text, { durable: true }));
-  };
-  await withStacksLock(layout, add, { system });
 }
 
 /** Whether the digest of the image's content is not known yet. */

@@ -1,32 +1,15 @@
-/** From a stack's name to the image a task runs on. On the path of every task: synchronous, and cached. */
-import { lstatSync } from 'node:fs';
+/** From a reference to a stack, which may name a revision or an image, to the image a task runs on. Tasks without such a pin need only `current-image.ts`. */
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
-import { currentLink, type Layout, stackDir } from '../core/layout.ts';
-import { toCorrupt } from '../layers/stored-json.ts';
+import { type Layout, stackDir } from '../core/layout.ts';
 import type { StackReference } from '../spec/task-spec.ts';
-import { type Generation, readCurrentTarget, readGenerationAt, revisionIn } from './generations.ts';
+import { cachedGeneration, findCurrentImage } from './current-image.ts';
+import { type Generation, revisionIn } from './generations.ts';
 import type { PinnedImage } from './image.ts';
 import { readImage } from './image-files.ts';
 import { isNamed } from './image-names.ts';
 import { toNearNames } from './near-names.ts';
-import {
-  type Revision,
-  readRevision,
-  readRevisionNumbers,
-  requireRevision,
-  revisionFile,
-} from './revisions.ts';
-
-/** What was read for one target of `current`. All of it is immutable, so only another target makes it stale. */
-interface Resolved {
-  readonly key: string;
-  readonly generation: Generation;
-  readonly pinned: Map<StackName, PinnedImage>;
-}
-
-const MOST_ROOTS = 16;
-const resolvedByRoot = new Map<string, Resolved>();
+import { type Revision, readRevision, readRevisionNumbers, requireRevision } from './revisions.ts';
 
 /**
  * The image that a stack names now, or that one of its revisions has. The current revision of a name that was resolved
@@ -52,64 +35,25 @@ export function resolveStack(layout: Layout, reference: StackReference): PinnedI
 }
 
 function resolveCurrent(layout: Layout, name: StackName): PinnedImage {
-  const resolved = readResolved(layout);
-  try {
-    return pinCurrent(layout, name, resolved);
-  } catch (error) {
-    // A revision may have lost its place, and been removed, before its files were read.
-    const now = readResolved(layout);
-    if (now?.key === resolved?.key) throw error;
-    return pinCurrent(layout, name, now);
-  }
-}
-
-function pinCurrent(layout: Layout, name: StackName, resolved: Resolved | undefined): PinnedImage {
-  const known = resolved?.pinned.get(name);
-  if (known !== undefined) return known;
-  const revision = revisionIn(resolved?.generation, name);
-  if (resolved === undefined || revision === undefined) {
-    throw toNotFound(name, resolved?.generation);
-  }
-  const entry = readRevision(layout, name, revision);
-  if (entry === undefined) {
-    throw toCorrupt(revisionFile(layout, name, revision), 'missing', {
-      code: 'ERR_STACKSHIM_STACK_CORRUPT',
-      what: 'revision file',
-    });
-  }
-  const pinned = { stack: name, revision, image: readImage(layout, entry.image) };
-  resolved.pinned.set(name, pinned);
-  return pinned;
-}
-
-function readResolved(layout: Layout): Resolved | undefined {
-  const target = readCurrentTarget(layout);
-  if (target === undefined) return undefined;
-  // The link's own inode and time as well: a root that was removed and made anew counts from 1 again.
-  const link = lstatSync(currentLink(layout), { throwIfNoEntry: false });
-  const key = `${target} ${link?.ino} ${link?.ctimeMs}`;
-  const known = resolvedByRoot.get(layout.root);
-  if (known?.key === key) return known;
-  const resolved = { key, generation: readGenerationAt(layout, target), pinned: new Map() };
-  if (!resolvedByRoot.has(layout.root) && resolvedByRoot.size >= MOST_ROOTS) resolvedByRoot.clear();
-  resolvedByRoot.set(layout.root, resolved);
-  return resolved;
+  const found = findCurrentImage(layout, name);
+  if (found === undefined) throw toNotFound(name, cachedGeneration(layout));
+  return found;
 }
 
 function findRevision(layout: Layout, name: StackName, revision: number): Revision {
   const entry = readRevision(layout, name, revision);
   if (entry !== undefined) return entry;
   if (readRevisionNumbers(layout, name).length === 0) {
-    throw toNotFound(name, readResolved(layout)?.generation);
+    throw toNotFound(name, cachedGeneration(layout));
   }
   return requireRevision(layout, name, revision);
 }
 
 /** The current revision if its image has the digest, else the newest that has it. An image's own digest goes before its other names. */
 function findRevisionOfImage(layout: Layout, name: StackName, image: ImageDigest): Revision {
-  const current = revisionIn(readResolved(layout)?.generation, name);
+  const current = revisionIn(cachedGeneration(layout), name);
   const numbers = readRevisionNumbers(layout, name).reverse();
-  if (numbers.length === 0) throw toNotFound(name, readResolved(layout)?.generation);
+  if (numbers.length === 0) throw toNotFound(name, cachedGeneration(layout));
   const entries = (current === undefined ? numbers : [current, ...numbers]).flatMap(
     (number) => readRevision(layout, name, number) ?? [],
   );

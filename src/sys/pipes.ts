@@ -2,4 +2,4 @@
 import { pipeIo } from '#pipe-io';
 
 export type { ChunkListener, Drain, Feed, TerminalMaster } from './pipe-io/contract.ts';
-export const { drainPipe, feedPipe, openSink, openTerminal } = pipeIo;
+export const { drainPipe, openSink, sinkWriteBytes, loadTerminal } = pipeIo;

@@ -1,6 +1,6 @@
 /** User namespaces that only carry an id mapping, for idmapped mounts. A bind mount pins one until the next boot. */
 import { closeSync, constants, openSync, statfsSync, writeFileSync } from 'node:fs';
-import { type IdMap, type IdMaps, type IdRange, toIdMaps } from '../core/mount.ts';
+import type { IdMap, IdMaps, IdRange } from '../core/mount.ts';
 import { openNullDevice } from './null-device.ts';
 import { fdPath } from './paths.ts';
 import { drainPipe } from './pipes.ts';
@@ -132,6 +132,12 @@ export async function createUserNamespace(
   } finally {
     await held.release();
   }
+}
+
+/** Shows the ids 0…size-1 of a layer as the ids of a range. */
+function toIdMaps({ base, size }: IdRange): IdMaps {
+  const map = [{ from: 0, to: base, size }];
+  return { uids: map, gids: map };
 }
 
 function pinNamespace(system: System, namespace: string, path: string): void {

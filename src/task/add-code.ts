@@ -1,6 +1,8 @@
 /** A task's code, packed as a layer of its container. Loaded only for tasks that bring any. */
 import type { LayerSource } from '../core/mount.ts';
+import { openLayerFile } from '../layers/open-layer-file.ts';
 import { packCode } from '../packages/pack-code.ts';
+import type { Fd, System } from '../sys/system.ts';
 import { requireStored } from './disk/require-stored.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
@@ -12,6 +14,9 @@ export interface CodePlace {
   readonly disk: TaskDisk;
   readonly signal: AbortSignal;
 }
+
+/** Opens packed code as a detached mount, which the caller closes. */
+export const openCode = (system: System, path: string): Fd => openLayerFile(system, path).fd;
 
 /** Rejects with the packages' errors for code that is not fit. */
 export async function addCode(

@@ -11,7 +11,7 @@ import type { Installation } from './installation.ts';
 import { PhaseClock } from './phase-clock.ts';
 import type { ContainerPlan } from './plan-container.ts';
 import { type ContainerRequest, planContainerAlone, type TaskPlan } from './plan-task.ts';
-import { type HandedContainer, prepareContainer } from './prepare-container.ts';
+import { type HandedContainer, mountLayers, prepareContainer } from './prepare-container.ts';
 import { type Recorded, recordTask, toRecord } from './record-task.ts';
 import { claimRecord, isWaiting } from './records/claim-record.ts';
 import type { TaskRecord } from './records/record.ts';
@@ -57,6 +57,7 @@ export async function prepareForOthers(
   try {
     const clock = new PhaseClock();
     const context = { installation, clock, signal, holdings, record };
+    await mountLayers(container, installation);
     const { slot, disk, closed } = await prepareContainer(container, context);
     await closed;
     if (signal.aborted) {

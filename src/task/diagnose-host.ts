@@ -63,8 +63,8 @@ export async function diagnoseHost(
     folders,
     // Root writes nothing where another user could have set a trap.
     ...(folders.status === 'ok' ? await checkPlaces(system, layout) : []),
-    checkPolicy(layout),
-    checkBindSources(layout, mounts),
+    await checkPolicy(layout),
+    await checkBindSources(layout, mounts),
     await checkStacks(layout, new Date()),
   ];
   return { checks, canRunTasks: !checks.some((c) => c.required && c.status === 'fail') };

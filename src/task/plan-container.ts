@@ -20,7 +20,6 @@ import { toDiskLimit } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 import type { DevicesContext } from './resolve-devices.ts';
-import { readSeccomp } from './resolve-inputs.ts';
 import { planHostFiles, type TaskFile } from './task-inputs.ts';
 
 export interface ContainerPlan {
@@ -76,7 +75,7 @@ export async function planContainer(
     pinned,
     template,
     runtime,
-    ...(await readSeccomp(spec.seccomp, policy)),
+    ...(await planSeccomp(spec, policy)),
     ...(spec.init ? { initBinary: findInitBinary() } : {}),
     hostname,
     files: planHostFiles(spec, hostname),
@@ -106,6 +105,15 @@ async function planThrottles(
   if (throttles.length === 0) return [];
   const { resolveThrottles } = await import('./resolve-throttles.ts');
   return resolveThrottles(throttles, installation.cgroups);
+}
+
+async function planSeccomp(
+  { seccomp }: ContainerSpec,
+  policy: Policy,
+): Promise<Pick<ContainerPlan, 'seccompProfile'>> {
+  if (seccomp === undefined || seccomp === 'unconfined') return {};
+  const { readSeccomp } = await import('./resolve-inputs.ts');
+  return { seccompProfile: readSeccomp(seccomp, policy) };
 }
 
 const planDisk = ({ limits }: ContainerSpec, { defaults, disk }: Policy): DiskPlan => ({

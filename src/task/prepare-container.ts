@@ -2,9 +2,11 @@
  * Prepares a container: all of it but the runtime's own start, which the command comes with. Nothing here knows the command.
  * It undoes nothing: everything it may have made is named by the task's record, and removed by `removeTask`.
  */
+
+import { mountedLayerDir } from '../core/layout.ts';
 import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
 import { nextTurn } from '../core/pause.ts';
-import { mountLayer } from '../layers/mount-layer.ts';
+import { isLayerMounted } from '../layers/mounted-layers.ts';
 import { buildContainerConfig, type ContainerConfig } from '../oci/build-config.ts';
 import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
@@ -64,6 +66,20 @@ export async function claimRoom(
   const { joinTenant } = await import('./admission/join-tenant.ts');
   const request = { tenant, terms, task: places.id, signal };
   holdings.add('seat', await joinTenant(installation, request));
+}
+
+/**
+ * Mounts those layers of the image that no task of this boot has used yet. Precondition of all that follows here; apart from it, because it may
+ * load code, and nothing is loaded while a runtime works.
+ */
+export async function mountLayers(
+  { pinned }: ContainerPlan,
+  { system, layout }: Installation,
+): Promise<void> {
+  const missing = pinned.image.layers.filter((id) => !isLayerMounted(layout, id));
+  if (missing.length === 0) return;
+  const { mountLayer } = await import('../layers/mount-layer.ts');
+  for (const id of missing) mountLayer(system, layout, id);
 }
 
 /** Rejects with the error of the stage that failed. */
@@ -143,11 +159,11 @@ export const countBinds = (plan: ContainerPlan): number => bindsOf(plan).length;
 function planContainerRootfs(
   plan: ContainerPlan,
   slot: Slot,
-  { system, layout }: Installation,
+  { layout }: Installation,
 ): RootfsPlan {
   const { spec, pinned, places, devices } = plan;
   const layers = pinned.image.layers.map(
-    (id): LayerSource => ({ kind: 'mounted', path: mountLayer(system, layout, id) }),
+    (id): LayerSource => ({ kind: 'mounted', path: mountedLayerDir(layout, id) }),
   );
   return planRootfs({
     taskDir: places.taskDir,

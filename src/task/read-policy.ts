@@ -3,7 +3,6 @@ import { existsSync, lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isUsedUp, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
-import { parsePolicy } from '../spec/parse-policy.ts';
 import { DEFAULT_POLICY, type Policy } from '../spec/policy.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import { walkTrusted } from '../sys/trusted-path.ts';
@@ -15,9 +14,12 @@ const MAX_BYTES = 1_048_576;
 /**
  * Reads and parses the policy file. One small file, read at once: it is on the task path. Without a file at the default path
  * {@link DEFAULT_POLICY} holds; a file that the caller or the environment named must exist.
- * Throws ERR_STACKSHIM_POLICY_INVALID when it cannot be read or parsed, or when anyone but root (or this user) could have written it.
+ * Rejects with ERR_STACKSHIM_POLICY_INVALID when it cannot be read or parsed, or when anyone but root (or this user) could have written it.
  */
-export function readPolicy({ policyFile, policyIsOptional = false }: PolicyPlace): Policy {
+export async function readPolicy({
+  policyFile,
+  policyIsOptional = false,
+}: PolicyPlace): Promise<Policy> {
   const path = findTrusted(policyFile);
   if (path === undefined) {
     if (policyIsOptional) return DEFAULT_POLICY;
@@ -32,6 +34,7 @@ export function readPolicy({ policyFile, policyIsOptional = false }: PolicyPlace
     if (error instanceof StackshimError) throw error;
     throw invalidFile(policyFile, `not JSON: ${messageOf(error)}`, { cause: error });
   }
+  const { parsePolicy } = await import('../spec/parse-policy.ts');
   return parsePolicy(value);
 }
 

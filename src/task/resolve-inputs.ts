@@ -3,7 +3,7 @@ import { closeSync, realpathSync } from 'node:fs';
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import type { Policy } from '../spec/policy.ts';
 import { requireAllowedBindSource, requireAllowedInput } from '../spec/policy.ts';
-import type { SeccompProfile } from '../spec/seccomp-profile.ts';
+import { parseSeccompProfile, type SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
 import { type FoundPath, lookUpPath, openPlain } from '../sys/paths.ts';
 import { readBoundedFd } from '../sys/read-bounded-file.ts';
@@ -51,25 +51,20 @@ function toRealFile(
   );
 }
 
-/** What the profile that `seccomp` names holds. Throws as {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID for what is no profile. */
-export async function readSeccomp(
-  seccomp: string | undefined,
-  policy: Policy,
-): Promise<{ readonly seccompProfile?: SeccompProfile }> {
-  if (seccomp === undefined || seccomp === 'unconfined') return {};
-  const { parseSeccompProfile } = await import('../spec/seccomp-profile.ts');
+/** What the profile in a file holds. Throws as {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID for what is no profile. */
+export function readSeccomp(file: string, policy: Policy): SeccompProfile {
   const field = 'securityOpt';
-  const { path } = findInput(field, seccomp, policy);
-  const text = readable(field, seccomp, () => {
+  const { path } = findInput(field, file, policy);
+  const text = readable(field, file, () => {
     const fd = openPlain(path, { followLinks: false });
-    if (fd === undefined) throw notFile(field, seccomp);
+    if (fd === undefined) throw notFile(field, file);
     try {
       return readBoundedFd(fd, MAX_SECCOMP_BYTES);
     } finally {
       closeSync(fd);
     }
   });
-  return { seccompProfile: readable(field, seccomp, () => parseSeccompProfile(JSON.parse(text))) };
+  return readable(field, file, () => parseSeccompProfile(JSON.parse(text)));
 }
 
 function findInput(field: string, path: string, { allow }: Policy): FoundPath {

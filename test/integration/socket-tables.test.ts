@@ -5,13 +5,10 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
+import { parseSocketsUsed } from '../../src/sys/count-sockets.ts';
 import { openNetNamespace } from '../../src/sys/linux-streams.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import {
-  parseSocketCounts,
-  parseSocketsUsed,
-  readSocketTable,
-} from '../../src/sys/socket-tables.ts';
+import { parseSocketCounts, readSocketTable } from '../../src/sys/socket-tables.ts';
 import { readTcpSockets, type TcpSocket } from '../../src/sys/tcp-sockets.ts';
 import { scaled } from '../support/time-scale.ts';
 

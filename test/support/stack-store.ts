@@ -11,8 +11,8 @@ import {
 import type { Layout } from '../../src/core/layout.ts';
 import { addRevision } from '../../src/stacks/add-revision.ts';
 import type { Image } from '../../src/stacks/image.ts';
-import { writeImage } from '../../src/stacks/image-files.ts';
 import type { Revision } from '../../src/stacks/revisions.ts';
+import { writeImage } from '../../src/stacks/store-image.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { MACHINE_SLOTS } from './machine-slots.ts';
 

@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
-import { addImageNames } from '../../stacks/image-names.ts';
 import { resolveStack } from '../../stacks/resolve-stack.ts';
+import { addImageNames } from '../../stacks/store-image.ts';
 import { abortable } from '../build-aborted.ts';
 import { toReporter } from '../build-progress.ts';
 import { toInvalid } from '../oci-blobs.ts';

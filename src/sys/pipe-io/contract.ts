@@ -36,13 +36,10 @@ export interface TerminalMaster {
 export interface PipeIo {
   /** Hands every chunk to `onChunk`, in order. Takes the descriptor over and closes it. */
   drainPipe(fd: Fd, onChunk: ChunkListener): Drain;
-  /**
-   * Copies `source` into the pipe and closes it at the end of `source`, or when the feed is stopped. Takes the descriptor over.
-   * A reader that has closed its end is no error; anything else is handed to `onError`. The bytes of the source that were not written stay in it.
-   */
-  feedPipe(fd: Fd, source: Readable, onError: (error: unknown) => void): Feed;
   /** Writes into the pipe; a full pipe holds up the writer, not the event loop. Takes the descriptor over. */
   openSink(fd: Fd): Writable;
-  /** Takes the descriptor of a master over and closes it. */
-  openTerminal(fd: Fd): TerminalMaster;
+  /** The most bytes of one write into such a pipe that is taken whole or not at all; infinity: any write waits until it is taken. */
+  readonly sinkWriteBytes: number;
+  /** Loads what only tasks with a terminal need: a function that takes the descriptor of a master over and closes it. */
+  loadTerminal(): Promise<(fd: Fd) => TerminalMaster>;
 }

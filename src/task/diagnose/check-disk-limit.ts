@@ -15,8 +15,8 @@ const OWN_FILESYSTEM = 'keep the root folder on a filesystem of its own';
 
 /** Needs root. Leaves nothing behind, and never rejects: what fails is the finding. */
 export async function checkDiskLimit(system: System, layout: Layout): Promise<Check> {
-  const { defaults } = readPolicyOrDefault(layout);
-  const mechanism = findMechanism(system, layout);
+  const { defaults } = await readPolicyOrDefault(layout);
+  const mechanism = await findMechanism(system, layout);
   if (mechanism === 'sampling') {
     const message =
       'a task is ended when it is seen above its limit; until then its writes are not bounded';
@@ -56,16 +56,16 @@ export const diskLimitUntried = (): Check =>
   );
 
 /** What holds a task of this installation to its disk limit. */
-export function findMechanism(system: System, layout: Layout): DiskMechanism {
-  const { mechanism } = readPolicyOrDefault(layout).disk;
+export async function findMechanism(system: System, layout: Layout): Promise<DiskMechanism> {
+  const { mechanism } = (await readPolicyOrDefault(layout)).disk;
   if (mechanism !== 'auto') return mechanism;
   return enforcesQuota(system, nearestExisting(scratchDir(layout))) ? 'quota' : 'volume';
 }
 
 /** A policy that cannot be read is a finding of its own. */
-function readPolicyOrDefault(layout: Layout): Policy {
+async function readPolicyOrDefault(layout: Layout): Promise<Policy> {
   try {
-    return readPolicy(layout);
+    return await readPolicy(layout);
   } catch (error) {
     if (error instanceof StackshimError) return DEFAULT_POLICY;
     throw error;

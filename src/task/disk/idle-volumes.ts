@@ -3,7 +3,7 @@
  * folder's `volumes/`. The file's name is the claim: whoever renames or unlinks it has the volume. A mount without a file is nobody's.
  * Each mount namespace has volumes of its own: in another one their mounts are not seen.
  */
-import { existsSync, mkdirSync, renameSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { isTaskId } from '../../core/ids.ts';
 import {
@@ -22,6 +22,7 @@ import { fdPath } from '../../sys/paths.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 import { loopName, readLoopDevices } from './loop-devices.ts';
+import { detachIdle, isBeingTaken, unlinkIfThere } from './remove-scratch.ts';
 import { isFreshVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
 /** Each is a mount of the host's, and an open filesystem: enough for the tasks that end and begin at one time. */
@@ -129,18 +130,6 @@ export function removeIdleVolume(system: System, { file, mount }: IdleVolume): b
   return true;
 }
 
-/** False when there is none. */
-export function unlinkIfThere(file: string): boolean {
-  try {
-    unlinkSync(file);
-    return true;
-  } catch (error) {
-    // A read-only filesystem refuses before it looks for the name.
-    if (errnoCodeOf(error) === 'ENOENT' || !existsSync(file)) return false;
-    throw error;
-  }
-}
-
 /**
  * Removes what dead processes, ended mount namespaces and earlier boots left: mounts that have neither a file nor a task that could be
  * giving it one, and files without a mount.
@@ -167,19 +156,6 @@ export function sweepIdleVolumes(system: System, layout: Layout): void {
     if (!isMounted(volume.mount) || isForgotten(volume)) removeIdleVolume(system, volume);
   }
 }
-
-/** Takes the mount, if there is one, and its folder. */
-export function detachIdle(system: System, mount: string): void {
-  while (system.detachMount(mount));
-  try {
-    rmdirSync(mount);
-  } catch (error) {
-    if (!isBeingTaken(error)) throw error;
-  }
-}
-
-/** EBUSY: somebody else (whoever claimed the volume, or a sweep) is detaching the mount at this moment, and removes the folder. */
-const isBeingTaken = (error: unknown) => ['ENOENT', 'EBUSY'].includes(errnoCodeOf(error) ?? '');
 
 /** A detached clone of the volume that is mounted there; undefined when there is none, or none that is fresh. */
 function openMounted(system: System, mount: string): Fd | undefined {

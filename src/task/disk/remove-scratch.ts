@@ -1,10 +1,9 @@
 /** Removes a task's disk space by its names alone: for who does not have it open. */
-import { close, constants, existsSync, fstatSync, openSync } from 'node:fs';
+import { close, constants, existsSync, fstatSync, openSync, rmdirSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
-import { detachIdle, unlinkIfThere } from './idle-volumes.ts';
 import { freeLoopDevice, loopName } from './loop-devices.ts';
 
 type Places = Pick<TaskPlaces, 'scratchDir' | 'volumeFile' | 'idleVolumeDir'>;
@@ -57,3 +56,29 @@ export async function removeScratchFiles({ scratchDir, volumeFile }: Places): Pr
   await removeTree(scratchDir);
   unlinkIfThere(volumeFile);
 }
+
+/** False when there is none. */
+export function unlinkIfThere(file: string): boolean {
+  try {
+    unlinkSync(file);
+    return true;
+  } catch (error) {
+    // A read-only filesystem refuses before it looks for the name.
+    if (errnoCodeOf(error) === 'ENOENT' || !existsSync(file)) return false;
+    throw error;
+  }
+}
+
+/** Takes the mount, if there is one, and its folder. */
+export function detachIdle(system: System, mount: string): void {
+  while (system.detachMount(mount));
+  try {
+    rmdirSync(mount);
+  } catch (error) {
+    if (!isBeingTaken(error)) throw error;
+  }
+}
+
+/** EBUSY: somebody else (whoever claimed the volume, or a sweep) is detaching the mount at this moment, and removes the folder. */
+export const isBeingTaken = (error: unknown) =>
+  ['ENOENT', 'EBUSY'].includes(errnoCodeOf(error) ?? '');

@@ -1,8 +1,8 @@
 /** What a task's command gets as its standard streams, and what becomes of our ends. */
 import { closeSync, fchownSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import type { FeedPipe } from '../../sys/feed-pipe.ts';
 import { openNullDevice } from '../../sys/null-device.ts';
-import { feedPipe } from '../../sys/pipes.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { OutputMeter } from './task-output.ts';
 
@@ -27,10 +27,8 @@ export interface StreamOwner {
   readonly gid: number;
 }
 
-export function openPipeStreams(
-  system: System,
-  options: { readonly interactive: boolean },
-): TaskStreams {
+/** @param feedPipe Present when the task reads a standard input. */
+export function openPipeStreams(system: System, feedPipe: FeedPipe | undefined): TaskStreams {
   const open = new Map<Fd, (fd: Fd) => void>();
   const close = (fd: Fd) => {
     const closeIt = open.get(fd);
@@ -57,7 +55,7 @@ export function openPipeStreams(
       open.set(fd, closeSync);
       return fd;
     });
-  const input = options.interactive ? pipe() : undefined;
+  const input = feedPipe === undefined ? undefined : pipe();
   const childStdin = input?.[0] ?? nullInput();
   const [stdout, childStdout] = pipe();
   const [stderr, childStderr] = pipe();
@@ -80,8 +78,8 @@ export function openPipeStreams(
       output.read('stdout', take(stdout));
       output.read('stderr', take(stderr));
       if (input === undefined || stdin === undefined) return;
-      const feed = feedPipe(take(input[1]), stdin, (error) => output.failInput(error));
-      stop = feed.stop;
+      const feed = feedPipe?.(take(input[1]), stdin, (error) => output.failInput(error));
+      stop = feed?.stop;
     },
     close() {
       stop?.();

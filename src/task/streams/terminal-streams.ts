@@ -1,7 +1,7 @@
 /** A task's terminal: the runtime makes it inside the task and sends us its master. */
 import { closeSync } from 'node:fs';
 import { openNullDevice } from '../../sys/null-device.ts';
-import { type Feed, openTerminal, type TerminalMaster } from '../../sys/pipes.ts';
+import { type Feed, loadTerminal, type TerminalMaster } from '../../sys/pipes.ts';
 import type { Fd, System, WindowSize } from '../../sys/system.ts';
 import { warn } from '../events.ts';
 import type { TaskStreams } from './task-streams.ts';
@@ -18,11 +18,12 @@ export interface TaskTerminal {
 const DEFAULT_SIZE: WindowSize = { rows: 24, columns: 80 };
 
 /** One stream carries both directions; what the command writes counts as stdout. */
-export function openTerminalStreams(
+export async function openTerminalStreams(
   system: System,
   options: { readonly socket: string; readonly terminal: TaskTerminal | undefined },
-): TaskStreams {
+): Promise<TaskStreams> {
   const { socket, terminal } = options;
+  const openTerminal = await loadTerminal();
   const ends = openNullDevice('both');
   let silent: Fd | undefined = ends;
   let listener: Fd | undefined;

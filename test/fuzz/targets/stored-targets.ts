@@ -2,7 +2,7 @@
 import { isImageDigest, isLayerId, isStackName, isTaskId } from '../../../src/core/ids.ts';
 import { layerRecordFile, layoutFrom, tasksDir } from '../../../src/core/layout.ts';
 import { readLayerRecord } from '../../../src/layers/layer-record.ts';
-import { clearStaleVersions } from '../../../src/runtime/runtime-version.ts';
+import { clearStaleVersions } from '../../../src/runtime/learn-version.ts';
 import {
   generationFile,
   readGeneration,

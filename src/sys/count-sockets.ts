@@ -1,4 +1,4 @@
-/** How much one socket may hold, by the settings of the kernel. Read once per process. */
+/** How many sockets there are, and how much one may hold by the settings of the kernel. */
 import { readFileSync } from 'node:fs';
 
 export interface SocketSizes {
@@ -13,6 +13,7 @@ export interface SocketSizes {
 /** The longest message of IP. */
 const MESSAGE_BYTES = 65_536;
 
+/** Read once per process. */
 let known: SocketSizes | undefined;
 
 export function socketSizes(): SocketSizes {
@@ -27,4 +28,16 @@ function readSizes(): SocketSizes {
   const receiveBytes = receiveMax + MESSAGE_BYTES;
   const grownBytes = Math.max(receiveBytes, largestOf('ipv4/tcp_rmem') + MESSAGE_BYTES);
   return { receiveBytes, grownBytes, optionBytes: largestOf('core/optmem_max') };
+}
+
+/** The number of all sockets, which text of sockstat begins with. */
+export function parseSocketsUsed(text: Buffer): number {
+  // `sockets: used 12`
+  let used = 0;
+  for (let at = 14; at < text.length; at += 1) {
+    const digit = (text[at] ?? 0) - 48;
+    if (digit < 0 || digit > 9) break;
+    used = used * 10 + digit;
+  }
+  return used;
 }

@@ -1,0 +1,43 @@
+/** Stores images, and the digests by which they are known. */
+import type { ImageDigest } from '../core/ids.ts';
+import { imagesDir, type Layout } from '../core/layout.ts';
+import { guardDisk } from '../layers/guard-disk.ts';
+import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
+import type { System } from '../sys/system.ts';
+import type { Image } from './image.ts';
+import { imageFile } from './image-files.ts';
+import { type ImageNames, imageNamesFile, MOST_OTHERS, readImageNames } from './image-names.ts';
+import { withStacksLock } from './stacks-lock.ts';
+import { FORMAT_VERSION } from './stored-files.ts';
+
+/** Stores an image durably. Writing the same image again changes nothing. Its layers must be stored before. */
+export async function writeImage(layout: Layout, image: Image): Promise<void> {
+  const path = imageFile(layout, image.digest);
+  const stored = { version: FORMAT_VERSION, ...image };
+  await guardDisk(`write image ${image.digest}`, async () => {
+    await ensureDirectory(imagesDir(layout), 0o700);
+    await writeFileAtomic(path, `${JSON.stringify(stored, null, 2)}\n`, { durable: true });
+  });
+}
+
+/** Remembers, durably, more digests of a stored image. */
+export async function addImageNames(
+  layout: Layout,
+  image: ImageDigest,
+  { system, content, others = [] }: Partial<ImageNames> & { readonly system: System },
+): Promise<void> {
+  const add = async () => {
+    const known = readImageNames(layout, image);
+    const more = others.filter((one) => one !== image && !known.others.includes(one));
+    const isKnown = content === undefined || known.content === content;
+    if (isKnown && more.length === 0) return;
+    const names = {
+      content: content ?? known.content,
+      others: [...known.others, ...new Set(more)].slice(-MOST_OTHERS),
+    };
+    const path = imageNamesFile(layout, image);
+    const text = `${JSON.stringify({ version: FORMAT_VERSION, ...names }, null, 2)}\n`;
+    await guardDisk(`write ${path}`, () => writeFileAtomic(path, text, { durable: true }));
+  };
+  await withStacksLock(layout, add, { system });
+}
