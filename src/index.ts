@@ -26,7 +26,7 @@ export type { WindowSize } from './sys/system.ts';
 export type { Guard } from './task/abandoned/guard.ts';
 export type { ReapReport } from './task/abandoned/reap.ts';
 export type { ReapedTask } from './task/abandoned/remove-abandoned.ts';
-export type { StopCause } from './task/decide-verdict.ts';
+export type { StopCause } from './task/build-result.ts';
 export type { Removal } from './task/ending/remove-task.ts';
 export type { TaskEvent, TaskListener } from './task/events.ts';
 export type { ListedTask, TaskList, TaskState } from './task/records/list-tasks.ts';

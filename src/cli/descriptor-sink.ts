@@ -3,7 +3,7 @@
  * that prints nothing need not pay, and neither need one that does. It also tells nobody of output that was lost.
  */
 import { errnoCodeOf, reasonOf, StackshimError } from '../core/errors.ts';
-import { writeFully } from '../sys/write-fully.ts';
+import { writeFully } from '../sys/pipes.ts';
 import type { OutputSink } from '../task/streams/output-sink.ts';
 
 const NAMES = ['standard input', 'standard output', 'standard error'];

@@ -7,7 +7,7 @@ import { parseDuration } from '../spec/quantities.ts';
 import { SPEC_BOUNDS } from '../spec/spec-bounds.ts';
 import { statusOfError } from './exit-status.ts';
 import { print } from './print.ts';
-import { reportError, reportLeftovers } from './report-error.ts';
+import { reportError, reportLeftovers } from './printable.ts';
 
 export interface KillCommandOptions {
   readonly stopTimeout: string;

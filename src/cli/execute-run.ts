@@ -3,7 +3,7 @@ import { openDoor } from '../door/open-stackshim.ts';
 import type { TaskResult, Verdict } from '../task/result.ts';
 import { forwardSignals, listenForStops } from './caller-signals.ts';
 import { SHIM_FAILED, statusOfResult } from './exit-status.ts';
-import { reportError, writeMessage } from './report-error.ts';
+import { reportError, writeMessage } from './printable.ts';
 import type { Reported } from './report-task.ts';
 import type { RunOptions } from './run-options.ts';
 import { openRunSinks } from './run-sinks.ts';

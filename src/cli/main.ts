@@ -1,7 +1,7 @@
 /** The `stackshim` command: carries out what it was called for, turns whatever goes wrong into a message and an exit status. */
 import { ReaderGone, toStackshimError } from '../core/errors.ts';
 import { READER_GONE, SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
-import { reportError } from './report-error.ts';
+import { reportError } from './printable.ts';
 import type { RunAction } from './run-command.ts';
 import { nameOptions, readRunLine } from './run-options.ts';
 

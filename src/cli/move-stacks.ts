@@ -3,7 +3,7 @@ import { errnoCodeOf, reasonOf, StackshimError } from '../core/errors.ts';
 import { openDoor } from '../door/open-stackshim.ts';
 import type { ReleaseResult } from '../stacks/release.ts';
 import type { StackMove } from '../stacks/rollback.ts';
-import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../sys/files.ts';
 import { print, printJson } from './print.ts';
 import { toPositive } from './stack-arguments.ts';
 

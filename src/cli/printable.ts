@@ -1,7 +1,6 @@
-/**
- * Text of strangers as it may reach a terminal: names of files, output of builds and smoke commands, labels, descriptions. Everything that a
- * command prints passes through here, but for the output of a task, which is the task's own. Pure.
- */
+/** Text at a terminal: what may reach one, and how errors and messages are written there. */
+import { writeSync } from 'node:fs';
+import type { ErrorJson } from '../core/errors.ts';
 
 /** Control characters (C0, C1), format characters (bidirectional overrides among them), separators of lines and paragraphs, unassigned ones. */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
@@ -39,3 +38,35 @@ const toJsonEscape = (character: string) =>
     { length: character.length },
     (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
   ).join('');
+
+const STDERR = 2;
+
+/** One line with the operation and its code, one with what to do. Names of strangers may be part of both. */
+function formatError(error: ErrorJson): string {
+  return `stackshim: ${toPrintable(error.message)} [${error.code}]\n  hint: ${toPrintable(error.hint)}\n`;
+}
+
+export function reportError(error: ErrorJson): void {
+  writeMessage(formatError(error));
+}
+
+export function reportLeftovers(task: {
+  readonly id: string;
+  readonly leftovers: readonly string[];
+}): void {
+  writeMessage(
+    `stackshim: task ${task.id} is not removed: ${task.leftovers.join('; ')}\n  hint: remove the cause, then run stackshim reap\n`,
+  );
+}
+
+/**
+ * Writes a message at once, nothing in it steers a terminal. It is for people, and where standard error does not take it there is
+ * nobody left to tell: the exit status says the rest.
+ */
+export function writeMessage(text: string): void {
+  try {
+    writeSync(STDERR, toPrintableLines(text));
+  } catch {
+    // Standard error takes nothing.
+  }
+}

@@ -1,7 +1,7 @@
 /** The environment that the options of `run` give a task. Loaded for lines that have such options. */
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import { type CallerEnv, parseEnvEntries, parseEnvFile } from '../spec/parse-entries.ts';
-import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../sys/files.ts';
 
 /** scripts/steps/hide-variables.mjs makes the first letter of these a small one, so that Bun does not obey the variables. */
 const HIDDEN = /^(?:bUN_|nODE|jSC_)/;

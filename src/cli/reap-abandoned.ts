@@ -2,7 +2,7 @@
 import { openDoor } from '../door/open-stackshim.ts';
 import type { ReapReport } from '../task/abandoned/reap.ts';
 import { print, printJson, printJsonLine } from './print.ts';
-import { reportError, reportLeftovers } from './report-error.ts';
+import { reportError, reportLeftovers } from './printable.ts';
 
 export interface ReapCommandOptions {
   readonly json?: boolean;

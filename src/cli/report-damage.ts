@@ -1,7 +1,7 @@
 /** Stacks that could not be read, after those that could were told about. */
 import type { DamageListener } from '../stacks/current-stacks.ts';
 import { statusOfError } from './exit-status.ts';
-import { reportError } from './report-error.ts';
+import { reportError } from './printable.ts';
 
 export interface DamageReport {
   readonly listener: DamageListener;

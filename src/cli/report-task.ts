@@ -2,7 +2,7 @@
 import { takesBytes } from '../sys/linux-streams.ts';
 import type { TaskResult, Usage, Verdict } from '../task/result.ts';
 import { formatBytes } from './format-quantities.ts';
-import { reportError, reportLeftovers, writeMessage } from './report-error.ts';
+import { reportError, reportLeftovers, writeMessage } from './printable.ts';
 import { nameOptions, type RunOptions } from './run-options.ts';
 
 export interface Reported {

@@ -1,9 +1,8 @@
 /** Leaves the removal of an ended task to a process of its own, so that `run --remove async` can return. */
 import { closeSync } from 'node:fs';
 import type { TaskId } from '../core/ids.ts';
-import { openNullDevice } from '../sys/null-device.ts';
 import { posixSpawn } from '../sys/posix-spawn.ts';
-import { PLAIN_ENVIRONMENT, pickVariables } from '../sys/start-program.ts';
+import { openNullDevice, PLAIN_ENVIRONMENT, pickVariables } from '../sys/start-program.ts';
 
 /** Which installation it is. */
 const LAYOUT_VARIABLES = ['STACKSHIM_ROOT', 'STACKSHIM_RUN', 'STACKSHIM_POLICY'] as const;

@@ -10,7 +10,7 @@ import { listenForStops } from './caller-signals.ts';
 import { statusOfError } from './exit-status.ts';
 import { formatTable } from './format-table.ts';
 import { print, printJson, printNote } from './print.ts';
-import { reportError } from './report-error.ts';
+import { reportError } from './printable.ts';
 import { reportToolOutput } from './report-tool-output.ts';
 import { toPositive } from './stack-arguments.ts';
 

@@ -8,9 +8,9 @@ import { guardDisk } from '../layers/guard-disk.ts';
 import { findLayerDamage } from '../layers/verify-layer.ts';
 import type { Image, PinnedImage } from '../stacks/image.ts';
 import { imageDigest } from '../stacks/stored-files.ts';
-import { ensureClosedFolder } from '../sys/ownership.ts';
-import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../sys/files.ts';
 import { removeTree } from '../sys/remove-tree.ts';
+import { ensureClosedFolder } from '../sys/trusted-path.ts';
 import { type Builder, runInBuilder } from './builder.ts';
 import { writeImageArchive } from './exchange/write-image-archive.ts';
 

@@ -2,7 +2,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { StackshimError } from '../core/errors.ts';
 import { findProgram } from '../layers/find-program.ts';
-import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../sys/files.ts';
 import { askTool } from '../sys/start-tool.ts';
 import type { DebianDefinition } from './base-definition.ts';
 import { type Builder, runInBuilder } from './builder.ts';

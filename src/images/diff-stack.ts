@@ -5,7 +5,7 @@ import type { Layout } from '../core/layout.ts';
 import type { Image } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import { findEarlierRevision } from '../stacks/rollback.ts';
-import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { diffSettings, type SettingChange } from './diff-settings.ts';
 import { diffTrees, type FileChange } from './diff-trees.ts';

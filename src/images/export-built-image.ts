@@ -4,7 +4,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { type Image, STACK_LABELS } from '../stacks/image.ts';
-import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../sys/files.ts';
 import { type Builder, runBuildah } from './builder.ts';
 import { readNewestMtime } from './newest-mtime.ts';
 import { toInvalid } from './oci-blobs.ts';

@@ -3,7 +3,7 @@ import type { ImageDigest, LayerId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { holdStore } from '../layers/store-lease.ts';
 import { readVerifiedRecord } from '../layers/verify-layer.ts';
-import { isImageStored, readImage } from '../stacks/image-files.ts';
+import { isImageStored, readImage } from '../stacks/image.ts';
 import { surveyFormats } from '../stacks/survey-formats.ts';
 import type { System } from '../sys/system.ts';
 import { abortable } from './build-aborted.ts';

@@ -9,7 +9,7 @@ import {
   type StoredLayer,
 } from '../layers/collect-layers.ts';
 import { collectImages } from '../stacks/collect-images.ts';
-import { imageFile } from '../stacks/image-files.ts';
+import { imageFile } from '../stacks/image.ts';
 import { listStoredImages } from '../stacks/list-stored.ts';
 import type { StoreSurvey } from '../stacks/survey-store.ts';
 import type { System } from '../sys/system.ts';

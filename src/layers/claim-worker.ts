@@ -4,11 +4,11 @@ import { FIRST_WORKER_ID, WORKER_ID_COUNT } from '../core/host-ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { pause } from '../core/pause.ts';
 import { claimNumber, type HeldNumber } from '../sys/numbered-locks.ts';
-import { ensureOwnFolder } from '../sys/ownership.ts';
 import { bootId } from '../sys/processes.ts';
 import { runProgram } from '../sys/run-program.ts';
 import { PLAIN_ENVIRONMENT } from '../sys/start-program.ts';
 import type { System } from '../sys/system.ts';
+import { ensureOwnFolder } from '../sys/trusted-path.ts';
 import { findProgram } from './find-program.ts';
 
 /** Where ids are claimed. */

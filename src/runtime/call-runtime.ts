@@ -1,11 +1,11 @@
 /** Runs an OCI runtime's command line once, never for longer than told. */
 import { closeSync } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
-import { openNullDevice } from '../sys/null-device.ts';
 import {
   type BoundedEnd,
   endWithin,
   type GivenUp,
+  openNullDevice,
   type StartedProgram,
   SYSTEM_PATH,
   startProgram,

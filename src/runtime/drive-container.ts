@@ -3,9 +3,9 @@ import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { fdPath } from '../sys/paths.ts';
+import { fillPipe } from '../sys/pipes.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { Fd, System } from '../sys/system.ts';
-import { fillPipe } from '../sys/write-fully.ts';
 import { callRuntime } from './call-runtime.ts';
 import { driverOf } from './drivers/driver-of.ts';
 import type {

@@ -9,7 +9,7 @@ import { pinInStore } from '../layers/store-lease.ts';
 import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
-import { readImage } from './image-files.ts';
+import { readImage } from './image.ts';
 import { readLastRemoved } from './removed-numbers.ts';
 import type { RevisionSource } from './revisions.ts';
 import { type Revision, readRevisionNumbers, revisionFile } from './revisions.ts';

@@ -4,7 +4,7 @@ import { rm, unlink } from 'node:fs/promises';
 import type { ImageDigest } from '../core/ids.ts';
 import { imagesDir, type Layout } from '../core/layout.ts';
 import { namesIn, syncDirectory } from '../sys/files.ts';
-import { imageFile } from './image-files.ts';
+import { imageFile } from './image.ts';
 import { imageNamesFile } from './image-names.ts';
 import { listStoredImages } from './list-stored.ts';
 

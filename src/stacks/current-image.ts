@@ -5,7 +5,7 @@ import { currentLink, type Layout } from '../core/layout.ts';
 import { toCorrupt } from '../layers/stored-json.ts';
 import { type Generation, readCurrentTarget, readGenerationAt, revisionIn } from './generations.ts';
 import type { PinnedImage } from './image.ts';
-import { readImage } from './image-files.ts';
+import { readImage } from './image.ts';
 import { readRevision, revisionFile } from './revisions.ts';
 
 /** What was read for one target of `current`. All of it is immutable, so only another target makes it stale. */

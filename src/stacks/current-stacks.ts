@@ -4,7 +4,7 @@ import type { LayerId, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { readCurrentGeneration } from './generations.ts';
 import type { Image } from './image.ts';
-import { readImage } from './image-files.ts';
+import { readImage } from './image.ts';
 import { type Revision, requireRevision } from './revisions.ts';
 
 /** A stack's current revision. */

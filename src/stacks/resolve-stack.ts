@@ -6,7 +6,7 @@ import type { StackReference } from '../spec/task-spec.ts';
 import { cachedGeneration, findCurrentImage } from './current-image.ts';
 import { type Generation, revisionIn } from './generations.ts';
 import type { PinnedImage } from './image.ts';
-import { readImage } from './image-files.ts';
+import { readImage } from './image.ts';
 import { isNamed } from './image-names.ts';
 import { toNearNames } from './near-names.ts';
 import { type Revision, readRevision, readRevisionNumbers, requireRevision } from './revisions.ts';

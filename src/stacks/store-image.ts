@@ -5,7 +5,7 @@ import { guardDisk } from '../layers/guard-disk.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import type { Image } from './image.ts';
-import { imageFile } from './image-files.ts';
+import { imageFile } from './image.ts';
 import { type ImageNames, imageNamesFile, MOST_OTHERS, readImageNames } from './image-names.ts';
 import { withStacksLock } from './stacks-lock.ts';
 import { FORMAT_VERSION } from './stored-files.ts';

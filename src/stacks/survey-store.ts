@@ -10,7 +10,7 @@ import {
   revisionIn,
 } from './generations.ts';
 import type { Image } from './image.ts';
-import { readImage } from './image-files.ts';
+import { readImage } from './image.ts';
 import { listStoredImages, listStoredStacks } from './list-stored.ts';
 import { type Revision, readRevision, readRevisionNumbers, revisionFile } from './revisions.ts';
 import { readNumbers } from './stored-files.ts';

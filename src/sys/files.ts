@@ -1,9 +1,20 @@
-/** Files that are whole or absent: written under a temporary name, which names its owner, then renamed. */
-import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+/** Files that are whole or absent: written under a temporary name, which names its owner, then renamed; and small files, read whole and never more than is allowed. */
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { chmod, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoCodeOf } from '../core/errors.ts';
 import { bootId, isOwnerAlive, ownIdentity, type ProcessIdentity } from './processes.ts';
+import type { Fd } from './system.ts';
 
 export interface AtomicWriteOptions {
   /** Survives a power cut once the promise resolves: the file and its folder are synced. Only under the root folder. */
@@ -118,3 +129,55 @@ export function isAbandonedName(name: string): boolean {
   const owner = ownerOfName(name);
   return owner !== undefined && !isOwnerAlive({ ...owner, bootId: bootId() });
 }
+
+export interface BoundedReadOptions {
+  readonly maxBytes: number;
+  /** Whether a link as the path's last name is followed. Default: it is refused, with ELOOP. */
+  readonly followLink?: boolean;
+  /** Whether a pipe, a FIFO or a device is read as well: only where root itself has named the path. Default: false. */
+  readonly allowPipes?: boolean;
+}
+
+/**
+ * The text of a file of at most `maxBytes`. Blocks the thread for as long as the disk takes, and with `allowPipes` as long as a
+ * writer takes. Throws what open(2) says, and an `Error` for a file that is larger or of another kind.
+ */
+export function readBoundedFile(path: string, options: BoundedReadOptions): string {
+  const { maxBytes, followLink = false, allowPipes = false } = options;
+  const link = followLink ? 0 : constants.O_NOFOLLOW;
+  // Without O_NONBLOCK, opening a FIFO waits for a writer. O_NOCTTY: a terminal must not become the process's own.
+  const wait = allowPipes ? 0 : constants.O_NONBLOCK;
+  const fd = openSync(path, constants.O_RDONLY | wait | constants.O_NOCTTY | link);
+  try {
+    return allowPipes ? readUpTo(fd, maxBytes) : readBoundedFd(fd, maxBytes);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The text of an open regular file, from its current offset. Throws as {@link readBoundedFile}. */
+export function readBoundedFd(fd: Fd, maxBytes: number): string {
+  if (!fstatSync(fd).isFile()) throw new Error('not a regular file');
+  return readUpTo(fd, maxBytes);
+}
+
+function readUpTo(fd: Fd, maxBytes: number): string {
+  const stats = fstatSync(fd);
+  const size = stats.isFile() ? stats.size : 0;
+  if (size > maxBytes) throw toTooLarge(maxBytes);
+  // One byte more than the size: a file of /proc has no size, and another file may have grown since.
+  const buffer = Buffer.allocUnsafe(Math.max(size + 1, MIN_BUFFER_BYTES));
+  const chunks: Buffer[] = [];
+  let total = 0;
+  for (;;) {
+    const bytes = readSync(fd, buffer);
+    if (bytes === 0) return Buffer.concat(chunks, total).toString('utf8');
+    total += bytes;
+    if (total > maxBytes) throw toTooLarge(maxBytes);
+    chunks.push(Buffer.from(buffer.subarray(0, bytes)));
+  }
+}
+
+const MIN_BUFFER_BYTES = 4096;
+
+const toTooLarge = (maxBytes: number) => new Error(`larger than ${maxBytes} bytes`);

@@ -1,9 +1,9 @@
 /** Files with secrets: keys, passwords. They are root's (or this user's) alone, as ssh has it. */
 import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
-import { isOpenToOthers, isOurs } from './ownership.ts';
-import { readBoundedFd } from './read-bounded-file.ts';
+import { readBoundedFd } from './files.ts';
 import type { Fd } from './system.ts';
+import { isOpenToOthers, isOurs } from './trusted-path.ts';
 
 export interface PrivateFileOptions {
   /** For the message: `key`. */

@@ -11,10 +11,15 @@
 import { openSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { linuxSystem } from './linux-system.ts';
-import { openNullDevice } from './null-device.ts';
 import { type Drain, drainPipe, openSink } from './pipes.ts';
 import type { SpawnRequest } from './posix-spawn.ts';
-import { endWithin, type GivenUp, type RunBounds, startProgram } from './start-program.ts';
+import {
+  endWithin,
+  type GivenUp,
+  openNullDevice,
+  type RunBounds,
+  startProgram,
+} from './start-program.ts';
 import type { Fd, ProcessExit } from './system.ts';
 
 /** The most that is kept of what a program says, which becomes a detail of an error. */

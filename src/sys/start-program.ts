@@ -1,10 +1,12 @@
-/** Programs that are started and waited for by this process alone: their environment, their time, their end. */
+/** Programs that are started and waited for by this process alone: their environment, their null device, their time, their end. */
+import { chmodSync, constants, openSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
 import { exits } from './exit-watcher.ts';
 import { linuxSystem } from './linux-system.ts';
+import { entryOf } from './paths.ts';
 import { posixSpawn, type SpawnRequest } from './posix-spawn.ts';
-import type { ProcessExit } from './system.ts';
+import { type Fd, MOUNT_ATTR, type ProcessExit } from './system.ts';
 
 export interface StartedProgram {
   /** Resolves to its pid once it runs: the caller may close its copies of the descriptors then. Rejects when it could not be started. */
@@ -159,5 +161,46 @@ export async function endWithin<End>(
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+const NULL = { type: 'c', major: 1, minor: 3 } as const;
+const FLAGS = { input: constants.O_RDONLY, both: constants.O_RDWR } as const;
+
+/** A detached mount of this thread. Its nodes have lost their names: only who has a node open can reach it. */
+let place: Fd | undefined;
+let made = 0;
+
+/**
+ * Opens a null device of the caller's own. The host's node is not for runtimes and tasks: crun gives each stream that it is handed to the
+ * task's user, who may then change the mode of what everybody on the host uses.
+ *
+ * A node that nobody else has, on a filesystem that is attached nowhere. `input`: it can be read from, which gives the end at
+ * once, and not be written to. The caller closes it with `node:fs`.
+ */
+export function openNullDevice(use: keyof typeof FLAGS): Fd {
+  place ??= mountPlace();
+  made += 1;
+  const path = entryOf(place, String(made));
+  linuxSystem.makeDeviceNode(path, NULL);
+  try {
+    // The mode of the host's device: a program may open its descriptor again by name.
+    chmodSync(path, 0o666);
+    return openSync(path, FLAGS[use] | constants.O_NOFOLLOW);
+  } finally {
+    unlinkSync(path);
+  }
+}
+
+/** Called once for each thread: releasing a mount takes the kernel longer than everything else here. */
+function mountPlace(): Fd {
+  const system = linuxSystem;
+  const context = system.fsOpen('tmpfs');
+  try {
+    system.fsConfigString(context, 'size', '4k');
+    system.fsConfigCreate(context);
+    return system.fsMount(context, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC);
+  } finally {
+    system.close(context);
   }
 }

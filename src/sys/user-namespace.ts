@@ -1,10 +1,9 @@
 /** User namespaces that only carry an id mapping, for idmapped mounts. A bind mount pins one until the next boot. */
 import { closeSync, constants, openSync, statfsSync, writeFileSync } from 'node:fs';
 import type { IdMap, IdMaps, IdRange } from '../core/mount.ts';
-import { openNullDevice } from './null-device.ts';
 import { fdPath } from './paths.ts';
 import { drainPipe } from './pipes.ts';
-import { type StartedProgram, startProgram } from './start-program.ts';
+import { openNullDevice, type StartedProgram, startProgram } from './start-program.ts';
 import type { Fd, System } from './system.ts';
 
 const NSFS_MAGIC = 0x6e73_6673;

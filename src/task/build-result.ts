@@ -1,9 +1,77 @@
-/** The result record of a task that has ended. Pure. */
+/** The result of a task that has ended: why it ended, its verdict, its record. Pure. */
+import { constants } from 'node:os';
+import type { StackshimError } from '../core/errors.ts';
+import type { ProcessExit } from '../sys/system.ts';
 import type { Execution } from './account-task.ts';
-import { decideVerdict, type Ending, isRetryable, signalName } from './decide-verdict.ts';
 import type { Removal } from './ending/remove-task.ts';
 import type { ContainerPlan } from './plan-container.ts';
-import type { PhaseTimes, TaskOutput, TaskResult } from './result.ts';
+import type { PhaseTimes, TaskOutput, TaskResult, Verdict } from './result.ts';
+
+/** Why the shim ended a task: the first cause wins. */
+export type StopCause =
+  | 'timed_out'
+  | 'cpu_time_exceeded'
+  | 'output_limited'
+  | 'oom_killed'
+  | 'disk_full'
+  | 'cancelled';
+
+/** What is known once a task has ended of why it did: each may have happened without this process having had a part in it. */
+export interface StopEvidence {
+  /** Why this process stopped the task; null: it did not. */
+  readonly stop: StopCause | null;
+  /** Another process asked for its end. */
+  readonly isCancelled: boolean;
+  /** Its time was over when it ended, or another process has stopped it for that. */
+  readonly isOverdue: boolean;
+  /** The limit that a last look at its cgroup found passed. */
+  readonly passed: StopCause | null;
+  /** A limit on its disk that nothing but looking holds was passed. */
+  readonly isDiskPassed: boolean;
+  /** It wrote more than it may. What it wrote counts, not how soon that was read. */
+  readonly isOutputPassed: boolean;
+}
+
+/** Why a task was stopped, or would have been had it been looked at in time; null: it ended by itself. */
+export function decideCause(evidence: StopEvidence): StopCause | null {
+  if (evidence.stop !== null) return evidence.stop;
+  if (evidence.isCancelled) return 'cancelled';
+  if (evidence.isOverdue) return 'timed_out';
+  if (evidence.passed !== null) return evidence.passed;
+  if (evidence.isDiskPassed) return 'disk_full';
+  return evidence.isOutputPassed ? 'output_limited' : null;
+}
+
+export interface Ending {
+  /** Null: the command never ran. */
+  readonly exit: ProcessExit | null;
+  readonly cause: StopCause | null;
+  readonly oomKills: number | null;
+  /** Whether its disk space was full at any time that it was looked at. */
+  readonly diskWasFull: boolean;
+}
+
+function decideVerdict({ exit, cause, oomKills, diskWasFull }: Ending): Verdict {
+  if (cause !== null) return cause;
+  if (exit === null) return 'setup_failed';
+  if (exit.exitCode === 0) return 'succeeded';
+  if (oomKills !== null && oomKills > 0) return 'oom_killed';
+  if (diskWasFull) return 'disk_full';
+  return exit.signal === null ? 'failed' : 'signaled';
+}
+
+/** Whether another try, here or elsewhere, may succeed: the platform was at fault, not the task. */
+function isRetryable(error: StackshimError | null): boolean {
+  if (error === null) return false;
+  return ['exhausted', 'unavailable', 'internal', 'aborted'].includes(error.kind);
+}
+
+const signalNames = new Map<number, string>(
+  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+);
+
+/** `SIGKILL` for 9; `SIG34` for one without a name. */
+export const signalName = (signal: number) => signalNames.get(signal) ?? `SIG${signal}`;
 
 /** Of a task that never had a cgroup. */
 const NO_USAGE = {

@@ -1,6 +1,6 @@
 /** What a caller can follow while a task runs, in the order in which it happens. */
 import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
-import type { StopCause } from './decide-verdict.ts';
+import type { StopCause } from './build-result.ts';
 import type { TaskResult } from './result.ts';
 import type { StreamName } from './streams/task-output.ts';
 

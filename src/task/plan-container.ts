@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskDevice } from '../core/mount.ts';
+import type { DeviceThrottle } from '../oci/build-config.ts';
 import { INIT_CANDIDATES } from '../oci/build-mounts.ts';
 import { resolveCapabilities } from '../oci/build-process.ts';
-import type { DeviceThrottle } from '../oci/build-resources.ts';
 import type { BundleTemplate } from '../oci/bundle-template.ts';
 import { loadTemplate } from '../oci/load-template.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';

@@ -7,7 +7,7 @@ import { type Layout, scratchDir } from '../core/layout.ts';
 import { resolveCommand } from '../oci/build-process.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
 import { deniedField } from '../spec/field-errors.ts';
-import { toSignalNumber } from '../spec/parse-signal.ts';
+import { toSignalNumber } from '../spec/parse-command.ts';
 import { parseTaskSpec } from '../spec/parse-task-spec.ts';
 import type { Policy } from '../spec/policy.ts';
 import { showBytes } from '../spec/quantities.ts';

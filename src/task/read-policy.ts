@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { isUsedUp, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { DEFAULT_POLICY, type Policy } from '../spec/policy.ts';
-import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../sys/files.ts';
 import { walkTrusted } from '../sys/trusted-path.ts';
 
 type PolicyPlace = Pick<Layout, 'policyFile' | 'policyIsOptional'>;

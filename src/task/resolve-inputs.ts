@@ -5,8 +5,8 @@ import type { Policy } from '../spec/policy.ts';
 import { requireAllowedBindSource, requireAllowedInput } from '../spec/policy.ts';
 import { parseSeccompProfile, type SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
+import { readBoundedFd } from '../sys/files.ts';
 import { type FoundPath, lookUpPath, openPlain } from '../sys/paths.ts';
-import { readBoundedFd } from '../sys/read-bounded-file.ts';
 
 /** A seccomp profile is text written by people; a larger file is not one. */
 const MAX_SECCOMP_BYTES = 4 * 1024 * 1024;

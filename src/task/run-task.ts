@@ -16,8 +16,8 @@ import {
   signalsOf,
   toDeadline,
 } from './ending/caller-stops.ts';
-import { notRemovedYet, removeOwn } from './ending/remove-own.ts';
 import type { Removal } from './ending/remove-task.ts';
+import { notRemovedYet, removeOwn } from './ending/remove-task.ts';
 import { TaskStopper } from './ending/stop-task.ts';
 import { safeListener, type TaskListener } from './events.ts';
 import { executeTask } from './execute-task.ts';

@@ -8,7 +8,7 @@ import { buildDir, tasksDir, tmpDir } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
 import { collectGarbage } from '../../src/images/collect-garbage.ts';
 import { listMountedLayers } from '../../src/layers/list-layers.ts';
-import { imageFile } from '../../src/stacks/image-files.ts';
+import { imageFile } from '../../src/stacks/image.ts';
 import { surveyStore } from '../../src/stacks/survey-store.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { reapTasks } from '../../src/task/abandoned/reap.ts';

@@ -3,7 +3,7 @@ import { closeSync, openSync, statSync, writeFileSync, writeSync } from 'node:fs
 import { describe, expect, it } from 'vitest';
 import type { LayerId } from '../../src/core/ids.ts';
 import { layerFile } from '../../src/core/layout.ts';
-import { imageFile, readImage } from '../../src/stacks/image-files.ts';
+import { imageFile, readImage } from '../../src/stacks/image.ts';
 import type { Revision } from '../../src/stacks/revisions.ts';
 import { makeBusyboxTar } from '../support/busybox-stack.ts';
 import { type CliResult, runCli, startCli } from '../support/run-cli.ts';

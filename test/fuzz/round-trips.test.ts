@@ -24,7 +24,7 @@ import { parseStackReference } from '../../src/spec/parse-command.ts';
 import { parseEnvEntries, parseEnvFile, parseLabelEntries } from '../../src/spec/parse-entries.ts';
 import { parseMountOption, parseVolumeOption } from '../../src/spec/parse-mounts.ts';
 import { parseBytes, parseDuration } from '../../src/spec/quantities.ts';
-import { readImage } from '../../src/stacks/image-files.ts';
+import { readImage } from '../../src/stacks/image.ts';
 import { parseRelease } from '../../src/stacks/release.ts';
 import { writeImage } from '../../src/stacks/store-image.ts';
 import { parseMountinfo } from '../../src/sys/mountinfo.ts';

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { BuildProgress } from '../../src/images/build-progress.ts';
 import { importOciLayout } from '../../src/images/import-oci-layout.ts';
 import { readLayerRecord } from '../../src/layers/layer-record.ts';
-import { readImage } from '../../src/stacks/image-files.ts';
+import { readImage } from '../../src/stacks/image.ts';
 import { readHostFacts } from '../../src/sys/host-facts.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { LOWER, UPPER, useOciLab } from '../support/oci-lab.ts';

@@ -21,8 +21,8 @@ import {
 import { resolveRuntime } from '../../src/runtime/resolve-runtime.ts';
 import type { CreateContainerOptions, Runtime, RuntimeKind } from '../../src/runtime/runtime.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { openNullDevice } from '../../src/sys/null-device.ts';
 import { readProcess } from '../../src/sys/processes.ts';
+import { openNullDevice } from '../../src/sys/start-program.ts';
 import { makeFolder, RuntimeLab, writeScript } from '../support/runtime-lab.ts';
 
 let folder: string;

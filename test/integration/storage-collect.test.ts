@@ -33,7 +33,7 @@ import { holdStore, pinInStore, whileNothingIsPinned } from '../../src/layers/st
 import { addRevision } from '../../src/stacks/add-revision.ts';
 import { collectImages } from '../../src/stacks/collect-images.ts';
 import { flipStacks } from '../../src/stacks/flip-stacks.ts';
-import { imageFile, isImageStored, readImage } from '../../src/stacks/image-files.ts';
+import { imageFile, isImageStored, readImage } from '../../src/stacks/image.ts';
 import { type Revision, readRevisionNumbers, revisionFile } from '../../src/stacks/revisions.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';

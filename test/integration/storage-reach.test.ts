@@ -8,7 +8,7 @@ import { type Collection, collectGarbage } from '../../src/images/collect-garbag
 import { removeStacks } from '../../src/images/remove-stacks.ts';
 import { mountLayer } from '../../src/layers/mount-layer.ts';
 import { readGenerationNumbers } from '../../src/stacks/generations.ts';
-import { readImage } from '../../src/stacks/image-files.ts';
+import { readImage } from '../../src/stacks/image.ts';
 import { rollbackRelease } from '../../src/stacks/release.ts';
 import { rollbackStack } from '../../src/stacks/rollback.ts';
 import { readStackHistory } from '../../src/stacks/stack-history.ts';

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type Layout, layerFile } from '../../src/core/layout.ts';
 import { mountLayer, remountLayer } from '../../src/layers/mount-layer.ts';
-import { readImage } from '../../src/stacks/image-files.ts';
+import { readImage } from '../../src/stacks/image.ts';
 import { resolveStack } from '../../src/stacks/resolve-stack.ts';
 import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';

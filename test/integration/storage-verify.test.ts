@@ -16,7 +16,7 @@ import type { LayerId } from '../../src/core/ids.ts';
 import { currentLink, generationsDir, layerFile, layerRecordFile } from '../../src/core/layout.ts';
 import { generationFile } from '../../src/stacks/generations.ts';
 import type { Image } from '../../src/stacks/image.ts';
-import { imageFile, readImage } from '../../src/stacks/image-files.ts';
+import { imageFile, readImage } from '../../src/stacks/image.ts';
 import { type Revision, revisionFile } from '../../src/stacks/revisions.ts';
 import type { Damage } from '../../src/stacks/survey-store.ts';
 import { type VerifyProgress, verifyStore } from '../../src/stacks/verify-store.ts';

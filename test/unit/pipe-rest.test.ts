@@ -1,6 +1,6 @@
 /** How much is read in one turn of the event loop from those that write much: others must have their turn as well. */
 import { expect, it } from 'vitest';
-import { rest } from '../../src/sys/pipe-io/rest.ts';
+import { rest } from '../../src/sys/pipe-io/reading.ts';
 
 const CHUNK_BYTES = 65_536;
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));

@@ -8,7 +8,7 @@ import { receiveLayer } from '../../layers/receive-layer.ts';
 import { holdStore, type StoreLease } from '../../layers/store-lease.ts';
 import { readVerifiedRecord } from '../../layers/verify-layer.ts';
 import type { Image } from '../../stacks/image.ts';
-import { readImage } from '../../stacks/image-files.ts';
+import { readImage } from '../../stacks/image.ts';
 import { rememberSave } from '../../stacks/loaded-saves.ts';
 import { resolveStack } from '../../stacks/resolve-stack.ts';
 import { writeImage } from '../../stacks/store-image.ts';

@@ -20,7 +20,7 @@ import {
   syncPlace,
 } from '../../sys/output/output-place.ts';
 import { fdPath } from '../../sys/paths.ts';
-import { writeFully } from '../../sys/write-fully.ts';
+import { writeFully } from '../../sys/pipes.ts';
 
 export interface Output {
   /** As the caller named it. */

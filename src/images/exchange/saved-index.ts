@@ -4,7 +4,7 @@ import type { ImageDigest, StackName } from '../../core/ids.ts';
 import { date, listOf, objectOf, oneOf, readWith } from '../../core/read-fields.ts';
 import { parseStrictJson } from '../../core/strict-json.ts';
 import { type LayerRecord, layerRecord } from '../../layers/layer-record.ts';
-import { type StoredImage, storedImage } from '../../stacks/image-files.ts';
+import { type StoredImage, storedImage } from '../../stacks/image.ts';
 import { imageDigest, number, stackName } from '../../stacks/stored-files.ts';
 
 export const INDEX_PATH = 'stackshim.json';

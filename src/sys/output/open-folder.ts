@@ -16,9 +16,9 @@ import {
 } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { errnoCodeOf } from '../../core/errors.ts';
-import { isOurs, isOursAlone, isSticky } from '../ownership.ts';
 import { entryOf, fdPath, toAbsolute } from '../paths.ts';
 import type { Fd } from '../system.ts';
+import { isOurs, isOursAlone, isSticky } from '../trusted-path.ts';
 
 /** As Linux itself. */
 const MOST_LINKS = 40;

@@ -11,9 +11,9 @@ import {
 } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { randomName } from '../files.ts';
-import { isOurs, isOursAlone } from '../ownership.ts';
 import { entryOf, fdPath, O_PATH } from '../paths.ts';
 import type { Fd } from '../system.ts';
+import { isOurs, isOursAlone } from '../trusted-path.ts';
 import { openFolderOf, PathRefusal } from './open-folder.ts';
 
 /** An open folder and a name in it: a write there makes a new file, or replaces a regular file of root. */

@@ -1,7 +1,6 @@
 /** Reads a descriptor chunk by chunk, in the executable. */
 import type { ChunkListener, Drain } from './contract.ts';
-import { LastBytes, LastMoments } from './last-bytes.ts';
-import { rest } from './rest.ts';
+import { LastBytes, LastMoments, rest } from './reading.ts';
 
 export interface ChunkSource {
   /** Resolves to the next chunk; undefined, or an empty one, at the end. */

@@ -4,7 +4,7 @@ import { countWaiting } from '../linux-streams.ts';
 import type { Fd } from '../system.ts';
 import { BunDrain } from './bun-drain.ts';
 import type { PipeIo } from './contract.ts';
-import { PIPE_LAST_MS } from './last-bytes.ts';
+import { PIPE_LAST_MS } from './reading.ts';
 
 declare const Bun: { file(fd: Fd): { stream(): ReadableStream<Uint8Array> } };
 

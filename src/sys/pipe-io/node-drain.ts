@@ -1,8 +1,7 @@
 /** Reads a descriptor that libuv polls, in Node. */
 import type { OnReadOpts, Socket } from 'node:net';
 import type { ChunkListener, Drain } from './contract.ts';
-import { LastBytes, LastMoments } from './last-bytes.ts';
-import { rest } from './rest.ts';
+import { LastBytes, LastMoments, rest } from './reading.ts';
 
 /** One buffer for all sockets: libuv reads into it and hands it on before it reads again. */
 const buffer = Buffer.allocUnsafeSlow(65_536);

@@ -8,8 +8,8 @@ import { setNonBlocking } from '../linux-streams.ts';
 import type { Fd } from '../system.ts';
 import type { TerminalMaster } from './contract.ts';
 import { isHangUp, typeInto } from './feed-from.ts';
-import { TERMINAL_LAST_BYTES, TERMINAL_LAST_MS } from './last-bytes.ts';
 import { type DrainSource, SocketDrain } from './node-drain.ts';
+import { TERMINAL_LAST_BYTES, TERMINAL_LAST_MS } from './reading.ts';
 
 /** How soon a full terminal is tried again: its task is not reading what was typed. */
 const RETRY_MS = 10;

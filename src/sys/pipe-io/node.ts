@@ -3,8 +3,8 @@ import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { countWaiting } from '../linux-streams.ts';
 import type { Fd } from '../system.ts';
 import type { PipeIo } from './contract.ts';
-import { PIPE_LAST_MS } from './last-bytes.ts';
 import { SocketDrain } from './node-drain.ts';
+import { PIPE_LAST_MS } from './reading.ts';
 
 /** A pipe takes so many bytes whole or not at all: pipe(7). */
 const PIPE_BUF = 4096;

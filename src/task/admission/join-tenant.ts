@@ -14,7 +14,7 @@ import type { HeldNumber } from '../../sys/numbered-locks.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import { tenantCgroup } from '../records/task-places.ts';
-import { claimTaskNumber, isHeldByTask } from './claim-task-number.ts';
+import { claimTaskNumber, isHeldByTask } from './slot.ts';
 
 type TenantHost = Pick<Installation, 'system' | 'layout' | 'cgroups'>;
 

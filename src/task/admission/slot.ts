@@ -1,15 +1,18 @@
-/** Slots: what a task borrows for its life. No two running tasks of the machine, whatever their installation, share one. */
-import { closeSync } from 'node:fs';
+/**
+ * Slots, what a task borrows for its life: no two running tasks of the machine, whatever their installation, share one. And the numbers that tasks hold, as those
+ * of slots are: that of a task whose shim died is not free before the task is removed.
+ */
+import { closeSync, existsSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../../core/host-ids.ts';
-import type { TaskId } from '../../core/ids.ts';
-import type { Layout } from '../../core/layout.ts';
+import { isTaskId, type TaskId } from '../../core/ids.ts';
+import { type Layout, taskDir } from '../../core/layout.ts';
 import type { IdRange } from '../../core/mount.ts';
-import type { HeldNumber } from '../../sys/numbered-locks.ts';
-import { ensureOwnFolder } from '../../sys/ownership.ts';
+import { claimNumber, claimThisNumber, type HeldNumber, isHeld } from '../../sys/numbered-locks.ts';
+import { bootId } from '../../sys/processes.ts';
 import type { Fd, System } from '../../sys/system.ts';
+import { ensureOwnFolder, isOwnFolder } from '../../sys/trusted-path.ts';
 import { createUserNamespace, openPinnedUserNamespace } from '../../sys/user-namespace.ts';
-import { adoptInBoth, claimInBoth } from './claim-task-number.ts';
 
 /**
  * Slots from this one on make their user namespace anew for each task, in 5 to 10 ms: a pinned one is a mount of the host's, and
@@ -110,4 +113,96 @@ async function openSlot(system: System, layout: Layout, held: HeldNumber): Promi
     release: () => end(release),
     abandon: () => end(abandon),
   };
+}
+
+export interface TaskNumberRequest {
+  /** Exists, and nobody but us may write to it. */
+  readonly folder: string;
+  /** Numbers are 0 to `count` - 1. */
+  readonly count: number;
+  readonly run: string;
+  readonly task: TaskId;
+}
+
+/** Claims a number for a task as {@link claimNumber} does. Once `abandon` was called it is free when the task is removed. */
+export const claimTaskNumber = (
+  system: System,
+  request: TaskNumberRequest,
+): HeldNumber | undefined => claimNumber(system, { ...request, ...toClaim(request) });
+
+/**
+ * The same for a number that is free in the folder `older` as well, where one is given that nobody but us may write to: it is held in
+ * both.
+ */
+function claimInBoth(
+  system: System,
+  request: TaskNumberRequest,
+  older: string | undefined,
+): HeldNumber | undefined {
+  if (older === undefined || !isOwnFolder(older)) return claimTaskNumber(system, request);
+  const aside: HeldNumber[] = [];
+  try {
+    for (;;) {
+      const held = claimTaskNumber(system, request);
+      if (held === undefined) return undefined;
+      aside.push(held);
+      const other = claimThisNumber(system, held.number, { folder: older, ...toClaim(request) });
+      if (other === undefined) continue;
+      aside.pop();
+      return joined(held, other);
+    }
+  } finally {
+    for (const held of aside) held.release();
+  }
+}
+
+const joined = (held: HeldNumber, other: HeldNumber): HeldNumber => ({
+  ...held,
+  release() {
+    other.release();
+    held.release();
+  },
+  abandon() {
+    other.abandon();
+    held.abandon();
+  },
+});
+
+/**
+ * Claims the number that another process has claimed for the task and abandoned, in the folder `older` as well where it was. Undefined when
+ * the task does not hold it, or a process still does.
+ */
+function adoptInBoth(
+  system: System,
+  number: number,
+  { folder, older, ...of }: AdoptRequest,
+): HeldNumber | undefined {
+  const { holder } = toClaim(of);
+  const claim = { holder, isTaken: (found: string) => found !== holder };
+  const held = claimThisNumber(system, number, { folder, ...claim });
+  if (held === undefined || older === undefined || !isOwnFolder(older)) return held;
+  const other = claimThisNumber(system, number, { folder: older, ...claim });
+  if (other !== undefined) return joined(held, other);
+  held.abandon();
+  return undefined;
+}
+
+interface AdoptRequest extends Omit<TaskNumberRequest, 'count'> {
+  readonly older: string | undefined;
+}
+
+const toClaim = ({ task, run }: Pick<TaskNumberRequest, 'task' | 'run'>) => ({
+  holder: `${bootId()}\n${task}\n${run}\n`,
+  isTaken,
+});
+
+/** Whether a task holds the number of this file, be its owner alive or dead. */
+export const isHeldByTask = (system: System, file: string): boolean =>
+  isHeld(system, file, isTaken);
+
+/** The lock is free but the task it names was not removed yet: its processes may live on. */
+function isTaken(holder: string): boolean {
+  const [boot, task, run] = holder.split('\n');
+  if (boot !== bootId() || task === undefined || run === undefined) return false;
+  return isTaskId(task) && existsSync(taskDir({ run }, task));
 }

@@ -21,8 +21,13 @@ import { ownMountNamespace } from '../../sys/mountinfo.ts';
 import { fdPath } from '../../sys/paths.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
-import { loopName, readLoopDevices } from './loop-devices.ts';
-import { detachIdle, isBeingTaken, unlinkIfThere } from './remove-scratch.ts';
+import {
+  detachIdle,
+  isBeingTaken,
+  loopName,
+  readLoopDevices,
+  unlinkIfThere,
+} from './scratch-files.ts';
 import { isFreshVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
 /** Each is a mount of the host's, and an open filesystem: enough for the tasks that end and begin at one time. */

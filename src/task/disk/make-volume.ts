@@ -15,8 +15,8 @@ import { attachLoopAside } from '../../sys/attach-loop.ts';
 import { runProgram } from '../../sys/run-program.ts';
 import { PLAIN_ENVIRONMENT } from '../../sys/start-program.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
-import { loopName } from './loop-devices.ts';
 import { planVolume } from './plan-volume.ts';
+import { loopName } from './scratch-files.ts';
 
 /** Less than what it writes to the smallest volume, and what a full disk may still have free. */
 const LITTLE_BYTES = 256 * 1024;

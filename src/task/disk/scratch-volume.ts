@@ -17,8 +17,7 @@ import { removeTree } from '../../sys/remove-tree.ts';
 import type { DiskAmount, Fd, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import { claimIdleVolume, keepIdleVolume } from './idle-volumes.ts';
-import { freeLoopDevice, loopName } from './loop-devices.ts';
-import { closeLast, removeScratchFiles } from './remove-scratch.ts';
+import { closeLast, freeLoopDevice, loopName, removeScratchFiles } from './scratch-files.ts';
 import {
   type DiskSample,
   type HandedDisk,

@@ -1,7 +1,6 @@
 /** What a caller has to end a task by: its signals and a moment. */
-
 import { startTimer } from '../../core/pause.ts';
-import { toSignalNumber } from '../../spec/parse-signal.ts';
+import { toSignalNumber } from '../../spec/parse-command.ts';
 import type { OutputMeter } from '../streams/task-output.ts';
 import type { TaskStopper } from './stop-task.ts';
 

@@ -9,7 +9,7 @@ import { hasExecuted, type SignalDisposition, signalDisposition } from '../../sy
 import { nsPidOf } from '../../sys/handled-process.ts';
 import { signalProcess } from '../../sys/processes.ts';
 import type { Fd } from '../../sys/system.ts';
-import type { StopCause } from '../decide-verdict.ts';
+import type { StopCause } from '../build-result.ts';
 import type { Installation } from '../installation.ts';
 import { killAll } from './kill-processes.ts';
 

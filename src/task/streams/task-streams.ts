@@ -2,7 +2,7 @@
 import { closeSync, fchownSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { FeedPipe } from '../../sys/feed-pipe.ts';
-import { openNullDevice } from '../../sys/null-device.ts';
+import { openNullDevice } from '../../sys/start-program.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { OutputMeter } from './task-output.ts';
 

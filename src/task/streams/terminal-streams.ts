@@ -1,7 +1,7 @@
 /** A task's terminal: the runtime makes it inside the task and sends us its master. */
 import { closeSync } from 'node:fs';
-import { openNullDevice } from '../../sys/null-device.ts';
 import { type Feed, loadTerminal, type TerminalMaster } from '../../sys/pipes.ts';
+import { openNullDevice } from '../../sys/start-program.ts';
 import type { Fd, System, WindowSize } from '../../sys/system.ts';
 import { warn } from '../events.ts';
 import type { TaskStreams } from './task-streams.ts';

@@ -8,7 +8,7 @@ import {
   readGeneration,
   readGenerationAt,
 } from '../../../src/stacks/generations.ts';
-import { imageFile, readImage } from '../../../src/stacks/image-files.ts';
+import { imageFile, readImage } from '../../../src/stacks/image.ts';
 import { imageNamesFile, readImageNames } from '../../../src/stacks/image-names.ts';
 import { parseRelease } from '../../../src/stacks/release.ts';
 import { readLastRemoved } from '../../../src/stacks/removed-numbers.ts';
