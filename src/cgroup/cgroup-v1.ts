@@ -3,13 +3,16 @@ import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import {
   CounterReader,
   cgroupDirectory,
+  childNames,
+  existingDirectories,
   isSharedParent,
   limitSockets,
+  listTreeProcesses,
   parseCount,
   parseKeyed,
+  removeTrees,
   scaleCount,
 } from './cgroup-files.ts';
-import { childNames, existingDirectories, listTreeProcesses, removeTrees } from './cgroup-tree.ts';
 
 /** One mounted hierarchy. */
 export interface CgroupHierarchy {

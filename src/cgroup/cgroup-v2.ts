@@ -4,12 +4,15 @@ import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import {
   CounterReader,
   cgroupDirectory,
+  childNames,
+  existingDirectories,
   isSharedParent,
+  listTreeProcesses,
   parseCount,
   parseKeyed,
+  removeTrees,
   scaleCount,
 } from './cgroup-files.ts';
-import { childNames, existingDirectories, listTreeProcesses, removeTrees } from './cgroup-tree.ts';
 
 export interface CgroupV2Options {
   /** Where cgroup2 is mounted: `/sys/fs/cgroup`. */

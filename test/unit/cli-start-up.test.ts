@@ -1,32 +1,14 @@
 /** What the executable loads before it knows which command was called: every module more is paid by every task. */
-import { readFileSync } from 'node:fs';
-import { relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-
-const source = new URL('../../src/', import.meta.url);
-const STATIC_IMPORT = /^(?:import|export) (?!type )[^;]*?from '([^']+)';/gm;
-
-/** Everything that `file` imports statically, itself included; packages by their names. */
-function loadedBy(file: URL, seen = new Set<string>()): Set<string> {
-  const name = relative(fileURLToPath(source), fileURLToPath(file));
-  if (seen.has(name)) return seen;
-  seen.add(name);
-  if (!name.endsWith('.ts')) return seen;
-  for (const [, specifier = ''] of readFileSync(file, 'utf8').matchAll(STATIC_IMPORT)) {
-    if (specifier.startsWith('.')) loadedBy(new URL(specifier, file), seen);
-    else seen.add(specifier);
-  }
-  return seen;
-}
+import { isModule, loadedBy } from '../support/loaded-modules.ts';
 
 it('is how a plain run is read, and how errors are told', () => {
-  const loaded = [...loadedBy(new URL('cli/main.ts', source))];
+  const loaded = [...loadedBy('cli/main.ts', 'bun')];
   expect(loaded).toContain('cli/run-options.ts');
   const others = loaded.filter((name) => !/^(cli|core)\/|^node:(fs|os)$/.test(name));
   // The table of a task's options, and what its rows read with: every task needs it.
   expect(others).toContain('spec/options/task-options.ts');
-  const ofTasks = loadedBy(new URL('cli/execute-run.ts', source));
+  const ofTasks = loadedBy('cli/execute-run.ts', 'bun');
   expect(others.filter((name) => !/^spec\/|^node:path$/.test(name) || !ofTasks.has(name))).toEqual(
     [],
   );
@@ -37,7 +19,7 @@ it('is how a plain run is read, and how errors are told', () => {
 });
 
 it('takes nothing on the way of a plain run that is slow to load', () => {
-  const loaded = [...loadedBy(new URL('cli/execute-run.ts', source))];
+  const loaded = [...loadedBy('cli/execute-run.ts', 'bun')];
   expect(loaded).toContain('node:fs');
   const slow = ['crypto', 'net', 'stream', 'timers/promises', 'util', 'worker_threads', 'zlib'];
   expect(loaded.filter((name) => slow.includes(name.replace('node:', '')))).toEqual([]);
@@ -45,8 +27,16 @@ it('takes nothing on the way of a plain run that is slow to load', () => {
 });
 
 it('loads of the door what runs a task, and the code of no other member', () => {
-  const loaded = [...loadedBy(new URL('door/open-stackshim.ts', source))];
-  const ofTasks = loadedBy(new URL('task/run-task.ts', source));
-  loadedBy(new URL('task/installation.ts', source), ofTasks);
+  const loaded = [...loadedBy('door/open-stackshim.ts', 'bun')];
+  const ofTasks = loadedBy('task/run-task.ts', 'bun');
+  loadedBy('task/installation.ts', 'bun', ofTasks);
   expect(loaded.filter((name) => !ofTasks.has(name))).toEqual(['door/open-stackshim.ts']);
+});
+
+it('is fewer than 130 modules in all, whichever face a plain task comes by', () => {
+  const ofExecutable = loadedBy('cli/execute-run.ts', 'bun', loadedBy('cli/main.ts', 'bun'));
+  const ofLibrary = loadedBy('index.ts', 'source');
+  const counts = [ofExecutable, ofLibrary].map((loaded) => [...loaded].filter(isModule).length);
+  expect(Math.min(...counts)).toBeGreaterThan(90);
+  expect(Math.max(...counts)).toBeLessThan(130);
 });

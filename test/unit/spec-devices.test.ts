@@ -1,7 +1,7 @@
 /** `--device` as docker writes it, and where a task may have one. */
 import { describe, expect, test } from 'vitest';
 import { parseDevices } from '../../src/spec/parse-mounts.ts';
-import { parseTaskSpec } from '../../src/spec/parse-task-spec.ts';
+import { parseTaskSpec } from '../support/parse-task-spec.ts';
 
 const invalid = expect.objectContaining({ code: 'ERR_STACKSHIM_SPEC_INVALID' });
 

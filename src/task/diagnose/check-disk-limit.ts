@@ -6,8 +6,9 @@ import { DEFAULT_POLICY, type Policy } from '../../spec/policy.ts';
 import { nearestExisting } from '../../sys/files.ts';
 import type { System } from '../../sys/system.ts';
 import { makeVolume } from '../disk/make-volume.ts';
-import { type DiskMechanism, toDiskLimit } from '../disk/task-disk.ts';
-import { readPolicy } from '../read-policy.ts';
+import { toDiskLimit } from '../disk/open-task-disk.ts';
+import type { DiskMechanism } from '../disk/task-disk.ts';
+import { readPolicy } from '../installation.ts';
 import { type Check, failed, hintOf, optional, passed, required, warned } from './check.ts';
 
 const subject = required('disk limit');

@@ -1,7 +1,7 @@
 /** What the sockets of a task may hold beside its memory before a look finds it. */
 import { closeSync } from 'node:fs';
-import { canRefuseStamps } from '../../runtime/net-sysctl.ts';
 import type { HostFacts } from '../../sys/host-facts.ts';
+import { canRefuseStamps } from '../../sys/host-facts.ts';
 import { openNetNamespace } from '../../sys/linux-streams.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import { readTcpSockets } from '../../sys/tcp-sockets.ts';

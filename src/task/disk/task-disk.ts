@@ -60,13 +60,3 @@ const ROOM_SHARE = 1 / 8;
 /** Whether so little is left of a limit that a write may have failed for it. */
 export const isUsedUp = (usedBytes: number, { bytes }: DiskAmount): boolean =>
   usedBytes > bytes - Math.min(LARGEST_PIECE_BYTES, bytes * ROOM_SHARE);
-
-/** Bytes for each inode that a task may have, as many as a typical small file takes with its share of folders. */
-const BYTES_PER_INODE = 8192;
-const LEAST_INODES = 1024;
-
-/** A limit in bytes, with what it means for inodes. */
-export const toDiskLimit = (bytes: number): DiskAmount => ({
-  bytes,
-  inodes: Math.max(LEAST_INODES, Math.floor(bytes / BYTES_PER_INODE)),
-});
