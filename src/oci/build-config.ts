@@ -4,6 +4,7 @@ import type { TaskId } from '../core/ids.ts';
 import type { IdRange, TaskDevice } from '../core/mount.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { ContainerSpec, ThrottleKind } from '../spec/task-spec.ts';
+import { canRefuseStamps, type HostFacts } from '../sys/host-facts.ts';
 import { buildMounts, type OrderedMounts, shallowFirst, type TaskBind } from './build-mounts.ts';
 import { resolveCapabilities } from './build-process.ts';
 import { buildSeccomp } from './build-seccomp.ts';
@@ -101,6 +102,20 @@ export function buildContainerConfig(input: ContainerInput): ContainerConfig {
     },
   };
 }
+
+/**
+ * Groups that a socket of IPv4 may join, and sources that it may name for each: the kernel remembers them for nobody's account. Usual are 20 and 10:
+ * 12,000 sockets of a task with 32 MiB held 169 MiB.
+ */
+const GROUPS = { 'net.ipv4.igmp_max_memberships': '5', 'net.ipv4.igmp_max_msf': '1' } as const;
+
+/** Settings of the kernel that a runtime makes in a task's own network namespace, where its sockets are the host's kernel's. */
+export const netSysctl = (
+  host: Pick<HostFacts, 'kernelVersion' | 'boundsGroups'>,
+): Readonly<Record<string, string>> => ({
+  ...(canRefuseStamps(host) ? { 'net.core.tstamp_allow_data': '0' } : {}),
+  ...(host.boundsGroups ? GROUPS : {}),
+});
 
 function seccompOf({
   template,

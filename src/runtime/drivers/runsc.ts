@@ -1,10 +1,11 @@
 /** runsc (gVisor): a container is a sandbox with its own kernel, which is one program of the host. */
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { errnoCodeOf } from '../../core/errors.ts';
 import { within } from '../../core/pause.ts';
 import { readProcess } from '../../sys/processes.ts';
 import { type ChildToWatch, type ExitSource, watchChild } from '../exit-source.ts';
 import type { ContainerReference } from '../runtime.ts';
 import { hasStateDirectory, other, removeStateDirectory } from './runc.ts';
-import { removeRunscFiles, runscFiles } from './runsc-files.ts';
 import type { RuntimeDriver } from './runtime-driver.ts';
 
 export const runsc: RuntimeDriver = {
@@ -43,7 +44,10 @@ const TOLD_WITHIN_MS = 1000;
 /** The exit of a task, which only its sandbox knows: the exit of the sandbox's own process does not tell signals from exit codes. */
 function watchSandbox(child: ChildToWatch, container: ContainerReference): ExitSource {
   const sandbox = watchChild(child);
-  const told = import('./gvisor-sandbox.ts').then((gvisor) => gvisor.waitInSandbox(container));
+  const socketPath = () => readControlSocket(container);
+  const told = import('./gvisor-sandbox.ts').then((gvisor) =>
+    gvisor.waitInSandbox(container, socketPath),
+  );
   let wasTold = false;
   const exited = sandbox.exited.then(async (exit) => {
     const inside = await within(told, TOLD_WITHIN_MS);
@@ -64,5 +68,59 @@ function watchSandbox(child: ChildToWatch, container: ContainerReference): ExitS
 
 async function signalInside(container: ContainerReference, signal: number): Promise<void> {
   const gvisor = await import('./gvisor-sandbox.ts');
-  await gvisor.signalSandbox(container, signal);
+  await gvisor.signalSandbox(container, () => readControlSocket(container), signal);
+}
+
+/** Of those that exist: `<id>_sandbox:<id>.state` and `.lock`, and the sandbox's control socket. */
+export function runscFiles({ id, stateRoot }: ContainerReference): readonly string[] {
+  try {
+    return readdirSync(stateRoot)
+      .filter((name) => name.startsWith(`${id}_sandbox:`) || name === `runsc-${id}.sock`)
+      .map((name) => `${stateRoot}/${name}`);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Removes them; a second call does nothing. The state goes last: it names the socket. */
+function removeRunscFiles(container: ContainerReference): void {
+  const socket = readControlSocket(container);
+  if (socket !== undefined) rmSync(socket, { force: true });
+  const isState = (path: string) => path.endsWith('.state');
+  const files = runscFiles(container).toSorted((a, b) => Number(isState(a)) - Number(isState(b)));
+  for (const path of files) rmSync(path, { force: true });
+}
+
+/** Path of the sandbox's control socket, as its state file has it; undefined without one. */
+export function readControlSocket(container: ContainerReference): string | undefined {
+  const { id, stateRoot } = container;
+  try {
+    const text = readFileSync(`${stateRoot}/${id}_sandbox:${id}.state`, 'utf8');
+    return parseControlSocket(text, id);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** A path in a state file is used only if it is one that runsc would have made for this container. */
+export function parseControlSocket(text: string, id: string): string | undefined {
+  let state: unknown;
+  try {
+    state = JSON.parse(text);
+  } catch (error) {
+    // Half-written by a runsc that was killed.
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  if (!hasField(state, 'sandbox') || !hasField(state.sandbox, 'controlSocketPath'))
+    return undefined;
+  const path = state.sandbox.controlSocketPath;
+  if (typeof path !== 'string' || !path.startsWith('/') || path.includes('\0')) return undefined;
+  return path.endsWith(`/runsc-${id}.sock`) ? path : undefined;
+}
+
+function hasField<Name extends string>(value: unknown, name: Name): value is Record<Name, unknown> {
+  return typeof value === 'object' && value !== null && name in value;
 }

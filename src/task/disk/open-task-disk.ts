@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { ensureDirectorySync } from '../../sys/files.ts';
-import type { System } from '../../sys/system.ts';
+import type { DiskAmount, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import type { DiskMechanism, HandedDisk, TaskDisk, TaskDiskRequest } from './task-disk.ts';
 
@@ -62,3 +62,13 @@ function resolveMechanism(
     closeSync(folder);
   }
 }
+
+/** Bytes for each inode that a task may have, as many as a typical small file takes with its share of folders. */
+const BYTES_PER_INODE = 8192;
+const LEAST_INODES = 1024;
+
+/** A limit in bytes, with what it means for inodes. */
+export const toDiskLimit = (bytes: number): DiskAmount => ({
+  bytes,
+  inodes: Math.max(LEAST_INODES, Math.floor(bytes / BYTES_PER_INODE)),
+});

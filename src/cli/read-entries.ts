@@ -1,7 +1,13 @@
-/** The environment that the options of `run` give a task. Loaded for lines that have such options. */
+/** The environment and the labels that the options of `run` give a task. Loaded for lines that have such options. */
 import { reasonOf, StackshimError } from '../core/errors.ts';
-import { type CallerEnv, parseEnvEntries, parseEnvFile } from '../spec/parse-entries.ts';
+import {
+  type CallerEnv,
+  parseEnvEntries,
+  parseEnvFile,
+  parseLabelEntries,
+} from '../spec/parse-entries.ts';
 import { readBoundedFile } from '../sys/files.ts';
+import type { RunOptions } from './run-options.ts';
 
 /** scripts/steps/hide-variables.mjs makes the first letter of these a small one, so that Bun does not obey the variables. */
 const HIDDEN = /^(?:bUN_|nODE|jSC_)/;
@@ -9,12 +15,19 @@ const HIDDEN = /^(?:bUN_|nODE|jSC_)/;
 /** More than the kernel takes as an environment. */
 const MAX_ENV_FILE_BYTES = 8 * 1024 * 1024;
 
+/** Reads the env files. */
+export const readEntries = ({ env, envFile, label }: RunOptions) => ({
+  env: readEnvironment(env, envFile),
+  labels: label === undefined ? undefined : parseLabelEntries(label),
+});
+
 /** Later files win over earlier ones, `--env` over all of them, as docker has it. */
-export function readEnvironment(
+function readEnvironment(
   entries: readonly string[] = [],
   files: readonly string[] = [],
 ): Record<string, string> {
   const env: Record<string, string> = {};
+  if (entries.length === 0 && files.length === 0) return env;
   const callerEnv = callerEnvironment();
   for (const file of files) Object.assign(env, parseEnvFile(readEnvFile(file), callerEnv));
   return Object.assign(env, parseEnvEntries(entries, callerEnv));
