@@ -191,6 +191,11 @@ describe('what the lint rules cannot see', () => {
     expect([...found].filter((room) => !known.includes(room))).toEqual([]);
   });
 
+  it('no folder within a room has the name of a room: the rules match names of folders', () => {
+    const within = sources.flatMap(({ name }) => name.split('/').slice(1, -1));
+    expect([...new Set(within)].filter((folder) => rooms.includes(folder))).toEqual([]);
+  });
+
   it('no room but the runtime asks which runtime it is: callers ask its driver', () => {
     const asks =
       /(["'])(?:runc|crun|runsc|gvisor)\1|\bruntime\??\.kind\s*[!=]==|\/drivers\/(?!driver-of\.ts)/;
