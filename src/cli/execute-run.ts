@@ -21,8 +21,8 @@ export async function executeRun(
   // In `STACK -- COMMAND`, `--` separates the two and is not the command.
   const command = rest[0] === '--' ? rest.slice(1) : rest;
   const input = toTaskInput(stack, command, options);
-  const stops = listenForStops({ byName: true, onStop: tellOfInterrupt });
-  const sinks = await openRunSinks(options, stops.readerGone);
+  const stops = listenForStops({ byName: true, onStop: reportInterrupt });
+  const sinks = await openRunSinks(options, stops.onReaderGone);
   const forwarder = forwardSignals();
   const terminal = await openTerminal(options);
   try {
@@ -57,7 +57,7 @@ export async function executeRun(
 }
 
 /** Only SIGINT comes from a person, by Ctrl-C. */
-function tellOfInterrupt(signal: NodeJS.Signals): void {
+function reportInterrupt(signal: NodeJS.Signals): void {
   if (signal !== 'SIGINT') return;
   writeMessage('stackshim: interrupted: stopping the task; interrupt again to kill it\n');
 }
@@ -67,7 +67,8 @@ interface Reported {
   readonly options: RunOptions;
 }
 
-const OPTIONS_FIRST = 'options stand before the stack: stackshim run [OPTIONS] STACK COMMAND';
+const MISPLACED_OPTION_HINT =
+  'options stand before the stack: stackshim run [OPTIONS] STACK COMMAND';
 
 type StopNote = (options: RunOptions, usage: Usage) => string;
 
@@ -106,7 +107,7 @@ function reportFailure(result: TaskResult, { command, options }: Reported): void
     const misplaced =
       error?.code === 'ERR_STACKSHIM_COMMAND_NOT_FOUND' && command[0]?.startsWith('-');
     if (error !== null)
-      reportError(nameOptions(misplaced ? { ...error, hint: OPTIONS_FIRST } : error));
+      reportError(nameOptions(misplaced ? { ...error, hint: MISPLACED_OPTION_HINT } : error));
     const note = stopNotes[result.verdict];
     if (note !== undefined)
       writeMessage(`stackshim: task ${result.id} ${note(options, result.usage)}\n`);

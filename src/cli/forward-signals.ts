@@ -1,7 +1,7 @@
 /** Signals that have a meaning for programs but not for stackshim: they are forwarded to a running task, as by `docker run`. */
 import { constants } from 'node:os';
 import { signalDisposition } from '../sys/ask-process.ts';
-import { heededSignals, signalProcess } from '../sys/processes.ts';
+import { signalProcess, unignoredSignals } from '../sys/processes.ts';
 import type { TaskEvent } from '../task/events.ts';
 
 const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const;
@@ -27,15 +27,15 @@ export function forwardSignals(): SignalForwarder {
   const onSignal = (name: NodeJS.Signals) => {
     if (pid !== undefined) void forward(pid, constants.signals[name]);
   };
-  const heard = heededSignals(FORWARDED);
-  for (const signal of heard) process.on(signal, onSignal);
+  const watched = unignoredSignals(FORWARDED);
+  for (const signal of watched) process.on(signal, onSignal);
   return {
     onEvent(event) {
       if (event.type === 'created') pid = event.pid;
       if (event.type === 'exited' || event.type === 'removed') pid = undefined;
     },
     close: () => {
-      for (const signal of heard) process.off(signal, onSignal);
+      for (const signal of watched) process.off(signal, onSignal);
     },
   };
 }

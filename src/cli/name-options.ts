@@ -3,7 +3,7 @@ import type { ErrorJson } from '../core/errors.ts';
 import { optionOf } from '../spec/options/task-options.ts';
 import { keyOf, RUN_OPTIONS } from './run-options.ts';
 
-const OF_FIELDS = new Set([
+const FIELD_ERROR_CODES = new Set([
   'ERR_STACKSHIM_SPEC_INVALID',
   'ERR_STACKSHIM_SPEC_DENIED',
   'ERR_STACKSHIM_DISK_FULL',
@@ -11,7 +11,7 @@ const OF_FIELDS = new Set([
 
 /** Returns other errors unchanged: those about no field, or about a field without an option. */
 export function nameOptions(error: ErrorJson): ErrorJson {
-  if (!OF_FIELDS.has(error.code)) return error;
+  if (!FIELD_ERROR_CODES.has(error.code)) return error;
   const [, field = '', rest = ''] = /^([a-zA-Z]+)(?:\[\d+\])?(.*)$/s.exec(error.message) ?? [];
   const option = toOption(field);
   return option === undefined ? error : { ...error, message: `${option}${rest}` };

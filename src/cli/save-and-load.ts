@@ -94,11 +94,11 @@ async function readLayerList(file: string): Promise<ReadonlySet<string>> {
     .join('')
     .split('\n')
     .filter((line) => line !== '');
-  const odd = ids.find((id) => !isLayerId(id));
-  if (odd === undefined && bytes <= MAX_LIST_BYTES) return new Set(ids);
+  const invalid = ids.find((id) => !isLayerId(id));
+  if (invalid === undefined && bytes <= MAX_LIST_BYTES) return new Set(ids);
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
-    `read ${file}: ${JSON.stringify((odd ?? '').slice(0, 80))} is not the id of a layer`,
+    `read ${file}: ${JSON.stringify((invalid ?? '').slice(0, 80))} is not the id of a layer`,
     { hint: 'make the list with: stackshim load --list', details: { field: 'have', path: file } },
   );
 }

@@ -1,5 +1,5 @@
 /** Signals that ask this process to end what it does: the first one politely, the second one at once. */
-import { heededSignals } from '../sys/processes.ts';
+import { unignoredSignals } from '../sys/processes.ts';
 
 /** Signals that would otherwise end this process and leave its work half-done. KILL cannot be caught; a failed write reports SIGPIPE. */
 const STOP_SIGNALS = [
@@ -20,7 +20,7 @@ export interface StopSignals {
   /** The first signal that arrived. */
   received(): NodeJS.Signals | undefined;
   /** Call it when the reader of this process's output has gone: stops at once, as SIGPIPE would. */
-  readerGone(): void;
+  onReaderGone(): void;
   /** Restores the usual meaning of the signals. */
   close(): void;
 }
@@ -45,17 +45,17 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
     // TERM is how services are stopped: for the task, that begins with its own stop signal.
     stop.abort(byName && signal !== 'SIGTERM' ? signal : undefined);
   };
-  const heard = heededSignals(STOP_SIGNALS);
-  for (const signal of heard) process.on(signal, onSignal);
+  const watched = unignoredSignals(STOP_SIGNALS);
+  for (const signal of watched) process.on(signal, onSignal);
   return {
     signals: { signal: stop.signal, killSignal: kill.signal },
     received: () => first,
-    readerGone() {
+    onReaderGone() {
       first ??= 'SIGPIPE';
       kill.abort();
     },
     close: () => {
-      for (const signal of heard) process.off(signal, onSignal);
+      for (const signal of watched) process.off(signal, onSignal);
     },
   };
 }

@@ -70,10 +70,10 @@ function toStackUsages(survey: StoreSurvey, sizes: ReadonlyMap<string, number>):
   return Object.keys(generation?.stacks ?? {}).map((key) => {
     const name = key as StackName;
     const revision = revisionIn(generation, name) ?? 0;
-    const its = revisions.filter(({ stack }) => stack === name);
+    const revisionsOfStack = revisions.filter(({ stack }) => stack === name);
     const layersOf = (number?: number) =>
       new Set(
-        its
+        revisionsOfStack
           .filter((one) => number === undefined || one.revision === number)
           .flatMap(({ image }) => images.get(image)?.layers ?? []),
       );
@@ -84,7 +84,7 @@ function toStackUsages(survey: StoreSurvey, sizes: ReadonlyMap<string, number>):
     return {
       name,
       revision,
-      revisions: its.length,
+      revisions: revisionsOfStack.length,
       ownBytes: bytesOf(all.filter(isOwn)),
       historyBytes: bytesOf(all.filter((id) => isOwn(id) && !current.has(id))),
       sharedBytes: bytesOf(all.filter((id) => !isOwn(id))),

@@ -1,6 +1,6 @@
 import { msSinceExit } from '../sys/exit-clock.ts';
 import type { ExitWatcher } from '../sys/exit-watcher.ts';
-import { wasHeldUp, watchLoop } from '../sys/loop-beat.ts';
+import { wasDelayed, watchLoop } from '../sys/loop-beat.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { Fd, ProcessExit } from '../sys/system.ts';
 
@@ -48,6 +48,6 @@ export function watchChild({ exits, pid, pidfd }: ChildToWatch): ExitSource {
 }
 
 function endOf(pid: number, noticedAt: number): number {
-  if (!wasHeldUp()) return noticedAt;
+  if (!wasDelayed()) return noticedAt;
   return Math.min(noticedAt, performance.now() - (msSinceExit(pid) ?? 0));
 }

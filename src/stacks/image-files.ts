@@ -19,21 +19,21 @@ import type { Image, ImageConfig } from './image.ts';
 import { otherSettings } from './other-settings.ts';
 import { FORMAT_VERSION, imageDigest, line, type StoredVersion, version } from './stored-fields.ts';
 
-const MOST_LAYERS = 256;
-const MOST_TEXTS = 4096;
+const MAX_LAYERS = 256;
+const MAX_TEXTS = 4096;
 const MAX_TEXT_CHARS = 64 * 1024;
 
 export type StoredImage = Image & StoredVersion;
 
 const text = textUpTo(MAX_TEXT_CHARS);
-const texts = listOf(text, MOST_TEXTS);
+const texts = listOf(text, MAX_TEXTS);
 const fields = objectOf<StoredImage>({
   version,
   digest: imageDigest,
-  layers: listOf(textThat<LayerId>(isLayerId, 'not a layer id'), MOST_LAYERS, 1),
+  layers: listOf(textThat<LayerId>(isLayerId, 'not a layer id'), MAX_LAYERS, 1),
   diffIds: listOf(
     textThat((value) => /^sha256:[0-9a-f]{64}$/.test(value), 'not a DiffID'),
-    MOST_LAYERS,
+    MAX_LAYERS,
   ),
   config: objectOf<ImageConfig>({
     env: texts,

@@ -21,12 +21,12 @@ export interface ImageNames {
 }
 
 /** An image usually has few; of an image that is pushed again and again, the latest are kept. */
-const MOST_OTHERS = 64;
+const MAX_OTHERS = 64;
 
 const reader = objectOf<ImageNames & StoredVersion>({
   version,
   content: optional(imageDigest),
-  others: listOf(imageDigest, MOST_OTHERS),
+  others: listOf(imageDigest, MAX_OTHERS),
 });
 
 export const imageNamesFile = (layout: Layout, image: ImageDigest) =>
@@ -62,7 +62,7 @@ export async function addImageNames(
     if (isKnown && more.length === 0) return;
     const names = {
       content: content ?? known.content,
-      others: [...known.others, ...new Set(more)].slice(-MOST_OTHERS),
+      others: [...known.others, ...new Set(more)].slice(-MAX_OTHERS),
     };
     const path = imageNamesFile(layout, image);
     const text = `${JSON.stringify({ version: FORMAT_VERSION, ...names }, null, 2)}\n`;

@@ -6,7 +6,7 @@ export type OtherSettings = Readonly<Record<string, unknown>>;
 
 /** A health check has 3 levels. Unlimited nesting would overflow the writer's stack. */
 const DEEPEST = 16;
-const MOST_CHARS = 256 * 1024;
+const MAX_CHARS = 256 * 1024;
 
 /** The settings without empty values, which mean the same as absent ones and of which docker writes many; undefined if none is left. */
 export function toOtherSettings(
@@ -27,8 +27,8 @@ export function toOtherSettings(
 export const otherSettings: Reader<OtherSettings> = (value, field) => {
   if (!isObject(value)) throw new FieldFault(field, 'not an object');
   if (isDeeper(value, DEEPEST)) throw new FieldFault(field, `nested deeper than ${DEEPEST}`);
-  if (JSON.stringify(value).length > MOST_CHARS) {
-    throw new FieldFault(field, `more than ${MOST_CHARS} characters`);
+  if (JSON.stringify(value).length > MAX_CHARS) {
+    throw new FieldFault(field, `more than ${MAX_CHARS} characters`);
   }
   return { ...value };
 };

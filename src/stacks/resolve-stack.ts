@@ -25,7 +25,7 @@ interface Resolved {
   readonly pinned: Map<StackName, PinnedImage>;
 }
 
-const MOST_ROOTS = 16;
+const MAX_ROOTS = 16;
 const resolvedByRoot = new Map<string, Resolved>();
 
 /**
@@ -91,7 +91,7 @@ function readResolved(layout: Layout): Resolved | undefined {
   const known = resolvedByRoot.get(layout.root);
   if (known?.key === key) return known;
   const resolved = { key, generation: readGenerationAt(layout, target), pinned: new Map() };
-  if (!resolvedByRoot.has(layout.root) && resolvedByRoot.size >= MOST_ROOTS) resolvedByRoot.clear();
+  if (!resolvedByRoot.has(layout.root) && resolvedByRoot.size >= MAX_ROOTS) resolvedByRoot.clear();
   resolvedByRoot.set(layout.root, resolved);
   return resolved;
 }

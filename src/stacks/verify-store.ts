@@ -51,9 +51,9 @@ export async function verifyStore(
   const survey = surveyStore(layout);
   const names = options.stacks === undefined ? undefined : new Set(options.stacks);
   if (names !== undefined) requireStacks(survey, names);
-  const isMeant = (hits: readonly AffectedRevision[]) =>
+  const isAffected = (hits: readonly AffectedRevision[]) =>
     names === undefined || hits.some(({ stack }) => names.has(stack));
-  const used = [...survey.layerUsers].flatMap(([id, users]) => (isMeant(users) ? [id] : []));
+  const used = [...survey.layerUsers].flatMap(([id, users]) => (isAffected(users) ? [id] : []));
   // A file without a record was left by an interrupted import or collection: it counts as absent.
   const whole = listStoredLayers(layout).filter((id) => existsSync(layerRecordFile(layout, id)));
   const ids = new Set(names === undefined ? [...whole, ...used] : used);
@@ -68,7 +68,7 @@ export async function verifyStore(
     generations: survey.generations,
     // Damage to generations and to `current` affects every stack.
     damage: damage.filter(
-      ({ kind, hits }) => kind === 'generation' || kind === 'current' || isMeant(hits),
+      ({ kind, hits }) => kind === 'generation' || kind === 'current' || isAffected(hits),
     ),
   };
 }

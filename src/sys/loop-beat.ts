@@ -9,7 +9,7 @@ const AFTERMATH_MS = 1_000;
 let users = 0;
 let timer: NodeJS.Timeout | undefined;
 let lastBeatAt = 0;
-let heldUpAt = Number.NEGATIVE_INFINITY;
+let delayedAt = Number.NEGATIVE_INFINITY;
 
 /** Starts watching; the returned function stops it. Several watchers may be active at once. Watching does not keep the event loop alive. */
 export function watchLoop(): () => void {
@@ -29,9 +29,9 @@ export function watchLoop(): () => void {
 }
 
 /** Whether the event loop was delayed within the last second. Precondition: a watch has been active for that long. */
-export function wasHeldUp(): boolean {
+export function wasDelayed(): boolean {
   note();
-  return performance.now() - heldUpAt < AFTERMATH_MS;
+  return performance.now() - delayedAt < AFTERMATH_MS;
 }
 
 function beat(): void {
@@ -41,5 +41,5 @@ function beat(): void {
 
 function note(): void {
   const now = performance.now();
-  if (now - lastBeatAt > BEAT_MS + LATE_MS) heldUpAt = now;
+  if (now - lastBeatAt > BEAT_MS + LATE_MS) delayedAt = now;
 }

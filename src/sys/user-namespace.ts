@@ -62,17 +62,17 @@ interface Holder {
 async function startHolder(system: System): Promise<Holder> {
   const [input, keeper] = system.createPipe();
   const toClose = [input];
-  let silent: Fd | undefined;
+  let nullDevice: Fd | undefined;
   try {
-    const [output, told] = system.createPipe();
-    toClose.push(told);
+    const [output, writeEnd] = system.createPipe();
+    toClose.push(writeEnd);
     try {
-      silent = openNullDevice('both');
+      nullDevice = openNullDevice('both');
       const holder = startProgram({
         path: '/usr/bin/unshare',
         args: ['--user', '--', '/bin/sh', '-c', 'echo ready; read -r _'],
         env: {},
-        stdio: [input, told, silent],
+        stdio: [input, writeEnd, nullDevice],
       });
       await holder.running;
       return { holder, keeper, output };
@@ -85,7 +85,7 @@ async function startHolder(system: System): Promise<Holder> {
     throw error;
   } finally {
     for (const fd of toClose) system.close(fd);
-    if (silent !== undefined) closeSync(silent);
+    if (nullDevice !== undefined) closeSync(nullDevice);
   }
 }
 

@@ -76,11 +76,17 @@ export async function saveStacks(layout: Layout, options: SaveStacksOptions): Pr
 
 function resolveAll(layout: Layout, stacks: readonly string[]): readonly PinnedImage[] {
   const pinned = stacks.map((text) => resolveStack(layout, parseStackReference(text, 'stack')));
-  const twice = pinned.find(({ stack }, at) => pinned.findIndex((one) => one.stack === stack) < at);
-  if (twice === undefined) return pinned;
-  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `save ${twice.stack}: named twice`, {
-    details: { field: 'stack' },
-  });
+  const duplicate = pinned.find(
+    ({ stack }, at) => pinned.findIndex((one) => one.stack === stack) < at,
+  );
+  if (duplicate === undefined) return pinned;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `save ${duplicate.stack}: named duplicate`,
+    {
+      details: { field: 'stack' },
+    },
+  );
 }
 
 async function pinLayers(

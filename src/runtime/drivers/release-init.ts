@@ -7,7 +7,7 @@ import { stateDirectoryOf } from '../state-directory.ts';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 /** How long looks at the init may fail. */
-const BLIND_MS = 5_000;
+const MAX_FAILING_MS = 5_000;
 /** The init answers within a few tenths of a millisecond, less than the shortest timer. */
 const SPIN_MS = 2;
 const FIRST_PAUSE_MS = 1;
@@ -53,7 +53,7 @@ async function readReply(
   options: StartContainerOptions,
 ): Promise<void> {
   const endsAt = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-  let blindSince: number | undefined;
+  let failingSince: number | undefined;
   const spinUntil = performance.now() + SPIN_MS;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     try {
@@ -62,12 +62,12 @@ async function readReply(
       // The init may have answered and ended between the two looks.
       if (isDead && hasReply(fd)) return;
       if (isDead) throw failed(container, 'its first process died before the start');
-      blindSince = undefined;
+      failingSince = undefined;
     } catch (error) {
       if (error instanceof StackshimError) throw error;
       // The init continues once the FIFO is open. Running out of descriptors must not fail the start at once: the next look retries.
-      blindSince ??= performance.now();
-      if (performance.now() - blindSince > BLIND_MS) throw error;
+      failingSince ??= performance.now();
+      if (performance.now() - failingSince > MAX_FAILING_MS) throw error;
     }
     if (options.signal?.aborted) throw failed(container, 'aborted');
     if (performance.now() > endsAt)

@@ -39,5 +39,5 @@ export const pipeIo: PipeIo = {
   },
   openSink,
   feedPipe: (fd, source, onError) =>
-    feedSink(openSink(fd), source, { mostBytes: Number.POSITIVE_INFINITY, onError }),
+    feedSink(openSink(fd), source, { maxBytes: Number.POSITIVE_INFINITY, onError }),
 };

@@ -4,7 +4,7 @@ import type { Feed } from './contract.ts';
 
 export interface FeedTarget {
   /** The most bytes of one write. A write takes all of its bytes, or none if `done` gets an error. */
-  readonly mostBytes: number;
+  readonly maxBytes: number;
   /** Writes `bytes` and calls `done` once. The next write begins only after that. */
   write(bytes: Uint8Array, done: (error?: Error | null) => void): void;
   /** Called when the source has ended or failed and everything that it delivered is written. */
@@ -75,7 +75,7 @@ class SourceFeed implements Feed {
     // As `unpipe` does: a stream that flows without a listener would lose its data.
     if (source.listenerCount('data') === 0) source.pause();
     else if (source.readable) source.resume();
-    this.#giveBack();
+    this.#returnUnread();
   }
 
   readonly #onData = (chunk: unknown): void => {
@@ -117,7 +117,7 @@ class SourceFeed implements Feed {
   }
 
   #write(held: Held): void {
-    const bytes = held.rest.subarray(0, this.#target.mostBytes);
+    const bytes = held.rest.subarray(0, this.#target.maxBytes);
     this.#isWriting = true;
     this.#target.write(bytes, (error) => {
       this.#isWriting = false;
@@ -133,7 +133,7 @@ class SourceFeed implements Feed {
     });
   }
 
-  #giveBack(): void {
+  #returnUnread(): void {
     const source = this.#source;
     for (const { chunk, all, rest } of this.#held.reverse()) {
       if (!source.readable) return;

@@ -6,7 +6,7 @@ import { feedFrom } from './feed-from.ts';
 
 export interface SinkFeedOptions {
   /** The most bytes of one write. */
-  readonly mostBytes: number;
+  readonly maxBytes: number;
   readonly onError: (error: unknown) => void;
 }
 
@@ -14,14 +14,14 @@ export interface SinkFeedOptions {
 export function feedSink(
   sink: Writable,
   source: Readable,
-  { mostBytes, onError }: SinkFeedOptions,
+  { maxBytes, onError }: SinkFeedOptions,
 ): Feed {
   // Ignored here: the callback of each write gets the same error.
   sink.on('error', () => undefined);
   const feed = feedFrom(
     source,
     {
-      mostBytes,
+      maxBytes,
       write: (bytes, done) => void sink.write(bytes, done),
       end: () => void sink.end(),
       isEnd: isClosedPipe,

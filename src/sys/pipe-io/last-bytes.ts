@@ -9,7 +9,7 @@ export const TERMINAL_LAST_MS = 100;
 export const TERMINAL_LAST_BYTES = 131_072;
 
 /** A timer that stops while the listener is busy. */
-export class LastMoments {
+export class LastBytesTimer {
   readonly #ms: number;
   readonly #isOver: () => void;
   #leftMs: number;
@@ -54,7 +54,7 @@ export class LastBytes {
     this.#left = bytes;
   }
 
-  get areOver(): boolean {
+  get isComplete(): boolean {
     return this.#left <= 0;
   }
 

@@ -31,5 +31,5 @@ export const pipeIo: PipeIo = {
     ),
   openSink,
   feedPipe: (fd, source, onError) =>
-    feedSink(openSink(fd), source, { mostBytes: PIPE_BUF, onError }),
+    feedSink(openSink(fd), source, { maxBytes: PIPE_BUF, onError }),
 };

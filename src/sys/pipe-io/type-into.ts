@@ -21,7 +21,7 @@ export function typeInto(
   // Ignored here: the callback of each write gets the same error.
   sink.on('error', () => undefined);
   const target: FeedTarget = {
-    mostBytes: Number.POSITIVE_INFINITY,
+    maxBytes: Number.POSITIVE_INFINITY,
     write(bytes, done) {
       atLineStart = bytes.at(-1) === NEWLINE;
       sink.write(bytes, done);

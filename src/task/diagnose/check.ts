@@ -44,7 +44,7 @@ export const failed = (subject: Subject, message: string, hint: string): Check =
   hint,
 });
 
-const NOT_OF_THE_TRIAL: ReadonlySet<string> = new Set([
+const UNRELATED_CODES: ReadonlySet<string> = new Set([
   'ERR_STACKSHIM_DISK_FAILED',
   'ERR_STACKSHIM_PROCESS_EXHAUSTED',
 ]);
@@ -52,5 +52,5 @@ const NOT_OF_THE_TRIAL: ReadonlySet<string> = new Set([
 /** The hint for a failed trial: the error's own hint if a disk refuses writes or a resource is used up, otherwise `otherwise`. */
 export function hintOf(error: unknown, otherwise: string): string {
   const known = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'doctor');
-  return NOT_OF_THE_TRIAL.has(known.code) ? known.hint : otherwise;
+  return UNRELATED_CODES.has(known.code) ? known.hint : otherwise;
 }

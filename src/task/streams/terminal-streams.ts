@@ -24,7 +24,7 @@ export function openTerminalStreams(
 ): TaskStreams {
   const { socket, terminal } = options;
   const ends = openNullDevice('both');
-  let silent: Fd | undefined = ends;
+  let nullDevice: Fd | undefined = ends;
   let listener: Fd | undefined;
   try {
     listener = system.listenUnix(socket);
@@ -47,8 +47,8 @@ export function openTerminalStreams(
   const closeListener = () => {
     if (listener !== undefined) system.close(listener);
     listener = undefined;
-    if (silent !== undefined) closeSync(silent);
-    silent = undefined;
+    if (nullDevice !== undefined) closeSync(nullDevice);
+    nullDevice = undefined;
   };
   return {
     childEnds: [ends, ends, ends],
