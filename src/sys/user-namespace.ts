@@ -48,7 +48,7 @@ export async function holdUserNamespace(system: System): Promise<HeldUserNamespa
   const pid = await holder.running;
   if (isReady) return { map: (maps) => mapNamespace(pid, maps), release };
   await release();
-  throw new Error(`unshare --user: exit code ${(await holder.exited).exitCode}`);
+  throw new Error(`create user namespace: unshare exited with ${(await holder.exited).exitCode}`);
 }
 
 interface Holder {

@@ -80,13 +80,9 @@ function resolveAll(layout: Layout, stacks: readonly string[]): readonly PinnedI
     ({ stack }, at) => pinned.findIndex((one) => one.stack === stack) < at,
   );
   if (duplicate === undefined) return pinned;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `save ${duplicate.stack}: named duplicate`,
-    {
-      details: { field: 'stack' },
-    },
-  );
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `save ${duplicate.stack}: named twice`, {
+    details: { field: 'stack' },
+  });
 }
 
 async function pinLayers(
