@@ -1,5 +1,5 @@
 /** Imports an OCI archive into an empty root folder and prints the milliseconds it took: `time-import.mjs ROOT ARCHIVE`. */
-import { importStack } from '../src/images/exchange/import-stack.ts';
+import { importStack } from '../src/exchange/import-stack.ts';
 import { linuxSystem } from '../src/sys/linux-system.ts';
 
 const [root = '', archive = ''] = process.argv.slice(2);

@@ -9,11 +9,18 @@
  * @property {number} passed
  * @property {number} failed
  * @property {number} skipped
+ * @property {number} excepted tests that fail in this lane, as a tag of theirs says
  * @property {Failure[]} failures one for each that failed
  */
 
 /** @returns {Counts} */
-export const noTests = () => ({ passed: 0, failed: 0, skipped: 0, failures: [] });
+export const noTests = () => ({
+  passed: 0,
+  failed: 0,
+  skipped: 0,
+  excepted: 0,
+  failures: [],
+});
 
 /**
  * @param {Counts} counts

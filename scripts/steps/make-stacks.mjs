@@ -15,7 +15,7 @@ import { startTlsServer } from './tls-server.mjs';
 /** @typedef {import('./stack-folders.mjs').StackFolder} StackFolder */
 /** @typedef {{executable: string, env: Record<string, string>, tls: import('./tls-server.mjs').TlsServer}} Tools */
 
-/** More would wait for each other: src/images/take-builder-home.ts. */
+/** More would wait for each other: src/build/take-builder-home.ts. */
 const BUILDS_AT_A_TIME = 2;
 
 /**

@@ -52,7 +52,7 @@ async function countLane(lane) {
       anyStatus: true,
     });
     if (!existsSync(reportFile)) return failedLane(`no report (status ${status})`);
-    const counts = countReport(JSON.parse(await readFile(reportFile, 'utf8')));
+    const counts = countReport(JSON.parse(await readFile(reportFile, 'utf8')), lane.name);
     if (status !== 0 && counts.failed === 0) {
       addFailure(counts, 'the whole lane', `vitest exited with ${status}`);
     }

@@ -16,6 +16,7 @@ const onlyOnHost = {
     "compares with Docker and Podman's storage, which the full lanes on the host do",
   'security/battery-docker.full.test.ts':
     'compares with Docker, which the full lanes on the host do',
+  'e2e/run-gvisor.test.ts': 'no guest has runsc',
   'e2e/stacks-real.test.ts': "needs Debian's archive; a stack built on the host stands in",
 };
 

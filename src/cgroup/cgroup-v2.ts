@@ -2,8 +2,8 @@
 import { dirname } from 'node:path';
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import { CounterReader, parseCount, parseKeyed, scaleCount } from './cgroup-files.ts';
+import { cgroupDirectory, isSharedParent } from './cgroup-names.ts';
 import { childNames, existingDirectories, listTreeProcesses, removeTrees } from './cgroup-tree.ts';
-import { cgroupDirectory, isSharedParent } from './cgroups-path.ts';
 
 export interface CgroupV2Options {
   /** Where cgroup2 is mounted: `/sys/fs/cgroup`. */

@@ -1,5 +1,5 @@
 /** Shows the progress of a build on stderr: lines in a log, one line that is overwritten on a terminal. */
-import type { BuildProgress } from '../images/build-progress.ts';
+import type { BuildProgress } from '../exchange/progress.ts';
 import { formatBytes } from './format-quantities.ts';
 import { shorten } from './format-table.ts';
 import { toPrintable } from './printable.ts';

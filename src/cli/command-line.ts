@@ -5,11 +5,11 @@ import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
 import { PROGRAM_VERSION } from '../core/program-version.ts';
 import { defineCompletion } from './define-completion.ts';
 import { defineExchangeCommands } from './define-exchange-commands.ts';
+import { defineRun, type RunAction } from './define-run.ts';
 import { defineStackCommands } from './define-stack-commands.ts';
 import { defineStorageCommands } from './define-storage-commands.ts';
 import { defineTaskCommands } from './define-task-commands.ts';
 import { toLostOutput } from './descriptor-sink.ts';
-import { defineRun, type RunAction } from './run-command.ts';
 import { toUsageError } from './usage-error.ts';
 
 const STDOUT = 1;

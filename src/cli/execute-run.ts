@@ -26,7 +26,7 @@ export async function executeRun(
   const forwarder = forwardSignals();
   const terminal = await openTerminal(options);
   try {
-    const { result, remove, abandon } = await openDoor().runAndLeave(input, {
+    const { result, remove, close } = await openDoor().runAndLeave(input, {
       ...stops.signals,
       ...sinks.streams,
       onEvent(event) {
@@ -40,7 +40,7 @@ export async function executeRun(
     await sinks.finish(result);
     reportFailure(result, { command, options });
     if (options.remove === 'async' && options.keep !== true) {
-      if (await startReaper(result.id)) abandon();
+      if (await startReaper(result.id)) close();
       else await remove();
     }
     const lost = sinks.lost();

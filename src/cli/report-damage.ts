@@ -1,5 +1,5 @@
 /** Collects the errors of stacks that could not be read, to report them after the readable ones. */
-import type { DamageListener } from '../stacks/current-stacks.ts';
+import type { DamageListener } from '../store/stacks/current-stacks.ts';
 import { statusOfError } from './exit-status.ts';
 import { reportError } from './report-error.ts';
 

@@ -73,6 +73,18 @@ export function errnoCodeOf(thrown: unknown): string | undefined {
     : undefined;
 }
 
+const MISSING = ['ENOENT'] as const;
+
+/** What `act` returns; undefined where it fails with one of `codes`: what it acts on does not exist, when none are named. */
+export function unlessMissing<T>(act: () => T, codes: readonly string[] = MISSING): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    if (codes.includes(errnoCodeOf(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
 const USED_UP: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
 
 /** Whether the process or the host ran out of something. The file or program itself may be valid. */

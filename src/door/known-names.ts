@@ -1,6 +1,6 @@
 /** The names of stacks and tasks on this host, for shell completion. */
 import type { Layout } from '../core/layout.ts';
-import { readCurrentGeneration } from '../stacks/generations.ts';
+import { readCurrentGeneration } from '../store/stacks/generations.ts';
 import { listTaskIds } from '../task/records/read-record.ts';
 
 /** Each list is read when it is called. */

@@ -8,6 +8,8 @@ import { type LayoutOptions, layoutFrom } from '../core/layout.ts';
 import { parseDuration } from '../spec/parse-duration.ts';
 import { SPEC_BOUNDS } from '../spec/spec-bounds.ts';
 import type { TaskInput } from '../spec/task-input.ts';
+import { unknownDigestOf } from '../store/stacks/resolve-stack.ts';
+import { type CallerStops, signalsOf } from '../task/ending/caller-stops.ts';
 import { type Installation, openInstallation } from '../task/installation.ts';
 import type { TaskResult } from '../task/result.ts';
 import {
@@ -77,13 +79,14 @@ export function openDoor(options: LayoutOptions = {}): Door {
     },
   });
   return {
-    runAndLeave: async (input, own) => await runTaskAndLeave(open(), input, own),
+    runAndLeave: (input, own) =>
+      withContentSought(open, own, () => runTaskAndLeave(open(), input, own)),
     ...taskMembers(open),
     stacks: openStacks(open),
     ...storageMembers(open),
     async doctor() {
       // Judge the folders under the names that were given.
-      const { diagnoseHost } = await import('../task/diagnose-host.ts');
+      const { diagnoseHost } = await import('../doctor/diagnose-host.ts');
       return await diagnoseHost(named);
     },
     async knownNames() {
@@ -91,6 +94,25 @@ export function openDoor(options: LayoutOptions = {}): Door {
       return knownNamesOf(named);
     },
   };
+}
+
+/** Runs `look` again where that may find an image: its first run found none by the digest that was asked for. */
+async function withContentSought<T>(
+  open: Opener,
+  stops: CallerStops,
+  look: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await look();
+  } catch (error) {
+    if (unknownDigestOf(error) === undefined) throw error;
+    const { seekingContent } = await import('../exchange/oci-image/seek-content.ts');
+    const { layout, system } = open();
+    return await seekingContent(layout, look, {
+      system,
+      signal: AbortSignal.any([...signalsOf(stops)]),
+    });
+  }
 }
 
 type TaskMember =
@@ -102,7 +124,8 @@ function taskMembers(open: Opener): Pick<Stackshim, TaskMember> {
   return {
     async run(input, options = {}) {
       refuseUnknown(options, TASK_OPTIONS);
-      const { result, remove } = await runTaskAndLeave(open(), input, options);
+      const run = () => runTaskAndLeave(open(), input, options);
+      const { result, remove } = await withContentSought(open, options, run);
       // Not awaited: never rejects; the `removed` event reports the outcome.
       if (input.remove === 'async') void remove();
       return result;
@@ -110,7 +133,8 @@ function taskMembers(open: Opener): Pick<Stackshim, TaskMember> {
     async start(input, options = {}) {
       refuseUnknown(options, TASK_OPTIONS);
       const { startTask } = await import('./start-task.ts');
-      const started = await startTask(open(), input, options);
+      const start = () => startTask(open(), input, options);
+      const started = await withContentSought(open, options, start);
       own.set(started.handle.id, started);
       void started.over.then(() => own.delete(started.handle.id));
       return started.handle;
@@ -168,26 +192,26 @@ function taskMembers(open: Opener): Pick<Stackshim, TaskMember> {
 const storageMembers = (open: Opener): Pick<Stackshim, 'verify' | 'migrate' | 'gc' | 'df'> => ({
   async migrate(options = {}) {
     const { layout, system } = open.asRoot('migrate');
-    const { migrateStore } = await import('../images/migrate-store.ts');
+    const { migrateStore } = await import('../upkeep/migrate-store.ts');
     return await migrateStore(layout, { ...options, system });
   },
   async verify({ stacks, ...options } = {}) {
     const names = stacks?.map((name) => toStackName('verify', name));
     const { layout } = open.asRoot('verify');
-    const { verifyStore } = await import('../stacks/verify-store.ts');
-    return await verifyStore(layout, {
-      ...options,
-      ...(names === undefined ? {} : { stacks: names }),
-    });
+    const { verifyStore } = await import('../upkeep/verify-store.ts');
+    const { abortable } = await import('../exchange/abortable.ts');
+    const work = () =>
+      verifyStore(layout, { ...options, ...(names === undefined ? {} : { stacks: names }) });
+    return await abortable('verify', options.signal, work);
   },
   async gc(options) {
     const installation = open.asRoot('collect garbage');
-    const { collectGarbage } = await import('../images/collect-garbage.ts');
+    const { collectGarbage } = await import('../upkeep/collect-garbage.ts');
     return await collectGarbage(installation, options);
   },
   async df() {
     const installation = open.asRoot('measure disk usage');
-    const { measureDiskUsage } = await import('../images/disk-usage.ts');
+    const { measureDiskUsage } = await import('../upkeep/disk-usage.ts');
     return await measureDiskUsage(installation);
   },
 });

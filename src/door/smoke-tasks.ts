@@ -1,5 +1,5 @@
 /** Runs the smoke commands of builds, updates and imports as real tasks of the same installation. */
-import type { SmokeOptions, SmokeRunner } from '../images/smoke.ts';
+import type { SmokeOptions, SmokeRunner } from '../exchange/smoke.ts';
 import type { Installation } from '../task/installation.ts';
 import { type OwnTaskOptions, runTaskAndLeave } from '../task/run-task.ts';
 

@@ -1,21 +1,22 @@
 /** The types of the door's `stacks`. */
+
+import type { BuildResult, BuildStackOptions } from '../build/build-stack.ts';
+import type { UpdateReport, UpdateStacksOptions } from '../build/update-stacks.ts';
 import type { LayerId } from '../core/ids.ts';
-import type { BuildResult, BuildStackOptions } from '../images/build-stack.ts';
-import type { DiffStackOptions, StackDiff } from '../images/diff-stack.ts';
-import type { CommitTaskOptions } from '../images/exchange/commit-task.ts';
-import type { ExportedStack, ExportStackOptions } from '../images/exchange/export-stack.ts';
-import type { ImportStackOptions, PublishedStack } from '../images/exchange/import-stack.ts';
-import type { LoadedStacks, LoadStacksOptions } from '../images/exchange/load-stacks.ts';
-import type { PushedStack, PushStackOptions } from '../images/exchange/push-stack.ts';
-import type { SavedStacks, SaveStacksOptions } from '../images/exchange/save-stacks.ts';
-import type { RemovedStack } from '../images/remove-stacks.ts';
-import type { UpdateReport, UpdateStacksOptions } from '../images/update-stacks.ts';
-import type { DamageListener } from '../stacks/current-stacks.ts';
-import type { StackDetails, StackSummary } from '../stacks/list-stacks.ts';
-import type { ReleaseResult } from '../stacks/release.ts';
-import type { StackMove } from '../stacks/rollback.ts';
-import type { GraphNode } from '../stacks/stack-graph.ts';
-import type { HistoryEntry, ReleaseEntry } from '../stacks/stack-history.ts';
+import type { CommitTaskOptions } from '../exchange/commit-task.ts';
+import type { ExportedStack, ExportStackOptions } from '../exchange/export-stack.ts';
+import type { ImportStackOptions, PublishedStack } from '../exchange/import-stack.ts';
+import type { PushedStack, PushStackOptions } from '../exchange/push-stack.ts';
+import type { LoadedStacks, LoadStacksOptions } from '../exchange/saves/load-stacks.ts';
+import type { SavedStacks, SaveStacksOptions } from '../exchange/saves/save-stacks.ts';
+import type { DiffStackOptions, StackDiff } from '../store/diff/diff-stack.ts';
+import type { DamageListener } from '../store/stacks/current-stacks.ts';
+import type { StackDetails, StackSummary } from '../store/stacks/list-stacks.ts';
+import type { ReleaseResult } from '../store/stacks/release.ts';
+import type { StackMove } from '../store/stacks/rollback.ts';
+import type { GraphNode } from '../store/stacks/stack-graph.ts';
+import type { HistoryEntry, ReleaseEntry } from '../store/stacks/stack-history.ts';
+import type { RemovedStack } from '../upkeep/remove-stacks.ts';
 
 /** The options of an operation without those that the door sets. */
 type Asked<Options, Named extends PropertyKey = never> = Omit<

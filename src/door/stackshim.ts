@@ -1,18 +1,18 @@
 /** The types of `openStackshim`: everything that the door to an installation offers. */
 import type { LayoutOptions } from '../core/layout.ts';
-import type { Collection, CollectOptions } from '../images/collect-garbage.ts';
-import type { DiskUsage } from '../images/disk-usage.ts';
-import type { MigrateOptions, Migration } from '../images/migrate-store.ts';
+import type { Diagnosis } from '../doctor/diagnose-host.ts';
 import type { TaskInput } from '../spec/task-input.ts';
-import type { Verification, VerifyProgress } from '../stacks/verify-store.ts';
 import type { Guard } from '../task/abandoned/guard.ts';
 import type { ReapReport } from '../task/abandoned/reap.ts';
 import type { WatchOwnersOptions } from '../task/abandoned/watch-owners.ts';
-import type { Diagnosis } from '../task/diagnose-host.ts';
 import type { Removal } from '../task/ending/remove-task.ts';
 import type { ListedTask, TaskList } from '../task/records/list-tasks.ts';
 import type { TaskResult } from '../task/result.ts';
 import type { CallerOptions } from '../task/run-task.ts';
+import type { Collection, CollectOptions } from '../upkeep/collect-garbage.ts';
+import type { DiskUsage } from '../upkeep/disk-usage.ts';
+import type { MigrateOptions, Migration } from '../upkeep/migrate-store.ts';
+import type { Verification, VerifyProgress } from '../upkeep/verify-store.ts';
 import type { Stacks } from './stacks.ts';
 import type { TaskHandle } from './task-handle.ts';
 import type { TaskEnd, WaitOptions } from './wait-for-task.ts';

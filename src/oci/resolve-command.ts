@@ -2,7 +2,7 @@
 import { posix } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskSpec } from '../spec/task-spec.ts';
-import type { ImageConfig } from '../stacks/image.ts';
+import type { ImageConfig } from '../store/images/image.ts';
 import { TASK_DIR } from './task-paths.ts';
 
 /**

@@ -1,7 +1,7 @@
 /** Assembles one overlay from layers. The layers are cloned and idmapped as detached mounts if the kernel can use those, else attached briefly. */
 import { chownSync, closeSync, constants, openSync } from 'node:fs';
 import type { IdRange, LayerSource, OverlayMount } from '../core/mount.ts';
-import { openLayerFile } from '../layers/open-layer-file.ts';
+import { openLayerFile } from '../store/layers/open-layer-file.ts';
 import { fdPath } from '../sys/fd-path.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from '../sys/system.ts';

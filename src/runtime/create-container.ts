@@ -21,7 +21,7 @@ export interface ContainerCreation {
    */
   finish(config: string): Promise<CreatedContainer>;
   /** For a container whose configuration could not be made. The runtime has done nothing, and has ended when this resolves. */
-  abandon(): Promise<void>;
+  cancel(): Promise<void>;
 }
 
 /**
@@ -44,7 +44,7 @@ export function beginContainer(
           writeConfig(options, config);
           return createContainer(runtime, options, callCreate(runtime, options));
         },
-        abandon: () => Promise.resolve(),
+        cancel: () => Promise.resolve(),
       };
 }
 
@@ -56,9 +56,9 @@ function beginAtOnce(
   runtime: Runtime,
   options: CreateContainerOptions,
 ): ContainerCreation {
-  const abandoned = new AbortController();
+  const cancelled = new AbortController();
   const { signal } = options;
-  const stop = () => abandoned.abort();
+  const stop = () => cancelled.abort();
   signal?.addEventListener('abort', stop, { once: true });
   if (signal?.aborted) stop();
   const [readEnd, writeEnd] = system.createPipe();
@@ -71,7 +71,7 @@ function beginAtOnce(
   }
   const called = callCreate(
     runtime,
-    { ...options, signal: abandoned.signal },
+    { ...options, signal: cancelled.signal },
     { config: readEnd, onRunning: () => system.close(readEnd) },
   );
   const ended = called
@@ -92,7 +92,7 @@ function beginAtOnce(
       writeConfig(options, config);
       return await createContainer(runtime, options, called);
     },
-    async abandon() {
+    async cancel() {
       closePipe();
       stop();
       await ended;

@@ -20,7 +20,7 @@ export interface ExitSource {
 
 /** A process that this process must wait for, as its parent or as subreaper. */
 export interface ChildToWatch {
-  readonly exits: Pick<ExitWatcher, 'wait' | 'abandon'>;
+  readonly exits: Pick<ExitWatcher, 'wait' | 'stopWaiting'>;
   readonly pid: number;
   readonly pidfd: Fd;
 }
@@ -42,7 +42,7 @@ export function watchChild({ exits, pid, pidfd }: ChildToWatch): ExitSource {
     endedAt: () => endedAt ?? performance.now(),
     stop() {
       unwatchLoop();
-      exits.abandon(pidfd);
+      exits.stopWaiting(pidfd);
     },
   };
 }

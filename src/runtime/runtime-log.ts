@@ -1,19 +1,14 @@
 /** Reads a runtime's JSON log. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { unlessMissing } from '../core/errors.ts';
 
 /** Room for the few lines that matter; a log may be much longer. */
 const TAIL_BYTES = 8192;
 
 /** The end of a runtime's log, at most 8 KiB; empty if there is no log. */
 export function readLogTail(logFile: string): string {
-  let fd: number;
-  try {
-    fd = openSync(logFile, 'r');
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return '';
-    throw error;
-  }
+  const fd = unlessMissing(() => openSync(logFile, 'r'));
+  if (fd === undefined) return '';
   try {
     const { size } = fstatSync(fd);
     const tail = Buffer.alloc(Math.min(size, TAIL_BYTES));

@@ -1,9 +1,9 @@
 /** Asks a runtime for its version, once per executable: starting it costs more than the rest of a task's set-up. */
-import { readdirSync, readFileSync, rmSync, type Stats, statSync } from 'node:fs';
+import { readFileSync, rmSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
-import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
-import { isAbandonedName } from '../sys/owned-name.ts';
+import { ensureDirectory, namesIn, writeFileAtomic } from '../sys/files.ts';
+import { isStaleName } from '../sys/owned-name.ts';
 import { SYSTEM_PATH } from '../sys/program-environment.ts';
 import { type EndedProgram, runProgram } from '../sys/run-program.ts';
 import { RUNTIME_NAMES } from './drivers/driver-of.ts';
@@ -185,13 +185,5 @@ function statKept(path: string): Stats | undefined {
 }
 
 /** The stored files, and temporary files of dead processes; not those that are being written. */
-function versionFiles(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory).filter(
-      (name) => /^\d+-\d+\.json$/.test(name) || isAbandonedName(name),
-    );
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
+const versionFiles = (directory: string): readonly string[] =>
+  namesIn(directory).filter((name) => /^\d+-\d+\.json$/.test(name) || isStaleName(name));

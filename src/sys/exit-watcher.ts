@@ -66,7 +66,7 @@ export class ExitWatcher {
   }
 
   /** Stops waiting: the promise of `wait` never settles. A second call does nothing, nor does a call after the exit. */
-  abandon(pidfd: Fd): void {
+  stopWaiting(pidfd: Fd): void {
     if (this.#waiters.has(pidfd)) this.#forget(pidfd);
   }
 

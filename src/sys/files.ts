@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { chmod, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errnoCodeOf } from '../core/errors.ts';
+import { unlessMissing } from '../core/errors.ts';
 import { toOwnedName } from './owned-name.ts';
 
 export interface AtomicWriteOptions {
@@ -87,11 +87,5 @@ export function randomName(): string {
 }
 
 /** The names in a folder; empty if the folder does not exist. */
-export function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
+export const namesIn = (folder: string): readonly string[] =>
+  unlessMissing(() => readdirSync(folder)) ?? [];

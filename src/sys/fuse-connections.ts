@@ -4,7 +4,7 @@
  * it.
  */
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { unlessMissing } from '../core/errors.ts';
 import { fdPath } from './fd-path.ts';
 import { type Fd, type System, SystemError } from './system.ts';
 
@@ -24,11 +24,9 @@ export function abortFuseConnections(system: System, isUser: (uid: number) => bo
 }
 
 function abortUnlessGone(connection: string, isUser: (uid: number) => boolean): void {
-  try {
+  unlessMissing(() => {
     if (isUser(statSync(connection).uid)) writeFileSync(`${connection}/abort`, '1', { flag: 'r+' });
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  }
+  });
 }
 
 function openControl(system: System): Fd | undefined {

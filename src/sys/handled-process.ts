@@ -3,7 +3,7 @@
  * its memory map, a read waits as long as a filesystem of the task does not answer. None of the calls here can wait.
  */
 import { readFileSync, statSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../core/host-ids.ts';
 import { linuxProcesses } from './linux-processes.ts';
 import type { Fd } from './system.ts';
@@ -47,14 +47,9 @@ export function isOfHost(pid: number): boolean {
 
 /** Calls `ask` with a pidfd; undefined when there is no such process. */
 function withHandle<T>(pid: number, ask: (pidfd: Fd) => T): T | undefined {
-  let pidfd: Fd;
-  try {
-    pidfd = linuxProcesses.openPidfd(pid);
-  } catch (error) {
-    // EINVAL: the pid is that of a thread, not of a process.
-    if (['ESRCH', 'EINVAL', 'ENOENT'].includes(errnoCodeOf(error) ?? '')) return undefined;
-    throw error;
-  }
+  // EINVAL: the pid is that of a thread, not of a process.
+  const pidfd = unlessMissing(() => linuxProcesses.openPidfd(pid), ['ESRCH', 'EINVAL', 'ENOENT']);
+  if (pidfd === undefined) return undefined;
   try {
     return ask(pidfd);
   } finally {

@@ -7,12 +7,12 @@ import type { Fd, System } from './system.ts';
 
 export interface HeldNumber {
   readonly number: number;
-  /** The text that the last holder left when it died or abandoned the number; empty if it released the number. */
+  /** The text that the last holder left when it died or closed the number; empty if it released the number. */
   readonly previous: string;
   /** Gives the number back. A second call does nothing. */
   release(): void;
   /** Call this instead of `release` while something of the holder is left: it only closes the descriptors of this process. */
-  abandon(): void;
+  close(): void;
 }
 
 export interface NumberRequest {
@@ -129,13 +129,9 @@ function writeHolder(fd: Fd, holder: string): void {
   writeSync(fd, holder, 0);
 }
 
-function endings(
-  folder: string,
-  number: number,
-  lock: Fd,
-): Pick<HeldNumber, 'release' | 'abandon'> {
+function endings(folder: string, number: number, lock: Fd): Pick<HeldNumber, 'release' | 'close'> {
   let isOurs = true;
-  const abandon = () => {
+  const close = () => {
     if (!isOurs) return;
     isOurs = false;
     const held = heldHere.get(folder);
@@ -149,7 +145,7 @@ function endings(
     } catch {
       // Ignore the error: the number becomes free anyway once the holder that its file names is gone.
     }
-    abandon();
+    close();
   };
-  return { release, abandon };
+  return { release, close };
 }

@@ -4,7 +4,7 @@
  * two turns of the event loop apart, is therefore an orphan.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { unlessMissing } from '../core/errors.ts';
 import { isMainThread, readProcess } from './processes.ts';
 import { type System, SystemError } from './system.ts';
 
@@ -106,11 +106,5 @@ function ownChildren(): readonly number[] {
 }
 
 function readOptional(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    const code = errnoCodeOf(error);
-    if (code === 'ENOENT' || code === 'ESRCH') return '';
-    throw error;
-  }
+  return unlessMissing(() => readFileSync(path, 'utf8'), ['ENOENT', 'ESRCH']) ?? '';
 }

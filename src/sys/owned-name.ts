@@ -17,7 +17,7 @@ export function ownerOfName(name: string): ProcessIdentity | undefined {
 }
 
 /** Whether a name has an owner that has ended or that ran before the last boot. */
-export function isAbandonedName(name: string): boolean {
+export function isStaleName(name: string): boolean {
   const owner = ownerOfName(name);
   return owner !== undefined && !isOwnerAlive({ ...owner, bootId: bootId() });
 }

@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../core/errors.ts';
 import { isOfHost } from './handled-process.ts';
 
 /** Identifies a process so that it cannot be confused with a later one that has the same pid. */
@@ -165,11 +165,5 @@ export function statusField(status: string, name: string): string | undefined {
 export type ProcessFile = 'stat' | 'status' | 'cmdline' | 'syscall';
 
 function readProcFile(folder: number | string, name: ProcessFile): string | undefined {
-  try {
-    return readFileSync(`/proc/${folder}/${name}`, 'utf8');
-  } catch (error) {
-    const code = errnoCodeOf(error);
-    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
-    throw error;
-  }
+  return unlessMissing(() => readFileSync(`/proc/${folder}/${name}`, 'utf8'), ['ENOENT', 'ESRCH']);
 }

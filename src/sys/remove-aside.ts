@@ -9,12 +9,12 @@ import { ffi } from '#ffi';
 
 const hasPool = ffi.callOnPool !== undefined;
 
-export async function rmdirAside(path: string): Promise<void> {
+export async function rmdirAside(path: string | Buffer): Promise<void> {
   if (hasPool) await rmdir(path);
   else rmdirSync(path);
 }
 
-export async function unlinkAside(path: string): Promise<void> {
+export async function unlinkAside(path: string | Buffer): Promise<void> {
   if (hasPool) await unlink(path);
   else unlinkSync(path);
 }

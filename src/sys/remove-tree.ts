@@ -1,7 +1,7 @@
 import { type Dirent, lstatSync, opendirSync, rmdirSync, unlinkSync } from 'node:fs';
-import { rmdir, unlink } from 'node:fs/promises';
 import { entryPath } from './byte-path.ts';
 import { PLAIN_ENVIRONMENT } from './program-environment.ts';
+import { rmdirAside, unlinkAside } from './remove-aside.ts';
 import { runProgram } from './run-program.ts';
 
 /** Removing this many entries takes less time than starting a program that removes them. */
@@ -37,7 +37,7 @@ interface Budget {
   left: number;
   /** The device of the top folder. */
   device: number | undefined;
-  /** Until then, entries are removed synchronously; later, on the pool. */
+  /** Until then, entries are removed synchronously; later, on the pool where there is one. */
   readonly atOnceUntil: number;
 }
 
@@ -57,10 +57,10 @@ async function removeSmallTree(path: Buffer, budget: Budget): Promise<boolean> {
     if (entry.isDirectory()) {
       if (!(await removeSmallTree(inside, budget))) return false;
     } else if (atOnce()) unlinkSync(inside);
-    else await unlink(inside);
+    else await unlinkAside(inside);
   }
   if (atOnce()) rmdirSync(path);
-  else await rmdir(path);
+  else await rmdirAside(path);
   return true;
 }
 

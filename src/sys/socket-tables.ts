@@ -1,6 +1,6 @@
 /** Reads the socket tables of a network namespace below /proc/net. A task cannot make these reads wait. */
 import { closeSync, readSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { unlessMissing } from '../core/errors.ts';
 import type { Fd } from './system.ts';
 
 export interface SocketTable {
@@ -90,12 +90,7 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Opens a table; undefined if the kernel has none of this name. */
 export function openTable(open: OpenNetFile, name: string): Fd | undefined {
-  try {
-    return open(name);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  return unlessMissing(() => open(name));
 }
 
 /** The number of sockets of each kind: the numbers after `inuse` and `used` in the text of sockstat and sockstat6. */

@@ -1,5 +1,7 @@
 /** User namespaces that only carry an id mapping, for idmapped mounts. A bind mount keeps (pins) such a namespace until the next boot. */
+
 import { closeSync, constants, openSync, statfsSync, writeFileSync } from 'node:fs';
+import { unlessMissing } from '../core/errors.ts';
 import { type IdMap, type IdMaps, type IdRange, toIdMaps } from '../core/mount.ts';
 import { fdPath } from './fd-path.ts';
 import { openNullDevice } from './null-device.ts';
@@ -11,13 +13,8 @@ const NSFS_MAGIC = 0x6e73_6673;
 
 /** Opens the namespace pinned at `path`. Undefined if no namespace is pinned there, as before the first use since boot. */
 export function openPinnedUserNamespace(path: string): Fd | undefined {
-  let fd: Fd;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const fd = unlessMissing(() => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
+  if (fd === undefined) return undefined;
   try {
     if (statfsSync(path).type === NSFS_MAGIC) return fd;
   } catch (error) {

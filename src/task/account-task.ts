@@ -197,7 +197,7 @@ async function endOfOutput(
 ): Promise<void> {
   if (isStopped) output.hurry();
   const look = setInterval(() => {
-    if (existsSync(cancelFile)) output.abandon();
+    if (existsSync(cancelFile)) output.dropSinks();
   }, CANCEL_LOOK_MS);
   try {
     await output.ended();

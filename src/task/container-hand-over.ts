@@ -65,7 +65,7 @@ export async function prepareForOthers(
     }
     const handed = { slot: slot.index, disk: disk.handOver() };
     // Release the holdings before another process can claim the container.
-    holdings.abandon();
+    holdings.close();
     const waiting = { version: VERSION, plan: describePlan(container), ...handed };
     const { waitingFile } = places;
     writeFileSync(`${waitingFile}.new`, JSON.stringify(waiting), { mode: 0o600 });

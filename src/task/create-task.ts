@@ -25,7 +25,7 @@ import type { ContainerPlan } from './plan-container.ts';
 import type { CommandPlan, TaskPlan } from './plan-task.ts';
 import {
   adoptContainer,
-  claimRoom,
+  claimSeat,
   countBinds,
   type HandedContainer,
   idsOf,
@@ -69,7 +69,7 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
   const { system } = installation;
   const { runtime } = plan.container;
   clock.enter('assemble');
-  await claimRoom(plan.container, context);
+  await claimSeat(plan.container, context);
   const { tty, interactive } = plan.command.spec;
   const streams = holdings.add(
     'streams',
@@ -116,7 +116,7 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     streams.handOver();
     return { init, streams, disk: container.disk, commandIsThere, detachMounts };
   } catch (error) {
-    await Promise.all([creation.abandon(), binds?.close()]);
+    await Promise.all([creation.cancel(), binds?.close()]);
     await detachMounts();
     throw await explain(error, plan.container, installation);
   }

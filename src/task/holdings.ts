@@ -19,17 +19,17 @@ interface Kind<T> {
   /** Called when nothing of the task is left. */
   readonly release: (held: T) => void | Promise<void>;
   /** Called when another process removes what is left of the task: closes only this process's descriptors. */
-  readonly abandon: (held: T) => void;
+  readonly close: (held: T) => void;
 }
 
 const closeStreams = (streams: TaskStreams) => streams.close();
 
 const KINDS: { readonly [K in keyof Held]: Kind<Held[K]> } = {
-  seat: { release: (seat) => seat.leave(), abandon: (seat) => seat.abandon() },
-  streams: { release: closeStreams, abandon: closeStreams },
-  slot: { release: (slot) => slot.release(), abandon: (slot) => slot.abandon() },
+  seat: { release: (seat) => seat.release(), close: (seat) => seat.close() },
+  streams: { release: closeStreams, close: closeStreams },
+  slot: { release: (slot) => slot.release(), close: (slot) => slot.close() },
   // The removal of the task removes or keeps the disk, because its content must go before the task's folder does.
-  disk: { release: () => undefined, abandon: (disk) => disk.abandon() },
+  disk: { release: () => undefined, close: (disk) => disk.close() },
 };
 
 /** Each stage of the task adds what it acquires at once; the code that ends the task releases everything, last first. */
@@ -57,13 +57,13 @@ export class Holdings {
   }
 
   /** Call it instead of `release` while something of the task is left: closes only this process's descriptors. A second call does nothing. */
-  abandon(): void {
+  close(): void {
     for (let kind = this.#acquired.pop(); kind !== undefined; kind = this.#acquired.pop()) {
-      void this.#release(kind, 'abandon');
+      void this.#release(kind, 'close');
     }
   }
 
-  #release<K extends keyof Held>(kind: K, how: 'release' | 'abandon'): void | Promise<void> {
+  #release<K extends keyof Held>(kind: K, how: 'release' | 'close'): void | Promise<void> {
     const thing = this.#held[kind];
     delete this.#held[kind];
     if (thing !== undefined) return KINDS[kind][how](thing);

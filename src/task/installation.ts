@@ -2,7 +2,7 @@
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
 import type { Layout } from '../core/layout.ts';
-import { narrowStore } from '../layers/narrow-store.ts';
+import { narrowStore } from '../store/narrow-store.ts';
 import type { ExitWatcher } from '../sys/exit-watcher.ts';
 import { exits } from '../sys/exits.ts';
 import { type HostFacts, readHostFacts } from '../sys/host-facts.ts';

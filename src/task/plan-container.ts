@@ -12,7 +12,7 @@ import { requireAllowedBundle } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { ContainerSpec } from '../spec/task-spec.ts';
-import { type PinnedImage, STACK_LABELS } from '../stacks/image.ts';
+import { type PinnedImage, STACK_LABELS } from '../store/images/image.ts';
 import type { DiskAmount } from '../sys/system.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
 import { toDiskLimit } from './disk/task-disk.ts';

@@ -4,13 +4,13 @@
  */
 import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
 import { nextTurn } from '../core/pause.ts';
-import { mountLayer } from '../layers/mount-layer.ts';
 import { buildContainerConfig, type ContainerConfig } from '../oci/build-container-config.ts';
 import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
 import { netSysctl } from '../runtime/net-sysctl.ts';
 import type { BindRequest, ContainerSpec } from '../spec/task-spec.ts';
+import { mountLayer } from '../store/layers/mount-layer.ts';
 import { adoptSlot, claimSlot, type Slot } from './admission/slot.ts';
 import { adoptTaskDisk, openTaskDisk } from './disk/open-task-disk.ts';
 import type { HandedDisk, TaskDisk } from './disk/task-disk.ts';
@@ -50,7 +50,7 @@ export interface PrepareContext {
 }
 
 /** Admits the task: checks the policy's reserves and takes the task's place in its tenant, if there are any. */
-export async function claimRoom(
+export async function claimSeat(
   { spec, places }: ContainerPlan,
   { installation, holdings, signal }: PrepareContext,
 ): Promise<void> {

@@ -1,6 +1,6 @@
 /** Resolves the user of the command. Names are looked up in the image's own files; each path is resolved beneath its root. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { unlessMissing } from '../core/errors.ts';
 import { type ResolvedUser, resolveUser } from '../oci/resolve-user.ts';
 import type { System } from '../sys/system.ts';
 
@@ -20,13 +20,8 @@ export function resolveTaskUser(system: System, user: string, rootfs: string): R
 
 /** Empty if the image has no such file. */
 function readBeneath(system: System, root: number, path: string): string {
-  let fd: number;
-  try {
-    fd = system.openInRoot(root, path);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return '';
-    throw error;
-  }
+  const fd = unlessMissing(() => system.openInRoot(root, path));
+  if (fd === undefined) return '';
   try {
     const text = Buffer.alloc(Math.min(fstatSync(fd).size, MAX_DATABASE_BYTES));
     return text.toString('utf8', 0, readSync(fd, text));

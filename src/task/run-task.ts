@@ -61,7 +61,7 @@ export interface EndedTask {
   /** Removes what the task left; call it after `remove: 'async'`. Never rejects. */
   readonly remove: () => Promise<Removal>;
   /** Call it instead of `remove` if this process ends now and another one removes the task. */
-  readonly abandon: () => void;
+  readonly close: () => void;
 }
 
 /** Options that users of the library do not have. */
@@ -197,11 +197,11 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   // With asynchronous removal, do not mark the record as kept: the remover would skip it.
   if (spec.remove === 'async' && !spec.keep) {
     const result = finish(notRemovedYet(places));
-    return { result, remove, abandon: () => holdings.abandon() };
+    return { result, remove, close: () => holdings.close() };
   }
   const removal = await remove();
   const result = finish(removal);
-  return { result, remove: () => Promise.resolve(removal), abandon: () => undefined };
+  return { result, remove: () => Promise.resolve(removal), close: () => undefined };
 }
 
 function toOutputMeter(

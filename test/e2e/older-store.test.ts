@@ -16,11 +16,11 @@ import {
 } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Layout } from '../../src/core/layout.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { MACHINE_SLOTS } from '../support/machine-slots.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { runCli } from '../support/run-cli.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
 
 const folder = mkdtempSync('/var/tmp/stackshim-older-');
 const layout: Layout = {
@@ -76,7 +76,7 @@ const formatsOf = async () => {
   return checks.find(({ name }: { readonly name: string }) => name === 'stored formats');
 };
 
-it('is listed, verified and used as it is', async () => {
+it('can be listed, verified and used unchanged', async () => {
   const stacks = await json('stack', 'ls');
   expect(stacks.map(({ name, revision }: Record<string, unknown>) => [name, revision])).toEqual([
     ['base', 1],
@@ -91,7 +91,7 @@ it('is listed, verified and used as it is', async () => {
   expect(readStore()).toEqual(original);
 });
 
-it('is looked through by doctor, and is migrated by one command', async () => {
+it('is checked by doctor and migrated by one command', async () => {
   expect(await formatsOf()).toMatchObject({
     status: 'ok',
     message: expect.stringContaining('(stackshim migrate finds it)'),
@@ -104,12 +104,12 @@ it('is looked through by doctor, and is migrated by one command', async () => {
   expect(stdout.trim().split('\n').sort()).toEqual(
     planned.images.map((digest: string) => `${digest}: named by its content`).sort(),
   );
-  expect(await json('migrate')).toEqual({ images: [], damaged: [] });
+  expect(await json('migrate')).toEqual({ dryRun: false, images: [], damaged: [] });
   expect(await formatsOf()).toMatchObject({ status: 'ok' });
   expect(await json('verify')).toMatchObject({ images: 4, damage: [] });
 });
 
-it('has one digest for one content afterwards, whichever way it came', async () => {
+it('has one digest for equal content after the migration, whichever way the content came', async () => {
   const tool = await json('stack', 'show', 'tool');
   const docker = await json('stack', 'show', 'docker');
   expect([tool.image, docker.image]).toEqual([ONE, OF_DOCKER]);
@@ -121,7 +121,7 @@ it('has one digest for one content afterwards, whichever way it came', async () 
   expect(stdout).toContain(tool.content);
 });
 
-it('is written on: what was there is not changed, so that the earlier version goes on with it', async () => {
+it('keeps its files unchanged when it is written to, so that the earlier version can go on using it', async () => {
   expect(await cli('stack', 'rollback', 'tool', '--to', '2')).toMatchObject({ status: 0 });
   expect((await json('stack', 'show', 'tool')).revision).toBe(2);
   expect(await cli('gc')).toMatchObject({ status: 0 });
@@ -136,7 +136,7 @@ it('is written on: what was there is not changed, so that the earlier version go
   ).toEqual([]);
 });
 
-it('loses what it is known by with the image, and what an earlier version left of that', async () => {
+it('loses the other names of an image with the image, and those that an earlier version left', async () => {
   expect(await cli('stack', 'rm', 'loaded')).toMatchObject({ status: 0 });
   const hex = 'f'.repeat(64);
   for (const stray of [`images/${hex}.names`, `layers/${hex}.packed`]) {
@@ -149,7 +149,7 @@ it('loses what it is known by with the image, and what an earlier version left o
   expect(readdirSync(`${layout.root}/layers`)).not.toContain(`${hex}.packed`);
 });
 
-it('of a newer version is refused by its name, and not migrated', async () => {
+it('of a newer version is refused by name and not migrated', async () => {
   const file = `${layout.root}/images/${ONE.slice(7)}.json`;
   const text = readFileSync(file, 'utf8');
   const newer = { ...JSON.parse(text), version: 9, writtenBy: '7.6.5' };

@@ -11,9 +11,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { useInstallation } from '../support/installation.ts';
-import { runCli, STACKSHIM, startCli } from '../support/run-cli.ts';
+import { runCli, STACKSHIM, startCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
 
 const { env, layout } = useInstallation();
 const document = readFileSync(new URL('../../docs/recovery.md', import.meta.url), 'utf8');

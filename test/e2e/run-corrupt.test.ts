@@ -19,15 +19,15 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import type { Layout } from '../../src/core/layout.ts';
-import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { makeGate, realRunc, writeFakeRuntime } from '../support/fake-runtime.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { expectRefusal } from '../support/refusal.ts';
-import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { type CliResult, runCli, startCli } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
+import { makeGate, realRunc, writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
+import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
+import { expectRefusal } from './support/refusal.ts';
 
 const { installation } = useTaskRunner();
 
@@ -75,7 +75,7 @@ function hashTree(path: string): readonly string[] {
     .sort();
 }
 
-describe('a damaged', () => {
+describe('damaged state:', () => {
   let copy: Copy;
   beforeEach(() => {
     copy = openCopy(folder);
@@ -118,27 +118,27 @@ describe('a damaged', () => {
     ['revision', 'stacks/busybox'],
     ['image', 'images'],
     ['layer record', 'layers'],
-  ])('%s that a newer stackshim wrote, which is told from damage', async (_, folder) => {
+  ])('a %s that a newer stackshim wrote is distinguished from damage', async (_, folder) => {
     const file = only(folder, '.json');
     await expectRefused(file, () => raiseVersion(file), 'ERR_STACKSHIM_FORMAT_NEWER');
   });
 
-  it.each(damages)('generation that is %s', async (_, damage) => {
+  it.each(damages)('a generation that is %s', async (_, damage) => {
     const file = only('generations', '.json');
     await expectRefused(file, () => damage(file), 'ERR_STACKSHIM_STACK_CORRUPT');
   });
 
-  it.each(damages)('revision that is %s', async (_, damage) => {
+  it.each(damages)('a revision that is %s', async (_, damage) => {
     const file = only('stacks/busybox', '.json');
     await expectRefused(file, () => damage(file), 'ERR_STACKSHIM_STACK_CORRUPT');
   });
 
-  it.each(damages)('image that is %s', async (_, damage) => {
+  it.each(damages)('an image that is %s', async (_, damage) => {
     const file = only('images', '.json');
     await expectRefused(file, () => damage(file), 'ERR_STACKSHIM_IMAGE_CORRUPT');
   });
 
-  it.each(damages)('layer record that is %s', async (_, damage) => {
+  it.each(damages)('a layer record that is %s', async (_, damage) => {
     const file = only('layers', '.json');
     await expectRefused(file, () => damage(file), 'ERR_STACKSHIM_LAYER_CORRUPT');
   });
@@ -165,7 +165,7 @@ describe('a damaged', () => {
     writeFileSync(file, bytes);
   };
 
-  it('link to the current generation', async () => {
+  it('a link to the current generation', async () => {
     const link = join(copy.layout.root, 'current');
     const sound = readlinkSync(link);
     for (const target of ['generations/99.json', '../../etc/passwd', 'generations/../x']) {
@@ -179,7 +179,7 @@ describe('a damaged', () => {
     expect(await copy.run('busybox', 'true')).toMatchObject({ status: 0 });
   });
 
-  it('record of another task does not disturb, and can be killed', async () => {
+  it('a record of another task does not disturb, and that task can be killed', async () => {
     const { env, layout } = copy;
     mkdirSync(join(layout.run, 'tasks/hurt'), { recursive: true });
     writeFileSync(join(layout.run, 'tasks/hurt/record.json'), '{"version":1,"id"');
@@ -231,7 +231,7 @@ describe('a full disk', () => {
     }
   };
 
-  it('below the root folder: no task runs, and all is well once there is room', async () => {
+  it('below the root folder: no task runs until there is space, then tasks run again', async () => {
     const copy = openCopy(folder);
     const image = join(folder, 'disk.ext4');
     execFileSync('truncate', ['-s', '16M', image]);
@@ -286,7 +286,7 @@ describe('a full disk', () => {
     });
   });
 
-  it('that fills up while the container is made', async () => {
+  it('that fills up while the container is created', async () => {
     const copy = openCopy(folder);
     copyRoot(copy);
     const gate = makeGate(folder, 'create');

@@ -1,9 +1,9 @@
 /** `stackshim stack update`, as the timer calls it and as a person does. */
 import { writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import type { UpdateReport } from '../../src/images/update-stacks.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { runCli } from '../support/run-cli.ts';
+import type { UpdateReport } from '../../src/build/update-stacks.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
 
 const lab = useBuildLab();
 const { root, run, policyFile } = lab.layout;
@@ -14,7 +14,7 @@ const DOCKERFILE = [
   'LABEL io.stackshim.smoke=\'["/bin/true"]\'',
 ];
 
-it('updates what can be, reports what cannot, and says so by its exit status', async () => {
+it('updates what it can, reports what failed, and shows failures in its exit status', async () => {
   const sound = lab.writeStack('sound', DOCKERFILE, { version: '1' });
   const untested = lab.writeStack('untested', DOCKERFILE, { version: '1' });
   const broken = lab.writeStack('broken', DOCKERFILE, { version: '1' });

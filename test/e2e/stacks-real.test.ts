@@ -10,13 +10,13 @@ import { buildStack } from '../../scripts/steps/build-stack.mjs';
 import { testStack } from '../../scripts/steps/test-stack.mjs';
 import { startTlsServer } from '../../scripts/steps/tls-server.mjs';
 import type { Layout } from '../../src/core/layout.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { useLeakCheck } from '../support/leak-check.ts';
-import { MACHINE_SLOTS } from '../support/machine-slots.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
-import { readTranscripts, toPattern } from '../support/shell-transcript.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { useLeakCheck } from '../support/host/leak-check.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
+import { readTranscripts, toPattern } from './support/shell-transcript.ts';
 
 const BUILD_MS = 600_000;
 const MIB = 1024 * 1024;
@@ -65,7 +65,7 @@ async function buildBase(base: string): Promise<void> {
   expect(stdout).toMatch(new RegExp(`^${base}@rev:1 sha256:[0-9a-f]{64} built\\n$`));
 }
 
-it('a base is made of Debian packages', { timeout: BUILD_MS }, async () => {
+it('a base is made from Debian packages', { timeout: BUILD_MS }, async () => {
   await buildBase('debian-13');
 });
 
@@ -74,13 +74,13 @@ describe('npm run quickstart', { timeout: BUILD_MS }, () => {
   const quickstart = () =>
     promisify(execFile)(process.execPath, [script], { env: { ...process.env, ...env } });
 
-  it('makes what is missing, and shows a task and its result', async () => {
+  it('builds what is missing, and shows a task and its result', async () => {
     const { stdout, stderr } = await quickstart();
     expect(outcomes(stderr)).toEqual(['debian-13@rev:1 unchanged', 'python-3.13@rev:1 built']);
     expectTask(stdout);
   });
 
-  it('does nothing again that is done, but for the task', async () => {
+  it('repeats only the task when everything is built', async () => {
     const { stdout, stderr } = await quickstart();
     expect(outcomes(stderr)).toEqual(['debian-13@rev:1 unchanged', 'python-3.13@rev:1 unchanged']);
     const steps = stderr.matchAll(/^==> (.+)\n {4}(.+), [\d.]+ s$/gm);
@@ -112,7 +112,7 @@ describe('npm run quickstart', { timeout: BUILD_MS }, () => {
   }
 });
 
-describe('README.md, after the quickstart', () => {
+describe('README.md after the quickstart', () => {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
   const [bin, place] = [join(folder, 'bin'), join(folder, 'readme')];
@@ -135,7 +135,7 @@ describe('README.md, after the quickstart', () => {
     return child;
   }
 
-  it('shows what a shell shows', { timeout: BUILD_MS }, async () => {
+  it('shows the output of its commands as it is', { timeout: BUILD_MS }, async () => {
     for (const path of [bin, place]) mkdirSync(path);
     const background: Promise<unknown>[] = [];
     const [first = [], ...session] = readTranscripts(readme);
@@ -183,7 +183,7 @@ describe('a stack uses its standard library, compiled parts, TLS, time zones and
     await test(stack);
   });
 
-  it('java-17, on the older base, whose machine fits its memory and processor limits', {
+  it('java-17, on the older base, adapts its memory and processors to the limits', {
     timeout: 2 * BUILD_MS,
   }, async () => {
     await buildBase('debian-12');
@@ -211,7 +211,7 @@ it('a package that the archive does not have is named', { timeout: BUILD_MS }, a
 });
 
 describe('a stack that mounts with FUSE', { timeout: BUILD_MS }, () => {
-  it('is built without the policy, which alone lets tasks have its bundle template', async () => {
+  it('is built without asking the policy, but tasks get its bundle template only if the policy allows it', async () => {
     const { status, stderr } = await build('stacks/fuse');
     expect(status, stderr).toBe(0);
     const refused = await runCli(['run', 'fuse', 'true'], { env });

@@ -1,11 +1,11 @@
 /** `stackshim run` that is stopped, as by Ctrl-Z: its task is held to its time, and its result is true. */
 import { chmodSync, existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findByArguments } from '../support/look-at-processes.ts';
-import { type StartedCli, startCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { scaled } from '../support/time-scale.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { type StartedCli, startCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { findByArguments } from '../support/host/look-at-processes.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { start, folder, installation } = useTaskRunner();
 
@@ -34,7 +34,7 @@ function startLate(name: string, { limit, seconds }: { limit: number; seconds: n
   };
 }
 
-describe('where owners are watched', () => {
+describe('a stopped run', () => {
   let watching: StartedCli;
   beforeEach(() => {
     watching = startCli(['reap', '--watch'], { env: installation.env });
@@ -44,7 +44,7 @@ describe('where owners are watched', () => {
     await watching.ended;
   });
 
-  it('does not stop the time of its task', async () => {
+  it('does not stop the clock of its task', async () => {
     const task = startLate('held-to-its-time', { limit: scaled(1), seconds: scaled(8) });
     await task.printed('begun');
     task.child.kill('SIGSTOP');
@@ -57,7 +57,7 @@ describe('where owners are watched', () => {
   });
 });
 
-it('tells of a task that took too long and has ended by itself', async () => {
+it('reports a timeout for a task that took too long, even if the task ended by itself', async () => {
   const task = startLate('ended-late', { limit: scaled(1), seconds: scaled(2) });
   await task.printed('begun');
   task.child.kill('SIGSTOP');

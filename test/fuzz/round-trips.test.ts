@@ -1,4 +1,4 @@
-/** What one side writes, or a user spells out, the other reads back the same. */
+/** What one side writes, or a user types, the other side reads back. */
 import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -10,14 +10,13 @@ import {
   toTaskId,
 } from '../../src/core/ids.ts';
 import { layerRecordFile, layoutFrom, trustedKeysDir } from '../../src/core/layout.ts';
-import { parseImageReference } from '../../src/images/exchange/image-reference.ts';
-import { toOciConfig } from '../../src/images/exchange/oci-config.ts';
-import { parseSavedIndex } from '../../src/images/exchange/saved-index.ts';
-import { signIndex, verifyIndex } from '../../src/images/exchange/sign-index.ts';
-import { parseDocument } from '../../src/images/oci-blobs.ts';
-import { configSchema } from '../../src/images/oci-schemas.ts';
-import { toImageConfig } from '../../src/images/read-oci-layout.ts';
-import { readLayerRecord, writeLayerRecord } from '../../src/layers/layer-record.ts';
+import { parseDocument } from '../../src/exchange/oci-image/oci-blobs.ts';
+import { toOciConfig } from '../../src/exchange/oci-image/oci-documents.ts';
+import { configSchema } from '../../src/exchange/oci-image/oci-schemas.ts';
+import { toImageConfig } from '../../src/exchange/oci-image/read-oci-layout.ts';
+import { parseImageReference } from '../../src/exchange/registry/image-reference.ts';
+import { parseSavedIndex } from '../../src/exchange/saves/saved-index.ts';
+import { signIndex, verifyIndex } from '../../src/exchange/saves/sign-index.ts';
 import { parseWaitStatus } from '../../src/runtime/drivers/gvisor-sandbox.ts';
 import { parseBytes } from '../../src/spec/parse-bytes.ts';
 import { parseDuration } from '../../src/spec/parse-duration.ts';
@@ -26,14 +25,15 @@ import { parseLabelEntries } from '../../src/spec/parse-labels.ts';
 import { parseMountOption, parseVolumeOption } from '../../src/spec/parse-mount.ts';
 import { parseStackReference } from '../../src/spec/parse-stack-reference.ts';
 import { parseUlimit } from '../../src/spec/parse-ulimit.ts';
-import { readImage, writeImage } from '../../src/stacks/image-files.ts';
-import { parseRelease } from '../../src/stacks/release.ts';
+import { readImage, writeImage } from '../../src/store/images/image-files.ts';
+import { readLayerRecord, writeLayerRecord } from '../../src/store/layers/layer-record.ts';
+import { parseRelease } from '../../src/store/stacks/release.ts';
 import { parseMountinfo } from '../../src/sys/mountinfo.ts';
 import { readRecord } from '../../src/task/records/read-record.ts';
 import { createRecord, replaceRecord, type TaskRecord } from '../../src/task/records/record.ts';
 import { namesOf, taskPlaces } from '../../src/task/records/task-places.ts';
-import { useFuzzFiles } from '../support/fuzz-files.ts';
-import { configureProperties, isFullFuzz } from '../support/fuzz-settings.ts';
+import { useFuzzFiles } from './support/fuzz-files.ts';
+import { configureProperties, isFullFuzz } from './support/fuzz-settings.ts';
 
 configureProperties();
 
@@ -58,7 +58,7 @@ const absolute = fc
   .map((parts) => `/${parts.join('/')}`);
 const now = '2026-01-01T00:00:00.000Z';
 
-describe('quantities', () => {
+describe('quantities are read as they are written:', () => {
   it('bytes in any unit', () => {
     const units = fc.constantFrom(['', 1], ['k', 1024], ['m', 1024 ** 2], [
       'g',
@@ -93,7 +93,7 @@ describe('quantities', () => {
   });
 });
 
-describe('options', () => {
+describe('options are read as they are written:', () => {
   const variables = fc.dictionary(fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_.-]{0,20}$/), line);
 
   it('environment variables, as entries and as a file', () => {
@@ -148,7 +148,7 @@ describe('options', () => {
   });
 });
 
-describe('files', () => {
+describe('files are read as they are written:', () => {
   it('records', () => {
     const places = taskPlaces(layout, 't1' as Parameters<typeof taskPlaces>[1]);
     const record: fc.Arbitrary<TaskRecord> = fc.record({
@@ -254,7 +254,7 @@ describe('files', () => {
     );
   });
 
-  it('signatures hold for the bytes that were signed, and for no others', async () => {
+  it('signatures hold only for the bytes that were signed', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('ed25519');
     const folder = trustedKeysDir(layout).slice(files.folder.length + 1);
     files.write(`${folder}/a.pem`, publicKey.export({ type: 'spki', format: 'pem' }));
@@ -271,7 +271,7 @@ describe('files', () => {
     );
   });
 
-  it('the mount table, whatever the names in it', () => {
+  it('the mount table, with any names in it', () => {
     const toKernelText = (text: string) =>
       text.replace(/[ \t\n\\#]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
     fc.assert(
@@ -303,5 +303,5 @@ describe('files', () => {
   });
 });
 
-/** As JSON has it: fast-check makes objects without a prototype. */
+/** As JSON contains it: fast-check makes objects without a prototype. */
 const toPlain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));

@@ -1,10 +1,9 @@
-/** OCI layouts that are malformed, or not what their digests say: each is refused, and nothing of it is stored. */
+/** OCI layouts that are malformed or do not match their digests: each is refused, and nothing is stored. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { readHostFacts } from '../../src/sys/host-facts.ts';
-import { LOWER, UPPER, useOciLab } from '../support/oci-lab.ts';
 import {
   CONFIG_TYPE,
   INDEX_TYPE,
@@ -15,8 +14,9 @@ import {
   writeBlob,
   writeIndex,
   writeSmallOciLayout,
-} from '../support/small-oci-layout.ts';
-import { makeTar } from '../support/small-tar.ts';
+} from '../support/images/small-oci-layout.ts';
+import { makeTar } from '../support/images/small-tar.ts';
+import { LOWER, UPPER, useOciLab } from './support/oci-lab.ts';
 
 const { architecture } = readHostFacts();
 const lab = useOciLab();
@@ -28,7 +28,7 @@ interface Documents {
   manifest: Record<string, unknown>;
 }
 
-/** A layout whose documents `change` had a hand on before they were written under their digests. */
+/** Writes a layout after `change` has edited its documents. */
 async function writeChanged(change: (documents: Documents) => void): Promise<void> {
   const layer = await writeBlob(lab.source, LAYER_TYPE, LOWER);
   const documents: Documents = {
@@ -43,7 +43,7 @@ async function writeChanged(change: (documents: Documents) => void): Promise<voi
   await writeIndex(lab.source, await writeBlob(lab.source, MANIFEST_TYPE, manifest));
 }
 
-/** Each makes the layout of two sound layers unsound. */
+/** Changes that make a layout of two sound layers unsound. */
 const unsound: Record<string, (digest: string) => Promise<void> | void> = {
   'no index.json': () => rmSync(`${lab.source}/index.json`),
   'no oci-layout': () => rmSync(`${lab.source}/oci-layout`),
@@ -203,7 +203,7 @@ const unsoundDocuments: Record<string, (documents: Documents) => void> = {
   },
 };
 
-it('a layout that is not there is told of as such', async () => {
+it('a layout that does not exist is reported as such', async () => {
   await expect(lab.take()).rejects.toMatchObject({
     code: 'ERR_STACKSHIM_INPUT_NOT_FOUND',
     kind: 'not_found',
@@ -241,14 +241,14 @@ describe('an unsound layout', () => {
           { path: 'etc/a', content: 'x' },
         ]),
     ],
-  ])('with a layer of %s', async (_, change) => {
+  ])('with %s in a layer', async (_, change) => {
     await writeSmallOciLayout(lab.source, { layers: [LOWER] });
     await writeFile(lab.blobPath(sha256(LOWER)), change(Buffer.from(LOWER)));
     await expect(lab.take()).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_INVALID' });
     expect(stored()).toEqual([]);
   });
 
-  it('with a DiffID of another tar', async () => {
+  it('with the DiffID of another tar', async () => {
     await writeChanged((documents) => {
       documents.config = toConfig({ layers: [UPPER] });
     });

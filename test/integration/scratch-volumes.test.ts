@@ -1,4 +1,4 @@
-/** Scratch volumes: killed between any two calls nothing is lost or left, and none is used again that has anything in it. */
+/** Scratch volumes: a kill between any two system calls loses and leaves nothing, and no used volume is given out with content. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -34,9 +34,9 @@ import { removeScratch } from '../../src/task/disk/remove-scratch.ts';
 import { type TaskDisk, toDiskLimit } from '../../src/task/disk/task-disk.ts';
 import { isFreshVolume, loopDeviceOf } from '../../src/task/disk/volume-state.ts';
 import { taskPlaces } from '../../src/task/records/task-places.ts';
-import { startFixture } from '../support/bun-fixture.ts';
-import { MACHINE_SLOTS } from '../support/machine-slots.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
+import { startFixture } from '../support/programs/bun-fixture.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const fixture = new URL('../fixtures/use-volume.ts', import.meta.url);
 const holdFixture = new URL('../fixtures/hold-idle-volumes.ts', import.meta.url);
@@ -74,19 +74,19 @@ const open = (id: string, isUsual = true): Promise<TaskDisk> =>
     },
   );
 
-/** A program in a mount namespace of its own: it has a copy of every mount. Prints when it is there. */
+/** A program in its own mount namespace, which has a copy of every mount. Prints a line when it runs. */
 const startHolder = () =>
   spawn('unshare', ['-m', 'sh', '-c', 'echo there; exec sleep 600'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
 
-/** What reap does about a task whose owner is dead. */
+/** Removes the volume of a task with a dead owner, as reap does. */
 async function recover(id: string): Promise<void> {
   await removeScratch(linuxSystem, placesOf(id), readLoopDevices());
   sweepIdleVolumes(linuxSystem, layout);
 }
 
-/** Nothing but volumes that wait, each with its mount and its loop device. */
+/** Expects only idle volumes, each with its mount and its loop device. */
 function expectSound(): void {
   const idle = listIdleVolumes(layout);
   expect(mounts().sort()).toEqual(idle.map(({ mount }) => mount).sort());
@@ -95,7 +95,7 @@ function expectSound(): void {
   expect(names.filter((name) => !name.startsWith('.idle-'))).toEqual([]);
 }
 
-it('the kernel tells nobody what the task is called that has a volume', async () => {
+it('the kernel shows other users no name of a task with a volume', async () => {
   const disk = await open('customer-acme');
   const device = loopDeviceOf(placesOf('customer-acme').scratchDir);
   const told = readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trim();
@@ -108,8 +108,8 @@ it('the kernel tells nobody what the task is called that has a volume', async ()
   await disk.remove();
 });
 
-describe('killed before each call of the kernel', () => {
-  /** True when it ran to its end instead. */
+describe('a process that is killed before each of its system calls', () => {
+  /** True if the process ended without being killed. */
   async function killAt(id: string, call: number): Promise<boolean> {
     const child = startFixture(fixture, [layout.root, layout.run, id, `${call}`]);
     let printed = '';
@@ -146,8 +146,8 @@ describe('killed before each call of the kernel', () => {
   });
 });
 
-describe('a volume that waits', () => {
-  it('goes to one task alone', async () => {
+describe('an idle volume', () => {
+  it('is given to one task only', async () => {
     const disks = await Promise.all(['a', 'b', 'c'].map((id) => open(id)));
     for (const disk of disks) await disk.remove();
     expect(listIdleVolumes(layout)).toHaveLength(3);
@@ -159,7 +159,7 @@ describe('a volume that waits', () => {
     expectSound();
   });
 
-  it('is passed over as long as somebody has a file in it open that has no name', async () => {
+  it('is not given to a task while an open file without a name lies in it', async () => {
     await (await open('first')).remove();
     const [idle] = listIdleVolumes(layout);
     const held = openSync(`${idle?.mount}/file`, 'w');
@@ -177,7 +177,7 @@ describe('a volume that waits', () => {
     expectSound();
   });
 
-  it('is none of which the kernel has found something wrong', async () => {
+  it('is not given to a task if the kernel has found an error in it', async () => {
     const disk = await open('broken');
     const device = loopDeviceOf(placesOf('broken').scratchDir);
     writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, 'of a test');
@@ -187,7 +187,7 @@ describe('a volume that waits', () => {
     expectSound();
   });
 
-  it('is void after a reboot: its mount is gone', async () => {
+  it('is void after a reboot, because its mount is gone', async () => {
     await (await open('first')).remove();
     for (const { mount } of listIdleVolumes(layout)) linuxSystem.detachMount(mount);
     const disk = await open('next');
@@ -199,7 +199,7 @@ describe('a volume that waits', () => {
   });
 });
 
-it('many that are made at once each get a loop device', async () => {
+it('many volumes that are made at the same time each get a loop device', async () => {
   const attached = await Promise.all(
     Array.from({ length: 80 }, async (_, index) => {
       const file = openSync(`${layout.root}/file-${index}`, 'wx+');
@@ -213,7 +213,7 @@ it('many that are made at once each get a loop device', async () => {
   for (const { fd } of attached) closeSync(fd);
 });
 
-it('thirty-two that wait in another mount namespace do not count here, and go when that has ended', async () => {
+it('idle volumes of another mount namespace are not counted, and are removed after its end', async () => {
   const elsewhere = startFixture(
     holdFixture,
     [layout.root, layout.run, '32'],
@@ -226,7 +226,7 @@ it('thirty-two that wait in another mount namespace do not count here, and go wh
     expect(mounts()).toHaveLength(1);
     await waitUntil(() => mounts().every(isFreshVolume));
     const disk = await open('next');
-    // It took the one that waited here.
+    // The volume was taken from those that were idle here.
     expect(mounts()).toEqual([placesOf('next').scratchDir]);
     await disk.remove();
     expect(listIdleVolumes(layout)).toHaveLength(33);
@@ -240,7 +240,7 @@ it('thirty-two that wait in another mount namespace do not count here, and go wh
   expectSound();
 });
 
-it('goes with the name by which its device was to open it', async () => {
+it('a volume is removed if the name for its device is lost', async () => {
   const { volumeFile } = placesOf('half');
   mkdirSync(`${layout.root}/scratch`);
   writeFileSync(volumeFile, '');
@@ -249,7 +249,7 @@ it('goes with the name by which its device was to open it', async () => {
   expect(readdirSync(`${layout.root}/scratch`)).toEqual([]);
 });
 
-it('a volume goes though another mount namespace has a copy of its mount', async () => {
+it('a volume is removed even if another mount namespace has a copy of its mount', async () => {
   const disk = await open('copied', false);
   const holder = startHolder();
   try {
@@ -262,7 +262,7 @@ it('a volume goes though another mount namespace has a copy of its mount', async
   }
 });
 
-it('a volume in which somebody has a file open is emptied', async () => {
+it('a volume with an open file is emptied', async () => {
   const { scratchDir, volumeFile } = placesOf('held');
   const disk = await open('held', false);
   const held = openSync(`${scratchDir}/file`, 'w');

@@ -3,8 +3,8 @@
  * Those that would change this host do so in a virtual machine (STACKSHIM_TEST_VM). Requires: root, gcc.
  */
 import { describe, expect, it } from 'vitest';
-import { optionsOf, useBattery } from '../support/use-battery.ts';
 import { allProbes } from './probes/all-probes.ts';
+import { optionsOf, useBattery } from './support/use-battery.ts';
 
 const battery = useBattery();
 const isVirtualMachine = process.env['STACKSHIM_TEST_VM'] !== undefined;

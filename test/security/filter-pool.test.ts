@@ -1,9 +1,9 @@
 /** What the probes of the kernel's pool of filters count does not hold what an earlier one left. Requires: root, gcc. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { countLargeFilters, FEW, largeFiltersAreGone } from '../support/filter-pool.ts';
-import { compileProbes } from '../support/probe-image.ts';
-import { watchProgram } from '../support/watched-program.ts';
+import { compileProbes } from '../support/programs/probe-image.ts';
+import { watchProgram } from '../support/programs/watched-program.ts';
+import { countLargeFilters, FEW, largeFiltersAreGone } from './support/filter-pool.ts';
 
 const folder = mkdtempSync('/var/tmp/stackshim-filters-');
 const program = `${folder}/probe`;
@@ -17,7 +17,7 @@ const nestFilters = () =>
     ...[program, 'nest-filters', '100', 'seccomp'],
   ]);
 
-it('counts programs that are there, and waits for those to go that nobody has any more', async () => {
+it('counts the programs in the pool, and waits for unused ones to be freed', async () => {
   for (let times = 0; times < 3; times += 1) {
     await largeFiltersAreGone();
     const nested = nestFilters();

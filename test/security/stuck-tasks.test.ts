@@ -8,9 +8,9 @@ import { runTask } from '../../src/door/open-stackshim.ts';
 import { abortFuseConnections } from '../../src/sys/fuse-connections.ts';
 import { slotOfUser } from '../../src/sys/handled-process.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { useInstallation } from '../support/installation.ts';
-import { makeProbeImage } from '../support/probe-image.ts';
-import { runCli, startCli } from '../support/run-cli.ts';
+import { runCli, startCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { makeProbeImage } from '../support/programs/probe-image.ts';
 
 const { env, layout, options } = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-stuck-');
@@ -47,7 +47,7 @@ const listed = async (id: string) => {
 };
 
 describe.each(['exec', 'exit', 'close', 'unmap'])('held up in %s', (place) => {
-  it('a task ends when its time is over, and its process goes on meanwhile', async () => {
+  it('a task ends at its timeout, and its process continues', async () => {
     const command = ['/task/probe', 'fuse-hang', place];
     let longest = 0;
     let last = performance.now();
@@ -66,12 +66,12 @@ describe.each(['exec', 'exit', 'close', 'unmap'])('held up in %s', (place) => {
   });
 });
 
-it('the executable ends with it', async () => {
+it('the executable ends with its task', async () => {
   const { ended } = await startStuck('--timeout', '1s');
   expect((await ended).status).toBe(124);
 });
 
-it('is listed, and looked after by doctor', async () => {
+it('a task is listed, and doctor reports it', async () => {
   const { id, ended } = await startStuck();
   expect(await listed(id)).toMatchObject({ state: 'running' });
   await runCli(['doctor'], { env });
@@ -79,7 +79,7 @@ it('is listed, and looked after by doctor', async () => {
   expect((await ended).status).toBe(143);
 });
 
-it('is watched all the same: what its sockets hold ends it', async () => {
+it('a task is still watched: it is ended for what its sockets hold', async () => {
   // Another process of the task begins once pid 1 is held up.
   const flood = 'sleep 1; exec /task/probe queue-connections 40000';
   const script = `(${flood}) & exec ${hang.join(' ')}`;
@@ -89,14 +89,14 @@ it('is watched all the same: what its sockets hold ends it', async () => {
   expect([status, JSON.parse(stdout).verdict]).toEqual([137, 'oom_killed']);
 });
 
-it('is killed by another process, which asks it first', async () => {
+it('a task is killed by another process, which first asks its owner', async () => {
   const { id, ended } = await startStuck();
   const { status, stdout } = await runCli(['kill', '--stop-timeout', '1s', id], { env });
   expect({ status, stdout }).toEqual({ status: 0, stdout: `${id}\n` });
   await ended;
 });
 
-it('is reaped when its owner is dead', async () => {
+it('a task is reaped if its owner is dead', async () => {
   const { id, child, ended } = await startStuck();
   child.kill('SIGKILL');
   await ended;

@@ -1,4 +1,4 @@
-/** What the executable loads before it knows which command was called: every module more is paid by every task. */
+/** What the executable loads before it knows the command: each module costs every task time. */
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 const source = new URL('../../src/', import.meta.url);
 const STATIC_IMPORT = /^(?:import|export) (?!type )[^;]*?from '([^']+)';/gm;
 
-/** Everything that `file` imports statically, itself included; packages by their names. */
+/** Everything that `file` imports statically, including itself; packages by name. */
 function loadedBy(file: URL, seen = new Set<string>()): Set<string> {
   const name = relative(fileURLToPath(source), fileURLToPath(file));
   if (seen.has(name)) return seen;
@@ -20,11 +20,11 @@ function loadedBy(file: URL, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
-it('is how a plain run is read, and how errors are told', () => {
+it('a plain run loads no command parser but readRunLine, and the error printer', () => {
   const loaded = [...loadedBy(new URL('cli/main.ts', source))];
   expect(loaded).toContain('cli/read-run-line.ts');
   const others = loaded.filter((name) => !/^(cli|core)\/|^node:(fs|os)$/.test(name));
-  // The table of a task's options, and what its rows read with: every task needs it.
+  // The table of task options and its readers, which every task needs.
   expect(others).toContain('spec/options/task-options.ts');
   const ofTasks = loadedBy(new URL('cli/execute-run.ts', source));
   expect(others.filter((name) => !/^spec\/|^node:path$/.test(name) || !ofTasks.has(name))).toEqual(
@@ -36,7 +36,7 @@ it('is how a plain run is read, and how errors are told', () => {
   expect(implementations).toEqual([]);
 });
 
-it('takes nothing on the way of a plain run that is slow to load', () => {
+it('a plain run loads no module that is slow to load', () => {
   const loaded = [...loadedBy(new URL('cli/execute-run.ts', source))];
   expect(loaded).toContain('node:fs');
   const slow = ['crypto', 'net', 'stream', 'timers/promises', 'util', 'worker_threads', 'zlib'];
@@ -44,7 +44,7 @@ it('takes nothing on the way of a plain run that is slow to load', () => {
   expect(loaded.filter((name) => /^(zod|commander)/.test(name))).toEqual([]);
 });
 
-it('loads of the door what runs a task, and the code of no other member', () => {
+it('a plain run loads from the door only what runs a task', () => {
   const loaded = [...loadedBy(new URL('door/open-stackshim.ts', source))];
   const ofTasks = loadedBy(new URL('task/run-task.ts', source));
   for (const file of ['task/installation.ts', 'spec/parse-duration.ts', 'spec/spec-bounds.ts']) {

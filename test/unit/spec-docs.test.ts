@@ -1,4 +1,4 @@
-/** docs/task-spec.md, docs/policy.md and bundles/README.md say what the code does. */
+/** docs/task-spec.md, docs/policy.md and bundles/README.md match the code. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { loadTemplate } from '../../src/oci/load-template.ts';
@@ -18,13 +18,13 @@ function jsonBlocks(markdown: string): string[] {
 }
 
 describe('docs/task-spec.md', () => {
-  test('has a row for every field, and none that does not exist', () => {
+  test('has a row for every field, and no other rows', () => {
     const table = taskSpec.slice(taskSpec.indexOf('## Fields'), taskSpec.indexOf('### Mounts'));
     const rows = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, field]) => field);
     expect([...rows].sort()).toEqual([...TASK_INPUT_FIELDS].sort());
   });
 
-  test('says of every field who may set it, and trusts no data with what is the host’s', () => {
+  test('says for every field who may set it, and lets no data set what belongs to the host', () => {
     const table = taskSpec.slice(taskSpec.indexOf('## Who sets what')).split('\n## ')[0] ?? '';
     const rows = [...table.matchAll(/^\| `(\w+)` \| (.+) \| (.+) \| (.+) \| (.+) \|$/gm)];
     expect(rows.map(([, field]) => field).sort()).toEqual([...TASK_INPUT_FIELDS].sort());
@@ -38,10 +38,10 @@ describe('docs/task-spec.md', () => {
         ...['deviceReadBps', 'deviceWriteBps', 'deviceReadIops', 'deviceWriteIops'],
       ]),
     );
-    // A bound, whoever sets it; those without one are a yes or no.
+    // Limits, whoever sets them; fields without a limit are boolean.
     const unbounded = rows.flatMap(([, field, , , , bound]) => (bound === '–' ? [field] : []));
     expect(unbounded).toEqual(['tty', 'interactive']);
-    // Rules that are named are rules of the policy.
+    // Named rules are rules of the policy.
     const named = rows.flatMap(([, , rule = '']) =>
       [...rule.matchAll(/`((?:maxima|allow)\.\w+)`/g)].map(([, name = '']) => name),
     );
@@ -51,7 +51,7 @@ describe('docs/task-spec.md', () => {
     }
   });
 
-  test('states the bounds of the code', () => {
+  test('states the limits in the code', () => {
     const thousands = (bound: number) => bound.toLocaleString('en-US');
     const named = [
       SPEC_BOUNDS.commandElements,
@@ -81,7 +81,7 @@ describe('docs/task-spec.md', () => {
     });
   });
 
-  test('names the contract’s paths and variables', () => {
+  test('names the documented paths and variables', () => {
     expect([TASK_DIR, PAYLOAD_FILE, CONFIG_FILE]).toEqual([
       '/task',
       '/run/stackshim/payload',
@@ -99,7 +99,7 @@ describe('docs/task-spec.md', () => {
     }
   });
 
-  test('its examples are valid', () => {
+  test('has valid examples', () => {
     const [task = '', mounts = ''] = jsonBlocks(taskSpec);
     parseTaskInput(JSON.parse(task));
     const listed = mounts
@@ -112,7 +112,7 @@ describe('docs/task-spec.md', () => {
 });
 
 describe('docs/policy.md', () => {
-  test('has a row for every field, and none that does not exist', () => {
+  test('has a row for every field, and no other rows', () => {
     const fields = Object.entries(POLICY_SECTIONS).flatMap(([section, readers]) =>
       Object.keys(readers).map((key) => `${section}.${key}`),
     );
@@ -124,7 +124,7 @@ describe('docs/policy.md', () => {
     expect(others).toEqual(['slots', 'tenants']);
   });
 
-  test('its example is valid, and the defaults are those of the code', () => {
+  test('has a valid example, and the defaults in the code', () => {
     const [example = ''] = jsonBlocks(policy);
     parsePolicy(JSON.parse(example));
     expect(DEFAULT_POLICY.defaults).toEqual({

@@ -1,18 +1,15 @@
 /** The files that runsc keeps for a container, side by side in its `--root`. */
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+
+import { readFileSync, rmSync } from 'node:fs';
+import { unlessMissing } from '../../core/errors.ts';
+import { namesIn } from '../../sys/files.ts';
 import type { ContainerReference } from '../runtime.ts';
 
 /** The existing files: `<id>_sandbox:<id>.state` and `.lock`, and the sandbox's control socket. */
 export function runscFiles({ id, stateRoot }: ContainerReference): readonly string[] {
-  try {
-    return readdirSync(stateRoot)
-      .filter((name) => name.startsWith(`${id}_sandbox:`) || name === `runsc-${id}.sock`)
-      .map((name) => `${stateRoot}/${name}`);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
+  return namesIn(stateRoot)
+    .filter((name) => name.startsWith(`${id}_sandbox:`) || name === `runsc-${id}.sock`)
+    .map((name) => `${stateRoot}/${name}`);
 }
 
 /** Removes the files; a second call does nothing. The state file goes last, because it names the socket. */
@@ -27,13 +24,9 @@ export function removeRunscFiles(container: ContainerReference): void {
 /** The path of the sandbox's control socket according to its state file; undefined without one. */
 export function readControlSocket(container: ContainerReference): string | undefined {
   const { id, stateRoot } = container;
-  try {
-    const text = readFileSync(`${stateRoot}/${id}_sandbox:${id}.state`, 'utf8');
-    return parseControlSocket(text, id);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const file = `${stateRoot}/${id}_sandbox:${id}.state`;
+  const text = unlessMissing(() => readFileSync(file, 'utf8'));
+  return text === undefined ? undefined : parseControlSocket(text, id);
 }
 
 /** The control socket in the text of a state file. A path is used only if runsc would have chosen it for this container. */

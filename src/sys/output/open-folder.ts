@@ -15,7 +15,6 @@ import {
   type Stats,
 } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { errnoCodeOf } from '../../core/errors.ts';
 import { entryOf, fdPath } from '../fd-path.ts';
 import { isOurs, isOursAlone, isSticky } from '../ownership.ts';
 import type { Fd } from '../system.ts';
@@ -86,14 +85,8 @@ function replace(folder: Fd, next: string): Fd {
 /** The target of a link; undefined for an entry that is not a link or does not exist. */
 function readTrustedLink(folder: Fd, name: string): string | undefined {
   const entry = entryOf(folder, name);
-  let stats: Stats;
-  try {
-    stats = lstatSync(entry);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-  if (!stats.isSymbolicLink()) return undefined;
+  const stats = lstatSync(entry, { throwIfNoEntry: false });
+  if (stats === undefined || !stats.isSymbolicLink()) return undefined;
   if (!isOurs(stats) || !isSafe(fstatSync(folder))) {
     const place = readlinkSync(fdPath(folder));
     throw new PathRefusal(`${place}/${name} is a link that another user may have made`);

@@ -9,7 +9,7 @@ import {
   renameSync,
   unlinkSync,
 } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { entryOf, fdPath, O_PATH } from '../fd-path.ts';
 import { randomName } from '../files.ts';
 import { isOurs, isOursAlone } from '../ownership.ts';
@@ -102,11 +102,7 @@ export function createNewFile({ folder, name }: FilePlace, mode: number): NewFil
     discard() {
       if (isOver) return;
       isOver = true;
-      try {
-        unlinkSync(temporary);
-      } catch (error) {
-        if (errnoCodeOf(error) !== 'ENOENT') throw error;
-      }
+      unlessMissing(() => unlinkSync(temporary));
     },
   };
 }
@@ -123,13 +119,9 @@ function openNode(
   folder: Fd,
   { name, isLinked }: { readonly name: string; readonly isLinked: boolean },
 ): Fd | undefined {
-  let node: Fd;
-  try {
-    node = openSync(entryOf(folder, name), O_PATH | constants.O_NOFOLLOW);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const entry = entryOf(folder, name);
+  const node = unlessMissing(() => openSync(entry, O_PATH | constants.O_NOFOLLOW));
+  if (node === undefined) return undefined;
   const stats = fstatSync(node);
   const refusal = refusalOf();
   if (refusal === undefined && !stats.isFile()) return node;

@@ -1,9 +1,11 @@
 /** Removes what dead owners left. This is the only recovery mechanism, and any number of processes may run it at any time. */
-import { closeSync, readdirSync, rmSync } from 'node:fs';
-import { type ErrorJson, errnoCodeOf, StackshimError } from '../../core/errors.ts';
+
+import { closeSync, rmSync } from 'node:fs';
+import { type ErrorJson, StackshimError } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { scratchDir, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
-import { clearStaleTmp } from '../../layers/stale-files.ts';
+import { clearStaleTmp } from '../../store/stale-files.ts';
+import { namesIn } from '../../sys/files.ts';
 import { bootId, isOwnerAlive, type Owner, type ProcessIdentity } from '../../sys/processes.ts';
 import type { Fd } from '../../sys/system.ts';
 import { sweepIdleVolumes } from '../disk/idle-volumes.ts';
@@ -79,7 +81,7 @@ async function reapAmong(
     }
   }
   // Removing a task takes longer than ending it, so end the later ones first: none must run on while others are removed.
-  for (const id of abandoned.slice(TASKS_AT_ONCE)) endTask(installation, id);
+  for (const id of abandoned.slice(TASKS_AT_ONCE)) killEarly(installation, id);
   const reaped: ReapedTask[] = [];
   for (let from = 0; from < abandoned.length; from += TASKS_AT_ONCE) {
     reaped.push(...(await reapTogether(installation, abandoned.slice(from, from + TASKS_AT_ONCE))));
@@ -95,7 +97,7 @@ interface ClaimedTask extends AbandonedTask {
 }
 
 /** Kills the task's processes. Removal kills any process that survives this. */
-function endTask(installation: Installation, id: TaskId): void {
+function killEarly(installation: Installation, id: TaskId): void {
   const task = claim(installation, id);
   if (task === undefined) return;
   try {
@@ -149,18 +151,9 @@ function removeUnfinished({ layout }: Installation, of?: ProcessIdentity): void 
 /** Removes writable layers and volumes without a task: a reboot has cleared the run folder with the task's record. */
 async function removeOrphanedScratch({ layout, system }: Installation): Promise<void> {
   // Read the folders in this order, because a task creates its task folder before its scratch folder.
-  const found = scratchNames(scratchDir(layout)).map((name) => name.replace(VOLUME_PREFIX, ''));
+  const found = namesIn(scratchDir(layout)).map((name) => name.replace(VOLUME_PREFIX, ''));
   const tasks = new Set(findRunFolders(layout).flatMap(taskFolderNames));
   const orphans = new Set(found.filter(isTaskId).filter((id) => !tasks.has(id)));
   for (const id of orphans) await removeScratch(system, taskPlaces(layout, id), new Map());
   sweepIdleVolumes(system, layout);
-}
-
-function scratchNames(path: string): readonly string[] {
-  try {
-    return readdirSync(path);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
 }

@@ -16,7 +16,7 @@ export interface TaskNumberRequest {
   readonly task: TaskId;
 }
 
-/** Claims a number for a task, like {@link claimNumber}. After `abandon`, the number becomes free when the task is removed. */
+/** Claims a number for a task, like {@link claimNumber}. After `close`, the number becomes free when the task is removed. */
 export const claimTaskNumber = (
   system: System,
   request: TaskNumberRequest,
@@ -54,14 +54,14 @@ const joined = (held: HeldNumber, other: HeldNumber): HeldNumber => ({
     other.release();
     held.release();
   },
-  abandon() {
-    other.abandon();
-    held.abandon();
+  close() {
+    other.close();
+    held.close();
   },
 });
 
 /**
- * Claims the number that another process claimed for the task and abandoned; also in the folder `older`, if it was claimed there. Undefined
+ * Claims the number that another process claimed for the task and closed; also in the folder `older`, if it was claimed there. Undefined
  * if the task does not hold the number, or if another process still does.
  */
 export function adoptInBoth(
@@ -75,7 +75,7 @@ export function adoptInBoth(
   if (held === undefined || older === undefined || !isOwnFolder(older)) return held;
   const other = claimThisNumber(system, number, { folder: older, ...claim });
   if (other !== undefined) return joined(held, other);
-  held.abandon();
+  held.close();
   return undefined;
 }
 

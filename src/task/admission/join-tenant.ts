@@ -5,16 +5,18 @@
  */
 import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { tenantCgroup } from '../../cgroup/cgroup-names.ts';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import { isTenantName, type TaskId, type TenantName } from '../../core/ids.ts';
 import { tenantDir, tenantsDir } from '../../core/layout.ts';
 import type { TenantTerms } from '../../spec/task-spec.ts';
 import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
 import type { HeldNumber } from '../../sys/numbered-locks.ts';
 import type { Fd } from '../../sys/system.ts';
-import { tenantCgroup } from '../cgroup-parent.ts';
 import type { Installation } from '../installation.ts';
 import { claimTaskNumber, isHeldByTask } from './claim-task-number.ts';
+
+const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
 
 type TenantHost = Pick<Installation, 'system' | 'layout' | 'cgroups'>;
 
@@ -32,9 +34,9 @@ export interface TenantSeat {
    * Call it when nothing of the task is left. The task no longer counts, and the tenant's last task removes the tenant's cgroup. A second
    * call does nothing. Never rejects.
    */
-  leave(): Promise<void>;
-  /** Call it instead of `leave` while something of the task is left: closes only this process's descriptors. The task counts until it is reaped. */
-  abandon(): void;
+  release(): Promise<void>;
+  /** Call it instead of `release` while something of the task is left: closes only this process's descriptors. The task counts until it is reaped. */
+  close(): void;
 }
 
 /** The remover of a tenant holds the exclusive lock for a moment only, unless its process was stopped then. */
@@ -54,7 +56,7 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
   const unlock = () => {
     if (lock !== undefined) closeSync(lock);
   };
-  const leave = async () => {
+  const release = async () => {
     number?.release();
     unlock();
     try {
@@ -65,23 +67,23 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
   };
   try {
     lock = await lockTenant(host, tenant, request.signal);
-    number = claimPlace(host, request);
+    number = claimSeatNumber(host, request);
     await setShare(host, tenant, terms);
   } catch (error) {
-    await leave();
+    await release();
     throw error;
   }
   let isIn = true;
   return {
-    async leave() {
+    async release() {
       if (!isIn) return;
       isIn = false;
-      await leave();
+      await release();
     },
-    abandon() {
+    close() {
       if (!isIn) return;
       isIn = false;
-      number?.abandon();
+      number?.close();
       unlock();
     },
   };
@@ -94,7 +96,7 @@ export async function removeIdleTenants(host: TenantHost): Promise<void> {
   }
 }
 
-function claimPlace(
+function claimSeatNumber(
   { system, layout }: TenantHost,
   { tenant, terms, task }: JoinRequest,
 ): HeldNumber | undefined {
@@ -145,7 +147,7 @@ async function lockTenant(
   const endsAt = performance.now() + REMOVED_WITHIN_MS;
   for (;;) {
     ensureDirectorySync(folder, 0o700);
-    const fd = tryOpen(file);
+    const fd = unlessMissing(() => openSync(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600));
     if (fd === undefined) continue;
     let isOurs = false;
     try {
@@ -161,15 +163,6 @@ async function lockTenant(
   }
 }
 
-function tryOpen(file: string): Fd | undefined {
-  try {
-    return openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
 function isAt(file: string, fd: Fd): boolean {
   return statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
 }
@@ -181,7 +174,7 @@ async function removeIfIdle(
 ): Promise<void> {
   const folder = tenantDir(layout, tenant);
   const file = `${folder}/lock`;
-  const lock = openExisting(file);
+  const lock = unlessMissing(() => openSync(file, O_RDWR | O_NOFOLLOW));
   if (lock === undefined) return;
   try {
     if (!system.lockFile(lock, { wait: false }) || !isAt(file, lock)) return;
@@ -191,14 +184,5 @@ async function removeIfIdle(
     rmSync(folder, { recursive: true, force: true });
   } finally {
     closeSync(lock);
-  }
-}
-
-function openExisting(file: string): Fd | undefined {
-  try {
-    return openSync(file, constants.O_RDWR | constants.O_NOFOLLOW);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
   }
 }

@@ -28,7 +28,7 @@ export interface Slot {
    * Call it instead of `release` while something of the task is left: closes only this process's descriptors. The slot becomes free when the
    * rest is removed.
    */
-  abandon(): void;
+  close(): void;
 }
 
 export interface SlotRequest {
@@ -67,7 +67,7 @@ export async function claimSlot(
   }
 }
 
-/** Takes over the slot that another process claimed for the task and abandoned. Rejects with ERR_STACKSHIM_SYSTEM if the task has no such slot. */
+/** Takes over the slot that another process claimed for the task and closed. Rejects with ERR_STACKSHIM_SYSTEM if the task has no such slot. */
 export async function adoptSlot(
   system: System,
   layout: Layout,
@@ -84,7 +84,7 @@ export async function adoptSlot(
   try {
     return await openSlot(system, layout, held);
   } catch (error) {
-    held.abandon();
+    held.close();
     throw error;
   }
 }
@@ -108,12 +108,12 @@ async function openSlot(system: System, layout: Layout, held: HeldNumber): Promi
     isOpen = false;
     ending();
   };
-  const { release, abandon } = held;
+  const { release, close } = held;
   return {
     index,
     ids,
     userNamespaceFd,
     release: () => end(release),
-    abandon: () => end(abandon),
+    close: () => end(close),
   };
 }

@@ -4,7 +4,7 @@
  * nobody. Each mount namespace has its own volumes, because their mounts are not visible in another one.
  */
 import { existsSync, mkdirSync, renameSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { isTaskId } from '../../core/ids.ts';
 import {
   IDLE_PREFIX,
@@ -77,7 +77,7 @@ export function claimIdleVolume(
     }
     if (!isOurs) continue;
     const detached = detachTargetAside(system, mount).catch((error: unknown) => {
-      if (!isBeingTaken(error)) throw error;
+      if (!BEING_TAKEN.includes(errnoCodeOf(error) ?? '')) throw error;
     });
     detached.catch(() => undefined);
     return { volume, detached };
@@ -171,27 +171,18 @@ export function sweepIdleVolumes(system: System, layout: Layout): void {
 /** Detaches the mount, if there is one, and removes its folder. */
 export function detachIdle(system: System, mount: string): void {
   while (system.detachMount(mount));
-  try {
-    rmdirSync(mount);
-  } catch (error) {
-    if (!isBeingTaken(error)) throw error;
-  }
+  unlessMissing(() => rmdirSync(mount), BEING_TAKEN);
 }
 
 /** EBUSY: another process (a claimer of the volume, or a sweep) is detaching the mount and removes the folder. */
-const isBeingTaken = (error: unknown) => ['ENOENT', 'EBUSY'].includes(errnoCodeOf(error) ?? '');
+const BEING_TAKEN = ['ENOENT', 'EBUSY'];
 
 /** A detached clone of the volume that is mounted there; undefined if no volume is mounted or it is not fresh. */
 function openMounted(system: System, mount: string): Fd | undefined {
   if (!isMounted(mount)) return undefined;
-  let clone: Fd;
-  try {
-    clone = system.openTreeClone(mount);
-  } catch (error) {
-    // The volume was taken meanwhile. EINVAL: while the kernel resolved the path.
-    if (['ENOENT', 'EINVAL'].includes(errnoCodeOf(error) ?? '')) return undefined;
-    throw error;
-  }
+  // The volume was taken meanwhile. EINVAL: while the kernel resolved the path.
+  const clone = unlessMissing(() => system.openTreeClone(mount), ['ENOENT', 'EINVAL']);
+  if (clone === undefined) return undefined;
   const root = fdPath(clone);
   let isUsable = false;
   try {
@@ -220,15 +211,11 @@ function isMounted(mount: string): boolean {
   return stat.dev !== statSync(parentOf(mount)).dev;
 }
 
-function tryRename(from: string, to: string): boolean {
-  try {
+const tryRename = (from: string, to: string): boolean =>
+  unlessMissing(() => {
     renameSync(from, to);
     return true;
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
-}
+  }) ?? false;
 
 /** The idle volumes according to the names of their files. */
 const listOffers = (layout: Layout): readonly IdleVolumeName[] =>

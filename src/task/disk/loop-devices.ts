@@ -1,7 +1,7 @@
 /** Finds out from /sys which loop device has which file. */
 import { ftruncateSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import type { Fd } from '../../sys/system.ts';
 
@@ -44,12 +44,9 @@ export async function freeLoopDevice(device: string, name: string, fd: Fd): Prom
 }
 
 function fileOf(device: string): string | undefined {
-  try {
+  // A device that has no file, or is gone, gives one of these errors.
+  return unlessMissing(() => {
     const text = readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trimEnd();
     return text.endsWith(UNLINKED) ? text.slice(0, -UNLINKED.length) : text;
-  } catch (error) {
-    // The device has no file, or is gone.
-    if (['ENOENT', 'ENODEV', 'ENXIO'].includes(errnoCodeOf(error) ?? '')) return undefined;
-    throw error;
-  }
+  }, ['ENOENT', 'ENODEV', 'ENXIO']);
 }

@@ -9,9 +9,9 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
-import { findProgram } from '../../layers/find-program.ts';
-import { codeOfComplaint, lastLine } from '../../layers/guard-disk.ts';
 import { attachLoopAside } from '../../sys/attach-loop.ts';
+import { findProgram } from '../../sys/find-program.ts';
+import { codeOfComplaint, lastLine } from '../../sys/guard-disk.ts';
 import { PLAIN_ENVIRONMENT } from '../../sys/program-environment.ts';
 import { runProgram } from '../../sys/run-program.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';

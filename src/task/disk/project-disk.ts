@@ -74,7 +74,7 @@ function toDisk(
       system.limitProject(folder, project, NO_LIMIT);
       close();
     },
-    abandon: close,
+    close,
     handOver() {
       close();
       return { mechanism: 'quota', project };

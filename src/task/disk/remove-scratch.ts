@@ -1,6 +1,6 @@
 /** Removes a task's disk space by its names, for a process that does not have it open. */
 import { close, constants, existsSync, fstatSync, openSync } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
@@ -34,14 +34,8 @@ export async function removeScratch(
 }
 
 /** Undefined if the file does not exist. */
-function openVolumeFile(path: string): Fd | undefined {
-  try {
-    return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
+const openVolumeFile = (path: string): Fd | undefined =>
+  unlessMissing(() => openSync(path, constants.O_RDWR | constants.O_NOFOLLOW));
 
 /** Closes on another thread: closing frees the space of an unlinked file, which takes time. */
 export function closeLast(fd: Fd): Promise<void> {

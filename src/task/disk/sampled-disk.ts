@@ -21,7 +21,7 @@ export function openSampledDisk({ limit, places }: TaskDiskRequest): TaskDisk {
       }
     },
     keep: nothing,
-    abandon: nothing,
+    close: nothing,
     handOver: () => ({ mechanism: 'sampling' }),
     remove: () => removeTree(places.scratchDir),
   };

@@ -121,7 +121,7 @@ class ScratchVolume implements TaskDisk {
     }
   }
 
-  abandon(): void {
+  close(): void {
     if (!this.#isHeld) return;
     let folder: Fd | undefined;
     try {

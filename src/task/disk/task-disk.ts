@@ -32,7 +32,7 @@ export interface TaskDisk {
   /** Leaves the files of the ended task in the scratch folder (`--keep`). */
   keep(): void;
   /** Drops unwritten data, which nobody needs any more: this process is about to leave removal to another one. */
-  abandon(): void;
+  close(): void;
   /** Closes this process's descriptors and returns what another process needs to take over the space. Precondition: it is not detached. */
   handOver(): HandedDisk;
   /** Removes the files of the ended task, and checks. A second call does nothing. */

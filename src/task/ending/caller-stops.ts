@@ -40,10 +40,10 @@ export function armStops(
   const { signal, killSignal } = options;
   // Once the task has ended, only the wait for a slow sink can be cut short.
   const stop = () => {
-    if (stopper.ended) output.abandon();
+    if (stopper.ended) output.dropSinks();
     else stopper.stop('cancelled', signalOf(signal?.reason));
   };
-  const kill = () => (stopper.ended ? output.abandon() : stopper.kill('cancelled'));
+  const kill = () => (stopper.ended ? output.dropSinks() : stopper.kill('cancelled'));
   signal?.addEventListener('abort', stop, { once: true });
   killSignal?.addEventListener('abort', kill, { once: true });
   const cancelTimer =

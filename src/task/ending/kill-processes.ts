@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { listTreeProcesses } from '../../cgroup/cgroup-tree.ts';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
@@ -37,14 +37,8 @@ export function findInit(
   return pids.find((pid) => pid === made);
 }
 
-function readPid(file: string): number | undefined {
-  try {
-    return Number(readFileSync(file, 'utf8'));
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
+const readPid = (file: string): number | undefined =>
+  unlessMissing(() => Number(readFileSync(file, 'utf8')));
 
 /**
  * Kills every process in the task's cgroup; pid 1 first, so that it does not notice the end of the others. Resolves when none is left;

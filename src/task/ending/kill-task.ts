@@ -1,6 +1,7 @@
 /** Ends a task of any owner, from any process. */
 import { closeSync, openSync } from 'node:fs';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { findTenant } from '../../cgroup/cgroup-names.ts';
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { pause } from '../../core/pause.ts';
 import { UNRECORDED_RUNTIME } from '../../runtime/drivers/driver-of.ts';
@@ -9,7 +10,6 @@ import {
   removeAbandoned,
   removeTenants,
 } from '../abandoned/remove-abandoned.ts';
-import { findTenant } from '../cgroup-parent.ts';
 import type { Installation } from '../installation.ts';
 import { isOrphaned, isWaiting, lockRecord } from '../records/claim-record.ts';
 import { isUnreadable, readRecord } from '../records/read-record.ts';
@@ -48,7 +48,7 @@ export async function killTask(
     record === null
       ? taskPlaces(layout, id, findTenant(cgroups, layout, id))
       : recordedPlaces(layout, record);
-  return await endTask(installation, places, options);
+  return await stopAndRemove(installation, places, options);
 }
 
 /** Whether another process removes the task at its end. */
@@ -97,7 +97,7 @@ function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | 
  * While the task has an owner: marks it as cancelled, signals its processes, and waits until the owner has removed it. A task without an
  * owner, or one whose owner keeps it or dies meanwhile, is removed here, unless another process is doing so.
  */
-async function endTask(
+async function stopAndRemove(
   installation: Installation,
   places: TaskPlaces,
   { graceMs }: KillTaskOptions,
@@ -123,12 +123,8 @@ async function endTask(
 const GONE: Removal = { removed: true, leftovers: [] };
 
 /** False if the task has gone meanwhile. */
-function markCancelled(places: TaskPlaces): boolean {
-  try {
+const markCancelled = (places: TaskPlaces): boolean =>
+  unlessMissing(() => {
     closeSync(openSync(places.cancelFile, 'w', 0o600));
     return true;
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
-}
+  }) ?? false;

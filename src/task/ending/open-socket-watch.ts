@@ -1,6 +1,6 @@
 /** Decides which tasks' sockets are watched, and what is assumed about sockets that the kernel does not list. */
 import { readFileSync } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import { canRefuseStamps } from '../../runtime/net-sysctl.ts';
 import type { HostFacts } from '../../sys/host-facts.ts';
@@ -44,14 +44,7 @@ export function openSocketWatch(
 }
 
 /** Undefined if the process has ended. */
-function openNamespace(pid: number): Fd | undefined {
-  try {
-    return openNetNamespace(pid);
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-    return undefined;
-  }
-}
+const openNamespace = (pid: number): Fd | undefined => unlessMissing(() => openNetNamespace(pid));
 
 /** `fillsErrors`: whether programs can make the kernel queue errors and timestamps, also in sockets that they then remove from its lists. */
 function toBounds(fillsErrors: boolean): SocketBounds {

@@ -41,7 +41,7 @@ export async function removeOwn({ installation, ...task }: OwnTask): Promise<Rem
   } else {
     // What is left may use the slot's ids, so the slot stays taken until a reap, which anybody may now run.
     record.tryNote({ disowned: true });
-    holdings.abandon();
+    holdings.close();
   }
   return removal;
 }

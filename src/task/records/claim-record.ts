@@ -3,7 +3,7 @@
  * in its record.
  */
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { type Layout, taskDir } from '../../core/layout.ts';
 import { bootId, isOwnerAlive, ownIdentity } from '../../sys/processes.ts';
@@ -49,7 +49,7 @@ export function lockRecord(
   id: TaskId,
   isWanted: (record: TaskRecord) => boolean,
 ): LockedRecord | undefined {
-  const lock = openFolder(taskDir(layout, id));
+  const lock = unlessMissing(() => openSync(taskDir(layout, id), 'r'));
   if (lock === undefined) return undefined;
   let isOurs = false;
   try {
@@ -60,15 +60,6 @@ export function lockRecord(
     return { record, lock };
   } finally {
     if (!isOurs) closeSync(lock);
-  }
-}
-
-function openFolder(path: string): Fd | undefined {
-  try {
-    return openSync(path, 'r');
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
   }
 }
 

@@ -1,5 +1,6 @@
 /** Reads records, for code that lists, ends and reaps tasks. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
+import { isTaskCgroup } from '../../cgroup/cgroup-names.ts';
 import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
 import { refuseNewer, versionOf } from '../../core/format-version.ts';
 import {
@@ -29,6 +30,7 @@ import {
   textThat,
 } from '../../core/read-fields.ts';
 import { RUNTIME_KINDS } from '../../runtime/drivers/driver-of.ts';
+import { namesIn } from '../../sys/files.ts';
 import type { Owner, ProcessIdentity } from '../../sys/processes.ts';
 import { RECORD_VERSION, type TaskExit, type TaskNames, type TaskRecord } from './record.ts';
 import { namesOf, taskPlaces } from './task-places.ts';
@@ -88,10 +90,7 @@ const currentRecord = objectOf<
   writtenBy: text,
   ...fieldsOfVersion1,
   names: objectOf<TaskNames>({
-    cgroup: textThat(
-      (value) => /^\/stackshim-[^/]+\/(?:tenant-[^/]+\/)?task-[^/]+$/.test(value),
-      "not a task's cgroup",
-    ),
+    cgroup: textThat(isTaskCgroup, "not a task's cgroup"),
     scratchDir: absolute,
     volumeFile: absolute,
     idleVolumeDir: absolute,
@@ -136,14 +135,7 @@ export function listTaskIds(layout: Layout): readonly TaskId[] {
 }
 
 /** Every name in the tasks folder: task ids, and folders that are being created or removed. */
-export function taskFolderNames(layout: Layout): readonly string[] {
-  try {
-    return readdirSync(tasksDir(layout));
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
+export const taskFolderNames = (layout: Layout): readonly string[] => namesIn(tasksDir(layout));
 
 /**
  * The record of a task; undefined if there is no such task. Throws ERR_STACKSHIM_RECORD_CORRUPT if its folder has no readable record,

@@ -1,7 +1,7 @@
 /** The record: one file, written before a task's first effect, that names everything the task may make. */
 import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { ImageDigest, StackName, TaskId, TenantName } from '../../core/ids.ts';
 import { type Layout, tasksDir } from '../../core/layout.ts';
 import type { IdRange } from '../../core/mount.ts';
@@ -132,13 +132,10 @@ export function closeTaskDir({ taskDir }: TaskPlaces): void {
  */
 export function retireTaskDir(places: TaskPlaces): string | undefined {
   const retired = `${dirname(places.taskDir)}/${unfinishedName(ownIdentity(), places.id)}`;
-  try {
+  return unlessMissing(() => {
     renameSync(places.taskDir, retired);
     return retired;
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  });
 }
 
 /** Removes a record that nothing was made for. */

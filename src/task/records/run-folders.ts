@@ -1,6 +1,6 @@
 /** Finds the run folders whose tasks use this root folder: this installation's, and others, which are recognized by their mounted layers. */
 import { readFileSync } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { isLayerId } from '../../core/ids.ts';
 import { type Layout, layerFile, mountedLayerDir } from '../../core/layout.ts';
 import { type MountEntry, readMountsWith } from '../../sys/mountinfo.ts';
@@ -27,11 +27,6 @@ function toRunFolder(layout: Layout, mount: MountEntry): string | undefined {
 function readSource({ source }: MountEntry): string | undefined {
   const [, device] = /^\/dev\/(loop\d+)$/.exec(source) ?? [];
   if (device === undefined) return source;
-  try {
-    return readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trim();
-  } catch (error) {
-    // It was unmounted meanwhile.
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  // It was unmounted meanwhile.
+  return unlessMissing(() => readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trim());
 }

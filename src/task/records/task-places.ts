@@ -1,4 +1,6 @@
 /** The names of everything a task may make: computed for a new task, and taken from its record by other processes. Pure. */
+
+import { taskCgroup } from '../../cgroup/cgroup-names.ts';
 import type { TaskId, TenantName } from '../../core/ids.ts';
 import {
   type Layout,
@@ -8,7 +10,6 @@ import {
   taskScratchDir,
   taskVolumeFile,
 } from '../../core/layout.ts';
-import { taskCgroup } from '../cgroup-parent.ts';
 import type { TaskNames, TaskRecord } from './record.ts';
 
 export interface TaskPlaces {

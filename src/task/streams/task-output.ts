@@ -204,12 +204,12 @@ export class OutputMeter {
     this.#takenAt = performance.now();
     this.#stallTimer = setInterval(() => {
       if (this.#waitingSinks === 0) this.#takenAt = performance.now();
-      else if (performance.now() - this.#takenAt > STALLED_AFTER_MS) this.abandon();
+      else if (performance.now() - this.#takenAt > STALLED_AFTER_MS) this.dropSinks();
     }, LOOK_MS);
   }
 
   /** Stops waiting for sinks and passes nothing more on; what they have not taken counts as lost. */
-  abandon(): void {
+  dropSinks(): void {
     this.#isGivenUp = true;
     clearInterval(this.#stallTimer);
     for (const giveUp of this.#giveUps) giveUp();

@@ -1,10 +1,10 @@
-/** What callers and operators write: tasks, options, the policy. */
+/** Parsers of what callers and operators write: tasks, options, the policy. */
 import { expect } from 'vitest';
 import { parseTaskId } from '../../../src/core/ids.ts';
 import {
   parseImageReference,
   parsePushName,
-} from '../../../src/images/exchange/image-reference.ts';
+} from '../../../src/exchange/registry/image-reference.ts';
 import { parseBytes } from '../../../src/spec/parse-bytes.ts';
 import { parseCapability } from '../../../src/spec/parse-capability.ts';
 import { parseDevices } from '../../../src/spec/parse-device.ts';
@@ -26,9 +26,9 @@ import { parseUser } from '../../../src/spec/parse-user.ts';
 import { parseSeccompProfile } from '../../../src/spec/seccomp-profile.ts';
 import { TASK_INPUT_FIELDS } from '../../../src/spec/task-input.ts';
 import { readPolicy } from '../../../src/task/read-policy.ts';
-import type { FuzzFiles } from '../../support/fuzz-files.ts';
-import type { FuzzTarget } from '../../support/fuzz-target.ts';
-import { requireAgreement } from '../../support/job-agreement.ts';
+import { requireAgreement } from '../../support/tasks/job-agreement.ts';
+import type { FuzzFiles } from '../support/fuzz-files.ts';
+import type { FuzzTarget } from '../support/fuzz-target.ts';
 
 const hex = 'a'.repeat(64);
 
@@ -92,7 +92,7 @@ const jobs = [
   },
 ];
 
-/** What is not JSON is nobody's to judge. */
+/** Text that is not JSON is not compared. */
 function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));

@@ -1,10 +1,10 @@
 /** Access control lists on their way through commit, export and import: whoever one keeps out stays out. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { asNamed, cli, stackOf, writeLayout } from '../../support/image-scene.ts';
-import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
-import { buildTar } from '../../support/tar-builder.ts';
+import { buildTar } from '../../support/images/tar-builder.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { asNamed, cli, stackOf, writeLayout } from '../support/image-scene.ts';
+import { type ProbeVerdict, toVerdict } from '../support/probe.ts';
 
 /** The group that is kept out. */
 const GROUP = 50;

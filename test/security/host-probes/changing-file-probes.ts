@@ -11,7 +11,9 @@ import {
   readSync,
   renameSync,
 } from 'node:fs';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
+import { runCli, startCli } from '../../support/cli/run-cli.ts';
+import { STRANGER_ID } from '../../support/programs/stranger.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
 import {
   makeForeignFolder,
   makeOpenFolder,
@@ -19,10 +21,8 @@ import {
   NAIVE_REPLACE,
   plantLink,
   runNaive,
-} from '../../support/host-scene.ts';
-import { toVerdict } from '../../support/probe.ts';
-import { runCli, startCli } from '../../support/run-cli.ts';
-import { STRANGER_ID } from '../../support/stranger.ts';
+} from '../support/host-scene.ts';
+import { toVerdict } from '../support/probe.ts';
 
 /** Puts a link to a folder of root in the place of the result's folder. */
 function swapFolder(scene: HostProbeScene, folder: string): string {

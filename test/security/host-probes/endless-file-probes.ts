@@ -2,16 +2,11 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { symlinkSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  openBuildPlace,
-  openFolder,
-  runAsStranger,
-  writeStack,
-} from '../../support/build-scene.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { toVerdict } from '../../support/probe.ts';
-import { startCli } from '../../support/run-cli.ts';
-import { scaled } from '../../support/time-scale.ts';
+import { startCli } from '../../support/cli/run-cli.ts';
+import { scaled } from '../../support/timing/time-scale.ts';
+import { openBuildPlace, openFolder, runAsStranger, writeStack } from '../support/build-scene.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { toVerdict } from '../support/probe.ts';
 
 const group = 'folders that are built';
 /** timeout(1): it had to end the program. */

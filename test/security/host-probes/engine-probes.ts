@@ -7,11 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { isAlive, type ProcessIdentity, readProcess } from '../../../src/sys/processes.ts';
 import { reapTasks } from '../../../src/task/abandoned/reap.ts';
 import { openInstallation } from '../../../src/task/installation.ts';
-import { BUN, waitForLine } from '../../support/bun-fixture.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { toVerdict } from '../../support/probe.ts';
-import { STACKSHIM } from '../../support/run-cli.ts';
-import { waitUntil } from '../../support/wait-until.ts';
+import { STACKSHIM } from '../../support/cli/run-cli.ts';
+import { BUN, waitForLine } from '../../support/programs/bun-fixture.ts';
+import { waitUntil } from '../../support/timing/wait-until.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { toVerdict } from '../support/probe.ts';
 
 const group = 'what root starts';
 

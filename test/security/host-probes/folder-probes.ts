@@ -1,6 +1,8 @@
 /** Attacks of another local user on the folders that root builds stacks from. */
 import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { runCli } from '../../support/cli/run-cli.ts';
+import { STRANGER_ID } from '../../support/programs/stranger.ts';
 import {
   buildNaively,
   giveToStranger,
@@ -12,11 +14,9 @@ import {
   runProgram,
   startAsStranger,
   writeStack,
-} from '../../support/build-scene.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { toVerdict } from '../../support/probe.ts';
-import { runCli } from '../../support/run-cli.ts';
-import { STRANGER_ID } from '../../support/stranger.ts';
+} from '../support/build-scene.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { toVerdict } from '../support/probe.ts';
 
 const group = 'folders that are built';
 const shownOn = 'buildah, called on the folder as it is';

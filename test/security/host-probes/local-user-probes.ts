@@ -16,13 +16,18 @@ import { errnoCodeOf } from '../../../src/core/errors.ts';
 import { isReservedId } from '../../../src/core/host-ids.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { slotIds } from '../../../src/task/admission/slot.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { type ProbeVerdict, type StrangerMode, toVerdict } from '../../support/probe.ts';
-import { compileProbes } from '../../support/probe-image.ts';
-import { runCli, STACKSHIM } from '../../support/run-cli.ts';
-import { AS_STRANGER, hasLookedTwice, startStranger } from '../../support/stranger.ts';
-import { waitUntil } from '../../support/wait-until.ts';
-import { type WatchedProgram, watchProgram } from '../../support/watched-program.ts';
+import { runCli, STACKSHIM } from '../../support/cli/run-cli.ts';
+import { compileProbes } from '../../support/programs/probe-image.ts';
+import {
+  AS_STRANGER,
+  hasLookedTwice,
+  type StrangerMode,
+  startStranger,
+} from '../../support/programs/stranger.ts';
+import { type WatchedProgram, watchProgram } from '../../support/programs/watched-program.ts';
+import { waitUntil } from '../../support/timing/wait-until.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { type ProbeVerdict, toVerdict } from '../support/probe.ts';
 
 const group = 'other users of the host';
 

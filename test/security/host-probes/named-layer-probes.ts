@@ -2,7 +2,10 @@
 
 import { execFileSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
+import { startRegistry } from '../../support/images/loopback-registry.ts';
+import { sha256 } from '../../support/images/small-oci-layout.ts';
+import { makeTar } from '../../support/images/small-tar.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
 import {
   importShowsSecret,
   type NamedLayer,
@@ -10,11 +13,8 @@ import {
   storeVictim,
   writeDockerArchive,
   writeLayout,
-} from '../../support/image-scene.ts';
-import { startRegistry } from '../../support/loopback-registry.ts';
-import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
-import { sha256 } from '../../support/small-oci-layout.ts';
-import { makeTar } from '../../support/small-tar.ts';
+} from '../support/image-scene.ts';
+import { type ProbeVerdict, toVerdict } from '../support/probe.ts';
 
 const GZIP_TYPE = 'application/vnd.oci.image.layer.v1.tar+gzip';
 const JUNK = makeTar([{ path: 'junk', content: 'nothing of value' }]);

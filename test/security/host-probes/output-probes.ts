@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runTask } from '../../../src/door/open-stackshim.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { ownDevices } from '../../support/own-devices.ts';
-import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
-import { STACKSHIM } from '../../support/run-cli.ts';
+import { STACKSHIM } from '../../support/cli/run-cli.ts';
+import { ownDevices } from '../../support/host/own-devices.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { type ProbeVerdict, toVerdict } from '../support/probe.ts';
 
 const group = 'what a task writes';
 /** A shell that writes one byte in each call. */

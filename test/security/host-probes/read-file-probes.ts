@@ -3,22 +3,22 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { resolveStack } from '../../../src/stacks/resolve-stack.ts';
-import { makeBusyboxTar } from '../../support/busybox-stack.ts';
-import { disposeInstallation } from '../../support/dispose-installation.ts';
-import { toStack } from '../../support/exchange-lab.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { makeKey, runNaive } from '../../support/host-scene.ts';
-import { toVerdict } from '../../support/probe.ts';
-import { runCli } from '../../support/run-cli.ts';
+import { resolveStack } from '../../../src/store/stacks/resolve-stack.ts';
+import { runCli } from '../../support/cli/run-cli.ts';
+import { writeSmallOciLayout } from '../../support/images/small-oci-layout.ts';
+import { makeTar } from '../../support/images/small-tar.ts';
+import { disposeInstallation } from '../../support/installation/dispose-installation.ts';
+import { STRANGER_ID } from '../../support/programs/stranger.ts';
+import { makeBusyboxTar } from '../../support/stacks/busybox-stack.ts';
+import { toStack } from '../../support/stacks/exchange-lab.ts';
 import {
   makeSecondMachine,
   repeatLayer,
   type SecondMachine,
-} from '../../support/second-machine.ts';
-import { writeSmallOciLayout } from '../../support/small-oci-layout.ts';
-import { makeTar } from '../../support/small-tar.ts';
-import { STRANGER_ID } from '../../support/stranger.ts';
+} from '../../support/stacks/second-machine.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { makeKey, runNaive } from '../support/host-scene.ts';
+import { toVerdict } from '../support/probe.ts';
 
 const group = 'files that root reads';
 /** The end of a tar. */

@@ -1,6 +1,11 @@
 /** Host probes: files of other users that decide what root starts, and what of its caller's environment reaches it. */
 import { chownSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { STACKSHIM } from '../../support/cli/run-cli.ts';
+import { writeSmallOciLayout } from '../../support/images/small-oci-layout.ts';
+import { makeTar } from '../../support/images/small-tar.ts';
+import { replaceProgram } from '../../support/programs/replace-program.ts';
+import { STRANGER_ID } from '../../support/programs/stranger.ts';
 import {
   type CallProbe,
   give,
@@ -13,13 +18,8 @@ import {
   shell,
   taskCall,
   toHostProbe,
-} from '../../support/host-attempt.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { replaceProgram } from '../../support/replace-program.ts';
-import { STACKSHIM } from '../../support/run-cli.ts';
-import { writeSmallOciLayout } from '../../support/small-oci-layout.ts';
-import { makeTar } from '../../support/small-tar.ts';
-import { STRANGER_ID } from '../../support/stranger.ts';
+} from '../support/host-attempt.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
 
 const group = 'what root starts';
 

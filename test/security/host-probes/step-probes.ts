@@ -3,6 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { waitUntil } from '../../support/timing/wait-until.ts';
 import {
   buildNaively,
   giveToStranger,
@@ -12,10 +13,9 @@ import {
   runAsStranger,
   startAsStranger,
   writeStack,
-} from '../../support/build-scene.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { toVerdict } from '../../support/probe.ts';
-import { waitUntil } from '../../support/wait-until.ts';
+} from '../support/build-scene.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { toVerdict } from '../support/probe.ts';
 
 const group = 'folders that are built';
 const shownOn = 'buildah with its isolation `chroot`';

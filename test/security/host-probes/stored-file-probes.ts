@@ -21,15 +21,15 @@ import {
   mountedLayersDir,
   tmpDir,
 } from '../../../src/core/layout.ts';
-import { importLayer } from '../../../src/layers/import-layer.ts';
-import { attachLayerFile } from '../../../src/layers/mount-layer.ts';
+import { importLayer } from '../../../src/store/layers/import-layer.ts';
+import { attachLayerFile } from '../../../src/store/layers/mount-layer.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { cli, readAs } from '../../support/image-scene.ts';
-import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
-import { makeTar } from '../../support/small-tar.ts';
-import { STRANGER_ID } from '../../support/stranger.ts';
-import { waitUntil } from '../../support/wait-until.ts';
+import { makeTar } from '../../support/images/small-tar.ts';
+import { STRANGER_ID } from '../../support/programs/stranger.ts';
+import { waitUntil } from '../../support/timing/wait-until.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { cli, readAs } from '../support/image-scene.ts';
+import { type ProbeVerdict, toVerdict } from '../support/probe.ts';
 
 /** Prints every file below `$1` that it may read. */
 const READ_ALL = 'find "$1" -type f -exec cat {} + 2>/dev/null; cat "$1"/* 2>/dev/null; true';

@@ -16,8 +16,8 @@ import {
   taskCall,
   toHostProbe,
   toRunningProbe,
-} from '../../support/host-attempt.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
+} from '../support/host-attempt.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
 
 const group = 'fields of a task';
 const INPUTS =

@@ -3,9 +3,17 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, statSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { withinBytes } from '../../../src/images/exchange/bound-folder.ts';
+import { withinBytes } from '../../../src/exchange/registry/bound-folder.ts';
 import { measureTree } from '../../../src/sys/measure-tree.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
+import { startLiar } from '../../support/images/loopback-registry.ts';
+import {
+  CONFIG_TYPE,
+  MANIFEST_TYPE,
+  sha256,
+  toConfig,
+} from '../../support/images/small-oci-layout.ts';
+import { makeTar } from '../../support/images/small-tar.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
 import {
   asNamed,
   cli,
@@ -15,11 +23,8 @@ import {
   stackOf,
   writeDockerArchive,
   writeLayout,
-} from '../../support/image-scene.ts';
-import { startLiar } from '../../support/loopback-registry.ts';
-import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
-import { CONFIG_TYPE, MANIFEST_TYPE, sha256, toConfig } from '../../support/small-oci-layout.ts';
-import { makeTar } from '../../support/small-tar.ts';
+} from '../support/image-scene.ts';
+import { type ProbeVerdict, toVerdict } from '../support/probe.ts';
 
 /** Puts a member before the others of the outermost object. */
 const addFirst = (member: string) => (text: string) => text.replace('{', `{${member},`);

@@ -10,7 +10,9 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
+import { runCli } from '../../support/cli/run-cli.ts';
+import { STRANGER_ID } from '../../support/programs/stranger.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
 import {
   makeForeignFolder,
   makeKey,
@@ -20,10 +22,8 @@ import {
   NAIVE_REPLACE,
   plantLink,
   runNaive,
-} from '../../support/host-scene.ts';
-import { toVerdict } from '../../support/probe.ts';
-import { runCli } from '../../support/run-cli.ts';
-import { STRANGER_ID } from '../../support/stranger.ts';
+} from '../support/host-scene.ts';
+import { toVerdict } from '../support/probe.ts';
 
 /** What the attacker has laid out before root writes to `path`. */
 interface Trap {

@@ -1,8 +1,8 @@
 /** Descriptors that a task gives to others before it ends, and processes of it that go elsewhere. */
 import { readFileSync } from 'node:fs';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
-import type { WatchedProgram } from '../../support/watched-program.ts';
+import type { WatchedProgram } from '../../support/programs/watched-program.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const accomplices = new WeakMap<ProbeScene, WatchedProgram>();
 const LONG_AFTER_MS = 3_000;

@@ -1,9 +1,9 @@
 /** Devices, and rights that files give: setuid, capabilities, what a task leaves for others to run. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { devicesOf, statusOf } from '../../support/look-at-processes.ts';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import { devicesOf, statusOf } from '../../support/host/look-at-processes.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'devices and rights';
 

@@ -1,8 +1,8 @@
 /** Filesystems that a task serves itself, and does not answer for: against those who read of it in /proc, and who end it. */
 import { existsSync } from 'node:fs';
-import { gets, KILLED_MS, outlivesKill, releaseTraps } from '../../support/held-up.ts';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import { gets, KILLED_MS, outlivesKill, releaseTraps } from '../support/held-up.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'devices and rights';
 const task = { fuse: true } as const;

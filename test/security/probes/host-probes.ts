@@ -12,8 +12,8 @@ import {
 } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { hostname } from 'node:os';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'the host';
 const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene) => stdout.includes(secret);

@@ -1,9 +1,9 @@
 /** Switches of the kernel that are files: some run programs on the host, some are its limits. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
-import { lookAtProcesses, mountsOf } from '../../support/look-at-processes.ts';
-import type { Probe } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import { lookAtProcesses, mountsOf } from '../../support/host/look-at-processes.ts';
+import type { Probe } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'the kernel’s files';
 

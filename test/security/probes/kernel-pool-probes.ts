@@ -1,9 +1,9 @@
 /** Pools of the kernel that no container is charged for, or that all of them share: filters, buffers of sockets, files, keys. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { countLargeFilters, largeFiltersAreGone } from '../../support/filter-pool.ts';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import { countLargeFilters, largeFiltersAreGone } from '../support/filter-pool.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'resources';
 const MEBIBYTE = 1024 * 1024;

@@ -1,7 +1,7 @@
 /** Other tasks on the same machine: what they have, say and leave. */
 import { chownSync, mkdirSync, readFileSync, statSync } from 'node:fs';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 import { KILL, UNTIL_LISTENING } from './host-probes.ts';
 
 const group = 'other tasks';

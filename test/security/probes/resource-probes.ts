@@ -5,9 +5,9 @@ import {
   descriptorsOf,
   lookAtProcesses,
   residentBytesOf,
-} from '../../support/look-at-processes.ts';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+} from '../../support/host/look-at-processes.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'resources';
 const MEBIBYTE = 1024 * 1024;

@@ -1,8 +1,8 @@
 /** Known ways through the runtime: its own program, what it leaves open, what it mounts where a task can meddle. */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
-import { lookAtProcesses } from '../../support/look-at-processes.ts';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import { lookAtProcesses } from '../../support/host/look-at-processes.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene) => stdout.includes(secret);
 

@@ -1,7 +1,7 @@
 /** Kinds of sockets and of requests to terminals that reach kernel code which few programs need, or that have the host load it. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'system calls';
 const [INET, NETLINK, STREAM, DATAGRAM, RAW] = [2, 16, 1, 2, 3];

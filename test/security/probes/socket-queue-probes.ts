@@ -1,8 +1,8 @@
 /** Memory that waits in sockets and that no cgroup is charged for: seccomp shuts what it can see, and the rest is watched. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import { scaled } from '../../support/time-scale.ts';
+import { scaled } from '../../support/timing/time-scale.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
 
 const group = 'resources';
 const MEBIBYTE = 1024 * 1024;

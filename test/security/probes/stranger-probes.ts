@@ -12,9 +12,9 @@ import {
 import { join } from 'node:path';
 import { isReservedId } from '../../../src/core/host-ids.ts';
 import { readProcess } from '../../../src/sys/processes.ts';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
-import { STRANGER_ID } from '../../support/stranger.ts';
+import { STRANGER_ID } from '../../support/programs/stranger.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'other users of the host';
 const CLOSED = 'a task’s directories are root’s alone';

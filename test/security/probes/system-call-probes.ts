@@ -8,8 +8,8 @@ import {
   namespacesOf,
   statOf,
   statusOf,
-} from '../../support/look-at-processes.ts';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
+} from '../../support/host/look-at-processes.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
 
 const group = 'system calls';
 

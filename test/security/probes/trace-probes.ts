@@ -1,8 +1,8 @@
 /** What /proc and /sys tell of others on the machine: their disks, what they write, what they lock, when they run. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'information';
 const stoppedBy = 'masked paths';

@@ -1,0 +1,91 @@
+/** The files `images/<hex>.json`: the parts of an image, immutable under its digest. */
+import { existsSync } from 'node:fs';
+import { type ImageDigest, isImageDigest, isLayerId, type LayerId } from '../../core/ids.ts';
+import { imagesDir, type Layout } from '../../core/layout.ts';
+import {
+  FieldFault,
+  listOf,
+  mapOf,
+  objectOf,
+  optional,
+  type Reader,
+  textThat,
+  textUpTo,
+} from '../../core/read-fields.ts';
+import { ensureDirectory, writeFileAtomic } from '../../sys/files.ts';
+import { guardDisk } from '../../sys/guard-disk.ts';
+import {
+  FORMAT_VERSION,
+  imageDigest,
+  line,
+  type StoredVersion,
+  version,
+} from '../stored-fields.ts';
+import { readStoredJson, toCorrupt } from '../stored-json.ts';
+import type { Image, ImageConfig } from './image.ts';
+import { otherSettings } from './other-settings.ts';
+
+const MAX_LAYERS = 256;
+const MAX_TEXTS = 4096;
+const MAX_TEXT_CHARS = 64 * 1024;
+
+export type StoredImage = Image & StoredVersion;
+
+const text = textUpTo(MAX_TEXT_CHARS);
+const texts = listOf(text, MAX_TEXTS);
+const fields = objectOf<StoredImage>({
+  version,
+  digest: imageDigest,
+  layers: listOf(textThat<LayerId>(isLayerId, 'not a layer id'), MAX_LAYERS, 1),
+  diffIds: listOf(
+    textThat((value) => /^sha256:[0-9a-f]{64}$/.test(value), 'not a DiffID'),
+    MAX_LAYERS,
+  ),
+  config: objectOf<ImageConfig>({
+    env: texts,
+    entrypoint: texts,
+    cmd: texts,
+    workingDir: text,
+    user: text,
+    labels: mapOf(text, text),
+    stopSignal: optional(text),
+    other: optional(otherSettings),
+  }),
+  architecture: line,
+});
+
+export const storedImage: Reader<StoredImage> = (value, field) => {
+  const image = fields(value, field);
+  if (image.layers.length === image.diffIds.length) return image;
+  throw new FieldFault(field, 'layers and diffIds differ in number');
+};
+
+export const imageFile = (layout: Layout, digest: ImageDigest) =>
+  `${imagesDir(layout)}/${digest.slice('sha256:'.length)}.json`;
+
+/** Whether the image is stored. One system call; a task calls it once its record keeps the image from collection. */
+export const isImageStored = (layout: Layout, digest: ImageDigest): boolean =>
+  existsSync(imageFile(layout, digest));
+
+const kind = { code: 'ERR_STACKSHIM_IMAGE_CORRUPT', what: 'image file' } as const;
+
+/** Stores an image durably. Storing the same image again changes nothing. Precondition: its layers are stored. */
+export async function writeImage(layout: Layout, image: Image): Promise<void> {
+  const path = imageFile(layout, image.digest);
+  const stored = { version: FORMAT_VERSION, ...image };
+  await guardDisk(`write image ${image.digest}`, async () => {
+    await ensureDirectory(imagesDir(layout), 0o700);
+    await writeFileAtomic(path, `${JSON.stringify(stored, null, 2)}\n`, { durable: true });
+  });
+}
+
+/** Reads a stored image. Blocks for one file read. Throws ERR_STACKSHIM_IMAGE_CORRUPT if the file is missing, unreadable or that of another image. */
+export function readImage(layout: Layout, digest: ImageDigest): Image {
+  if (!isImageDigest(digest)) throw toCorrupt(imagesDir(layout), 'not an image digest', kind);
+  const path = imageFile(layout, digest);
+  const stored = readStoredJson(path, { ...kind, reader: storedImage });
+  if (stored === undefined) throw toCorrupt(path, 'missing', kind);
+  if (stored.digest !== digest) throw toCorrupt(path, `contains ${stored.digest}`, kind);
+  const { version: _, ...image } = stored;
+  return image;
+}

@@ -1,0 +1,203 @@
+/** For host probes on builds: stacks' folders that another local user has had a hand in, built by stackshim, and by a builder without protection. */
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Layout } from '../../../src/core/layout.ts';
+import { runCli, type StartedCli, startCli } from '../../support/cli/run-cli.ts';
+import { disposeInstallation } from '../../support/installation/dispose-installation.ts';
+import { linkPatchedRunc } from '../../support/installation/patched-runc.ts';
+import { writePolicy } from '../../support/installation/write-policy.ts';
+import { AS_STRANGER, STRANGER_ID } from '../../support/programs/stranger.ts';
+import { BUSYBOX_IMAGE } from '../../support/stacks/build-lab.ts';
+import { waitUntil } from '../../support/timing/wait-until.ts';
+import type { HostProbeScene } from './host-probe.ts';
+
+/** Runs a program to its end; rejects when that is not a good one. */
+export const runProgram = promisify(execFile);
+
+const SMOKE = `LABEL io.stackshim.smoke='["true"]'`;
+
+/** A stack's folder of root's below `parent`: busybox, a Dockerfile with `lines` after it, and other files by name. */
+export function writeStack(
+  parent: string,
+  name: string,
+  lines: readonly string[],
+  files: Readonly<Record<string, string>> = {},
+): string {
+  const folder = join(parent, name);
+  mkdirSync(folder, { recursive: true });
+  cpSync('/bin/busybox', join(folder, 'busybox'), { dereference: true });
+  const dockerfile = `${[...BUSYBOX_IMAGE, ...lines, SMOKE].join('\n')}\n`;
+  for (const [file, text] of Object.entries({ ...files, Dockerfile: dockerfile })) {
+    mkdirSync(join(folder, file, '..'), { recursive: true });
+    writeFileSync(join(folder, file), text);
+  }
+  return folder;
+}
+
+/** A folder that only root can enter, with the scene's secret in the file `key`. */
+export function hideSecret({ folder, secret }: HostProbeScene): string {
+  const hidden = join(folder, 'hidden');
+  mkdirSync(hidden, { mode: 0o700 });
+  writeFileSync(join(hidden, 'key'), `${secret}\n`, { mode: 0o600 });
+  return hidden;
+}
+
+/** A folder in which everybody may make files and nobody but root may remove those of others, as /tmp is. */
+export function openFolder({ folder }: HostProbeScene, name: string): string {
+  const path = join(folder, name);
+  mkdirSync(path);
+  chmodSync(path, 0o1777);
+  return path;
+}
+
+export function giveToStranger(...paths: readonly string[]): void {
+  for (const path of paths) chownSync(path, STRANGER_ID, STRANGER_ID);
+}
+
+const asStranger = (script: string) => [...AS_STRANGER.slice(1), 'sh', '-c', script];
+
+/** Runs a script of the local user's to its end. */
+export function runAsStranger(script: string): void {
+  const { status, stderr } = spawnSync('setpriv', asStranger(script), { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`the local user's script ended with ${status}: ${stderr}`);
+}
+
+/** Starts one that goes on until it is told to stop; resolves when it has printed `word`. */
+export async function startAsStranger(
+  script: string,
+  word = 'begun',
+): Promise<{ readonly stop: () => Promise<void> }> {
+  const child = spawn('setpriv', asStranger(`echo begun; ${script}`), {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    detached: true,
+  });
+  const ended = once(child, 'close');
+  let said = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  await waitUntil(() => said.includes(word));
+  return {
+    stop: async () => {
+      killGroup(child);
+      await ended;
+    },
+  };
+}
+
+function killGroup({ pid }: ChildProcess): void {
+  if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+}
+
+/** What builds with the executable in an installation of the scene's own. */
+export interface BuildPlace {
+  /** Its root folder. */
+  readonly root: string;
+  readonly env: Readonly<Record<string, string>>;
+  build(folder: string): Promise<void>;
+  start(folder: string): StartedCli;
+  /** Whether the stack was built, and its file `/loot` holds the scene's secret. */
+  hasLoot(stack: string): Promise<boolean>;
+}
+
+const SHIM_FAILED = 125;
+
+export function openBuildPlace(scene: HostProbeScene): BuildPlace {
+  const place = join(scene.folder, 'place');
+  const layout: Layout = {
+    root: join(place, 'lib'),
+    run: join(place, 'run'),
+    policyFile: join(place, 'policy.json'),
+    slots: scene.installation.layout.slots,
+  };
+  for (const path of [layout.root, layout.run]) mkdirSync(path, { recursive: true });
+  linkPatchedRunc(layout);
+  writePolicy(layout);
+  scene.defer(() => disposeInstallation(layout));
+  const env = {
+    STACKSHIM_ROOT: layout.root,
+    STACKSHIM_RUN: layout.run,
+    STACKSHIM_POLICY: layout.policyFile,
+  };
+  const start = (folder: string) => startCli(['stack', 'build', folder], { env });
+  return {
+    root: layout.root,
+    env,
+    start,
+    build: async (folder) => void (await start(folder).ended),
+    hasLoot: async (stack) => {
+      const ran = await runCli(['run', stack, '--', 'cat', '/loot'], { env });
+      const isMissing = ran.stderr.includes('ERR_STACKSHIM_STACK_NOT_FOUND');
+      // A task that could not be run tells nothing of what is in the image.
+      if (ran.status === SHIM_FAILED && !isMissing) throw new Error(ran.stderr);
+      return ran.stdout.includes(scene.secret);
+    },
+  };
+}
+
+/** What a builder without protection is called with. */
+export interface NaiveBuild {
+  /** The folder `shared`, however it came there. */
+  readonly shared?: string;
+  /** Where its files are. Default: `naive` in the scene's folder, open to everybody. */
+  readonly home?: string;
+}
+
+const ISOLATED = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child=KILL'];
+
+/** The program and its arguments, for who wants to look on while it runs. */
+export function naiveCommand(
+  scene: HostProbeScene,
+  folder: string,
+  { shared, home = join(scene.folder, 'naive') }: NaiveBuild = {},
+): readonly [string, readonly string[]] {
+  mkdirSync(home, { recursive: true });
+  writeFileSync(join(home, 'policy.json'), '{"default":[{"type":"insecureAcceptAnything"}]}');
+  writeFileSync(join(home, 'storage.conf'), '[storage]\ndriver = "overlay"\n');
+  // It looks for a network helper that it never starts.
+  writeFileSync(join(home, 'netavark'), '#!/bin/false\n', { mode: 0o755 });
+  const engine = `[engine]\nhelper_binaries_dir = [${JSON.stringify(home)}]\n`;
+  writeFileSync(join(home, 'containers.conf'), engine);
+  const storage = ['--root', `${home}/storage`, '--runroot', `${home}/run`];
+  const policy = ['--signature-policy', `${home}/policy.json`];
+  const build = [
+    ...['build', '--isolation', 'chroot', '--network', 'host', '--pull=never', '--layers=false'],
+    ...[...policy, '--tag', 'localhost/naive', '--ulimit', 'nofile=1024:1024'],
+    ...['--ulimit', 'nproc=1024:1024', '--file', `${folder}/Dockerfile`],
+    ...(shared === undefined ? [] : ['--build-context', `shared=${shared}`]),
+  ];
+  const push = ['push', '--quiet', '--disable-compression', ...policy, 'localhost/naive'];
+  const script = [
+    `export TMPDIR='${home}' HOME='${home}' CONTAINERS_STORAGE_CONF='${home}/storage.conf'`,
+    `export CONTAINERS_CONF='${home}/containers.conf'`,
+    `buildah ${[...storage, ...build].join(' ')} '${folder}'`,
+    `rm -rf '${home}/pushed'`,
+    `buildah ${[...storage, ...push].join(' ')} 'dir:${home}/pushed'`,
+  ].join(' && ');
+  return ['unshare', [...ISOLATED, '--mount-proc', '--', 'sh', '-c', script]];
+}
+
+/** Builds as a plain `buildah` does: what is in the folder when it is read, in the host's ids, with its devices. */
+export async function buildNaively(
+  scene: HostProbeScene,
+  folder: string,
+  options?: NaiveBuild,
+): Promise<void> {
+  const [program, args] = naiveCommand(scene, folder, options);
+  await runProgram(program, args);
+}
+
+/** Whether a layer of what {@link buildNaively} made holds the scene's secret. */
+export function naiveHasLoot({ folder, secret }: HostProbeScene): boolean {
+  const pushed = join(folder, 'naive/pushed');
+  // Not the image's history, which tells every line of the Dockerfile.
+  const { layers }: { readonly layers: readonly { readonly digest: string }[] } = JSON.parse(
+    readFileSync(join(pushed, 'manifest.json'), 'utf8'),
+  );
+  return layers.some(({ digest }) =>
+    readFileSync(join(pushed, digest.slice('sha256:'.length))).includes(secret),
+  );
+}

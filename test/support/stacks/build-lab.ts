@@ -1,0 +1,98 @@
+/** An installation to build stacks in: folders with Dockerfiles of busybox, and smoke commands that are real tasks. */
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll } from 'vitest';
+import {
+  type BuildResult,
+  type BuildStackOptions,
+  buildStack,
+} from '../../../src/build/build-stack.ts';
+import type { Layout } from '../../../src/core/layout.ts';
+import { runTask } from '../../../src/door/open-stackshim.ts';
+import type { SmokeRunner } from '../../../src/exchange/smoke.ts';
+import { linuxSystem } from '../../../src/sys/linux-system.ts';
+import type { TaskResult } from '../../../src/task/result.ts';
+import { useLeakCheck } from '../host/leak-check.ts';
+import { disposeInstallation } from '../installation/dispose-installation.ts';
+import { MACHINE_SLOTS } from '../installation/machine-slots.ts';
+import { linkPatchedRunc } from '../installation/patched-runc.ts';
+import { writePolicy } from '../installation/write-policy.ts';
+
+export interface BuildLab {
+  readonly layout: Layout;
+  /** A stack's folder with busybox, a Dockerfile of these lines, and other files by name. */
+  writeStack(
+    name: string,
+    dockerfile: readonly string[],
+    files?: Readonly<Record<string, string>>,
+  ): string;
+  build(directory: string, options?: Partial<BuildStackOptions>): Promise<BuildResult>;
+  run(stack: string, command: readonly string[]): Promise<TaskResult>;
+  /** Whether a build has left its folder. */
+  hasWork(): boolean;
+}
+
+/** Lines of a Dockerfile that make an image of busybox alone. */
+export const BUSYBOX_IMAGE = [
+  'FROM scratch',
+  'COPY busybox /bin/busybox',
+  'ENV PATH=/bin',
+  'RUN ["/bin/busybox", "--install", "-s", "/bin"]',
+];
+
+/** Kept on purpose: what was built. */
+const stored = /^file \S+\/lib\/(build|stacks|images|generations|layers|locks|current)(\/|$)/;
+
+/** Registers the hooks of a file; every test in it is checked for leaks. */
+export function useBuildLab(): BuildLab {
+  const folder = mkdtempSync('/var/tmp/stackshim-build-');
+  // A container's root, which the host does not know, must pass through to its root filesystem.
+  chmodSync(folder, 0o711);
+  const layout: Layout = {
+    root: join(folder, 'lib'),
+    run: join(folder, 'run'),
+    policyFile: join(folder, 'policy.json'),
+    slots: MACHINE_SLOTS,
+  };
+  const { root, run, policyFile } = layout;
+  beforeAll(() => {
+    for (const path of [root, run]) mkdirSync(path);
+    writePolicy(layout);
+    linkPatchedRunc(layout);
+  });
+  afterAll(() => {
+    disposeInstallation(layout);
+    rmSync(folder, { recursive: true });
+  });
+  useLeakCheck({ roots: () => [root, run], allow: [stored] });
+  const options = { root, run, policy: policyFile };
+  const runSmoke: SmokeRunner = ({ stack, revision }, command, { timeoutMs, signal }) =>
+    runTask(
+      { stack: `${stack}@rev:${revision}`, command, timeout: timeoutMs },
+      { ...options, ...(signal === undefined ? {} : { signal }) },
+    );
+  return {
+    layout,
+    writeStack(name, dockerfile, files = {}) {
+      const directory = join(folder, 'stacks', name);
+      rmSync(directory, { recursive: true, force: true });
+      mkdirSync(directory, { recursive: true });
+      cpSync('/bin/busybox', join(directory, 'busybox'), { dereference: true });
+      const all = { ...files, Dockerfile: `${dockerfile.join('\n')}\n` };
+      for (const [file, text] of Object.entries(all)) writeFileSync(join(directory, file), text);
+      return directory;
+    },
+    build: (directory, given = {}) =>
+      buildStack(layout, directory, { system: linuxSystem, runSmoke, ...given }),
+    run: (stack, command) => runTask({ stack, command }, options),
+    hasWork: () => ['0', '1'].some((home) => existsSync(`${root}/build/${home}`)),
+  };
+}

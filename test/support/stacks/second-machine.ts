@@ -1,0 +1,86 @@
+/** Another machine's installation, which trusts a signing key: what one machine saves, it loads. */
+import { generateKeyPairSync, type KeyPairKeyObjectResult } from 'node:crypto';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import { type Layout, trustedKeysDir } from '../../../src/core/layout.ts';
+import { runTask } from '../../../src/door/open-stackshim.ts';
+import {
+  type LoadedStacks,
+  type LoadStacksOptions,
+  loadStacks,
+} from '../../../src/exchange/saves/load-stacks.ts';
+import { type SaveStacksOptions, saveStacks } from '../../../src/exchange/saves/save-stacks.ts';
+import { linuxSystem } from '../../../src/sys/linux-system.ts';
+import { linkPatchedRunc } from '../installation/patched-runc.ts';
+
+export interface SecondMachine {
+  readonly layout: Layout;
+  /** The private key, root's alone. */
+  readonly keyFile: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Saves stacks of the first machine. */
+  save(stacks: readonly string[], more?: Partial<SaveStacksOptions>): Promise<Buffer>;
+  load(file: Uint8Array, more?: Partial<LoadStacksOptions>): Promise<LoadedStacks>;
+}
+
+/** @param folder Of the test's own. Whoever calls disposes the layout. */
+export function makeSecondMachine(
+  folder: string,
+  first: Layout,
+  keys: KeyPairKeyObjectResult = generateKeyPairSync('ed25519'),
+): SecondMachine {
+  const [root, run, policyFile] = [`${folder}/lib`, `${folder}/run`, `${folder}/policy.json`];
+  const layout: Layout = { ...first, root, run, policyFile };
+  const { privateKey, publicKey } = keys;
+  const keyFile = `${folder}/key.pem`;
+  for (const path of [run, trustedKeysDir(layout)]) mkdirSync(path, { recursive: true });
+  chmodSync(folder, 0o711);
+  linkPatchedRunc(layout);
+  writeFileSync(policyFile, '{}', { mode: 0o600 });
+  writeFileSync(keyFile, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  writeFileSync(
+    `${trustedKeysDir(layout)}/operator.pem`,
+    publicKey.export({ type: 'spki', format: 'pem' }),
+  );
+  return {
+    layout,
+    keyFile,
+    env: { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policyFile },
+    async save(stacks, more = {}) {
+      const parts: Buffer[] = [];
+      await saveStacks(first, {
+        system: linuxSystem,
+        stacks,
+        keyFile,
+        write: async (chunks) => {
+          for await (const chunk of chunks) parts.push(chunk);
+        },
+        ...more,
+      });
+      return Buffer.concat(parts);
+    },
+    load: (file, more = {}) =>
+      loadStacks(layout, {
+        system: linuxSystem,
+        runSmoke: ({ stack, revision }, command, { timeoutMs }) =>
+          runTask(
+            { stack: `${stack}@rev:${revision}`, command, timeout: timeoutMs },
+            { root, run, policy: policyFile },
+          ),
+        input: Readable.from([file]),
+        name: 'saved.tar',
+        ...more,
+      }),
+  };
+}
+
+/** A saved file of one layer whose layer comes again and again. */
+export function repeatLayer(file: Buffer, times: number): Buffer {
+  const end = file.length - 1024;
+  const entry = file.subarray(file.lastIndexOf('layers/'), end);
+  return Buffer.concat([
+    file.subarray(0, end),
+    ...Array.from({ length: times }, () => entry),
+    file.subarray(end),
+  ]);
+}
