@@ -3,7 +3,7 @@ import { toStackshimError } from '../core/errors.ts';
 
 export type CheckStatus = 'ok' | 'warn' | 'fail';
 
-/** One thing that `doctor` looked at. */
+/** One check of `doctor`. */
 export interface Check {
   /** The subject: `kernel`, `cgroup controllers`, `runtime runc`, … */
   readonly name: string;

@@ -96,7 +96,7 @@ export function openDoor(options: LayoutOptions = {}): Door {
   };
 }
 
-/** Runs `look` again where that may find an image: its first run found none by the digest that was asked for. */
+/** Runs `look` again if the first run found no image with a digest, and a content digest that is still unknown may match it. */
 async function withContentSought<T>(
   open: Opener,
   stops: CallerStops,

@@ -18,7 +18,7 @@ export function parseTaskSpec(input: unknown, origin: TaskOrigin = 'caller'): Ta
   return toTaskSpec(readFrom(origin, input));
 }
 
-/** Checks data from a queue, a network or another user's file. Throws as {@link parseTaskSpec}. */
+/** Checks data from a queue, a network or another user's file. Throws like {@link parseTaskSpec}. */
 export function parseJobInput(data: unknown): JobInput {
   const job = readFrom('job', data);
   toTaskSpec(job);

@@ -25,7 +25,7 @@ import { readTaskImages } from '../task/records/task-images.ts';
 import { chooseGenerations } from './choose-generations.ts';
 import { chooseRevisions } from './choose-revisions.ts';
 
-/** What `gc` removes besides what nothing needs. */
+/** The options of `gc`. */
 export interface CollectOptions {
   /** How many of a stack's newest revisions stay, in addition to the current one. Default: all. */
   readonly keepRevisions?: number;

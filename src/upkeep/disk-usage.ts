@@ -9,7 +9,7 @@ import { measureTree } from '../sys/measure-tree.ts';
 import type { Installation } from '../task/installation.ts';
 import { collectGarbage } from './collect-garbage.ts';
 
-/** What one stack takes on disk. */
+/** The disk usage of one stack. */
 export interface StackUsage {
   readonly name: StackName;
   /** The current revision. */
@@ -24,7 +24,7 @@ export interface StackUsage {
   readonly sharedBytes: number;
 }
 
-/** What the installation takes on disk. */
+/** The disk usage of the installation. */
 export interface DiskUsage {
   readonly stacks: readonly StackUsage[];
   readonly layers: { readonly count: number; readonly bytes: number };

@@ -13,7 +13,7 @@ import {
   surveyStore,
 } from '../store/survey-store.ts';
 
-/** How far `verify` has read the layer that it is at. */
+/** How much of the current layer `verify` has read. */
 export interface VerifyProgress {
   /** Counted from 1. */
   readonly layer: number;
@@ -30,7 +30,7 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What `verify` looked at, and what it found damaged. */
+/** What `verify` checked, and the damage that it found. */
 export interface Verification {
   readonly layers: number;
   readonly layerBytes: number;

@@ -8,7 +8,7 @@ import { withStacksLock } from '../stacks-lock.ts';
 import { FORMAT_VERSION } from '../stored-fields.ts';
 import { type ImageNames, imageNamesFile, MAX_OTHERS, readImageNames } from './image-names.ts';
 
-/** Remembers, durably, more digests of a stored image. */
+/** Stores further digests of a stored image durably. */
 export async function addImageNames(
   layout: Layout,
   image: ImageDigest,

@@ -44,7 +44,7 @@ export async function freeLoopDevice(device: string, name: string, fd: Fd): Prom
 }
 
 function fileOf(device: string): string | undefined {
-  // A device that has no file, or is gone, gives one of these errors.
+  // These errors mean that the device has no file or is gone.
   return unlessMissing(() => {
     const text = readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trimEnd();
     return text.endsWith(UNLINKED) ? text.slice(0, -UNLINKED.length) : text;
