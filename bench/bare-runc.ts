@@ -1,6 +1,6 @@
 /**
- * The yardstick: `runc run` of a task's own generated config, on a root filesystem that was prepared beforehand.
- * It starts where stackshim's work ends, and leaves its writable layer for the next run.
+ * The baseline: `runc run` with a task's own generated config, on a root filesystem that was prepared before. It starts where stackshim's
+ * work ends, and leaves its writable layer for the next run.
  */
 import { type SpawnOptions, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +17,7 @@ interface Config {
 export interface BareRunc {
   /** Milliseconds from spawn to exit. */
   run(): Promise<number>;
-  /** The same command line without running it: for measuring how it is run. */
+  /** The same command line without running it, for measuring how it is run. */
   readonly runtime: string;
   dispose(): void;
 }
@@ -63,7 +63,7 @@ export async function timeProgram(
   return performance.now() - startedAt;
 }
 
-/** Copies the config that stackshim generates, while a task of that config exists. */
+/** Copies the config that stackshim generates, while a task with that config exists. */
 async function captureConfig(
   installed: Installed,
   command: readonly string[],
@@ -83,7 +83,7 @@ async function captureConfig(
   return JSON.parse(readFileSync(target, 'utf8'));
 }
 
-/** The task's files went with the task: its one bind, the hosts file, is of another one. */
+/** The files of the task are gone with it: replaces its one bind, the hosts file, by another one. */
 function keepBinds(config: Config, folder: string): void {
   const binds = config.mounts.filter(({ options }) => options.includes('rbind'));
   const [hosts] = binds;
@@ -93,7 +93,7 @@ function keepBinds(config: Config, folder: string): void {
   writeFileSync(hosts.source, '127.0.0.1 localhost\n');
 }
 
-/** The same layers, mapped to the same ids, below a writable layer of its own. */
+/** Mounts the same layers, mapped to the same ids, below a separate writable layer. */
 function mountRootfs(installed: Installed, config: Config, folder: string): string[] {
   const [mapping] = config.linux.uidMappings;
   if (mapping === undefined) throw new Error('the generated config has no id mapping');

@@ -1,11 +1,11 @@
-/** The installation that is measured: the one the quickstart made, or the one the environment names. */
+/** The measured installation: the one that the quickstart made, or the one that the environment names. */
 import { existsSync, readFileSync } from 'node:fs';
 
 export interface Installed {
   readonly stack: string;
   readonly root: string;
   readonly run: string;
-  /** For `runTask`. */
+  /** Options for `runTask`. */
   readonly options: { readonly root: string; readonly run: string };
   /** The runtime that stackshim uses by default. */
   readonly runc: string;

@@ -1,6 +1,6 @@
 /**
- * Runs `true` each time that a line comes on standard input, and prints how many milliseconds it took, removal included. Arguments: root folder,
- * run folder, stack, and how many megabytes of live objects the process is to have meanwhile.
+ * Runs `true` for each line on standard input, and prints the time in milliseconds, including removal. Arguments: root folder, run folder,
+ * stack, and the megabytes of live objects in this process.
  */
 import { createInterface } from 'node:readline';
 import { runTask } from 'stackshim';

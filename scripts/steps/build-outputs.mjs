@@ -1,4 +1,4 @@
-/** Builds dist/lib (tsc), dist/stackshim (Bun) and dist/bench (tsc), each only when its inputs have changed. */
+/** Builds dist/lib (tsc), dist/stackshim (Bun) and dist/bench (tsc), each only if its inputs have changed. */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hashContents } from './content-hash.mjs';
@@ -43,7 +43,7 @@ export function buildExecutable() {
 }
 
 /**
- * Makes dist/<name> under a temporary name and swaps it in, so a build that fails or is killed leaves the last one whole.
+ * Makes dist/<name> under a temporary name and swaps it in, so that a failed or killed build leaves the previous output intact.
  * @param {{name: string, inputs: readonly string[], make: (target: string) => Promise<void>}} output
  * @returns {Promise<string>} 'built' or 'up to date'
  */
@@ -91,11 +91,11 @@ async function link(outFile) {
       `npm package @oven/bun-linux-${architecture} is an optional dependency: run npm ci again with it allowed`,
     );
   }
-  // The executable holds the name it was built under: one that is the same every time.
+  // The executable contains the name under which it was built, so use the same name each time.
   const work = `${outFile}.work`;
   await mkdir(work, { recursive: true });
-  // Bun leaves *.bun-build files in its working directory when it is interrupted: give it one that goes away.
-  // A stray .env or bunfig.toml in the caller's directory must not steer a program that runs as root.
+  // An interrupted Bun leaves *.bun-build files in its working directory: give it a temporary one. A stray .env or bunfig.toml in the
+  // caller's directory must not affect a program that runs as root.
   const args = [
     'build',
     '--compile',
@@ -105,7 +105,7 @@ async function link(outFile) {
     '--format=esm',
     '--target=bun',
   ];
-  // Almost nothing of a plain run is done often enough to be worth compiling while it is at work.
+  // Hardly any code of a plain run is executed often enough to be worth compiling during the run.
   args.push('--compile-jit-policy=100');
   args.push('--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig');
   try {
@@ -121,7 +121,7 @@ async function link(outFile) {
 }
 
 /**
- * Whoever can set a variable of the executable must not be able to make it run code of theirs, and it starts in any directory.
+ * A user who can set variables of the executable must not be able to make it run other code. And it must start in any directory.
  * @param {string} file
  */
 async function prepareStart(file) {

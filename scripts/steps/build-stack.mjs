@@ -1,4 +1,4 @@
-/** Builds one stack with the executable, and tells what came of it: sizes, times, and whether a second build gives the same. */
+/** Builds one stack with the executable, and reports sizes, times, and whether a second build gives the same result. */
 import { StepFailure } from './failure.mjs';
 import { runProgram } from './run-program.mjs';
 
@@ -6,7 +6,7 @@ import { runProgram } from './run-program.mjs';
  * @typedef {object} BuiltStack
  * @property {string} name
  * @property {number} revision
- * @property {boolean} unchanged the store had it from these files already
+ * @property {boolean} unchanged whether the store already had it from the same files
  * @property {number} ownBytes
  * @property {number} sharedBytes
  * @property {number} seconds
@@ -65,7 +65,7 @@ async function runBuild(executable, args, env) {
 }
 
 /**
- * Names of packages that apt did not find, or found listed but could not fetch.
+ * Names of packages that apt did not find, or found in its lists but could not fetch.
  * @param {string} output
  */
 export function findVanishedPackages(output) {
@@ -79,7 +79,7 @@ export function findVanishedPackages(output) {
 }
 
 /**
- * Builds once more. Empty when that gave the same layers, else the files that differ.
+ * Builds again. Empty if the layers are the same, otherwise the files that differ.
  * @param {import('./stack-folders.mjs').StackFolder} stack
  * @param {BuiltStack} before
  * @param {{executable: string, env: Record<string, string>}} options
@@ -96,6 +96,6 @@ export async function findDifferences(stack, before, options) {
   );
   /** @type {{files: {path: string}[]}} */
   const { files } = JSON.parse(stdout);
-  // Owners and times alone are not among what a comparison of files tells.
+  // A comparison of files does not report differences in owners or times.
   return files.length === 0 ? ['owners or times of files'] : files.map(({ path }) => path);
 }

@@ -1,4 +1,4 @@
-/** Counts the tests of a report of vitest's. */
+/** Counts the tests in a JSON report of vitest. */
 import { relative } from 'node:path';
 import { addFailure, noTests } from './counts.mjs';
 import { projectRoot } from './paths.mjs';
@@ -7,13 +7,13 @@ import { projectRoot } from './paths.mjs';
  * @typedef {object} FileReport
  * @property {string} name its path
  * @property {string} status
- * @property {string} [message] why it could not be loaded, or its hooks failed
+ * @property {string} [message] why it could not be loaded, or why its hooks failed
  * @property {{fullName: string, status: string, tags?: string[], failureMessages?: string[] | null}[]} assertionResults
  */
 
 /**
- * A file that could not be loaded, or whose hooks failed, has no failed test of its own: it counts as one.
- * A tag `LANE/REASON` says that its test fails in that lane: there vitest expects it to fail, and reports one that passes as failed.
+ * A file that could not be loaded, or whose hooks failed, has no failed test of its own, so it counts as one failure. A tag `LANE/REASON`
+ * says that its test fails in that lane: there vitest expects the failure, and reports a passing test as failed.
  * @param {{testResults: FileReport[]}} report vitest's JSON report
  * @param {string} lane
  */

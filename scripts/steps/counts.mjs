@@ -1,16 +1,16 @@
-/** What a run of tests comes to: how many, and by name what failed. */
+/** The outcome of a test run: how many tests, and the names of the failed ones. */
 
 /**
  * @typedef {object} Failure
  * @property {string} name `test/e2e/run.test.ts > runs a task`
- * @property {string} said the first lines of what went wrong
+ * @property {string} said the first lines of the error
  *
  * @typedef {object} Counts
  * @property {number} passed
  * @property {number} failed
  * @property {number} skipped
- * @property {number} excepted tests that fail in this lane, as a tag of theirs says
- * @property {Failure[]} failures one for each that failed
+ * @property {number} excepted tests that fail in this lane according to a tag
+ * @property {Failure[]} failures one for each failed test
  */
 
 /** @returns {Counts} */
@@ -37,12 +37,12 @@ const MOST_CHARS = 2_000;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal's colours begin with one.
 const COLOURS = /\u001b\[[\d;]*m/g;
 
-/** The beginning of a message, which may hold all that a program printed. */
+/** The beginning of a message, which may contain all output of a program. */
 const shorten = (/** @type {string} */ said) =>
   said.replace(COLOURS, '').trim().slice(0, MOST_CHARS).split('\n').slice(0, MOST_LINES).join('\n');
 
 /**
- * Everything that failed once more, for whoever sees the end of a long output only.
+ * Lists all failures again, for readers who only see the end of a long output.
  * @param {readonly Failure[]} failures
  */
 export function formatFailures(failures) {

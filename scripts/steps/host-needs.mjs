@@ -1,4 +1,4 @@
-/** What the host must have, and the Debian package that each thing comes in. */
+/** What the host must have, and the Debian package of each item. */
 import { existsSync } from 'node:fs';
 import { findProgram } from './run-program.mjs';
 

@@ -1,4 +1,4 @@
-/** Installs the Debian packages that the host lacks; changes nothing when it cannot install all of them. */
+/** Installs the Debian packages that the host lacks; changes nothing if it cannot install all of them. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { StepFailure } from './failure.mjs';
 import { describeNeed, findMissing } from './host-needs.mjs';
@@ -10,7 +10,7 @@ const aptEnvironment = { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' };
 const aptOptions = ['-q', '-o', 'DPkg::Lock::Timeout=300'];
 
 /**
- * Rejects with a StepFailure that names every missing tool and its package when they cannot be installed.
+ * Rejects with a StepFailure that names every missing tool and its package if they cannot be installed.
  * @param {readonly import('./host-needs.mjs').Need[]} needs
  * @returns {Promise<string>} 'installed' or 'nothing to install'
  */
@@ -33,7 +33,7 @@ export async function ensureHostPackages(needs) {
 }
 
 /**
- * Why this host cannot install Debian packages, undefined when it can.
+ * Why this host cannot install Debian packages; undefined if it can.
  * @returns {string | undefined}
  */
 export function findInstallObstacle() {
@@ -43,7 +43,7 @@ export function findInstallObstacle() {
   return undefined;
 }
 
-/** The fields of /etc/os-release; empty where there is no such file. */
+/** The fields of /etc/os-release; empty if the file does not exist. */
 export function readOsRelease() {
   /** @type {Record<string, string>} */
   const fields = {};

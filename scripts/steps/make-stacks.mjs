@@ -15,14 +15,14 @@ import { startTlsServer } from './tls-server.mjs';
 /** @typedef {import('./stack-folders.mjs').StackFolder} StackFolder */
 /** @typedef {{executable: string, env: Record<string, string>, tls: import('./tls-server.mjs').TlsServer}} Tools */
 
-/** More would wait for each other: src/build/take-builder-home.ts. */
+/** More builds would wait for each other: src/build/take-builder-home.ts. */
 const BUILDS_AT_A_TIME = 2;
 
 /**
- * One that fails fails alone. Two are built at a time, bases first, while those that are built are tested one by one.
+ * A stack that fails does not stop the others. Two are built at a time, bases first, while built ones are tested one by one.
  * @param {object} options
- * @param {readonly string[]} [options.names] with the bases that they stand on; none: all
- * @param {string} [options.root] a store that stays; else one that goes away again
+ * @param {readonly string[]} [options.names] builds these with their bases; none: all
+ * @param {string} [options.root] a store that stays; without it, a temporary one
  * @param {boolean} [options.twice] whether to build each again and compare
  * @returns {Promise<readonly StackReport[]>}
  */
@@ -66,7 +66,7 @@ async function buildAndTest(stacks, tools, twice) {
         if (report.built === undefined) continue;
         const test = () => record(report, () => testOne(stack, report, tools));
         testing = testing.then(test);
-        // Asked for at the end, later than it may come.
+        // The result is awaited at the end; a rejection may come earlier.
         testing.catch(() => undefined);
         if (twice) await buildAgain(stack, report, tools);
       }
@@ -74,7 +74,7 @@ async function buildAndTest(stacks, tools, twice) {
     await Promise.all(Array.from({ length: BUILDS_AT_A_TIME }, work));
   }
   await testing;
-  // The others were not begun before a signal came.
+  // After a signal, stacks that were not started are left out.
   return all
     .map(({ report }) => report)
     .filter(({ built, failure }) => built !== undefined || failure !== undefined);
@@ -109,7 +109,8 @@ async function buildAgain(stack, report, tools) {
 }
 
 /**
- * A base has no program of its own: its smoke command has run; its default command is tried, and what its programs are linked with.
+ * A base has no test program. Its smoke command has run already; this tests its default command, and the libraries that its programs are
+ * linked with.
  * @param {StackFolder} stack
  * @param {StackReport} report
  * @param {Tools} tools
@@ -125,7 +126,7 @@ async function testOne(stack, report, tools) {
 }
 
 /**
- * What goes wrong with one stack is written down; the others go on.
+ * Stores the error of one stack; the others go on.
  * @param {StackReport} report
  * @param {() => Promise<void>} work
  */

@@ -1,4 +1,4 @@
-/** Folders whose contents root trusts: nobody else may write to them, or have made them. */
+/** Folders whose content root trusts: nobody else may write to them, or have created them. */
 import { lstatSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StepFailure } from './failure.mjs';
@@ -7,8 +7,8 @@ const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
 /**
- * Makes the folder and the missing ones above it. Fails where it, or a folder above it, is a link or another user's, or others may
- * write to it: they could put there what root is going to run. Others may pass through, as a container's root must, but not list it.
+ * Creates the folder and the missing ones above it. Fails if it, or a folder above it, is a link, belongs to another user, or is writable by
+ * others: they could put there what root is going to run. Others may pass through, as a container's root must, but not list it.
  * @param {string} folder absolute
  */
 export function ensureOwnFolder(folder) {
@@ -19,9 +19,9 @@ export function ensureOwnFolder(folder) {
 }
 
 /**
- * Whether all that is there of a path is a folder of root's, or of the user's, that nobody else may replace.
+ * Checks that every existing part of a path is a folder of root's, or of this user's, that nobody else can replace.
  * @param {string} folder absolute
- * @returns {string | undefined} the first that is not, and why
+ * @returns {string | undefined} the first part that is not, and why
  */
 export function findForeignFolder(folder) {
   const above = folder === '/' ? undefined : findForeignFolder(dirname(folder));

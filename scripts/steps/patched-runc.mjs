@@ -1,6 +1,6 @@
 /**
- * Brings a patched runc below the root folder: `runtimes/runc-<version>/` and the link `runtimes/runc` to its program.
- * apt fetches and verifies it under a configuration of its own: the host's sources and packages stay as they are.
+ * Installs a patched runc below the root folder: `runtimes/runc-<version>/` and the link `runtimes/runc` to its program. apt fetches and
+ * verifies it with a separate configuration: the host's sources and packages stay as they are.
  */
 import { existsSync } from 'node:fs';
 import {
@@ -30,7 +30,7 @@ const suite = 'forky';
 const runtimes = `${installationRoot}/runtimes`;
 
 /**
- * Falls back to the host's own runc, with a warning, where no patched one can be had.
+ * Falls back to the host's own runc, with a warning, if no patched one can be fetched.
  * @returns {Promise<string>} what was done, for the report
  */
 export async function ensurePatchedRunc() {
@@ -91,7 +91,7 @@ async function downloadRunc(work, source) {
   const folders = ['sources', 'state/lists/partial', 'cache/archives/partial', 'download'];
   await Promise.all(folders.map((folder) => mkdir(`${work}/${folder}`, { recursive: true })));
   await writeFile(`${work}/sources/runc.sources`, source);
-  // apt downloads as its own user where there is one: it must get at the folder and write into the last.
+  // apt downloads as its own user if there is one: that user must be able to enter the folder and write to the last one.
   await chmod(work, 0o755);
   const aptUser = await readUserId('_apt');
   if (aptUser !== undefined) await chown(`${work}/download`, aptUser, 0);
@@ -125,7 +125,7 @@ async function readUserId(name) {
 }
 
 /**
- * Unpacks under a temporary name and proves that the program runs here before anything points at it.
+ * Unpacks under a temporary name and checks that the program runs here before anything refers to it.
  * @param {string} debFile
  */
 async function unpackRunc(debFile) {

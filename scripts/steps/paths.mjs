@@ -7,5 +7,5 @@ export const projectRoot = fileURLToPath(new URL('../..', import.meta.url)).repl
 /** The executable that `npm run build` makes. */
 export const executableFile = `${projectRoot}/dist/stackshim`;
 
-/** The durable root folder of the installation that the set-up serves. */
+/** The durable root folder of the installation that is set up. */
 export const installationRoot = process.env.STACKSHIM_ROOT ?? '/var/lib/stackshim';

@@ -1,4 +1,4 @@
-/** Runs one test lane and counts what it did: with vitest here or inside test VMs, or by building every stack. */
+/** Runs one test lane and counts its tests: with vitest on this machine or in test VMs, or by building every stack. */
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,8 +13,7 @@ import { testInVms } from './vm-run.mjs';
 
 /**
  * @typedef {import('./counts.mjs').Counts} Counts
- * @typedef {{name: string, seconds: number, counts: Counts}} LaneResult
- * Of a lane about which anything went wrong, something has failed.
+ * @typedef {{name: string, seconds: number, counts: Counts}} LaneResult If anything goes wrong with a lane, its counts contain a failure.
  */
 
 /**
@@ -62,7 +61,7 @@ async function countLane(lane) {
   }
 }
 
-/** The core; with --all it cuts the power more often. All the rest takes a slow processor hours: `npm run test:vm`. */
+/** Runs the core; with --all, it cuts the power more often. The other files take hours on a slow processor: `npm run test:vm`. */
 async function countVmLane() {
   const cuts = process.env.STACKSHIM_TEST_FULL === '1' ? ['--power-cuts=3'] : [];
   const options = parseVmOptions(['--core', ...cuts]);
@@ -74,7 +73,7 @@ async function countVmLane() {
   }
 }
 
-/** Every base and stack, from an empty store, counts as one test. */
+/** Builds every base and stack from an empty store; each counts as one test. */
 async function countStacksLane() {
   const counts = noTests();
   for (const { name, failure } of await makeStacks({})) {

@@ -4,9 +4,9 @@ import { StepFailure } from './failure.mjs';
 import { stopProgramsOnSignals } from './run-program.mjs';
 
 /**
- * A failure ends the process with status 1 and a readable message; a signal with 128 + its number, once the step that it
- * stopped has cleaned up.
- * @param {() => Promise<number | undefined | void>} main resolves with the exit status; undefined is 0
+ * A failure ends the process with status 1 and a readable message. A signal ends it with 128 plus its number, once the stopped step has
+ * cleaned up.
+ * @param {() => Promise<number | undefined | void>} main resolves to the exit status; undefined is 0
  */
 export async function runScript(main) {
   /** @type {number | undefined} */

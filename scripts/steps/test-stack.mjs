@@ -1,4 +1,4 @@
-/** Runs a stack's test program (test/stacks/) as a task and judges what it printed. */
+/** Runs a stack's test program (test/stacks/) as a task and checks its output. */
 import { existsSync } from 'node:fs';
 import { StepFailure } from './failure.mjs';
 import { projectRoot } from './paths.mjs';
@@ -7,7 +7,7 @@ import { runProgram } from './run-program.mjs';
 const TEXT = 'Zürich 東京 🚀';
 const NUMBERS = '30 4 8';
 
-/** What the payload, the clock of New York and each program's arithmetic must come to. */
+/** The expected payload, the clock of New York, and the results of each program's arithmetic. */
 const EXPECTED = {
   text: TEXT,
   length: 11,
@@ -22,7 +22,7 @@ const MOST_LINES = 12;
 
 const LIMITS = { memoryBytes: 512 * 1024 ** 2, cpus: 1 };
 
-/** `python-3.13` is tested by test/stacks/python: the versions of a language share a program. */
+/** The versions of a language share a test program: test/stacks/python tests `python-3.13`. */
 const toLanguage = (/** @type {string} */ stack) => stack.replace(/-[\d.]+$/, '');
 
 /** @param {string} stack */
@@ -69,7 +69,7 @@ export async function testStack(stack, { executable, env, tls }) {
 }
 
 /**
- * Runs what the stack runs when a task names no command, on an empty standard input: an interpreter reads its end and ends.
+ * Runs the stack's default command with empty standard input: an interpreter reads the end of it and exits.
  * @param {string} stack
  * @param {{executable: string, env: Record<string, string>}} options
  */
@@ -78,7 +78,7 @@ export async function testDefaultCommand(stack, options) {
 }
 
 /**
- * Looks for the shared libraries that each program and library in the stack is linked with.
+ * Checks that the shared libraries exist with which each program and library in the stack is linked.
  * @param {string} stack
  * @param {{executable: string, env: Record<string, string>}} options
  */
@@ -89,7 +89,7 @@ export async function testPrograms(stack, options) {
 }
 
 /**
- * Loads all that the language's standard library has, or uses all that the stack's tools have, with the program `library` beside the others.
+ * Runs the program `library`, which loads all of the language's standard library, or uses all of the stack's tools.
  * @param {string} stack
  * @param {{executable: string, env: Record<string, string>}} options
  */
@@ -104,7 +104,7 @@ export async function testLibrary(stack, options) {
  * @param {{executable: string, env: Record<string, string>}} options
  */
 async function runToEnd(what, args, { executable, env }) {
-  // The longest compiles some five hundred headers; two stacks may be built meanwhile.
+  // The longest one compiles some five hundred headers, and two stacks may be built meanwhile.
   const run = ['run', '--timeout', '900s', ...args];
   const { status, stderr } = await runProgram(executable, run, {
     env,
@@ -145,7 +145,7 @@ function judge(stack, printed, token) {
   if (version !== undefined && !`${printed.version}.`.startsWith(`${version}.`)) {
     problems.push(`version is ${printed.version}, not ${version}`);
   }
-  // Programs on a Java machine tell what that believes to have.
+  // Programs on a Java machine report the memory and processors that the machine sees.
   const { memoryBytes, cpus } = printed;
   if (cpus !== undefined && cpus !== LIMITS.cpus) problems.push(`it sees ${cpus} cpus, not 1`);
   if (typeof memoryBytes === 'number' && memoryBytes > LIMITS.memoryBytes) {

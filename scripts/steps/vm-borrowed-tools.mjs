@@ -1,4 +1,4 @@
-/** Lends a guest a newer Node and the host's EROFS tools, where its own are too old. */
+/** Gives a guest a newer Node and the host's EROFS tools if its own are too old. */
 import { chmod, cp, mkdir, writeFile } from 'node:fs/promises';
 import { StepFailure } from './failure.mjs';
 import { projectRoot } from './paths.mjs';
@@ -9,15 +9,15 @@ const nodeStack = `${projectRoot}/overlay/stacks/node-22`;
 const LENT = '/opt/host-tools';
 const erofsTools = ['mkfs.erofs', 'fsck.erofs', 'dump.erofs'];
 
-/** What the lent tools come from, to be hashed: another version of one is another disk. */
+/** The sources of these tools, for the hash: another version makes another disk. */
 export const toolSources = () => [
   `${nodeStack}/package-lock.json`,
   ...erofsTools.flatMap((name) => findProgram(name) ?? []),
 ];
 
 /**
- * Node is the official build that the stack of that name is made of: it runs on any C library since 2.28. Each EROFS tool comes
- * with the host's C library and loader and is started through them.
+ * Node is the official build that the stack of that name uses: it runs on any C library since 2.28. Each EROFS tool comes with the host's C
+ * library and loader, and is started through them.
  * @param {string} root the guest's root filesystem
  */
 export async function lendTools(root) {

@@ -1,4 +1,4 @@
-/** The disks of a test VM: Debian (kept by content hash), this checkout, and the data that its installations write. */
+/** The disks of a test VM: Debian (cached by content hash), this checkout, and the data of its installations. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import {
@@ -39,7 +39,7 @@ const STALE_MS = 24 * 3_600_000;
  */
 
 /**
- * The guest's Debian, made with mmdebstrap unless the same one is there already.
+ * The guest's Debian, made with mmdebstrap unless the same one exists already.
  * @param {import('./vm-guests.mjs').Guest} guest
  * @returns {Promise<SystemDisk>}
  */
@@ -56,7 +56,7 @@ export async function ensureSystemDisk(guest) {
   };
 }
 
-/** A folder for one run's files, on the cache's filesystem. Removes those of runs that were killed. */
+/** A folder for the files of one run, on the cache's filesystem. Removes those of killed runs. */
 export async function makeWorkFolder() {
   ensureOwnFolder(vmCache);
   for (const name of await readdir(vmCache)) {
@@ -65,7 +65,7 @@ export async function makeWorkFolder() {
     await rm(`${vmCache}/${name}`, { recursive: true, force: true });
   }
   const folder = await mkdtemp(`${vmCache}/work-${process.pid}-`);
-  // A container's root, which the host does not know, must pass through to its root filesystem.
+  // The root of a container has no rights on the host, but must pass through to its root filesystem.
   await chmod(folder, 0o711);
   return folder;
 }
@@ -117,14 +117,14 @@ async function bootstrap(guest, { root, early }) {
   const options = [
     '--variant=minbase',
     '--include=ca-certificates',
-    // Whoever cuts its power loses the disk: it is made again.
+    // If its power is cut, the disk is lost and made again.
     '--dpkgopt=force-unsafe-io',
     `--customize-hook=sync-in ${early} /`,
     `--customize-hook=copy-in ${provisionScript} /tmp`,
     `--customize-hook=chroot "$1" sh ${inside} ${guest.packages.join(' ')}`,
     `--customize-hook=rm "$1${inside}"`,
   ];
-  // Its own caches and lists are of no use in there.
+  // Its caches and lists are of no use there.
   const target = [guest.suite, root, ...(mirror === undefined ? [] : [mirror])];
   // However it ends, its mounts go with the namespace.
   const apart = ['--mount', '--propagation', 'private', 'mmdebstrap'];
@@ -181,7 +181,7 @@ async function makeExt4(image, { size, label, root, features = [] }) {
 }
 
 /**
- * This checkout with what was installed and built, read-only.
+ * This checkout with everything installed and built, read-only.
  * @param {string} image
  */
 export async function makeProjectDisk(image) {
@@ -190,9 +190,9 @@ export async function makeProjectDisk(image) {
 }
 
 /**
- * What the guest writes: ext4 with project quotas, seeded with an installation's root folder.
+ * The guest's writable disk: ext4 with project quotas, with the root folder of an installation.
  * @param {string} image
- * @param {string} seed folder whose content it starts with
+ * @param {string} seed folder with its initial content
  */
 export async function makeDataDisk(image, seed) {
   const features = ['-O', 'quota,project', '-E', 'quotatype=prjquota'];

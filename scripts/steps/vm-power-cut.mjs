@@ -2,13 +2,13 @@
 import { StepFailure } from './failure.mjs';
 import { note } from './report-step.mjs';
 
-/** How much must have been done for good before. */
+/** How much must be stored durably before the cut. */
 const ENOUGH = { grown: 2, generation: 2, task: 1 };
 const BUSY_MS = 1_500_000;
 
 /**
- * Resolves once the machine is off: to the last number of each kind that it had printed, which must still be there after.
- * What the guest had in its memory is lost, what it had given to its disk is not.
+ * Resolves once the machine is off, to the last number of each kind that it had printed: these must still exist afterwards. What the guest
+ * had only in memory is lost; what it had given to its disk is not.
  * @param {import('./vm-machine.mjs').Machine} machine
  * @param {{builds: boolean}} options
  * @returns {Promise<Record<string, number>>}
@@ -36,7 +36,7 @@ export async function cutPowerWhileBusy(machine, { builds }) {
     });
     ended.then(
       ({ status, stderr }) => resolve(new Error(`ended with ${status}: ${stderr.slice(-2000)}`)),
-      // That it goes away afterwards is what is wanted.
+      // The connection is expected to break afterwards.
       resolve,
     );
   });

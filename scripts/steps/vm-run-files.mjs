@@ -1,15 +1,15 @@
-/** Runs test files inside a test VM and counts what they did, as it comes. */
+/** Runs test files inside a test VM and counts their results as they come. */
 import { addFailure } from './counts.mjs';
 import { note } from './report-step.mjs';
 import { EVENT } from './vm-reporter.mjs';
 
 /** @typedef {import('./counts.mjs').Counts} Counts */
 
-/** The limit of the whole run ends it sooner. */
+/** The limit of the whole run applies earlier. */
 const RUN_MS = 12 * 3_600_000;
 
 /**
- * Adds to `counts`, also when the machine ends first: a file that did not come to its end counts as a failure, by its name.
+ * Adds to `counts`, also if the machine ends first: a file that did not end counts as a failure, by its name.
  * @param {import('./vm-machine.mjs').Machine} machine
  * @param {{files: readonly string[], env: Record<string, string>, scale: number, counts: Counts}} options
  */
@@ -65,7 +65,7 @@ function startTally(files, counts) {
       const { file } = event;
       if (!('test' in event)) {
         left.delete(file);
-        // One that could not be loaded, or whose hooks failed, has no failed test of its own.
+        // A file that could not be loaded, or whose hooks failed, has no failed test of its own.
         if (event.hasFailed && !failed.has(file)) {
           addFailure(counts, file, event.said);
           failed.add(file);

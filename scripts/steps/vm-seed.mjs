@@ -1,4 +1,4 @@
-/** The root folder that a guest starts with: stacks built here, where Debian's archive can be reached, and the set-up's runtime. */
+/** The root folder that a guest starts with: stacks that were built on the host, if it reaches Debian's archive, and the runtime of the set-up. */
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { ensureOwnFolder } from './own-folder.mjs';
@@ -28,7 +28,7 @@ export async function makeSeed(guest, { store, folder }) {
     await mkdir(`${seed}/${name}`, { recursive: true });
     await chmod(`${seed}/${name}`, mode);
   }
-  // Hard links: a disk's content is read from it, nothing is written.
+  // Hard links are enough: the disk's content is read from these files, and nothing writes to them.
   const sources = kept.map((name) => `${store}/${name}`);
   await runProgram('cp', ['-al', ...sources, `${seed}/root/`], { output: 'capture' });
   const runtimes = `${installationRoot}/runtimes`;
@@ -39,7 +39,7 @@ export async function makeSeed(guest, { store, folder }) {
 }
 
 /**
- * Builds the stacks that guests start with; one whose folder has not changed is not built again.
+ * Builds the stacks that guests start with; a stack whose folder has not changed is not built again.
  * @returns {Promise<string>} the root folder that has them
  */
 export async function buildStacks() {

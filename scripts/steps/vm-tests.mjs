@@ -1,9 +1,9 @@
-/** Which test files run in a test VM, in which guest, and why some do not. */
+/** Decides which test files run in a test VM, in which guest, and why some do not. */
 import { existsSync, readdirSync } from 'node:fs';
 import { StepFailure } from './failure.mjs';
 import { projectRoot } from './paths.mjs';
 
-/** Lanes whose files run inside; those of `vm` run nowhere else. */
+/** Lanes whose files run in a VM; those of `vm` run nowhere else. */
 const insideLanes = ['integration', 'e2e', 'security', 'vm'];
 
 /** Files that no guest runs, by name. */
@@ -20,7 +20,7 @@ const onlyOnHost = {
   'e2e/stacks-real.test.ts': "needs Debian's archive; a stack built on the host stands in",
 };
 
-/** Files that a guest with lent tools does not run: it builds nothing. */
+/** Files that a guest with borrowed tools does not run, because it cannot build. */
 const onlyWithBuilder = [
   'integration/images-build',
   'integration/images-update',
@@ -33,11 +33,11 @@ const onlyWithBuilder = [
   'e2e/doctor',
   'vm/quickstart',
   'vm/update-service',
-  // Its probes are compiled.
+  // Its probes must be compiled.
   'security/battery',
 ];
 
-/** What no runtime has a part in, or only one that runs a smoke command: with runc alone. */
+/** Files that do not depend on the runtime, or only for a smoke command: with runc only. */
 const onlyWithRunc = [
   'integration/exchange-',
   'integration/images-',
@@ -57,8 +57,8 @@ const onlyWithRunc = [
 ];
 
 /**
- * What CI has a quarter of an hour for, where the processor is a program and a test takes it two to three seconds. First what
- * kernel, cgroups and runtime decide together: that runs in each guest on each runtime.
+ * What CI runs in a quarter of an hour on an emulated processor, where a test takes two to three seconds. First the files about the
+ * interplay of kernel, cgroups and runtime, which run in each guest with each runtime.
  */
 const coreEverywhere = [
   'e2e/run-limits.test.ts',
@@ -66,10 +66,10 @@ const coreEverywhere = [
   'security/isolation.test.ts',
 ];
 
-/** Then what is the same for both runtimes: with runc alone, and where it says most, or where there is time left. */
+/** Then the files that do not depend on the runtime: with runc only, in the guest where they show most or where there is time left. */
 const coreOnce = {
   'debian-13': [
-    // Project quotas, units of the newer systemd; and this guest's power is cut, as it can build meanwhile.
+    // Project quotas, units of the newer systemd; and this guest's power is cut, because it can build meanwhile.
     'e2e/disk-quota.vm.test.ts',
     'vm/machine.test.ts',
     'vm/quickstart.test.ts',
@@ -107,7 +107,7 @@ export function chooseVmFiles(guest, { runtime, core, asked }) {
  */
 const beginsWith = (file, names) => names.some((name) => file.startsWith(name));
 
-/** The one that judges what a power cut left: it has a run of its own. */
+/** The file that checks the state after a power cut; it has its own run. */
 export const afterPowerCut = 'vm/after-power-cut.test.ts';
 
 /** @param {string} lane */
@@ -121,7 +121,7 @@ function listLane(lane) {
 }
 
 /**
- * A name that matches nothing would run, or leave out, nothing.
+ * Refuses a name that matches nothing: it would silently run, or leave out, nothing.
  * @param {readonly string[]} names
  * @param {readonly string[]} all
  */

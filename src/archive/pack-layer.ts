@@ -80,10 +80,10 @@ async function startTar(folder: string, signal: AbortSignal | undefined): Promis
   }
 }
 
-function requireSuccess({ failure, said }: EndedTool, folder: string): void {
+function requireSuccess({ failure, stderr }: EndedTool, folder: string): void {
   if (failure === undefined) return;
   throw new StackshimError('ERR_STACKSHIM_SYSTEM', `pack ${folder}: tar: ${failure}`, {
-    details: { folder, stderr: said },
+    details: { folder, stderr },
   });
 }
 

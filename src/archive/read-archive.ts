@@ -16,7 +16,7 @@ export interface ReadArchiveOptions {
   readonly compression: Compression;
   /** Where the program that decompresses zstd gets its id. */
   readonly workers: WorkerHost;
-  /** Ends that program. */
+  /** An abort ends that program. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -74,7 +74,7 @@ async function toMkfsError(
   fedBytes: number,
 ): Promise<StackshimError> {
   const { bavail, bsize } = await statfs(run.folder);
-  const { exitCode, signal, said: stderr } = end;
+  const { exitCode, signal, output: stderr } = end;
   const details = { exitCode, signal, stderr };
   if (bavail * bsize <= fedBytes + DISK_SLACK_BYTES) {
     const { folder } = run;

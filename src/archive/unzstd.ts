@@ -20,7 +20,7 @@ const ADDRESS_SPACE_BYTES = 1024 ** 3;
 export interface UnzstdOptions {
   readonly policy: ArchivePolicy;
   readonly workers: WorkerHost;
-  /** Ends the program, which may neither read nor write. */
+  /** An abort ends the program, even if it neither reads nor writes. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -7,7 +7,7 @@ import { messageOf, StackshimError } from '../core/errors.ts';
 const word = /^[a-z0-9][a-z0-9.+-]*$/;
 
 const dpkgLine = /^path-(?:exclude|include)=\/\S+$/;
-const MOST_PACKAGES = 1000;
+const MAX_PACKAGES = 1000;
 
 const debianSchema = z.strictObject({
   /** Debian's name of the release: `trixie`. */
@@ -15,7 +15,7 @@ const debianSchema = z.strictObject({
   /** Packages in addition to the minimal ones. */
   include: z
     .array(z.string().check(z.regex(word, 'not the name of a package')))
-    .check(z.maxLength(MOST_PACKAGES)),
+    .check(z.maxLength(MAX_PACKAGES)),
   /** Lines for dpkg's configuration in the base (`path-exclude=…`); they also apply to the stacks on top of it. */
   dpkg: z.array(z.string().check(z.regex(dpkgLine, 'not a path-exclude or path-include'))),
 });

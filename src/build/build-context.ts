@@ -34,8 +34,8 @@ export interface BuildContext {
 /** For files of an image without a base: every archive format can represent 1980. */
 export const OLDEST_EPOCH = Date.UTC(1980, 0, 1) / 1000;
 
-const MOST_FILES = 10_000;
-const MOST_BYTES = 16 * 1024 ** 3;
+const MAX_FILES = 10_000;
+const MAX_BYTES = 16 * 1024 ** 3;
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const CHUNK_BYTES = 1024 * 1024;
 const NOTHING: ReadonlySet<string> = new Set();
@@ -115,9 +115,9 @@ async function copyEntries(copy: Copy, fd: Fd): Promise<ReadonlyMap<string, stri
       mode: entry.stat.isSymbolicLink() ? 0 : Number(entry.stat.mode),
     });
     bytes += Number(entry.stat.size);
-    if (lines.size >= MOST_FILES)
-      throw toUnreadable(from, new Error(`more than ${MOST_FILES} files`));
-    if (bytes > MOST_BYTES) throw toUnreadable(from, new Error(`larger than ${MOST_BYTES} bytes`));
+    if (lines.size >= MAX_FILES)
+      throw toUnreadable(from, new Error(`more than ${MAX_FILES} files`));
+    if (bytes > MAX_BYTES) throw toUnreadable(from, new Error(`larger than ${MAX_BYTES} bytes`));
     lines.set(name, await copyEntry(copy, name, entry));
   }
   return lines;

@@ -25,8 +25,8 @@ export interface BuiltImage {
 }
 
 /** The most open files and processes of a build step; never more than this process may have. */
-const MOST_OPEN_FILES = 65_536;
-const MOST_PROCESSES = 65_536;
+const MAX_OPEN_FILES = 65_536;
+const MAX_PROCESSES = 65_536;
 const MAX_ID_BYTES = 1024;
 
 /** The current image of each stack that the Dockerfile names. Throws ERR_STACKSHIM_STACK_NOT_FOUND with a hint how to build it. */
@@ -128,8 +128,8 @@ async function runBuild(
     ...['build', ...toStepOptions(place), '--pull=never', '--layers=false'],
     ...['--format', 'oci', '--identity-label=false', '--iidfile', idFile],
     ...['--signature-policy', builder.home.signaturePolicy],
-    ...['--ulimit', toUlimit('nofile', 'RLIMIT_NOFILE', MOST_OPEN_FILES)],
-    ...['--ulimit', toUlimit('nproc', 'RLIMIT_NPROC', MOST_PROCESSES)],
+    ...['--ulimit', toUlimit('nofile', 'RLIMIT_NOFILE', MAX_OPEN_FILES)],
+    ...['--ulimit', toUlimit('nproc', 'RLIMIT_NPROC', MAX_PROCESSES)],
     ...shared,
     ...['--file', `${context.directory}/Dockerfile`, context.directory],
   ]);

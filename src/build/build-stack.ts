@@ -128,7 +128,7 @@ async function buildInHome(
     const build = { source, place, inputHash, options };
     return await holdStoreFor(layout, system, {
       work: () => buildHeld(layout, builder, build),
-      isInVain: ({ status }) => status === 'unchanged',
+      isUnneeded: ({ status }) => status === 'unchanged',
     });
   } finally {
     claimed.lock.release();

@@ -21,14 +21,14 @@ export function findUnneededCopies(
 }
 
 /** Moves the folders away, so that builds no longer see them. Returns the new paths, which the caller removes. */
-export async function setCopiesAside(
+export async function moveCopiesAway(
   layout: Layout,
   folders: readonly string[],
 ): Promise<readonly string[]> {
   if (folders.length > 0) await ensureDirectory(tmpDir(layout), 0o700);
   return folders.map((folder) => {
-    const aside = temporaryPath(layout, '.base');
-    renameSync(folder, aside);
-    return aside;
+    const moved = temporaryPath(layout, '.base');
+    renameSync(folder, moved);
+    return moved;
   });
 }

@@ -15,7 +15,7 @@ export const BUILDS_AT_A_TIME = 2;
 
 const DEFAULT_WAIT_MS = 600_000;
 const PAUSE_MS = 100;
-const MOST_TRIES = 20;
+const MAX_TRIES = 20;
 
 export interface HeldHome {
   /** The holder of the lock may treat everything in this folder as garbage. It does not exist until it is prepared. */
@@ -90,7 +90,7 @@ async function clearHome({ folder, cgroup }: Omit<HeldHome, 'lock'>): Promise<vo
 /** The processes of a killed step may exist for some milliseconds after its builder released the lock. */
 async function removeCgroup(cgroup: string): Promise<void> {
   const driver = openCgroupDriver();
-  for (let left = MOST_TRIES; ; left -= 1) {
+  for (let left = MAX_TRIES; ; left -= 1) {
     const stuck = await driver.remove(cgroup);
     if (stuck.length === 0) return;
     if (left === 0) throw toBusyCgroup(stuck);
@@ -101,7 +101,7 @@ async function removeCgroup(cgroup: string): Promise<void> {
 
 /** A killed builder's own processes may write for some milliseconds after the lock was released. */
 async function removeFolder(folder: string): Promise<void> {
-  for (let left = MOST_TRIES; ; left -= 1) {
+  for (let left = MAX_TRIES; ; left -= 1) {
     try {
       return await removeTree(folder);
     } catch (error) {

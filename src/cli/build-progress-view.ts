@@ -30,11 +30,11 @@ export function openBuildProgress(stream: ProgressStream): BuildProgressView {
 function openLogView(stream: ProgressStream): BuildProgressView {
   return {
     onProgress(progress, label) {
-      const begin = toBegin(label);
-      if (progress.kind === 'step') stream.write(`- ${begin}${toPrintable(progress.text)}\n`);
+      const prefix = toPrefix(label);
+      if (progress.kind === 'step') stream.write(`- ${prefix}${toPrintable(progress.text)}\n`);
       else if (progress.kind === 'line' || progress.kind === 'warning') {
-        stream.write(`${INDENT}${begin}${toPrintable(progress.text)}\n`);
-      } else if (isDone(progress)) stream.write(`${INDENT}${begin}${describeLayer(progress)}\n`);
+        stream.write(`${INDENT}${prefix}${toPrintable(progress.text)}\n`);
+      } else if (isDone(progress)) stream.write(`${INDENT}${prefix}${describeLayer(progress)}\n`);
     },
     close: () => undefined,
   };
@@ -55,30 +55,30 @@ function openTerminalView(stream: ProgressStream): BuildProgressView {
   };
   return {
     onProgress(progress, label) {
-      const begin = toBegin(label);
-      if (progress.kind === 'line') return overwrite(`${begin}${progress.text}`);
+      const prefix = toPrefix(label);
+      if (progress.kind === 'line') return overwrite(`${prefix}${progress.text}`);
       if (progress.kind === 'layer' && !isDone(progress)) {
-        return overwrite(`${begin}${toBar(progress)} ${describeLayer(progress)}`);
+        return overwrite(`${prefix}${toBar(progress)} ${describeLayer(progress)}`);
       }
       close();
-      stream.write(toLine(progress, begin));
+      stream.write(toLine(progress, prefix));
     },
     close,
   };
 }
 
-function toLine(progress: Exclude<BuildProgress, { kind: 'line' }>, begin: string): string {
+function toLine(progress: Exclude<BuildProgress, { kind: 'line' }>, prefix: string): string {
   switch (progress.kind) {
     case 'step':
-      return `- ${begin}${toPrintable(progress.text)}\n`;
+      return `- ${prefix}${toPrintable(progress.text)}\n`;
     case 'warning':
-      return `${INDENT}${begin}${toPrintable(progress.text)}\n`;
+      return `${INDENT}${prefix}${toPrintable(progress.text)}\n`;
     case 'layer':
-      return `${INDENT}${begin}${describeLayer(progress)}\n`;
+      return `${INDENT}${prefix}${describeLayer(progress)}\n`;
   }
 }
 
-const toBegin = (label: string | undefined) => (label === undefined ? '' : `${label}: `);
+const toPrefix = (label: string | undefined) => (label === undefined ? '' : `${label}: `);
 
 type LayerProgress = Extract<BuildProgress, { kind: 'layer' }>;
 

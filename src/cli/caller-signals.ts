@@ -2,7 +2,7 @@
 
 import { constants } from 'node:os';
 import { signalDisposition } from '../sys/ask-process.ts';
-import { heededSignals, signalProcess } from '../sys/processes.ts';
+import { signalProcess, unignoredSignals } from '../sys/processes.ts';
 import type { TaskEvent } from '../task/events.ts';
 
 /** Signals that would otherwise end this process and leave its work half-done. KILL cannot be caught; a failed write reports SIGPIPE. */
@@ -24,7 +24,7 @@ export interface StopSignals {
   /** The first signal that arrived. */
   received(): NodeJS.Signals | undefined;
   /** Call it when the reader of this process's output has gone: stops at once, as SIGPIPE would. */
-  readerGone(): void;
+  onReaderGone(): void;
   /** Restores the usual meaning of the signals. */
   close(): void;
 }
@@ -49,17 +49,17 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
     // TERM is how services are stopped: for the task, that begins with its own stop signal.
     stop.abort(byName && signal !== 'SIGTERM' ? signal : undefined);
   };
-  const heard = heededSignals(STOP_SIGNALS);
-  for (const signal of heard) process.on(signal, onSignal);
+  const watched = unignoredSignals(STOP_SIGNALS);
+  for (const signal of watched) process.on(signal, onSignal);
   return {
     signals: { signal: stop.signal, killSignal: kill.signal },
     received: () => first,
-    readerGone() {
+    onReaderGone() {
       first ??= 'SIGPIPE';
       kill.abort();
     },
     close: () => {
-      for (const signal of heard) process.off(signal, onSignal);
+      for (const signal of watched) process.off(signal, onSignal);
     },
   };
 }
@@ -87,7 +87,7 @@ export function forwardSignals(): SignalForwarder {
   const onSignal = (name: NodeJS.Signals) => {
     if (pid !== undefined) void forward(pid, constants.signals[name]);
   };
-  const heard = heededSignals(FORWARDED);
+  const heard = unignoredSignals(FORWARDED);
   for (const signal of heard) process.on(signal, onSignal);
   return {
     onEvent(event) {

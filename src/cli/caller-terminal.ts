@@ -30,10 +30,10 @@ export function openCallerTerminal(options: { readonly interactive: boolean }): 
       },
     );
   }
-  let giveBack = interactive ? makeTerminalRaw(STDIN) : undefined;
+  let restoreMode = interactive ? makeTerminalRaw(STDIN) : undefined;
   const restore = () => {
-    giveBack?.();
-    giveBack = undefined;
+    restoreMode?.();
+    restoreMode = undefined;
   };
   process.once('exit', restore);
   const fd = STANDARD_FDS.find((candidate) => isatty(candidate));

@@ -21,8 +21,8 @@ export async function executeRun(
   const input = await toTaskInput(stack, command, options);
   const leavesRemoval = options.remove === 'async' && options.keep !== true;
   const reaper = leavesRemoval ? await import('./start-reaper.ts') : undefined;
-  const stops = listenForStops({ byName: true, onStop: tellOfInterrupt });
-  const sinks = await openRunSinks(options, stops.readerGone);
+  const stops = listenForStops({ byName: true, onStop: reportInterrupt });
+  const sinks = await openRunSinks(options, stops.onReaderGone);
   const forwarder = forwardSignals();
   const terminal = await openTerminal(options);
   try {
@@ -57,7 +57,7 @@ export async function executeRun(
 }
 
 /** Only SIGINT comes from a person, by Ctrl-C. */
-function tellOfInterrupt(signal: NodeJS.Signals): void {
+function reportInterrupt(signal: NodeJS.Signals): void {
   if (signal !== 'SIGINT') return;
   writeMessage('stackshim: interrupted: stopping the task; interrupt again to kill it\n');
 }

@@ -22,7 +22,7 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 }
 
 try {
-  await returnIfSentAway();
+  await returnToCallerDirectory();
   const plain = isRun ? readRunLine(args.slice(1)) : undefined;
   if (plain !== undefined) await executeRun(plain.stack, plain.rest, plain.options);
   else if (!(await readByCommander())) process.exitCode = isRun ? SHIM_FAILED : USAGE_ERROR;
@@ -33,7 +33,7 @@ try {
 }
 
 /** Returns to the caller's directory, which scripts/steps/leave-lost-directory.mjs left because the engine does not start in it. */
-async function returnIfSentAway(): Promise<void> {
+async function returnToCallerDirectory(): Promise<void> {
   if (!/^\/proc\/\d+\/fdinfo$/.test(process.cwd())) return;
   const { returnToDirectory } = await import('./return-to-directory.ts');
   returnToDirectory();

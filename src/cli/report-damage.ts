@@ -6,7 +6,7 @@ import { reportError } from './printable.ts';
 export interface DamageReport {
   readonly listener: DamageListener;
   /** Prints each error on stderr and sets the exit status to that of the first one. */
-  tell(): void;
+  report(): void;
 }
 
 export function collectDamage(): DamageReport {
@@ -15,7 +15,7 @@ export function collectDamage(): DamageReport {
     listener: (error, stack) => {
       errors.push({ ...error.toJSON(), message: `read stack ${stack}: ${error.message}` });
     },
-    tell() {
+    report() {
       for (const error of errors) reportError(error);
       const [first] = errors;
       if (first !== undefined) process.exitCode = statusOfError(first);

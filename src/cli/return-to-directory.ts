@@ -14,7 +14,7 @@ const FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
  */
 export function returnToDirectory(): void {
   if (process.cwd() !== `/proc/${readlinkSync('/proc/self')}/fdinfo`) return;
-  const fd = readdirSync('/proc/self/fd').map(Number).sort(byNumber).find(isLeft);
+  const fd = readdirSync('/proc/self/fd').map(Number).sort(byNumber).find(isCallerDirectory);
   if (fd === undefined) {
     throw new StackshimError(
       'ERR_STACKSHIM_INPUT_NOT_FOUND',
@@ -27,7 +27,7 @@ export function returnToDirectory(): void {
   if (fd > STDERR) linuxSystem.close(fd);
 }
 
-function isLeft(fd: number): boolean {
+function isCallerDirectory(fd: number): boolean {
   try {
     const flags = /^flags:\t(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1];
     return (Number.parseInt(flags ?? '0', 8) & FLAGS) === FLAGS;

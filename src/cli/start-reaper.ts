@@ -12,13 +12,13 @@ export async function startReaper(id: TaskId): Promise<boolean> {
   const args = ['reap', '--wait', id];
   const env = { ...PLAIN_ENVIRONMENT, ...pickVariables(LAYOUT_VARIABLES, process.env) };
   try {
-    const silent = openNullDevice('both');
+    const nullDevice = openNullDevice('both');
     try {
-      const stdio = [silent, silent, silent];
+      const stdio = [nullDevice, nullDevice, nullDevice];
       await posixSpawn({ path: process.execPath, args, env, stdio });
       return true;
     } finally {
-      closeSync(silent);
+      closeSync(nullDevice);
     }
   } catch {
     return false;

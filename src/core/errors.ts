@@ -75,7 +75,7 @@ export function errnoCodeOf(thrown: unknown): string | undefined {
 
 const MISSING = ['ENOENT'] as const;
 
-/** What `act` returns; undefined where it fails with one of `codes`: what it acts on does not exist, when none are named. */
+/** The result of `act`; undefined if it fails with one of `codes`. Default: ENOENT. */
 export function unlessMissing<T>(act: () => T, codes: readonly string[] = MISSING): T | undefined {
   try {
     return act();

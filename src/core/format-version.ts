@@ -1,4 +1,4 @@
-/** Versions of stored formats: what a newer stackshim wrote is told from what is damaged. */
+/** Versions of stored formats: distinguishes files of a newer stackshim from damaged files. */
 import { StackshimError } from './errors.ts';
 import { isObject } from './read-fields.ts';
 

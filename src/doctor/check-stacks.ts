@@ -4,7 +4,7 @@ import type { Layout } from '../core/layout.ts';
 import { listStacks, type StackSummary } from '../store/stacks/list-stacks.ts';
 import { type Check, optional, passed, warned } from './check.ts';
 
-const MOST_NAMED = 10;
+const MAX_NAMED = 10;
 const subject = optional('stacks');
 
 /** Never throws: a store that cannot be read is a finding. */
@@ -32,21 +32,21 @@ export function judgeStacks(
   const today = now.toISOString().slice(0, 10);
   const ended = stacks.filter(({ eol }) => eol !== null && eol < today).map(({ name }) => name);
   const behind = stacks.filter((stack) => stack.behind !== null).map(({ name }) => name);
-  const told = [
+  const findings = [
     ...(ended.length === 0 ? [] : [`no more fixes for ${toList(ended)}`]),
     ...(behind.length === 0 ? [] : [`behind their base: ${toList(behind)}`]),
   ];
-  if (told.length > 0) {
+  if (findings.length > 0) {
     const hints = [
       ...(ended.length === 0 ? [] : ['move their tasks to a newer stack']),
       ...(behind.length === 0 ? [] : ['run stackshim stack update --all']),
     ];
-    return warned(subject, told.join('; '), hints.join('; '));
+    return warned(subject, findings.join('; '), hints.join('; '));
   }
   return passed(subject, `${stacks.length}, all of them up to date`);
 }
 
 function toList(names: readonly string[]): string {
-  const more = names.length - MOST_NAMED;
-  return `${names.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  const more = names.length - MAX_NAMED;
+  return `${names.slice(0, MAX_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

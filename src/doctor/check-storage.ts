@@ -11,7 +11,7 @@ import { type Check, failed, optional, passed, required, warned } from './check.
 
 const MIB = 1024 * 1024;
 const ENOUGH_BYTES = 2048 * MIB;
-const LEAST_BYTES = 100 * MIB;
+const MIN_BYTES = 100 * MIB;
 
 /** Whether only root controls the installation's folders. */
 export function checkFolders(layout: Layout): Check {
@@ -61,7 +61,7 @@ export function judgeFreeSpace(folder: string, freeBytes: number): Check {
   const subject = required('free space');
   const message = `${Math.floor(freeBytes / MIB)} MiB free for ${folder}`;
   const hint = 'free disk space';
-  if (freeBytes < LEAST_BYTES) return failed(subject, message, hint);
+  if (freeBytes < MIN_BYTES) return failed(subject, message, hint);
   return freeBytes < ENOUGH_BYTES ? warned(subject, message, hint) : passed(subject, message);
 }
 

@@ -3,7 +3,7 @@ import { toStackshimError } from '../core/errors.ts';
 
 export type CheckStatus = 'ok' | 'warn' | 'fail';
 
-/** One thing that `doctor` looked at. */
+/** One check of `doctor`. */
 export interface Check {
   /** The subject: `kernel`, `cgroup controllers`, `runtime runc`, … */
   readonly name: string;
@@ -45,7 +45,7 @@ export const failed = (subject: Subject, message: string, hint: string): Check =
   hint,
 });
 
-const NOT_OF_THE_TRIAL: ReadonlySet<string> = new Set([
+const UNRELATED_CODES: ReadonlySet<string> = new Set([
   'ERR_STACKSHIM_DISK_FAILED',
   'ERR_STACKSHIM_PROCESS_EXHAUSTED',
 ]);
@@ -53,5 +53,5 @@ const NOT_OF_THE_TRIAL: ReadonlySet<string> = new Set([
 /** The hint for a failed trial: the error's own hint if a disk refuses writes or a resource is used up, otherwise `otherwise`. */
 export function hintOf(error: unknown, otherwise: string): string {
   const known = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'doctor');
-  return NOT_OF_THE_TRIAL.has(known.code) ? known.hint : otherwise;
+  return UNRELATED_CODES.has(known.code) ? known.hint : otherwise;
 }

@@ -39,7 +39,7 @@ import { probeMounts } from './probe-mounts.ts';
 
 export type { Check } from './check.ts';
 
-/** What `doctor` found. */
+/** The findings of `doctor`. */
 export interface Diagnosis {
   readonly checks: readonly Check[];
   /** False when a required check failed. */

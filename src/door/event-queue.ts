@@ -2,7 +2,7 @@
 import type { TaskEvent } from '../task/events.ts';
 import type { TaskEvents } from './task-handle.ts';
 
-const MOST_OUTPUT_BYTES = 1024 * 1024;
+const MAX_OUTPUT_BYTES = 1024 * 1024;
 /** The memory of a chunk in addition to its bytes: many chunks of one byte must not use more than a few large ones. */
 const CHUNK_OVERHEAD_BYTES = 256;
 
@@ -29,7 +29,7 @@ export class EventQueue implements TaskEvents {
       return;
     }
     const bytes = this.#heldBytes + weightOf(event);
-    if (event.type === 'output' && bytes > MOST_OUTPUT_BYTES) {
+    if (event.type === 'output' && bytes > MAX_OUTPUT_BYTES) {
       this.#lostBytes += event.chunk.length;
       return;
     }

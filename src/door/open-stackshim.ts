@@ -177,13 +177,13 @@ export function requireRoot(operation: string): void {
 
 /** A misspelt `policy` or `origin` would silently give a task more than it may have. */
 function refuseUnknown(options: object, known: Readonly<Record<string, true>>): void {
-  const odd = Object.entries(options).find(
+  const unknown = Object.entries(options).find(
     ([name, value]) => value !== undefined && !Object.hasOwn(known, name),
   );
-  if (odd === undefined) return;
+  if (unknown === undefined) return;
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
-    `read options: unknown option ${JSON.stringify(odd[0])}`,
-    { hint: `options are ${Object.keys(known).join(', ')}`, details: { field: odd[0] } },
+    `read options: unknown option ${JSON.stringify(unknown[0])}`,
+    { hint: `options are ${Object.keys(known).join(', ')}`, details: { field: unknown[0] } },
   );
 }

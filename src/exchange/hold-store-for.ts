@@ -10,7 +10,7 @@ import { readTaskImages } from '../task/records/task-images.ts';
 import { findObstacles, sweepImages } from './sweep-images.ts';
 
 /**
- * Runs `work` under a lease. If it throws, or if `isInVain` accepts its result, removes the layers and images that it found or stored,
+ * Runs `work` under a lease. If it throws, or if `isUnneeded` accepts its result, removes the layers and images that it found or stored,
  * except those that a revision, a task or another lease needs. Throws the errors of `holdStore` and of `work`.
  */
 export async function holdStoreFor<T>(
@@ -18,21 +18,21 @@ export async function holdStoreFor<T>(
   system: System,
   {
     work,
-    isInVain = () => false,
+    isUnneeded = () => false,
   }: {
     readonly work: (lease: StoreLease) => Promise<T>;
-    readonly isInVain?: (result: T) => boolean;
+    readonly isUnneeded?: (result: T) => boolean;
   },
 ): Promise<T> {
   const lease = await holdStore(layout, system);
-  let inVain = true;
+  let shouldDiscard = true;
   try {
     const result = await work(lease);
-    inVain = isInVain(result);
+    shouldDiscard = isUnneeded(result);
     return result;
   } finally {
     lease.release();
-    if (inVain) await discard(layout, system, lease.pinned);
+    if (shouldDiscard) await discard(layout, system, lease.pinned);
   }
 }
 

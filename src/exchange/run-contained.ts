@@ -119,8 +119,8 @@ function toFailed(
 ): StackshimError {
   const details = { program, exitCode, output };
   // The builders report errors as text only; these are the words of the C library in the C locale.
-  const says = (words: string) => output.some((line) => line.toLowerCase().includes(words));
-  const full = says('no space left on device') || says('disk quota exceeded');
+  const printed = (words: string) => output.some((line) => line.toLowerCase().includes(words));
+  const full = printed('no space left on device') || printed('disk quota exceeded');
   const code: ErrorCode = full ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_BUILD_FAILED';
   // apt's message names the package; the lines after it only say that a step failed.
   const reason = output.find((line) => line.startsWith('E: ')) ?? output.at(-1) ?? 'no output';

@@ -59,11 +59,11 @@ function start(
   args: readonly string[],
   { stdio, onRunning }: CallOptions,
 ): StartedProgram {
-  const silent = stdio === undefined ? openNullDevice('both') : undefined;
-  const streams = silent === undefined ? stdio : [silent, silent, silent];
+  const nullDevice = stdio === undefined ? openNullDevice('both') : undefined;
+  const streams = nullDevice === undefined ? stdio : [nullDevice, nullDevice, nullDevice];
   const program = startProgram({ path, args, env: environment, stdio: streams ?? [] });
   const release = () => {
-    if (silent !== undefined) closeSync(silent);
+    if (nullDevice !== undefined) closeSync(nullDevice);
     onRunning?.();
   };
   program.running.then(release, release);

@@ -1,5 +1,5 @@
 /** Where the exit of a container's command comes from. */
-import { msSinceExit, wasHeldUp, watchLoop } from '../sys/clocks.ts';
+import { msSinceExit, wasDelayed, watchLoop } from '../sys/clocks.ts';
 import type { ExitWatcher } from '../sys/exit-watcher.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { Fd, ProcessExit } from '../sys/system.ts';
@@ -48,6 +48,6 @@ export function watchChild({ exits, pid, pidfd }: ChildToWatch): ExitSource {
 }
 
 function endOf(pid: number, noticedAt: number): number {
-  if (!wasHeldUp()) return noticedAt;
+  if (!wasDelayed()) return noticedAt;
   return Math.min(noticedAt, performance.now() - (msSinceExit(pid) ?? 0));
 }

@@ -56,7 +56,7 @@ async function askVersion(path: string): Promise<string> {
     throw notRuntime(path, `--version: ${messageOf(error)}`, error);
   }
   if (ended.givenUp !== undefined) throw notRuntime(path, '--version: did not finish in time');
-  if (ended.exitCode === 0) return ended.said;
+  if (ended.exitCode === 0) return ended.output;
   throw notRuntime(path, `--version: exited with ${ended.exitCode ?? 'a signal'}`);
 }
 

@@ -69,6 +69,6 @@ function narrowEntries(folder: string): void {
 }
 
 function narrow(path: string, { mode }: Stats): void {
-  // Missing when it was collected a moment ago.
+  // The file may have just been collected.
   unlessMissing(() => chmodSync(path, withoutOthers(mode)));
 }

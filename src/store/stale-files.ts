@@ -13,7 +13,7 @@ import {
 import { isStaleName, ownerOfName, toOwnedName } from '../sys/files.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 
-/** A file whose name does not tell its maker counts as stale when nothing was written to it for this long. */
+/** A file whose name does not contain its owner counts as stale if nothing was written to it for this long. */
 const NAMELESS_AFTER_MS = 24 * 3600 * 1000;
 
 /** A new name below `tmp/`, which other processes remove once this process has ended. The caller creates the folder. */

@@ -79,7 +79,7 @@ export async function holdStore(layout: Layout, system: System): Promise<StoreLe
   return lease;
 }
 
-/** Runs `work` under a lease. Throws as {@link holdStore}, and what `work` throws. */
+/** Runs `work` under a lease. Throws the errors of {@link holdStore} and of `work`. */
 export async function withHeldStore<T>(
   layout: Layout,
   system: System,

@@ -1,4 +1,4 @@
-/** The locks below `locks/`, taken by trying again, so the event loop goes on meanwhile. */
+/** Takes the locks below `locks/` by trying again, so that the event loop goes on. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { StackshimError } from '../core/errors.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
@@ -13,7 +13,7 @@ const LONGEST_PAUSE_MS = 50;
 export interface LockWait {
   /** 0: a lock that another process holds is refused at once. */
   readonly waitMs: number;
-  /** The error when the lock is not free in that time. */
+  /** Makes the error for a lock that does not become free in time. */
   readonly toBusy: () => StackshimError;
   readonly signal?: AbortSignal | undefined;
 }
@@ -23,7 +23,7 @@ export interface LockOptions extends Omit<LockWait, 'toBusy'>, Partial<Pick<Lock
   readonly shared?: boolean;
 }
 
-/** Runs `work` while holding `locks/<name>`. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM, and as `work`. */
+/** Runs `work` while holding `locks/<name>`. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM, and the errors of `work`. */
 export async function withLock<T>(
   layout: Layout,
   name: string,
@@ -44,7 +44,7 @@ export async function withLock<T>(
   }
 }
 
-/** Resolves to what `take` gives, once it gives something. Throws `toBusy()`, and the reason of an aborted `signal`. */
+/** Calls `take` until it returns a value, and resolves to that. Throws `toBusy()`, and the reason of an aborted `signal`. */
 export async function waitForLock<T>(
   layout: Layout,
   take: () => T | undefined,

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs';
 import { atMost } from '../core/pause.ts';
 import { type ProcessFile, parseStat, statusField } from './processes.ts';
 
-/** A task may hold up each read until its process is killed; the pool has four threads by default. */
+/** A task may delay each read until its process is killed; the pool has four threads by default. */
 const READS_AT_ONCE = 2;
 const ANSWERS_WITHIN_MS = 1_000;
 

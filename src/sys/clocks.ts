@@ -45,7 +45,7 @@ export function watchLoop(): () => void {
 }
 
 /** Precondition: somebody has watched for as long as is asked for. */
-export function wasHeldUp(): boolean {
+export function wasDelayed(): boolean {
   note();
   return performance.now() - heldUpAt < AFTERMATH_MS;
 }

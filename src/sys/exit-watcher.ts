@@ -34,7 +34,7 @@ export class ExitWatcher {
   readonly #waiters = new Map<Fd, Waiter>();
   #epoll: Fd | undefined;
   /** When the current run of failed looks began. */
-  #blindSince: number | undefined;
+  #looksFailSince: number | undefined;
   #interval: NodeJS.Timeout | undefined;
   /** Whether a look is already scheduled for a later turn of the event loop. */
   #isDue = false;
@@ -111,11 +111,11 @@ export class ExitWatcher {
     try {
       ready = this.#system.pollEpoll(this.#epoll, Math.min(this.#waiters.size, SEEN_AT_ONCE));
     } catch (error) {
-      this.#blindSince ??= performance.now();
-      if (performance.now() - this.#blindSince > LOST_AFTER_MS) this.#giveUpAll(error);
+      this.#looksFailSince ??= performance.now();
+      if (performance.now() - this.#looksFailSince > LOST_AFTER_MS) this.#giveUpAll(error);
       return [];
     }
-    this.#blindSince = undefined;
+    this.#looksFailSince = undefined;
     this.#note(ready);
     return ready;
   }

@@ -84,7 +84,7 @@ export function isAlive(identity: ProcessIdentity): boolean {
 }
 
 /** The given signals without those that this process ignores. A process ignores what its parent ignored when it started, until it changes that. */
-export function heededSignals<T extends NodeJS.Signals>(names: readonly T[]): readonly T[] {
+export function unignoredSignals<T extends NodeJS.Signals>(names: readonly T[]): readonly T[] {
   const status = readProcFile(process.pid, 'status') ?? '';
   const ignored = BigInt(`0x${statusField(status, 'SigIgn') ?? '0'}`);
   return names.filter((name) => (ignored & (1n << BigInt(constants.signals[name] - 1))) === 0n);

@@ -103,11 +103,11 @@ function readFew(path: Buffer, budget: Budget): readonly Dirent[] | undefined {
  * they need minutes of processor time, and then fail at the kernel's maximum path length.
  */
 async function removeByProgram(path: string): Promise<void> {
-  const { exitCode, said } = await runProgram({
+  const { exitCode, output } = await runProgram({
     path: '/bin/rm',
     args: ['-rf', '--one-file-system', '--', path],
     env: PLAIN_ENVIRONMENT,
   });
   // Its first message is enough.
-  if (exitCode !== 0) throw new Error(said.split('\n')[0] || `rm ended with ${exitCode}`);
+  if (exitCode !== 0) throw new Error(output.split('\n')[0] || `rm ended with ${exitCode}`);
 }

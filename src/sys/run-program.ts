@@ -24,7 +24,7 @@ import {
 import type { Fd, ProcessExit } from './system.ts';
 
 /** The most output that is kept; it becomes a detail of an error. */
-const SAID_BYTES = 16_384;
+const KEPT_BYTES = 16_384;
 
 export interface ProgramRun extends Omit<SpawnRequest, 'stdio'>, RunBounds {
   /** The stream that is kept; the other one is dropped. Default: standard error. */
@@ -40,13 +40,13 @@ export interface ProgramRun extends Omit<SpawnRequest, 'stdio'>, RunBounds {
 
 export interface EndedProgram extends ProcessExit {
   /** The kept output: the beginning and the end if it is long. */
-  readonly said: string;
+  readonly output: string;
   readonly givenUp: GivenUp | undefined;
 }
 
 /** Runs a program to its end. Rejects if the program could not be started, and with what reading `input` throws; the program has ended by then. */
 export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
-  const words = new KeptWords(SAID_BYTES);
+  const words = new KeptWords(KEPT_BYTES);
   let isOver = false;
   const endRest = async () => {
     if (isOver) return;
@@ -67,7 +67,7 @@ export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
     ends.drain.finish();
     await ends.drain.ended;
     if (failure !== undefined) throw failure.error;
-    return { ...end, givenUp, said: words.text };
+    return { ...end, givenUp, output: words.text };
   } finally {
     await endRest();
     ends?.close();
@@ -85,31 +85,31 @@ interface ProgramEnds {
 }
 
 function openEnds({ keeps, input }: ProgramRun, words: KeptWords): ProgramEnds {
-  const theirs = [openSilence()];
-  const [silent = -1] = theirs;
+  const childEnds = [openPrivateNull()];
+  const [nullDevice = -1] = childEnds;
   const handOver = () => {
-    for (const fd of theirs.splice(0)) linuxSystem.close(fd);
+    for (const fd of childEnds.splice(0)) linuxSystem.close(fd);
   };
   let sink: Writable | undefined;
   try {
-    let stdin = silent;
+    let stdin = nullDevice;
     if (input !== undefined) {
       const [readEnd, writeEnd] = linuxSystem.createPipe();
-      theirs.push(readEnd);
+      childEnds.push(readEnd);
       stdin = readEnd;
       sink = openSink(writeEnd);
       // A program that ends breaks the pipe; its exit tells more than this error.
       sink.on('error', () => undefined);
     }
-    const [read, said] = linuxSystem.createPipe();
-    theirs.push(said);
+    const [read, output] = linuxSystem.createPipe();
+    childEnds.push(output);
     const drain = drainPipe(read, (chunk) => words.push(chunk));
     const close = () => {
       handOver();
       drain.finish();
       sink?.destroy();
     };
-    const stdio = keeps === 'stdout' ? [stdin, said, silent] : [stdin, silent, said];
+    const stdio = keeps === 'stdout' ? [stdin, output, nullDevice] : [stdin, nullDevice, output];
     return { stdio, drain, sink, handOver, close };
   } catch (error) {
     handOver();
@@ -119,7 +119,7 @@ function openEnds({ keeps, input }: ProgramRun, words: KeptWords): ProgramEnds {
 }
 
 /** Only root can make a private null device. */
-const openSilence = (): Fd =>
+const openPrivateNull = (): Fd =>
   process.geteuid?.() === 0 ? openNullDevice('both') : openSync('/dev/null', 'r+');
 
 /** Feeds the program's input. Resolves to the error if the input could not be read, to undefined otherwise. */

@@ -22,7 +22,7 @@ export interface EndedTool {
   readonly exitCode: number | null;
   readonly signal: string | null;
   /** The kept standard error: the beginning and the end if it is long. */
-  readonly said: string;
+  readonly stderr: string;
   readonly givenUp: GivenUp | undefined;
   /** Why the tool failed, in a few words: the last line of its standard error, if there is any. Undefined if it succeeded. */
   readonly failure: string | undefined;
@@ -41,7 +41,7 @@ export interface StartedTool {
   keepAlive(isWanted: boolean): void;
 }
 
-const SAID_BYTES = 16_384;
+const KEPT_BYTES = 16_384;
 /** How long to wait for the rest of its output, which a process that has left the group may hold open. */
 const WORDS_WITHIN_MS = 1_000;
 
@@ -68,9 +68,9 @@ export async function startTool(request: ToolRequest): Promise<StartedTool> {
   // Otherwise execa, or the engine at the tool's exit, would drop output that nobody has begun to read.
   const stdout = new PassThrough();
   pipeline(child.stdout, stdout, () => undefined);
-  const words = new KeptWords(SAID_BYTES);
+  const words = new KeptWords(KEPT_BYTES);
   stderr.on('data', (chunk: Uint8Array) => words.push(chunk));
-  const said = once(stderr, 'close');
+  const closed = once(stderr, 'close');
   let hasEnded = false;
   const killAll = () => {
     if (!hasEnded) killGroup(pid);
@@ -78,11 +78,11 @@ export async function startTool(request: ToolRequest): Promise<StartedTool> {
   const ended = once(child, 'exit').then(async ([exitCode, signal]) => {
     killAll();
     hasEnded = true;
-    await within(said, WORDS_WITHIN_MS).catch(() => undefined);
+    await within(closed, WORDS_WITHIN_MS).catch(() => undefined);
     return { exitCode, signal } as Pick<EndedTool, 'exitCode' | 'signal'>;
   });
   const exited = endWithin({ exited: ended, killAll }, request).then(({ end, givenUp }) =>
-    toEnded({ ...end, givenUp, said: words.text.trim() }),
+    toEnded({ ...end, givenUp, stderr: words.text.trim() }),
   );
   const keepAlive = (isWanted: boolean) => {
     for (const each of [child, stdin, child.stdout, stderr]) setAlive(each, isWanted);
@@ -117,11 +117,11 @@ export async function askTool(
 }
 
 function toEnded(end: Omit<EndedTool, 'failure'>): EndedTool {
-  const { exitCode, signal, said, givenUp } = end;
+  const { exitCode, signal, stderr, givenUp } = end;
   if (givenUp === 'timeout') return { ...end, failure: 'it did not finish in time' };
   if (givenUp === 'aborted') return { ...end, failure: 'aborted' };
   if (exitCode === 0) return { ...end, failure: undefined };
-  const last = said.split('\n').at(-1)?.trim();
+  const last = stderr.split('\n').at(-1)?.trim();
   return { ...end, failure: last || `ended by ${signal ?? `exit ${exitCode}`}` };
 }
 

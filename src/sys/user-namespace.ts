@@ -44,7 +44,7 @@ export async function holdUserNamespace(system: System): Promise<HeldUserNamespa
   const pid = await holder.running;
   if (isReady) return { map: (maps) => mapNamespace(pid, maps), release };
   await release();
-  throw new Error(`unshare --user: exit code ${(await holder.exited).exitCode}`);
+  throw new Error(`create user namespace: unshare exited with ${(await holder.exited).exitCode}`);
 }
 
 interface Holder {
@@ -58,17 +58,17 @@ interface Holder {
 async function startHolder(system: System): Promise<Holder> {
   const [input, keeper] = system.createPipe();
   const toClose = [input];
-  let silent: Fd | undefined;
+  let nullDevice: Fd | undefined;
   try {
-    const [output, told] = system.createPipe();
-    toClose.push(told);
+    const [output, writeEnd] = system.createPipe();
+    toClose.push(writeEnd);
     try {
-      silent = openNullDevice('both');
+      nullDevice = openNullDevice('both');
       const holder = startProgram({
         path: '/usr/bin/unshare',
         args: ['--user', '--', '/bin/sh', '-c', 'echo ready; read -r _'],
         env: {},
-        stdio: [input, told, silent],
+        stdio: [input, writeEnd, nullDevice],
       });
       await holder.running;
       return { holder, keeper, output };
@@ -81,7 +81,7 @@ async function startHolder(system: System): Promise<Holder> {
     throw error;
   } finally {
     for (const fd of toClose) system.close(fd);
-    if (silent !== undefined) closeSync(silent);
+    if (nullDevice !== undefined) closeSync(nullDevice);
   }
 }
 

@@ -51,7 +51,7 @@ export class BindOwners {
       this.#system.idmapMount(clone, namespace, { recursive: true });
     } catch (error) {
       if (!NOT_MAPPABLE.has(errnoCodeOf(error) ?? '')) throw error;
-      const problem = 'owners cannot be mapped there, or in what is mounted below';
+      const problem = 'its filesystem, or one mounted below it, does not support idmapped mounts';
       const hint =
         'bind it read-only (:ro), or a directory of a filesystem with idmapped mounts, such as ext4, XFS or Btrfs';
       throw refused(path, problem, { hint, cause: error });

@@ -10,7 +10,7 @@ import { type CreateContext, type CreatedTask, containerOf, createTask } from '.
 import { DiskWatch } from './disk/disk-watch.ts';
 import type { TaskPlan } from './plan-task.ts';
 import { toSetupError } from './setup-error.ts';
-import { type StartedCommand, startCommand, tellTimeLimit } from './start-command.ts';
+import { type StartedCommand, startCommand, storeTimeLimit } from './start-command.ts';
 
 export interface ExecutionContext extends Omit<CreateContext, 'signal'>, AccountContext {
   /** Ended once the container exists. */
@@ -68,7 +68,7 @@ async function runCreated(
     const hasEnded = () => system.hasEnded(pidfd);
     const starting = startCommand(plan, created, { ...context, exited, hasEnded, startedAt });
     // Done while the init becomes the command.
-    tellTimeLimit(plan, startedAt, context.deadlineAt);
+    storeTimeLimit(plan, startedAt, context.deadlineAt);
     void created.detachMounts();
     started = await starting;
     const diskWatch = watchDisk(created, context);

@@ -52,18 +52,18 @@ export class Holdings {
   /** Releases everything, when nothing of the task is left. A second call does nothing. */
   async release(): Promise<void> {
     for (let kind = this.#acquired.pop(); kind !== undefined; kind = this.#acquired.pop()) {
-      await this.#giveBack(kind, 'release');
+      await this.#release(kind, 'release');
     }
   }
 
   /** Call it instead of `release` while something of the task is left: closes only this process's descriptors. A second call does nothing. */
   close(): void {
     for (let kind = this.#acquired.pop(); kind !== undefined; kind = this.#acquired.pop()) {
-      void this.#giveBack(kind, 'close');
+      void this.#release(kind, 'close');
     }
   }
 
-  #giveBack<K extends keyof Held>(kind: K, how: 'release' | 'close'): void | Promise<void> {
+  #release<K extends keyof Held>(kind: K, how: 'release' | 'close'): void | Promise<void> {
     const thing = this.#held[kind];
     delete this.#held[kind];
     if (thing !== undefined) return KINDS[kind][how](thing);

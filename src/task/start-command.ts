@@ -2,7 +2,7 @@
 import type { StackshimError } from '../core/errors.ts';
 import { startTimer } from '../core/pause.ts';
 import { startContainer } from '../runtime/drive-container.ts';
-import { monotonicMs, wasHeldUp } from '../sys/clocks.ts';
+import { monotonicMs, wasDelayed } from '../sys/clocks.ts';
 import type { ProcessExit } from '../sys/system.ts';
 import { type CreatedTask, containerOf } from './create-task.ts';
 import type { LimitWatch } from './ending/limit-watch.ts';
@@ -78,7 +78,7 @@ export async function startCommand(
     return notStarted(toSetupError(failure, places));
   }
   // Take the time before a listener can delay this. If something else delayed it, the begin of the command is unknown: assume the earliest.
-  const begunAt = wasHeldUp() ? startedAt : performance.now();
+  const begunAt = wasDelayed() ? startedAt : performance.now();
   const endsAt = begunAt + plan.command.spec.limits.timeoutMs;
   // A listener of the `started` event must find no mount of the task on the host.
   await detachMounts();
@@ -131,7 +131,7 @@ async function toExecutionFailure(error: unknown): Promise<unknown> {
 }
 
 /** Stores the time limit for other processes; times on the clock of `performance`. Call it when the command has begun. */
-export function tellTimeLimit(
+export function storeTimeLimit(
   { container, command }: TaskPlan,
   startedAt: number,
   deadlineAt: number,

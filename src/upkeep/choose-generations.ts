@@ -12,7 +12,7 @@ export interface GenerationChoice {
 }
 
 /** The most earlier generations that stay for rollbacks, however often stacks are moved back and forth. */
-const MOST_REACHABLE = 1000;
+const MAX_REACHABLE = 1000;
 /** A reader of `current` reads the generation that it names a moment later. */
 const NEWEST = 10;
 
@@ -29,13 +29,13 @@ export function chooseGenerations(choice: GenerationChoice): readonly number[] {
   const earlier = generations.filter(({ number }) => number < current.number).reverse();
   const kept = new Set(earlier.slice(0, NEWEST).map(({ number }) => number));
   const reachable = earlier.filter((one) => isReachable(one, current, stored));
-  for (const { number } of reachable.slice(0, MOST_REACHABLE)) kept.add(number);
-  const told = new Set<string>();
+  for (const { number } of reachable.slice(0, MAX_REACHABLE)) kept.add(number);
+  const proven = new Set<string>();
   for (const generation of [...generations].reverse()) {
     for (const revision of toRevisions(generation)) {
       const key = toKey(revision);
-      if (!stored.has(key) || told.has(key)) continue;
-      told.add(key);
+      if (!stored.has(key) || proven.has(key)) continue;
+      proven.add(key);
       kept.add(generation.number);
     }
   }

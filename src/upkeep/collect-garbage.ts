@@ -1,6 +1,6 @@
 /** Frees what no revision, task, import or build needs, while all of them go on. */
 import { rm } from 'node:fs/promises';
-import { findUnneededCopies, setCopiesAside } from '../build/collect-base-copies.ts';
+import { findUnneededCopies, moveCopiesAway } from '../build/collect-base-copies.ts';
 import { clearDeadHomes, findDeadHomes } from '../build/take-builder-home.ts';
 import { type ErrorJson, StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
@@ -25,7 +25,7 @@ import { readTaskImages } from '../task/records/task-images.ts';
 import { chooseGenerations } from './choose-generations.ts';
 import { chooseRevisions } from './choose-revisions.ts';
 
-/** What `gc` removes besides what nothing needs. */
+/** The options of `gc`. */
 export interface CollectOptions {
   /** How many of a stack's newest revisions stay, in addition to the current one. Default: all. */
   readonly keepRevisions?: number;
@@ -74,16 +74,16 @@ export async function collectGarbage(
   }
   const volumes = listIdleVolumes(layout);
   if (!dryRun) for (const volume of volumes) removeIdleVolume(system, volume);
-  const { aside, ...swept } = await whileNothingIsPinned(layout, system, (pinned) =>
+  const { movedCopies, ...swept } = await whileNothingIsPinned(layout, system, (pinned) =>
     sweep(installation, pinned, options),
   );
-  const asideBytes = await measureAll(aside);
+  const movedBytes = await measureAll(movedCopies);
   if (!dryRun) {
-    for (const folder of aside) await removeTree(folder);
+    for (const folder of movedCopies) await removeTree(folder);
     clearStaleVersions(runtimeVersionsDir(layout));
   }
   const sized = [...swept.layers, ...volumes];
-  const freedBytes = sized.reduce((sum, one) => sum + one.sizeBytes, staleBytes + asideBytes);
+  const freedBytes = sized.reduce((sum, one) => sum + one.sizeBytes, staleBytes + movedBytes);
   return { dryRun, ...swept, files: stale, volumes: volumes.length, freedBytes };
 }
 
@@ -98,7 +98,7 @@ interface Swept
     'revisions' | 'generations' | 'images' | 'layers' | 'bases' | 'obstacles'
   > {
   /** The new paths of the bases. */
-  readonly aside: readonly string[];
+  readonly movedCopies: readonly string[];
 }
 
 /** Runs while nothing can be pinned; tasks may begin at any moment. */
@@ -130,14 +130,15 @@ async function sweep(
   const isNeeded = (image: ImageDigest) => kept.has(image) || isInUse(image);
   const obstacles = [...findObstacles(layout, survey, tasks.images), ...tasks.errors];
   const revisions = gone.map(({ stack, revision }) => ({ stack, revision }));
-  const told = [...obstacles, ...refusals].map((error) => error.toJSON());
-  const result = { revisions, generations, obstacles: told };
-  if (obstacles.length > 0) return { ...result, images: [], layers: [], bases: [], aside: [] };
+  const errors = [...obstacles, ...refusals].map((error) => error.toJSON());
+  const result = { revisions, generations, obstacles: errors };
+  if (obstacles.length > 0)
+    return { ...result, images: [], layers: [], bases: [], movedCopies: [] };
   const bases = findUnneededCopies(layout, survey, pinned);
-  const aside = dryRun ? bases : await setCopiesAside(layout, bases);
+  const movedCopies = dryRun ? bases : await moveCopiesAway(layout, bases);
   const swept = await sweepImages(layout, system, { survey, isNeeded, pinned, dryRun });
   if (!dryRun) await removeStrayNames(layout);
-  return { ...result, ...swept, bases, aside };
+  return { ...result, ...swept, bases, movedCopies };
 }
 
 /** No generations while damage hides which ones are needed. */
@@ -163,11 +164,11 @@ async function removeRevisions(
   const gone: Revision[] = [];
   const refusals: StackshimError[] = [];
   for (const stack of new Set(chosen.map((one) => one.stack))) {
-    const its = chosen.filter((one) => one.stack === stack);
-    const numbers = its.map(({ revision }) => revision).sort((a, b) => a - b);
+    const revisionsOfStack = chosen.filter((one) => one.stack === stack);
+    const numbers = revisionsOfStack.map(({ revision }) => revision).sort((a, b) => a - b);
     try {
       await unlinkRevisions(layout, stack, numbers);
-      gone.push(...its);
+      gone.push(...revisionsOfStack);
     } catch (error) {
       const isFull = error instanceof StackshimError && error.code === 'ERR_STACKSHIM_DISK_FULL';
       if (!isFull) throw error;

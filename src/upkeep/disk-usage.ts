@@ -9,7 +9,7 @@ import { measureTree } from '../sys/measure-tree.ts';
 import type { Installation } from '../task/installation.ts';
 import { collectGarbage } from './collect-garbage.ts';
 
-/** What one stack takes on disk. */
+/** The disk usage of one stack. */
 export interface StackUsage {
   readonly name: StackName;
   /** The current revision. */
@@ -24,7 +24,7 @@ export interface StackUsage {
   readonly sharedBytes: number;
 }
 
-/** What the installation takes on disk. */
+/** The disk usage of the installation. */
 export interface DiskUsage {
   readonly stacks: readonly StackUsage[];
   readonly layers: { readonly count: number; readonly bytes: number };
@@ -72,10 +72,10 @@ function toStackUsages(survey: StoreSurvey, sizes: ReadonlyMap<string, number>):
   return Object.keys(generation?.stacks ?? {}).map((key) => {
     const name = key as StackName;
     const revision = revisionIn(generation, name) ?? 0;
-    const its = revisions.filter(({ stack }) => stack === name);
+    const revisionsOfStack = revisions.filter(({ stack }) => stack === name);
     const layersOf = (number?: number) =>
       new Set(
-        its
+        revisionsOfStack
           .filter((one) => number === undefined || one.revision === number)
           .flatMap(({ image }) => images.get(image)?.layers ?? []),
       );
@@ -86,7 +86,7 @@ function toStackUsages(survey: StoreSurvey, sizes: ReadonlyMap<string, number>):
     return {
       name,
       revision,
-      revisions: its.length,
+      revisions: revisionsOfStack.length,
       ownBytes: bytesOf(all.filter(isOwn)),
       historyBytes: bytesOf(all.filter((id) => isOwn(id) && !current.has(id))),
       sharedBytes: bytesOf(all.filter((id) => !isOwn(id))),

@@ -14,7 +14,7 @@ export interface MigrateOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The image that `migrate` begins with now. */
+/** The image that `migrate` starts with now. */
 export interface MigrateProgress {
   /** Counted from 1. */
   readonly image: number;
@@ -22,7 +22,7 @@ export interface MigrateProgress {
   readonly digest: ImageDigest;
 }
 
-/** What `migrate` did or, with `dryRun`, is to do: `images` get a name by their content. */
+/** What `migrate` did or, with `dryRun`, would do: `images` are named by their content. */
 export interface Migration extends NamedImages {
   readonly dryRun: boolean;
 }

@@ -13,7 +13,7 @@ import {
   surveyStore,
 } from '../store/survey-store.ts';
 
-/** How far `verify` has read the layer that it is at. */
+/** How much of the current layer `verify` has read. */
 export interface VerifyProgress {
   /** Counted from 1. */
   readonly layer: number;
@@ -30,7 +30,7 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What `verify` looked at, and what it found damaged. */
+/** What `verify` checked, and the damage that it found. */
 export interface Verification {
   readonly layers: number;
   readonly layerBytes: number;
@@ -53,9 +53,9 @@ export async function verifyStore(
   const survey = surveyStore(layout);
   const names = options.stacks === undefined ? undefined : new Set(options.stacks);
   if (names !== undefined) requireStacks(survey, names);
-  const isMeant = (hits: readonly AffectedRevision[]) =>
+  const isAffected = (hits: readonly AffectedRevision[]) =>
     names === undefined || hits.some(({ stack }) => names.has(stack));
-  const used = [...survey.layerUsers].flatMap(([id, users]) => (isMeant(users) ? [id] : []));
+  const used = [...survey.layerUsers].flatMap(([id, users]) => (isAffected(users) ? [id] : []));
   // A file without a record was left by an interrupted import or collection: it counts as absent.
   const whole = listStoredLayers(layout).filter((id) => existsSync(layerRecordFile(layout, id)));
   const ids = new Set(names === undefined ? [...whole, ...used] : used);
@@ -70,7 +70,7 @@ export async function verifyStore(
     generations: survey.generations,
     // Damage to generations and to `current` affects every stack.
     damage: damage.filter(
-      ({ kind, hits }) => kind === 'generation' || kind === 'current' || isMeant(hits),
+      ({ kind, hits }) => kind === 'generation' || kind === 'current' || isAffected(hits),
     ),
   };
 }

@@ -133,26 +133,26 @@ it('a program is waited for even if no descriptor is left to watch it', async ()
 
 describe('every way to start a program limits its streams, its time and its processes', () => {
   const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-  const killed = { exitCode: null, signal: 9, said: '' };
+  const killed = { exitCode: null, signal: 9, output: '' };
   const ended = { exitCode: 0, signal: null };
   const expected = {
     run: {
-      readsAll: { ...ended, said: '4800000\n' },
-      readsLittle: { ...ended, said: 'xxxxxxxxx' },
+      readsAll: { ...ended, output: '4800000\n' },
+      readsLittle: { ...ended, output: 'xxxxxxxxx' },
       inputFails: 'no more of it',
       tooLate: { ...killed, givenUp: 'timeout' },
       aborted: { ...killed, givenUp: 'aborted' },
-      there: { ...ended, said: '/usr\n' },
+      there: { ...ended, output: '/usr\n' },
       isMissing: expect.stringContaining('ENOENT'),
       says: { exitCode: 3, first: '1', last: '90000', isCut: true },
     },
     ask: {
-      prints: { printed: `${SYSTEM_PATH} /bin/sh\n/\n`, said: 'aside', exitCode: 0 },
-      prompts: { printed: 'end\n', said: '', exitCode: 0 },
+      prints: { printed: `${SYSTEM_PATH} /bin/sh\n/\n`, stderr: 'aside', exitCode: 0 },
+      prompts: { printed: 'end\n', stderr: '', exitCode: 0 },
       tooMuch: { printed: 'y\n'.repeat(100), failure: 'it printed too much', exitCode: null },
       tooLate: { failure: 'it did not finish in time', exitCode: null },
       aborted: { failure: 'aborted', exitCode: null },
-      fails: { said: 'first\nlast', failure: 'last', exitCode: 4 },
+      fails: { stderr: 'first\nlast', failure: 'last', exitCode: 4 },
       isKilled: { failure: 'ended by SIGKILL', exitCode: null },
       leavesOne: { printed: 'done\n', exitCode: 0 },
       isMissing: expect.stringContaining('ENOENT'),

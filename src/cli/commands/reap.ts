@@ -26,11 +26,11 @@ export async function reap(options: ReapCommandOptions): Promise<number> {
 async function watchUntilStopped({ json }: ReapCommandOptions): Promise<number> {
   const { listenForStops } = await import('../caller-signals.ts');
   const stops = listenForStops();
-  const told = new Set<string>();
+  const reported = new Set<string>();
   let printed = Promise.resolve();
   const onReport = ({ reaped, corrupt }: ReapReport) => {
-    const news = corrupt.filter(({ message }) => !told.has(message));
-    for (const { message } of news) told.add(message);
+    const news = corrupt.filter(({ message }) => !reported.has(message));
+    for (const { message } of news) reported.add(message);
     const report = { reaped, corrupt: news };
     if (reaped.length + news.length === 0) return;
     printed = printed.then(() => (json ? printJsonLine(report) : printReport(report)));

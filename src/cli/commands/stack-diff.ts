@@ -15,7 +15,7 @@ interface DiffOptions {
   readonly files?: boolean;
 }
 
-const MOST_SHOWN = 20;
+const MAX_SHOWN = 20;
 const MARKS = { added: '+', removed: '-', changed: '~' } as const;
 
 export async function stackDiff(name: string, options: DiffOptions): Promise<void> {
@@ -27,7 +27,7 @@ export async function stackDiff(name: string, options: DiffOptions): Promise<voi
   const diff = await openDoor().stacks.diff(name, range);
   return await (options.json
     ? printJson(diff)
-    : print(formatDiff(diff, options.files ? Number.POSITIVE_INFINITY : MOST_SHOWN)));
+    : print(formatDiff(diff, options.files ? Number.POSITIVE_INFINITY : MAX_SHOWN)));
 }
 
 /** If not all files are shown, the largest differences come first. */

@@ -11,5 +11,5 @@ export async function stackGraph(options: {
   const nodes = await openDoor().stacks.graph(damage.listener);
   if (options.format === 'json') await printJson(nodes);
   else await print(options.format === 'dot' ? toDot(nodes) : toSvg(nodes));
-  damage.tell();
+  damage.report();
 }

@@ -13,7 +13,7 @@ export async function stackLs(options: JsonOption): Promise<void> {
   const damage = collectDamage();
   const stacks = await openDoor().stacks.list(damage.listener);
   await (options.json ? printJson(stacks) : print(formatStacks(stacks)));
-  damage.tell();
+  damage.report();
 }
 
 function formatStacks(stacks: readonly StackSummary[]): string {

@@ -48,7 +48,7 @@ export async function stackUpdate(
     });
     view.close();
     await (options.json ? printJson(report) : print(formatReport(report)));
-    process.exitCode = tellFailures(report);
+    process.exitCode = reportFailures(report);
   } finally {
     view.close();
     stops.close();
@@ -60,11 +60,11 @@ function toNames(
   words: readonly string[],
   options: UpdateCommandOptions,
 ): readonly string[] | undefined {
-  if ((options.all === true) === words.length > 0) throw toUnclear();
+  if ((options.all === true) === words.length > 0) throw toNoneNamed();
   return options.all ? undefined : words;
 }
 
-const toUnclear = () =>
+const toNoneNamed = () =>
   new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'update stacks: no stack given', {
     hint: 'name stacks (stackshim stack update ruby-3.3), or use --all',
     details: { field: 'name' },
@@ -88,7 +88,7 @@ function formatReport({ updates, behind }: UpdateReport): string {
 }
 
 /** Reports each failure with its stack's name and the output of its smoke command. */
-function tellFailures({ updates }: UpdateReport): number {
+function reportFailures({ updates }: UpdateReport): number {
   const errors = updates.flatMap(({ stack, error }: StackUpdate) =>
     error === null ? [] : [{ ...error, message: withName(stack, error.message) }],
   );

@@ -20,7 +20,7 @@ export interface ArchiveSpan {
 }
 
 /** Enough for 256 layers with three files each, and more. */
-const MOST_ENTRIES = 10_000;
+const MAX_ENTRIES = 10_000;
 const MAX_PATH_BYTES = 255;
 const LIMITS = { ...LAYER_LIMITS, pathBytes: MAX_PATH_BYTES };
 
@@ -50,7 +50,7 @@ export async function indexArchive(
   };
   let at = 0;
   for (let entries = 0; ; entries += 1) {
-    if (entries > MOST_ENTRIES) throw toInvalid(`read archive: more than ${MOST_ENTRIES} entries`);
+    if (entries > MAX_ENTRIES) throw toInvalid(`read archive: more than ${MAX_ENTRIES} entries`);
     const header = parseTarHeader(await readAt(indexing, at, BLOCK_BYTES));
     if (header === undefined) break;
     if (typeof header === 'string') {

@@ -22,7 +22,7 @@ export interface OpenArchive extends OciLayoutRoot {
 export interface ArchiveHost {
   readonly system: System;
   readonly layout: Layout;
-  /** Ends the program that decompresses. */
+  /** An abort ends the program that decompresses. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -14,10 +14,10 @@ import {
 } from '../oci-image/read-oci-layout.ts';
 import { type OpenArchive, toCompression } from './open-archive.ts';
 
-const MOST_IMAGES = 1024;
-const MOST_LAYERS = 256;
+const MAX_IMAGES = 1024;
+const MAX_LAYERS = 256;
 /** Errors quote text from the archive, which may be long. */
-const MOST_SHOWN = 50;
+const MAX_SHOWN = 50;
 const MAX_SHOWN_CHARS = 200;
 const path = z.string().check(z.minLength(1), z.maxLength(255));
 
@@ -26,10 +26,10 @@ const manifestSchema = z
     z.object({
       Config: path,
       RepoTags: z.nullish(z.array(z.string())),
-      Layers: z.array(path).check(z.minLength(1), z.maxLength(MOST_LAYERS)),
+      Layers: z.array(path).check(z.minLength(1), z.maxLength(MAX_LAYERS)),
     }),
   )
-  .check(z.maxLength(MOST_IMAGES));
+  .check(z.maxLength(MAX_IMAGES));
 
 type Entry = z.infer<typeof manifestSchema>[number];
 
@@ -75,7 +75,7 @@ function pickTagged(entries: readonly Entry[], tag: string | undefined): Entry {
     tag === undefined ? 'images' : `images tagged ${JSON.stringify(tag.slice(0, MAX_SHOWN_CHARS))}`;
   const tags = entries
     .flatMap(({ RepoTags }) => RepoTags ?? [])
-    .slice(0, MOST_SHOWN)
+    .slice(0, MAX_SHOWN)
     .map((one) => one.slice(0, MAX_SHOWN_CHARS));
   throw toInvalid(`read manifest.json: ${matching.length} ${named}, not 1`, {
     details: { tags },

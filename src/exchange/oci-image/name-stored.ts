@@ -16,16 +16,16 @@ const DAMAGE: ReadonlySet<string> = new Set([
 ]);
 
 export interface NameStoredOptions extends ContentOptions {
-  /** Called before each image; its place is counted from 0. */
+  /** Called before each image; `index` counts from 0. */
   readonly onImage?: (digest: ImageDigest, index: number) => void;
-  /** Called after an image was named; false ends the work. */
+  /** Called after each named image; returning false ends the work. */
   readonly goesOn?: (digest: ImageDigest) => boolean;
 }
 
 export interface NamedImages {
-  /** Images that are known by their content now. */
+  /** Images that have been named by their content. */
   readonly images: readonly ImageDigest[];
-  /** Images that are damaged, or have a layer that is missing or damaged: they stay as they are. */
+  /** Images that are damaged, or have a missing or damaged layer; they stay as they are. */
   readonly damaged: readonly ImageDigest[];
 }
 
@@ -58,7 +58,7 @@ export async function nameStoredImages(
       signal?.throwIfAborted();
       onImage?.(digest, index);
       await lease.pin(digest);
-      // Collected since it was found.
+      // The image has been collected meanwhile.
       if (!isImageStored(layout, digest)) continue;
       const work = () => nameUnlessNamed(digest);
       const isNamed = await withLock(layout, 'content', { system, waitMs: WAIT_MS, signal, work });

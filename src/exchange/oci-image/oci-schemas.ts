@@ -27,9 +27,9 @@ export const LAYER_COMPRESSION: Readonly<Record<string, Compression>> = {
   'application/vnd.docker.image.rootfs.diff.tar.zstd': 'zstd',
 };
 
-const MOST_LAYERS = 256;
-const MOST_MANIFESTS = 1024;
-const MOST_TEXTS = 4096;
+const MAX_LAYERS = 256;
+const MAX_MANIFESTS = 1024;
+const MAX_TEXTS = 4096;
 
 const digest = z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/, 'not a sha256 digest'));
 const size = z.int().check(z.gte(0));
@@ -51,17 +51,17 @@ export const layoutMarkerSchema = z.object({
 
 export const indexSchema = z.object({
   schemaVersion: z.literal(2),
-  manifests: z.array(descriptorSchema).check(z.maxLength(MOST_MANIFESTS)),
+  manifests: z.array(descriptorSchema).check(z.maxLength(MAX_MANIFESTS)),
 });
 
 export const manifestSchema = z.object({
   schemaVersion: z.literal(2),
   mediaType: z.optional(z.enum(MEDIA_TYPES.manifest)),
   config: descriptorSchema,
-  layers: z.array(descriptorSchema).check(z.minLength(1), z.maxLength(MOST_LAYERS)),
+  layers: z.array(descriptorSchema).check(z.minLength(1), z.maxLength(MAX_LAYERS)),
 });
 
-const texts = z.nullish(z.array(z.string()).check(z.maxLength(MOST_TEXTS)));
+const texts = z.nullish(z.array(z.string()).check(z.maxLength(MAX_TEXTS)));
 
 export const configSchema = z.object({
   architecture: z.string().check(z.minLength(1), z.maxLength(64)),
@@ -79,7 +79,7 @@ export const configSchema = z.object({
   ),
   rootfs: z.object({
     type: z.literal('layers'),
-    diff_ids: z.array(digest).check(z.maxLength(MOST_LAYERS)),
+    diff_ids: z.array(digest).check(z.maxLength(MAX_LAYERS)),
   }),
 });
 

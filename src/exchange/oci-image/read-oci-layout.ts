@@ -51,7 +51,7 @@ export interface OciImage {
 const REF_NAME = 'org.opencontainers.image.ref.name';
 const DEEPEST_INDEX = 3;
 /** Errors quote text from the image, which may be long. */
-const MOST_SHOWN = 50;
+const MAX_SHOWN = 50;
 const MAX_SHOWN_CHARS = 200;
 
 /**
@@ -108,7 +108,7 @@ function pickTagged(
   if (first !== undefined && second === undefined) return first;
   const named = tag === undefined ? 'images' : `images tagged ${quote(tag)}`;
   const tags = manifests
-    .slice(0, MOST_SHOWN)
+    .slice(0, MAX_SHOWN)
     .map(({ annotations }) => annotations?.[REF_NAME]?.slice(0, MAX_SHOWN_CHARS) ?? null);
   throw toInvalid(`read OCI layout ${directory}: ${matching.length} ${named}, not 1`, {
     details: { directory, tags },
@@ -149,7 +149,7 @@ export function pickPlatform(
     throw toInvalid(`read index ${digest}: no image for linux/${architecture}`, {
       details: {
         platforms: index.manifests
-          .slice(0, MOST_SHOWN)
+          .slice(0, MAX_SHOWN)
           .map(({ platform }) => `${platform?.os}/${platform?.architecture}`)
           .map((text) => text.slice(0, MAX_SHOWN_CHARS)),
       },

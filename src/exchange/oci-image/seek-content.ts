@@ -1,4 +1,4 @@
-/** Looking for an image by the digest of its content, which is not known after an import: it is found when somebody asks for it. */
+/** Finds an image by the digest of its content. After an import this digest is unknown; it is computed when somebody asks for it. */
 import { messageOf, StackshimError } from '../../core/errors.ts';
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -15,8 +15,8 @@ import type { ContentOptions } from './name-content.ts';
 import { nameStoredImages } from './name-stored.ts';
 
 /**
- * Runs `look`. When it throws because no image of a stack is known by a digest, the missing content digests of that stack's images are found
- * until one matches; then `look` runs again. Throws as `look`: a search that fails is the error's cause.
+ * Runs `look`. If it throws because no image of a stack has a digest, computes the missing content digests of that stack's images until one
+ * matches, and runs `look` again. Throws the errors of `look`; a failed search becomes the cause of the error.
  */
 export async function seekingContent<T>(
   layout: Layout,
@@ -30,20 +30,20 @@ export async function seekingContent<T>(
       const unknown = unknownDigestOf(error);
       if (unknown === undefined) throw error;
       await findUnknown(layout, unknown, { ...options, error: error as StackshimError });
-      // Whatever looks has its own error for that.
+      // `look` throws its own error for an abort.
       if (options.signal?.aborted) return await look();
     }
   }
 }
 
-/** As `resolveStack`, with the content digests that are not known yet. */
+/** Like `resolveStack`, but also finds content digests that are not known yet. */
 export const resolveByContent = (
   layout: Layout,
   reference: StackReference,
   options: ContentOptions,
 ): Promise<PinnedImage> => seekingContent(layout, () => resolveStack(layout, reference), options);
 
-/** Throws `error` unless an image of the stack turns out to have the digest, or `signal` was aborted. */
+/** Throws `error` unless an image of the stack turns out to have the digest, or `signal` has aborted. */
 async function findUnknown(
   layout: Layout,
   { stack, digest }: UnknownDigest,

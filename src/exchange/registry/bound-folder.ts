@@ -5,7 +5,7 @@ import { measureTree } from '../../sys/measure-tree.ts';
 
 export interface FolderBound {
   readonly folder: string;
-  readonly mostBytes: number;
+  readonly maxBytes: number;
   /** The operation in the error: `fetch docker://host/name`. */
   readonly operation: string;
   readonly signal?: AbortSignal | undefined;
@@ -19,7 +19,7 @@ const LOOK_EVERY_MS = 100;
  * ERR_STACKSHIM_LAYER_TOO_LARGE replaces the error of `work`. Waits for `work` in any case.
  */
 export async function withinBytes(
-  { folder, mostBytes, operation, signal }: FolderBound,
+  { folder, maxBytes, operation, signal }: FolderBound,
   work: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const full = new AbortController();
@@ -31,7 +31,7 @@ export async function withinBytes(
   const watch = async () => {
     while (!isOver) {
       const { bytes } = await measureTree(folder);
-      if (bytes > mostBytes) full.abort();
+      if (bytes > maxBytes) full.abort();
       await Promise.race([pause(LOOK_EVERY_MS), working.catch(() => undefined)]);
     }
   };
@@ -40,11 +40,11 @@ export async function withinBytes(
   } catch (error) {
     await working.catch(() => undefined);
     if (!full.signal.aborted) throw error;
-    throw toTooLarge(operation, mostBytes, error);
+    throw toTooLarge(operation, maxBytes, error);
   }
   // The last look may have been too early.
   const { bytes } = await measureTree(folder);
-  if (bytes > mostBytes) throw toTooLarge(operation, mostBytes);
+  if (bytes > maxBytes) throw toTooLarge(operation, maxBytes);
 }
 
 const toTooLarge = (operation: string, maximum: number, cause?: unknown) =>

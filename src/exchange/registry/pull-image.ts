@@ -23,7 +23,7 @@ import {
 
 export const PULLED_TAG = 'image';
 /** Bound for all compressed layers of one image. */
-const MOST_BYTES = 64 * 1024 ** 3;
+const MAX_BYTES = 64 * 1024 ** 3;
 const DOCUMENT_BYTES = 4 * 1024 * 1024;
 /** For documents, and for blocks that files do not fill. */
 const SLACK_BYTES = 16 * 1024 * 1024;
@@ -59,7 +59,7 @@ export async function pullImage(
   const copy = ['copy', ...registryFlags(registry, 'src-'), reference];
   const bound = {
     folder: run.work,
-    mostBytes: totalBytes + SLACK_BYTES,
+    maxBytes: totalBytes + SLACK_BYTES,
     operation: `fetch ${reference}`,
     signal: run.signal,
   };
@@ -104,15 +104,17 @@ async function resolveManifest(
     }
   }
   const manifest = parseDocument(bytes, manifestSchema, `manifest of ${name}`);
-  const odd = manifest.layers.find(({ mediaType }) => !Object.hasOwn(LAYER_COMPRESSION, mediaType));
-  if (odd !== undefined) {
-    const type = JSON.stringify(odd.mediaType.slice(0, 200));
-    throw toInvalid(`read layer ${odd.digest} of ${name}: unknown media type ${type}`);
+  const unsupported = manifest.layers.find(
+    ({ mediaType }) => !Object.hasOwn(LAYER_COMPRESSION, mediaType),
+  );
+  if (unsupported !== undefined) {
+    const type = JSON.stringify(unsupported.mediaType.slice(0, 200));
+    throw toInvalid(`read layer ${unsupported.digest} of ${name}: unknown media type ${type}`);
   }
   const sizes = [manifest.config, ...manifest.layers].map(({ size }) => size);
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const largestBytes = Math.max(...sizes);
-  if (largestBytes > LAYER_LIMITS.bytes || total > MOST_BYTES) {
+  if (largestBytes > LAYER_LIMITS.bytes || total > MAX_BYTES) {
     throw new StackshimError(
       'ERR_STACKSHIM_LAYER_TOO_LARGE',
       `read manifest of ${name}: its layers are too large: ${total} bytes in all, the largest ${largestBytes}`,

@@ -31,9 +31,9 @@ export interface SkopeoRun extends Pick<ExchangeOptions, 'system' | 'signal'> {
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const MAX_AUTH_BYTES = 1024 * 1024;
 /** The kernel kills the program when this process dies. */
-const TIED = ['--pdeathsig', 'KILL', '--'];
+const DIE_WITH_PARENT = ['--pdeathsig', 'KILL', '--'];
 /** Variables of the caller's environment that skopeo gets: proxies, and the certificate authorities to trust. */
-const PASSED_ON = [...PROXY_VARIABLES, ...['SSL_CERT_FILE', 'SSL_CERT_DIR']] as const;
+const PASSED_VARIABLES = [...PROXY_VARIABLES, ...['SSL_CERT_FILE', 'SSL_CERT_DIR']] as const;
 
 /** Throws ERR_STACKSHIM_REGISTRY_FAILED (with skopeo's last lines), ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED. */
 export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promise<void> {
@@ -85,7 +85,7 @@ export async function inspectRaw(
     answer = await askTool({
       command: [
         findProgram('setpriv', { package: 'util-linux' }),
-        ...TIED,
+        ...DIE_WITH_PARENT,
         skopeo,
         ...args,
         reference,
@@ -95,11 +95,11 @@ export async function inspectRaw(
       signal,
     });
   } catch (error) {
-    throw toFailed(reference, { failure: messageOf(error), said: '' });
+    throw toFailed(reference, { failure: messageOf(error), stderr: '' });
   }
   if (signal?.aborted) throw toAborted(`inspect ${reference}`, signal.reason);
-  const { failure, said, stdout } = answer;
-  if (failure !== undefined) throw toFailed(reference, { failure, said });
+  const { failure, stderr, stdout } = answer;
+  if (failure !== undefined) throw toFailed(reference, { failure, stderr });
   return stdout;
 }
 
@@ -140,7 +140,7 @@ function toEnv(work: string): Record<string, string> {
   const { XDG_RUNTIME_DIR = '' } = process.env;
   const isOwn = XDG_RUNTIME_DIR.startsWith('/') && isTrusted(XDG_RUNTIME_DIR);
   return {
-    ...pickVariables(PASSED_ON, process.env),
+    ...pickVariables(PASSED_VARIABLES, process.env),
     ...(isOwn ? { XDG_RUNTIME_DIR } : {}),
     HOME: homeOfUser(),
     PATH: SYSTEM_PATH,
@@ -162,9 +162,9 @@ function isTrusted(folder: string): boolean {
 
 function toFailed(
   reference: string,
-  { failure, said }: { readonly failure: string; readonly said: string },
+  { failure, stderr }: { readonly failure: string; readonly stderr: string },
 ): StackshimError {
-  const output = said.split('\n').slice(-20);
+  const output = stderr.split('\n').slice(-20);
   const message = `inspect ${reference}: ${toPlain(failure).slice(0, 1000)}`;
   return new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', message, {
     details: { reference, output },

@@ -88,9 +88,11 @@ async function resolveAll(
   for (const text of stacks) {
     pinned.push(await resolveByContent(layout, parseStackReference(text, 'stack'), options));
   }
-  const twice = pinned.find(({ stack }, at) => pinned.findIndex((one) => one.stack === stack) < at);
-  if (twice === undefined) return pinned;
-  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `save ${twice.stack}: named twice`, {
+  const duplicate = pinned.find(
+    ({ stack }, at) => pinned.findIndex((one) => one.stack === stack) < at,
+  );
+  if (duplicate === undefined) return pinned;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `save ${duplicate.stack}: named twice`, {
     details: { field: 'stack' },
   });
 }

@@ -14,8 +14,8 @@ export const MAX_SIGNATURE_BYTES = 4096;
 
 export const toLayerPath = (id: string) => `layers/${id}.erofs`;
 
-const MOST_STACKS = 4096;
-const MOST_LAYERS = 65_536;
+const MAX_STACKS = 4096;
+const MAX_LAYERS = 65_536;
 
 interface SavedStack {
   readonly stack: StackName;
@@ -39,9 +39,9 @@ const savedStack = objectOf<SavedStack>({ stack: stackName, revision: number, im
 const savedIndex = objectOf<SavedIndex>({
   version: oneOf(1),
   createdAt: date,
-  stacks: listOf(savedStack, MOST_STACKS, 1),
-  images: listOf(storedImage, MOST_STACKS),
-  layers: listOf(layerRecord, MOST_LAYERS),
+  stacks: listOf(savedStack, MAX_STACKS, 1),
+  images: listOf(storedImage, MAX_STACKS),
+  layers: listOf(layerRecord, MAX_LAYERS),
 });
 
 /** Throws ERR_STACKSHIM_SAVE_INVALID. A valid index has an image for each stack and a record for each layer. */

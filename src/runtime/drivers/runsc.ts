@@ -39,21 +39,21 @@ export const runsc: RuntimeDriver = {
 };
 
 /** The sandbox is dead by then: its answer is already in the socket, or never comes. */
-const TOLD_WITHIN_MS = 1000;
+const ANSWERS_WITHIN_MS = 1000;
 
 /** The exit of a task, which only its sandbox knows: the exit of the sandbox's own process does not tell signals from exit codes. */
 function watchSandbox(child: ChildToWatch, container: ContainerReference): ExitSource {
   const sandbox = watchChild(child);
   const socketPath = () => readControlSocket(container);
-  const told = import('./gvisor-sandbox.ts').then((gvisor) =>
+  const answered = import('./gvisor-sandbox.ts').then((gvisor) =>
     gvisor.waitInSandbox(container, socketPath),
   );
-  let wasTold = false;
+  let hasAnswered = false;
   const exited = sandbox.exited.then(async (exit) => {
-    const inside = await within(told, TOLD_WITHIN_MS);
+    const inside = await within(answered, ANSWERS_WITHIN_MS);
     // The sandbox was killed from outside: that is the task's end, whatever the command did.
     if (exit.signal !== null || inside === undefined) return exit;
-    wasTold = true;
+    hasAnswered = true;
     return inside;
   });
   // Callers that await `exited` get the rejection.
@@ -62,7 +62,7 @@ function watchSandbox(child: ChildToWatch, container: ContainerReference): ExitS
     ...sandbox,
     exited,
     // The sandbox runs as a program before there is a command, but it reports only the end of a command.
-    executed: () => wasTold || undefined,
+    executed: () => hasAnswered || undefined,
   };
 }
 

@@ -39,7 +39,7 @@ export interface StackDiff {
   readonly complete: boolean;
 }
 
-const MOST_LISTED = 100_000;
+const MAX_LISTED = 100_000;
 const DPKG_STATUS = ['var', 'lib', 'dpkg', 'status'];
 const MAX_STATUS_BYTES = 64 * 1024 * 1024;
 
@@ -90,7 +90,7 @@ function collectFiles(
     const [before, after] = [change.beforeBytes ?? 0, change.afterBytes ?? 0];
     total.files += 1;
     total.bytes += change.change === 'removed' ? before : after - before;
-    if (files.length < MOST_LISTED) files.push(change);
+    if (files.length < MAX_LISTED) files.push(change);
     else complete = false;
   });
   files.sort((a, b) => (a.path < b.path ? -1 : 1));

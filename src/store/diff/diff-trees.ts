@@ -32,7 +32,7 @@ export interface TreesToDiff {
 }
 
 /** Far more than any valid image has, so that the comparison always ends. */
-const MOST_ENTRIES = 2_000_000;
+const MAX_ENTRIES = 2_000_000;
 const CHUNK_BYTES = 256 * 1024;
 
 /** Calls `onChange` for each difference; a folder comes before its content. Throws ERR_STACKSHIM_LAYER_TOO_LARGE. */
@@ -42,7 +42,7 @@ export function diffTrees(trees: TreesToDiff, onChange: (change: FileChange) => 
   for (let folder = open.pop(); folder !== undefined; folder = open.pop()) {
     for (const entry of compareFolder(folder)) {
       entries += 1;
-      if (entries > MOST_ENTRIES) throw toTooLarge();
+      if (entries > MAX_ENTRIES) throw toTooLarge();
       const change = toChange(folder, entry);
       if (change !== undefined) onChange(change);
       const below = descend(folder, entry);
@@ -116,8 +116,8 @@ function isSame(
   { before, after }: { readonly before: Stats; readonly after: Stats },
   places: readonly [Buffer, Buffer],
 ): boolean {
-  const told = ({ mode, uid, gid, rdev }: Stats) => `${mode} ${uid} ${gid} ${rdev}`;
-  if (told(before) !== told(after)) return false;
+  const describe = ({ mode, uid, gid, rdev }: Stats) => `${mode} ${uid} ${gid} ${rdev}`;
+  if (describe(before) !== describe(after)) return false;
   if (before.isSymbolicLink()) {
     const [one, other] = places.map((place) => readlinkSync(place, { encoding: 'buffer' }));
     return one !== undefined && other !== undefined && one.equals(other);
@@ -174,6 +174,6 @@ function listNames(folder: string): string[] {
 function toTooLarge(): StackshimError {
   return new StackshimError(
     'ERR_STACKSHIM_LAYER_TOO_LARGE',
-    `compare images: more than ${MOST_ENTRIES} entries differ`,
+    `compare images: more than ${MAX_ENTRIES} entries differ`,
   );
 }

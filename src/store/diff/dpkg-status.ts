@@ -14,14 +14,14 @@ export interface PackageChange {
   readonly after: InstalledPackage | null;
 }
 
-const MOST_PACKAGES = 100_000;
+const MAX_PACKAGES = 100_000;
 const MAX_WORD_CHARS = 256;
 
 /** Installed packages by name, further architectures of a package by `name:architecture`. Malformed entries are left out. */
 export function parseDpkgStatus(text: string): ReadonlyMap<string, InstalledPackage> {
   const packages = new Map<string, InstalledPackage>();
   for (const stanza of text.split(/\n[ \t]*\n/)) {
-    if (packages.size >= MOST_PACKAGES) break;
+    if (packages.size >= MAX_PACKAGES) break;
     const fields = parseFields(stanza);
     const name = fields.get('package');
     const version = fields.get('version');

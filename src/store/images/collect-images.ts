@@ -8,7 +8,7 @@ import { listStoredImages } from '../list-stored.ts';
 import { imageFile } from './image.ts';
 import { imageNamesFile } from './image-names.ts';
 
-const SET_ASIDE = '.collected';
+const COLLECTED_SUFFIX = '.collected';
 
 /**
  * Removes the images except those that `findNamed` reports after they were moved away. A task writes its record first and then checks that
@@ -21,14 +21,14 @@ export async function collectImages(
   findNamed: () => (image: ImageDigest) => boolean,
 ): Promise<readonly ImageDigest[]> {
   if (images.length === 0) return [];
-  for (const image of images) renameSync(imageFile(layout, image), asideFile(layout, image));
+  for (const image of images) renameSync(imageFile(layout, image), collectedFile(layout, image));
   const isNamed = findNamed();
   const gone: ImageDigest[] = [];
   for (const image of images) {
-    if (isNamed(image)) renameSync(asideFile(layout, image), imageFile(layout, image));
+    if (isNamed(image)) renameSync(collectedFile(layout, image), imageFile(layout, image));
     else {
       await rm(imageNamesFile(layout, image), { force: true });
-      await unlink(asideFile(layout, image));
+      await unlink(collectedFile(layout, image));
       gone.push(image);
     }
   }
@@ -48,10 +48,11 @@ export async function removeStrayNames(layout: Layout): Promise<void> {
 /** Brings back the images that a dead process had moved away. Precondition: no other process can collect. */
 export function restoreImages(layout: Layout): void {
   for (const name of namesIn(imagesDir(layout))) {
-    if (!name.endsWith(SET_ASIDE)) continue;
+    if (!name.endsWith(COLLECTED_SUFFIX)) continue;
     const path = `${imagesDir(layout)}/${name}`;
-    renameSync(path, path.slice(0, -SET_ASIDE.length));
+    renameSync(path, path.slice(0, -COLLECTED_SUFFIX.length));
   }
 }
 
-const asideFile = (layout: Layout, image: ImageDigest) => `${imageFile(layout, image)}${SET_ASIDE}`;
+const collectedFile = (layout: Layout, image: ImageDigest) =>
+  `${imageFile(layout, image)}${COLLECTED_SUFFIX}`;

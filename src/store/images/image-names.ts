@@ -17,12 +17,12 @@ export interface ImageNames {
 }
 
 /** An image usually has few; of an image that is pushed again and again, the latest are kept. */
-export const MOST_OTHERS = 64;
+export const MAX_OTHERS = 64;
 
 const reader = objectOf<ImageNames & StoredVersion>({
   version,
   content: optional(imageDigest),
-  others: listOf(imageDigest, MOST_OTHERS),
+  others: listOf(imageDigest, MAX_OTHERS),
 });
 
 export const imageNamesFile = (layout: Layout, image: ImageDigest) =>

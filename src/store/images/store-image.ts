@@ -6,9 +6,8 @@ import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { FORMAT_VERSION } from '../stored-files.ts';
-import type { Image } from './image.ts';
-import { imageFile } from './image.ts';
-import { type ImageNames, imageNamesFile, MOST_OTHERS, readImageNames } from './image-names.ts';
+import { type Image, imageFile } from './image.ts';
+import { type ImageNames, imageNamesFile, MAX_OTHERS, readImageNames } from './image-names.ts';
 
 /** Stores an image durably. Writing the same image again changes nothing. Its layers must be stored before. */
 export async function writeImage(layout: Layout, image: Image): Promise<void> {
@@ -33,7 +32,7 @@ export async function addImageNames(
     if (isKnown && more.length === 0) return;
     const names = {
       content: content ?? known.content,
-      others: [...known.others, ...new Set(more)].slice(-MOST_OTHERS),
+      others: [...known.others, ...new Set(more)].slice(-MAX_OTHERS),
     };
     const path = imageNamesFile(layout, image);
     const text = `${JSON.stringify({ version: FORMAT_VERSION, ...names }, null, 2)}\n`;

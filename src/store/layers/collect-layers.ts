@@ -16,7 +16,7 @@ import { syncDirectory } from '../../sys/files.ts';
 import type { System } from '../../sys/system.ts';
 import { listMountedLayers, listStoredLayers, sizeOfLayer } from './list-layers.ts';
 
-/** A layer on disk, and how much it takes. */
+/** A layer on disk, and its size. */
 export interface StoredLayer {
   readonly id: LayerId;
   /** 0 if only its record exists. */

@@ -158,12 +158,12 @@ async function toRecord(
 /** `mkfs.erofs 1.8.6`. */
 async function readMkfsVersion(): Promise<string> {
   const program = findProgram('mkfs.erofs', { package: 'erofs-utils' });
-  const { said } = await runProgram({
+  const { output } = await runProgram({
     path: program,
     args: ['--version'],
     env: PLAIN_ENVIRONMENT,
     keeps: 'stdout',
   });
-  const match = /^mkfs\.erofs \(erofs-utils\) ([\w.+~-]{1,40})/.exec(said);
+  const match = /^mkfs\.erofs \(erofs-utils\) ([\w.+~-]{1,40})/.exec(output);
   return `mkfs.erofs ${match?.[1] ?? 'unknown'}`;
 }

@@ -12,7 +12,7 @@ const MOUNTED = /^([0-9a-f]{64})(?:\.lock)?$/;
 export const listStoredLayers = (layout: Layout): readonly LayerId[] =>
   listIds(layersDir(layout), FILE);
 
-/** Bytes of the layer's file; undefined when it is missing. */
+/** Bytes of the layer's file; undefined if it is missing. */
 export const sizeOfLayer = (layout: Layout, id: LayerId): number | undefined =>
   statSync(layerFile(layout, id), { throwIfNoEntry: false })?.size;
 

@@ -55,7 +55,7 @@ function mountFirst(system: System, layout: Layout, id: LayerId): void {
   }
 }
 
-/** Attaches an EROFS file at `target`, an empty folder. Throws as {@link openLayerFile}. */
+/** Attaches an EROFS file at `target`, an empty folder. Throws like {@link openLayerFile}. */
 export function attachLayerFile(system: System, file: string, target: string): void {
   const { fd } = openLayerFile(system, file);
   try {

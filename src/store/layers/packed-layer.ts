@@ -31,8 +31,8 @@ export const isPackingKnown = (layout: Layout, id: LayerId): boolean =>
   readPacked(layout, id) !== undefined;
 
 /**
- * What the layer packs into, as it was found before, or by packing it: a stored and pinned layer is verified and mounted for that.
- * Throws ERR_STACKSHIM_LAYER_CORRUPT, and as `packLayer`.
+ * The digest and size of the tar that the layer packs into: the stored values, or those of packing it now, after verifying and mounting
+ * it. Precondition: the layer is stored and pinned. Throws ERR_STACKSHIM_LAYER_CORRUPT, and the errors of `packLayer`.
  */
 export async function findPackedLayer(
   layout: Layout,
@@ -53,7 +53,7 @@ export async function findPackedLayer(
   return packed;
 }
 
-/** Stores what a sound layer was packed into, for {@link findPackedLayer}. */
+/** Stores the digest and size of the tar that an intact layer was packed into, for {@link findPackedLayer}. */
 export async function rememberPackedLayer(
   layout: Layout,
   id: LayerId,

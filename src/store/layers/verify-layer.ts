@@ -48,7 +48,7 @@ export async function findLayerDamage(
   }
 }
 
-/** Throws what {@link findLayerDamage} finds, and the reason of an aborted `signal`. */
+/** Throws the damage that {@link findLayerDamage} finds, and the reason of an aborted `signal`. */
 export async function requireSoundLayer(
   layout: Layout,
   id: LayerId,

@@ -52,7 +52,7 @@ export function findBase(
   if (source.kind === 'build' && source.base !== undefined) return source.base.stack;
   let best: CurrentStack | undefined;
   for (const other of others) {
-    if (other.revision.stack === name || !standsOn(stack.image, other.image)) continue;
+    if (other.revision.stack === name || !isBuiltOn(stack.image, other.image)) continue;
     if (best === undefined || isNearer(other, best)) best = other;
   }
   return best?.revision.stack;
@@ -65,7 +65,7 @@ function isNearer(one: CurrentStack, other: CurrentStack): boolean {
 }
 
 /** Whether an image has all layers of the other one and more above them. Pure. */
-function standsOn(image: Image, base: Image): boolean {
+function isBuiltOn(image: Image, base: Image): boolean {
   return image.layers.length > base.layers.length && beginsWith(image.layers, base.layers);
 }
 

@@ -1,6 +1,6 @@
 /** Suggests names for a mistyped one. */
 
-const MOST = 3;
+const MAX_NAMES = 3;
 
 /** At most three of `names`, nearest first: names with the same beginning, or with few different letters. */
 export function toNearNames(wanted: string, names: readonly string[]): string[] {
@@ -9,7 +9,7 @@ export function toNearNames(wanted: string, names: readonly string[]): string[] 
     .map((name) => ({ name, distance: toDistance(wanted, name) }))
     .filter(({ name, distance }) => distance <= limit || beginsAlike(wanted, name))
     .sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
-    .slice(0, MOST)
+    .slice(0, MAX_NAMES)
     .map(({ name }) => name);
 }
 

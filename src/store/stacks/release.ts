@@ -30,7 +30,7 @@ interface ReleaseFile {
   readonly stacks: Readonly<Record<StackName, number | ImageDigest>>;
 }
 
-const MOST_STACKS = 10_000;
+const MAX_STACKS = 10_000;
 
 const fields = objectOf<ReleaseFile>({
   stacks: mapOf<number | ImageDigest, StackName>(
@@ -43,8 +43,8 @@ const fields = objectOf<ReleaseFile>({
 const reader: Reader<ReleaseFile> = (value, field) => {
   const release = fields(value, field);
   const count = Object.keys(release.stacks).length;
-  if (count > 0 && count <= MOST_STACKS) return release;
-  throw new FieldFault('stacks', `not 1 to ${MOST_STACKS} stacks`);
+  if (count > 0 && count <= MAX_STACKS) return release;
+  throw new FieldFault('stacks', `not 1 to ${MAX_STACKS} stacks`);
 };
 
 /** Parses the text of a release file. Throws ERR_STACKSHIM_SPEC_INVALID. */

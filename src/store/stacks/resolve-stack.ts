@@ -78,7 +78,7 @@ export interface UnknownDigest {
   readonly digest: ImageDigest;
 }
 
-/** The digest that no image of a stack was known by, where that is why {@link resolveStack} threw. Pure. */
+/** The unknown digest, if that is why {@link resolveStack} threw `error`; otherwise undefined. Pure. */
 export function unknownDigestOf(error: unknown): UnknownDigest | undefined {
   if (!(error instanceof StackshimError) || error.code !== 'ERR_STACKSHIM_STACK_NOT_FOUND') {
     return undefined;

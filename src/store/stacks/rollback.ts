@@ -47,7 +47,11 @@ export async function rollbackStack(
       return new Map([[stack, move.to]]);
     },
   });
-  if (move === undefined) throw new StackshimError('ERR_STACKSHIM_INTERNAL', `rollback ${stack}`);
+  if (move === undefined)
+    throw new StackshimError(
+      'ERR_STACKSHIM_INTERNAL',
+      `roll back stack ${stack}: no revision was chosen`,
+    );
   return move;
 }
 

@@ -26,7 +26,7 @@ export interface HistoryEntry {
 }
 
 /** The most generations that are searched for when a revision was current. */
-const MOST_GENERATIONS = 10_000;
+const MAX_GENERATIONS = 10_000;
 
 /** Every stored revision of a stack, newest first. Blocks. Throws ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_STACK_CORRUPT. */
 export function readStackHistory(layout: Layout, name: StackName): HistoryEntry[] {
@@ -48,7 +48,7 @@ export function readStackHistory(layout: Layout, name: StackName): HistoryEntry[
 function readTimes(layout: Layout, name: StackName): Map<number, string> {
   const times = new Map<number, string>();
   let before: number | undefined;
-  for (const generation of readGenerations(layout, MOST_GENERATIONS)) {
+  for (const generation of readGenerations(layout, MAX_GENERATIONS)) {
     const revision = revisionIn(generation, name);
     if (revision !== undefined && revision !== before) times.set(revision, generation.createdAt);
     before = revision;

@@ -20,7 +20,7 @@ import type { Fd } from '../system.ts';
 import { isOurs, isOursAlone, isSticky } from '../trusted-path.ts';
 
 /** The limit of Linux itself. */
-const MOST_LINKS = 40;
+const MAX_LINKS = 40;
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /** Why a path is refused, worded as the end of a message. */
@@ -55,7 +55,7 @@ export function openFolderOf(path: string): OpenFolder {
       const target = readTrustedLink(folder, name);
       if (target !== undefined) {
         links += 1;
-        if (links > MOST_LINKS) throw new PathRefusal('it has too many links');
+        if (links > MAX_LINKS) throw new PathRefusal('it has too many links');
         isLinked ||= after.length === 0;
         rest = [...toComponents(target), ...after];
         if (isAbsolute(target)) folder = replace(folder, '/');

@@ -5,7 +5,7 @@ import type { Feed } from './contract.ts';
 
 export interface FeedTarget {
   /** The most bytes of one write. A write takes all of its bytes, or none if `done` gets an error. */
-  readonly mostBytes: number;
+  readonly maxBytes: number;
   /** Writes `bytes` and calls `done` once. The next write begins only after that. */
   write(bytes: Uint8Array, done: (error?: Error | null) => void): void;
   /** Called when the source has ended or failed and everything that it delivered is written. */
@@ -72,7 +72,7 @@ class SourceFeed implements Feed {
     // As `unpipe` does: a stream that flows without a listener would lose its data.
     if (source.listenerCount('data') === 0) source.pause();
     else if (source.readable) source.resume();
-    this.#giveBack();
+    this.#returnUnread();
   }
 
   readonly #onData = (chunk: unknown): void => {
@@ -114,7 +114,7 @@ class SourceFeed implements Feed {
   }
 
   #write(held: Held): void {
-    const bytes = held.rest.subarray(0, this.#target.mostBytes);
+    const bytes = held.rest.subarray(0, this.#target.maxBytes);
     this.#isWriting = true;
     this.#target.write(bytes, (error) => {
       this.#isWriting = false;
@@ -130,7 +130,7 @@ class SourceFeed implements Feed {
     });
   }
 
-  #giveBack(): void {
+  #returnUnread(): void {
     const source = this.#source;
     for (const { chunk, all, rest } of this.#held.reverse()) {
       if (!source.readable) return;
@@ -154,7 +154,7 @@ function toBytes(chunk: unknown): Uint8Array {
 
 export interface SinkFeedOptions {
   /** The most bytes of one write. */
-  readonly mostBytes: number;
+  readonly maxBytes: number;
   readonly onError: (error: unknown) => void;
 }
 
@@ -162,14 +162,14 @@ export interface SinkFeedOptions {
 export function feedSink(
   sink: Writable,
   source: Readable,
-  { mostBytes, onError }: SinkFeedOptions,
+  { maxBytes, onError }: SinkFeedOptions,
 ): Feed {
   // The callback of each write gets the same error.
   sink.on('error', () => undefined);
   const feed = feedFrom(
     source,
     {
-      mostBytes,
+      maxBytes,
       write: (bytes, done) => void sink.write(bytes, done),
       end: () => void sink.end(),
       isEnd: isClosedPipe,
@@ -204,7 +204,7 @@ export function typeInto(
   // The callback of each write gets the same error.
   sink.on('error', () => undefined);
   const target: FeedTarget = {
-    mostBytes: Number.POSITIVE_INFINITY,
+    maxBytes: Number.POSITIVE_INFINITY,
     write(bytes, done) {
       atLineStart = bytes.at(-1) === NEWLINE;
       sink.write(bytes, done);

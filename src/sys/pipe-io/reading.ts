@@ -79,7 +79,7 @@ export const TERMINAL_LAST_MS = 100;
 export const TERMINAL_LAST_BYTES = 131_072;
 
 /** A timer that stands still while the listener is waited for. */
-export class LastMoments {
+export class LastBytesTimer {
   readonly #ms: number;
   readonly #isOver: () => void;
   #leftMs: number;
@@ -124,7 +124,7 @@ export class LastBytes {
     this.#left = bytes;
   }
 
-  get areOver(): boolean {
+  get isComplete(): boolean {
     return this.#left <= 0;
   }
 

@@ -68,7 +68,7 @@ const programFile = () =>
   fileURLToPath(import.meta.url.replace(/guard(\.[jt]s)$/, 'guard-process$1'));
 
 async function failWhenEnded({ exited }: StartedTool): Promise<never> {
-  const details = { stderr: (await exited).said.slice(0, 2000) };
+  const details = { stderr: (await exited).stderr.slice(0, 2000) };
   const message = 'start guard: the guard ended at once';
   throw new StackshimError('ERR_STACKSHIM_SYSTEM', message, { details });
 }

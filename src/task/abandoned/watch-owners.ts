@@ -136,10 +136,10 @@ class OwnerWatch {
       this.#watchFolder();
       this.#lookAtFolder(changed);
     }
-    for (const fd of ready) this.#bury(fd);
+    for (const fd of ready) this.#onOwnerEnd(fd);
     // A pidfd reports only the end of the process, so check threads separately.
     for (const [fd, { owner }] of this.#owners) {
-      if (owner.thread !== undefined && !isOwnerAlive(owner)) this.#bury(fd);
+      if (owner.thread !== undefined && !isOwnerAlive(owner)) this.#onOwnerEnd(fd);
     }
   }
 
@@ -215,7 +215,7 @@ class OwnerWatch {
     return opened;
   }
 
-  #bury(pidfd: Fd): void {
+  #onOwnerEnd(pidfd: Fd): void {
     const dead = this.#owners.get(pidfd);
     if (dead === undefined) return;
     this.#owners.delete(pidfd);

@@ -16,7 +16,7 @@ const LONGEST_MS = 250;
 
 /** Set-ups that wait for a place, in order of arrival. */
 const waiting = new Set<() => void>();
-let underWay = 0;
+let running = 0;
 
 /** A task's set-up that has begun. */
 export interface SetUpTurn {
@@ -29,15 +29,15 @@ export interface SetUpTurn {
  * of `signals` aborts meanwhile.
  */
 export async function takeSetUpTurn(signals: readonly AbortSignal[]): Promise<SetUpTurn> {
-  // A set-up that ends passes its place to the next one: `underWay` does not change.
-  if (underWay >= AT_ONCE) await waitInLine(signals);
-  else underWay += 1;
-  let isUnderWay = true;
+  // A set-up that ends passes its place to the next one: `running` does not change.
+  if (running >= AT_ONCE) await waitForPlace(signals);
+  else running += 1;
+  let isRunning = true;
   const end = () => {
-    if (!isUnderWay) return;
-    isUnderWay = false;
+    if (!isRunning) return;
+    isRunning = false;
     clearTimeout(timer);
-    passOn();
+    passPlaceOn();
   };
   const timer = setTimeout(end, LONGEST_MS);
   await nextTurn();
@@ -48,7 +48,7 @@ export async function takeSetUpTurn(signals: readonly AbortSignal[]): Promise<Se
 export const abortedEarly = (): StackshimError =>
   new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'run task: aborted before it began');
 
-function waitInLine(signals: readonly AbortSignal[]): Promise<void> {
+function waitForPlace(signals: readonly AbortSignal[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const leave = () => {
       waiting.delete(begun);
@@ -67,8 +67,8 @@ function waitInLine(signals: readonly AbortSignal[]): Promise<void> {
   });
 }
 
-function passOn(): void {
+function passPlaceOn(): void {
   const [next] = waiting;
-  if (next === undefined) underWay -= 1;
+  if (next === undefined) running -= 1;
   else next();
 }

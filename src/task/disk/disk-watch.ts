@@ -27,7 +27,7 @@ const LOOKS_AHEAD = 4;
 /** A slow look is made less often: looks may take one part in this many of the time. */
 const SHARE = 20;
 /** A filesystem with less free space counts as full. */
-const NOTHING_BYTES = 1024 * 1024;
+const FULL_BELOW_BYTES = 1024 * 1024;
 
 interface Look {
   readonly at: number;
@@ -84,7 +84,7 @@ export class DiskWatch {
     report.peakBytes = Math.max(report.peakBytes, bytes);
     report.peakInodes = Math.max(report.peakInodes, inodes);
     const { bavail, bsize } = statfsSync(this.#options.hostFolder);
-    if (bavail * bsize < NOTHING_BYTES) report.wasHostFull = true;
+    if (bavail * bsize < FULL_BELOW_BYTES) report.wasHostFull = true;
     if (!isFull || report.wasFull) return;
     report.wasFull = true;
     this.#options.onFull();

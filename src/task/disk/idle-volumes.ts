@@ -31,7 +31,7 @@ import {
 import { isFreshVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
 /** Each idle volume is a mount on the host and an open filesystem. This is enough for the tasks that end and begin at one time. */
-const MOST_IDLE = 32;
+const MAX_IDLE = 32;
 /** The kernel releases the last files of an emptied volume within this time. */
 const FRESH_WITHIN_MS = 60_000;
 
@@ -104,7 +104,7 @@ export function keepIdleVolume(
     volume,
   }: { readonly places: Places; readonly limitBytes: number; readonly volume: Fd },
 ): boolean {
-  if (listOwnOffers(layout).length >= MOST_IDLE) return false;
+  if (listOwnOffers(layout).length >= MAX_IDLE) return false;
   const { id, volumeFile, idleVolumeDir } = places;
   ensureDirectorySync(mountedVolumesDir(layout), 0o700);
   const mountNamespace = ownMountNamespace();

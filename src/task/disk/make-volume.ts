@@ -19,7 +19,7 @@ import { planVolume } from './plan-volume.ts';
 import { loopName } from './scratch-files.ts';
 
 /** Less than mkfs writes to the smallest volume, and more than a full disk may still have free. */
-const LITTLE_BYTES = 256 * 1024;
+const FULL_BELOW_BYTES = 256 * 1024;
 
 /**
  * Makes a volume in a new file and returns its detached mount. The file must not exist; on failure the caller removes it. The loop device is
@@ -59,7 +59,7 @@ async function mountUnnamed(system: System, file: string, name: string): Promise
 
 async function format(file: string, args: readonly string[]): Promise<void> {
   const mkfs = findProgram('mkfs.ext4', { package: 'e2fsprogs' });
-  const { exitCode, said } = await runProgram({
+  const { exitCode, output } = await runProgram({
     path: mkfs,
     args: [...args, '--', file],
     // The host's own mke2fs.conf must not add features.
@@ -68,20 +68,20 @@ async function format(file: string, args: readonly string[]): Promise<void> {
   if (exitCode === 0) return;
   if (isFull(file)) {
     throw new StackshimError('ERR_STACKSHIM_DISK_FULL', `format ${file}: no space left`, {
-      details: { file, stderr: said },
+      details: { file, stderr: output },
     });
   }
   throw new StackshimError(
-    codeOfComplaint(said) ?? 'ERR_STACKSHIM_SYSTEM',
-    `format ${file} with mkfs.ext4: ${lastLine(said)}`,
-    { details: { file, code: exitCode, stderr: said } },
+    codeOfComplaint(output) ?? 'ERR_STACKSHIM_SYSTEM',
+    `format ${file} with mkfs.ext4: ${lastLine(output)}`,
+    { details: { file, code: exitCode, stderr: output } },
   );
 }
 
 /** Asks the disk, because what the program has written is still there. */
 function isFull(file: string): boolean {
   const { bavail, bsize } = statfsSync(file);
-  return bavail * bsize < LITTLE_BYTES;
+  return bavail * bsize < FULL_BELOW_BYTES;
 }
 
 async function mountFile(system: System, fd: Fd): Promise<Fd> {

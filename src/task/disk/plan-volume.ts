@@ -20,8 +20,8 @@ const GROUPS_PER_DESCRIPTOR_BLOCK = 128;
 /** Copies of superblock and descriptors: in group 1 and in the powers of 3, 5 and 7. */
 const DESCRIPTOR_COPIES = 16;
 /** The kernel reserves one block in fifty, but at most this many. */
-const MOST_KEPT_BACK = 4096;
-const KEPT_BACK_OF = 49;
+const MAX_RESERVED = 4096;
+const RESERVED_ONE_IN = 49;
 /** Inodes 1 to 10 and `lost+found`. */
 const FRESH_INODES = 11;
 /** The root folder and `lost+found`. */
@@ -47,8 +47,8 @@ export function planVolume(limit: DiskAmount): VolumePlan {
   const inodes = limit.inodes + FRESH_INODES;
   const wanted = Math.ceil(limit.bytes / BLOCK_BYTES) + FRESH_BLOCKS;
   const inodeBlocks = Math.ceil(inodes / INODES_PER_BLOCK);
-  const keptBack = Math.min(MOST_KEPT_BACK, Math.ceil((wanted + inodeBlocks) / KEPT_BACK_OF));
-  const blocks = wanted + inodeBlocks + keptBack + FIXED_BLOCKS;
+  const reserved = Math.min(MAX_RESERVED, Math.ceil((wanted + inodeBlocks) / RESERVED_ONE_IN));
+  const blocks = wanted + inodeBlocks + reserved + FIXED_BLOCKS;
   const groups = Math.ceil(blocks / BLOCKS_PER_GROUP) + 1;
   const descriptors = Math.ceil(groups / GROUPS_PER_DESCRIPTOR_BLOCK) * DESCRIPTOR_COPIES;
   const fileBytes = (blocks + groups * GROUP_BLOCKS + descriptors) * BLOCK_BYTES;

@@ -31,7 +31,7 @@ import { isSoundVolume, loopDeviceOf, measureVolume, STAT_BLOCK_BYTES } from './
 const FEW_INODES = 64;
 const FEW_FILE_BYTES = 32 * 1024 * 1024;
 /** From this size on, dropping unwritten data is faster than writing it, and worth the line in the kernel's log. */
-const MUCH_BYTES = 64 * 1024 * 1024;
+const SHUT_DOWN_FROM_BYTES = 64 * 1024 * 1024;
 const LOST_AND_FOUND = 'lost+found';
 
 export async function openScratchVolume(
@@ -125,7 +125,7 @@ class ScratchVolume implements TaskDisk {
     let folder: Fd | undefined;
     try {
       folder = openSync(this.#root, 'r');
-      this.#forgetIfMuch(folder);
+      this.#shutDownIfLarge(folder);
     } catch {
       // The data is written then, which takes longer.
     } finally {
@@ -194,7 +194,7 @@ class ScratchVolume implements TaskDisk {
       unlinkSync(volumeFile);
       const folder = openSync(this.#root, 'r');
       try {
-        this.#forgetIfMuch(folder);
+        this.#shutDownIfLarge(folder);
       } finally {
         await this.#releaseAside();
         // Waits until everything is written.
@@ -206,8 +206,8 @@ class ScratchVolume implements TaskDisk {
     }
   }
 
-  #forgetIfMuch(folder: Fd): void {
-    if (this.measure().bytes >= MUCH_BYTES) this.#parts.system.shutDownFilesystem(folder);
+  #shutDownIfLarge(folder: Fd): void {
+    if (this.measure().bytes >= SHUT_DOWN_FROM_BYTES) this.#parts.system.shutDownFilesystem(folder);
   }
 
   #release(): void {

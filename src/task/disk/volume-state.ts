@@ -5,7 +5,7 @@ import type { DiskSample } from './task-disk.ts';
 /** Inodes 1 to 10 and `lost+found`; the blocks of the root folder and of `lost+found`. */
 const FRESH = { inodes: 11, blocks: 5 } as const;
 /** A volume with fewer free blocks counts as full. */
-const NOTHING_BLOCKS = 16;
+const FULL_BELOW_BLOCKS = 16;
 
 /** The block size of stat(2). */
 export const STAT_BLOCK_BYTES = 512;
@@ -16,7 +16,7 @@ export function measureVolume(path: string): DiskSample {
   return {
     bytes: Math.max(0, blocks - bfree - FRESH.blocks) * bsize,
     inodes: Math.max(0, files - ffree - FRESH.inodes),
-    isFull: bavail < NOTHING_BLOCKS || ffree === 0,
+    isFull: bavail < FULL_BELOW_BLOCKS || ffree === 0,
   };
 }
 

@@ -107,7 +107,7 @@ async function readTcp(look: SocketLook, counts: ReadonlyMap<string, number>): P
     const count = counts.get(kind) ?? 0;
     if (count === 0) continue;
     const diagnosis = look.diagnosis();
-    const told =
+    const isListed =
       diagnosis !== undefined &&
       (await readTcpSockets(diagnosis, family, (socket) => {
         tcp.sockets += 1;
@@ -115,7 +115,7 @@ async function readTcp(look: SocketLook, counts: ReadonlyMap<string, number>): P
         const change = socket.isUnaccepted ? -1 : socket.waiting;
         if (change !== 0) waiting.set(socket.port, (waiting.get(socket.port) ?? 0) + change);
       }));
-    if (!told) tcp.sockets += count;
+    if (!isListed) tcp.sockets += count;
   }
   for (const left of waiting.values()) tcp.reset += Math.max(0, left);
   return tcp;

@@ -21,7 +21,7 @@ export class OutsideStop {
   readonly #places: TaskPlaces;
   readonly #killAt: number;
   /** True: the task will not act on its stop signal, so do not wait for it; undefined: the signal was not sent yet. */
-  #inVain: boolean | undefined;
+  #isFutile: boolean | undefined;
   #killing: Killing | undefined;
 
   constructor(
@@ -32,7 +32,7 @@ export class OutsideStop {
     this.#installation = installation;
     this.#places = places;
     this.#killAt = performance.now() + graceMs;
-    this.#inVain = isAsked ? false : undefined;
+    this.#isFutile = isAsked ? false : undefined;
   }
 
   /** When KILL follows, on the clock of `performance`. */
@@ -45,14 +45,15 @@ export class OutsideStop {
     const { cgroups } = this.#installation;
     const { cgroupsPath } = this.#places;
     const init = findInit(cgroups, this.#places, record?.runtime);
-    if (init !== undefined && this.#inVain === undefined) {
+    if (init !== undefined && this.#isFutile === undefined) {
       const signalInside = driverOf(record?.runtime).signaller?.(this.#places);
       const { stopSignal = SIGTERM } = record ?? {};
       const processes = { pid: init, cgroupsPath, signalInside };
-      this.#inVain = !(await terminateTask(cgroups, processes, { stopSignal }));
+      this.#isFutile = !(await terminateTask(cgroups, processes, { stopSignal }));
     }
     // Also when pid 1 is gone: for the kernel, pid 1 goes before the others have ended.
-    if (this.#inVain === undefined || !(this.#inVain || performance.now() > this.#killAt)) return;
+    if (this.#isFutile === undefined || !(this.#isFutile || performance.now() > this.#killAt))
+      return;
     this.#killing ??= new Killing(this.#installation, cgroupsPath);
     await this.#killing.again();
   }

@@ -38,8 +38,8 @@ import { namesOf, taskPlaces } from './task-places.ts';
 /** A record is small; a larger file is not a record. */
 const MAX_RECORD_BYTES = 1024 * 1024;
 
-const MOST_BINDS = 1024;
-const MOST_SIGNAL = 64;
+const MAX_BINDS = 1024;
+const MAX_SIGNAL = 64;
 
 const processIdentity = { pid: integer(1), startTime: integer(0) };
 
@@ -64,10 +64,10 @@ const fieldsOfVersion1: FieldReaders<RecordOfVersion1> = {
     path: textThat((value) => value.startsWith('/'), 'not an absolute path'),
     version: text,
   }),
-  bindCount: integer(0, MOST_BINDS),
+  bindCount: integer(0, MAX_BINDS),
   command: listOf(text),
   labels: mapOf(text),
-  stopSignal: optional(integer(1, MOST_SIGNAL)),
+  stopSignal: optional(integer(1, MAX_SIGNAL)),
   createdAt: date,
   kept: flag,
   disowned: flag,

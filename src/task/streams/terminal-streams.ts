@@ -25,7 +25,7 @@ export async function openTerminalStreams(
   const { socket, terminal } = options;
   const openTerminal = await loadTerminal();
   const ends = openNullDevice('both');
-  let silent: Fd | undefined = ends;
+  let nullDevice: Fd | undefined = ends;
   let listener: Fd | undefined;
   try {
     listener = system.listenUnix(socket);
@@ -48,8 +48,8 @@ export async function openTerminalStreams(
   const closeListener = () => {
     if (listener !== undefined) system.close(listener);
     listener = undefined;
-    if (silent !== undefined) closeSync(silent);
-    silent = undefined;
+    if (nullDevice !== undefined) closeSync(nullDevice);
+    nullDevice = undefined;
   };
   return {
     childEnds: [ends, ends, ends],

@@ -55,14 +55,14 @@ export async function tryPrograms() {
 }
 
 async function words(script: string) {
-  const { said, exitCode } = await runProgram(shell(script));
-  const lines = said.trim().split('\n');
-  return { exitCode, first: lines[0], last: lines.at(-1), isCut: said.length < 20_000 };
+  const { output, exitCode } = await runProgram(shell(script));
+  const lines = output.trim().split('\n');
+  return { exitCode, first: lines[0], last: lines.at(-1), isCut: output.length < 20_000 };
 }
 
 async function ask(script: string, bounds: { timeoutMs?: number; signal?: AbortSignal } = {}) {
-  const { stdout, said, failure, exitCode } = await askTool({ ...tool(script), ...bounds });
-  return { printed: stdout.toString().slice(0, 200), said, failure, exitCode };
+  const { stdout, stderr, failure, exitCode } = await askTool({ ...tool(script), ...bounds });
+  return { printed: stdout.toString().slice(0, 200), stderr, failure, exitCode };
 }
 
 /** Sends bytes through a filter whose output is read late. */

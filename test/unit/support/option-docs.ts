@@ -67,7 +67,7 @@ export function toJobSchema() {
   const rows = OPTION_ROWS.filter(([, { jobs }]) => jobs === true);
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
-    title: 'What data from a queue may say of a task of stackshim',
+    title: 'Fields of a stackshim task that data from a queue may set',
     type: 'object',
     required: rows.filter(([, { required }]) => required).map(([field]) => field),
     additionalProperties: false,
