@@ -27,7 +27,7 @@ export async function importStackFrom(
 ): Promise<void> {
   const registry = toRegistryOptions(options);
   const result = await withProgress((exchange, stacks) =>
-    stacks.importFrom(name, reference, { ...exchange, ...registry, ...toSmoke(options) }),
+    stacks.importFrom(name, reference, { ...exchange, ...registry, smoke: options.smoke }),
   );
   const text = `${result.stack}@rev:${result.revision} ${result.image}\n`;
   await (options.json ? printJson(result) : print(text));
@@ -62,7 +62,7 @@ export async function commitTaskAs(
   options: ExchangeCommandOptions,
 ): Promise<void> {
   const result = await withProgress((exchange, stacks) =>
-    stacks.commit(task, name, { ...exchange, ...toSmoke(options) }),
+    stacks.commit(task, name, { ...exchange, smoke: options.smoke }),
   );
   const text = `${result.stack}@rev:${result.revision} ${result.image}\n`;
   await (options.json ? printJson(result) : print(text));
@@ -88,8 +88,6 @@ export async function withProgress<T>(
   }
 }
 
-const toSmoke = ({ smoke }: ExchangeCommandOptions) => (smoke === undefined ? {} : { smoke });
-
 function toRegistryOptions({ tlsVerify, authfile }: RegistryCommandOptions): RegistryOptions {
   if (tlsVerify !== 'true' && tlsVerify !== 'false') {
     throw new StackshimError(
@@ -98,6 +96,5 @@ function toRegistryOptions({ tlsVerify, authfile }: RegistryCommandOptions): Reg
       { details: { field: 'tlsVerify' } },
     );
   }
-  const auth = authfile === undefined ? {} : { authFile: authfile };
-  return { tlsVerify: tlsVerify === 'true', ...auth };
+  return { tlsVerify: tlsVerify === 'true', authFile: authfile };
 }

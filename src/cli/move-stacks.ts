@@ -15,8 +15,8 @@ interface MoveOptions {
 const MAX_RELEASE_BYTES = 1024 * 1024;
 
 export async function rollBack(name: string, options: MoveOptions): Promise<void> {
-  const to = options.to === undefined ? {} : { to: toPositive('--to', options.to) };
-  const move = await openDoor().stacks.rollback(name, to);
+  const to = toPositive('--to', options.to);
+  const move = await openDoor().stacks.rollback(name, { to });
   return await (options.json ? printJson(move) : print(formatMove(move)));
 }
 
@@ -41,8 +41,8 @@ export async function applyReleaseFile(
 }
 
 export async function rollBackRelease(options: MoveOptions): Promise<void> {
-  const to = options.to === undefined ? {} : { to: toPositive('--to', options.to) };
-  await printResult(await openDoor().stacks.rollbackRelease(to), options);
+  const to = toPositive('--to', options.to);
+  await printResult(await openDoor().stacks.rollbackRelease({ to }), options);
 }
 
 async function printResult(

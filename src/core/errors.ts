@@ -3,7 +3,7 @@ import { type ErrorCode, type ErrorKind, errorCodes } from './error-codes.ts';
 
 export interface ErrorOptions {
   /** What to do about it, one sentence. Defaults to the registry's hint for the code. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   readonly cause?: unknown;
   /** JSON-safe facts for programs: paths, limits, names. */
   readonly details?: Readonly<Record<string, unknown>>;
@@ -108,11 +108,8 @@ export function toStackshimError(
   if (thrown instanceof StackshimError) return thrown;
   const isVague = code === 'ERR_STACKSHIM_INTERNAL' || code === 'ERR_STACKSHIM_SYSTEM';
   const known = isVague ? (codeOfErrno(errnoCodeOf(thrown)) ?? code) : code;
-  const hint = errnoCodeOf(thrown) === 'EROFS' ? { hint: READ_ONLY_HINT } : {};
-  return new StackshimError(known, `${operation}: ${messageOf(thrown)}`, {
-    cause: thrown,
-    ...hint,
-  });
+  const hint = errnoCodeOf(thrown) === 'EROFS' ? READ_ONLY_HINT : undefined;
+  return new StackshimError(known, `${operation}: ${messageOf(thrown)}`, { cause: thrown, hint });
 }
 
 function codeOfErrno(errno: string | undefined): ErrorCode | undefined {

@@ -200,8 +200,7 @@ const storageMembers = (open: Opener): Pick<Stackshim, 'verify' | 'migrate' | 'g
     const { layout } = open.asRoot('verify');
     const { verifyStore } = await import('../stacks/verify-store.ts');
     const { abortable } = await import('../images/build-aborted.ts');
-    const work = () =>
-      verifyStore(layout, { ...options, ...(names === undefined ? {} : { stacks: names }) });
+    const work = () => verifyStore(layout, { ...options, stacks: names });
     return await abortable('verify', options.signal, work);
   },
   async gc(options) {

@@ -25,7 +25,7 @@ type Asked<Options, Named extends PropertyKey = never> = Omit<
 
 /** Where a stack, or all of them, are to go back to; default: one step. */
 export interface RollbackTarget {
-  readonly to?: number;
+  readonly to?: number | undefined;
 }
 
 /** The stacks of one installation. Names are plain text. Each member throws the codes that its command of the command line ends with. */
@@ -40,7 +40,9 @@ export interface Stacks {
   build(directory: string, options?: Asked<BuildStackOptions>): Promise<BuildResult>;
   /** Builds stacks again; without `names` all of them. */
   update(
-    options?: Asked<UpdateStacksOptions, 'names'> & { readonly names?: readonly string[] },
+    options?: Asked<UpdateStacksOptions, 'names'> & {
+      readonly names?: readonly string[] | undefined;
+    },
   ): Promise<UpdateReport>;
   importFrom(
     name: string,

@@ -29,7 +29,7 @@ export interface KillOptions {
 /** What `reap` waits for before it looks. */
 export interface ReapOptions {
   /** Id of a task: its owner gets 30 seconds to end. Rejects with ERR_STACKSHIM_TASK_CONFLICT when it still runs then. */
-  readonly afterOwnerOf?: string;
+  readonly afterOwnerOf?: string | undefined;
 }
 
 /** What `verify` reads, and whom it tells. */

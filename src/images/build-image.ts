@@ -73,8 +73,8 @@ export async function buildImage(
     tag: BUILT_TAG,
     isBuilt: true,
     onProgress: builder.report,
-    ...(base === undefined ? {} : { base }),
-    ...(builder.signal === undefined ? {} : { signal: builder.signal }),
+    base,
+    signal: builder.signal,
   });
   return { image, base: pinned };
 }

@@ -184,7 +184,7 @@ async function smokeRevision(
   return await runSmoke(revision, command, {
     run: options.runSmoke,
     timeoutMs: options.smokeTimeoutMs ?? DEFAULT_SMOKE_TIMEOUT_MS,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    signal: options.signal,
   });
 }
 

@@ -26,7 +26,7 @@ import { clearDeadHomes, findDeadHomes } from './take-builder-home.ts';
 /** What `gc` removes besides what nothing needs. */
 export interface CollectOptions {
   /** How many of a stack's newest revisions stay, besides the current one. Default: all. */
-  readonly keepRevisions?: number;
+  readonly keepRevisions?: number | undefined;
   /** Only find out what would go. */
   readonly dryRun?: boolean;
 }

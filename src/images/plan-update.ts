@@ -8,11 +8,11 @@ import { resolveStack } from '../stacks/resolve-stack.ts';
 
 export interface UpdateSelection {
   /** Undefined: every stack. */
-  readonly names?: readonly StackName[];
+  readonly names?: readonly StackName[] | undefined;
   /** Also what stands on the named stacks. */
   readonly dependents?: boolean;
   /** Where the Dockerfile is now; only with one name. Default: the folder that the current revision was built from. */
-  readonly from?: string;
+  readonly from?: string | undefined;
 }
 
 export interface PlannedUpdate {

@@ -18,11 +18,11 @@ export interface RunBuilderOptions {
   /** A program with arguments that gets ready what the command needs, and then becomes the command. */
   readonly within?: readonly string[];
   /** The largest file that the program may write. */
-  readonly fileBytesLimit?: number;
+  readonly fileBytesLimit?: number | undefined;
   readonly env: Readonly<Record<string, string>>;
   /** Gets each line of the program's output, without its newline; long ones are cut. */
   readonly onLine?: (line: string) => void;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 const LAST_LINES = 40;

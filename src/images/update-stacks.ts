@@ -16,7 +16,7 @@ export interface UpdateStacksOptions
   extends Omit<BuildStackOptions, 'ifChanged' | 'ifDifferent' | 'onProgress'>,
     UpdateSelection {
   /** After an update that did not fail, how many of the stack's newest revisions stay. Default: all. */
-  readonly keep?: number;
+  readonly keep?: number | undefined;
   /** Called before each stack. */
   readonly onStack?: (stack: StackName, number: number, count: number) => void;
   /** What goes on with a stack; that of another may come in between. */

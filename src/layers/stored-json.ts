@@ -66,6 +66,6 @@ export function toCorrupt(
 ): StackshimError {
   return new StackshimError(options.code, `read ${options.what} ${path}: ${reason}`, {
     details: { path },
-    ...(options.cause === undefined ? {} : { cause: options.cause }),
+    cause: options.cause,
   });
 }

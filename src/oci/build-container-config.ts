@@ -27,11 +27,11 @@ export interface ContainerInput {
   /** Whether the runtime keeps the mount flags of bind sources or sets them again. */
   readonly locksBinds: boolean;
   /** The parsed content of the file that `spec.seccomp` names. Required if it names a file. */
-  readonly seccompProfile?: SeccompProfile;
+  readonly seccompProfile?: SeccompProfile | undefined;
   /** Host path of a static init program. Required with `spec.init`. */
-  readonly initBinary?: string;
+  readonly initBinary?: string | undefined;
   /** Host path of a sysfs with nothing mounted below it, for a task with a user namespace on the host's network. */
-  readonly sysfs?: string;
+  readonly sysfs?: string | undefined;
   readonly host: {
     readonly architecture: string;
     /** Paths that are hidden in addition to those of the template. */
@@ -67,7 +67,7 @@ export function buildContainerConfig(input: ContainerInput): ContainerConfig {
       hasUserNamespace: ids !== null,
       locksBinds,
       ...(spec.init && initBinary !== undefined ? { initBinary } : {}),
-      ...(sysfs === undefined ? {} : { sysfs }),
+      sysfs,
     }),
     linux: {
       namespaces: linux.namespaces.filter(
@@ -82,7 +82,7 @@ export function buildContainerConfig(input: ContainerInput): ContainerConfig {
         spec,
         devices: [...linux.resources.devices, ...devices.map(toDeviceRule)],
         throttles,
-        ...(cgroupVersion === undefined ? {} : { cgroupVersion }),
+        cgroupVersion,
       }),
       ...(seccomp === undefined ? {} : { seccomp }),
       ...(hasEntries(netSysctl) && spec.network !== 'host' ? { sysctl: netSysctl } : {}),

@@ -26,7 +26,7 @@ export interface MountsInput extends BindRules {
   /** Host path of a static init program, with `--init`. */
   readonly initBinary?: string;
   /** Host path of a sysfs with nothing mounted below it. Default: the host's sysfs with everything below it. */
-  readonly sysfs?: string;
+  readonly sysfs?: string | undefined;
 }
 
 /** Mounts in the order in which the runtime makes them. */

@@ -24,7 +24,7 @@ export interface ResourcesInput {
   readonly devices: readonly OciDeviceRule[];
   readonly throttles: readonly DeviceThrottle[];
   /** Required with cpu shares and `oomGroup`. */
-  readonly cgroupVersion?: 1 | 2;
+  readonly cgroupVersion?: 1 | 2 | undefined;
 }
 
 /** Memory without swap, cpu as a share of a period, pids, disks; a missing `cgroupVersion` is a defect of the caller. */

@@ -39,7 +39,7 @@ export interface MountPlan {
 /** What a command brings into a container that is there. */
 export interface AddedRequest extends RootfsPlaces {
   /** The task's program, seen at `/task`. */
-  readonly code?: LayerSource;
+  readonly code?: LayerSource | undefined;
   readonly binds: readonly BindMount[];
   /** How many binds the container has. */
   readonly bindsBefore: number;

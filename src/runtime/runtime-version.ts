@@ -90,7 +90,7 @@ function notRuntime(path: string, reason: string, cause?: unknown): StackshimErr
   return new StackshimError('ERR_STACKSHIM_RUNTIME_NOT_FOUND', `use runtime ${path}: ${reason}`, {
     hint: 'use runc, crun or another OCI runtime',
     details: { runtime: path },
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }
 

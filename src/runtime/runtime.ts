@@ -37,7 +37,7 @@ export interface CreateContainerOptions extends ContainerReference, RuntimeCallO
    * None of them may be of a file of the host: a runtime gives them to the task's user.
    */
   readonly stdio: readonly [Fd, Fd, Fd];
-  readonly consoleSocket?: string;
+  readonly consoleSocket?: string | undefined;
   /** The container has the host's network namespace. Default: false. */
   readonly hostNetwork?: boolean;
 }

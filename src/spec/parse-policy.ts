@@ -1,6 +1,7 @@
 /** unknown -> Policy. */
 import { StackshimError } from '../core/errors.ts';
 import { INVALID_ID, isReservedId } from '../core/host-ids.ts';
+import { withoutUndefined } from '../core/without-undefined.ts';
 import { invalidField } from './invalid-field.ts';
 import { parseLimits, toLimits } from './limits.ts';
 import { parseBytes } from './parse-bytes.ts';
@@ -19,7 +20,6 @@ import {
 } from './policy-input.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { AdmittedLimits, Reserves, TaskLimits, UlimitMaxima } from './task-spec.ts';
-import { withoutUndefined } from './without-undefined.ts';
 
 /**
  * Parses the content of a policy file; an absent field gets its value from {@link DEFAULT_POLICY}.

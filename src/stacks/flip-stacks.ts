@@ -40,10 +40,7 @@ export async function flipStacks(
   system: System,
   options: FlipOptions,
 ): Promise<Generation> {
-  const lockOptions = {
-    system,
-    ...(options.lockWaitMs === undefined ? {} : { waitMs: options.lockWaitMs }),
-  };
+  const lockOptions = { system, waitMs: options.lockWaitMs };
   return await withStacksLock(layout, () => flipLocked(layout, options), lockOptions);
 }
 

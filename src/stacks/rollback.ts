@@ -17,7 +17,7 @@ import { type Revision, readRevision, requireRevision } from './revisions.ts';
 export interface RollbackOptions {
   readonly stack: StackName;
   /** The revision to go to, older or newer. Default: the one before the current one that was current last. */
-  readonly to?: number;
+  readonly to?: number | undefined;
   readonly now: Date;
 }
 

@@ -25,7 +25,7 @@ export interface VerifyProgress {
 
 export interface VerifyOptions {
   /** Only what these stacks need, all their revisions. Default: everything, also what no stack needs. */
-  readonly stacks?: readonly StackName[];
+  readonly stacks?: readonly StackName[] | undefined;
   readonly onProgress?: (progress: VerifyProgress) => void;
   readonly signal?: AbortSignal;
 }

@@ -1,5 +1,5 @@
 /** Files that are whole or absent: written under a temporary name, then renamed. */
-import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { chmod, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { unlessMissing } from '../core/errors.ts';
@@ -81,6 +81,12 @@ export function nearestExisting(path: string): string {
     folder = dirname(folder);
   }
   return folder;
+}
+
+/** Bytes that may still be written on the filesystem of `path`. */
+export function freeBytesAt(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
 }
 
 /** 16 random hex digits. */

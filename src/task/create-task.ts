@@ -163,7 +163,7 @@ function toCreateOptions(
     logFile,
     pidFile,
     stdio: childEnds,
-    ...(consoleSocket === undefined ? {} : { consoleSocket }),
+    consoleSocket,
     hostNetwork: container.spec.network === 'host',
     signal,
   };
@@ -257,7 +257,7 @@ async function addMounts(place: Place): Promise<AddedMounts> {
   const added = planAdded({
     taskDir: places.taskDir,
     scratchDir: places.scratchDir,
-    ...(code === undefined ? {} : { code }),
+    code,
     binds: [
       ...owned.map((mount) => ({ ...toBind(mount), ownerMapped: true })),
       ...files.map((file) => toFileBind(file, places)),
@@ -321,7 +321,7 @@ function configure(
     timeoutMs: own.limits.timeoutMs,
     memoryBytes: spec.limits.memoryBytes,
     tty: own.tty,
-    ...(home === undefined ? {} : { home }),
+    home,
   });
   const cwd = resolveWorkdir({ workdir: own.workdir, hasCode, image });
   const { capAdd, capDrop, init, noNewPrivileges, ulimitMaxima } = spec;

@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { StackshimError } from '../core/errors.ts';
 import { type TaskId, toTaskId } from '../core/ids.ts';
 import { type Layout, scratchDir } from '../core/layout.ts';
+import { withoutUndefined } from '../core/without-undefined.ts';
 import { resolveCommand } from '../oci/resolve-command.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
 import { deniedField } from '../spec/denied-field.ts';
@@ -155,19 +156,10 @@ function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
   } = spec;
   return {
     container: { ...container, limits: containerLimits },
-    command: {
+    command: withoutUndefined({
       ...{ command, env, ulimits, labels, tty, interactive, keep, remove, captureBytes },
-      ...(entrypoint === undefined ? {} : { entrypoint }),
-      ...(workdir === undefined ? {} : { workdir }),
-      ...(user === undefined ? {} : { user }),
-      ...(stopSignal === undefined ? {} : { stopSignal }),
-      ...(code === undefined ? {} : { code }),
-      ...(payload === undefined ? {} : { payload }),
-      ...(config === undefined ? {} : { config }),
-      limits: {
-        ...{ timeoutMs, stopTimeoutMs, outputBytes },
-        ...(cpuTimeMs === undefined ? {} : { cpuTimeMs }),
-      },
-    },
+      ...{ entrypoint, workdir, user, stopSignal, code, payload, config },
+      limits: withoutUndefined({ timeoutMs, stopTimeoutMs, outputBytes, cpuTimeMs }),
+    }),
   };
 }

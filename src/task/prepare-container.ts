@@ -183,9 +183,9 @@ function configureContainer(
     cgroupsPath: places.cgroupsPath,
     locksBinds: driverOf(runtime).locksBinds,
     netSysctl: netSysctl(runtime, host),
-    ...(sysfs === undefined ? {} : { sysfs }),
+    sysfs,
     ...(needsCgroupVersion(spec) ? { cgroupVersion: installation.cgroups.version } : {}),
-    ...(seccompProfile === undefined ? {} : { seccompProfile }),
-    ...(initBinary === undefined ? {} : { initBinary }),
+    seccompProfile,
+    initBinary,
   });
 }

@@ -84,6 +84,6 @@ function invalidFile(
   return new StackshimError(
     'ERR_STACKSHIM_POLICY_INVALID',
     `read policy file ${file}: ${problem}`,
-    { cause, details: { file }, ...(hint === undefined ? {} : { hint }) },
+    { cause, details: { file }, hint },
   );
 }

@@ -1,8 +1,8 @@
 /** What went wrong before a task's command ran, as one error. */
-import { readFileSync, statfsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
-import { nearestExisting } from '../sys/files.ts';
+import { freeBytesAt, nearestExisting } from '../sys/files.ts';
 import { SystemError } from '../sys/system.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 
@@ -76,8 +76,7 @@ const hasDiskRoom = ({ scratchDir }: TaskPlaces) => hasRoom(dirname(scratchDir),
 
 function hasRoom(folder: string, bytes: number): boolean {
   try {
-    const { bavail, bsize } = statfsSync(nearestExisting(folder));
-    return bavail * bsize >= bytes;
+    return freeBytesAt(nearestExisting(folder)) >= bytes;
   } catch {
     // A disk that cannot even tell is no place for a task.
     return false;

@@ -17,7 +17,7 @@ export interface RegistryOptions {
   /** Default true: certificates are checked, plain HTTP is refused. */
   readonly tlsVerify?: boolean;
   /** A file as `docker login` and `skopeo login` write it. Default: where they write it. */
-  readonly authFile?: string;
+  readonly authFile?: string | undefined;
 }
 
 export interface SkopeoRun extends Pick<ExchangeOptions, 'system' | 'signal'> {
@@ -43,8 +43,8 @@ export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promis
       system,
       env: toEnv(work),
       onLine: (text) => report({ kind: 'line', step, text: toPlain(text) }),
-      ...(fileBytesLimit === undefined ? {} : { fileBytesLimit }),
-      ...(signal === undefined ? {} : { signal }),
+      fileBytesLimit,
+      signal,
     });
   } catch (error) {
     const failed = error instanceof StackshimError && error.code === 'ERR_STACKSHIM_BUILD_FAILED';

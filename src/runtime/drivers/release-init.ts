@@ -88,6 +88,6 @@ function failed(container: ContainerReference, reason: string, cause?: unknown):
   return new StackshimError(
     'ERR_STACKSHIM_RUNTIME_FAILED',
     `start container ${container.id}: ${reason}`,
-    cause === undefined ? {} : { cause },
+    { cause },
   );
 }

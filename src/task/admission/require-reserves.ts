@@ -1,7 +1,9 @@
 /** What the policy keeps free for the host. Loaded only where it keeps anything. */
-import { readFileSync, statfsSync } from 'node:fs';
+
+import { readFileSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { ContainerSpec } from '../../spec/task-spec.ts';
+import { freeBytesAt } from '../../sys/files.ts';
 
 /**
  * Throws ERR_STACKSHIM_HOST_EXHAUSTED when a task that took all the memory it may would leave less than the policy reserves, or when
@@ -14,8 +16,7 @@ export function requireReserves(root: string, { admission, limits }: ContainerSp
     if (free < memoryBytes) throw exhausted('memory', free, memoryBytes);
   }
   if (diskBytes !== undefined) {
-    const { bavail, bsize } = statfsSync(root);
-    const free = bavail * bsize;
+    const free = freeBytesAt(root);
     if (free < diskBytes) throw exhausted('disk', free, diskBytes);
   }
 }

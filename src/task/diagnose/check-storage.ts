@@ -1,10 +1,10 @@
 /** Whether the installation's folders are root's, there is room for tasks, and the operator's policy can be read. */
-import { statfsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { findOpenStore } from '../../layers/narrow-store.ts';
 import { findClosedFolder } from '../../sys/closed-folder.ts';
-import { nearestExisting } from '../../sys/files.ts';
+import { freeBytesAt, nearestExisting } from '../../sys/files.ts';
 import { toOpenHint } from '../explain-unreachable.ts';
 import { toTrustedLayout } from '../installation.ts';
 import { readPolicy } from '../read-policy.ts';
@@ -52,10 +52,8 @@ export function checkStoredFiles(layout: Layout): Check {
   );
 }
 
-export function checkFreeSpace(layout: Layout): Check {
-  const { bavail, bsize } = statfsSync(nearestExisting(layout.root));
-  return judgeFreeSpace(layout.root, bavail * bsize);
-}
+export const checkFreeSpace = ({ root }: Layout): Check =>
+  judgeFreeSpace(root, freeBytesAt(nearestExisting(root)));
 
 /** What to think of so much room. Pure. */
 export function judgeFreeSpace(folder: string, freeBytes: number): Check {

@@ -1,5 +1,4 @@
-/** Looks at a running task's disk space: at its start, at its end, and in between as often as it may fill up meanwhile. */
-import { statfsSync } from 'node:fs';
+import { freeBytesAt } from '../../sys/files.ts';
 import type { DiskSample, TaskDisk } from './task-disk.ts';
 
 /** What the looks at a task's disk space have shown. */
@@ -83,8 +82,7 @@ export class DiskWatch {
     const report = this.#report;
     report.peakBytes = Math.max(report.peakBytes, bytes);
     report.peakInodes = Math.max(report.peakInodes, inodes);
-    const { bavail, bsize } = statfsSync(this.#options.hostFolder);
-    if (bavail * bsize < NOTHING_BYTES) report.wasHostFull = true;
+    if (freeBytesAt(this.#options.hostFolder) < NOTHING_BYTES) report.wasHostFull = true;
     if (!isFull || report.wasFull) return;
     report.wasFull = true;
     this.#options.onFull();

@@ -1,17 +1,11 @@
 /** Makes a scratch volume: a sparse file, formatted, on a loop device, as a detached mount. */
-import {
-  closeSync,
-  fstatSync,
-  ftruncateSync,
-  linkSync,
-  openSync,
-  statfsSync,
-  unlinkSync,
-} from 'node:fs';
+
+import { closeSync, fstatSync, ftruncateSync, linkSync, openSync, unlinkSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
 import { codeOfComplaint, lastLine } from '../../layers/guard-disk.ts';
 import { attachLoopAside } from '../../sys/attach-loop.ts';
+import { freeBytesAt } from '../../sys/files.ts';
 import { PLAIN_ENVIRONMENT } from '../../sys/program-environment.ts';
 import { runProgram } from '../../sys/run-program.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
@@ -78,10 +72,7 @@ async function format(file: string, args: readonly string[]): Promise<void> {
 }
 
 /** Asked of the disk: what the program has written is still there. */
-function isFull(file: string): boolean {
-  const { bavail, bsize } = statfsSync(file);
-  return bavail * bsize < LITTLE_BYTES;
-}
+const isFull = (file: string): boolean => freeBytesAt(file) < LITTLE_BYTES;
 
 async function mountFile(system: System, fd: Fd): Promise<Fd> {
   const device = await attachLoopAside(system, fd, {

@@ -9,7 +9,7 @@ export interface CallerStops {
    * Abort: the stop signal, and KILL after the stop timeout; the verdict is `cancelled`. A signal's name as the reason, `abort('SIGINT')`,
    * is sent instead where the command acts on it.
    */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Abort: KILL at once. */
   readonly killSignal?: AbortSignal;
   /** The task is `timed_out` at this moment at the latest: milliseconds since 1970. */
