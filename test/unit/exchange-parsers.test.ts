@@ -17,7 +17,7 @@ import { createSavedReader } from '../../src/images/exchange/saved-reader.ts';
 import { shiftBuildCapability, shiftCapability } from '../../src/layers/shift-capability.ts';
 import { STACK_LABELS } from '../../src/stacks/image.ts';
 import { digestOf } from '../support/stack-store.ts';
-import { buildPaxHeader, buildTar, toBlocks } from '../support/tar-builder.ts';
+import { buildPaxHeader, buildTar, type RawEntry, toBlocks } from '../support/tar-builder.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/stackshim-exchange-unit-`);
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -160,6 +160,18 @@ describe('indexArchive', () => {
     expect([read('blobs/a'), read(long), read('dir/again')]).toEqual(['one', 'two', 'one']);
   });
 
+  it.each<[string, readonly RawEntry[], string]>([
+    ['a name twice', [{ path: 'a' }, { path: './a' }], 'comes twice'],
+    ['two sizes', [{ path: 'a', content: 'one', pax: [['size', '2']] }], 'two sizes'],
+    ['a device', [{ path: 'a', type: '3' }], 'device'],
+    ['a way out', [{ path: '../a' }], '..'],
+  ])('refuses %s', async (_, entries, reason) => {
+    await expect(index(buildTar(...entries))).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_IMAGE_INVALID',
+      message: expect.stringContaining(reason),
+    });
+  });
+
   it('gives spans within the file or a typed error, whatever the bytes', async () => {
     const sound = buildTar({ path: 'a', content: 'x' }, { path: 'b', content: 'y'.repeat(700) });
     const flips = fc.array(fc.tuple(fc.nat(sound.length - 1), fc.nat(255)), {
@@ -176,7 +188,8 @@ describe('indexArchive', () => {
             expect(start + size).toBeLessThanOrEqual(cut.length);
           }
         } catch (error) {
-          expect(error).toMatchObject({ code: 'ERR_STACKSHIM_IMAGE_INVALID' });
+          const code = expect.stringMatching(/_(IMAGE_INVALID|LAYER_TOO_LARGE)$/);
+          expect(error).toMatchObject({ code });
         }
       }),
       { numRuns: 200 },

@@ -1,9 +1,8 @@
 /** Writes an image archive in one pass: blobs come before their names are known, so each one's header is filled in afterwards. */
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { encodeTarEntry, TAR_TRAILER } from '../../layers/encode-tar-entry.ts';
+import { encodeFileHeader, TAR_TRAILER } from '../../layers/encode-tar-entry.ts';
 import { BLOCK_BYTES, paddingOf } from '../../layers/parse-tar-header.ts';
-import { NO_XATTRS } from '../../layers/tar-entry.ts';
 
 export interface WrittenBlob {
   /** `sha256:<hex>`. */
@@ -64,19 +63,7 @@ export function createArchiveWriter(file: FileHandle): ArchiveWriter {
 
 /** One block: the names here are short, the sizes bounded, and the writer's header has one place for it. */
 function toHeader(path: string, size: number): Buffer {
-  const header = Buffer.concat(
-    encodeTarEntry({
-      kind: 'file',
-      path,
-      mode: 0o644,
-      uid: 0,
-      gid: 0,
-      mtime: { seconds: 0, nanoseconds: 0 },
-      size,
-      linkTarget: '',
-      xattrs: NO_XATTRS,
-    }),
-  );
+  const header = encodeFileHeader(path, size, 0o644);
   if (header.length !== BLOCK_BYTES)
     throw new Error(`the header of ${path} does not fit one block`);
   return header;

@@ -3,7 +3,6 @@ import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { reasonOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, tmpDir } from '../../core/layout.ts';
 import { LAYER_LIMITS } from '../../layers/archive-limits.ts';
-import { LAYER_POLICY } from '../../layers/archive-policy.ts';
 import { guardDisk } from '../../layers/guard-disk.ts';
 import { type Compression, readArchive } from '../../layers/read-archive.ts';
 import { temporaryPath } from '../../layers/stale-files.ts';
@@ -11,7 +10,7 @@ import { ensureDirectory } from '../../sys/files.ts';
 import { openRegularFile } from '../../sys/open-regular-file.ts';
 import type { System } from '../../sys/system.ts';
 import { type OciLayoutRoot, type OpenedFile, toInvalid } from '../oci-blobs.ts';
-import { type ArchiveSpan, indexArchive } from './index-archive.ts';
+import { ARCHIVE_POLICY, type ArchiveSpan, indexArchive } from './index-archive.ts';
 
 export interface OpenArchive extends OciLayoutRoot {
   /** Plain paths of its regular files. */
@@ -112,7 +111,7 @@ async function decompress(
   const { tar } = readArchive(
     packed.createReadStream({ start: 0, autoClose: false, highWaterMark: CHUNK_BYTES }),
     {
-      policy: { ...LAYER_POLICY, subject: 'archive', invalidCode: 'ERR_STACKSHIM_IMAGE_INVALID' },
+      policy: ARCHIVE_POLICY,
       limits: LAYER_LIMITS,
       compression,
       workers: { system, layout },

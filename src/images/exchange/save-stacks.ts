@@ -4,11 +4,10 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, LayerId, StackName } from '../../core/ids.ts';
 import { type Layout, layerFile } from '../../core/layout.ts';
-import { encodeTarEntry, TAR_TRAILER } from '../../layers/encode-tar-entry.ts';
+import { encodeFileHeader, TAR_TRAILER } from '../../layers/encode-tar-entry.ts';
 import { checkLayerFile, type LayerRecord, readLayerRecord } from '../../layers/layer-record.ts';
 import { paddingOf } from '../../layers/parse-tar-header.ts';
 import { holdStore, type StoreLease } from '../../layers/store-lease.ts';
-import { NO_XATTRS } from '../../layers/tar-entry.ts';
 import { parseStackReference } from '../../spec/parse-stack-reference.ts';
 import type { PinnedImage } from '../../stacks/image.ts';
 import { FORMAT_VERSION } from '../../stacks/stored-fields.ts';
@@ -46,6 +45,8 @@ export interface SavedStacks {
 }
 
 const CHUNK_BYTES = 1024 * 1024;
+/** Of the files in the save. */
+const MODE = 0o444;
 
 /**
  * Writes the stacks' images and every layer of them that is not in `have`.
@@ -147,7 +148,7 @@ async function* toChunks(layout: Layout, saving: Saving): AsyncGenerator<Buffer>
   yield toEntry(INDEX_PATH, index);
   yield toEntry(SIGNATURE_PATH, Buffer.from(signIndex(index, key)));
   for (const [position, { id, sizeBytes }] of written.entries()) {
-    yield toHeader(toLayerPath(id), sizeBytes);
+    yield encodeFileHeader(toLayerPath(id), sizeBytes, MODE);
     const file = await open(layerFile(layout, id), 'r');
     try {
       const place = { layer: position + 1, layers: written.length, totalBytes: sizeBytes };
@@ -183,21 +184,9 @@ async function* readFile(
   }
 }
 
-function toHeader(path: string, size: number): Buffer {
-  return Buffer.concat(
-    encodeTarEntry({
-      kind: 'file',
-      path,
-      mode: 0o444,
-      uid: 0,
-      gid: 0,
-      mtime: { seconds: 0, nanoseconds: 0 },
-      size,
-      linkTarget: '',
-      xattrs: NO_XATTRS,
-    }),
-  );
-}
-
 const toEntry = (path: string, content: Buffer) =>
-  Buffer.concat([toHeader(path, content.length), content, Buffer.alloc(paddingOf(content.length))]);
+  Buffer.concat([
+    encodeFileHeader(path, content.length, MODE),
+    content,
+    Buffer.alloc(paddingOf(content.length)),
+  ]);
