@@ -73,14 +73,22 @@ export function errnoCodeOf(thrown: unknown): string | undefined {
     : undefined;
 }
 
+/** Whether it is a {@link StackshimError} with that code. */
+export const hasCode = (thrown: unknown, code: ErrorCode): thrown is StackshimError =>
+  thrown instanceof StackshimError && thrown.code === code;
+
 const MISSING = ['ENOENT'] as const;
 
-/** What `act` returns; undefined where it fails with one of `codes`: what it acts on does not exist, when none are named. */
+/**
+ * What `act` returns; undefined where it fails with one of `codes`, of system errors or of stackshim's own: when none are named, where what it
+ * acts on does not exist.
+ */
 export function unlessMissing<T>(act: () => T, codes: readonly string[] = MISSING): T | undefined {
   try {
     return act();
   } catch (error) {
-    if (codes.includes(errnoCodeOf(error) ?? '')) return undefined;
+    const code = error instanceof StackshimError ? error.code : errnoCodeOf(error);
+    if (codes.includes(code ?? '')) return undefined;
     throw error;
   }
 }

@@ -1,7 +1,8 @@
 /** From a folder with a Dockerfile to a stack's new current revision: build, import, smoke, flip. */
+
 import { createHash } from 'node:crypto';
 import { StackshimError } from '../core/errors.ts';
-import type { ImageDigest, StackName } from '../core/ids.ts';
+import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { readVerifiedRecord } from '../layers/verify-layer.ts';
 import { resolveRuntime } from '../runtime/resolve-runtime.ts';
@@ -11,17 +12,18 @@ import { flipStacks } from '../stacks/flip-stacks.ts';
 import type { Image, PinnedImage } from '../stacks/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import { type Revision, requireRevision } from '../stacks/revisions.ts';
-import type { System } from '../sys/system.ts';
 import type { TaskResult } from '../task/result.ts';
 import { abortable } from './build-aborted.ts';
 import { copyBuildContext } from './build-context.ts';
 import { claimBuildIds } from './build-ids.ts';
 import { buildImage, resolveStacks } from './build-image.ts';
-import { type ProgressListener, toReporter } from './build-progress.ts';
+import { toReporter } from './build-progress.ts';
 import type { Builder } from './builder.ts';
 import { prepareBuilderHome } from './builder-home.ts';
+import type { PublishedStack } from './exchange/import-stack.ts';
+import type { PublishOptions } from './exchange/publish-image.ts';
 import { holdStoreFor } from './hold-store-for.ts';
-import { parseSmokeLabel, runSmoke, type SmokeRunner } from './smoke.ts';
+import { parseSmokeLabel, runSmoke } from './smoke.ts';
 import { withBuildLock } from './stack-build-lock.ts';
 import { openStackFolder, type StackFolder } from './stack-folder.ts';
 import { readStackSource, type StackSource } from './stack-source.ts';
@@ -33,32 +35,19 @@ import {
   takeBuilderHome,
 } from './take-builder-home.ts';
 
-export interface BuildStackOptions {
-  readonly system: System;
-  /** Runs the smoke command as a real task. */
-  readonly runSmoke: SmokeRunner;
-  /** Wall time of the smoke command. Default 2 minutes. */
-  readonly smokeTimeoutMs?: number;
+export interface BuildStackOptions extends PublishOptions {
   /** Do nothing when the current revision was built from the same files on the same base, and is whole. */
   readonly ifChanged?: boolean;
   /** Build, but make no revision where the image is the current one again: nothing that it is made of has changed. */
   readonly ifDifferent?: boolean;
-  readonly onProgress?: ProgressListener;
-  readonly signal?: AbortSignal;
   /** How long to wait while as many builds run as may run at a time. Default 10 minutes. */
   readonly lockWaitMs?: number;
-  /** Time of the new revision. Default: the machine's clock, when it is made. */
-  readonly clock?: () => Date;
   /** Where proxies are named. Default: this process's environment. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
-export interface BuildResult {
+export interface BuildResult extends PublishedStack {
   readonly status: 'built' | 'unchanged';
-  readonly stack: StackName;
-  /** The current revision now. */
-  readonly revision: number;
-  readonly image: ImageDigest;
   /** The result of the smoke command; null when there is no new revision. */
   readonly smoke: TaskResult | null;
 }

@@ -1,5 +1,5 @@
 /** Frees what no revision, task, import or build needs, while all of them go on. */
-import { type ErrorJson, StackshimError } from '../core/errors.ts';
+import { type ErrorJson, hasCode, type StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import { type Layout, runtimeVersionsDir } from '../core/layout.ts';
 import type { StoredLayer } from '../layers/collect-layers.ts';
@@ -168,8 +168,7 @@ async function removeRevisions(
       await unlinkRevisions(layout, stack, numbers);
       gone.push(...its);
     } catch (error) {
-      const isFull = error instanceof StackshimError && error.code === 'ERR_STACKSHIM_DISK_FULL';
-      if (!isFull) throw error;
+      if (!hasCode(error, 'ERR_STACKSHIM_DISK_FULL')) throw error;
       refusals.push(error);
     }
   }

@@ -86,13 +86,8 @@ function encodePaxRecord(key: ByteString, value: ByteString | Buffer): Buffer {
   return Buffer.concat([Buffer.from(String(length)), content]);
 }
 
-interface HeaderFields {
-  readonly path: ByteString;
-  readonly linkTarget: ByteString;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
+interface HeaderFields
+  extends Pick<TarEntry, 'path' | 'linkTarget' | 'mode' | 'uid' | 'gid' | 'size'> {
   readonly seconds: number;
 }
 

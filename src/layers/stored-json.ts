@@ -10,7 +10,9 @@ import {
 } from '../core/errors.ts';
 import { refuseNewer } from '../core/format-version.ts';
 import { type Reader, readWith } from '../core/read-fields.ts';
+import { writeFileAtomic } from '../sys/files.ts';
 import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { guardDisk } from './guard-disk.ts';
 
 export interface StoredJsonOptions<T> {
   readonly reader: Reader<T>;
@@ -49,14 +51,14 @@ export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): 
 }
 
 /** As {@link readStoredJson}, for a file whose loss costs only time: a damaged file counts as absent. */
-export function readStoredCache<T>(path: string, options: StoredJsonOptions<T>): T | undefined {
-  try {
-    return readStoredJson(path, options);
-  } catch (error) {
-    if (error instanceof StackshimError && error.code === options.code) return undefined;
-    throw error;
-  }
-}
+export const readStoredCache = <T>(path: string, options: StoredJsonOptions<T>): T | undefined =>
+  unlessMissing(() => readStoredJson(path, options), [options.code]);
+
+/** Stores a value as such a file, durably. */
+export const writeStoredJson = (path: string, value: object): Promise<void> =>
+  guardDisk(`write ${path}`, () =>
+    writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`, { durable: true }),
+  );
 
 /** The error for a damaged stored file. */
 export function toCorrupt(

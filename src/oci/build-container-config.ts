@@ -1,11 +1,12 @@
 /** Everything of an OCI configuration except the process. Nothing here depends on the command, so a container can be made before the command is known. */
+
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
-import type { IdRange, TaskDevice } from '../core/mount.ts';
+import type { IdRange, PreparedBind, TaskDevice } from '../core/mount.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { ContainerSpec } from '../spec/task-spec.ts';
 import { resolveCapabilities } from './build-capabilities.ts';
-import { buildMounts, type OrderedMounts, type TaskBind } from './build-mounts.ts';
+import { buildMounts, type OrderedMounts } from './build-mounts.ts';
 import { buildResources, type DeviceThrottle } from './build-resources.ts';
 import { buildSeccomp } from './build-seccomp.ts';
 import type { BundleTemplate } from './bundle-template.ts';
@@ -21,7 +22,7 @@ export interface ContainerInput {
   readonly ids: IdRange | null;
   /** Absolute below each cgroup hierarchy's root. */
   readonly cgroupsPath: string;
-  readonly binds: readonly TaskBind[];
+  readonly binds: readonly PreparedBind[];
   /** All devices that the task may open, including those of the template. */
   readonly devices: readonly TaskDevice[];
   /** Whether the runtime keeps the mount flags of bind sources or sets them again. */

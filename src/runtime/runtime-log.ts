@@ -1,6 +1,8 @@
 /** Reads what a runtime said in its JSON log. */
+
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { unlessMissing } from '../core/errors.ts';
+import { parseJson } from '../core/read-fields.ts';
 
 /** Room for the few lines that matter; a runtime may have logged much more. */
 const TAIL_BYTES = 8192;
@@ -37,13 +39,7 @@ function parseEntry(
 ): { readonly message: string; readonly isError: boolean } | undefined {
   // The first line may be cut, and a crashing runtime writes plain text.
   if (!line.startsWith('{') || !line.endsWith('}')) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  const value = parseJson(line);
   if (typeof value !== 'object' || value === null || !('msg' in value)) return undefined;
   if (typeof value.msg !== 'string') return undefined;
   const level = 'level' in value ? value.level : undefined;

@@ -1,8 +1,8 @@
 /** Writes the files `images/<hex>.names`. */
+
 import type { ImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
-import { guardDisk } from '../layers/guard-disk.ts';
-import { writeFileAtomic } from '../sys/files.ts';
+import { writeStoredJson } from '../layers/stored-json.ts';
 import type { System } from '../sys/system.ts';
 import { type ImageNames, imageNamesFile, MOST_OTHERS, readImageNames } from './image-names.ts';
 import { withStacksLock } from './stacks-lock.ts';
@@ -23,9 +23,7 @@ export async function addImageNames(
       content: content ?? known.content,
       others: [...known.others, ...new Set(more)].slice(-MOST_OTHERS),
     };
-    const path = imageNamesFile(layout, image);
-    const text = `${JSON.stringify({ version: FORMAT_VERSION, ...names }, null, 2)}\n`;
-    await guardDisk(`write ${path}`, () => writeFileAtomic(path, text, { durable: true }));
+    await writeStoredJson(imageNamesFile(layout, image), { version: FORMAT_VERSION, ...names });
   };
   await withStacksLock(layout, add, { system });
 }

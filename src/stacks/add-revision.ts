@@ -1,4 +1,5 @@
 /** Adds revisions to a stack's history, and takes back those that never became current. */
+
 import { link, rm, rmdir, unlink } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { type ImageDigest, isStackName, type StackName } from '../core/ids.ts';
@@ -6,7 +7,8 @@ import { type Layout, stackDir, tmpDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { temporaryPath } from '../layers/stale-files.ts';
 import { pinInStore } from '../layers/store-lease.ts';
-import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts';
+import { writeStoredJson } from '../layers/stored-json.ts';
+import { ensureDirectory, syncDirectory } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
 import { readImage } from './image-files.ts';
@@ -65,8 +67,7 @@ async function writeNewRevision(layout: Layout, entry: Revision): Promise<void> 
   await ensureDirectory(directory, 0o700);
   await ensureDirectory(tmpDir(layout), 0o700);
   const temporary = temporaryPath(layout, '.revision');
-  const text = `${JSON.stringify({ version: FORMAT_VERSION, ...entry }, null, 2)}\n`;
-  await writeFileAtomic(temporary, text, { durable: true });
+  await writeStoredJson(temporary, { version: FORMAT_VERSION, ...entry });
   try {
     // link(2) refuses an existing name: a stored revision is never replaced, whatever went wrong before.
     await link(temporary, revisionFile(layout, entry.stack, entry.revision));

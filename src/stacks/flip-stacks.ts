@@ -1,11 +1,13 @@
 /** Moves stacks to other revisions: one new generation, made current by one rename. */
+
 import { rename, rm, symlink } from 'node:fs/promises';
 import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import { currentLink, generationsDir, type Layout, tmpDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { temporaryPath } from '../layers/stale-files.ts';
-import { ensureDirectory, syncDirectory, writeFileAtomic } from '../sys/files.ts';
+import { writeStoredJson } from '../layers/stored-json.ts';
+import { ensureDirectory, syncDirectory } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { type Generation, generationFile, readCurrentGeneration } from './generations.ts';
 import { nextNumber, readNumbers } from './numbered-files.ts';
@@ -65,8 +67,8 @@ async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generat
   };
   await guardDisk(`write generation ${generation.number}`, async () => {
     await ensureDirectory(generationsDir(layout), 0o700);
-    const text = `${JSON.stringify({ version: FORMAT_VERSION, ...generation }, null, 2)}\n`;
-    await writeFileAtomic(generationFile(layout, generation.number), text, { durable: true });
+    const stored = { version: FORMAT_VERSION, ...generation };
+    await writeStoredJson(generationFile(layout, generation.number), stored);
     await replaceLink(layout, `generations/${generation.number}.json`);
   });
   return generation;

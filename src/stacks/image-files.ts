@@ -13,8 +13,8 @@ import {
   textUpTo,
 } from '../core/read-fields.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
-import { readStoredJson, toCorrupt } from '../layers/stored-json.ts';
-import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
+import { readStoredJson, toCorrupt, writeStoredJson } from '../layers/stored-json.ts';
+import { ensureDirectory } from '../sys/files.ts';
 import type { Image, ImageConfig } from './image.ts';
 import { otherSettings } from './other-settings.ts';
 import { FORMAT_VERSION, imageDigest, line, type StoredVersion, version } from './stored-fields.ts';
@@ -31,10 +31,7 @@ const fields = objectOf<StoredImage>({
   version,
   digest: imageDigest,
   layers: listOf(textThat<LayerId>(isLayerId, 'not a layer id'), MOST_LAYERS, 1),
-  diffIds: listOf(
-    textThat((value) => /^sha256:[0-9a-f]{64}$/.test(value), 'not a DiffID'),
-    MOST_LAYERS,
-  ),
+  diffIds: listOf(textThat(isImageDigest, 'not a DiffID'), MOST_LAYERS),
   config: objectOf<ImageConfig>({
     env: texts,
     entrypoint: texts,
@@ -69,7 +66,7 @@ export async function writeImage(layout: Layout, image: Image): Promise<void> {
   const stored = { version: FORMAT_VERSION, ...image };
   await guardDisk(`write image ${image.digest}`, async () => {
     await ensureDirectory(imagesDir(layout), 0o700);
-    await writeFileAtomic(path, `${JSON.stringify(stored, null, 2)}\n`, { durable: true });
+    await writeStoredJson(path, stored);
   });
 }
 

@@ -1,6 +1,6 @@
 /** From a stack's name to the image a task runs on. On the path of every task: synchronous, and cached. */
 import { lstatSync } from 'node:fs';
-import { StackshimError } from '../core/errors.ts';
+import { hasCode, StackshimError } from '../core/errors.ts';
 import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../core/ids.ts';
 import { currentLink, type Layout, stackDir } from '../core/layout.ts';
 import { toCorrupt } from '../layers/stored-json.ts';
@@ -136,9 +136,7 @@ export interface UnknownDigest {
 
 /** The digest that no image of a stack was known by, where that is why {@link resolveStack} threw. Pure. */
 export function unknownDigestOf(error: unknown): UnknownDigest | undefined {
-  if (!(error instanceof StackshimError) || error.code !== 'ERR_STACKSHIM_STACK_NOT_FOUND') {
-    return undefined;
-  }
+  if (!hasCode(error, 'ERR_STACKSHIM_STACK_NOT_FOUND')) return undefined;
   const { stack, asked } = error.details;
   if (typeof stack !== 'string' || typeof asked !== 'string') return undefined;
   return isStackName(stack) && isImageDigest(asked) ? { stack, digest: asked } : undefined;

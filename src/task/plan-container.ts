@@ -1,4 +1,5 @@
 /** What makes a task's container. Nothing here knows the command: a container can be prepared before there is one. */
+
 import { existsSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskDevice } from '../core/mount.ts';
@@ -13,8 +14,8 @@ import type { Policy } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { ContainerSpec } from '../spec/task-spec.ts';
 import { type PinnedImage, STACK_LABELS } from '../stacks/image.ts';
-import type { DiskAmount } from '../sys/system.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
+import type { TaskDiskRequest } from './disk/task-disk.ts';
 import { toDiskLimit } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
 import type { TaskPlaces } from './records/task-places.ts';
@@ -44,12 +45,7 @@ export interface ContainerPlan {
   readonly places: TaskPlaces;
 }
 
-export interface DiskPlan {
-  readonly mechanism: Policy['disk']['mechanism'];
-  readonly limit: DiskAmount;
-  /** Whether the limit is what a task gets that names none. */
-  readonly isUsual: boolean;
-}
+export type DiskPlan = Pick<TaskDiskRequest, 'mechanism' | 'limit' | 'isUsual'>;
 
 export interface ContainerContext {
   readonly installation: Installation;

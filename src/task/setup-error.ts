@@ -1,7 +1,13 @@
 /** What went wrong before a task's command ran, as one error. */
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
+import {
+  errnoCodeOf,
+  hasCode,
+  messageOf,
+  StackshimError,
+  toStackshimError,
+} from '../core/errors.ts';
 import { freeBytesAt, nearestExisting } from '../sys/files.ts';
 import { SystemError } from '../sys/system.ts';
 import type { TaskPlaces } from './records/task-places.ts';
@@ -58,8 +64,7 @@ function isFull(thrown: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'ERR_STACKSHIM_DISK_FULL';
 }
 
-const isOfRuntime = (thrown: unknown): boolean =>
-  thrown instanceof StackshimError && thrown.code === 'ERR_STACKSHIM_RUNTIME_FAILED';
+const isOfRuntime = (thrown: unknown): boolean => hasCode(thrown, 'ERR_STACKSHIM_RUNTIME_FAILED');
 
 /** Whether the error names something in the folder: what could not be written, or where. */
 function isBelow(thrown: unknown, folder: string): boolean {

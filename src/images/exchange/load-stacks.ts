@@ -1,11 +1,11 @@
 /** Takes saved stacks in: signature first, then each layer that is missing, then all stacks at once. */
-import { StackshimError } from '../../core/errors.ts';
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { listLayerIds, readSoundRecord } from '../../layers/layer-record.ts';
 import { remountLayer } from '../../layers/mount-layer.ts';
 import { receiveLayer } from '../../layers/receive-layer.ts';
-import { holdStore, type StoreLease } from '../../layers/store-lease.ts';
+import { type StoreLease, withHeldStore } from '../../layers/store-lease.ts';
 import { readVerifiedRecord } from '../../layers/verify-layer.ts';
 import type { Image } from '../../stacks/image.ts';
 import { readImage, writeImage } from '../../stacks/image-files.ts';
@@ -66,8 +66,7 @@ export async function loadStacks(
     const index = await readIndex(layout, reader);
     const { clock = () => new Date() } = options;
     if (options.anyDate !== true) requireNewer(layout, toChanges(layout, index), clock());
-    const lease = await holdStore(layout, options.system);
-    try {
+    return await withHeldStore(layout, options.system, async (lease) => {
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'import', text: `load ${options.name}` });
       const held = await findHeld(layout, lease, { index, signal: options.signal });
@@ -79,9 +78,7 @@ export async function loadStacks(
       for (const image of images) await writeImage(layout, image);
       const stacks = await publishAll(layout, index, { ...options, report });
       return { stacks, layers: received };
-    } finally {
-      lease.release();
-    }
+    });
   });
 }
 
@@ -140,14 +137,8 @@ function chooseImages(
     });
 }
 
-function readImageOrNothing(layout: Layout, { digest }: Image): Image | undefined {
-  try {
-    return readImage(layout, digest);
-  } catch (error) {
-    if (error instanceof StackshimError && error.code === 'ERR_STACKSHIM_IMAGE_CORRUPT') return;
-    throw error;
-  }
-}
+const readImageOrNothing = (layout: Layout, { digest }: Image): Image | undefined =>
+  unlessMissing(() => readImage(layout, digest), ['ERR_STACKSHIM_IMAGE_CORRUPT']);
 
 /** Of a smoke command that failed. */
 const SMOKE_HINT =
@@ -266,14 +257,11 @@ async function publishAll(
 /** The index with those of its stacks alone whose current image is another. */
 const toChanges = (layout: Layout, index: SavedIndex): SavedIndex => ({
   ...index,
-  stacks: index.stacks.filter(({ stack, image }) => currentImage(layout, stack) !== image),
+  stacks: index.stacks.filter(({ stack: name, image }) => {
+    const current = unlessMissing(
+      () => resolveStack(layout, { name }),
+      ['ERR_STACKSHIM_STACK_NOT_FOUND'],
+    );
+    return current?.image.digest !== image;
+  }),
 });
-
-function currentImage(layout: Layout, name: SavedIndex['stacks'][number]['stack']) {
-  try {
-    return resolveStack(layout, { name }).image.digest;
-  } catch (error) {
-    if (error instanceof StackshimError && error.code === 'ERR_STACKSHIM_STACK_NOT_FOUND') return;
-    throw error;
-  }
-}

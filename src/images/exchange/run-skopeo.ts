@@ -1,6 +1,6 @@
 /** Runs skopeo, which speaks to registries: contained as a builder is, its words passed on, its failures with a code of their own. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { messageOf, StackshimError } from '../../core/errors.ts';
+import { hasCode, messageOf, StackshimError } from '../../core/errors.ts';
 import { findProgram } from '../../layers/find-program.ts';
 import { resolveUser } from '../../oci/resolve-user.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
@@ -47,8 +47,7 @@ export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promis
       signal,
     });
   } catch (error) {
-    const failed = error instanceof StackshimError && error.code === 'ERR_STACKSHIM_BUILD_FAILED';
-    if (!failed) throw error;
+    if (!hasCode(error, 'ERR_STACKSHIM_BUILD_FAILED')) throw error;
     throw new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', toPlain(error.message), {
       details: error.details,
     });

@@ -7,7 +7,7 @@ import { type Layout, layerFile } from '../../core/layout.ts';
 import { encodeFileHeader, TAR_TRAILER } from '../../layers/encode-tar-entry.ts';
 import { checkLayerFile, type LayerRecord, readLayerRecord } from '../../layers/layer-record.ts';
 import { paddingOf } from '../../layers/parse-tar-header.ts';
-import { holdStore, type StoreLease } from '../../layers/store-lease.ts';
+import { type StoreLease, withHeldStore } from '../../layers/store-lease.ts';
 import { parseStackReference } from '../../spec/parse-stack-reference.ts';
 import type { PinnedImage } from '../../stacks/image.ts';
 import { FORMAT_VERSION } from '../../stacks/stored-fields.ts';
@@ -57,8 +57,7 @@ export async function saveStacks(layout: Layout, options: SaveStacksOptions): Pr
   const { stacks, have = new Set<string>(), system, signal, clock = () => new Date() } = options;
   return await abortable(`save ${stacks.join(' ')}`, signal, async () => {
     const key = readSigningKey(options.keyFile);
-    const lease = await holdStore(layout, system);
-    try {
+    return await withHeldStore(layout, system, async (lease) => {
       const pinned = await resolveAll(layout, stacks, { system, signal });
       const records = await pinLayers(layout, lease, pinned);
       const index = toIndex(pinned, records, clock());
@@ -71,9 +70,7 @@ export async function saveStacks(layout: Layout, options: SaveStacksOptions): Pr
         layers: written.map(({ id }) => id),
         leftOut: records.filter(({ id }) => have.has(id)).map(({ id }) => id),
       };
-    } finally {
-      lease.release();
-    }
+    });
   });
 }
 

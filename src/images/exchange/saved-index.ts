@@ -1,12 +1,12 @@
 /** The first entry of a file of saved stacks: what the file holds. docs/on-disk-layout.md describes the file. */
 
 import { StackshimError } from '../../core/errors.ts';
-import type { ImageDigest, StackName } from '../../core/ids.ts';
 import { date, listOf, objectOf, oneOf, readWith } from '../../core/read-fields.ts';
 import { parseStrictJson } from '../../core/strict-json.ts';
 import { type LayerRecord, layerRecord } from '../../layers/layer-record.ts';
 import { type StoredImage, storedImage } from '../../stacks/image-files.ts';
 import { imageDigest, number, stackName } from '../../stacks/stored-fields.ts';
+import type { PublishedStack } from './import-stack.ts';
 
 export const INDEX_PATH = 'stackshim.json';
 export const SIGNATURE_PATH = 'stackshim.sig';
@@ -18,24 +18,22 @@ export const toLayerPath = (id: string) => `layers/${id}.erofs`;
 const MOST_STACKS = 4096;
 const MOST_LAYERS = 65_536;
 
-interface SavedStack {
-  readonly stack: StackName;
-  /** On the machine that saved it. */
-  readonly revision: number;
-  readonly image: ImageDigest;
-}
-
 export interface SavedIndex {
   readonly version: 1;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
-  readonly stacks: readonly SavedStack[];
+  /** As on the machine that saved them. */
+  readonly stacks: readonly PublishedStack[];
   readonly images: readonly StoredImage[];
   /** Of every layer of every image, whether or not the file holds it; each file follows in this order. */
   readonly layers: readonly LayerRecord[];
 }
 
-const savedStack = objectOf<SavedStack>({ stack: stackName, revision: number, image: imageDigest });
+const savedStack = objectOf<PublishedStack>({
+  stack: stackName,
+  revision: number,
+  image: imageDigest,
+});
 
 const savedIndex = objectOf<SavedIndex>({
   version: oneOf(1),

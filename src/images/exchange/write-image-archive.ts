@@ -1,4 +1,5 @@
 /** An image as an OCI archive that also holds docker's `manifest.json`, its layers packed from what is stored. */
+
 import type { FileHandle } from 'node:fs/promises';
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -10,6 +11,7 @@ import { requireSoundLayer } from '../../layers/verify-layer.ts';
 import type { Image } from '../../stacks/image.ts';
 import type { System } from '../../sys/system.ts';
 import type { ProgressListener } from '../build-progress.ts';
+import type { ImageContent } from '../name-content.ts';
 import { type ArchiveWriter, createArchiveWriter, type WrittenBlob } from './archive-writer.ts';
 import { OCI_TYPES, toDigest, toOciConfig, toOciManifest } from './oci-config.ts';
 
@@ -22,15 +24,6 @@ export interface ArchiveContent {
   readonly signal: AbortSignal | undefined;
 }
 
-export interface WrittenArchive {
-  /** Of the manifest in the archive: the digest of the image's content. */
-  readonly digest: ImageDigest;
-  /** Of its config. */
-  readonly config: ImageDigest;
-  /** Of the layers in the archive, lowest first. */
-  readonly diffIds: readonly string[];
-}
-
 /**
  * Writes to an empty file, which stays the caller's, as does a pin on the image's layers. The same image gives the same bytes.
  * Throws ERR_STACKSHIM_LAYER_CORRUPT, and as `packLayer`.
@@ -39,7 +32,7 @@ export async function writeImageArchive(
   layout: Layout,
   file: FileHandle,
   content: ArchiveContent,
-): Promise<WrittenArchive> {
+): Promise<ImageContent> {
   const { image, reference } = content;
   const writer = createArchiveWriter(file);
   const layers = await writeLayers(layout, writer, content);

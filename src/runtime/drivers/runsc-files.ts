@@ -2,6 +2,7 @@
 
 import { readFileSync, rmSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
+import { parseJson } from '../../core/read-fields.ts';
 import { namesIn } from '../../sys/files.ts';
 import type { ContainerReference } from '../runtime.ts';
 
@@ -31,14 +32,8 @@ export function readControlSocket(container: ContainerReference): string | undef
 
 /** A path in a state file is used only if it is one that runsc would have made for this container. */
 export function parseControlSocket(text: string, id: string): string | undefined {
-  let state: unknown;
-  try {
-    state = JSON.parse(text);
-  } catch (error) {
-    // Half-written by a runsc that was killed.
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  // Half-written by a runsc that was killed: undefined.
+  const state = parseJson(text);
   if (!hasField(state, 'sandbox') || !hasField(state.sandbox, 'controlSocketPath'))
     return undefined;
   const path = state.sandbox.controlSocketPath;

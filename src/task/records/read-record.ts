@@ -1,7 +1,7 @@
 /** Reads records back: for those who list, end and reap tasks. */
 
 import { readFileSync, statSync } from 'node:fs';
-import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
+import { errnoCodeOf, hasCode, isUsedUp, StackshimError } from '../../core/errors.ts';
 import { refuseNewer, versionOf } from '../../core/format-version.ts';
 import {
   type ImageDigest,
@@ -171,5 +171,4 @@ export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
 
 /** Whether this is why a task's record told nothing: it is damaged, or a newer stackshim's. */
 export const isUnreadable = (error: unknown): boolean =>
-  error instanceof StackshimError &&
-  (error.code === 'ERR_STACKSHIM_RECORD_CORRUPT' || error.code === 'ERR_STACKSHIM_FORMAT_NEWER');
+  hasCode(error, 'ERR_STACKSHIM_RECORD_CORRUPT') || hasCode(error, 'ERR_STACKSHIM_FORMAT_NEWER');
