@@ -8,6 +8,7 @@ import {
   openSync,
   readdirSync,
   readSync,
+  statfsSync,
   statSync,
 } from 'node:fs';
 import { chmod, mkdir, open, rename, unlink } from 'node:fs/promises';
@@ -90,6 +91,12 @@ export function nearestExisting(path: string): string {
     folder = dirname(folder);
   }
   return folder;
+}
+
+/** Bytes that may still be written on the filesystem of `path`. */
+export function freeBytesAt(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
 }
 
 /** 16 random hex digits. */
