@@ -1,4 +1,4 @@
-/** Whom files belong to that tasks write into binds: one user of the host, whatever slot a task has. Requires: root. */
+/** The owner of files that tasks write into binds: one user of the host, whatever slot a task has. Requires: root. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -151,7 +151,7 @@ describe('a source that cannot be mapped', () => {
       const { record } = await run(['-v', `${merged}:/data`], ['true']);
       expect(record).toMatchObject({ ...CLEAN, ...refused, retryable: false });
       expect(record?.error?.hint).toContain(':ro');
-      // With what is mounted below it, too.
+      // Including what is mounted below it.
       expect((await run(['-v', `${source}:/data`], ['true'])).record).toMatchObject({
         ...CLEAN,
         ...refused,

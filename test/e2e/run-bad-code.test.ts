@@ -19,7 +19,7 @@ const MIB = 1024 * 1024;
 
 afterEach(async () => {
   expect(existsSync('/stackshim-escaped')).toBe(false);
-  // A volume that waits for the next task is called `.idle-…`.
+  // An idle volume is named `.idle-…`.
   expect(readdirSync(join(layout.root, 'scratch')).filter(isTaskId)).toEqual([]);
   expect((await run([], ['true'])).status).toBe(0);
 });
@@ -87,7 +87,7 @@ describe('a .tar.gz', () => {
   });
 
   it('with too many bytes is refused', async () => {
-    // 3 GiB of zeros in 3 MB: one member of a gzip file after the other.
+    // 3 GiB of zeros in 3 MB: one gzip member after the other.
     const header = gzipSync(toBlocks({ path: 'zeros', size: 3 * 1024 * MIB }));
     const zeros = gzipSync(Buffer.alloc(64 * MIB));
     const archive = Buffer.concat([header, ...Array.from({ length: 48 }, () => zeros)]);

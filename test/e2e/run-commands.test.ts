@@ -1,4 +1,4 @@
-/** What becomes of a command: its exit code and its output are passed on, and what keeps it from starting is told. */
+/** A command's exit code and output are passed on, and failures to start are reported. */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

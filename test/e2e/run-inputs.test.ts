@@ -1,4 +1,4 @@
-/** What `run` gives a task to read and where its results go: code, payload, standard input, result, events, and what stays. */
+/** Inputs and results of `run`: code, payload, standard input, result, events, and kept files. */
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {

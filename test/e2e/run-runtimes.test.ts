@@ -1,4 +1,4 @@
-/** `run` on every runtime, on broken ones, and stopped while a container is being made. */
+/** `run` with every runtime, with broken ones, and stopped while a container is being created. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -18,7 +18,7 @@ const runner = useTaskRunner();
 const { installation, run, start, folder, setPolicy } = runner;
 const { layout } = installation;
 const sh = (script: string): readonly string[] => ['sh', '-c', script];
-/** Paths need the operator's leave. */
+/** The policy must allow paths. */
 function allow(...paths: string[]): void {
   setPolicy({ allow: { runtimes: ['runc', ...paths] } });
 }

@@ -1,6 +1,6 @@
 /**
- * Every verdict of a command that ran, provoked for real: exit status, result record, and nothing left. What its exit codes and
- * output become, and why it may not start, is in run-commands.test.ts.
+ * Every verdict of a command that ran, on real tasks: exit status, result record, and nothing left. Exit codes, output and
+ * failures to start are in run-commands.test.ts.
  */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -81,7 +81,7 @@ describe('signaled', () => {
 });
 
 describe('timed_out', () => {
-  /** Its program has set its traps by then. */
+  /** Enough time for the program to set its traps. */
   const timeoutMs = scaled(1000);
   const timeout = ['--timeout', `${timeoutMs}ms`];
 
@@ -229,7 +229,7 @@ describe('output_limited', () => {
 });
 
 describe('cancelled', () => {
-  // Ctrl-C is an INT for the task, too, and a shell has a handler of its own for it.
+  // Ctrl-C sends INT to the task as well, and a shell handles it.
   const waiting = (signal: string) =>
     sh(`trap "echo bye; exit 3" ${signal}; echo ready; sleep 600 & wait`);
 

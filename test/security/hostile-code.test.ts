@@ -1,4 +1,4 @@
-/** Code made to reach outside /task, to fill the disk or to fool a reader: a typed error, and nothing left. */
+/** Code made to reach outside /task, to fill the disk or to deceive a parser: a typed error, and nothing left. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';

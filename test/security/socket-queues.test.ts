@@ -1,4 +1,4 @@
-/** What sockets hold beside a task's memory ends the task; what programs do with sockets does not. Requires: root, gcc. */
+/** Data in sockets beyond a task's memory ends the task; normal use of sockets does not. Requires: root, gcc. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

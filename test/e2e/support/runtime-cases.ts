@@ -1,4 +1,4 @@
-/** What `run` does with any runtime. */
+/** Tests of `run` with any runtime. */
 import { expect, it } from 'vitest';
 import { CLEAN, type TaskRunner } from '../../support/cli/task-runner.ts';
 

@@ -1,4 +1,4 @@
-/** A whole OCI configuration from one input: what a task's stages make in parts. */
+/** Builds a complete OCI configuration from one input; a task builds it in several stages. */
 import { joinConfig } from '../../../src/oci/build-config.ts';
 import {
   buildContainerConfig,
