@@ -1,5 +1,5 @@
 /**
- * Runs in the executable's engine: flips a stack to its last revision and rolls it back, in turn, and prints what each took.
+ * Runs on the executable's engine: flips a stack to its last revision and rolls it back, in turn, and prints the durations.
  * Arguments: root folder, stack, last revision, rounds. Prints one JSON object, times in milliseconds.
  */
 import { layoutFrom } from '../src/core/layout.ts';

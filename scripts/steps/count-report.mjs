@@ -1,4 +1,4 @@
-/** Counts the tests of a report of vitest's. */
+/** Counts the tests in a vitest report. */
 import { relative } from 'node:path';
 import { addFailure, noTests } from './counts.mjs';
 import { projectRoot } from './paths.mjs';
@@ -12,8 +12,8 @@ import { projectRoot } from './paths.mjs';
  */
 
 /**
- * A file that could not be loaded, or whose hooks failed, has no failed test of its own: it counts as one.
- * A tag `LANE/REASON` says that its test fails in that lane: there vitest expects it to fail, and reports one that passes as failed.
+ * A file that cannot be loaded, or whose hooks fail, has no failed test: it counts as one failure.
+ * A tag `LANE/REASON` means that the test fails in that lane: vitest expects the failure, and reports a pass as a failure.
  * @param {{testResults: FileReport[]}} report vitest's JSON report
  * @param {string} lane
  */

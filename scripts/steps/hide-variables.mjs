@@ -1,5 +1,5 @@
 /**
- * Instructions that make an executable deaf to the variables that steer its engine. Bun reads some of them before any code of ours runs: `BUN_BE_BUN`
+ * Instructions that hide from an executable the variables that control its engine. Bun reads some of them before any code of ours runs: `BUN_BE_BUN`
  * turns the executable into an interpreter, `BUN_OPTIONS` loads a file, `BUN_INSPECT` opens a debugger. The instructions rename each variable whose name begins with one of {@link HIDDEN_PREFIXES}: its first letter becomes a small one, and no engine knows it.
  */
 

@@ -1,4 +1,4 @@
-/** The test lanes of lanes.json: which there are, which are promised, and which a command line asks for. */
+/** The test lanes of lanes.json, and those that a command line selects. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { StepFailure } from './failure.mjs';
 import { projectRoot } from './paths.mjs';

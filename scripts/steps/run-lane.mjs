@@ -1,4 +1,4 @@
-/** Runs one test lane and counts what it did: with vitest here or inside test VMs, or by building every stack. */
+/** Runs one test lane and counts its results: with vitest here or inside test VMs, or by building every stack. */
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ import { testInVms } from './vm-run.mjs';
 /**
  * @typedef {import('./counts.mjs').Counts} Counts
  * @typedef {{name: string, seconds: number, counts: Counts}} LaneResult
- * Of a lane about which anything went wrong, something has failed.
+ * If anything went wrong in a lane, its failure count is not 0.
  */
 
 /**
@@ -62,7 +62,7 @@ async function countLane(lane) {
   }
 }
 
-/** The core; with --all it cuts the power more often. All the rest takes a slow processor hours: `npm run test:vm`. */
+/** The core; with --all more power cuts. The other files take a slow processor hours: `npm run test:vm`. */
 async function countVmLane() {
   const cuts = process.env.STACKSHIM_TEST_FULL === '1' ? ['--power-cuts=3'] : [];
   const options = parseVmOptions(['--core', ...cuts]);

@@ -206,7 +206,7 @@ it('a package that the archive does not have is named', { timeout: BUILD_MS }, a
   expect(stderr).toContain('run buildah: exit 100: E: Unable to locate package no-such-package');
   const stack = { name: 'wanting', path: directory, base: 'debian-13' };
   await expect(buildStack(stack, { executable: STACKSHIM, env })).rejects.toMatchObject({
-    message: 'the archive has no longer: no-such-package',
+    message: 'the archive no longer has no-such-package',
   });
 });
 
