@@ -9,12 +9,12 @@ import { snapshotHost } from '../support/host/host-snapshot.ts';
 import { expectNoLeaks } from '../support/host/leak-check.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { runFixture, startFixture } from '../support/programs/bun-fixture.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 import { seedRandom } from './support/seeded-random.ts';
 
 const { layout, options } = useInstallation();
 const roots = [layout.root, layout.run];
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
 /** The number of calls, of more than a hundred, that the everyday run tries. */
 const SHARE = 12;
 
@@ -70,7 +70,7 @@ describe('SIGKILL before each call of', () => {
     await runFixture(program, argumentsFor(task, -1));
     const calls = Number(await runFixture(program, argumentsFor(task, -1)));
     const all = Array.from({ length: calls }, (_, call) => call);
-    const chosen = isFull ? all : all.filter(() => random.next() < SHARE / calls);
+    const chosen = isFullRun ? all : all.filter(() => random.next() < SHARE / calls);
     let died = 0;
     let found = 0;
     for (const call of chosen) {

@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_BIND_OWNER_ID, FIRST_SLOT_ID } from '../../src/core/host-ids.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 
@@ -20,7 +21,6 @@ const runtimes = [
   ...runtimesUnderTest(folder),
   { name: 'runsc', kind: 'runsc', path: 'runsc' } as const,
 ];
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const source = join(folder, 'source');
 const OWNER = 4321;
 const ownerOf = (name: string) => {

@@ -3,13 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { describeDiskCases, expectNamesRemoved } from './support/disk-cases.ts';
 
 const runner = useTaskRunner();
 const { run, start, installation, setPolicy } = runner;
 const { layout, env } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 const scratch = `${layout.root}/scratch`;
 const idle = () => readdirSync(scratch).filter((name) => name.startsWith('.idle-'));

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, isReservedId } from '../../src/core/host-ids.ts';
 import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { AS_STRANGER } from '../support/programs/stranger.ts';
 import { writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
@@ -17,7 +18,6 @@ const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;
 const runtimes = runtimesUnderTest(folder);
 const DEVICE = '/dev/loop-control';
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 const STRANGER = AS_STRANGER.join(' ');
 

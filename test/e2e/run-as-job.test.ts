@@ -1,12 +1,12 @@
 /** `run` as a job of a shell: which signals it handles, and that no signal makes it abandon its task. Requires: root. */
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { start } = useTaskRunner();
 
 const ENDS_ITSELF = 'echo ready; until [ -e /tmp/go ]; do sleep 0.02; done; exit 5';
-const sh = (script: string) => ['sh', '-c', script];
 /** A trapped signal interrupts `wait`; children of a shell ignore INT and QUIT. */
 const traps = (signal: string) => `trap 'echo got; exit 6' ${signal}; echo ready; sleep 600 & wait`;
 

@@ -2,13 +2,11 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run, start, folder } = useTaskRunner();
 const MIB = 1024 * 1024;
-
-/** A program of more than a few words is easier to read as a shell script. */
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 describe('an exit code', () => {
   it.each([1, 2, 125, 126, 127, 137, 255])('%i is passed on', async (code) => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 import { expectRefusal } from './support/refusal.ts';
@@ -16,7 +17,6 @@ const runtimes = runtimesUnderTest(folder);
 /** The result that a shell gets when it opens `path`. */
 const opens = (path: string) =>
   ['<', '>'].map((way) => `(exec 3${way}${path}) 2>&1 && echo ok`).join('; ');
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 const allowing = (...devices: readonly string[]) => ({
   allow: { devices, runtimes: ['runc', ...runtimes.map(({ path }) => path)] },

@@ -16,6 +16,7 @@ import { describe, expect, it } from 'vitest';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { cgroupParent } from '../../src/task/cgroup-parent.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { makeCallingProgram, makeCrashingProgram } from '../support/programs/tiny-elf.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
@@ -26,7 +27,6 @@ const cgroups = openCgroupDriver();
 const MIB = 1024 * 1024;
 const EPERM = 1;
 
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const SPIN = 'while :; do :; done';
 
 /** Reads a file of a task's cgroup: on v1 in the hierarchy of `controller`, or on v2. */

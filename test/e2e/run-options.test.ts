@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_BIND_OWNER_ID } from '../../src/core/host-ids.ts';
 import { slotIds } from '../../src/task/admission/slot.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run, start, folder, setPolicy } = useTaskRunner();
 const MIB = 1024 * 1024;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 /** The output of a task that must succeed. */
 async function print(options: readonly string[], command: readonly string[]): Promise<string> {

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findProgram } from '../../src/layers/find-program.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { replaceProgram } from '../support/programs/replace-program.ts';
 import {
@@ -17,7 +18,6 @@ import { describeRuntime } from './support/runtime-cases.ts';
 const runner = useTaskRunner();
 const { installation, run, start, folder, setPolicy } = runner;
 const { layout } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 /** The policy must allow paths. */
 function allow(...paths: string[]): void {
   setPolicy({ allow: { runtimes: ['runc', ...paths] } });

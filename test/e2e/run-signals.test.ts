@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { findByArguments } from '../support/host/look-at-processes.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
@@ -23,7 +24,6 @@ const STAYERS: readonly (readonly [string, string])[] = [
 ];
 const UP = 'until [ -e /tmp/up ]; do sleep 0.01; done';
 const all = STAYERS.map(([, script]) => script).join('\n');
-const sh = (script: string) => ['sh', '-c', script];
 const waitForStayers = () => waitUntil(() => left().length >= STAYERS.length);
 
 const GIVEN = ['-e', `DEAF=${deaf}`];

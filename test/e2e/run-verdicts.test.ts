@@ -5,6 +5,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { makeCrashingProgram } from '../support/programs/tiny-elf.ts';
 import { TESTED_RUNTIME } from '../support/runtimes/tested-runtime.ts';
@@ -12,9 +13,6 @@ import { scaled } from '../support/timing/time-scale.ts';
 
 const { run, start, folder } = useTaskRunner();
 const MIB = 1024 * 1024;
-
-/** A program of more than a few words is easier to read as a shell script. */
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 describe('succeeded', () => {
   it('succeeds with exit code 0', async () => {

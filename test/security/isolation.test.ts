@@ -16,13 +16,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { slotIds } from '../../src/task/admission/slot.ts';
 import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { make32BitProgram, makeCallingProgram } from '../support/programs/tiny-elf.ts';
 import { TESTED_RUNTIME } from '../support/runtimes/tested-runtime.ts';
 
 const { installation, run, start, folder } = useTaskRunner();
 const { layout, env } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const EPERM = 1;
 
 /** System call numbers on x86-64 and arm64. */

@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JobInput, TaskInput } from '../../src/index.ts';
 import { parseJobInput, parseTaskSpec } from '../../src/spec/parse-task-spec.ts';
-import { TASK_INPUT_FIELDS } from '../../src/spec/task-input.ts';
 import { fitsJobSchema, requireAgreement } from '../support/tasks/job-agreement.ts';
+import { TASK_INPUT_FIELDS } from '../support/tasks/task-fields.ts';
 
 const job = {
   stack: 'python-3.13@rev:3',

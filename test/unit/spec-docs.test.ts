@@ -7,7 +7,8 @@ import { parsePolicy } from '../../src/spec/parse-policy.ts';
 import { DEFAULT_POLICY } from '../../src/spec/policy.ts';
 import { POLICY_FIELDS, POLICY_SECTIONS } from '../../src/spec/policy-input.ts';
 import { SPEC_BOUNDS } from '../../src/spec/spec-bounds.ts';
-import { parseTaskInput, TASK_INPUT_FIELDS } from '../../src/spec/task-input.ts';
+import { parseTaskInput } from '../../src/spec/task-input.ts';
+import { TASK_INPUT_FIELDS } from '../support/tasks/task-fields.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const taskSpec = read('docs/task-spec.md');

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
 import { parseTaskSpec } from '../../src/spec/parse-task-spec.ts';
-import { TASK_INPUT_FIELDS } from '../../src/spec/task-input.ts';
+import { TASK_INPUT_FIELDS } from '../support/tasks/task-fields.ts';
 
 const fails = (field: string) =>
   expect.objectContaining({

@@ -3,11 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { sh } from '../../support/cli/shell.ts';
 import { CLEAN, type TaskRunner } from '../../support/cli/task-runner.ts';
 
 const MIB = 1024 * 1024;
-/** A program of more than a few words is easier to read as a shell script. */
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const FILL = 'dd if=/dev/zero of=/filler bs=64k count=10000 2>/dev/null';
 
 /** The filesystem of the task's files. */

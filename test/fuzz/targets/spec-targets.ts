@@ -24,9 +24,9 @@ import { parseTaskSpec } from '../../../src/spec/parse-task-spec.ts';
 import { parseUlimit } from '../../../src/spec/parse-ulimit.ts';
 import { parseUser } from '../../../src/spec/parse-user.ts';
 import { parseSeccompProfile } from '../../../src/spec/seccomp-profile.ts';
-import { TASK_INPUT_FIELDS } from '../../../src/spec/task-input.ts';
 import { readPolicy } from '../../../src/task/read-policy.ts';
 import { requireAgreement } from '../../support/tasks/job-agreement.ts';
+import { TASK_INPUT_FIELDS } from '../../support/tasks/task-fields.ts';
 import type { FuzzFiles } from '../support/fuzz-files.ts';
 import type { FuzzTarget } from '../support/fuzz-target.ts';
 

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { devicesOf, statusOf } from '../../support/host/look-at-processes.ts';
 import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import { leaked } from '../support/probe.ts';
 import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'devices and rights';
@@ -10,7 +11,6 @@ const group = 'devices and rights';
 /** Null, zero, full, random, urandom, tty, console, ptmx and pseudo terminals, as in every container. */
 const USUAL = /^(1:[35789]|5:[012]|136:\d+)$/;
 const opensOthers = ({ pid }: ProbeAttempt) => devicesOf(pid).some((device) => !USUAL.test(device));
-const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene) => stdout.includes(secret);
 
 const DISK_BYTES = 1024 * 1024;
 

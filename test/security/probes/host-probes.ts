@@ -13,10 +13,10 @@ import {
 import { connect, createServer } from 'node:net';
 import { hostname } from 'node:os';
 import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import { leaked } from '../support/probe.ts';
 import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'the host';
-const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene) => stdout.includes(secret);
 
 /** A process of the host with a secret in its memory and in an open file. */
 async function placeVictim(scene: ProbeScene): Promise<void> {

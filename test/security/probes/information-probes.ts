@@ -2,11 +2,11 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { Probe } from '../support/probe.ts';
+import { leaked } from '../support/probe.ts';
 import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'information';
-const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene) => stdout.includes(secret);
 const writeToLog = (scene: ProbeScene) =>
   writeFileSync('/dev/kmsg', `stackshim test: ${scene.secret}\n`);
 

@@ -6,6 +6,7 @@ import {
   lookAtProcesses,
   residentBytesOf,
 } from '../../support/host/look-at-processes.ts';
+import { isFullRun } from '../../support/timing/full-run.ts';
 import type { Probe, ProbeAttempt } from '../support/probe.ts';
 import type { ProbeScene } from '../support/probe-scene.ts';
 
@@ -15,8 +16,7 @@ const MEBIBYTE = 1024 * 1024;
 const [PROCESSES, MEMORY_MIB, OUTPUT_MIB] = [400, 700, 200];
 const isBeyondMemory = (bytes: number) => bytes > 600 * MEBIBYTE;
 /** Files for a removal; the document states both numbers. */
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
-const FILES = isFull ? 1_000_000 : 20_000;
+const FILES = isFullRun ? 1_000_000 : 20_000;
 
 const usedBytes = (path: string): number => {
   const { blocks, bfree, bsize } = statfsSync(path);
@@ -199,8 +199,8 @@ export const resourceProbes: readonly Probe[] = [
     group,
     tries: 'makes 1,000,000 files (20,000 where not everything is tested) with odd names',
     stoppedBy: 'the same',
-    timeoutMs: isFull ? 1_200_000 : 240_000,
-    ...(isFull ? { task: { disk: '9g' } } : {}),
+    timeoutMs: isFullRun ? 1_200_000 : 240_000,
+    ...(isFullRun ? { task: { disk: '9g' } } : {}),
     program: `cd /tmp; probe many ${FILES}`,
     judgeAfter: isLeft,
   },

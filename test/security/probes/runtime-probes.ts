@@ -2,9 +2,8 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { lookAtProcesses } from '../../support/host/look-at-processes.ts';
 import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import { leaked } from '../support/probe.ts';
 import type { ProbeScene } from '../support/probe-scene.ts';
-
-const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene) => stdout.includes(secret);
 
 const isOverwritten = (path: string) =>
   existsSync(path) && readFileSync(path).subarray(0, 11).toString() === 'overwritten';

@@ -115,3 +115,7 @@ export interface Probe {
   /** `vm`: proved only in a virtual machine, because it would change this host. */
   readonly proveIn?: 'vm';
 }
+
+/** Whether the output contains the secret. */
+export const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene): boolean =>
+  stdout.includes(secret);
