@@ -183,8 +183,8 @@ describe('SIGKILL of the shim', () => {
   });
 
   it.each([
-    ['before the runtime makes the container', 'beforeCreate'],
-    ['after the runtime has made the container', 'afterCreate'],
+    ['before the runtime creates the container', 'beforeCreate'],
+    ['after the runtime has created the container', 'afterCreate'],
   ] as const)('%s', async (_, key) => {
     const gate = makeGate(folder, key);
     const path = join(folder, `runtime-${key}`);

@@ -33,10 +33,10 @@ type Task = Pick<TaskInput, 'tenant' | 'code' | 'payload' | 'disk' | 'remove'>;
 const TASKS: readonly (readonly [string, Task])[] = [
   ['a plain task', {}],
   [
-    'one of a tenant, with code, payload and disk space that no other has use for',
+    'a tenant’s task with code, payload and an unusual disk limit',
     { tenant: 'acme', code: join(folder, 'code'), payload: 'text', disk: '64m' },
   ],
-  ['one whose removal comes after its result', { remove: 'async' }],
+  ['a task with asynchronous removal', { remove: 'async' }],
 ];
 
 const argumentsFor = (task: Task, call: number) => {

@@ -51,7 +51,7 @@ describe.each(runtimesUnderTest(folder))('$name', ({ name, path }) => {
     ['without input', [], ['true'], 0],
     ['with input', ['-i'], ['true'], 0],
     ['with a terminal', ['-t'], ['true'], 0],
-    ['with a command that is missing', [], ['/nowhere'], 127],
+    ['with a missing command', [], ['/nowhere'], 127],
   ] as const)('gives the task no device of the host %s', async (_, options, command, expected) => {
     const { status } = await run(['--runtime', telling, ...options], command);
     expect(status).toBe(expected);

@@ -115,9 +115,9 @@ describe('a task without an owner', () => {
   });
 
   it.each([
-    ['is no JSON', '{"version":1,'],
+    ['is not JSON', '{"version":1,'],
     ['lacks everything', '{}'],
-    ['is of another version', '{"version":99}'],
+    ['has another version', '{"version":99}'],
   ])('is removed even if its record %s', async (_, text) => {
     const task = await started('corrupt', WAITING);
     task.child.kill('SIGKILL');

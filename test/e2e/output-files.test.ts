@@ -136,7 +136,7 @@ describe.each(Object.entries(commands))('%s', (_, to) => {
   it.each([
     ['a folder', () => folder],
     ['a path below a file', () => `${key}/archive.tar`],
-    ['a folder that is not there', () => `${folder}/none/archive.tar`],
+    ['a folder that does not exist', () => `${folder}/none/archive.tar`],
   ])('is refused for %s', async (_case, path) => {
     const { status, stderr } = await stackshim(...to(path()));
     expect(status).toBe(3);

@@ -173,9 +173,9 @@ describe('a policy', () => {
   it.each([
     ['not JSON', '{'],
     ['no object', '[]'],
-    ['of an unknown field', '{"defaults":{"memroy":"1g"}}'],
-    ['of an unknown value', '{"maxima":{"memory":"much"}}'],
-    ['of a list that is none', '{"allow":{"networks":["bridge"]}}'],
+    ['with an unknown field', '{"defaults":{"memroy":"1g"}}'],
+    ['with an unknown value', '{"maxima":{"memory":"much"}}'],
+    ['with text in place of a list', '{"allow":{"networks":["bridge"]}}'],
   ])('that is %s is refused', async (_, text) => {
     writeFileSync(layout.policyFile, text, { mode: 0o644 });
     await expectNoTask([], 'ERR_STACKSHIM_POLICY_INVALID');

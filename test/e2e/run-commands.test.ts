@@ -41,7 +41,7 @@ describe('setup_failed', () => {
 
   it.each([
     ['a bad interpreter', '#!/no/such/sh\n'],
-    ['no #! line', 'echo hello\n'],
+    ['no #! and no ELF header', 'echo hello\n'],
     ['no content', ''],
     ['half an ELF header', '\x7fELF\x02\x01\x01'],
   ])('reports a program with %s as not executable', async (_, text) => {

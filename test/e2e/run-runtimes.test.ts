@@ -40,7 +40,7 @@ describe('a runtime that cannot be used', () => {
 
   it.each([
     ['is missing', undefined, 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'],
-    ['is no runtime', '#!/bin/sh\necho hello\n', 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'],
+    ['is not a runtime', '#!/bin/sh\necho hello\n', 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'],
     ['is too old', '#!/bin/sh\necho runc version 1.0.0\n', 'ERR_STACKSHIM_RUNTIME_TOO_OLD'],
     ['is too old', '#!/bin/sh\necho crun version 1.4\n', 'ERR_STACKSHIM_RUNTIME_TOO_OLD'],
   ])('starts no task if it %s', async (_, text, code) => {

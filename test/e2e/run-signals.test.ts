@@ -18,8 +18,8 @@ const left = () => findByArguments((args) => args.some((arg) => arg.includes(mar
 const deaf = `trap "" HUP INT TERM QUIT USR1 USR2; : ${mark}; : > /tmp/up; while :; do sleep 0.05; done`;
 const STAYERS: readonly (readonly [string, string])[] = [
   ['forked twice', '( (sh -c "$DEAF" &) & )'],
-  ['in a session of its own', 'setsid sh -c "$DEAF" &'],
-  ['in a session of its own, forked twice', '(setsid sh -c \'(sh -c "$DEAF" &) &\' &)'],
+  ['in its own session', 'setsid sh -c "$DEAF" &'],
+  ['in its own session, forked twice', '(setsid sh -c \'(sh -c "$DEAF" &) &\' &)'],
   ['deaf to signals', 'sh -c "$DEAF" &'],
 ];
 const UP = 'until [ -e /tmp/up ]; do sleep 0.01; done';

@@ -137,17 +137,17 @@ describe('stack build', () => {
   });
 
   it.each([
-    ['is not there', () => '/no/such/folder', 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    ['does not exist', () => '/no/such/folder', 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     ['is a file', () => '/etc/passwd', 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     ['has no Dockerfile', () => empty, 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     [
-      'has no stack name',
+      'has a name that is not valid for a stack',
       () => lab.writeStack('Not A Name', SOUND),
       2,
       'ERR_STACKSHIM_SPEC_INVALID',
     ],
     [
-      'stands on a base that is not built',
+      'has a base that is not built',
       () => lab.writeStack('floating', ['FROM localhost/no-such-base', SMOKE]),
       3,
       'ERR_STACKSHIM_STACK_NOT_FOUND',

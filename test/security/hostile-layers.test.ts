@@ -74,11 +74,11 @@ const hostile: readonly (readonly [string, readonly (RawEntry | Buffer)[]])[] = 
     ],
   ],
   ['a PAX record that is cut', [buildExtension('x', Buffer.from('30 path=a'))]],
-  ['a way through ".."', [{ path: '../canary/secret', content: 'stolen' }]],
-  ['an absolute way through ".."', [{ path: `/..${canary}/secret`, content: 'stolen' }]],
-  ['an id that no task has', [{ path: 'a', uid: 1_879_048_192 }]],
+  ['a path through ".."', [{ path: '../canary/secret', content: 'stolen' }]],
+  ['an absolute path through ".."', [{ path: `/..${canary}/secret`, content: 'stolen' }]],
+  ['an id outside of every task’s range', [{ path: 'a', uid: 1_879_048_192 }]],
   [
-    'a way through a symbolic link',
+    'a path through a symbolic link',
     [
       { path: 'door', type: '2', link: canary },
       { path: 'door/secret', content: 'stolen' },

@@ -18,7 +18,7 @@ const probe = (command: string) => ['/task/probe', ...command.split(' ')];
 it.each([
   ['answers by netlink', 'queue-answers 160'],
   ['messages that are not complete', 'queue-unsent 3000'],
-  ['the same in sockets that the kernel does not list', 'queue-unsent 3000 hide'],
+  ['incomplete messages in sockets that the kernel does not list', 'queue-unsent 3000 hide'],
   ['messages of single bytes, each on a page of its own', 'queue-unsent 500 pages'],
   ['connections that nobody accepts', 'queue-unaccepted 160'],
   ['connections that hold nothing', 'queue-connections 40000'],
