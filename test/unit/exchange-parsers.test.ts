@@ -274,11 +274,11 @@ describe('parseSavedIndex', () => {
       'an unknown field': { ...sound, more: 1 },
       'no stack': { ...sound, stacks: [] },
       'a stack twice': { ...sound, stacks: [...sound.stacks, ...sound.stacks] },
-      'an odd name': { ...sound, stacks: [{ ...sound.stacks[0], stack: '../x' }] },
-      'an image that is missing': { ...sound, images: [] },
+      'an invalid name': { ...sound, stacks: [{ ...sound.stacks[0], stack: '../x' }] },
+      'a missing image': { ...sound, images: [] },
       'an image twice': { ...sound, images: [image, image] },
-      'a layer that is missing': { ...sound, layers: [] },
-      'a layer with an odd id': { ...sound, layers: [{ ...layer, id: '../../x' }] },
+      'a missing layer': { ...sound, layers: [] },
+      'a layer with an invalid id': { ...sound, layers: [{ ...layer, id: '../../x' }] },
     }),
   )('refuses %s', (_, value) => {
     expect(() => parse(value)).toThrow(
