@@ -4,9 +4,9 @@ import fs from 'fs-extra';
 import { buildDir, type Layout, tmpDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
 import { loadTemplate } from '../oci/load-template.ts';
-import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import { PROXY_VARIABLES, pickVariables, SYSTEM_PATH } from '../sys/start-program.ts';
 import { ensureClosedFolder } from '../sys/trusted-path.ts';
+import { ensureDirectory, writeFileAtomic } from '../sys/write-file.ts';
 import { BUILDER_TMP } from './builder-devices.ts';
 import type { HeldHome } from './take-builder-home.ts';
 

@@ -5,7 +5,7 @@ import { type Layout, tmpDir } from '../core/layout.ts';
 import { temporaryPath } from '../layers/stale-files.ts';
 import { revisionIn } from '../stacks/generations.ts';
 import type { StoreSurvey } from '../stacks/survey-store.ts';
-import { ensureDirectory } from '../sys/files.ts';
+import { ensureDirectory } from '../sys/write-file.ts';
 import { baseCopiesDir, toCopyName } from './base-copy.ts';
 
 /** Folders of copies that are of no current image, nor of a pinned one: a build may be about to use that. */

@@ -3,9 +3,9 @@ import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
-import { ensureDirectory } from '../sys/files.ts';
 import { takeFileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
+import { ensureDirectory } from '../sys/write-file.ts';
 
 /** Runs `work` as the only build of the stack. Never waits: throws ERR_STACKSHIM_STACK_BUSY when another is under way. */
 export async function withBuildLock<T>(

@@ -5,10 +5,10 @@ import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { buildDir, type Layout, locksDir } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
-import { ensureDirectory } from '../sys/files.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import type { System } from '../sys/system.ts';
+import { ensureDirectory } from '../sys/write-file.ts';
 import { cgroupParent } from '../task/records/task-places.ts';
 
 /** How many builds of one root folder run at a time. */

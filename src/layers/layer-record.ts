@@ -6,7 +6,7 @@ import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { isLayerId, type LayerId } from '../core/ids.ts';
 import { type Layout, layerRecordFile, layersDir } from '../core/layout.ts';
 import { flag, integer, objectOf, oneOf, orNull, textThat, textUpTo } from '../core/read-fields.ts';
-import { writeFileAtomic } from '../sys/files.ts';
+import { writeFileAtomic } from '../sys/write-file.ts';
 import { readStoredJson, toCorrupt } from './stored-json.ts';
 
 export interface LayerRecord {

@@ -5,7 +5,7 @@
 import type { LayerId } from '../core/ids.ts';
 import { type Layout, layerBlobsFile } from '../core/layout.ts';
 import { listOf, objectOf, oneOf, textThat } from '../core/read-fields.ts';
-import { writeFileAtomic } from '../sys/files.ts';
+import { writeFileAtomic } from '../sys/write-file.ts';
 import { readStoredCache } from './stored-json.ts';
 
 export interface ProvenBlob {

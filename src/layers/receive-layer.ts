@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { StackshimError } from '../core/errors.ts';
 import { type Layout, layerFile, layersDir, tmpDir } from '../core/layout.ts';
-import { ensureDirectory, syncDirectory } from '../sys/files.ts';
+import { ensureDirectory, syncDirectory } from '../sys/write-file.ts';
 import { guardDisk } from './guard-disk.ts';
 import { type LayerRecord, writeLayerRecord } from './layer-record.ts';
 import { temporaryPath } from './stale-files.ts';

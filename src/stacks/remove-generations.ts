@@ -1,7 +1,7 @@
 /** Removes generations that nothing can go back to. */
 import { rm } from 'node:fs/promises';
 import { generationsDir, type Layout } from '../core/layout.ts';
-import { syncDirectory } from '../sys/files.ts';
+import { syncDirectory } from '../sys/write-file.ts';
 import { generationFile } from './generations.ts';
 
 /** Removes generations of which none is current. The caller holds the stacks lock. */

@@ -3,7 +3,7 @@ import type { StackName } from '../core/ids.ts';
 import { type Layout, stackDir } from '../core/layout.ts';
 import { objectOf } from '../core/read-fields.ts';
 import { readStoredJson } from '../layers/stored-json.ts';
-import { writeFileAtomic } from '../sys/files.ts';
+import { writeFileAtomic } from '../sys/write-file.ts';
 import { FORMAT_VERSION, number, type StoredVersion, version } from './stored-files.ts';
 
 const reader = objectOf<{ readonly last: number } & StoredVersion>({ version, last: number });

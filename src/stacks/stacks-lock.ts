@@ -4,9 +4,9 @@ import { StackshimError } from '../core/errors.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
 import { pause } from '../core/pause.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
-import { ensureDirectory } from '../sys/files.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
+import { ensureDirectory } from '../sys/write-file.ts';
 
 const DEFAULT_WAIT_MS = 15_000;
 const FIRST_PAUSE_MS = 2;

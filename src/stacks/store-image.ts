@@ -2,8 +2,8 @@
 import type { ImageDigest } from '../core/ids.ts';
 import { imagesDir, type Layout } from '../core/layout.ts';
 import { guardDisk } from '../layers/guard-disk.ts';
-import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
+import { ensureDirectory, writeFileAtomic } from '../sys/write-file.ts';
 import type { Image } from './image.ts';
 import { imageFile } from './image.ts';
 import { type ImageNames, imageNamesFile, MOST_OTHERS, readImageNames } from './image-names.ts';

@@ -7,9 +7,9 @@ import { LAYER_POLICY } from '../../layers/archive-policy.ts';
 import { guardDisk } from '../../layers/guard-disk.ts';
 import { type Compression, readArchive } from '../../layers/read-archive.ts';
 import { temporaryPath } from '../../layers/stale-files.ts';
-import { ensureDirectory } from '../../sys/files.ts';
 import { openRegularFile } from '../../sys/open-regular-file.ts';
 import type { System } from '../../sys/system.ts';
+import { ensureDirectory } from '../../sys/write-file.ts';
 import { type OciLayoutRoot, type OpenedFile, toInvalid } from '../oci-blobs.ts';
 import { type ArchiveSpan, indexArchive } from './index-archive.ts';
 
