@@ -39,6 +39,7 @@ const toJsonEscape = (character: string) =>
     (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
   ).join('');
 
+/** Written by descriptor: without what `process.stderr` costs. */
 const STDERR = 2;
 
 /** One line with the operation and its code, one with what to do. Names of strangers may be part of both. */

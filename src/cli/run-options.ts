@@ -77,7 +77,8 @@ interface OptionForm {
 }
 
 /**
- * Reads what stands behind `run`. Undefined for whatever is not plain: a call for help, a mistake, a short option together with its
+ * Reads what stands behind `run` without commander, which takes 2 ms to load and to read a line. Both read by the same table, and to the same
+ * result. Undefined for whatever is not plain: a call for help, a mistake, a short option together with its
  * value or with others, `--` in front of the stack. commander reads those, or says what is wrong.
  */
 export function readRunLine(args: readonly string[]): RunLine | undefined {
@@ -128,7 +129,7 @@ const OF_FIELDS = new Set([
   'ERR_STACKSHIM_DISK_FULL',
 ]);
 
-/** The same error where it is about no field, or about one that no option gives. */
+/** An error about a task's field in the words of the command line: `--volume`, not `volumes[0]`. The same error where it is about no field, or about one that no option gives. */
 export function nameOptions(error: ErrorJson): ErrorJson {
   if (!OF_FIELDS.has(error.code)) return error;
   const [, field = '', rest = ''] = /^([a-zA-Z]+)(?:\[\d+\])?(.*)$/s.exec(error.message) ?? [];

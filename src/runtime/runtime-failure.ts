@@ -154,6 +154,11 @@ const memoryHint = {
   hint: 'raise the memory limit; the runtime itself needs a few megabytes to start',
 };
 
+/**
+ * What a runtime's error text means. The runtimes offer no codes, so this is the one place that looks at their words:
+ * runc 1.1 and 1.3, crun 1.8 and 1.21, runsc 20240729. The patterns hold on to both ends of the text, because a command's name stands in
+ * the middle and may say anything.
+ */
 const patterns: readonly FailurePattern[] = [
   // The command, as runc looks for it while it creates the container.
   {

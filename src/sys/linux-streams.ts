@@ -116,7 +116,7 @@ const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC_NONBLOCK = 0x3 | 0x8_0000 | 0x800;
 const NETLINK_SOCK_DIAG = 4;
 /** Of setns(2) back home, which fails only while the kernel is short of memory. */
-const TRIES = 1000;
+const TRIES_HOME = 1000;
 
 /**
  * What the kernel tells of the sockets of another network namespace. Its descriptor is asked for, not a process in it: /proc/PID/net is
@@ -160,7 +160,7 @@ function enter(namespace: Fd): void {
 
 /** The thread must not stay in the other namespace. */
 function goBack(home: Fd): void {
-  for (let left = TRIES; left > 1; left -= 1) {
+  for (let left = TRIES_HOME; left > 1; left -= 1) {
     try {
       enter(home);
       return;
@@ -184,11 +184,11 @@ export interface SocketSizes {
 const MESSAGE_BYTES = 65_536;
 
 /** Read once per process. */
-let known: SocketSizes | undefined;
+let knownSizes: SocketSizes | undefined;
 
 export function socketSizes(): SocketSizes {
-  known ??= readSizes();
-  return known;
+  knownSizes ??= readSizes();
+  return knownSizes;
 }
 
 function readSizes(): SocketSizes {

@@ -71,7 +71,7 @@ async function signalInside(container: ContainerReference, signal: number): Prom
   await gvisor.signalSandbox(container, () => readControlSocket(container), signal);
 }
 
-/** Of those that exist: `<id>_sandbox:<id>.state` and `.lock`, and the sandbox's control socket. */
+/** The files that runsc keeps of a container, beside each other in its `--root`. Of those that exist: `<id>_sandbox:<id>.state` and `.lock`, and the sandbox's control socket. */
 export function runscFiles({ id, stateRoot }: ContainerReference): readonly string[] {
   try {
     return readdirSync(stateRoot)

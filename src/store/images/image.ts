@@ -67,7 +67,7 @@ export const STACK_LABELS = {
   epoch: 'io.stackshim.epoch',
 } as const;
 
-/** Values are JSON, and are never looked into. */
+/** Settings of an OCI image config that stackshim does not use: kept unchanged for export. Values are JSON, and are never looked into. */
 export type OtherSettings = Readonly<Record<string, unknown>>;
 
 /** A health check has 3 levels. Endless nesting would overflow the stack of the writer. */

@@ -60,6 +60,7 @@ interface Write {
   wake: () => void;
 }
 
+/** A caller's stream as a sink. A stream may fail long after it has taken a chunk into its buffer; events and callbacks tell. */
 class StreamSink implements OpenSink {
   readonly #target: Writable;
   readonly #report: SinkReport;
