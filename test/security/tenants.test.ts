@@ -21,7 +21,7 @@ import {
   taskCgroup,
   tenantCgroup,
 } from '../../src/task/cgroup-parent.ts';
-import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
+import { layoutBelow } from '../support/installation/test-layout.ts';
 
 const cgroups = openCgroupDriver();
 const acme = parseTenantName('acme');
@@ -35,12 +35,7 @@ let layout: Layout;
 
 beforeEach(() => {
   folder = mkdtempSync(`${tmpdir()}/stackshim-tenants-`);
-  layout = {
-    root: `${folder}/lib`,
-    run: `${folder}/run`,
-    policyFile: `${folder}/policy`,
-    slots: MACHINE_SLOTS,
-  };
+  layout = layoutBelow(folder);
 });
 
 afterEach(async () => {
