@@ -5,35 +5,17 @@
  * loaded; `gone` was removed. Each image's `/bin/true` is a program of 160 bytes.
  */
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Layout } from '../../src/core/layout.ts';
 import { runCli } from '../support/cli/run-cli.ts';
 import { disposeInstallation } from '../support/installation/dispose-installation.ts';
-import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
 import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { envOf, layoutBelow, makeInstallationFolder } from '../support/installation/test-layout.ts';
 import { writePolicy } from '../support/installation/write-policy.ts';
 
-const folder = mkdtempSync('/var/tmp/stackshim-older-');
-const layout: Layout = {
-  root: `${folder}/lib`,
-  run: `${folder}/run`,
-  policyFile: `${folder}/policy.json`,
-  slots: MACHINE_SLOTS,
-};
-const env = {
-  STACKSHIM_ROOT: layout.root,
-  STACKSHIM_RUN: layout.run,
-  STACKSHIM_POLICY: layout.policyFile,
-};
+const folder = makeInstallationFolder('older');
+const layout = layoutBelow(folder);
+const env = envOf(layout);
 const cli = (...args: readonly string[]) => runCli(args, { env });
 
 async function json(...args: readonly string[]) {

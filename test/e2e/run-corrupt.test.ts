@@ -6,7 +6,6 @@ import {
   cpSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -23,6 +22,7 @@ import { type CliResult, runCli, startCli } from '../support/cli/run-cli.ts';
 import { useTaskRunner } from '../support/cli/task-runner.ts';
 import { disposeInstallation } from '../support/installation/dispose-installation.ts';
 import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { envOf, layoutBelow, makeInstallationFolder } from '../support/installation/test-layout.ts';
 import { writePolicy } from '../support/installation/write-policy.ts';
 import { makeGate, realRunc, writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
 import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
@@ -39,10 +39,8 @@ interface Copy {
 }
 
 function openCopy(folder: string): Copy {
-  const [root, run] = [join(folder, 'lib'), join(folder, 'run')];
-  const policyFile = join(folder, 'policy.json');
-  const env = { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policyFile };
-  const layout = { ...installation.layout, root, run, policyFile };
+  const layout = layoutBelow(folder);
+  const env = envOf(layout);
   writePolicy(layout);
   return { layout, env, run: (...args) => runCli(['run', ...args], { env }) };
 }
@@ -50,8 +48,7 @@ function openCopy(folder: string): Copy {
 let folder: string;
 
 beforeEach(() => {
-  folder = mkdtempSync('/var/tmp/stackshim-copy-');
-  chmodSync(folder, 0o711);
+  folder = makeInstallationFolder('copy');
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 

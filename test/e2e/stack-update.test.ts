@@ -6,8 +6,7 @@ import { runCli } from '../support/cli/run-cli.ts';
 import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
 
 const lab = useBuildLab();
-const { root, run, policyFile } = lab.layout;
-const env = { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policyFile };
+const { env } = lab;
 const DOCKERFILE = [
   ...BUSYBOX_IMAGE,
   'COPY version /version',

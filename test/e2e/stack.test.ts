@@ -11,12 +11,7 @@ import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
 const lab = useBuildLab();
-const { layout } = lab;
-const env = {
-  STACKSHIM_ROOT: layout.root,
-  STACKSHIM_RUN: layout.run,
-  STACKSHIM_POLICY: layout.policyFile,
-};
+const { layout, env } = lab;
 const cli = (...args: readonly string[]) => runCli(args, { env });
 
 const folder = mkdtempSync('/var/tmp/stackshim-empty-');

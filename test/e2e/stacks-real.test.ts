@@ -1,7 +1,7 @@
 /** Real stacks from their own Dockerfiles (two Debian bases, four languages and a FUSE mount, each with its test program in test/stacks/), the quickstart, and the commands that README.md shows after it. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -9,39 +9,31 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildStack } from '../../scripts/steps/build-stack.mjs';
 import { testStack } from '../../scripts/steps/test-stack.mjs';
 import { startTlsServer } from '../../scripts/steps/tls-server.mjs';
-import type { Layout } from '../../src/core/layout.ts';
 import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
 import { useLeakCheck } from '../support/host/leak-check.ts';
 import { disposeInstallation } from '../support/installation/dispose-installation.ts';
-import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
-import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import {
+  envOf,
+  layoutBelow,
+  makeInstallationFolder,
+  prepareLayout,
+} from '../support/installation/test-layout.ts';
 import { writePolicy } from '../support/installation/write-policy.ts';
+import { BUILT } from '../support/stacks/build-lab.ts';
 import { readTranscripts, toPattern } from './support/shell-transcript.ts';
 
 const BUILD_MS = 600_000;
 const MIB = 1024 * 1024;
 
-const folder = mkdtempSync('/var/tmp/stackshim-stacks-');
-// The root of a container, an unknown user on the host, must be able to pass through to its root filesystem.
-chmodSync(folder, 0o711);
-const layout: Layout = {
-  root: join(folder, 'lib'),
-  run: join(folder, 'run'),
-  policyFile: join(folder, 'policy.json'),
-  slots: MACHINE_SLOTS,
-};
-const env = {
-  STACKSHIM_ROOT: layout.root,
-  STACKSHIM_RUN: layout.run,
-  STACKSHIM_POLICY: layout.policyFile,
-};
+const folder = makeInstallationFolder('stacks');
+const layout = layoutBelow(folder);
+const env = envOf(layout);
 let tls: Awaited<ReturnType<typeof startTlsServer>>;
 
 beforeAll(async () => {
-  for (const path of [layout.root, layout.run, join(folder, 'tls')]) mkdirSync(path);
+  mkdirSync(join(folder, 'tls'));
   chmodSync(join(folder, 'tls'), 0o755);
-  writePolicy(layout);
-  linkPatchedRunc(layout);
+  prepareLayout(layout);
   tls = await startTlsServer(join(folder, 'tls'));
 });
 
@@ -51,9 +43,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Built stacks are left on purpose. */
-const stored = /^file \S+\/lib\/(build|stacks|images|generations|layers|locks|current)(\/|$)/;
-useLeakCheck({ roots: () => [layout.root, layout.run], allow: [stored] });
+useLeakCheck({ roots: () => [layout.root, layout.run], allow: [BUILT] });
 
 const overlay = (path: string) => fileURLToPath(new URL(`../../overlay/${path}`, import.meta.url));
 const build = (path: string) => runCli(['stack', 'build', overlay(path)], { env });

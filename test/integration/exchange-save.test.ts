@@ -4,7 +4,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Layout, trustedKeysDir } from '../../src/core/layout.ts';
+import { trustedKeysDir } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
 import { listHeldLayers, loadStacks } from '../../src/exchange/saves/load-stacks.ts';
 import { type SaveStacksOptions, saveStacks } from '../../src/exchange/saves/save-stacks.ts';
@@ -15,8 +15,8 @@ import { verifyStore } from '../../src/upkeep/verify-store.ts';
 import { writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
 import { makeTar } from '../support/images/small-tar.ts';
 import { disposeInstallation } from '../support/installation/dispose-installation.ts';
-import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
 import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { layoutBelow } from '../support/installation/test-layout.ts';
 import { writePolicy } from '../support/installation/write-policy.ts';
 import { toStack, useExchangeLab } from '../support/stacks/exchange-lab.ts';
 import { damageLayer } from './support/damage-layer.ts';
@@ -28,12 +28,7 @@ const pemOf = (key: KeyObject) => key.export({ type: 'spki', format: 'pem' });
 
 /** The machine that loads. */
 const other = `${lab.folder}/other`;
-const receiver: Layout = {
-  root: `${other}/lib`,
-  run: `${other}/run`,
-  policyFile: `${other}/policy.json`,
-  slots: MACHINE_SLOTS,
-};
+const receiver = layoutBelow(other);
 const { root, run, policyFile } = receiver;
 
 beforeAll(async () => {

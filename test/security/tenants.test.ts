@@ -21,7 +21,7 @@ import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { bootId } from '../../src/sys/processes.ts';
 import { joinTenant, removeIdleTenants } from '../../src/task/admission/join-tenant.ts';
 import { claimTaskNumber } from '../../src/task/admission/slot.ts';
-import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
+import { layoutBelow } from '../support/installation/test-layout.ts';
 
 const cgroups = openCgroupDriver();
 const acme = parseTenantName('acme');
@@ -35,12 +35,7 @@ let layout: Layout;
 
 beforeEach(() => {
   folder = mkdtempSync(`${tmpdir()}/stackshim-tenants-`);
-  layout = {
-    root: `${folder}/lib`,
-    run: `${folder}/run`,
-    policyFile: `${folder}/policy`,
-    slots: MACHINE_SLOTS,
-  };
+  layout = layoutBelow(folder);
 });
 
 afterEach(async () => {

@@ -40,7 +40,7 @@ describe('limits', () => {
     });
   });
 
-  test('are never above what the host has by default', () => {
+  test('have defaults that never exceed what the host has', () => {
     const small = { ...host, memoryBytes: 268_435_456, cpus: 0.5 };
     expect(admit({}, {}, small).limits).toMatchObject({ memoryBytes: 268_435_456, cpus: 0.5 });
   });
@@ -103,7 +103,7 @@ describe('limits', () => {
     ['cpuTime', { cpuTime: '31s' }, { cpuTime: '30s' }, [31_000, 30_000]],
     ['cpuShares', { cpuShares: 1025 }, { cpuShares: 1024 }, [1025, 1024]],
     ['stopTimeout', { stopTimeout: '11s' }, { stopTimeout: '10s' }, [11_000, 10_000]],
-  ])('above the policy’s maximum are denied: %s %s', (field, input, maxima, [asked, allowed]) => {
+  ])('above the policy’s maximum are denied: %s', (field, input, maxima, [asked, allowed]) => {
     expect(() => admit(input, { maxima })).toThrow(denied(field, asked, allowed));
   });
 });

@@ -15,8 +15,7 @@ const DOCKERFILE = [
 ];
 
 const lab = useBuildLab();
-const { root, run, policyFile } = lab.layout;
-const env = { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policyFile };
+const { env } = lab;
 useShippedUnits();
 beforeAll(() => {
   const settings = Object.entries({ ...env, STACKSHIM_KEEP: '2' });

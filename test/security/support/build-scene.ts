@@ -4,11 +4,9 @@ import { once } from 'node:events';
 import { chmodSync, chownSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Layout } from '../../../src/core/layout.ts';
 import { runCli, type StartedCli, startCli } from '../../support/cli/run-cli.ts';
 import { disposeInstallation } from '../../support/installation/dispose-installation.ts';
-import { linkPatchedRunc } from '../../support/installation/patched-runc.ts';
-import { writePolicy } from '../../support/installation/write-policy.ts';
+import { envOf, layoutBelow, prepareLayout } from '../../support/installation/test-layout.ts';
 import { AS_STRANGER, STRANGER_ID } from '../../support/programs/stranger.ts';
 import { BUSYBOX_IMAGE } from '../../support/stacks/build-lab.ts';
 import { waitUntil } from '../../support/timing/wait-until.ts';
@@ -107,21 +105,10 @@ const SHIM_FAILED = 125;
 
 export function openBuildPlace(scene: HostProbeScene): BuildPlace {
   const place = join(scene.folder, 'place');
-  const layout: Layout = {
-    root: join(place, 'lib'),
-    run: join(place, 'run'),
-    policyFile: join(place, 'policy.json'),
-    slots: scene.installation.layout.slots,
-  };
-  for (const path of [layout.root, layout.run]) mkdirSync(path, { recursive: true });
-  linkPatchedRunc(layout);
-  writePolicy(layout);
+  const layout = layoutBelow(place);
+  prepareLayout(layout);
   scene.defer(() => disposeInstallation(layout));
-  const env = {
-    STACKSHIM_ROOT: layout.root,
-    STACKSHIM_RUN: layout.run,
-    STACKSHIM_POLICY: layout.policyFile,
-  };
+  const env = envOf(layout);
   const start = (folder: string) => startCli(['stack', 'build', folder], { env });
   return {
     root: layout.root,

@@ -1,13 +1,5 @@
 /** An installation to build stacks in: folders with Dockerfiles of busybox, and smoke commands that run as real tasks. */
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import {
@@ -22,12 +14,18 @@ import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import type { TaskResult } from '../../../src/task/result.ts';
 import { useLeakCheck } from '../host/leak-check.ts';
 import { disposeInstallation } from '../installation/dispose-installation.ts';
-import { MACHINE_SLOTS } from '../installation/machine-slots.ts';
-import { linkPatchedRunc } from '../installation/patched-runc.ts';
-import { writePolicy } from '../installation/write-policy.ts';
+import {
+  envOf,
+  layoutBelow,
+  makeInstallationFolder,
+  optionsOf,
+  prepareLayout,
+} from '../installation/test-layout.ts';
 
 export interface BuildLab {
   readonly layout: Layout;
+  /** For the executable. */
+  readonly env: Readonly<Record<string, string>>;
   /** Writes a stack's folder with busybox, a Dockerfile of these lines, and other files by name. */
   writeStack(
     name: string,
@@ -49,31 +47,20 @@ export const BUSYBOX_IMAGE = [
 ];
 
 /** Built stacks are left on purpose. */
-const stored = /^file \S+\/lib\/(build|stacks|images|generations|layers|locks|current)(\/|$)/;
+export const BUILT = /^file \S+\/lib\/(build|stacks|images|generations|layers|locks|current)(\/|$)/;
 
 /** Registers the hooks of a file; every test in it is checked for leaks. */
 export function useBuildLab(): BuildLab {
-  const folder = mkdtempSync('/var/tmp/stackshim-build-');
-  // The root of a container, an unknown user on the host, must be able to pass through to its root filesystem.
-  chmodSync(folder, 0o711);
-  const layout: Layout = {
-    root: join(folder, 'lib'),
-    run: join(folder, 'run'),
-    policyFile: join(folder, 'policy.json'),
-    slots: MACHINE_SLOTS,
-  };
-  const { root, run, policyFile } = layout;
-  beforeAll(() => {
-    for (const path of [root, run]) mkdirSync(path);
-    writePolicy(layout);
-    linkPatchedRunc(layout);
-  });
+  const folder = makeInstallationFolder('build');
+  const layout = layoutBelow(folder);
+  const { root, run } = layout;
+  beforeAll(() => prepareLayout(layout));
   afterAll(() => {
     disposeInstallation(layout);
     rmSync(folder, { recursive: true });
   });
-  useLeakCheck({ roots: () => [root, run], allow: [stored] });
-  const options = { root, run, policy: policyFile };
+  useLeakCheck({ roots: () => [root, run], allow: [BUILT] });
+  const options = optionsOf(layout);
   const runSmoke: SmokeRunner = ({ stack, revision }, command, { timeoutMs, signal }) =>
     runTask(
       { stack: `${stack}@rev:${revision}`, command, timeout: timeoutMs },
@@ -81,6 +68,7 @@ export function useBuildLab(): BuildLab {
     );
   return {
     layout,
+    env: envOf(layout),
     writeStack(name, dockerfile, files = {}) {
       const directory = join(folder, 'stacks', name);
       rmSync(directory, { recursive: true, force: true });

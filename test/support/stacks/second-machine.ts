@@ -12,6 +12,7 @@ import {
 import { type SaveStacksOptions, saveStacks } from '../../../src/exchange/saves/save-stacks.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { linkPatchedRunc } from '../installation/patched-runc.ts';
+import { envOf, layoutBelow, optionsOf } from '../installation/test-layout.ts';
 
 export interface SecondMachine {
   readonly layout: Layout;
@@ -29,14 +30,13 @@ export function makeSecondMachine(
   first: Layout,
   keys: KeyPairKeyObjectResult = generateKeyPairSync('ed25519'),
 ): SecondMachine {
-  const [root, run, policyFile] = [`${folder}/lib`, `${folder}/run`, `${folder}/policy.json`];
-  const layout: Layout = { ...first, root, run, policyFile };
+  const layout: Layout = { ...layoutBelow(folder), slots: first.slots };
   const { privateKey, publicKey } = keys;
   const keyFile = `${folder}/key.pem`;
-  for (const path of [run, trustedKeysDir(layout)]) mkdirSync(path, { recursive: true });
+  for (const path of [layout.run, trustedKeysDir(layout)]) mkdirSync(path, { recursive: true });
   chmodSync(folder, 0o711);
   linkPatchedRunc(layout);
-  writeFileSync(policyFile, '{}', { mode: 0o600 });
+  writeFileSync(layout.policyFile, '{}', { mode: 0o600 });
   writeFileSync(keyFile, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
   writeFileSync(
     `${trustedKeysDir(layout)}/operator.pem`,
@@ -45,7 +45,7 @@ export function makeSecondMachine(
   return {
     layout,
     keyFile,
-    env: { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policyFile },
+    env: envOf(layout),
     async save(stacks, more = {}) {
       const parts: Buffer[] = [];
       await saveStacks(first, {
@@ -65,7 +65,7 @@ export function makeSecondMachine(
         runSmoke: ({ stack, revision }, command, { timeoutMs }) =>
           runTask(
             { stack: `${stack}@rev:${revision}`, command, timeout: timeoutMs },
-            { root, run, policy: policyFile },
+            optionsOf(layout),
           ),
         input: Readable.from([file]),
         name: 'saved.tar',

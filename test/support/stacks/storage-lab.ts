@@ -1,6 +1,5 @@
 /** An installation with small stacks that share a lowest layer. A test may break it. */
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach } from 'vitest';
 import { imagesDir, type Layout, layersDir } from '../../../src/core/layout.ts';
 import type { Image } from '../../../src/store/images/image.ts';
@@ -8,16 +7,21 @@ import type { Revision } from '../../../src/store/stacks/revisions.ts';
 import { type Installation, openInstallation } from '../../../src/task/installation.ts';
 import { makeTar } from '../images/small-tar.ts';
 import { disposeInstallation } from '../installation/dispose-installation.ts';
-import { MACHINE_SLOTS } from '../installation/machine-slots.ts';
-import { linkPatchedRunc } from '../installation/patched-runc.ts';
-import { writePolicy } from '../installation/write-policy.ts';
+import {
+  envOf,
+  layoutBelow,
+  makeInstallationFolder,
+  optionsOf,
+  prepareLayout,
+  type RunOptions,
+} from '../installation/test-layout.ts';
 import { addSeededStack, importSeeded } from './seeded-stacks.ts';
 
 export interface StorageLab {
   readonly layout: Layout;
   readonly installation: Installation;
   /** For `runTask`. */
-  readonly options: { readonly root: string; readonly run: string; readonly policy: string };
+  readonly options: RunOptions;
   /** For the executable. */
   readonly env: Readonly<Record<string, string>>;
   /** Imports an image of the shared layer and a layer that contains `seed`, without a revision. */
@@ -33,28 +37,15 @@ export function useStorageLab(
   base: () => Promise<Buffer> | Buffer = () => makeTar([{ path: 'base', content: 'base' }]),
 ): StorageLab {
   let folder = '';
-  const layout = (): Layout => ({
-    root: join(folder, 'lib'),
-    run: join(folder, 'run'),
-    policyFile: join(folder, 'policy.json'),
-    slots: MACHINE_SLOTS,
-  });
+  const layout = (): Layout => layoutBelow(folder);
   beforeEach(() => {
-    folder = mkdtempSync('/var/tmp/stackshim-storage-');
-    // The root of a container, an unknown user on the host, must be able to pass through to its root filesystem.
-    chmodSync(folder, 0o711);
-    for (const path of [layout().root, layout().run]) mkdirSync(path);
-    writePolicy(layout());
-    linkPatchedRunc(layout());
+    folder = makeInstallationFolder('storage');
+    prepareLayout(layout());
   });
   afterEach(() => {
     disposeInstallation(layout());
     rmSync(folder, { recursive: true });
   });
-  const options = () => {
-    const { root, run, policyFile } = layout();
-    return { root, run, policy: policyFile };
-  };
   return {
     get layout() {
       return layout();
@@ -63,11 +54,10 @@ export function useStorageLab(
       return openInstallation(layout());
     },
     get options() {
-      return options();
+      return optionsOf(layout());
     },
     get env() {
-      const { root, run, policy } = options();
-      return { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policy };
+      return envOf(layout());
     },
     import: async (seed) => await importSeeded(layout(), await base(), seed),
     add: async (name, seed) => await addSeededStack(layout(), await base(), { name, seed }),
