@@ -27,7 +27,7 @@ export type {
 } from './door/stackshim.ts';
 export type { TaskEvents, TaskHandle } from './door/task-handle.ts';
 export type { TaskEnd, WaitOptions } from './door/wait-for-task.ts';
-export type { MountInput } from './spec/parse-mount.ts';
+export type { MountInput } from './spec/parse-mounts.ts';
 export { parseJobInput } from './spec/parse-task-spec.ts';
 export type { JobInput, TaskInput, TaskOrigin } from './spec/task-input.ts';
 export type { StoredLayer } from './store/layers/collect-layers.ts';
@@ -36,7 +36,7 @@ export type { WindowSize } from './sys/system.ts';
 export type { Guard } from './task/abandoned/guard.ts';
 export type { ReapReport } from './task/abandoned/reap.ts';
 export type { ReapedTask } from './task/abandoned/remove-abandoned.ts';
-export type { StopCause } from './task/decide-verdict.ts';
+export type { StopCause } from './task/build-result.ts';
 export type { Removal } from './task/ending/remove-task.ts';
 export type { TaskEvent, TaskListener } from './task/events.ts';
 export type { ListedTask, TaskList, TaskState } from './task/records/list-tasks.ts';

@@ -5,11 +5,11 @@ import type { Layout } from '../core/layout.ts';
 import { pause } from '../core/pause.ts';
 import { findProgram } from '../sys/find-program.ts';
 import { claimNumber, type HeldNumber } from '../sys/numbered-locks.ts';
-import { ensureOwnFolder } from '../sys/own-folder.ts';
 import { bootId } from '../sys/processes.ts';
-import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
 import { runProgram } from '../sys/run-program.ts';
+import { PLAIN_ENVIRONMENT } from '../sys/start-program.ts';
 import type { System } from '../sys/system.ts';
+import { ensureOwnFolder } from '../sys/trusted-path.ts';
 
 /** Where ids are claimed. */
 export interface WorkerHost {

@@ -3,8 +3,8 @@ import { open, statfs } from 'node:fs/promises';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { codeOfComplaint, lastLine } from '../sys/guard-disk.ts';
-import { PLAIN_ENVIRONMENT } from '../sys/program-environment.ts';
 import { type EndedProgram, runProgram } from '../sys/run-program.ts';
+import { PLAIN_ENVIRONMENT } from '../sys/start-program.ts';
 import type { Worker } from './claim-worker.ts';
 
 export interface MkfsRun {

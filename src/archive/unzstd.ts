@@ -1,7 +1,7 @@
 /** Decompresses zstd through the `zstd` program: Node 20's zlib has no zstd. */
 import { toStackshimError } from '../core/errors.ts';
-import { feedProgram } from '../sys/feed-program.ts';
 import { findProgram } from '../sys/find-program.ts';
+import { feedProgram } from '../sys/run-program.ts';
 import { type StartedTool, startTool } from '../sys/start-tool.ts';
 import { type ArchivePolicy, toInvalidArchive } from './archive-policy.ts';
 import {

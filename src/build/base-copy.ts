@@ -6,11 +6,11 @@ import { buildDir, type Layout } from '../core/layout.ts';
 import { listOf } from '../core/read-fields.ts';
 import { writeImageArchive } from '../exchange/archives/write-image-archive.ts';
 import type { Image, PinnedImage } from '../store/images/image.ts';
-import { imageDigest } from '../store/stored-fields.ts';
+import { imageDigest } from '../store/stored-files.ts';
+import { readBoundedFile } from '../sys/files.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
-import { ensureClosedFolder } from '../sys/own-folder.ts';
-import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import { removeTree } from '../sys/remove-tree.ts';
+import { ensureClosedFolder } from '../sys/trusted-path.ts';
 import { type Builder, runInBuilder } from './builder.ts';
 
 export interface BaseCopy {

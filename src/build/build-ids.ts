@@ -4,8 +4,8 @@ import { BUILD_RANGE_COUNT, FIRST_BUILD_ID, IDS_PER_SLOT } from '../core/host-id
 import type { Layout } from '../core/layout.ts';
 import type { IdRange } from '../core/mount.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
-import { ensureOwnFolder } from '../sys/own-folder.ts';
 import type { System } from '../sys/system.ts';
+import { ensureOwnFolder } from '../sys/trusted-path.ts';
 
 export interface BuildIds {
   /** The host ids that the steps see as 0 to 65535. */

@@ -1,8 +1,8 @@
 /** Makes the root filesystem of a Debian base as a tar, by mmdebstrap; the same packages give the same bytes. */
 import { readdir, rm } from 'node:fs/promises';
 import { StackshimError } from '../core/errors.ts';
+import { readBoundedFile } from '../sys/files.ts';
 import { findProgram } from '../sys/find-program.ts';
-import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import { askTool } from '../sys/start-tool.ts';
 import type { DebianDefinition } from './base-definition.ts';
 import { type Builder, runInBuilder } from './builder.ts';

@@ -4,8 +4,8 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { toInvalid } from '../exchange/oci-image/oci-blobs.ts';
 import { type Image, STACK_LABELS } from '../store/images/image.ts';
+import { readBoundedFile } from '../sys/files.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
-import { readBoundedFile } from '../sys/read-bounded-file.ts';
 import { type Builder, runBuildah } from './builder.ts';
 import { readNewestMtime } from './newest-mtime.ts';
 

@@ -1,7 +1,7 @@
 /** The source of a stack: its Dockerfile and `base.json`, read from the copy that is built. */
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
-import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../sys/files.ts';
 import { type BaseDefinition, parseBaseDefinition } from './base-definition.ts';
 import type { BuildContext } from './build-context.ts';
 import { type DockerfileStacks, parseDockerfile } from './parse-dockerfile.ts';

@@ -1,6 +1,18 @@
-/** Reads the kernel's counter files of a cgroup. */
-import { existsSync, readFileSync } from 'node:fs';
+/** The kernel's files in a cgroup's folder: counters, and the limit of sockets. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
+
+/** Returns what `ask` returns; undefined if the cgroup or its file does not exist. For cgroups that may be removed at any moment. */
+export function unlessGone<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch (error) {
+    const code = errnoCodeOf(error);
+    // ENODEV: it was removed between the open and the call.
+    if (code === 'ENOENT' || code === 'ENODEV') return undefined;
+    throw error;
+  }
+}
 
 /** Reads counter files, and remembers which files this kernel does not have. */
 export class CounterReader {
@@ -42,4 +54,17 @@ export function parseKeyed(text: string | null, key: string): number | null {
 /** A count converted to another unit; null stays null. */
 export function scaleCount(count: number | null, divisor: number): number | null {
   return count === null ? null : count / divisor;
+}
+
+/** Named after TCP, but the kernel charges UDP sockets to it as well. The kernel counts nothing until it is set. */
+export const SOCKET_LIMIT_FILE = 'memory.kmem.tcp.limit_in_bytes';
+
+/** `directory` is in the memory hierarchy; undefined if there is none. */
+export function limitSockets(directory: string | undefined, bytes: number): void {
+  if (directory === undefined) return;
+  try {
+    writeFileSync(`${directory}/${SOCKET_LIMIT_FILE}`, String(bytes), { flag: 'r+' });
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+  }
 }

@@ -1,9 +1,8 @@
 /** The cgroup driver for separate hierarchies. Files: Documentation/admin-guide/cgroup-v1 of the kernel. */
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
-import { CounterReader, parseCount, parseKeyed, scaleCount } from './cgroup-files.ts';
+import { CounterReader, limitSockets, parseCount, parseKeyed, scaleCount } from './cgroup-files.ts';
 import { cgroupDirectory, isSharedParent } from './cgroup-names.ts';
 import { childNames, existingDirectories, listTreeProcesses, removeTrees } from './cgroup-tree.ts';
-import { limitSockets } from './socket-limit.ts';
 
 /** One mounted hierarchy. */
 export interface CgroupHierarchy {

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { CgroupShare } from './cgroup-driver.ts';
-import { SOCKET_LIMIT_FILE } from './socket-limit.ts';
+import { SOCKET_LIMIT_FILE } from './cgroup-files.ts';
 
 const CPU_PERIOD_US = 100_000;
 /** The kernel accepts no smaller quota: cgroup-v2.rst, cpu.max. */

@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
-import { PROGRAM_VERSION } from '../core/program-version.ts';
+import { PROGRAM_VERSION } from '../core/format-version.ts';
 import { defineCompletion } from './define-completion.ts';
 import { defineExchangeCommands } from './define-exchange-commands.ts';
 import { defineRun, type RunAction } from './define-run.ts';

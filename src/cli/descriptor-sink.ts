@@ -3,7 +3,7 @@
  * nothing, and it does not report lost output.
  */
 import { errnoCodeOf, reasonOf, StackshimError } from '../core/errors.ts';
-import { writeFully } from '../sys/write-fully.ts';
+import { writeFully } from '../sys/pipes.ts';
 import type { OutputSink } from '../task/streams/output-sink.ts';
 
 const NAMES = ['standard input', 'standard output', 'standard error'];

@@ -1,11 +1,9 @@
 /** The `stackshim` command: runs what it was called for, and turns errors into a message and an exit status. */
-import { toStackshimError } from '../core/errors.ts';
-import { ReaderGone } from '../core/reader-gone.ts';
+import { ReaderGone, toStackshimError } from '../core/errors.ts';
 import type { RunAction } from './define-run.ts';
 import { READER_GONE, SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
-import { nameOptions } from './name-options.ts';
-import { readRunLine } from './read-run-line.ts';
-import { reportError } from './report-error.ts';
+import { reportError } from './printable.ts';
+import { nameOptions, readRunLine } from './run-options.ts';
 
 declare const Bun: { readonly unsafe: { setJITPolicy(scale: number): void } };
 

@@ -1,7 +1,6 @@
-/**
- * Makes untrusted text safe for a terminal: file names, output of builds and smoke commands, labels, descriptions. Everything that a command
- * prints passes through here, except the output of a task, which is the task's own. Pure.
- */
+/** Makes text safe for a terminal, and writes errors and messages there. */
+import { writeSync } from 'node:fs';
+import type { ErrorJson } from '../core/errors.ts';
 
 /** Control characters (C0, C1), format characters (including bidirectional overrides), line and paragraph separators, and unassigned characters. */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
@@ -39,3 +38,32 @@ const toJsonEscape = (character: string) =>
     { length: character.length },
     (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
   ).join('');
+
+const STDERR = 2;
+
+/** One line with the message and its code, one with the hint. Both may contain untrusted names. */
+function formatError(error: ErrorJson): string {
+  return `stackshim: ${toPrintable(error.message)} [${error.code}]\n  hint: ${toPrintable(error.hint)}\n`;
+}
+
+export function reportError(error: ErrorJson): void {
+  writeMessage(formatError(error));
+}
+
+export function reportLeftovers(task: {
+  readonly id: string;
+  readonly leftovers: readonly string[];
+}): void {
+  writeMessage(
+    `stackshim: task ${task.id} is not removed: ${task.leftovers.join('; ')}\n  hint: remove the cause, then run stackshim reap\n`,
+  );
+}
+
+/** Writes a message synchronously; nothing in it can control a terminal. If standard error cannot be written, nobody can be told: the exit status remains. */
+export function writeMessage(text: string): void {
+  try {
+    writeSync(STDERR, toPrintableLines(text));
+  } catch {
+    // Standard error cannot be written.
+  }
+}

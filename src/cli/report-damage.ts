@@ -1,7 +1,7 @@
 /** Collects the errors of stacks that could not be read, to report them after the readable ones. */
 import type { DamageListener } from '../store/stacks/current-stacks.ts';
 import { statusOfError } from './exit-status.ts';
-import { reportError } from './report-error.ts';
+import { reportError } from './printable.ts';
 
 export interface DamageReport {
   readonly listener: DamageListener;

@@ -1,8 +1,8 @@
 /** Returns to the working directory that the executable's first instructions left because it has no path: the engine does not start in such a directory. */
 import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
-import { O_PATH } from '../sys/fd-path.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
+import { O_PATH } from '../sys/paths.ts';
 
 const STDERR = 2;
 /** The flags with which scripts/steps/leave-lost-directory.mjs opens it first of all. Descriptors from a caller hardly have these flags. */

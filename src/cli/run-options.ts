@@ -1,5 +1,12 @@
-/** The options of `run`: those in the table of a task's options, and the command line's own. */
-import { OPTION_ROWS, type TASK_OPTIONS, type TaskField } from '../spec/options/task-options.ts';
+/** The options of `run`: those in the table of a task's options, and the command line's own. Reads plain lines without commander. */
+
+import type { ErrorJson } from '../core/errors.ts';
+import {
+  OPTION_ROWS,
+  optionOf,
+  type TASK_OPTIONS,
+  type TaskField,
+} from '../spec/options/task-options.ts';
 
 type Rows = typeof TASK_OPTIONS;
 
@@ -53,4 +60,86 @@ export function fieldOf(key: string): TaskField | undefined {
     OPTION_ROWS.find(([field]) => field === key) ??
     OPTION_ROWS.find(([, { flags }]) => flags !== undefined && keyOf(flags) === key);
   return row?.[0];
+}
+
+export interface RunLine {
+  readonly stack: string;
+  /** Everything after the stack. */
+  readonly rest: readonly string[];
+  readonly options: RunOptions;
+}
+
+interface OptionForm {
+  /** `cpuShares` */
+  readonly key: string;
+  readonly takesValue: boolean;
+  readonly isRepeatable: boolean;
+}
+
+/**
+ * Reads what follows `run`. Undefined for any unusual line: a call for help, a mistake, a short option joined with its value or with others,
+ * `--` before the stack. commander reads those lines, or reports what is wrong.
+ */
+export function readRunLine(args: readonly string[]): RunLine | undefined {
+  const options: Record<string, true | string | string[]> = {};
+  for (let index = 0; index < args.length; index += 1) {
+    const arg = args[index] ?? '';
+    if (!arg.startsWith('-') || arg === '-') {
+      return { stack: arg, rest: args.slice(index + 1), options };
+    }
+    const isAssigned = arg.startsWith('--') && arg.includes('=');
+    const name = isAssigned ? arg.slice(0, arg.indexOf('=')) : arg;
+    const form = findForm(name);
+    if (form === undefined || (isAssigned && !form.takesValue)) return undefined;
+    const { key, takesValue, isRepeatable } = form;
+    if (!takesValue) {
+      options[key] = true;
+      continue;
+    }
+    if (!isAssigned) index += 1;
+    const value = isAssigned ? arg.slice(name.length + 1) : args[index];
+    if (value === undefined) return undefined;
+    const before = options[key];
+    if (!isRepeatable) options[key] = value;
+    else options[key] = Array.isArray(before) ? [...before, value] : [value];
+  }
+  return undefined;
+}
+
+/** A line has few options, so this search is cheaper than parsing the whole table first. */
+function findForm(name: string): OptionForm | undefined {
+  for (const [flags] of RUN_OPTIONS) {
+    if (!flags.includes(name)) continue;
+    const names = flags.split(/,? /).filter((part) => part.startsWith('-'));
+    if (names.includes(name)) return toForm(flags);
+  }
+  return undefined;
+}
+
+const toForm = (flags: string): OptionForm => ({
+  key: keyOf(flags),
+  takesValue: flags.endsWith('>'),
+  isRepeatable: flags.endsWith('…>'),
+});
+
+const FIELD_ERROR_CODES = new Set([
+  'ERR_STACKSHIM_SPEC_INVALID',
+  'ERR_STACKSHIM_SPEC_DENIED',
+  'ERR_STACKSHIM_DISK_FULL',
+]);
+
+/** Returns other errors unchanged: those about no field, or about a field without an option. */
+export function nameOptions(error: ErrorJson): ErrorJson {
+  if (!FIELD_ERROR_CODES.has(error.code)) return error;
+  const [, field = '', rest = ''] = /^([a-zA-Z]+)(?:\[\d+\])?(.*)$/s.exec(error.message) ?? [];
+  const option = toOption(field);
+  return option === undefined ? error : { ...error, message: `${option}${rest}` };
+}
+
+function toOption(field: string): string | undefined {
+  if (field === '') return undefined;
+  const row = optionOf(field);
+  if (row?.name !== undefined) return row.name;
+  const flags = row?.flags ?? RUN_OPTIONS.find(([own]) => keyOf(own) === field)?.[0];
+  return /--[a-z-]+/.exec(flags ?? '')?.[0];
 }

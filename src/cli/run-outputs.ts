@@ -2,7 +2,6 @@
 import { accessSync, closeSync, constants, writeFileSync } from 'node:fs';
 import { isUsedUp, reasonOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import { parseMounts } from '../spec/parse-mounts.ts';
-import { fdPath } from '../sys/fd-path.ts';
 import { PathRefusal } from '../sys/output/open-folder.ts';
 import {
   closeOutputPlace,
@@ -13,6 +12,7 @@ import {
   openPlacedNode,
 } from '../sys/output/output-place.ts';
 import { sourceAbove } from '../sys/output/seen-below.ts';
+import { fdPath } from '../sys/paths.ts';
 import type { RunOptions } from './run-options.ts';
 import { toMounts } from './to-task-input.ts';
 

@@ -1,9 +1,8 @@
 /** Leaves the removal of an ended task to another process, so that `run --remove async` can return. */
 import { closeSync } from 'node:fs';
 import type { TaskId } from '../core/ids.ts';
-import { openNullDevice } from '../sys/null-device.ts';
 import { posixSpawn } from '../sys/posix-spawn.ts';
-import { PLAIN_ENVIRONMENT, pickVariables } from '../sys/program-environment.ts';
+import { openNullDevice, PLAIN_ENVIRONMENT, pickVariables } from '../sys/start-program.ts';
 
 /** The variables that determine the installation. */
 const LAYOUT_VARIABLES = ['STACKSHIM_ROOT', 'STACKSHIM_RUN', 'STACKSHIM_POLICY'] as const;

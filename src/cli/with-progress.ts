@@ -4,8 +4,8 @@ import { openDoor } from '../door/open-stackshim.ts';
 import type { Stacks } from '../door/stacks.ts';
 import type { ExchangeOptions } from '../exchange/publish-image.ts';
 import { openBuildProgress } from './build-progress-view.ts';
+import { listenForStops } from './caller-signals.ts';
 import { reportToolOutput } from './report-tool-output.ts';
-import { listenForStops } from './stop-signals.ts';
 
 /** Runs `work` with its progress on stderr; SIGINT and SIGTERM abort it. */
 export async function withProgress<T>(

@@ -120,3 +120,10 @@ function codeOfErrno(errno: string | undefined): ErrorCode | undefined {
   if (OF_FAILING_DISK.has(errno)) return 'ERR_STACKSHIM_DISK_FAILED';
   return USED_UP.has(errno) ? 'ERR_STACKSHIM_PROCESS_EXHAUSTED' : 'ERR_STACKSHIM_SYSTEM';
 }
+
+/** The reader closed the pipe before the archive was complete. The command then ends as SIGPIPE would end it: status 141, no message. */
+export class ReaderGone extends StackshimError {
+  constructor(name: string, cause: unknown) {
+    super('ERR_STACKSHIM_SYSTEM', `write ${name}: its reader has gone`, { cause });
+  }
+}

@@ -1,6 +1,5 @@
 /** Versions of stored formats: distinguishes files of a newer stackshim from damaged files. */
 import { StackshimError } from './errors.ts';
-import { PROGRAM_VERSION } from './program-version.ts';
 import { isObject } from './read-fields.ts';
 
 export interface StoredFormat {
@@ -43,3 +42,6 @@ function writerOf(value: unknown): string | undefined {
   const by: unknown = isObject(value) ? Reflect.get(value, 'writtenBy') : undefined;
   return typeof by === 'string' && VERSION_TEXT.test(by) ? by : undefined;
 }
+
+/** The version of this build, as package.json has it: what stackshim writes says so. A constant, because reading a file would cost every task. */
+export const PROGRAM_VERSION = '0.1.0';

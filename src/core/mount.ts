@@ -20,12 +20,6 @@ export interface IdMaps {
   readonly gids: readonly IdMap[];
 }
 
-/** Shows the ids 0…size-1 of a layer as the ids of a range. */
-export function toIdMaps({ base, size }: IdRange): IdMaps {
-  const map = [{ from: 0, to: base, size }];
-  return { uids: map, gids: map };
-}
-
 /** A read-only filesystem image for use as a lower directory of an overlay. */
 export type LayerSource =
   /** A layer that is already mounted. */

@@ -1,3 +1,5 @@
+/** Waits for a time, for a turn of the event loop, or for a free place. */
+
 /** Resolves after `ms` milliseconds. Loading `node:timers/promises` instead would cost the executable 0.4 ms for every task. */
 export const pause = (ms: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, ms));
@@ -30,4 +32,42 @@ export const nextTurn = (): Promise<void> =>
 function passOn(): void {
   waiting.shift()?.();
   if (waiting.length > 0) setImmediate(passOn);
+}
+
+/** Returns a function that makes a call as soon as fewer than `count` of its earlier calls are running, in order of arrival. */
+export function atMost(count: number): <T>(call: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let underWay = 0;
+  return async (call) => {
+    if (underWay < count) underWay += 1;
+    // A call that ends passes its place to the next one: `underWay` does not change.
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await call();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) underWay -= 1;
+      else next();
+    }
+  };
+}
+
+const LONGEST_TIMER_MS = 2_147_483_647;
+
+/**
+ * Calls `expired` once, after `delayMs`, which may be longer than the 24.8 days after which Node's own timers overflow. Returns a function
+ * that cancels the timer.
+ */
+export function startTimer(delayMs: number, expired: () => void): () => void {
+  const endsAt = performance.now() + delayMs;
+  let timer: NodeJS.Timeout;
+  const arm = () => {
+    const left = endsAt - performance.now();
+    timer =
+      left > LONGEST_TIMER_MS
+        ? setTimeout(arm, LONGEST_TIMER_MS)
+        : setTimeout(expired, Math.max(0, left));
+  };
+  arm();
+  return () => clearTimeout(timer);
 }

@@ -9,14 +9,17 @@ import { type Check, optional, passed, warned } from './check.ts';
 
 const subject = optional('bind sources');
 
-export function checkBindSources(layout: Layout, mounts: readonly MountEntry[]): Check {
-  return judgeBindSources(bindSourcesOf(layout), mounts);
+export async function checkBindSources(
+  layout: Layout,
+  mounts: readonly MountEntry[],
+): Promise<Check> {
+  return judgeBindSources(await bindSourcesOf(layout), mounts);
 }
 
 /** The policy's bind sources; undefined if it names none. Another check reports a policy that cannot be read. */
-function bindSourcesOf(layout: Layout): readonly string[] | undefined {
+async function bindSourcesOf(layout: Layout): Promise<readonly string[] | undefined> {
   try {
-    const { bindSources } = readPolicy(layout).allow;
+    const { bindSources } = (await readPolicy(layout)).allow;
     return bindSources === DEFAULT_POLICY.allow.bindSources ? undefined : bindSources.map(realPath);
   } catch (error) {
     if (error instanceof StackshimError) return undefined;

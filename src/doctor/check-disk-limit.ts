@@ -15,8 +15,8 @@ const OWN_FILESYSTEM = 'keep the root folder on a filesystem of its own';
 
 /** Tries the mechanism. Needs root. Leaves nothing behind, and never rejects: a failure is the finding. */
 export async function checkDiskLimit(system: System, layout: Layout): Promise<Check> {
-  const { defaults } = readPolicyOrDefault(layout);
-  const mechanism = findMechanism(system, layout);
+  const { defaults } = await readPolicyOrDefault(layout);
+  const mechanism = await findMechanism(system, layout);
   if (mechanism === 'sampling') {
     const message =
       'a task is ended when it is seen above its limit; until then its writes are not bounded';
@@ -56,16 +56,16 @@ export const diskLimitUntried = (): Check =>
   );
 
 /** The mechanism that enforces the disk limit of this installation's tasks. */
-export function findMechanism(system: System, layout: Layout): DiskMechanism {
-  const { mechanism } = readPolicyOrDefault(layout).disk;
+export async function findMechanism(system: System, layout: Layout): Promise<DiskMechanism> {
+  const { mechanism } = (await readPolicyOrDefault(layout)).disk;
   if (mechanism !== 'auto') return mechanism;
   return enforcesQuota(system, nearestExisting(scratchDir(layout))) ? 'quota' : 'volume';
 }
 
 /** Another check reports a policy that cannot be read. */
-function readPolicyOrDefault(layout: Layout): Policy {
+async function readPolicyOrDefault(layout: Layout): Promise<Policy> {
   try {
-    return readPolicy(layout);
+    return await readPolicy(layout);
   } catch (error) {
     if (error instanceof StackshimError) return DEFAULT_POLICY;
     throw error;

@@ -2,7 +2,7 @@
 import { closeSync } from 'node:fs';
 import { canRefuseStamps } from '../runtime/net-sysctl.ts';
 import type { HostFacts } from '../sys/host-facts.ts';
-import { openNetNamespace } from '../sys/net-namespace.ts';
+import { openNetNamespace } from '../sys/linux-streams.ts';
 import type { Fd, System } from '../sys/system.ts';
 import { readTcpSockets } from '../sys/tcp-sockets.ts';
 import { type Check, optional, passed, warned } from './check.ts';

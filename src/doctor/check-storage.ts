@@ -66,11 +66,11 @@ export function judgeFreeSpace(folder: string, freeBytes: number): Check {
   return freeBytes < ENOUGH_BYTES ? warned(subject, message, hint) : passed(subject, message);
 }
 
-export function checkPolicy(layout: Layout): Check {
+export async function checkPolicy(layout: Layout): Promise<Check> {
   const subject = required('policy');
   const exists = statSync(layout.policyFile, { throwIfNoEntry: false }) !== undefined;
   try {
-    readPolicy(layout);
+    await readPolicy(layout);
   } catch (error) {
     if (!(error instanceof StackshimError)) throw error;
     return failed(subject, error.message, error.hint);

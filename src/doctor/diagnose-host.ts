@@ -64,8 +64,8 @@ export async function diagnoseHost(
     folders,
     // Root must not write where another user could have set a trap.
     ...(folders.status === 'ok' ? await checkPlaces(system, layout) : []),
-    checkPolicy(layout),
-    checkBindSources(layout, mounts),
+    await checkPolicy(layout),
+    await checkBindSources(layout, mounts),
     checkStacks(layout, new Date()),
   ];
   return { checks, canRunTasks: !checks.some((c) => c.required && c.status === 'fail') };

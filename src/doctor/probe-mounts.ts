@@ -87,12 +87,14 @@ async function probe({ system, undo, checks }: Probe, layout: Layout): Promise<v
   undo.defer(`unmount ${target}`, () => void system.detachMount(target));
   const owner = { ids: slotIds(0), userNamespaceFd };
   const layers = [{ kind: 'file', path: file }] as const;
+  const openFile = () => openLayerFile(system, file).fd;
   const tryBelow = async (scratches: string): Promise<string> => {
     let refusal: unknown;
     for (const [lowers, finding] of ways) {
       const scratch = `${scratches}/${lowers}`;
       try {
-        await mountOverlay(system, { type: 'overlay', target, layers, scratch }, { owner, lowers });
+        const overlay = { type: 'overlay', target, layers, scratch } as const;
+        await mountOverlay(system, overlay, { owner, lowers, openFile });
         return finding;
       } catch (error) {
         if (!isRefusedMode(error, lowers)) throw error;
@@ -135,7 +137,7 @@ async function probeOverlay(
     system.close(mounted);
   }
   const finding = await tryBelow(volume);
-  if (findMechanism(system, layout) === 'volume') {
+  if ((await findMechanism(system, layout)) === 'volume') {
     return passed(subjects.overlay, `${finding}, with the writable layer on a scratch volume`);
   }
   const message = `${layout.root} cannot hold a task's writable layer: ${messageOf(refusal)}`;

@@ -1,7 +1,7 @@
 /** Opens `stacks` of the door. The code of each member is loaded when it is called: a task needs none of it. */
 import { StackshimError } from '../core/errors.ts';
 import { isStackName, parseTaskId, type StackName } from '../core/ids.ts';
-import { parseStackReference } from '../spec/parse-stack-reference.ts';
+import { parseStackReference } from '../spec/parse-command.ts';
 import type { Installation } from '../task/installation.ts';
 import type { Stacks } from './stacks.ts';
 

@@ -1,8 +1,8 @@
 /** Writes a stack as one file for other programs: an OCI archive that also contains docker's `manifest.json`. */
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
-import { parseStackReference } from '../spec/parse-stack-reference.ts';
-import { addImageNames } from '../store/images/add-image-names.ts';
+import { parseStackReference } from '../spec/parse-command.ts';
+import { addImageNames } from '../store/images/store-image.ts';
 import { holdStore } from '../store/store-lease.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import { abortable } from './abortable.ts';

@@ -2,12 +2,10 @@
 import { closeSync, constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { isatty } from 'node:tty';
-import { errnoCodeOf, reasonOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf, ReaderGone, reasonOf, StackshimError } from '../core/errors.ts';
 import { type Layout, tmpDir } from '../core/layout.ts';
 import { pause } from '../core/pause.ts';
-import { ReaderGone } from '../core/reader-gone.ts';
 import { temporaryPath } from '../store/stale-files.ts';
-import { fdPath } from '../sys/fd-path.ts';
 import { ensureDirectory } from '../sys/files.ts';
 import { PathRefusal } from '../sys/output/open-folder.ts';
 import {
@@ -21,7 +19,8 @@ import {
   ownDescriptor,
   syncPlace,
 } from '../sys/output/output-place.ts';
-import { writeFully } from '../sys/write-fully.ts';
+import { fdPath } from '../sys/paths.ts';
+import { writeFully } from '../sys/pipes.ts';
 
 export interface Output {
   /** The caller's name for it. */

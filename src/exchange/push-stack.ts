@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { type ImageDigest, isImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
-import { addImageNames } from '../store/images/add-image-names.ts';
+import { addImageNames } from '../store/images/store-image.ts';
 import { resolveStack } from '../store/stacks/resolve-stack.ts';
 import { abortable } from './abortable.ts';
 import { exportStack } from './export-stack.ts';

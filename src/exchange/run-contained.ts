@@ -4,10 +4,8 @@ import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError } from '../core/errors.ts';
 import { findProgram } from '../sys/find-program.ts';
 import type { FileLock } from '../sys/lock.ts';
-import { openNullDevice } from '../sys/null-device.ts';
 import { drainPipe } from '../sys/pipes.ts';
-import { endWithin } from '../sys/run-bounds.ts';
-import { startProgram } from '../sys/start-program.ts';
+import { endWithin, openNullDevice, startProgram } from '../sys/start-program.ts';
 import type { System } from '../sys/system.ts';
 import { toAborted } from './abortable.ts';
 

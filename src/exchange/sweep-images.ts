@@ -3,7 +3,7 @@ import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, LayerId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { collectImages } from '../store/images/collect-images.ts';
-import { imageFile } from '../store/images/image-files.ts';
+import { imageFile } from '../store/images/image.ts';
 import {
   detachUnneededLayers,
   findUnneededLayers,

@@ -1,7 +1,25 @@
-/** Mounts inside a task: the template's, then tmpfs and binds; a parent before what is below it. */
+/**
+ * Builds the mounts inside a task: the template's, then tmpfs and binds, each parent before what is below it. Defines the fixed paths
+ * there.
+ */
 import type { AdmittedTaskSpec, TmpfsRequest } from '../spec/task-spec.ts';
 import type { OciMount } from './oci-config.ts';
-import { INIT_FILE } from './task-paths.ts';
+
+/** The code, writable; the working directory when there is code. */
+export const TASK_DIR = '/task';
+/** Read-only, byte for byte what was given. */
+export const PAYLOAD_FILE = '/run/stackshim/payload';
+export const CONFIG_FILE = '/run/stackshim/config';
+/** Where `--init` binds the host's init program; in `/dev`, so that the task's files stay untouched. */
+export const INIT_FILE = '/dev/stackshim-init';
+
+/** Statically linked init programs as distributions install them, best first; Debian's package is `tini`. */
+export const INIT_CANDIDATES: readonly string[] = [
+  '/usr/bin/tini-static',
+  '/usr/bin/docker-init',
+  '/usr/libexec/docker/docker-init',
+  '/usr/libexec/podman/catatonit',
+];
 
 /** A file or folder of the host that the task sees. */
 export interface TaskBind {

@@ -1,11 +1,107 @@
-/** The process of an OCI configuration: its command, user and rights. */
+/** Builds the process of an OCI configuration: its command, environment, user and rights. */
+import { posix } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
+import type { TaskId } from '../core/ids.ts';
 import type { IdRange } from '../core/mount.ts';
-import type { CommandSpec, ContainerSpec, Ulimit, UlimitMaxima } from '../spec/task-spec.ts';
-import { buildCapabilities, resolveCapabilities } from './build-capabilities.ts';
+import { CAPABILITIES } from '../spec/parse-rights.ts';
+import type {
+  CommandSpec,
+  ContainerSpec,
+  TaskSpec,
+  Ulimit,
+  UlimitMaxima,
+} from '../spec/task-spec.ts';
+import type { ImageConfig } from '../store/images/image.ts';
+import { CONFIG_FILE, INIT_FILE, PAYLOAD_FILE, TASK_DIR } from './build-mounts.ts';
 import type { BundleTemplate } from './bundle-template.ts';
-import type { OciProcess, OciRlimit } from './oci-config.ts';
-import { INIT_FILE } from './task-paths.ts';
+import type { OciCapabilities, OciProcess, OciRlimit } from './oci-config.ts';
+
+/**
+ * The entrypoint followed by the command; each comes from the task, else from the image. The image's command belongs to the image's
+ * entrypoint: a task with its own entrypoint gets only its own command, as in docker.
+ * Throws ERR_STACKSHIM_SPEC_INVALID when the result is empty.
+ */
+export function resolveCommand(
+  image: Pick<ImageConfig, 'entrypoint' | 'cmd'>,
+  { command, entrypoint }: Pick<TaskSpec, 'command' | 'entrypoint'>,
+): readonly string[] {
+  const imageCmd = entrypoint === undefined ? image.cmd : [];
+  const resolved = [
+    ...(entrypoint ?? image.entrypoint),
+    ...(command.length > 0 ? command : imageCmd),
+  ];
+  if (resolved[0] !== undefined && resolved[0] !== '') return resolved;
+  const problem =
+    entrypoint === undefined
+      ? 'none was given, and the image has none'
+      : 'none was given, and with an entrypoint of the task the image gives none';
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `command: ${problem}`, {
+    hint: 'write the command after the stack',
+    details: { field: 'command' },
+  });
+}
+
+export interface WorkdirInput {
+  /** The task's working directory, absolute. */
+  readonly workdir?: string | undefined;
+  readonly hasCode: boolean;
+  readonly image: Pick<ImageConfig, 'workingDir'>;
+}
+
+/** The task's own working directory, else the code's, else the image's, else `/`. */
+export function resolveWorkdir({ workdir, hasCode, image }: WorkdirInput): string {
+  return workdir ?? (hasCode ? TASK_DIR : posix.resolve('/', image.workingDir));
+}
+
+/** The PATH if the image sets none; the same as docker's. */
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+export interface TaskEnvInput {
+  readonly imageEnv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly id: TaskId;
+  readonly hostname: string;
+  readonly hasCode: boolean;
+  readonly hasPayload: boolean;
+  readonly hasConfig: boolean;
+  readonly timeoutMs: number;
+  readonly memoryBytes: number;
+  readonly tty: boolean;
+  /** The user's home folder; `/` when unknown. */
+  readonly home?: string;
+}
+
+/**
+ * `K=V` entries, each name once. Later ones win: PATH, HOSTNAME and TERM (with a tty); the image's; TASK_ID, TASK_DIR, PAYLOAD_FILE,
+ * CONFIG_FILE, TASK_TIMEOUT (whole seconds, rounded up), TASK_MEMORY (bytes); the caller's. HOME is the user's if none of them sets it.
+ */
+export function buildTaskEnv(input: TaskEnvInput): readonly string[] {
+  const env = new Map([
+    ['PATH', DEFAULT_PATH],
+    ['HOSTNAME', input.hostname],
+  ]);
+  if (input.tty) env.set('TERM', 'xterm');
+  for (const entry of input.imageEnv) {
+    const at = entry.indexOf('=');
+    // An image's entry with an empty name or a NUL cannot be passed to any program.
+    if (at > 0 && !entry.includes('\0')) env.set(entry.slice(0, at), entry.slice(at + 1));
+  }
+  env.set('TASK_ID', input.id);
+  // An image that sets one of these must not make a task believe that it has a file.
+  setOrDelete(env, 'TASK_DIR', input.hasCode ? TASK_DIR : undefined);
+  setOrDelete(env, 'PAYLOAD_FILE', input.hasPayload ? PAYLOAD_FILE : undefined);
+  setOrDelete(env, 'CONFIG_FILE', input.hasConfig ? CONFIG_FILE : undefined);
+  env.set('TASK_TIMEOUT', String(Math.ceil(input.timeoutMs / 1000)));
+  env.set('TASK_MEMORY', String(input.memoryBytes));
+  for (const [name, value] of Object.entries(input.env)) env.set(name, value);
+  if (!env.has('HOME')) env.set('HOME', input.home ?? '/');
+  return Array.from(env, ([name, value]) => `${name}=${value}`);
+}
+
+function setOrDelete(env: Map<string, string>, name: string, value: string | undefined): void {
+  if (value === undefined) env.delete(name);
+  else env.set(name, value);
+}
 
 export interface TaskUser {
   readonly uid: number;
@@ -102,4 +198,28 @@ export function buildRlimits(
     limits.set(type, { type, soft: most, hard: most });
   }
   return [...limits.values()];
+}
+
+export interface CapabilityChanges {
+  /** `ALL` starts with every known capability. */
+  readonly add: readonly string[];
+  /** `ALL` starts with none. */
+  readonly drop: readonly string[];
+}
+
+/** The bounding set: the template's list with docker's rules for `--cap-add` and `--cap-drop`, sorted. */
+export function resolveCapabilities(
+  base: readonly string[],
+  { add, drop }: CapabilityChanges,
+): readonly string[] {
+  const start = drop.includes('ALL') ? [] : base;
+  const kept = new Set(add.includes('ALL') ? CAPABILITIES : [...start, ...add]);
+  for (const capability of drop) kept.delete(capability);
+  return [...kept].sort();
+}
+
+/** A user other than root has no effective capability; the bounding set only limits what a file could give it. None is inheritable or ambient. */
+function buildCapabilities(bounding: readonly string[], uid: number): OciCapabilities {
+  const held = uid === 0 ? bounding : [];
+  return { bounding, permitted: held, effective: held };
 }

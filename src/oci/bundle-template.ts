@@ -46,4 +46,11 @@ export interface BundleTemplate {
   readonly warning: string | undefined;
 }
 
-export type BundleTemplates = Readonly<Record<string, BundleTemplate>>;
+/** The content of the folder `bundles/`. */
+export interface TemplateFiles {
+  /** The configuration of the template `default`. */
+  readonly config: TemplateConfig;
+  readonly seccomp: SeccompProfile;
+  /** The templates that extend `default`, by name. */
+  readonly extensions: Readonly<Record<string, TemplateExtension>>;
+}

@@ -6,8 +6,7 @@ import { buildErofs } from '../archive/build-erofs.ts';
 import type { WorkerHost } from '../archive/claim-worker.ts';
 import { cleanTar } from '../archive/clean-tar.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
-import { fdPath } from '../sys/fd-path.ts';
-import { openPlain } from '../sys/real-path.ts';
+import { fdPath, openPlain } from '../sys/paths.ts';
 import { type CleanCode, CODE_LIMITS, CODE_POLICY } from './code-policy.ts';
 import { packDirectory } from './pack-directory.ts';
 

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import type { ByteString } from '../archive/tar-entry.ts';
 import { errnoCodeOf } from '../core/errors.ts';
-import { fdPath } from '../sys/fd-path.ts';
+import { fdPath } from '../sys/paths.ts';
 import type { Fd } from '../sys/system.ts';
 
 export interface WalkOptions {

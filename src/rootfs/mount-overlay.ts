@@ -1,9 +1,8 @@
 /** Assembles one overlay from layers. The layers are cloned and idmapped as detached mounts if the kernel can use those, else attached briefly. */
 import { chownSync, closeSync, constants, openSync } from 'node:fs';
 import type { IdRange, LayerSource, OverlayMount } from '../core/mount.ts';
-import { openLayerFile } from '../store/layers/open-layer-file.ts';
-import { fdPath } from '../sys/fd-path.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
+import { fdPath } from '../sys/paths.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from '../sys/system.ts';
 
 /** The host's id of the task's root. */
@@ -30,6 +29,8 @@ export type LowersMode =
 export interface MountOverlayOptions {
   /** Null: the task shares the host's user namespace, and no ids are mapped. */
   readonly owner: RootfsOwner | null;
+  /** Opens a layer of the kind `file` as a detached mount. Required if the overlay has such a layer. */
+  readonly openFile?: (system: System, path: string) => Fd;
   /** Default: the best mode that this kernel supports. */
   readonly lowers?: LowersMode;
 }
@@ -96,8 +97,9 @@ export function isRefusedMode(error: unknown, lowers: LowersMode): boolean {
 function assembleOverlay(
   system: System,
   mount: OverlayMount,
-  { owner, lowers: mode }: Required<MountOverlayOptions>,
+  options: MountOverlayOptions & { readonly lowers: LowersMode },
 ): Promise<void> {
+  const { owner, lowers: mode } = options;
   const folders = makeScratch(mount, owner);
   ensureDirectorySync(mount.target, 0o700);
   const opened: Fd[] = [];
@@ -108,7 +110,7 @@ function assembleOverlay(
   try {
     const context = mode === 'joined' ? undefined : keep(opened, system.fsOpen('overlay'));
     for (const [index, layer] of [...mount.layers].reverse().entries()) {
-      const lower = keep(lowers, openLower(system, layer, owner));
+      const lower = keep(lowers, openLower(system, layer, options));
       if (mode !== 'detached') {
         const place = `${mount.scratch}/lower-${index}`;
         ensureDirectorySync(place, 0o700);
@@ -184,9 +186,15 @@ function keep(opened: Fd[], fd: Fd): Fd {
   return fd;
 }
 
-function openLower(system: System, layer: LayerSource, owner: RootfsOwner | null): Fd {
-  const fd =
-    layer.kind === 'file' ? openLayerFile(system, layer.path).fd : system.openTreeClone(layer.path);
+function openLower(
+  system: System,
+  layer: LayerSource,
+  { owner, openFile }: MountOverlayOptions,
+): Fd {
+  const open =
+    layer.kind === 'file' ? openFile : (_: System, path: string) => system.openTreeClone(path);
+  if (open === undefined) throw new Error(`mount overlay: nothing opens the layer ${layer.path}`);
+  const fd = open(system, layer.path);
   try {
     if (owner !== null) system.idmapMount(fd, owner.userNamespaceFd);
   } catch (error) {

@@ -1,12 +1,19 @@
 /** Makes the mounts of a {@link MountPlan}. */
-import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  type Stats,
+} from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
-import type { BindMount } from '../core/mount.ts';
+import type { BindMount, DevicesMount } from '../core/mount.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
-import { rmdirAside, unlinkAside } from '../sys/remove-aside.ts';
+import { rmdirAside, unlinkAside } from '../sys/remove-tree.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../sys/system.ts';
-import { mountDevices } from './mount-devices.ts';
-import { type MountOverlayOptions, mountOverlay } from './mount-overlay.ts';
+import { type MountOverlayOptions, mountOverlay, type RootfsOwner } from './mount-overlay.ts';
 import type { MountPlan } from './plan-rootfs.ts';
 
 export interface MountRootfsOptions extends MountOverlayOptions {
@@ -109,4 +116,49 @@ function makeTarget(target: string, isDirectory: boolean): void {
   if (isDirectory) return;
   const flags = constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW;
   closeSync(openSync(target, flags, 0o600));
+}
+
+/**
+ * Mounts a tmpfs with device nodes at its target (created if missing). Every user of the task may open the nodes; on the host only root
+ * and, if the task has a user namespace, its root reach them. On failure nothing stays attached.
+ *
+ * A runtime in a user namespace cannot make nodes: it binds the host's, which only the host's root may open. On many hosts no node can be
+ * opened on the filesystem of the run folder, so the nodes have their own tmpfs.
+ */
+function mountDevices(
+  system: System,
+  { target, nodes }: DevicesMount,
+  owner: RootfsOwner | null,
+): void {
+  ensureDirectorySync(target, 0o700);
+  attachTmpfs(system, target, owner);
+  try {
+    for (const [index, node] of nodes.entries()) {
+      const path = `${target}/${index}`;
+      system.makeDeviceNode(path, node);
+      // Set the mode after mknod, whose mode the umask would restrict.
+      chmodSync(path, 0o666);
+    }
+  } catch (error) {
+    system.detachMount(target);
+    throw error;
+  }
+}
+
+function attachTmpfs(system: System, target: string, owner: RootfsOwner | null): void {
+  const context = system.fsOpen('tmpfs');
+  try {
+    system.fsConfigString(context, 'mode', owner === null ? '0700' : '0710');
+    if (owner !== null) system.fsConfigString(context, 'gid', String(owner.ids.base));
+    system.fsConfigString(context, 'size', '4k');
+    system.fsConfigCreate(context);
+    const made = system.fsMount(context, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC);
+    try {
+      system.attachMount(made, target);
+    } finally {
+      system.close(made);
+    }
+  } finally {
+    system.close(context);
+  }
 }

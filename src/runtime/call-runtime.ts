@@ -1,10 +1,15 @@
 /** Runs an OCI runtime's command line once, within a time limit. */
 import { closeSync } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
-import { openNullDevice } from '../sys/null-device.ts';
-import { SYSTEM_PATH } from '../sys/program-environment.ts';
-import { type BoundedEnd, endWithin, type GivenUp } from '../sys/run-bounds.ts';
-import { type StartedProgram, startProgram } from '../sys/start-program.ts';
+import {
+  type BoundedEnd,
+  endWithin,
+  type GivenUp,
+  openNullDevice,
+  type StartedProgram,
+  SYSTEM_PATH,
+  startProgram,
+} from '../sys/start-program.ts';
 import type { Fd, ProcessExit } from '../sys/system.ts';
 import type { Runtime } from './runtime.ts';
 

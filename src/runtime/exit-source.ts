@@ -1,6 +1,5 @@
-import { msSinceExit } from '../sys/exit-clock.ts';
+import { msSinceExit, wasDelayed, watchLoop } from '../sys/clocks.ts';
 import type { ExitWatcher } from '../sys/exit-watcher.ts';
-import { wasDelayed, watchLoop } from '../sys/loop-beat.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { Fd, ProcessExit } from '../sys/system.ts';
 

@@ -1,6 +1,6 @@
-import { isOlderThan } from './compare-versions.ts';
 import { driverOf } from './drivers/driver-of.ts';
 import type { Runtime } from './runtime.ts';
+import { isOlderThan } from './runtime-version.ts';
 
 /**
  * CVE ids of the published vulnerabilities in this runtime's version that let a task out of its container. A fix that a distribution

@@ -2,12 +2,11 @@
 import { type Stats, statSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { type Layout, runtimesDir, runtimeVersionsDir } from '../core/layout.ts';
-import { SYSTEM_FOLDERS } from '../sys/program-environment.ts';
+import { SYSTEM_FOLDERS } from '../sys/start-program.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
-import { isOlderThan } from './compare-versions.ts';
 import { driverOf, RUNTIME_NAMES } from './drivers/driver-of.ts';
 import type { Runtime } from './runtime.ts';
-import { readRuntimeVersion } from './runtime-version.ts';
+import { isOlderThan, knownRuntime } from './runtime-version.ts';
 
 export interface ResolveRuntimeOptions {
   readonly layout: Layout;
@@ -30,7 +29,8 @@ export async function resolveRuntime(
   // Checked at each call: the check costs a few lstat calls, and a process may live for months.
   requireTrustedPath(path, 'use runtime');
   const cacheDirectory = runtimeVersionsDir(options.layout);
-  const runtime = await readRuntimeVersion(path, { cacheDirectory, stats });
+  const version = { cacheDirectory, stats };
+  const runtime = knownRuntime(path, version) ?? (await learn(path, version));
   const least = driverOf(runtime).oldestVersion;
   if (least !== undefined && isOlderThan(runtime.version, least)) {
     throw new StackshimError(
@@ -40,6 +40,11 @@ export async function resolveRuntime(
     );
   }
   return runtime;
+}
+
+async function learn(...asked: Parameters<typeof knownRuntime>): Promise<Runtime> {
+  const { learnRuntime } = await import('./learn-version.ts');
+  return await learnRuntime(...asked);
 }
 
 interface Executable {

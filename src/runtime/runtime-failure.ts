@@ -1,8 +1,8 @@
-/** Turns a runtime's failure into the error of a task's result. */
-import { StackshimError } from '../core/errors.ts';
+/** Turns a runtime's failure into the error of a task's result, from what the runtime wrote to its JSON log or to standard error. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { classifyFailure, memoryHint } from './classify-failure.ts';
 import type { Runtime } from './runtime.ts';
-import { lastLogMessage, readLogTail } from './runtime-log.ts';
 
 export interface RuntimeFailureOptions {
   /** `create container t1`. */
@@ -72,4 +72,57 @@ function toKilledInit(oomKills: number, details: Readonly<Record<string, unknown
     'start command: the memory limit is too low for the runtime',
     { details, ...memoryHint },
   );
+}
+
+/** Room for the few lines that matter; a log may be much longer. */
+const TAIL_BYTES = 8192;
+
+/** The end of a runtime's log, at most 8 KiB; empty if there is no log. */
+export function readLogTail(logFile: string): string {
+  let fd: number;
+  try {
+    fd = openSync(logFile, 'r');
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return '';
+    throw error;
+  }
+  try {
+    const { size } = fstatSync(fd);
+    const tail = Buffer.alloc(Math.min(size, TAIL_BYTES));
+    const length = readSync(fd, tail, 0, tail.length, Math.max(0, size - TAIL_BYTES));
+    return tail.toString('utf8', 0, length);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The text of the last error in a runtime's JSON log lines; without an error, of the last line of any level. */
+export function lastLogMessage(tail: string): string | undefined {
+  let last: string | undefined;
+  let lastError: string | undefined;
+  for (const line of tail.split('\n')) {
+    const entry = parseEntry(line);
+    if (entry === undefined) continue;
+    last = entry.message;
+    if (entry.isError) lastError = entry.message;
+  }
+  return lastError ?? last;
+}
+
+function parseEntry(
+  line: string,
+): { readonly message: string; readonly isError: boolean } | undefined {
+  // The first line may be cut, and a crashing runtime writes plain text.
+  if (!line.startsWith('{') || !line.endsWith('}')) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  if (typeof value !== 'object' || value === null || !('msg' in value)) return undefined;
+  if (typeof value.msg !== 'string') return undefined;
+  const level = 'level' in value ? value.level : undefined;
+  return { message: value.msg, isError: level === 'error' || level === 'fatal' };
 }

@@ -1,16 +1,8 @@
 /** Asks a runtime for its version, once per executable: starting it costs more than the rest of a task's set-up. */
-import { readFileSync, rmSync, type Stats, statSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
-import { ensureDirectory, namesIn, writeFileAtomic } from '../sys/files.ts';
-import { isStaleName } from '../sys/owned-name.ts';
-import { SYSTEM_PATH } from '../sys/program-environment.ts';
-import { type EndedProgram, runProgram } from '../sys/run-program.ts';
+import { readFileSync, type Stats } from 'node:fs';
+import { errnoCodeOf } from '../core/errors.ts';
 import { RUNTIME_NAMES } from './drivers/driver-of.ts';
 import type { Runtime, RuntimeKind } from './runtime.ts';
-
-const VERSION_TIMEOUT_MS = 10_000;
-const MAX_OUTPUT_BYTES = 65_536;
 
 /** Distinguishes executables that had the same path at different times. */
 interface Fingerprint {
@@ -20,12 +12,28 @@ interface Fingerprint {
   readonly mtimeMs: number;
 }
 
-interface Remembered {
+export interface Remembered {
   readonly fingerprint: Fingerprint;
   readonly runtime: Runtime;
 }
 
 const remembered = new Map<string, Remembered>();
+
+/**
+ * The runtime at a path, if any process of this machine has asked it for its version; otherwise undefined. Costs nothing if this process
+ * knows it, and one file read if this machine knows it.
+ */
+export function knownRuntime(path: string, options: VersionOptions): Runtime | undefined {
+  const fingerprint = fingerprintOf(options.stats);
+  const known = remembered.get(path);
+  if (known !== undefined && isSame(known.fingerprint, fingerprint)) return known.runtime;
+  const runtime = readCache(cacheFileOf(options), path, fingerprint);
+  if (runtime !== undefined) rememberRuntime({ fingerprint, runtime });
+  return runtime;
+}
+
+export const rememberRuntime = (found: Remembered): void =>
+  void remembered.set(found.runtime.path, found);
 
 export interface VersionOptions {
   /** The folder in which versions are stored for other processes; an entry is void when its executable changes. */
@@ -34,67 +42,14 @@ export interface VersionOptions {
   readonly stats: Stats;
 }
 
-/**
- * The runtime at a path with its kind and version. Costs nothing if this process knows it, and one file read if this machine knows it.
- * Rejects with ERR_STACKSHIM_RUNTIME_NOT_FOUND if the program is not an OCI runtime or cannot be run.
- */
-export async function readRuntimeVersion(path: string, options: VersionOptions): Promise<Runtime> {
-  const fingerprint = fingerprintOf(options.stats);
-  const known = remembered.get(path);
-  if (known !== undefined && isSame(known.fingerprint, fingerprint)) return known.runtime;
-  const cacheFile = `${options.cacheDirectory}/${fingerprint.device}-${fingerprint.inode}.json`;
-  let runtime = readCache(cacheFile, path, fingerprint);
-  if (runtime === undefined) {
-    runtime = parseVersionOutput(path, await askVersion(path));
-    await writeCache(cacheFile, options.cacheDirectory, { fingerprint, runtime });
-  }
-  remembered.set(path, { fingerprint, runtime });
-  return runtime;
+export function cacheFileOf({ cacheDirectory, stats }: VersionOptions): string {
+  return `${cacheDirectory}/${stats.dev}-${stats.ino}.json`;
 }
 
-/** Parses the output of `--version`. Throws ERR_STACKSHIM_RUNTIME_NOT_FOUND for output that no OCI runtime prints. */
-export function parseVersionOutput(path: string, output: string): Runtime {
-  const match = /^(\S+) version (?:release-)?(\d\S*)$/m.exec(output.slice(0, MAX_OUTPUT_BYTES));
-  const [, name, version] = match ?? [];
-  const kind = kindOf(name);
-  // Many programs print `NAME version N`; only runtimes name the specification that they follow.
-  if (version === undefined || (kind === 'other' && !/^spec: \d/m.test(output))) {
-    throw notRuntime(path, 'not an OCI runtime');
-  }
-  return { kind, path, version };
-}
-
-const kindOf = (name: string | undefined): RuntimeKind =>
+export const kindOf = (name: string | undefined): RuntimeKind =>
   RUNTIME_NAMES.find((known) => known === name) ?? 'other';
 
-async function askVersion(path: string): Promise<string> {
-  let ended: EndedProgram;
-  try {
-    const asked = {
-      path,
-      args: ['--version'],
-      env: { PATH: SYSTEM_PATH },
-      keeps: 'stdout',
-    } as const;
-    ended = await runProgram({ ...asked, timeoutMs: VERSION_TIMEOUT_MS });
-  } catch (error) {
-    if (isUsedUp(error)) throw error;
-    throw notRuntime(path, `--version: ${messageOf(error)}`, error);
-  }
-  if (ended.givenUp !== undefined) throw notRuntime(path, '--version: did not finish in time');
-  if (ended.exitCode === 0) return ended.output;
-  throw notRuntime(path, `--version: exited with ${ended.exitCode ?? 'a signal'}`);
-}
-
-function notRuntime(path: string, reason: string, cause?: unknown): StackshimError {
-  return new StackshimError('ERR_STACKSHIM_RUNTIME_NOT_FOUND', `use runtime ${path}: ${reason}`, {
-    hint: 'use runc, crun or another OCI runtime',
-    details: { runtime: path },
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
-
-function fingerprintOf(stats: Stats): Fingerprint {
+export function fingerprintOf(stats: Stats): Fingerprint {
   return { device: stats.dev, inode: stats.ino, size: stats.size, mtimeMs: stats.mtimeMs };
 }
 
@@ -108,14 +63,18 @@ function isSame(one: Fingerprint, other: Fingerprint): boolean {
 }
 
 /** Undefined if the file is absent, damaged or about another executable: it is only a cache. */
-function readCache(file: string, path: string, fingerprint: Fingerprint): Runtime | undefined {
+export function readCache(
+  file: string,
+  path: string,
+  fingerprint: Fingerprint,
+): Runtime | undefined {
   const value = readKept(file);
   if (value === undefined || !isSame(value.fingerprint, fingerprint)) return undefined;
   const { kind, version } = value.runtime;
   return value.runtime.path === path ? { kind, path, version } : undefined;
 }
 
-function readKept(file: string): Remembered | undefined {
+export function readKept(file: string): Remembered | undefined {
   try {
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
     return isRemembered(value) ? value : undefined;
@@ -149,41 +108,17 @@ function hasFields<Name extends string>(
   return typeof value === 'object' && value !== null && names.every((name) => name in value);
 }
 
-async function writeCache(file: string, directory: string, value: Remembered): Promise<void> {
-  try {
-    // This may be the first file of a boot. The mode of the run folder lets the root user of a container pass through to its root filesystem.
-    await ensureDirectory(dirname(directory), 0o711);
-    await ensureDirectory(directory, 0o700);
-    await writeFileAtomic(file, JSON.stringify(value), { durable: false });
-  } catch (error) {
-    // A user who may not write here, such as `doctor` without root, asks the runtime again next time.
-    const code = errnoCodeOf(error) ?? '';
-    if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes(code)) throw error;
-  }
+/** The leading numbers of `1.3.6+ds1` or `1.2.0-rc.1`: [1, 3, 6]. */
+function parseVersion(text: string): readonly number[] {
+  return (/^\d+(?:\.\d+)*/.exec(text)?.[0] ?? '').split('.').map(Number);
 }
 
-/** Removes the stored versions of executables that are gone or were replaced. */
-export function clearStaleVersions(directory: string): void {
-  for (const name of versionFiles(directory)) {
-    const file = `${directory}/${name}`;
-    const { path } = readKept(file)?.runtime ?? {};
-    const stats = path === undefined ? undefined : statKept(path);
-    const isFresh = path !== undefined && stats !== undefined;
-    if (isFresh && readCache(file, path, fingerprintOf(stats)) !== undefined) continue;
-    rmSync(file, { force: true });
+/** Whether `version` is lower than `other`; a missing part counts as 0, and suffixes are ignored. */
+export function isOlderThan(version: string, other: string): boolean {
+  const [ours, theirs] = [parseVersion(version), parseVersion(other)];
+  for (let part = 0; part < Math.max(ours.length, theirs.length); part++) {
+    const difference = (ours[part] ?? 0) - (theirs[part] ?? 0);
+    if (difference !== 0) return difference < 0;
   }
+  return false;
 }
-
-/** Undefined if the file does not exist or cannot be reached. */
-function statKept(path: string): Stats | undefined {
-  try {
-    return statSync(path);
-  } catch (error) {
-    if (errnoCodeOf(error) === undefined) throw error;
-    return undefined;
-  }
-}
-
-/** The stored files, and temporary files of dead processes; not those that are being written. */
-const versionFiles = (directory: string): readonly string[] =>
-  namesIn(directory).filter((name) => /^\d+-\d+\.json$/.test(name) || isStaleName(name));

@@ -1,11 +1,10 @@
 /** TaskSpec -> AdmittedTaskSpec: what the policy and the host allow a task. */
 
-import { deniedField } from './denied-field.ts';
-import { LIMITS } from './limits.ts';
+import { deniedField } from './field-errors.ts';
+import { LIMITS, THROTTLE_FIELDS } from './limits.ts';
 import { OPTION_ROWS } from './options/task-options.ts';
-import { THROTTLE_FIELDS } from './parse-throttle.ts';
-import { requireAllowed } from './permissions.ts';
 import type { Permissions, Policy } from './policy.ts';
+import { requireAllowed } from './policy.ts';
 import type {
   AdmittedLimits,
   AdmittedTaskSpec,

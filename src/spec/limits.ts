@@ -1,7 +1,12 @@
-/** The limits of a task that have defaults and maxima in the policy, from the table of options. */
+/** Parses the limits of a task: those with defaults and maxima in the policy, disk throttles, and resource limits (setrlimit(2)). */
+
+import { invalidField } from './field-errors.ts';
 import { LIMIT_OPTIONS } from './options/limit-options.ts';
 import type { LimitRow } from './options/option-row.ts';
-import type { TaskLimits } from './task-spec.ts';
+import { parseAbsolutePath } from './parse-path.ts';
+import { parseBytes, parseCount } from './quantities.ts';
+import { SPEC_BOUNDS } from './spec-bounds.ts';
+import type { TaskLimits, Throttle, ThrottleKind, Ulimit } from './task-spec.ts';
 
 interface Limit extends LimitRow {
   /** In the caller's input. */
@@ -34,4 +39,76 @@ export function parseLimits(
     const value: string | number | undefined = Reflect.get(given, name(limit));
     return value === undefined ? undefined : limit.value.parse(value, `${section}${name(limit)}`);
   });
+}
+
+/** Each kind with the field name that users know. */
+export const THROTTLE_FIELDS = [
+  ['readBps', 'deviceReadBps'],
+  ['writeBps', 'deviceWriteBps'],
+  ['readIops', 'deviceReadIops'],
+  ['writeIops', 'deviceWriteIops'],
+] as const satisfies readonly (readonly [ThrottleKind, string])[];
+
+export type ThrottleField = (typeof THROTTLE_FIELDS)[number][1];
+
+/** Lists of `PATH:RATE` by field; the policy uses the same names. */
+export type ThrottleInput = Readonly<Partial<Record<ThrottleField, readonly string[] | undefined>>>;
+
+/** Parses all limits of the four lists. Errors put `section` before the field's name. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseThrottles(given: ThrottleInput, section = ''): readonly Throttle[] {
+  return THROTTLE_FIELDS.flatMap(([kind, field]) => {
+    const texts = given[field] ?? [];
+    return texts.map((text, i) => parseThrottle(kind, text, `${section}${field}[${i}]`));
+  });
+}
+
+function parseThrottle(kind: ThrottleKind, text: string, field: string): Throttle {
+  const colon = text.lastIndexOf(':');
+  if (colon <= 0) throw invalidField(field, 'not PATH:RATE', text);
+  const rate = text.slice(colon + 1);
+  const perSecond = kind.endsWith('Bps')
+    ? parseBytes(rate, field, { min: 1 })
+    : parseCount(rate, field, { min: 1, max: SPEC_BOUNDS.iopsMax });
+  return { kind, path: parseAbsolutePath(text.slice(0, colon), field), perSecond };
+}
+
+const ULIMIT_NAMES = [
+  'as',
+  'core',
+  'cpu',
+  'data',
+  'fsize',
+  'locks',
+  'memlock',
+  'msgqueue',
+  'nice',
+  'nofile',
+  'nproc',
+  'rss',
+  'rtprio',
+  'rttime',
+  'sigpending',
+  'stack',
+] as const;
+
+const ULIMIT = /^([a-z]+)=(-1|\d{1,15})(?::(-1|\d{1,15}))?$/;
+
+/** No text of another form is a limit. */
+export const ULIMIT_FORM = new RegExp(ULIMIT.source.replace('[a-z]+', ULIMIT_NAMES.join('|')));
+
+/** `nofile=1024:2048`, or one number for both; `-1` is unlimited (Infinity). Units as in setrlimit(2). Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseUlimit(text: string, field: string): Ulimit {
+  const [, name = '', softText = '', hardText = softText] = ULIMIT.exec(text) ?? [];
+  if (name === '') throw invalidField(field, 'not TYPE=SOFT or TYPE=SOFT:HARD', text);
+  if (!ULIMIT_NAMES.some((known) => known === name)) {
+    throw invalidField(field, `no such limit; the limits are ${ULIMIT_NAMES.join(', ')}`, text);
+  }
+  const soft = toNumber(softText);
+  const hard = toNumber(hardText);
+  if (soft > hard) throw invalidField(field, 'its soft limit is above its hard limit', text);
+  return { type: `RLIMIT_${name.toUpperCase()}`, soft, hard };
+}
+
+function toNumber(text: string): number {
+  return text === '-1' ? Number.POSITIVE_INFINITY : Number(text);
 }

@@ -1,6 +1,24 @@
-/** The arguments of a task's command. */
-import { invalidField } from './invalid-field.ts';
+/** Parses what a task runs: its stack, its command, the command's user, and the signal that asks it to end. */
+import { constants } from 'node:os';
+import { isImageDigest, isStackName } from '../core/ids.ts';
+import { invalidField } from './field-errors.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
+import type { StackReference } from './task-spec.ts';
+
+/** `name`, `name@rev:N` or `name@sha256:…`. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseStackReference(text: string, field: string): StackReference {
+  const at = text.indexOf('@');
+  const name = at === -1 ? text : text.slice(0, at);
+  if (!isStackName(name)) {
+    throw invalidField(field, 'not a name of lower-case letters, digits, ".", "_" and "-"', text);
+  }
+  if (at === -1) return { name };
+  const pin = text.slice(at + 1);
+  if (isImageDigest(pin)) return { name, image: pin };
+  const [, revision] = /^rev:([1-9]\d{0,14})$/.exec(pin) ?? [];
+  if (revision !== undefined) return { name, revision: Number(revision) };
+  throw invalidField(field, '"@" is not followed by rev:N or sha256:<64 hex digits>', text);
+}
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID for arguments that the kernel would refuse. */
 export function parseCommand(command: readonly string[], field: string): readonly string[] {
@@ -27,4 +45,41 @@ export function parseEntrypoint(
 ): readonly string[] {
   const words = typeof entrypoint === 'string' ? [entrypoint] : entrypoint;
   return words.length === 1 && words[0] === '' ? [] : parseCommand(words, field);
+}
+
+const USER_PART = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\\$?';
+/** No text of another form names a user. */
+export const USER = new RegExp(`^${USER_PART}(?::${USER_PART})?$`);
+
+/** Checks the form `name|uid[:group|gid]`; names are looked up in the image later. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseUser(text: string, field: string): string {
+  if (USER.test(text)) return text;
+  throw invalidField(field, 'not NAME|UID or NAME|UID:GROUP|GID', text);
+}
+
+/** signal(7): the C library reserves the kernel's first two real-time signals. */
+const RTMIN = 34;
+const RTMAX = 64;
+
+const known = new Map<string, number>(Object.entries(constants.signals));
+
+/** The number of a signal; undefined if there is no signal with that name or number. */
+export function toSignalNumber(text: string): number | undefined {
+  if (/^\d{1,2}$/.test(text)) return inRange(Number(text), 1);
+  const name = text.toUpperCase().replace(/^(?:SIG)?/, 'SIG');
+  const realTime = /^SIGRT(MIN|MAX)(?:([+-])(\d{1,2}))?$/.exec(name);
+  if (realTime === null) return known.get(name);
+  const [, end, sign, steps = '0'] = realTime;
+  const offset = sign === '-' ? -Number(steps) : Number(steps);
+  return inRange((end === 'MIN' ? RTMIN : RTMAX) + offset, RTMIN);
+}
+
+const inRange = (signal: number, least: number) =>
+  signal >= least && signal <= RTMAX ? signal : undefined;
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID that names `field`. */
+export function parseSignal(text: string, field: string): number {
+  const signal = toSignalNumber(text);
+  if (signal !== undefined) return signal;
+  throw invalidField(field, 'not a signal such as TERM, SIGQUIT, RTMIN+3 or 9', text);
 }

@@ -1,17 +1,10 @@
-/** All mounts of a task, from three options. */
-import { invalidField } from './invalid-field.ts';
-import {
-  type MountInput,
-  type MountRequest,
-  parseMountOption,
-  parseTmpfsOption,
-  parseVolumeOption,
-  toBindRequest,
-  toTmpfsRequest,
-} from './parse-mount.ts';
+/** Parses mounts and devices in the syntax of docker's options: `--mount`, `--volume`, `--tmpfs`, `--device`. */
+import { invalidField } from './field-errors.ts';
+import { isAtOrBelow, parseAbsolutePath, parseMountTarget } from './parse-path.ts';
+import { parseBytes } from './quantities.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { TaskInput } from './task-input.ts';
-import type { BindRequest, TmpfsRequest } from './task-spec.ts';
+import type { BindRequest, DeviceRequest, TmpfsRequest } from './task-spec.ts';
 
 export interface RequestedMounts {
   readonly mounts: readonly BindRequest[];
@@ -52,4 +45,185 @@ function checkTargets(requests: readonly { readonly target: string }[], hasCode:
     if (taken.has(target)) throw invalidField('mounts', 'two mounts have this target', target);
     taken.add(target);
   }
+}
+
+const ALIASES: Readonly<Record<string, string>> = {
+  src: 'source',
+  dst: 'target',
+  destination: 'target',
+  ro: 'readonly',
+};
+const KEYS: Readonly<Record<string, readonly string[]>> = {
+  bind: ['type', 'source', 'target', 'readonly'],
+  tmpfs: ['type', 'target', 'tmpfs-size', 'tmpfs-mode'],
+};
+
+export interface BindInput {
+  readonly type: 'bind';
+  readonly source: string;
+  readonly target: string;
+  readonly readonly?: boolean | undefined;
+}
+
+export interface TmpfsInput {
+  readonly type: 'tmpfs';
+  readonly target: string;
+  readonly size?: string | number | undefined;
+  readonly mode?: string | undefined;
+  readonly exec?: boolean | undefined;
+}
+
+/** A bind of a host file or folder, or a tmpfs, at `target`. */
+export type MountInput = BindInput | TmpfsInput;
+
+export type MountRequest =
+  | { readonly type: 'bind'; readonly bind: BindRequest }
+  | { readonly type: 'tmpfs'; readonly tmpfs: TmpfsRequest };
+
+/**
+ * `type=bind,source=/h,target=/c[,readonly]` or `type=tmpfs,target=/c[,tmpfs-size=16m][,tmpfs-mode=1777]`, with docker's short names.
+ * Throws ERR_STACKSHIM_SPEC_INVALID. A path with a comma needs the object form of a task spec.
+ */
+export function parseMountOption(text: string, field: string): MountRequest {
+  const given = keysOf(text, field);
+  const type = given.get('type') ?? '';
+  const known = Object.hasOwn(KEYS, type) ? KEYS[type] : undefined;
+  if (known === undefined) throw invalidField(field, 'its type is not bind or tmpfs', text);
+  for (const key of given.keys()) {
+    if (!known.includes(key))
+      throw invalidField(field, `a ${type} mount has no option ${JSON.stringify(key)}`, text);
+  }
+  const target = given.get('target');
+  if (target === undefined) throw invalidField(field, 'lacks target=', text);
+  if (type === 'tmpfs') {
+    const size = given.get('tmpfs-size');
+    const mode = given.get('tmpfs-mode');
+    return { type, tmpfs: toTmpfsRequest({ target, size, mode, exec: false }, field) };
+  }
+  const source = given.get('source');
+  if (source === undefined) throw invalidField(field, 'lacks source=', text);
+  const readonly = parseFlag(given.get('readonly') ?? 'false', field);
+  return { type: 'bind', bind: toBindRequest({ source, target, readonly }, field) };
+}
+
+/** `HOST:TASK[:ro|rw]`. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseVolumeOption(text: string, field: string): BindRequest {
+  const [source, target, mode = 'rw', ...rest] = text.split(':');
+  if (source === undefined || target === undefined || rest.length > 0) {
+    throw invalidField(field, 'not HOST:TASK or HOST:TASK:ro', text);
+  }
+  if (mode !== 'ro' && mode !== 'rw') throw invalidField(field, 'its mode is not ro or rw', text);
+  return toBindRequest({ source, target, readonly: mode === 'ro' }, field);
+}
+
+/** `TARGET[:size=16m][,mode=1777][,exec]`; `rw`, `nosuid`, `nodev` and `noexec` are accepted and change nothing. */
+export function parseTmpfsOption(text: string, field: string): TmpfsRequest {
+  const at = text.indexOf(':');
+  const target = at === -1 ? text : text.slice(0, at);
+  let size: string | undefined;
+  let mode: string | undefined;
+  let exec = false;
+  for (const option of at === -1 ? [] : text.slice(at + 1).split(',')) {
+    if (option.startsWith('size=')) size = option.slice(5);
+    else if (option.startsWith('mode=')) mode = option.slice(5);
+    else if (option === 'exec') exec = true;
+    else if (option === 'noexec') exec = false;
+    else if (!['rw', 'nosuid', 'nodev'].includes(option)) {
+      throw invalidField(field, `${JSON.stringify(option)} is not an option of a tmpfs here`, text);
+    }
+  }
+  return toTmpfsRequest({ target, size, mode, exec }, field);
+}
+
+/** A bind whose paths are checked and normalised. */
+function toBindRequest(input: Omit<BindInput, 'type'>, field: string): BindRequest {
+  return {
+    source: parseAbsolutePath(input.source, `${field} source`),
+    target: parseMountTarget(input.target, `${field} target`),
+    readOnly: input.readonly ?? false,
+  };
+}
+
+/** A tmpfs whose values are checked. */
+function toTmpfsRequest(input: Omit<TmpfsInput, 'type'>, field: string): TmpfsRequest {
+  const { size, mode, exec = false } = input;
+  if (mode !== undefined && !/^[0-7]{3,4}$/.test(mode)) {
+    throw invalidField(`${field} mode`, 'not an octal mode such as 1777', mode);
+  }
+  return {
+    target: parseMountTarget(input.target, `${field} target`),
+    ...(size === undefined ? {} : { sizeBytes: parseBytes(size, `${field} size`, { min: 4096 }) }),
+    ...(mode === undefined ? {} : { mode }),
+    exec,
+  };
+}
+
+function keysOf(text: string, field: string): Map<string, string> {
+  const given = new Map<string, string>();
+  for (const part of text.split(',')) {
+    const at = part.indexOf('=');
+    const name = at === -1 ? part : part.slice(0, at);
+    const key = Object.hasOwn(ALIASES, name) ? (ALIASES[name] ?? name) : name;
+    if (at === -1 && key !== 'readonly') {
+      throw invalidField(field, `${JSON.stringify(part)} is not KEY=VALUE`, text);
+    }
+    if (given.has(key)) throw invalidField(field, `names ${key} twice`, text);
+    given.set(key, at === -1 ? 'true' : part.slice(at + 1));
+  }
+  return given;
+}
+
+function parseFlag(text: string, field: string): boolean {
+  if (text === 'true' || text === '1') return true;
+  if (text === 'false' || text === '0') return false;
+  throw invalidField(field, 'readonly is not true or false', text);
+}
+
+const FOLDER = '/dev';
+/** Paths that every task has. */
+const OF_EVERY_TASK = [
+  ...['null', 'zero', 'full', 'random', 'urandom', 'tty', 'console', 'ptmx', 'pts'],
+  ...['shm', 'mqueue', 'fd', 'stdin', 'stdout', 'stderr'],
+].map((name) => `${FOLDER}/${name}`);
+const ALL = 'rwm';
+
+/** Parses every device, each `HOST[:TASK][:ACCESS]`; no two may have the same path in the task. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseDevices(texts: readonly string[]): readonly DeviceRequest[] {
+  const taken = new Set<string>();
+  return texts.map((text, i) => {
+    const device = parseDevice(text, `devices[${i}]`);
+    if (taken.has(device.target)) {
+      throw invalidField(`devices[${i}]`, 'two devices have this path in the task', device.target);
+    }
+    taken.add(device.target);
+    return device;
+  });
+}
+
+function parseDevice(text: string, field: string): DeviceRequest {
+  const [host = '', ...rest] = text.split(':');
+  const access = isAccess(rest.at(-1)) ? rest.pop() : undefined;
+  const [target = host, ...more] = rest;
+  if (more.length > 0) {
+    throw invalidField(field, 'not HOST, HOST:TASK or HOST:TASK:ACCESS, of r, w and m', text);
+  }
+  return {
+    source: parseAbsolutePath(host, `${field} host`),
+    target: parseTarget(target, `${field} task`),
+    access: access ?? ALL,
+  };
+}
+
+/** Of docker's letters, each once. */
+const isAccess = (text: string | undefined): boolean =>
+  text !== undefined && /^[rwm]{1,3}$/.test(text) && new Set(text).size === text.length;
+
+function parseTarget(path: string, field: string): string {
+  const target = parseAbsolutePath(path, field);
+  if (target === FOLDER || !isAtOrBelow(target, FOLDER)) {
+    throw invalidField(field, `a device of a task must be below ${FOLDER}`, path);
+  }
+  const covered = OF_EVERY_TASK.find((known) => isAtOrBelow(target, known));
+  if (covered === undefined) return target;
+  throw invalidField(field, `every task has its own ${covered}`, path);
 }

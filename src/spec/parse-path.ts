@@ -1,6 +1,6 @@
 /** Paths: those on the host, and those in a task where something is to be mounted. */
 import { posix } from 'node:path';
-import { invalidField } from './invalid-field.ts';
+import { invalidField } from './field-errors.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 
 /** Mounts of a task that no other mount may cover or reach into: the kernel's own trees and the payload's folder. */

@@ -1,15 +1,11 @@
 /** unknown -> Policy. */
 import { StackshimError } from '../core/errors.ts';
 import { INVALID_ID, isReservedId } from '../core/host-ids.ts';
-import { invalidField } from './invalid-field.ts';
-import { parseLimits, toLimits } from './limits.ts';
-import { parseBytes } from './parse-bytes.ts';
-import { parseCapability } from './parse-capability.ts';
-import { parseCount } from './parse-number.ts';
+import { invalidField } from './field-errors.ts';
+import { parseLimits, parseThrottles, parseUlimit, toLimits } from './limits.ts';
 import { parseAbsolutePath } from './parse-path.ts';
+import { parseCapability } from './parse-rights.ts';
 import { parseTenants } from './parse-tenant.ts';
-import { parseThrottles } from './parse-throttle.ts';
-import { parseUlimit } from './parse-ulimit.ts';
 import { DEFAULT_POLICY, type Permissions, type Policy } from './policy.ts';
 import {
   type BindsInput,
@@ -17,6 +13,7 @@ import {
   type PolicyInput,
   parsePolicyInput,
 } from './policy-input.ts';
+import { parseBytes, parseCount } from './quantities.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { AdmittedLimits, Reserves, TaskLimits, UlimitMaxima } from './task-spec.ts';
 import { withoutUndefined } from './without-undefined.ts';

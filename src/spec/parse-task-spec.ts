@@ -1,13 +1,28 @@
 /** unknown -> TaskSpec: the entry of every task, from the command line, the library, a file or a queue. */
 import { StackshimError } from '../core/errors.ts';
-import { invalidField } from './invalid-field.ts';
-import { parseLimits } from './limits.ts';
+import { type FieldReaders, objectOf, optional } from '../core/read-fields.ts';
+import { invalidField, readInput } from './field-errors.ts';
+import { parseLimits, parseThrottles } from './limits.ts';
 import { OPTION_ROWS, type OwnFields, optionOf } from './options/task-options.ts';
 import { parseMounts } from './parse-mounts.ts';
-import { parseSecurityOpts } from './parse-security-opt.ts';
-import { parseThrottles } from './parse-throttle.ts';
-import { type JobInput, parseTaskInput, type TaskInput, type TaskOrigin } from './task-input.ts';
+import { parseSecurityOpts } from './parse-rights.ts';
+import type { JobInput, TaskInput, TaskOrigin } from './task-input.ts';
 import type { TaskSpec } from './task-spec.ts';
+
+const readers = Object.fromEntries(
+  OPTION_ROWS.map(([field, { value, required }]) => [
+    field,
+    required ? value.read : optional(value.read),
+  ]),
+) as FieldReaders<TaskInput>;
+
+/** Every field a task may have. */
+export const TASK_INPUT_FIELDS = OPTION_ROWS.map(([field]) => field);
+
+const task = objectOf<TaskInput>(readers);
+
+/** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first invalid field. */
+export const parseTaskInput = (input: unknown): TaskInput => readInput(task, input, 'task');
 
 /**
  * Parses a task as a user gave it ({@link TaskInput}): every quantity in its base unit, paths normalised, defaults that need no policy filled in.

@@ -1,10 +1,9 @@
 /** The policy's terms for tenants: their weight, their cap, and how many tasks they may run at once. */
 import { isTenantName } from '../core/ids.ts';
-import { invalidField } from './invalid-field.ts';
-import { parseBytes } from './parse-bytes.ts';
-import { parseCount, parseCpus } from './parse-number.ts';
+import { invalidField } from './field-errors.ts';
 import type { Policy } from './policy.ts';
 import type { PolicyInput, TenantInput } from './policy-input.ts';
+import { parseBytes, parseCount, parseCpus } from './quantities.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { TenantTerms } from './task-spec.ts';
 import { withoutUndefined } from './without-undefined.ts';

@@ -11,10 +11,9 @@ import {
   optional,
   textUpTo,
 } from '../core/read-fields.ts';
-import { readInput } from './invalid-field.ts';
-import { LIMITS } from './limits.ts';
+import { readInput } from './field-errors.ts';
+import { LIMITS, THROTTLE_FIELDS, type ThrottleInput } from './limits.ts';
 import type { LIMIT_OPTIONS } from './options/limit-options.ts';
-import { THROTTLE_FIELDS, type ThrottleInput } from './parse-throttle.ts';
 import {
   DISK_MECHANISMS,
   NETWORKS,

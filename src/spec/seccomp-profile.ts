@@ -3,7 +3,7 @@
 import * as z from 'zod/mini';
 import { checkSafely } from '../core/check-safely.ts';
 import { describeIssue } from './describe-issue.ts';
-import { invalidField } from './invalid-field.ts';
+import { invalidField } from './field-errors.ts';
 
 /** When a rule holds: with all of `caps`, and on one of `arches` (in Go's names: `amd64`). */
 export interface SeccompCondition {

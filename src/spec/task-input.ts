@@ -1,12 +1,5 @@
 /** The shape of a task as users write it, in JSON or TypeScript: names as the command line's options, in camelCase. */
-import { type FieldReaders, objectOf, optional } from '../core/read-fields.ts';
-import { readInput } from './invalid-field.ts';
-import {
-  type Given,
-  type JobField,
-  OPTION_ROWS,
-  type TaskOptions,
-} from './options/task-options.ts';
+import type { Given, JobField, TaskOptions } from './options/task-options.ts';
 
 /** All fields, including `stack`: a mapped type that leaves one out would lose the comments above the rows, which editors show. */
 type Optional = { readonly [F in keyof TaskOptions]?: Given<F> | undefined };
@@ -22,18 +15,3 @@ export type JobInput = Pick<TaskInput, JobField>;
 
 /** Where a task comes from: a program on this machine, trusted with what the policy allows, or data that it received from elsewhere. */
 export type TaskOrigin = 'caller' | 'job';
-
-const readers = Object.fromEntries(
-  OPTION_ROWS.map(([field, { value, required }]) => [
-    field,
-    required ? value.read : optional(value.read),
-  ]),
-) as FieldReaders<TaskInput>;
-
-/** Every field a task may have. */
-export const TASK_INPUT_FIELDS = OPTION_ROWS.map(([field]) => field);
-
-const task = objectOf<TaskInput>(readers);
-
-/** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first invalid field. */
-export const parseTaskInput = (input: unknown): TaskInput => readInput(task, input, 'task');

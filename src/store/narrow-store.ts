@@ -13,7 +13,7 @@ import {
   stacksDir,
   tmpDir,
 } from '../core/layout.ts';
-import { isOpenToOthers, withoutOthers } from '../sys/ownership.ts';
+import { isOpenToOthers, withoutOthers } from '../sys/trusted-path.ts';
 
 /** Folders whose files are restricted, too: a process that opened such a folder earlier still reaches its files by name. */
 const STORES = [layersDir, imagesDir, stacksDir, generationsDir, locksDir];

@@ -10,7 +10,7 @@ import {
   stacksDir,
   tmpDir,
 } from '../core/layout.ts';
-import { isStaleName, ownerOfName, toOwnedName } from '../sys/owned-name.ts';
+import { isStaleName, ownerOfName, toOwnedName } from '../sys/files.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 
 /** A file whose name does not contain its owner counts as stale if nothing was written to it for this long. */

@@ -1,5 +1,4 @@
 /** Reads a small JSON file below the root folder: bounded, checked, undefined when absent. */
-
 import type { ErrorCode } from '../core/error-codes.ts';
 import {
   isUsedUp,
@@ -10,7 +9,7 @@ import {
 } from '../core/errors.ts';
 import { refuseNewer } from '../core/format-version.ts';
 import { type Reader, readWith } from '../core/read-fields.ts';
-import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../sys/files.ts';
 
 export interface StoredJsonOptions<T> {
   readonly reader: Reader<T>;

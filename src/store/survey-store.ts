@@ -3,9 +3,8 @@ import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, LayerId, StackName } from '../core/ids.ts';
 import { currentLink, generationsDir, type Layout } from '../core/layout.ts';
 import type { Image } from './images/image.ts';
-import { readImage } from './images/image-files.ts';
+import { readImage } from './images/image.ts';
 import { listStoredImages, listStoredStacks } from './list-stored.ts';
-import { readNumbers } from './numbered-files.ts';
 import {
   type Generation,
   readCurrentGeneration,
@@ -18,6 +17,7 @@ import {
   readRevisionNumbers,
   revisionFile,
 } from './stacks/revisions.ts';
+import { readNumbers } from './stored-files.ts';
 import { toCorrupt } from './stored-json.ts';
 
 /** A revision of a stack, and whether it is the current one. */

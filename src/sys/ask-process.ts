@@ -3,7 +3,7 @@
  * the caller waits a second at most: a process that does not answer in time counts as unknown.
  */
 import { readFile } from 'node:fs';
-import { atMost } from '../core/at-most.ts';
+import { atMost } from '../core/pause.ts';
 import { type ProcessFile, parseStat, statusField } from './processes.ts';
 
 /** A task may delay each read until its process is killed; the pool has four threads by default. */

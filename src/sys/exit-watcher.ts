@@ -3,6 +3,7 @@
  * descriptors that it was given, so it never takes a child of another library.
  */
 import { nextTurn, pause } from '../core/pause.ts';
+import { linuxSystem } from './linux-system.ts';
 import { isMainThread } from './processes.ts';
 import { type Fd, type ProcessExit, type System, SystemError } from './system.ts';
 
@@ -188,3 +189,6 @@ export class ExitWatcher {
     }
   }
 }
+
+/** The exits that this thread waits for. One watcher serves all programs and tasks, because there is only one SIGCHLD. */
+export const exits = new ExitWatcher(linuxSystem);

@@ -1,9 +1,23 @@
-/** Files that are complete or absent: written under a temporary name, then renamed. */
-import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+/**
+ * Writes files that are complete or absent: under a temporary name that names its owner, then renamed. Reads small files completely, but
+ * never more than an allowed size.
+ */
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { chmod, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { unlessMissing } from '../core/errors.ts';
-import { toOwnedName } from './owned-name.ts';
+import { bootId, isOwnerAlive, ownIdentity, type ProcessIdentity } from './processes.ts';
+import type { Fd } from './system.ts';
 
 export interface AtomicWriteOptions {
   /** Syncs the file and its folder, so that the file survives a power cut once the promise resolves. Use it only under the root folder. */
@@ -89,3 +103,76 @@ export function randomName(): string {
 /** The names in a folder; empty if the folder does not exist. */
 export const namesIn = (folder: string): readonly string[] =>
   unlessMissing(() => readdirSync(folder)) ?? [];
+
+/** `<pid>-<start time>-<16 random hex digits>`, different each time. Other processes can remove the files of dead owners. */
+export function toOwnedName(): string {
+  const { pid, startTime } = ownIdentity();
+  const random = Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex');
+  return `${pid}-${startTime}-${random}`;
+}
+
+const OWNED = /(?:^|\.)(\d{1,10})-(\d{1,16})-[0-9a-f]{16}(?:\.|$)/;
+
+/** The owner in a name that contains an owned name at its beginning or after a dot; undefined for any other name. */
+export function ownerOfName(name: string): ProcessIdentity | undefined {
+  const match = OWNED.exec(name);
+  return match === null ? undefined : { pid: Number(match[1]), startTime: Number(match[2]) };
+}
+
+/** Whether a name has an owner that has ended or that ran before the last boot. */
+export function isStaleName(name: string): boolean {
+  const owner = ownerOfName(name);
+  return owner !== undefined && !isOwnerAlive({ ...owner, bootId: bootId() });
+}
+
+export interface BoundedReadOptions {
+  readonly maxBytes: number;
+  /** Whether to follow a link in the last component of the path. Default: a link is refused with ELOOP. */
+  readonly followLink?: boolean;
+  /** Whether pipes, FIFOs and devices are read, too: only for paths that root itself has named. Default: false. */
+  readonly allowPipes?: boolean;
+}
+
+/**
+ * The text of a file of at most `maxBytes`. Blocks the thread as long as the disk takes; with `allowPipes`, as long as the writer takes.
+ * Throws the error of open(2), and an `Error` for a file that is larger or of another kind.
+ */
+export function readBoundedFile(path: string, options: BoundedReadOptions): string {
+  const { maxBytes, followLink = false, allowPipes = false } = options;
+  const link = followLink ? 0 : constants.O_NOFOLLOW;
+  // Without O_NONBLOCK, opening a FIFO waits for a writer. O_NOCTTY: a terminal must not become this process's controlling terminal.
+  const wait = allowPipes ? 0 : constants.O_NONBLOCK;
+  const fd = openSync(path, constants.O_RDONLY | wait | constants.O_NOCTTY | link);
+  try {
+    return allowPipes ? readUpTo(fd, maxBytes) : readBoundedFd(fd, maxBytes);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The text of an open regular file, from its current offset. Throws like {@link readBoundedFile}. */
+export function readBoundedFd(fd: Fd, maxBytes: number): string {
+  if (!fstatSync(fd).isFile()) throw new Error('not a regular file');
+  return readUpTo(fd, maxBytes);
+}
+
+function readUpTo(fd: Fd, maxBytes: number): string {
+  const stats = fstatSync(fd);
+  const size = stats.isFile() ? stats.size : 0;
+  if (size > maxBytes) throw toTooLarge(maxBytes);
+  // The size plus one byte: a file of /proc reports no size, and another file may have grown meanwhile.
+  const buffer = Buffer.allocUnsafe(Math.max(size + 1, MIN_BUFFER_BYTES));
+  const chunks: Buffer[] = [];
+  let total = 0;
+  for (;;) {
+    const bytes = readSync(fd, buffer);
+    if (bytes === 0) return Buffer.concat(chunks, total).toString('utf8');
+    total += bytes;
+    if (total > maxBytes) throw toTooLarge(maxBytes);
+    chunks.push(Buffer.from(buffer.subarray(0, bytes)));
+  }
+}
+
+const MIN_BUFFER_BYTES = 4096;
+
+const toTooLarge = (maxBytes: number) => new Error(`larger than ${maxBytes} bytes`);

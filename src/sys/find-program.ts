@@ -1,7 +1,7 @@
 /** Finds programs of the host; a missing program has its own error. */
 import { accessSync, constants } from 'node:fs';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
-import { SYSTEM_FOLDERS } from './program-environment.ts';
+import { SYSTEM_FOLDERS } from './start-program.ts';
 import { requireTrustedPath } from './trusted-path.ts';
 
 /**

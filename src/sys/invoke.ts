@@ -1,7 +1,8 @@
-/** Calls a libc function and turns its errno into a {@link SystemError}. */
+/** Calls libc functions: turns their errno into a {@link SystemError}, and runs calls that the kernel may delay on a thread of the pool. */
 import { constants } from 'node:os';
 import { ffi } from '#ffi';
-import type { FfiArgument, LibcFunction } from './ffi/contract.ts';
+import { atMost } from '../core/pause.ts';
+import type { FfiArgument, LibcFunction } from './ffi/libc-calls.ts';
 import { SystemError } from './system.ts';
 
 /** Later entries win: first the names that Linux has twice, then the names that Node's table lacks. */
@@ -50,3 +51,17 @@ const codeOf = (errno: number): string => errnoNames.get(errno) ?? `E${errno}`;
 
 const toSystemError = (as: Invocation, errno: number): SystemError =>
   new SystemError(as.name, errno, codeOf(errno), as.subject);
+
+/** The pool has four threads by default; other calls need some of them. */
+const onPool = atMost(2);
+
+/**
+ * Calls a function that may take milliseconds, on a thread of the pool if the engine has one. Resolves to the function's result; a negative
+ * result means failure. A call on the pool loses its errno.
+ */
+export function callAside(name: LibcFunction, ...args: readonly FfiArgument[]): Promise<number> {
+  const { callOnPool } = ffi;
+  return callOnPool === undefined
+    ? Promise.resolve(ffi.call(name, ...args))
+    : onPool(() => callOnPool(name, ...args));
+}

@@ -1,7 +1,6 @@
 /** The mount API of Linux: open_tree(2), mount_setattr(2), fsopen(2), fsconfig(2), fsmount(2), move_mount(2), umount2(2). */
 import { readSync } from 'node:fs';
-import { callAside } from './call-aside.ts';
-import { invoke, invokeUnless } from './invoke.ts';
+import { callAside, invoke, invokeUnless } from './invoke.ts';
 import { MOUNT_ATTR, type System, SystemError } from './system.ts';
 
 const SYS = {

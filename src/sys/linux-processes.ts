@@ -1,8 +1,7 @@
 /** Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), poll(2), waitid(2), epoll(7), prctl(2), fchdir(2), flock(2), openat2(2). */
 import { constants } from 'node:os';
 import { ffi } from '#ffi';
-import { callAside } from './call-aside.ts';
-import { invoke, invokeUnless } from './invoke.ts';
+import { callAside, invoke, invokeUnless } from './invoke.ts';
 import { type Fd, type ProcessExit, type System, SystemError } from './system.ts';
 
 const SYS = { pidfd_send_signal: 424, pidfd_open: 434, openat2: 437 } as const;

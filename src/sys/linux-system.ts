@@ -1,14 +1,10 @@
 /** The real kernel behind the `System` port. */
-import { linuxDeviceNodes } from './device-nodes.ts';
-import { linuxDisks } from './linux-disks.ts';
+import { linuxDeviceNodes, linuxDisks, linuxWatches } from './linux-files.ts';
 import { linuxMounts } from './linux-mounts.ts';
 import { linuxProcesses } from './linux-processes.ts';
-import { linuxStreams } from './linux-streams.ts';
-import { linuxWatches } from './linux-watches.ts';
-import { linuxNetNamespaces } from './net-namespace.ts';
+import { linuxNetNamespaces, linuxStreams } from './linux-streams.ts';
 import { isMainThread } from './processes.ts';
-import type { System } from './system.ts';
-import { closeAtThreadExit } from './thread-descriptors.ts';
+import type { Fd, System } from './system.ts';
 
 const system: System = {
   ...linuxDeviceNodes,
@@ -21,3 +17,39 @@ const system: System = {
 };
 
 export const linuxSystem: System = isMainThread() ? system : closeAtThreadExit(system);
+
+/**
+ * The same system, whose descriptors are closed at the latest when the thread exits. Without it, what a worker thread opened through libc
+ * would stay open in the process: a mount descriptor would keep its filesystem, a pidfd its process. Node itself closes what `node:fs`
+ * opened. A terminated thread runs no code, so its descriptors stay open.
+ */
+function closeAtThreadExit(system: System): System {
+  const open = new Set<Fd>();
+  const opening =
+    <A extends readonly unknown[]>(method: (...args: A) => Fd) =>
+    (...args: A): Fd => {
+      const fd = method(...args);
+      open.add(fd);
+      return fd;
+    };
+  process.once('exit', () => open.forEach(system.close));
+  return {
+    ...system,
+    openTreeClone: opening(system.openTreeClone),
+    openRealTreeClone: opening(system.openRealTreeClone),
+    fsOpen: opening(system.fsOpen),
+    fsMount: opening(system.fsMount),
+    openPidfd: opening(system.openPidfd),
+    openSocketDiagnosis: opening(system.openSocketDiagnosis),
+    createEpoll: opening(system.createEpoll),
+    watchFolder: opening(system.watchFolder),
+    close(fd) {
+      open.delete(fd);
+      system.close(fd);
+    },
+    closeAside(fd) {
+      open.delete(fd);
+      return system.closeAside(fd);
+    },
+  };
+}

@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
-import { entryPath } from './byte-path.ts';
+import { entryPath } from './paths.ts';
 import type { DiskAmount } from './system.ts';
 
 /** The unit in which stat(2) counts blocks, on every filesystem. */

@@ -1,5 +1,5 @@
-/** The mount table of this process, parsed from /proc/self/mountinfo. */
-import { readFileSync } from 'node:fs';
+/** Parses the mount table of this process (/proc/self/mountinfo), and names the mount namespace that it belongs to. */
+import { readFileSync, readlinkSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 
 /** One line of proc_pid_mountinfo(5). */
@@ -82,4 +82,13 @@ function unescapeOctal(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, octal: string) =>
     String.fromCharCode(Number.parseInt(octal, 8)),
   );
+}
+
+let own: string | undefined;
+
+/** The mount namespace of this process, named by its inode number, which is unique while the namespace exists. */
+export function ownMountNamespace(): string {
+  // `mnt:[4026531841]`
+  own ??= readlinkSync('/proc/self/ns/mnt').replaceAll(/\D/g, '');
+  return own;
 }

@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { ffi } from '#ffi';
-import { atMost } from '../core/at-most.ts';
-import type { FfiArgument, LibcFunction } from './ffi/contract.ts';
+import { atMost } from '../core/pause.ts';
+import type { FfiArgument, LibcFunction } from './ffi/libc-calls.ts';
 import { requireDone } from './invoke.ts';
 import type { Fd } from './system.ts';
 

@@ -1,9 +1,9 @@
 /** Reads files with secrets, such as keys and passwords. As with ssh, only root (or this user) may have access to them. */
 import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
-import { isOpenToOthers, isOurs } from './ownership.ts';
-import { readBoundedFd } from './read-bounded-file.ts';
+import { readBoundedFd } from './files.ts';
 import type { Fd } from './system.ts';
+import { isOpenToOthers, isOurs } from './trusted-path.ts';
 
 export interface PrivateFileOptions {
   /** The kind of file, for the message: `key`. */

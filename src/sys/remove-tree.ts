@@ -1,8 +1,26 @@
+/** Removes entries, and folders with everything in them, however deep or large, without blocking the event loop for long. */
 import { type Dirent, lstatSync, opendirSync, rmdirSync, unlinkSync } from 'node:fs';
-import { entryPath } from './byte-path.ts';
-import { PLAIN_ENVIRONMENT } from './program-environment.ts';
-import { rmdirAside, unlinkAside } from './remove-aside.ts';
+import { rmdir, unlink } from 'node:fs/promises';
+import { ffi } from '#ffi';
+import { entryPath } from './paths.ts';
 import { runProgram } from './run-program.ts';
+import { PLAIN_ENVIRONMENT } from './start-program.ts';
+
+/**
+ * The kernel may delay rmdir(2) and unlink(2) for milliseconds on former mount points and in cgroups. On a thread of the pool they do not
+ * block the event loop. The executable runs one task and has nothing else to do, so there the pool only costs time.
+ */
+const hasPool = ffi.callOnPool !== undefined;
+
+export async function rmdirAside(path: string | Buffer): Promise<void> {
+  if (hasPool) await rmdir(path);
+  else rmdirSync(path);
+}
+
+export async function unlinkAside(path: string | Buffer): Promise<void> {
+  if (hasPool) await unlink(path);
+  else unlinkSync(path);
+}
 
 /** Removing this many entries takes less time than starting a program that removes them. */
 const FEW_ENTRIES = 64;

@@ -11,14 +11,16 @@
  */
 import { openSync } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { feedProgram } from './feed-program.ts';
-import { KeptWords } from './kept-words.ts';
 import { linuxSystem } from './linux-system.ts';
-import { openNullDevice } from './null-device.ts';
 import { type Drain, drainPipe, openSink } from './pipes.ts';
 import type { SpawnRequest } from './posix-spawn.ts';
-import { endWithin, type GivenUp, type RunBounds } from './run-bounds.ts';
-import { startProgram } from './start-program.ts';
+import {
+  endWithin,
+  type GivenUp,
+  openNullDevice,
+  type RunBounds,
+  startProgram,
+} from './start-program.ts';
 import type { Fd, ProcessExit } from './system.ts';
 
 /** The most output that is kept; it becomes a detail of an error. */
@@ -134,4 +136,59 @@ async function feed(
     kill();
     return { error };
   }
+}
+
+/** Keeps the beginning and the end of a program's output, in bounded memory. */
+export class KeptWords {
+  readonly #half: number;
+  #first = Buffer.alloc(0);
+  #last = Buffer.alloc(0);
+  #isWhole = true;
+
+  /** @param bytes The most that is kept: half for the beginning, half for the end. */
+  constructor(bytes: number) {
+    this.#half = bytes / 2;
+  }
+
+  push(chunk: Uint8Array): void {
+    const free = this.#half - this.#first.length;
+    if (free > 0) this.#first = Buffer.concat([this.#first, chunk.subarray(0, free)]);
+    const rest = Buffer.concat([this.#last, chunk.subarray(free)]);
+    if (rest.length > this.#half) this.#isWhole = false;
+    this.#last = rest.subarray(-this.#half);
+  }
+
+  get text(): string {
+    const between = Buffer.from(this.#isWhole ? '' : '\n…\n');
+    return Buffer.concat([this.#first, between, this.#last]).toString('utf8');
+  }
+}
+
+/**
+ * Writes `input` to a program's standard input as fast as the program reads, then closes it. Also resolves when the program stops reading:
+ * its exit tells why. Rejects with what reading `input` throws.
+ */
+export async function feedProgram(
+  input: AsyncIterable<Uint8Array>,
+  stdin: Writable,
+): Promise<void> {
+  for await (const chunk of input) {
+    if (stdin.destroyed) return;
+    if (!stdin.write(chunk)) await untilWritable(stdin);
+  }
+  stdin.end();
+}
+
+/** Resolves when `stdin` can be written again, or is closed. */
+function untilWritable(stdin: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      stdin.off('drain', settle);
+      stdin.off('close', settle);
+      resolve();
+    };
+    stdin.on('drain', settle);
+    stdin.on('close', settle);
+    if (stdin.destroyed) settle();
+  });
 }

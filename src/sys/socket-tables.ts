@@ -101,15 +101,3 @@ export function parseSocketCounts(text: string): ReadonlyMap<string, number> {
   }
   return counts;
 }
-
-/** The number of all sockets, from the first line of sockstat. */
-export function parseSocketsUsed(text: Buffer): number {
-  // `sockets: used 12`
-  let used = 0;
-  for (let at = 14; at < text.length; at += 1) {
-    const digit = (text[at] ?? 0) - 48;
-    if (digit < 0 || digit > 9) break;
-    used = used * 10 + digit;
-  }
-  return used;
-}

@@ -2,10 +2,14 @@
 import { once } from 'node:events';
 import { PassThrough, pipeline, type Readable, type Writable } from 'node:stream';
 import { within } from '../core/pause.ts';
-import { KeptWords } from './kept-words.ts';
-import { PLAIN_ENVIRONMENT } from './program-environment.ts';
-import { endWithin, type GivenUp, type RunBounds } from './run-bounds.ts';
-import { killGroup } from './start-program.ts';
+import { KeptWords } from './run-program.ts';
+import {
+  endWithin,
+  type GivenUp,
+  killGroup,
+  PLAIN_ENVIRONMENT,
+  type RunBounds,
+} from './start-program.ts';
 
 export interface ToolRequest extends RunBounds {
   /** The absolute path of the program, and its arguments. */

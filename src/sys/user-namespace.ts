@@ -2,11 +2,10 @@
 
 import { closeSync, constants, openSync, statfsSync, writeFileSync } from 'node:fs';
 import { unlessMissing } from '../core/errors.ts';
-import { type IdMap, type IdMaps, type IdRange, toIdMaps } from '../core/mount.ts';
-import { fdPath } from './fd-path.ts';
-import { openNullDevice } from './null-device.ts';
+import type { IdMap, IdMaps, IdRange } from '../core/mount.ts';
+import { fdPath } from './paths.ts';
 import { drainPipe } from './pipes.ts';
-import { type StartedProgram, startProgram } from './start-program.ts';
+import { openNullDevice, type StartedProgram, startProgram } from './start-program.ts';
 import type { Fd, System } from './system.ts';
 
 const NSFS_MAGIC = 0x6e73_6673;
@@ -129,6 +128,12 @@ export async function createUserNamespace(
   } finally {
     await held.release();
   }
+}
+
+/** Shows the ids 0…size-1 of a layer as the ids of a range. */
+function toIdMaps({ base, size }: IdRange): IdMaps {
+  const map = [{ from: 0, to: base, size }];
+  return { uids: map, gids: map };
 }
 
 function pinNamespace(system: System, namespace: string, path: string): void {

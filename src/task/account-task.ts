@@ -5,7 +5,7 @@ import { StackshimError, toStackshimError } from '../core/errors.ts';
 import type { ExitSource } from '../runtime/exit-source.ts';
 import { toStartFailure } from '../runtime/runtime-failure.ts';
 import type { ProcessExit } from '../sys/system.ts';
-import { decideCause, type StopCause, signalName } from './decide-verdict.ts';
+import { decideCause, type StopCause, signalName } from './build-result.ts';
 import type { DiskReport, DiskWatch } from './disk/disk-watch.ts';
 import { killAll } from './ending/kill-processes.ts';
 import type { TaskStopper } from './ending/stop-task.ts';

@@ -1,6 +1,8 @@
 /** Packs a task's code as a layer of its container. Loaded only for tasks with code. */
 import type { LayerSource } from '../core/mount.ts';
 import { packCode } from '../packages/pack-code.ts';
+import { openLayerFile } from '../store/layers/open-layer-file.ts';
+import type { Fd, System } from '../sys/system.ts';
 import { requireStored } from './disk/require-stored.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
@@ -12,6 +14,9 @@ export interface CodePlace {
   readonly disk: TaskDisk;
   readonly signal: AbortSignal;
 }
+
+/** Opens packed code as a detached mount. The caller closes it. */
+export const openCode = (system: System, path: string): Fd => openLayerFile(system, path).fd;
 
 /** Packs the code into the task's code file. Rejects with the errors of packages for unsuitable code. */
 export async function addCode(

@@ -1,9 +1,77 @@
-/** Builds the result record of a task that has ended. Pure. */
+/** Builds the result of a task that has ended: why it ended, its verdict, its record. Pure. */
+import { constants } from 'node:os';
+import type { StackshimError } from '../core/errors.ts';
+import type { ProcessExit } from '../sys/system.ts';
 import type { Execution } from './account-task.ts';
-import { decideVerdict, type Ending, isRetryable, signalName } from './decide-verdict.ts';
 import type { Removal } from './ending/remove-task.ts';
 import type { ContainerPlan } from './plan-container.ts';
-import type { PhaseTimes, TaskOutput, TaskResult } from './result.ts';
+import type { PhaseTimes, TaskOutput, TaskResult, Verdict } from './result.ts';
+
+/** Why the shim ended a task; the first cause wins. */
+export type StopCause =
+  | 'timed_out'
+  | 'cpu_time_exceeded'
+  | 'output_limited'
+  | 'oom_killed'
+  | 'disk_full'
+  | 'cancelled';
+
+/** What is known after a task's end about the reasons. Each of them may have happened without this process. */
+export interface StopEvidence {
+  /** Why this process stopped the task; null: it did not. */
+  readonly stop: StopCause | null;
+  /** Whether another process requested the task's end. */
+  readonly isCancelled: boolean;
+  /** Whether its time was over when it ended, or another process stopped it for that reason. */
+  readonly isOverdue: boolean;
+  /** The limit that the last look at its cgroup found exceeded. */
+  readonly passed: StopCause | null;
+  /** Whether a disk limit that is only enforced by measuring was exceeded. */
+  readonly isDiskPassed: boolean;
+  /** Whether the task wrote more output than it may. The amount written counts, not how soon it was read. */
+  readonly isOutputPassed: boolean;
+}
+
+/** Why a task was stopped, or would have been stopped by an earlier look; null: it ended by itself. */
+export function decideCause(evidence: StopEvidence): StopCause | null {
+  if (evidence.stop !== null) return evidence.stop;
+  if (evidence.isCancelled) return 'cancelled';
+  if (evidence.isOverdue) return 'timed_out';
+  if (evidence.passed !== null) return evidence.passed;
+  if (evidence.isDiskPassed) return 'disk_full';
+  return evidence.isOutputPassed ? 'output_limited' : null;
+}
+
+export interface Ending {
+  /** Null: the command never ran. */
+  readonly exit: ProcessExit | null;
+  readonly cause: StopCause | null;
+  readonly oomKills: number | null;
+  /** Whether any look found its disk space full. */
+  readonly diskWasFull: boolean;
+}
+
+function decideVerdict({ exit, cause, oomKills, diskWasFull }: Ending): Verdict {
+  if (cause !== null) return cause;
+  if (exit === null) return 'setup_failed';
+  if (exit.exitCode === 0) return 'succeeded';
+  if (oomKills !== null && oomKills > 0) return 'oom_killed';
+  if (diskWasFull) return 'disk_full';
+  return exit.signal === null ? 'failed' : 'signaled';
+}
+
+/** Whether another try, here or elsewhere, may succeed because the platform was at fault and not the task. */
+function isRetryable(error: StackshimError | null): boolean {
+  if (error === null) return false;
+  return ['exhausted', 'unavailable', 'internal', 'aborted'].includes(error.kind);
+}
+
+const signalNames = new Map<number, string>(
+  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+);
+
+/** `SIGKILL` for 9; `SIG34` for a signal without a name. */
+export const signalName = (signal: number) => signalNames.get(signal) ?? `SIG${signal}`;
 
 /** The usage of a task that never had a cgroup. */
 const NO_USAGE = {

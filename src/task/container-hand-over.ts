@@ -3,15 +3,15 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import { integer, objectOf, oneOf, optional, readWith, text } from '../core/read-fields.ts';
-import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../sys/files.ts';
 import type { HandedDisk } from './disk/task-disk.ts';
-import { removeOwn } from './ending/remove-own.ts';
+import { removeOwn } from './ending/remove-task.ts';
 import { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
 import { PhaseClock } from './phase-clock.ts';
 import type { ContainerPlan } from './plan-container.ts';
 import { type ContainerRequest, planContainerAlone, type TaskPlan } from './plan-task.ts';
-import { type HandedContainer, prepareContainer } from './prepare-container.ts';
+import { type HandedContainer, mountLayers, prepareContainer } from './prepare-container.ts';
 import { type Recorded, recordTask, toRecord } from './record-task.ts';
 import { claimRecord, isWaiting } from './records/claim-record.ts';
 import type { TaskRecord } from './records/record.ts';
@@ -57,6 +57,7 @@ export async function prepareForOthers(
   try {
     const clock = new PhaseClock();
     const context = { installation, clock, signal, holdings, record };
+    await mountLayers(container, installation);
     const { slot, disk, closed } = await prepareContainer(container, context);
     await closed;
     if (signal.aborted) {

@@ -3,44 +3,30 @@
  * on failure: the task's record names everything that may exist, and `removeTask` removes it.
  */
 import { StackshimError, toStackshimError } from '../core/errors.ts';
-import type { IdRange, LayerSource } from '../core/mount.ts';
 import { nextTurn } from '../core/pause.ts';
-import { joinConfig, toConfigJson } from '../oci/build-config.ts';
-import { buildBinds } from '../oci/build-mounts.ts';
-import { buildProcess, requireMappedUser } from '../oci/build-process.ts';
-import { buildTaskEnv } from '../oci/build-task-env.ts';
-import { resolveWorkdir } from '../oci/resolve-command.ts';
-import type { ResolvedUser } from '../oci/resolve-user.ts';
-import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
-import { type MountPlan, planAdded, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
-import { beginContainer } from '../runtime/create-container.ts';
+import { detachRootfs } from '../rootfs/mount-rootfs.ts';
+import type { MountPlan } from '../rootfs/plan-rootfs.ts';
+import { beginContainer } from '../runtime/drive-container.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { CreateContainerOptions, CreatedContainer } from '../runtime/runtime.ts';
-import type { System } from '../sys/system.ts';
+import { addMounts, configureCommand, loadExtras } from './add-command.ts';
 import type { BindOwners } from './bind-owners.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
-import type { CommandPlace } from './inspect-command.ts';
 import type { Installation } from './installation.ts';
 import type { ContainerPlan } from './plan-container.ts';
-import type { CommandPlan, TaskPlan } from './plan-task.ts';
+import type { TaskPlan } from './plan-task.ts';
 import {
   adoptContainer,
   claimSeat,
-  countBinds,
   type HandedContainer,
-  idsOf,
-  needsOwner,
-  ownerOf,
+  mountLayers,
   type PrepareContext,
   type PreparedContainer,
   prepareContainer,
-  toBind,
 } from './prepare-container.ts';
 import { closeTaskDir } from './records/record.ts';
-import { resolveTaskUser } from './resolve-task-user.ts';
-import { openPipeStreams, type StreamOwner, type TaskStreams } from './streams/task-streams.ts';
+import { openPipeStreams, type TaskStreams } from './streams/task-streams.ts';
 import type { TaskTerminal } from './streams/terminal-streams.ts';
-import { toFileBind, writeInputs } from './task-inputs.ts';
 
 export interface CreatedTask {
   readonly init: CreatedContainer;
@@ -70,13 +56,9 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
   const { runtime } = plan.container;
   clock.enter('assemble');
   await claimSeat(plan.container, context);
-  const { tty, interactive } = plan.command.spec;
-  const streams = holdings.add(
-    'streams',
-    tty
-      ? await openTerminal(plan.container.places.consoleSocket, context)
-      : openPipeStreams(system, { interactive }),
-  );
+  await mountLayers(plan.container, installation);
+  const extras = await loadExtras(plan);
+  const streams = holdings.add('streams', await openStreams(plan, context));
   // The runtime loads while the container is assembled.
   const creation = beginContainer(system, runtime, toCreateOptions(plan, streams, context));
   const mounted: MountPlan[] = [];
@@ -88,19 +70,20 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
   let binds: BindOwners | undefined;
   try {
     await nextTurn();
-    if (needsBindOwners(plan)) binds = await openBindOwners(system, plan.container);
+    if (extras.owners !== undefined) {
+      binds = new extras.owners.BindOwners(system, plan.container.bindOwner);
+    }
     const container = await openContainer(plan.container, context);
     mounted.push(container.rootfs);
     clock.enter('assemble');
-    const place = { ...context, plan, container, binds };
+    const place = { ...context, plan, container, binds, extras };
     const added = await addMounts(place);
     mounted.push(added);
     clock.enter('configure');
-    const { config, owner, command } = configure(place, added);
+    const { config, owner, command } = configureCommand(place, added);
     const { rootfs, binds: ownBinds } = container.rootfs;
     const root = { rootfs, binds: [...ownBinds, ...added.binds] };
-    const commandIsThere =
-      driverOf(runtime).findsCommandAtStart && (await inspectInRoot(system, root, command));
+    const commandIsThere = extras.inspection?.inspectCommand(system, root, command) ?? false;
     streams.give(owner);
     clock.enter('start');
     // The lookup of cgroups runs while the runtime works, so it costs no time.
@@ -169,16 +152,6 @@ function toCreateOptions(
   };
 }
 
-/** Looks up the command in the root filesystem. Loaded only for tasks that need it. */
-async function inspectInRoot(
-  system: System,
-  root: Pick<RootfsPlan, 'rootfs' | 'binds'>,
-  place: CommandPlace,
-) {
-  const { inspectCommand } = await import('./inspect-command.ts');
-  return inspectCommand(system, root, place);
-}
-
 /** Asynchronous, so that a failure is handled together with the runtime's. */
 const openCgroups = (installation: Installation) =>
   Promise.resolve().then(() => installation.cgroups);
@@ -212,133 +185,18 @@ export const containerOf = ({ places }: ContainerPlan) => ({
   stateRoot: places.stateRoot,
 });
 
-async function openTerminal(
-  socket: string,
+/** Opens the task's streams. Each kind of streams loads only the code that it needs. */
+async function openStreams(
+  { container, command }: TaskPlan,
   { installation, terminal }: CreateContext,
 ): Promise<TaskStreams> {
-  const { openTerminalStreams } = await import('./streams/terminal-streams.ts');
-  return openTerminalStreams(installation.system, { socket, terminal });
-}
-
-const needsBindOwners = ({ container: { spec } }: TaskPlan) =>
-  spec.mounts.some((mount) => needsOwner(spec, mount));
-
-/** Loaded only for tasks that need it. */
-async function openBindOwners(system: System, { bindOwner }: ContainerPlan): Promise<BindOwners> {
-  const { BindOwners: Owners } = await import('./bind-owners.ts');
-  return new Owners(system, bindOwner);
-}
-
-/** The container that a command is added to. */
-interface Place {
-  readonly plan: TaskPlan;
-  readonly container: PreparedContainer;
-  readonly binds: BindOwners | undefined;
-  readonly installation: Installation;
-  readonly signal: AbortSignal;
-}
-
-interface AddedMounts extends MountPlan {
-  readonly user: ResolvedUser;
-  readonly closed: Promise<void>;
-}
-
-/** Mounts what only the command needs: its code, payload and config, and writable binds, whose files belong to its user. */
-async function addMounts(place: Place): Promise<AddedMounts> {
-  const { plan, container, installation, binds } = place;
+  const { tty, interactive } = command.spec;
   const { system } = installation;
-  const { slot, rootfs } = container;
-  const { spec, pinned, places, runtime } = plan.container;
-  const ids = idsOf(plan.container, slot);
-  const owned = spec.mounts.filter((mount) => needsOwner(spec, mount));
-  const { files } = plan.command;
-  await writeInputs(files, { places, ids });
-  const code = await codeOf(plan.command, place);
-  const added = planAdded({
-    taskDir: places.taskDir,
-    scratchDir: places.scratchDir,
-    ...(code === undefined ? {} : { code }),
-    binds: [
-      ...owned.map((mount) => ({ ...toBind(mount), ownerMapped: true })),
-      ...files.map((file) => toFileBind(file, places)),
-    ],
-    bindsBefore: countBinds(plan.container),
-  });
-  const user = resolveTaskUser(
-    system,
-    plan.command.spec.user ?? pinned.image.config.user,
-    rootfs.rootfs,
-  );
-  if (added.mounts.length === 0) return { ...added, user, closed: Promise.resolve() };
-  if (ids !== null && owned.length > 0) requireMappedUser(user, ids);
-  const { closed } = await mountRootfs(system, added, {
-    owner: ownerOf(plan.container, slot),
-    async mapOwner(clone, bind, source) {
-      await binds?.map(clone, bind, {
-        source,
-        user: toHostUser(user, ids),
-        ...(driverOf(runtime).servesBinds ? { server: toHostUser(ROOT, ids) } : {}),
-      });
-    },
-  });
-  return { ...added, user, closed };
-}
-
-async function codeOf({ spec }: CommandPlan, place: Place): Promise<LayerSource | undefined> {
-  if (spec.code === undefined) return undefined;
-  const { addCode } = await import('./add-code.ts');
-  const { installation, signal, plan, container } = place;
-  const { places } = plan.container;
-  return await addCode(spec.code, { installation, signal, places, disk: container.disk });
-}
-
-const ROOT = { uid: 0, gid: 0 };
-
-function toHostUser({ uid, gid }: StreamOwner, ids: IdRange | null): StreamOwner {
-  const base = ids?.base ?? 0;
-  return { uid: base + uid, gid: base + gid };
-}
-
-/** The text of `config.json`, the host ids of the command's user, and the place where the command is looked up. */
-function configure(
-  { plan, container, installation }: Place,
-  { user, binds }: AddedMounts,
-): { readonly config: string; readonly owner: StreamOwner; readonly command: CommandPlace } {
-  const { spec, pinned, places, template, hostname, runtime } = plan.container;
-  const { spec: own, command } = plan.command;
-  const { config: image } = pinned.image;
-  const ids = idsOf(plan.container, container.slot);
-  const hasCode = own.code !== undefined;
-  const { home, ...ownUser } = user;
-  const env = buildTaskEnv({
-    imageEnv: image.env,
-    env: own.env,
-    id: places.id,
-    hostname,
-    hasCode,
-    hasPayload: own.payload !== undefined,
-    hasConfig: own.config !== undefined,
-    timeoutMs: own.limits.timeoutMs,
-    memoryBytes: spec.limits.memoryBytes,
-    tty: own.tty,
-    ...(home === undefined ? {} : { home }),
-  });
-  const cwd = resolveWorkdir({ workdir: own.workdir, hasCode, image });
-  const { capAdd, capDrop, init, noNewPrivileges, ulimitMaxima } = spec;
-  const { tty, ulimits } = own;
-  const config = joinConfig(container.config, {
-    process: buildProcess({
-      ...{ template, command, env, cwd, ids, host: installation.host, user: ownUser },
-      spec: { capAdd, capDrop, init, noNewPrivileges, ulimitMaxima, tty, ulimits },
-    }),
-    mounts: buildBinds(binds, {
-      hasUserNamespace: ids !== null,
-      locksBinds: driverOf(runtime).locksBinds,
-    }),
-  });
-  return {
-    config: toConfigJson(config),
-    owner: toHostUser(user, ids),
-    command: { command, env, cwd },
-  };
+  if (tty) {
+    const { openTerminalStreams } = await import('./streams/terminal-streams.ts');
+    const { consoleSocket: socket } = container.places;
+    return await openTerminalStreams(system, { socket, terminal });
+  }
+  const input = interactive ? await import('../sys/feed-pipe.ts') : undefined;
+  return openPipeStreams(system, input?.feedPipe);
 }

@@ -1,7 +1,6 @@
 /** The events of a task, in the order in which they happen. */
 import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
-import { isPromiseLike, warn } from './caller-code.ts';
-import type { StopCause } from './decide-verdict.ts';
+import type { StopCause } from './build-result.ts';
 import type { TaskResult } from './result.ts';
 import type { StreamName } from './streams/task-output.ts';
 
@@ -59,3 +58,14 @@ export function safeListener(listener: TaskListener | undefined): TaskListener {
     }
   };
 }
+
+/** Reports an error that cannot be part of a result. */
+export const warn = (error: unknown): void =>
+  process.emitWarning(error instanceof Error ? error : String(error));
+
+/** True for promises of any library or realm, which `instanceof Promise` does not recognize. */
+export const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' &&
+  value !== null &&
+  'then' in value &&
+  typeof value.then === 'function';

@@ -4,7 +4,7 @@ import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
 import type { Layout } from '../core/layout.ts';
 import { narrowStore } from '../store/narrow-store.ts';
 import type { ExitWatcher } from '../sys/exit-watcher.ts';
-import { exits } from '../sys/exits.ts';
+import { exits } from '../sys/exit-watcher.ts';
 import { type HostFacts, readHostFacts } from '../sys/host-facts.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import type { System } from '../sys/system.ts';

@@ -2,14 +2,15 @@
 import { existsSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskDevice } from '../core/mount.ts';
-import type { DeviceThrottle } from '../oci/build-resources.ts';
+import type { DeviceThrottle } from '../oci/build-config.ts';
+import { INIT_CANDIDATES } from '../oci/build-mounts.ts';
+import { resolveCapabilities } from '../oci/build-process.ts';
 import type { BundleTemplate } from '../oci/bundle-template.ts';
 import { loadTemplate } from '../oci/load-template.ts';
-import { INIT_CANDIDATES } from '../oci/task-paths.ts';
+import { driverOf } from '../runtime/drivers/driver-of.ts';
 import { resolveRuntime } from '../runtime/resolve-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { requireAllowedBundle } from '../spec/permissions.ts';
-import type { Policy } from '../spec/policy.ts';
+import { type Policy, requireAllowedBundle } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { ContainerSpec } from '../spec/task-spec.ts';
 import { type PinnedImage, STACK_LABELS } from '../store/images/image.ts';
@@ -18,9 +19,7 @@ import { requireTrustedPath } from '../sys/trusted-path.ts';
 import { toDiskLimit } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
 import type { TaskPlaces } from './records/task-places.ts';
-import { requireHeldBinds } from './require-held-binds.ts';
 import type { DevicesContext } from './resolve-devices.ts';
-import { readSeccomp } from './resolve-inputs.ts';
 import { planHostFiles, type TaskFile } from './task-inputs.ts';
 
 export interface ContainerPlan {
@@ -76,7 +75,7 @@ export async function planContainer(
     pinned,
     template,
     runtime,
-    ...(await readSeccomp(spec.seccomp, policy)),
+    ...(await planSeccomp(spec, policy)),
     ...(spec.init ? { initBinary: findInitBinary() } : {}),
     hostname,
     files: planHostFiles(spec, hostname),
@@ -108,6 +107,15 @@ async function planThrottles(
   return resolveThrottles(throttles, installation.cgroups);
 }
 
+async function planSeccomp(
+  { seccomp }: ContainerSpec,
+  policy: Policy,
+): Promise<Pick<ContainerPlan, 'seccompProfile'>> {
+  if (seccomp === undefined || seccomp === 'unconfined') return {};
+  const { readSeccomp } = await import('./resolve-inputs.ts');
+  return { seccompProfile: readSeccomp(seccomp, policy) };
+}
+
 const planDisk = ({ limits }: ContainerSpec, { defaults, disk }: Policy): DiskPlan => ({
   mechanism: disk.mechanism,
   limit: toDiskLimit(limits.diskBytes),
@@ -122,6 +130,30 @@ function findInitBinary(): string {
     'find an init program for --init: none is installed',
     {
       hint: 'install the package tini',
+    },
+  );
+}
+
+export interface HeldBindsInput {
+  readonly spec: Pick<ContainerSpec, 'mounts' | 'capAdd' | 'capDrop'>;
+  readonly template: BundleTemplate;
+  readonly runtime: Pick<Runtime, 'kind'>;
+}
+
+/** A task that may mount can remount a bind writable, unless the runtime locks its flags. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function requireHeldBinds({ spec, template, runtime }: HeldBindsInput): void {
+  if (driverOf(runtime).locksBinds) return;
+  const bind = spec.mounts.find(({ readOnly }) => readOnly);
+  if (bind === undefined) return;
+  const changes = { add: spec.capAdd, drop: spec.capDrop };
+  const held = resolveCapabilities(template.config.process.capabilities.bounding, changes);
+  if (!held.includes('CAP_SYS_ADMIN')) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `mounts: with ${runtime.kind} a task with CAP_SYS_ADMIN could make ${bind.source} writable`,
+    {
+      details: { field: 'mounts', value: bind.source },
+      hint: 'use runc, or leave out the capability or the read-only bind',
     },
   );
 }

@@ -4,22 +4,27 @@ import { constants } from 'node:os';
 import { StackshimError } from '../core/errors.ts';
 import { type TaskId, toTaskId } from '../core/ids.ts';
 import { type Layout, scratchDir } from '../core/layout.ts';
-import { resolveCommand } from '../oci/resolve-command.ts';
+import { resolveCommand } from '../oci/build-process.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
-import { deniedField } from '../spec/denied-field.ts';
-import { toSignalNumber } from '../spec/parse-signal.ts';
+import { deniedField } from '../spec/field-errors.ts';
+import { toSignalNumber } from '../spec/parse-command.ts';
 import { parseTaskSpec } from '../spec/parse-task-spec.ts';
-import { showBytes } from '../spec/show-quantity.ts';
+import type { Policy } from '../spec/policy.ts';
+import { showBytes } from '../spec/quantities.ts';
 import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
-import type { AdmittedTaskSpec, CommandSpec, ContainerSpec } from '../spec/task-spec.ts';
-import type { ImageConfig } from '../store/images/image.ts';
-import { resolveStack } from '../store/stacks/resolve-stack.ts';
+import type {
+  AdmittedTaskSpec,
+  CommandSpec,
+  ContainerSpec,
+  StackReference,
+} from '../spec/task-spec.ts';
+import type { ImageConfig, PinnedImage } from '../store/images/image.ts';
+import { findCurrentImage } from '../store/stacks/current-image.ts';
 import { nearestExisting } from '../sys/files.ts';
 import type { Installation } from './installation.ts';
 import { type ContainerContext, type ContainerPlan, planContainer } from './plan-container.ts';
 import { readPolicy } from './read-policy.ts';
 import { taskPlaces } from './records/task-places.ts';
-import { withRealInputs } from './resolve-inputs.ts';
 import { planInputFiles, type TaskFile } from './task-inputs.ts';
 
 /** One command in one container. */
@@ -41,7 +46,7 @@ export async function planTask(
   input: unknown,
   options: PlanOptions = {},
 ): Promise<TaskPlan> {
-  const { parts, context } = readTask(installation, input, options);
+  const { parts, context } = await readTask(installation, input, options);
   const container = await planContainer(parts.container, context);
   return { container, command: planCommand(parts.command, context.pinned.image.config) };
 }
@@ -57,30 +62,47 @@ export async function planContainerAlone(
   installation: Installation,
   request: ContainerRequest,
 ): Promise<ContainerPlan> {
-  const { parts, context } = readTask(installation, request, {});
+  const { parts, context } = await readTask(installation, request, {});
   return await planContainer(parts.container, context);
 }
 
-function readTask(
+async function readTask(
   installation: Installation,
   input: unknown,
   { trustsImageBundle = false, origin = 'caller', id: given }: PlanOptions,
-): { readonly parts: SplitSpec; readonly context: ContainerContext } {
+): Promise<{ readonly parts: SplitSpec; readonly context: ContainerContext }> {
   const { layout, host } = installation;
   const parsed = parseTaskSpec(input, origin);
   if (!host.isRoot) {
     throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', 'run task: needs root');
   }
-  const policy = readPolicy(layout);
-  const spec = withRealInputs(admitTaskSpec(parsed, policy, host), policy);
+  const policy = await readPolicy(layout);
+  const spec = await resolveInputs(admitTaskSpec(parsed, policy, host), policy);
   if (parsed.limits.diskBytes !== undefined) requireFreeSpace(layout, parsed.limits.diskBytes);
-  const pinned = resolveStack(layout, spec.stack);
+  const pinned = await resolveImage(layout, spec.stack);
   const id = given ?? spec.id ?? toTaskId(crypto.getRandomValues(new Uint8Array(13)));
   const places = taskPlaces(layout, id, spec.tenant);
   return {
     parts: splitSpec(spec),
     context: { installation, policy, pinned, places, trustsImageBundle },
   };
+}
+
+/** Resolves the files and directories of the host that a task names. Loads the code for that only if the task names any. */
+async function resolveInputs(spec: AdmittedTaskSpec, policy: Policy): Promise<AdmittedTaskSpec> {
+  const { mounts, code, payload, config } = spec;
+  if (mounts.length === 0 && (code ?? payload ?? config) === undefined) return spec;
+  const { withRealInputs } = await import('./resolve-inputs.ts');
+  return withRealInputs(spec, policy);
+}
+
+async function resolveImage(layout: Layout, reference: StackReference): Promise<PinnedImage> {
+  const { name, revision, image } = reference;
+  const isPinned = (revision ?? image) !== undefined;
+  const current = isPinned ? undefined : findCurrentImage(layout, name);
+  if (current !== undefined) return current;
+  const { resolveStack } = await import('../store/stacks/resolve-stack.ts');
+  return resolveStack(layout, reference);
 }
 
 /**

@@ -2,15 +2,17 @@
  * Prepares a container completely except for the runtime, which is started when there is a command. Nothing here depends on the command.
  * Undoes nothing on failure: the task's record names everything that may exist, and `removeTask` removes it.
  */
+
+import { mountedLayerDir } from '../core/layout.ts';
 import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
 import { nextTurn } from '../core/pause.ts';
-import { buildContainerConfig, type ContainerConfig } from '../oci/build-container-config.ts';
+import { buildContainerConfig, type ContainerConfig } from '../oci/build-config.ts';
 import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
 import { netSysctl } from '../runtime/net-sysctl.ts';
 import type { BindRequest, ContainerSpec } from '../spec/task-spec.ts';
-import { mountLayer } from '../store/layers/mount-layer.ts';
+import { isLayerMounted } from '../store/layers/mounted-layers.ts';
 import { adoptSlot, claimSlot, type Slot } from './admission/slot.ts';
 import { adoptTaskDisk, openTaskDisk } from './disk/open-task-disk.ts';
 import type { HandedDisk, TaskDisk } from './disk/task-disk.ts';
@@ -64,6 +66,20 @@ export async function claimSeat(
   const { joinTenant } = await import('./admission/join-tenant.ts');
   const request = { tenant, terms, task: places.id, signal };
   holdings.add('seat', await joinTenant(installation, request));
+}
+
+/**
+ * Mounts the layers of the image that no task of this boot has used yet. Must run before {@link prepareContainer}. It is a separate step
+ * because it may load code, and nothing is loaded while a runtime works.
+ */
+export async function mountLayers(
+  { pinned }: ContainerPlan,
+  { system, layout }: Installation,
+): Promise<void> {
+  const missing = pinned.image.layers.filter((id) => !isLayerMounted(layout, id));
+  if (missing.length === 0) return;
+  const { mountLayer } = await import('../store/layers/mount-layer.ts');
+  for (const id of missing) mountLayer(system, layout, id);
 }
 
 /** Prepares the container. Rejects with the error of the stage that failed. */
@@ -143,11 +159,11 @@ export const countBinds = (plan: ContainerPlan): number => bindsOf(plan).length;
 function planContainerRootfs(
   plan: ContainerPlan,
   slot: Slot,
-  { system, layout }: Installation,
+  { layout }: Installation,
 ): RootfsPlan {
   const { spec, pinned, places, devices } = plan;
   const layers = pinned.image.layers.map(
-    (id): LayerSource => ({ kind: 'mounted', path: mountLayer(system, layout, id) }),
+    (id): LayerSource => ({ kind: 'mounted', path: mountedLayerDir(layout, id) }),
   );
   return planRootfs({
     taskDir: places.taskDir,

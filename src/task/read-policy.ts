@@ -3,9 +3,8 @@ import { existsSync, lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isUsedUp, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
-import { parsePolicy } from '../spec/parse-policy.ts';
 import { DEFAULT_POLICY, type Policy } from '../spec/policy.ts';
-import { readBoundedFile } from '../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../sys/files.ts';
 import { walkTrusted } from '../sys/trusted-path.ts';
 
 type PolicyPlace = Pick<Layout, 'policyFile' | 'policyIsOptional'>;
@@ -13,11 +12,14 @@ type PolicyPlace = Pick<Layout, 'policyFile' | 'policyIsOptional'>;
 const MAX_BYTES = 1_048_576;
 
 /**
- * Reads and parses the policy file, synchronously because it is small and on the task path. Without a file at the default path, {@link
- * DEFAULT_POLICY} applies; a file that the caller or the environment named must exist. Throws ERR_STACKSHIM_POLICY_INVALID if the file
- * cannot be read or parsed, or if anyone but root (or this user) could have written it.
+ * Reads and parses the policy file. Reads synchronously, because the file is small and on the task path. Without a file at the default
+ * path, {@link DEFAULT_POLICY} applies; a file that the caller or the environment named must exist. Rejects with
+ * ERR_STACKSHIM_POLICY_INVALID if the file cannot be read or parsed, or if anyone but root (or this user) could have written it.
  */
-export function readPolicy({ policyFile, policyIsOptional = false }: PolicyPlace): Policy {
+export async function readPolicy({
+  policyFile,
+  policyIsOptional = false,
+}: PolicyPlace): Promise<Policy> {
   const path = findTrusted(policyFile);
   if (path === undefined) {
     if (policyIsOptional) return DEFAULT_POLICY;
@@ -32,6 +34,7 @@ export function readPolicy({ policyFile, policyIsOptional = false }: PolicyPlace
     if (error instanceof StackshimError) throw error;
     throw invalidFile(policyFile, `not JSON: ${messageOf(error)}`, { cause: error });
   }
+  const { parsePolicy } = await import('../spec/parse-policy.ts');
   return parsePolicy(value);
 }
 

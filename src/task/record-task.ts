@@ -1,7 +1,7 @@
 /** Writes the record of a planned task: from then on the task exists. */
 import { constants } from 'node:os';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
-import { isImageStored } from '../store/images/image-files.ts';
+import { isImageStored } from '../store/images/image.ts';
 import { ownIdentity } from '../sys/processes.ts';
 import type { Installation } from './installation.ts';
 import type { ContainerPlan } from './plan-container.ts';

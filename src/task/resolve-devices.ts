@@ -4,11 +4,11 @@ import { reasonOf, StackshimError } from '../core/errors.ts';
 import type { TaskDevice } from '../core/mount.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { requireAllowedDevice } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
+import { requireAllowedDevice } from '../spec/policy.ts';
 import type { DeviceRequest } from '../spec/task-spec.ts';
-import { toDeviceNumbers } from '../sys/device-nodes.ts';
-import { type FoundPath, lookUpPath } from '../sys/real-path.ts';
+import { toDeviceNumbers } from '../sys/linux-files.ts';
+import { type FoundPath, lookUpPath } from '../sys/paths.ts';
 
 const FIELD = 'devices';
 

@@ -1,12 +1,12 @@
 /** Resolves the files and directories of the host that a task names: checked by the policy, and used by their paths without links from then on. */
 import { closeSync, realpathSync } from 'node:fs';
 import { reasonOf, StackshimError } from '../core/errors.ts';
-import { requireAllowedBindSource, requireAllowedInput } from '../spec/permissions.ts';
 import type { Policy } from '../spec/policy.ts';
-import type { SeccompProfile } from '../spec/seccomp-profile.ts';
+import { requireAllowedBindSource, requireAllowedInput } from '../spec/policy.ts';
+import { parseSeccompProfile, type SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
-import { readBoundedFd } from '../sys/read-bounded-file.ts';
-import { type FoundPath, lookUpPath, openPlain } from '../sys/real-path.ts';
+import { readBoundedFd } from '../sys/files.ts';
+import { type FoundPath, lookUpPath, openPlain } from '../sys/paths.ts';
 
 /** Seccomp profiles are written by people; a larger file is not a profile. */
 const MAX_SECCOMP_BYTES = 4 * 1024 * 1024;
@@ -51,25 +51,22 @@ function toRealFile(
   );
 }
 
-/** The parsed profile that `seccomp` names. Throws like {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID for an invalid profile. */
-export async function readSeccomp(
-  seccomp: string | undefined,
-  policy: Policy,
-): Promise<{ readonly seccompProfile?: SeccompProfile }> {
-  if (seccomp === undefined || seccomp === 'unconfined') return {};
-  const { parseSeccompProfile } = await import('../spec/seccomp-profile.ts');
+/**
+ * Reads and parses the profile in a file. Throws like {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID if the file is not a profile.
+ */
+export function readSeccomp(file: string, policy: Policy): SeccompProfile {
   const field = 'securityOpt';
-  const { path } = findInput(field, seccomp, policy);
-  const text = readable(field, seccomp, () => {
+  const { path } = findInput(field, file, policy);
+  const text = readable(field, file, () => {
     const fd = openPlain(path, { followLinks: false });
-    if (fd === undefined) throw notFile(field, seccomp);
+    if (fd === undefined) throw notFile(field, file);
     try {
       return readBoundedFd(fd, MAX_SECCOMP_BYTES);
     } finally {
       closeSync(fd);
     }
   });
-  return { seccompProfile: readable(field, seccomp, () => parseSeccompProfile(JSON.parse(text))) };
+  return readable(field, file, () => parseSeccompProfile(JSON.parse(text)));
 }
 
 function findInput(field: string, path: string, { allow }: Policy): FoundPath {

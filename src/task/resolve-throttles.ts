@@ -2,10 +2,10 @@
 import { existsSync, statSync } from 'node:fs';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { reasonOf, StackshimError } from '../core/errors.ts';
-import type { DeviceThrottle } from '../oci/build-resources.ts';
-import { THROTTLE_FIELDS } from '../spec/parse-throttle.ts';
+import type { DeviceThrottle } from '../oci/build-config.ts';
+import { THROTTLE_FIELDS } from '../spec/limits.ts';
 import type { Throttle } from '../spec/task-spec.ts';
-import { toDeviceNumbers } from '../sys/device-nodes.ts';
+import { toDeviceNumbers } from '../sys/linux-files.ts';
 
 /**
  * Resolves the limits; of several of one kind on one device, the lowest applies, whatever path named the device. Throws

@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { toStackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
-import { invalidField } from '../spec/invalid-field.ts';
+import { invalidField } from '../spec/field-errors.ts';
 import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { abortedEarly, type SetUpTurn, takeSetUpTurn } from './admission/set-up-turns.ts';
@@ -16,8 +16,8 @@ import {
   signalsOf,
   toDeadline,
 } from './ending/caller-stops.ts';
-import { notRemovedYet, removeOwn } from './ending/remove-own.ts';
 import type { Removal } from './ending/remove-task.ts';
+import { notRemovedYet, removeOwn } from './ending/remove-task.ts';
 import { TaskStopper } from './ending/stop-task.ts';
 import { safeListener, type TaskListener } from './events.ts';
 import { executeTask } from './execute-task.ts';
@@ -29,11 +29,10 @@ import type { HandedContainer } from './prepare-container.ts';
 import { type Recorded, recordTask } from './record-task.ts';
 import { claimOverdue } from './records/time-limit.ts';
 import type { TaskResult } from './result.ts';
+import { holdErrors, isEmitter, requireStreams } from './streams/caller-streams.ts';
 import type { OutputSink } from './streams/output-sink.ts';
-import { requireStreams } from './streams/require-streams.ts';
 import { OutputMeter } from './streams/task-output.ts';
 import type { TaskTerminal } from './streams/terminal-streams.ts';
-import { holdErrors, isEmitter } from './streams/watch-stream.ts';
 
 /** How a task is run: where its output and events go, and who may end it. */
 export interface CallerOptions extends CallerStops {

@@ -1,14 +1,13 @@
 /** Starts the command of a created container, and arms its limits. */
 import type { StackshimError } from '../core/errors.ts';
-import { startContainer } from '../runtime/start-container.ts';
-import { wasDelayed } from '../sys/loop-beat.ts';
-import { monotonicMs } from '../sys/monotonic-clock.ts';
+import { startTimer } from '../core/pause.ts';
+import { startContainer } from '../runtime/drive-container.ts';
+import { monotonicMs, wasDelayed } from '../sys/clocks.ts';
 import type { ProcessExit } from '../sys/system.ts';
 import { type CreatedTask, containerOf } from './create-task.ts';
-import { startTimer } from './ending/deadline-timer.ts';
 import type { LimitWatch } from './ending/limit-watch.ts';
-import { openSocketWatch } from './ending/open-socket-watch.ts';
 import type { SocketWatch } from './ending/socket-watch.ts';
+import { openSocketWatch } from './ending/socket-watch.ts';
 import type { TaskStopper } from './ending/stop-task.ts';
 import type { TaskListener } from './events.ts';
 import type { Installation } from './installation.ts';

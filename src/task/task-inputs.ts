@@ -3,11 +3,10 @@ import { chmodSync, chownSync, closeSync, existsSync, realpathSync, writeFileSyn
 import { copyFile } from 'node:fs/promises';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import type { BindMount, IdRange } from '../core/mount.ts';
-import { CONFIG_FILE, PAYLOAD_FILE } from '../oci/task-paths.ts';
+import { CONFIG_FILE, PAYLOAD_FILE } from '../oci/build-mounts.ts';
 import type { CommandSpec, ContainerSpec, FileInput } from '../spec/task-spec.ts';
-import { fdPath } from '../sys/fd-path.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
-import { openPlain } from '../sys/real-path.ts';
+import { fdPath, openPlain } from '../sys/paths.ts';
 import type { Fd } from '../sys/system.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 

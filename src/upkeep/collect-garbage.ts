@@ -6,7 +6,7 @@ import { type ErrorJson, StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import { generationsDir, type Layout, runtimeVersionsDir } from '../core/layout.ts';
 import { findObstacles, sweepImages } from '../exchange/sweep-images.ts';
-import { clearStaleVersions } from '../runtime/runtime-version.ts';
+import { clearStaleVersions } from '../runtime/learn-version.ts';
 import { removeStrayNames, restoreImages } from '../store/images/collect-images.ts';
 import type { StoredLayer } from '../store/layers/collect-layers.ts';
 import { generationFile } from '../store/stacks/generations.ts';

@@ -6,7 +6,7 @@ import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promi
 import { expect, it } from 'vitest';
 import { buildDir, tasksDir, tmpDir } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { imageFile } from '../../src/store/images/image-files.ts';
+import { imageFile } from '../../src/store/images/image.ts';
 import { listMountedLayers } from '../../src/store/layers/list-layers.ts';
 import { surveyStore } from '../../src/store/survey-store.ts';
 import { reapTasks } from '../../src/task/abandoned/reap.ts';

@@ -3,7 +3,7 @@ import { closeSync, openSync, statSync, writeFileSync, writeSync } from 'node:fs
 import { describe, expect, it } from 'vitest';
 import type { LayerId } from '../../src/core/ids.ts';
 import { layerFile } from '../../src/core/layout.ts';
-import { imageFile, readImage } from '../../src/store/images/image-files.ts';
+import { imageFile, readImage } from '../../src/store/images/image.ts';
 import type { Revision } from '../../src/store/stacks/revisions.ts';
 import { type CliResult, runCli, startCli } from '../support/cli/run-cli.ts';
 import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';

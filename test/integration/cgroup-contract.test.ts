@@ -8,8 +8,8 @@ import type { CgroupShare } from '../../src/cgroup/cgroup-driver.ts';
 import { cgroupV1 } from '../../src/cgroup/cgroup-v1.ts';
 import { cgroupV2 } from '../../src/cgroup/cgroup-v2.ts';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
-import { entryPath } from '../../src/sys/byte-path.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
+import { entryPath } from '../../src/sys/paths.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
 const MIB = 1024 * 1024;

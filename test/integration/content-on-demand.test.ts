@@ -5,12 +5,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ImageDigest, LayerId } from '../../src/core/ids.ts';
 import { imagesDir, layerFile, layersDir } from '../../src/core/layout.ts';
 import { openStackshim } from '../../src/door/open-stackshim.ts';
-import { readImage } from '../../src/store/images/image-files.ts';
+import { readImage } from '../../src/store/images/image.ts';
 import { emptyDisk, fillDisk } from '../chaos/support/small-disk.ts';
-import { damageLayer } from '../integration/support/damage-layer.ts';
 import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
 import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
 import { useStorageLab } from '../support/stacks/storage-lab.ts';
+import { damageLayer } from './support/damage-layer.ts';
 
 const lab = useStorageLab(makeBusyboxTar);
 const UNKNOWN = `sha256:${'0'.repeat(64)}`;

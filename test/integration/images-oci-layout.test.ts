@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { importOciLayout } from '../../src/exchange/oci-image/import-oci-layout.ts';
 import type { BuildProgress } from '../../src/exchange/progress.ts';
-import { readImage } from '../../src/store/images/image-files.ts';
+import { readImage } from '../../src/store/images/image.ts';
 import { readLayerRecord } from '../../src/store/layers/layer-record.ts';
 import { readHostFacts } from '../../src/sys/host-facts.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';

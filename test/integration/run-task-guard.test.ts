@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
 import { tasksDir } from '../../src/core/layout.ts';
 import { isAlive, type ProcessIdentity, readProcess } from '../../src/sys/processes.ts';
-import { SYSTEM_PATH } from '../../src/sys/program-environment.ts';
+import { SYSTEM_PATH } from '../../src/sys/start-program.ts';
 import { reapTasks } from '../../src/task/abandoned/reap.ts';
 import { openInstallation } from '../../src/task/installation.ts';
 import { useInstallation } from '../support/installation/installation.ts';

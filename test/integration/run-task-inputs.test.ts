@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { runTask, type TaskInput } from '../../src/index.ts';
-import { lookUpPath, openPlain } from '../../src/sys/real-path.ts';
+import { lookUpPath, openPlain } from '../../src/sys/paths.ts';
 import { runCli } from '../support/cli/run-cli.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { writePolicy } from '../support/installation/write-policy.ts';

@@ -13,13 +13,16 @@ import { mkdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Layout } from '../../src/core/layout.ts';
-import { beginContainer } from '../../src/runtime/create-container.ts';
+import {
+  beginContainer,
+  removeRuntimeState,
+  runtimeStateExists,
+} from '../../src/runtime/drive-container.ts';
 import { resolveRuntime } from '../../src/runtime/resolve-runtime.ts';
 import type { CreateContainerOptions, Runtime, RuntimeKind } from '../../src/runtime/runtime.ts';
-import { removeRuntimeState, runtimeStateExists } from '../../src/runtime/runtime-state.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { openNullDevice } from '../../src/sys/null-device.ts';
 import { readProcess } from '../../src/sys/processes.ts';
+import { openNullDevice } from '../../src/sys/start-program.ts';
 import { makeFolder, RuntimeLab, writeScript } from '../support/runtimes/runtime-lab.ts';
 
 let folder: string;

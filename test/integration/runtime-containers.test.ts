@@ -2,11 +2,14 @@
 import { rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
+import {
+  removeRuntimeState,
+  runtimeStateExists,
+  startContainer,
+} from '../../src/runtime/drive-container.ts';
 import { resolveRuntime } from '../../src/runtime/resolve-runtime.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import { toStartFailure } from '../../src/runtime/runtime-failure.ts';
-import { removeRuntimeState, runtimeStateExists } from '../../src/runtime/runtime-state.ts';
-import { startContainer } from '../../src/runtime/start-container.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { makeFolder, RuntimeLab, runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 

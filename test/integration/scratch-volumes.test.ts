@@ -28,9 +28,8 @@ import {
   listIdleVolumes,
   sweepIdleVolumes,
 } from '../../src/task/disk/idle-volumes.ts';
-import { loopName, readLoopDevices } from '../../src/task/disk/loop-devices.ts';
 import { openTaskDisk } from '../../src/task/disk/open-task-disk.ts';
-import { removeScratch } from '../../src/task/disk/remove-scratch.ts';
+import { loopName, readLoopDevices, removeScratch } from '../../src/task/disk/scratch-files.ts';
 import { type TaskDisk, toDiskLimit } from '../../src/task/disk/task-disk.ts';
 import { isFreshVolume, loopDeviceOf } from '../../src/task/disk/volume-state.ts';
 import { taskPlaces } from '../../src/task/records/task-places.ts';

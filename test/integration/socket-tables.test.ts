@@ -5,13 +5,9 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
+import { openNetNamespace, parseSocketsUsed } from '../../src/sys/linux-streams.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { openNetNamespace } from '../../src/sys/net-namespace.ts';
-import {
-  parseSocketCounts,
-  parseSocketsUsed,
-  readSocketTable,
-} from '../../src/sys/socket-tables.ts';
+import { parseSocketCounts, readSocketTable } from '../../src/sys/socket-tables.ts';
 import { readTcpSockets, type TcpSocket } from '../../src/sys/tcp-sockets.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { writeImage } from '../../src/store/images/image-files.ts';
+import { writeImage } from '../../src/store/images/store-image.ts';
 import { addRevision } from '../../src/store/stacks/add-revision.ts';
 import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
 import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';

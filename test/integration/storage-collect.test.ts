@@ -27,7 +27,7 @@ import {
   tmpDir,
 } from '../../src/core/layout.ts';
 import { collectImages } from '../../src/store/images/collect-images.ts';
-import { imageFile, isImageStored, readImage } from '../../src/store/images/image-files.ts';
+import { imageFile, isImageStored, readImage } from '../../src/store/images/image.ts';
 import { mountLayer } from '../../src/store/layers/mount-layer.ts';
 import { addRevision } from '../../src/store/stacks/add-revision.ts';
 import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { mountedLayerDir, taskDir } from '../../src/core/layout.ts';
-import { readImage } from '../../src/store/images/image-files.ts';
+import { readImage } from '../../src/store/images/image.ts';
 import { mountLayer } from '../../src/store/layers/mount-layer.ts';
 import { readGenerationNumbers } from '../../src/store/stacks/generations.ts';
 import { rollbackRelease } from '../../src/store/stacks/release.ts';

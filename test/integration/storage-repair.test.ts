@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type Layout, layerFile } from '../../src/core/layout.ts';
-import { readImage } from '../../src/store/images/image-files.ts';
+import { readImage } from '../../src/store/images/image.ts';
 import { mountLayer, remountLayer } from '../../src/store/layers/mount-layer.ts';
 import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';

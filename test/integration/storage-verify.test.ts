@@ -15,7 +15,7 @@ import { describe, expect, it } from 'vitest';
 import type { LayerId } from '../../src/core/ids.ts';
 import { currentLink, generationsDir, layerFile, layerRecordFile } from '../../src/core/layout.ts';
 import type { Image } from '../../src/store/images/image.ts';
-import { imageFile, readImage } from '../../src/store/images/image-files.ts';
+import { imageFile, readImage } from '../../src/store/images/image.ts';
 import { generationFile } from '../../src/store/stacks/generations.ts';
 import { type Revision, revisionFile } from '../../src/store/stacks/revisions.ts';
 import type { Damage } from '../../src/store/survey-store.ts';

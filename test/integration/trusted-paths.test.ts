@@ -27,12 +27,12 @@ describe('a policy file is refused', () => {
     ['that another user owns', (file) => chownSync(file, STRANGER_ID, STRANGER_ID)],
     ['in a folder of another user', () => chownSync(folder, STRANGER_ID, STRANGER_ID)],
     ['in a folder that others may write', () => chmodSync(folder, 0o777)],
-  ])('%s', (_, spoil) => {
+  ])('%s', async (_, spoil) => {
     const file = join(folder, 'policy.json');
     writeFileSync(file, '{}');
-    expect(readPolicy({ policyFile: file })).toEqual(expect.anything());
+    expect(await readPolicy({ policyFile: file })).toEqual(expect.anything());
     spoil(file);
-    expect(() => readPolicy({ policyFile: file })).toThrow(
+    await expect(readPolicy({ policyFile: file })).rejects.toThrow(
       expect.objectContaining({ code: 'ERR_STACKSHIM_POLICY_INVALID', details: { file } }),
     );
   });

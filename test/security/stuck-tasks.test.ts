@@ -5,9 +5,9 @@
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { abortFuseConnections } from '../../src/sys/fuse-connections.ts';
 import { slotOfUser } from '../../src/sys/handled-process.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { abortFuseConnections } from '../../src/task/ending/kill-processes.ts';
 import { runCli, startCli } from '../support/cli/run-cli.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { makeProbeImage } from '../support/programs/probe-image.ts';

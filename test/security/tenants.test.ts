@@ -19,8 +19,8 @@ import { type Layout, tenantDir } from '../../src/core/layout.ts';
 import type { TenantTerms } from '../../src/spec/task-spec.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { bootId } from '../../src/sys/processes.ts';
-import { claimTaskNumber } from '../../src/task/admission/claim-task-number.ts';
 import { joinTenant, removeIdleTenants } from '../../src/task/admission/join-tenant.ts';
+import { claimTaskNumber } from '../../src/task/admission/slot.ts';
 import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
 
 const cgroups = openCgroupDriver();

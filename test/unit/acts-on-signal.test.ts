@@ -1,7 +1,7 @@
 /** Whether a task's first process is waited for, even if it was observed in the middle of a fork(2). */
 import { expect, it } from 'vitest';
 import type { SignalDisposition } from '../../src/sys/ask-process.ts';
-import { isWaitedFor } from '../../src/task/ending/acts-on-signal.ts';
+import { isWaitedFor } from '../../src/task/ending/stop-task.ts';
 
 /** A look function that returns these values one after another, then nothing else. */
 function looks(...seen: readonly SignalDisposition[]) {

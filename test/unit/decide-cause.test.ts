@@ -1,6 +1,6 @@
 /** Why a task was stopped: the first cause wins, and findings after its end count only if there was no cause before. */
 import { expect, it } from 'vitest';
-import { decideCause, type StopEvidence } from '../../src/task/decide-verdict.ts';
+import { decideCause, type StopEvidence } from '../../src/task/build-result.ts';
 
 const NOTHING: StopEvidence = {
   stop: null,

@@ -1,8 +1,7 @@
 /** Versions of stored files, and of the program that writes them. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { refuseNewer } from '../../src/core/format-version.ts';
-import { PROGRAM_VERSION } from '../../src/core/program-version.ts';
+import { PROGRAM_VERSION, refuseNewer } from '../../src/core/format-version.ts';
 
 const format = { what: 'task record', newest: 2 };
 const expectRefused = (value: unknown, error: object) =>

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { loadTemplate } from '../../src/oci/load-template.ts';
 import type { RuntimeKind } from '../../src/runtime/runtime.ts';
-import { requireHeldBinds } from '../../src/task/require-held-binds.ts';
+import { requireHeldBinds } from '../../src/task/plan-container.ts';
 import { toConfigInput } from '../support/tasks/oci-config-input.ts';
 
 const READ_ONLY = { mounts: [{ type: 'bind', source: '/data', target: '/data', readonly: true }] };

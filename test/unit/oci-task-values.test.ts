@@ -3,8 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
 import { parseTaskId } from '../../src/core/ids.ts';
-import { buildTaskEnv } from '../../src/oci/build-task-env.ts';
-import { resolveCommand, resolveWorkdir } from '../../src/oci/resolve-command.ts';
+import { buildTaskEnv, resolveCommand, resolveWorkdir } from '../../src/oci/build-process.ts';
 import { resolveUser } from '../../src/oci/resolve-user.ts';
 import { buildHostsFile } from '../../src/task/task-inputs.ts';
 

@@ -1,6 +1,6 @@
 /** How much is read from busy pipes in one turn of the event loop: others must get their turn. */
 import { expect, it } from 'vitest';
-import { rest } from '../../src/sys/pipe-io/rest.ts';
+import { rest } from '../../src/sys/pipe-io/reading.ts';
 
 const CHUNK_BYTES = 65_536;
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));

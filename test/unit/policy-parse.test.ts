@@ -206,55 +206,57 @@ describe('readPolicy', () => {
 
   const readFile = () => readPolicy({ policyFile: file });
 
-  test('requires a file that was named, and uses defaults without one at the default path', () => {
-    expect(readFile).toThrow(invalid({ file }));
+  test('requires a file that was named, and uses defaults without one at the default path', async () => {
+    await expect(readFile()).rejects.toThrow(invalid({ file }));
     const policyFile = file;
-    expect(readPolicy({ policyFile, policyIsOptional: true })).toBe(DEFAULT_POLICY);
+    expect(await readPolicy({ policyFile, policyIsOptional: true })).toBe(DEFAULT_POLICY);
     expect(layoutFrom({}, {})).toMatchObject({ policyIsOptional: true });
     for (const layout of [
       layoutFrom({ policy: policyFile }, {}),
       layoutFrom({}, { STACKSHIM_POLICY: policyFile }),
     ]) {
-      expect(() => readPolicy(layout)).toThrow(invalid({ file }));
+      await expect(readPolicy(layout)).rejects.toThrow(invalid({ file }));
     }
   });
 
-  test('refuses a dangling link, even at the default path', () => {
+  test('refuses a dangling link, even at the default path', async () => {
     symlinkSync('nowhere', file);
-    expect(() => readPolicy({ policyFile: file, policyIsOptional: true })).toThrow(
+    await expect(readPolicy({ policyFile: file, policyIsOptional: true })).rejects.toThrow(
       invalid({ file }),
     );
     symlinkSync('nowhere', `${folder}/etc`);
     const policyFile = `${folder}/etc/policy.json`;
-    expect(() => readPolicy({ policyFile, policyIsOptional: true })).toThrow(invalid({}));
+    await expect(readPolicy({ policyFile, policyIsOptional: true })).rejects.toThrow(invalid({}));
   });
 
-  test('reads a file, and follows a link to one', () => {
+  test('reads a file, and follows a link to one', async () => {
     writeFileSync(file, '{"defaults":{"memory":"64m"}}', { mode: 0o644 });
-    expect(readFile().defaults.memoryBytes).toBe(67_108_864);
+    expect((await readFile()).defaults.memoryBytes).toBe(67_108_864);
     symlinkSync('policy.json', `${folder}/link`);
-    expect(readPolicy({ policyFile: `${folder}/link` }).defaults.memoryBytes).toBe(67_108_864);
+    expect((await readPolicy({ policyFile: `${folder}/link` })).defaults.memoryBytes).toBe(
+      67_108_864,
+    );
   });
 
   test.each(['', '{', 'null', '{"defaults":{"memory":"x"}}', '{"unknown":1}'])(
     'refuses a file that holds %j',
-    (text) => {
+    async (text) => {
       writeFileSync(file, text);
-      expect(readFile).toThrow(invalid({}));
+      await expect(readFile()).rejects.toThrow(invalid({}));
     },
   );
 
-  test('refuses files that other users may write, that are too large, or that are not regular files', () => {
+  test('refuses files that other users may write, that are too large, or that are not regular files', async () => {
     writeFileSync(file, '{}');
     chmodSync(file, 0o666);
-    expect(readFile).toThrow(invalid({ file }));
+    await expect(readFile()).rejects.toThrow(invalid({ file }));
     chmodSync(file, 0o620);
-    expect(readFile).toThrow(invalid({ file }));
+    await expect(readFile()).rejects.toThrow(invalid({ file }));
     chmodSync(file, 0o644);
     writeFileSync(file, ' '.repeat(1_048_577));
-    expect(readFile).toThrow(invalid({ file }));
+    await expect(readFile()).rejects.toThrow(invalid({ file }));
     rmSync(file);
     mkdirSync(file);
-    expect(readFile).toThrow(invalid({ file }));
+    await expect(readFile()).rejects.toThrow(invalid({ file }));
   });
 });

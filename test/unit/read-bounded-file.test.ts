@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { readBoundedFile } from '../../src/sys/read-bounded-file.ts';
+import { readBoundedFile } from '../../src/sys/files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stackshim-bounded-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -5,11 +5,15 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { classifyFailure } from '../../src/runtime/classify-failure.ts';
-import { isOlderThan } from '../../src/runtime/compare-versions.ts';
 import { knownHoles } from '../../src/runtime/known-holes.ts';
-import { toRuntimeFailure, toStartFailure } from '../../src/runtime/runtime-failure.ts';
-import { lastLogMessage, readLogTail } from '../../src/runtime/runtime-log.ts';
-import { clearStaleVersions, parseVersionOutput } from '../../src/runtime/runtime-version.ts';
+import { clearStaleVersions, parseVersionOutput } from '../../src/runtime/learn-version.ts';
+import {
+  lastLogMessage,
+  readLogTail,
+  toRuntimeFailure,
+  toStartFailure,
+} from '../../src/runtime/runtime-failure.ts';
+import { isOlderThan } from '../../src/runtime/runtime-version.ts';
 
 const runc11 = 'runc create failed: unable to start container process: ';
 const runc13 = `${runc11}error during container init: `;

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { removeRuntimeState, runtimeStateExists } from '../../src/runtime/drive-container.ts';
 import { driverOf, RUNTIME_KINDS, RUNTIME_NAMES } from '../../src/runtime/drivers/driver-of.ts';
 import {
   parseWaitStatus,
@@ -11,7 +12,6 @@ import {
 } from '../../src/runtime/drivers/gvisor-sandbox.ts';
 import { parseControlSocket, runscFiles } from '../../src/runtime/drivers/runsc-files.ts';
 import type { Runtime, RuntimeKind } from '../../src/runtime/runtime.ts';
-import { removeRuntimeState, runtimeStateExists } from '../../src/runtime/runtime-state.ts';
 import { RUNTIMES } from '../../src/spec/policy.ts';
 import type { ProcessExit } from '../../src/sys/system.ts';
 

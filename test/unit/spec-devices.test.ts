@@ -1,6 +1,6 @@
 /** `--device` in docker's format, and where a device may be placed in a task. */
 import { describe, expect, test } from 'vitest';
-import { parseDevices } from '../../src/spec/parse-device.ts';
+import { parseDevices } from '../../src/spec/parse-mounts.ts';
 import { parseTaskSpec } from '../../src/spec/parse-task-spec.ts';
 
 const invalid = expect.objectContaining({ code: 'ERR_STACKSHIM_SPEC_INVALID' });

@@ -1,8 +1,7 @@
 /** Environment entries, env files and labels. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseEnvEntries, parseEnvFile } from '../../src/spec/parse-env.ts';
-import { parseLabelEntries } from '../../src/spec/parse-labels.ts';
+import { parseEnvEntries, parseEnvFile, parseLabelEntries } from '../../src/spec/parse-entries.ts';
 
 const caller = { HOME: '/home/me', EMPTY: '' };
 const invalid = (field: string) =>

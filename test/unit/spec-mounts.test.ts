@@ -5,7 +5,7 @@ import {
   parseMountOption,
   parseTmpfsOption,
   parseVolumeOption,
-} from '../../src/spec/parse-mount.ts';
+} from '../../src/spec/parse-mounts.ts';
 import { isAtOrBelow, parseMountTarget } from '../../src/spec/parse-path.ts';
 import { parseTaskSpec } from '../../src/spec/parse-task-spec.ts';
 

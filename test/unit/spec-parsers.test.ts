@@ -1,10 +1,8 @@
 /** The small parsers: stack references, users, ulimits, capabilities, security options, seccomp profiles. */
 import { describe, expect, test } from 'vitest';
-import { CAPABILITIES, parseCapability } from '../../src/spec/parse-capability.ts';
-import { parseSecurityOpts } from '../../src/spec/parse-security-opt.ts';
-import { parseStackReference } from '../../src/spec/parse-stack-reference.ts';
-import { parseUlimit } from '../../src/spec/parse-ulimit.ts';
-import { parseUser } from '../../src/spec/parse-user.ts';
+import { parseUlimit } from '../../src/spec/limits.ts';
+import { parseStackReference, parseUser } from '../../src/spec/parse-command.ts';
+import { CAPABILITIES, parseCapability, parseSecurityOpts } from '../../src/spec/parse-rights.ts';
 import { parseSeccompProfile } from '../../src/spec/seccomp-profile.ts';
 
 const invalid = expect.objectContaining({ code: 'ERR_STACKSHIM_SPEC_INVALID' });

@@ -2,9 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
-import { parseBytes } from '../../src/spec/parse-bytes.ts';
-import { parseDuration } from '../../src/spec/parse-duration.ts';
-import { parseCount, parseCpus } from '../../src/spec/parse-number.ts';
+import { parseBytes, parseCount, parseCpus, parseDuration } from '../../src/spec/quantities.ts';
 
 const anyDuration = { min: 0, max: Number.MAX_SAFE_INTEGER };
 

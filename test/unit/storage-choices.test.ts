@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
 import type { Generation } from '../../src/store/stacks/generations.ts';
 import type { Damage, StoreSurvey } from '../../src/store/survey-store.ts';
-import { isStaleName, ownerOfName, toOwnedName } from '../../src/sys/owned-name.ts';
+import { isStaleName, ownerOfName, toOwnedName } from '../../src/sys/files.ts';
 import { ownIdentity } from '../../src/sys/processes.ts';
 import { chooseGenerations } from '../../src/upkeep/choose-generations.ts';
 import { chooseRevisions } from '../../src/upkeep/choose-revisions.ts';

@@ -12,8 +12,8 @@ const TRUNK = [
   'start-command',
   'account-task',
   'create-task',
+  'add-command',
   'prepare-container',
-  'ending/remove-own',
   'ending/remove-task',
   'build-result',
 ];

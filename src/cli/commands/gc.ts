@@ -4,7 +4,7 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import type { Collection } from '../../upkeep/collect-garbage.ts';
 import { formatBytes } from '../format-quantities.ts';
 import { print, printJson } from '../print.ts';
-import { reportError } from '../report-error.ts';
+import { reportError } from '../printable.ts';
 
 export interface CollectCommandOptions {
   readonly json?: boolean;

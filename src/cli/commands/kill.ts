@@ -3,11 +3,11 @@ import { toStackshimError } from '../../core/errors.ts';
 import { parseTaskId, type TaskId } from '../../core/ids.ts';
 import { openDoor, requireRoot } from '../../door/open-stackshim.ts';
 import type { Stackshim } from '../../door/stackshim.ts';
-import { parseDuration } from '../../spec/parse-duration.ts';
+import { parseDuration } from '../../spec/quantities.ts';
 import { SPEC_BOUNDS } from '../../spec/spec-bounds.ts';
 import { statusOfError } from '../exit-status.ts';
 import { print } from '../print.ts';
-import { reportError, reportLeftovers } from '../report-error.ts';
+import { reportError, reportLeftovers } from '../printable.ts';
 
 export interface KillCommandOptions {
   readonly stopTimeout: string;

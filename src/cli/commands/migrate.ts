@@ -1,8 +1,8 @@
 /** `stackshim migrate`: brings what earlier versions stored up to this version. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { MigrateProgress, Migration } from '../../upkeep/migrate-store.ts';
+import { listenForStops } from '../caller-signals.ts';
 import { print, printJson } from '../print.ts';
-import { listenForStops } from '../stop-signals.ts';
 
 export interface MigrateCommandOptions {
   readonly dryRun?: boolean;

@@ -4,7 +4,7 @@ import type { ListedTask } from '../../task/records/list-tasks.ts';
 import { formatAge } from '../format-quantities.ts';
 import { formatTable, shorten } from '../format-table.ts';
 import { print, printJson } from '../print.ts';
-import { reportError } from '../report-error.ts';
+import { reportError } from '../printable.ts';
 
 const HEADER = ['ID', 'STACK', 'STATE', 'PID', 'OWNER', 'AGE', 'COMMAND', 'LABELS'];
 const COMMAND_LENGTH = 40;

@@ -2,7 +2,7 @@
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { ReapReport } from '../../task/abandoned/reap.ts';
 import { print, printJson, printJsonLine } from '../print.ts';
-import { reportError, reportLeftovers } from '../report-error.ts';
+import { reportError, reportLeftovers } from '../printable.ts';
 
 export interface ReapCommandOptions {
   readonly json?: boolean;
@@ -24,7 +24,7 @@ export async function reap(options: ReapCommandOptions): Promise<number> {
 
 /** Prints one report after another: with `--json` a line each, otherwise as without `--watch`. Reports each damaged record once. */
 async function watchUntilStopped({ json }: ReapCommandOptions): Promise<number> {
-  const { listenForStops } = await import('../stop-signals.ts');
+  const { listenForStops } = await import('../caller-signals.ts');
   const stops = listenForStops();
   const reported = new Set<string>();
   let printed = Promise.resolve();

@@ -2,9 +2,9 @@
 import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { openBuildProgress } from '../build-progress-view.ts';
+import { listenForStops } from '../caller-signals.ts';
 import { print, printJson } from '../print.ts';
 import { reportToolOutput } from '../report-tool-output.ts';
-import { listenForStops } from '../stop-signals.ts';
 
 export interface BuildCommandOptions {
   readonly ifChanged?: boolean;

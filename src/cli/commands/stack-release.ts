@@ -2,7 +2,7 @@
 import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { ReleaseResult } from '../../store/stacks/release.ts';
-import { readBoundedFile } from '../../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../../sys/files.ts';
 import { formatTable } from '../format-table.ts';
 import { print, printJson } from '../print.ts';
 import { toPositive } from '../shared-options.ts';

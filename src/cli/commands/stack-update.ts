@@ -4,15 +4,15 @@ import type { StackUpdate, UpdateReport } from '../../build/update-stacks.ts';
 import { StackshimError } from '../../core/errors.ts';
 import type { StackName } from '../../core/ids.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
-import { toAbsolute } from '../../sys/to-absolute.ts';
+import { toAbsolute } from '../../sys/paths.ts';
 import { openBuildProgress } from '../build-progress-view.ts';
+import { listenForStops } from '../caller-signals.ts';
 import { statusOfError } from '../exit-status.ts';
 import { formatTable } from '../format-table.ts';
 import { print, printJson, printNote } from '../print.ts';
-import { reportError } from '../report-error.ts';
+import { reportError } from '../printable.ts';
 import { reportToolOutput } from '../report-tool-output.ts';
 import { toPositive } from '../shared-options.ts';
-import { listenForStops } from '../stop-signals.ts';
 
 export interface UpdateCommandOptions {
   readonly all?: boolean;

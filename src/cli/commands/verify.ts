@@ -3,10 +3,10 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import type { AffectedRevision, Damage } from '../../store/survey-store.ts';
 import type { Verification, VerifyProgress } from '../../upkeep/verify-store.ts';
 import type { ProgressStream } from '../build-progress-view.ts';
+import { listenForStops } from '../caller-signals.ts';
 import { formatBytes } from '../format-quantities.ts';
 import { print, printJson } from '../print.ts';
 import { toPrintable } from '../printable.ts';
-import { listenForStops } from '../stop-signals.ts';
 
 const CLEAR_LINE = '\r\u001b[K';
 

@@ -1,9 +1,8 @@
 /** Imports an image from an OCI layout into the root folder: missing layers become EROFS files, then the image file is written. */
 import type { LayerId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
-import { addImageNames } from '../../store/images/add-image-names.ts';
 import { type Image, STACK_LABELS } from '../../store/images/image.ts';
-import { writeImage } from '../../store/images/image-files.ts';
+import { addImageNames, writeImage } from '../../store/images/store-image.ts';
 import { importLayer } from '../../store/layers/import-layer.ts';
 import { findLayerByDiffId, type LayerRecord } from '../../store/layers/layer-record.ts';
 import { proveBlob } from '../../store/layers/prove-blob.ts';

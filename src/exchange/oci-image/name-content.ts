@@ -1,9 +1,9 @@
 /** The digest of an image's content: the digest of the manifest that `stack export` writes. It is the same on every machine, however the image got there. */
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
-import { addImageNames } from '../../store/images/add-image-names.ts';
 import type { Image } from '../../store/images/image.ts';
 import type { ImageNames } from '../../store/images/image-names.ts';
+import { addImageNames } from '../../store/images/store-image.ts';
 import {
   findPackedLayer,
   isPackingKnown,

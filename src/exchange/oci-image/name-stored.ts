@@ -2,7 +2,7 @@
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
-import { isImageStored, readImage } from '../../store/images/image-files.ts';
+import { isImageStored, readImage } from '../../store/images/image.ts';
 import { lacksContentDigest } from '../../store/images/image-names.ts';
 import { withHeldStore } from '../../store/store-lease.ts';
 import { withLock } from '../../store/with-lock.ts';

@@ -7,7 +7,7 @@ import { checkSafely } from '../../core/check-safely.ts';
 import { reasonOf, StackshimError } from '../../core/errors.ts';
 import { AmbiguousJson, parseStrictJson } from '../../core/strict-json.ts';
 import { openRegularFile } from '../../sys/open-regular-file.ts';
-import { toAbsolute } from '../../sys/to-absolute.ts';
+import { toAbsolute } from '../../sys/paths.ts';
 import type { Descriptor } from './oci-schemas.ts';
 import { refuseOtherSpellings } from './refuse-other-spellings.ts';
 

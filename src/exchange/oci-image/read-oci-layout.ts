@@ -4,7 +4,7 @@ import type { Compression } from '../../archive/read-archive.ts';
 import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
 import { type FieldFault, readWith } from '../../core/read-fields.ts';
 import type { ImageConfig } from '../../store/images/image.ts';
-import { otherSettings, toOtherSettings } from '../../store/images/other-settings.ts';
+import { otherSettings, toOtherSettings } from '../../store/images/image.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
 import {
   type OciLayoutRoot,

@@ -3,8 +3,7 @@ import { messageOf, StackshimError } from '../../core/errors.ts';
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { StackReference } from '../../spec/task-spec.ts';
-import type { PinnedImage } from '../../store/images/image.ts';
-import { isImageStored } from '../../store/images/image-files.ts';
+import { isImageStored, type PinnedImage } from '../../store/images/image.ts';
 import { isNamed, lacksContentDigest } from '../../store/images/image-names.ts';
 import {
   resolveStack,

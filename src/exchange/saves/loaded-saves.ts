@@ -5,7 +5,7 @@ import { date, objectOf } from '../../core/read-fields.ts';
 import { readCurrentGeneration, revisionIn } from '../../store/stacks/generations.ts';
 import { readStackHistory } from '../../store/stacks/stack-history.ts';
 import { withStacksLock } from '../../store/stacks-lock.ts';
-import { FORMAT_VERSION, type StoredVersion, version } from '../../store/stored-fields.ts';
+import { FORMAT_VERSION, type StoredVersion, version } from '../../store/stored-files.ts';
 import { readStoredJson } from '../../store/stored-json.ts';
 import { writeFileAtomic } from '../../sys/files.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';

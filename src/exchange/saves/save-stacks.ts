@@ -7,7 +7,7 @@ import { NO_XATTRS } from '../../archive/tar-entry.ts';
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, LayerId, StackName } from '../../core/ids.ts';
 import { type Layout, layerFile } from '../../core/layout.ts';
-import { parseStackReference } from '../../spec/parse-stack-reference.ts';
+import { parseStackReference } from '../../spec/parse-command.ts';
 import type { PinnedImage } from '../../store/images/image.ts';
 import {
   checkLayerFile,
@@ -15,7 +15,7 @@ import {
   readLayerRecord,
 } from '../../store/layers/layer-record.ts';
 import { holdStore, type StoreLease } from '../../store/store-lease.ts';
-import { FORMAT_VERSION } from '../../store/stored-fields.ts';
+import { FORMAT_VERSION } from '../../store/stored-files.ts';
 import { abortable } from '../abortable.ts';
 import type { ContentOptions } from '../oci-image/name-content.ts';
 import { resolveByContent } from '../oci-image/seek-content.ts';

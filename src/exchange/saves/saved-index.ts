@@ -1,12 +1,11 @@
 /** The first entry of a file of saved stacks: the index of its content. docs/on-disk-layout.md describes the file. */
-
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, StackName } from '../../core/ids.ts';
 import { date, listOf, objectOf, oneOf, readWith } from '../../core/read-fields.ts';
 import { parseStrictJson } from '../../core/strict-json.ts';
-import { type StoredImage, storedImage } from '../../store/images/image-files.ts';
+import { type StoredImage, storedImage } from '../../store/images/image.ts';
 import { type LayerRecord, layerRecord } from '../../store/layers/layer-record.ts';
-import { imageDigest, number, stackName } from '../../store/stored-fields.ts';
+import { imageDigest, number, stackName } from '../../store/stored-files.ts';
 
 export const INDEX_PATH = 'stackshim.json';
 export const SIGNATURE_PATH = 'stackshim.sig';

@@ -12,9 +12,9 @@ import { errnoCodeOf, messageOf, reasonOf, StackshimError } from '../../core/err
 import { type Layout, trustedKeysDir } from '../../core/layout.ts';
 import { objectOf, oneOf, textThat } from '../../core/read-fields.ts';
 import { parseStrictJson } from '../../core/strict-json.ts';
-import { isOursAlone } from '../../sys/ownership.ts';
-import { readBoundedFile } from '../../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../../sys/files.ts';
 import { readPrivateFile } from '../../sys/read-private-file.ts';
+import { isOursAlone } from '../../sys/trusted-path.ts';
 import { toInvalidSave } from './saved-index.ts';
 
 /** Prefixed to the signed bytes, so that a signature for another purpose cannot be used here. */

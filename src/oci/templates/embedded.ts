@@ -1,14 +1,12 @@
-/** The bundle templates inside the executable: the bundler inlines them. */
+/** The files of the bundle templates in the executable; the bundler inlines them. */
 import config from '#bundles/default.json' with { type: 'json' };
 import fuse from '#bundles/fuse.json' with { type: 'json' };
 import seccomp from '#bundles/seccomp.json' with { type: 'json' };
-import type { BundleTemplates, TemplateExtension } from '../bundle-template.ts';
-import { extendTemplate, toTemplate } from '../extend-template.ts';
+import type { TemplateExtension, TemplateFiles } from '../bundle-template.ts';
 
-const plain = toTemplate({ config, seccomp });
-
-export const templates: BundleTemplates = {
-  default: plain,
+export const templateFiles: TemplateFiles = {
+  config,
+  seccomp,
   // TypeScript widens the strings of a JSON file.
-  fuse: extendTemplate(plain, fuse as TemplateExtension),
+  extensions: { fuse: fuse as TemplateExtension },
 };

@@ -1,8 +1,6 @@
 /** Maps a runtime to its driver. No other code distinguishes the kinds of runtimes. */
 import type { Runtime, RuntimeKind } from '../runtime.ts';
-import { crun } from './crun.ts';
-import { other } from './other.ts';
-import { runc } from './runc.ts';
+import { crun, other, runc } from './runc.ts';
 import { runsc } from './runsc.ts';
 import type { RuntimeDriver } from './runtime-driver.ts';
 

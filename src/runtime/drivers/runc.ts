@@ -1,12 +1,67 @@
-/** runc copies binds into a mount namespace with fewer rights, so the kernel locks their flags. */
-import { removeStateDirectory } from '../state-directory.ts';
-import { other } from './other.ts';
-import { releaseInit } from './release-init.ts';
+/** Drives runtimes whose containers are processes of the host: runc, crun, and unknown ones. */
+import { closeSync, constants, openSync, readSync, statSync, unlinkSync } from 'node:fs';
+import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { pause } from '../../core/pause.ts';
+import { removeTree } from '../../sys/remove-tree.ts';
+import { watchChild } from '../exit-source.ts';
+import type { ContainerReference, StartContainerOptions } from '../runtime.ts';
 import type { RuntimeDriver } from './runtime-driver.ts';
+
+const CONTAINER_ID = /^[A-Za-z0-9_][A-Za-z0-9_.+-]*$/;
+
+/** The path of that folder. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
+function stateDirectoryOf({ id, stateRoot }: ContainerReference): string {
+  if (!CONTAINER_ID.test(id)) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_INTERNAL',
+      `use container id ${JSON.stringify(id)}: not a plain file name`,
+    );
+  }
+  return `${stateRoot}/${id}`;
+}
+
+export const hasStateDirectory = (container: ContainerReference): boolean =>
+  statSync(stateDirectoryOf(container), { throwIfNoEntry: false }) !== undefined;
+
+/** Removes the folder, which for runc and crun is all of the state; their `delete` starts a program to do so (measured: 5 ms). */
+export const removeStateDirectory = (container: ContainerReference): Promise<void> =>
+  removeTree(stateDirectoryOf(container));
+
+/** An unknown runtime: assume only that it follows the OCI command line. */
+export const other: RuntimeDriver = {
+  kind: 'other',
+  holes: [],
+  refusesHybridCgroups: false,
+  toArguments: ({ stateRoot, logFile }) => [
+    ...['--root', stateRoot, '--log', logFile],
+    ...['--log-format', 'json'],
+  ],
+  readsConfigOnce: false,
+  findsCommandAtStart: false,
+  isOwnInit: (pid, listed) => listed().includes(pid),
+  hasState: hasStateDirectory,
+  watchExit: watchChild,
+  initIsPid1: true,
+  locksBinds: false,
+  servesBinds: false,
+  givesDevices: true,
+  usesHostSockets: true,
+};
+
+/** crun opens binds outside of the container and moves them in, so none of their flags is locked; it then sets all flags anew. */
+export const crun: RuntimeDriver = {
+  ...other,
+  kind: 'crun',
+  // The first version with idmapped mounts.
+  oldestVersion: '1.8',
+  refusesHybridCgroups: true,
+  removeState: removeStateDirectory,
+};
 
 /** Races on masked paths, the console and writes to procfs: runc's advisories of 2025-11-05. */
 const FIXED_2025 = ['1.2.8', '1.3.3'];
 
+/** runc copies binds into a mount namespace with fewer rights, so the kernel locks their flags. */
 export const runc: RuntimeDriver = {
   ...other,
   kind: 'runc',
@@ -23,3 +78,91 @@ export const runc: RuntimeDriver = {
   removeState: removeStateDirectory,
   locksBinds: true,
 };
+
+const DEFAULT_TIMEOUT_MS = 60_000;
+/** How long looks at the init may fail. */
+const MAX_FAILING_MS = 5_000;
+/** The init answers within a few tenths of a millisecond, less than the shortest timer. */
+const SPIN_MS = 2;
+const FIRST_PAUSE_MS = 1;
+/** On a busy machine the init may answer late. With a longer pause, the start would be noticed long after the command began. */
+const LONGEST_PAUSE_MS = 2;
+
+/**
+ * Does what `runc start` does, without starting a program: runc's init waits to open `exec.fifo` for writing, and then writes one byte.
+ * Opens the FIFO for reading and writing: such an open never blocks, and a read cannot return end of file before the init has opened the
+ * FIFO.
+ */
+async function releaseInit(
+  container: ContainerReference,
+  options: StartContainerOptions,
+): Promise<void> {
+  const fifo = `${stateDirectoryOf(container)}/exec.fifo`;
+  const fd = openFifo(fifo, container);
+  try {
+    await readReply(fd, container, options);
+  } finally {
+    closeSync(fd);
+  }
+  try {
+    // To runc, the missing file means that the container runs.
+    unlinkSync(fifo);
+  } catch {
+    // The command runs nevertheless, and the file is removed with its folder.
+  }
+}
+
+function openFifo(fifo: string, container: ContainerReference): number {
+  try {
+    return openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+    throw failed(container, 'it was not created, or was started before', error);
+  }
+}
+
+async function readReply(
+  fd: number,
+  container: ContainerReference,
+  options: StartContainerOptions,
+): Promise<void> {
+  const endsAt = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  let failingSince: number | undefined;
+  const spinUntil = performance.now() + SPIN_MS;
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    try {
+      if (hasReply(fd)) return;
+      const isDead = options.hasEnded();
+      // The init may have answered and ended between the two looks.
+      if (isDead && hasReply(fd)) return;
+      if (isDead) throw failed(container, 'its first process died before the start');
+      failingSince = undefined;
+    } catch (error) {
+      if (error instanceof StackshimError) throw error;
+      // The init continues once the FIFO is open. Running out of descriptors must not fail the start at once: the next look retries.
+      failingSince ??= performance.now();
+      if (performance.now() - failingSince > MAX_FAILING_MS) throw error;
+    }
+    if (options.signal?.aborted) throw failed(container, 'aborted');
+    if (performance.now() > endsAt)
+      throw failed(container, 'its first process did not answer in time');
+    await (performance.now() < spinUntil ? new Promise(setImmediate) : pause(pauseMs));
+  }
+}
+
+function hasReply(fd: number): boolean {
+  try {
+    return readSync(fd, Buffer.alloc(1)) === 1;
+  } catch (error) {
+    if (errnoCodeOf(error) === 'EAGAIN') return false;
+    throw error;
+  }
+}
+
+function failed(container: ContainerReference, reason: string, cause?: unknown): StackshimError {
+  return new StackshimError(
+    'ERR_STACKSHIM_RUNTIME_FAILED',
+    `start container ${container.id}: ${reason}`,
+    cause === undefined ? {} : { cause },
+  );
+}

@@ -3,8 +3,7 @@ import { within } from '../../core/pause.ts';
 import { readProcess } from '../../sys/processes.ts';
 import { type ChildToWatch, type ExitSource, watchChild } from '../exit-source.ts';
 import type { ContainerReference } from '../runtime.ts';
-import { hasStateDirectory, removeStateDirectory } from '../state-directory.ts';
-import { other } from './other.ts';
+import { hasStateDirectory, other, removeStateDirectory } from './runc.ts';
 import { removeRunscFiles, runscFiles } from './runsc-files.ts';
 import type { RuntimeDriver } from './runtime-driver.ts';
 

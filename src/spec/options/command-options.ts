@@ -1,11 +1,15 @@
 /** Options that define what runs in a task's container: the command, its environment, its input. */
 import { listOf, type Reader, text } from '../../core/read-fields.ts';
-import { invalidField } from '../invalid-field.ts';
-import { parseCommand, parseEntrypoint } from '../parse-command.ts';
-import { checkEnv } from '../parse-env.ts';
+import { invalidField } from '../field-errors.ts';
+import {
+  parseCommand,
+  parseEntrypoint,
+  parseStackReference,
+  parseUser,
+  USER,
+} from '../parse-command.ts';
+import { checkEnv } from '../parse-entries.ts';
 import { parseAbsolutePath } from '../parse-path.ts';
-import { parseStackReference } from '../parse-stack-reference.ts';
-import { parseUser, USER } from '../parse-user.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { FileInput } from '../task-spec.ts';
 import type { OptionRow } from './option-row.ts';

@@ -10,13 +10,22 @@ import {
   optional,
   type Reader,
 } from '../../core/read-fields.ts';
-import { invalidField } from '../invalid-field.ts';
-import { parseCapability } from '../parse-capability.ts';
-import { parseDevices } from '../parse-device.ts';
-import type { BindInput, MountInput, TmpfsInput } from '../parse-mount.ts';
+import { invalidField } from '../field-errors.ts';
+import type { BindInput, MountInput, TmpfsInput } from '../parse-mounts.ts';
+import { parseDevices } from '../parse-mounts.ts';
 import { parseAbsolutePath } from '../parse-path.ts';
-import { admitBinds, admitCapabilities, admitDevices, admitSecurity } from '../permissions.ts';
-import { DEFAULT_RUNTIME, NETWORKS, PID_MODES, RUNTIMES, USERNS_MODES } from '../policy.ts';
+import { parseCapability } from '../parse-rights.ts';
+import {
+  admitBinds,
+  admitCapabilities,
+  admitDevices,
+  admitSecurity,
+  DEFAULT_RUNTIME,
+  NETWORKS,
+  PID_MODES,
+  RUNTIMES,
+  USERNS_MODES,
+} from '../policy.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { OptionRow, OptionValue } from './option-row.ts';
 import { FLAG, listOfTexts, readText, textLike, textOf, wordOf } from './option-values.ts';

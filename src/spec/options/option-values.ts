@@ -1,11 +1,21 @@
 /** Readers, parsers and JSON schemas of values that several options have. */
 import { flag, listOf, mapOf, numberOr, text, textUpTo } from '../../core/read-fields.ts';
-import { invalidField } from '../invalid-field.ts';
-import { BYTES, type ByteBounds, parseBytes } from '../parse-bytes.ts';
-import { DURATION, type DurationBounds, parseDuration } from '../parse-duration.ts';
-import { type CountBounds, DECIMAL, parseCount, parseCpus } from '../parse-number.ts';
+import { invalidField } from '../field-errors.ts';
 import { parsePath } from '../parse-path.ts';
-import { showBytes, showDuration } from '../show-quantity.ts';
+import {
+  BYTES,
+  type ByteBounds,
+  type CountBounds,
+  DECIMAL,
+  DURATION,
+  type DurationBounds,
+  parseBytes,
+  parseCount,
+  parseCpus,
+  parseDuration,
+  showBytes,
+  showDuration,
+} from '../quantities.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { JsonSchema, OptionValue, Quantity } from './option-row.ts';
 

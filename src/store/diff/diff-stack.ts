@@ -2,7 +2,7 @@
 import { lstatSync } from 'node:fs';
 import type { StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
-import { readBoundedFile } from '../../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../../sys/files.ts';
 import type { System } from '../../sys/system.ts';
 import type { Image } from '../images/image.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';

@@ -6,7 +6,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import { type Layout, layerFile } from '../../core/layout.ts';
-import { fdPath } from '../../sys/fd-path.ts';
+import { fdPath } from '../../sys/paths.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from '../../sys/system.ts';
 import type { Image } from '../images/image.ts';
 import { checkLayerFile, readLayerRecord } from '../layers/layer-record.ts';

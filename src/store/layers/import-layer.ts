@@ -13,8 +13,8 @@ import { type Layout, layerFile, layersDir, tmpDir } from '../../core/layout.ts'
 import { ensureDirectory, syncDirectory, syncFile } from '../../sys/files.ts';
 import { findProgram } from '../../sys/find-program.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
-import { PLAIN_ENVIRONMENT } from '../../sys/program-environment.ts';
 import { runProgram } from '../../sys/run-program.ts';
+import { PLAIN_ENVIRONMENT } from '../../sys/start-program.ts';
 import type { System } from '../../sys/system.ts';
 import { temporaryPath } from '../stale-files.ts';
 import { pinInStore } from '../store-lease.ts';

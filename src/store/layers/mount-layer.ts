@@ -1,16 +1,13 @@
 /** Mounts a stored layer once per boot, for all tasks together. */
-import { chmodSync, statfsSync } from 'node:fs';
-import { errnoCodeOf, toStackshimError } from '../../core/errors.ts';
+import { chmodSync } from 'node:fs';
 import type { LayerId } from '../../core/ids.ts';
 import { type Layout, layerFile, mountedLayerDir, mountedLayersDir } from '../../core/layout.ts';
 import { ensureDirectorySync } from '../../sys/files.ts';
 import { takeFileLock } from '../../sys/lock.ts';
 import type { System } from '../../sys/system.ts';
 import { checkLayerFile, readLayerRecord } from './layer-record.ts';
+import { isLayerMounted } from './mounted-layers.ts';
 import { openLayerFile } from './open-layer-file.ts';
-
-/** EROFS_SUPER_MAGIC_V1 of linux/magic.h. */
-const EROFS_MAGIC = 0xe0f5_e1e2;
 
 /**
  * The folder where the layer is mounted, read-only and without devices. One system call if it is mounted already;
@@ -19,7 +16,7 @@ const EROFS_MAGIC = 0xe0f5_e1e2;
  */
 export function mountLayer(system: System, layout: Layout, id: LayerId): string {
   const target = mountedLayerDir(layout, id);
-  if (!isMounted(target)) mountFirst(system, layout, id);
+  if (!isLayerMounted(layout, id)) mountFirst(system, layout, id);
   return target;
 }
 
@@ -29,21 +26,12 @@ export function mountLayer(system: System, layout: Layout, id: LayerId): string 
  */
 export function remountLayer(system: System, layout: Layout, id: LayerId): void {
   const target = mountedLayerDir(layout, id);
-  if (!isMounted(target)) return;
+  if (!isLayerMounted(layout, id)) return;
   const lock = takeFileLock(system, `${target}.lock`, { wait: true });
   try {
     attachLayerFile(system, layerFile(layout, id), target);
   } finally {
     lock?.release();
-  }
-}
-
-function isMounted(target: string): boolean {
-  try {
-    return statfsSync(target).type === EROFS_MAGIC;
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return false;
-    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `statfs ${target}`);
   }
 }
 
@@ -57,7 +45,7 @@ function mountFirst(system: System, layout: Layout, id: LayerId): void {
   chmodSync(mountedLayersDir(layout), 0o700);
   const lock = takeFileLock(system, `${target}.lock`, { wait: true });
   try {
-    if (isMounted(target)) return;
+    if (isLayerMounted(layout, id)) return;
     const file = layerFile(layout, id);
     checkLayerFile(file, readLayerRecord(layout, id));
     ensureDirectorySync(target, 0o700);

@@ -6,15 +6,14 @@ import { type Layout, stackDir, tmpDir } from '../../core/layout.ts';
 import { ensureDirectory, syncDirectory, writeFileAtomic } from '../../sys/files.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
-import { readImage } from '../images/image-files.ts';
-import { nextNumber } from '../numbered-files.ts';
+import { readImage } from '../images/image.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { temporaryPath } from '../stale-files.ts';
 import { pinInStore } from '../store-lease.ts';
-import { FORMAT_VERSION } from '../stored-fields.ts';
+import { FORMAT_VERSION, nextNumber } from '../stored-files.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
 import { readLastRemoved } from './removed-numbers.ts';
-import type { RevisionSource } from './revision-source.ts';
+import type { RevisionSource } from './revisions.ts';
 import { type Revision, readRevisionNumbers, revisionFile } from './revisions.ts';
 
 export interface AddRevisionOptions {

@@ -3,7 +3,7 @@ import { StackshimError } from '../../core/errors.ts';
 import type { LayerId, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { Image } from '../images/image.ts';
-import { readImage } from '../images/image-files.ts';
+import { readImage } from '../images/image.ts';
 import { readCurrentGeneration } from './generations.ts';
 import { type Revision, requireRevision } from './revisions.ts';
 

@@ -6,10 +6,9 @@ import { currentLink, generationsDir, type Layout, tmpDir } from '../../core/lay
 import { ensureDirectory, syncDirectory, writeFileAtomic } from '../../sys/files.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
-import { nextNumber, readNumbers } from '../numbered-files.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { temporaryPath } from '../stale-files.ts';
-import { FORMAT_VERSION } from '../stored-fields.ts';
+import { FORMAT_VERSION, nextNumber, readNumbers } from '../stored-files.ts';
 import { type Generation, generationFile, readCurrentGeneration } from './generations.ts';
 import { requireRevision } from './revisions.ts';
 

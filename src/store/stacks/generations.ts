@@ -4,14 +4,14 @@ import { errnoCodeOf, messageOf } from '../../core/errors.ts';
 import type { StackName } from '../../core/ids.ts';
 import { currentLink, generationsDir, type Layout } from '../../core/layout.ts';
 import { date, mapOf, objectOf, optional } from '../../core/read-fields.ts';
-import { readNumbers } from '../numbered-files.ts';
 import {
   number as anyNumber,
   line,
+  readNumbers,
   type StoredVersion,
   stackName,
   version,
-} from '../stored-fields.ts';
+} from '../stored-files.ts';
 import { readStoredJson, toCorrupt } from '../stored-json.ts';
 
 export interface Generation {

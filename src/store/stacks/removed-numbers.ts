@@ -1,10 +1,9 @@
 /** `stacks/<name>/removed.json`: stores the numbers of removed revisions, so that none is used twice. */
-
 import type { StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
 import { objectOf } from '../../core/read-fields.ts';
 import { writeFileAtomic } from '../../sys/files.ts';
-import { FORMAT_VERSION, number, type StoredVersion, version } from '../stored-fields.ts';
+import { FORMAT_VERSION, number, type StoredVersion, version } from '../stored-files.ts';
 import { readStoredJson } from '../stored-json.ts';
 
 const reader = objectOf<{ readonly last: number } & StoredVersion>({ version, last: number });

@@ -1,32 +1,18 @@
-/** Resolves a stack's name to the image that a task runs on. It is on the path of every task, so it is synchronous and cached. */
-import { lstatSync } from 'node:fs';
+/**
+ * Resolves a reference to a stack, which may name a revision or an image, to the image that a task runs on. Tasks without such a pin need
+ * only `current-image.ts`.
+ */
 import { StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../../core/ids.ts';
-import { currentLink, type Layout, stackDir } from '../../core/layout.ts';
+import { type Layout, stackDir } from '../../core/layout.ts';
 import type { StackReference } from '../../spec/task-spec.ts';
 import type { PinnedImage } from '../images/image.ts';
-import { readImage } from '../images/image-files.ts';
+import { readImage } from '../images/image.ts';
 import { isNamed } from '../images/image-names.ts';
-import { toCorrupt } from '../stored-json.ts';
-import { type Generation, readCurrentTarget, readGenerationAt, revisionIn } from './generations.ts';
+import { cachedGeneration, findCurrentImage } from './current-image.ts';
+import { type Generation, revisionIn } from './generations.ts';
 import { toNearNames } from './near-names.ts';
-import {
-  type Revision,
-  readRevision,
-  readRevisionNumbers,
-  requireRevision,
-  revisionFile,
-} from './revisions.ts';
-
-/** What was read for one target of `current`. All of it is immutable, so it is valid until the target changes. */
-interface Resolved {
-  readonly key: string;
-  readonly generation: Generation;
-  readonly pinned: Map<StackName, PinnedImage>;
-}
-
-const MAX_ROOTS = 16;
-const resolvedByRoot = new Map<string, Resolved>();
+import { type Revision, readRevision, readRevisionNumbers, requireRevision } from './revisions.ts';
 
 /**
  * The image of a stack's current revision, or of the revision that `reference` names. For a name that was resolved before, the current
@@ -54,64 +40,25 @@ export function resolveStack(layout: Layout, reference: StackReference): PinnedI
 }
 
 function resolveCurrent(layout: Layout, name: StackName): PinnedImage {
-  const resolved = readResolved(layout);
-  try {
-    return pinCurrent(layout, name, resolved);
-  } catch (error) {
-    // The revision may have been replaced and removed before its files were read.
-    const now = readResolved(layout);
-    if (now?.key === resolved?.key) throw error;
-    return pinCurrent(layout, name, now);
-  }
-}
-
-function pinCurrent(layout: Layout, name: StackName, resolved: Resolved | undefined): PinnedImage {
-  const known = resolved?.pinned.get(name);
-  if (known !== undefined) return known;
-  const revision = revisionIn(resolved?.generation, name);
-  if (resolved === undefined || revision === undefined) {
-    throw toNotFound(name, resolved?.generation);
-  }
-  const entry = readRevision(layout, name, revision);
-  if (entry === undefined) {
-    throw toCorrupt(revisionFile(layout, name, revision), 'missing', {
-      code: 'ERR_STACKSHIM_STACK_CORRUPT',
-      what: 'revision file',
-    });
-  }
-  const pinned = { stack: name, revision, image: readImage(layout, entry.image) };
-  resolved.pinned.set(name, pinned);
-  return pinned;
-}
-
-function readResolved(layout: Layout): Resolved | undefined {
-  const target = readCurrentTarget(layout);
-  if (target === undefined) return undefined;
-  // Include the link's own inode and time: a root folder that was removed and created again counts from 1 again.
-  const link = lstatSync(currentLink(layout), { throwIfNoEntry: false });
-  const key = `${target} ${link?.ino} ${link?.ctimeMs}`;
-  const known = resolvedByRoot.get(layout.root);
-  if (known?.key === key) return known;
-  const resolved = { key, generation: readGenerationAt(layout, target), pinned: new Map() };
-  if (!resolvedByRoot.has(layout.root) && resolvedByRoot.size >= MAX_ROOTS) resolvedByRoot.clear();
-  resolvedByRoot.set(layout.root, resolved);
-  return resolved;
+  const found = findCurrentImage(layout, name);
+  if (found === undefined) throw toNotFound(name, cachedGeneration(layout));
+  return found;
 }
 
 function findRevision(layout: Layout, name: StackName, revision: number): Revision {
   const entry = readRevision(layout, name, revision);
   if (entry !== undefined) return entry;
   if (readRevisionNumbers(layout, name).length === 0) {
-    throw toNotFound(name, readResolved(layout)?.generation);
+    throw toNotFound(name, cachedGeneration(layout));
   }
   return requireRevision(layout, name, revision);
 }
 
 /** The current revision if its image has the digest, otherwise the newest one that has it. An image's own digest takes precedence over its other names. */
 function findRevisionOfImage(layout: Layout, name: StackName, image: ImageDigest): Revision {
-  const current = revisionIn(readResolved(layout)?.generation, name);
+  const current = revisionIn(cachedGeneration(layout), name);
   const numbers = readRevisionNumbers(layout, name).reverse();
-  if (numbers.length === 0) throw toNotFound(name, readResolved(layout)?.generation);
+  if (numbers.length === 0) throw toNotFound(name, cachedGeneration(layout));
   const entries = (current === undefined ? numbers : [current, ...numbers]).flatMap(
     (number) => readRevision(layout, name, number) ?? [],
   );

@@ -1,12 +1,72 @@
-/** Revisions: immutable entries in a stack's history, the files `stacks/<name>/<n>.json`. */
+/** Revisions: immutable entries in a stack's history, the files `stacks/<name>/<n>.json`, and the source of each. */
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
-import { date, objectOf } from '../../core/read-fields.ts';
-import { readNumbers } from '../numbered-files.ts';
-import { imageDigest, number, type StoredVersion, stackName, version } from '../stored-fields.ts';
+import {
+  date,
+  FieldFault,
+  isObject,
+  objectOf,
+  oneOf,
+  optional,
+  type Reader,
+  textThat,
+} from '../../core/read-fields.ts';
+import {
+  imageDigest,
+  line,
+  number,
+  readNumbers,
+  type StoredVersion,
+  stackName,
+  version,
+} from '../stored-files.ts';
 import { readStoredJson, toCorrupt } from '../stored-json.ts';
-import { type RevisionSource, source } from './revision-source.ts';
+
+/** The revision of a base that another stack was built on. */
+export interface BaseReference {
+  readonly stack: StackName;
+  readonly revision: number;
+}
+
+/** A folder with a Dockerfile. */
+interface BuildSource {
+  readonly kind: 'build';
+  readonly directory: string;
+  /** Shows whether a build from the folder would differ. */
+  readonly inputHash: string;
+  /** The revision of the base at the time of the build; absent without a base. */
+  readonly base?: BaseReference | undefined;
+}
+
+/** An image from elsewhere. */
+interface ImportSource {
+  readonly kind: 'import';
+  readonly reference: string;
+  /** The date of the file of saved stacks that it came from, ISO 8601; no later than the revision. */
+  readonly savedAt?: string | undefined;
+}
+
+export type RevisionSource = BuildSource | ImportSource;
+
+const buildSource = objectOf<BuildSource>({
+  kind: oneOf('build'),
+  directory: line,
+  inputHash: textThat((value) => /^[0-9a-f]{64}$/.test(value), 'not a sha256'),
+  base: optional(objectOf<BaseReference>({ stack: stackName, revision: number })),
+});
+const importSource = objectOf<ImportSource>({
+  kind: oneOf('import'),
+  reference: line,
+  savedAt: optional(date),
+});
+
+const source: Reader<RevisionSource> = (value, field) => {
+  const kind: unknown = isObject(value) ? Reflect.get(value, 'kind') : undefined;
+  if (kind === 'build') return buildSource(value, field);
+  if (kind === 'import') return importSource(value, field);
+  throw new FieldFault(field, 'not a build or an import');
+};
 
 export interface Revision {
   readonly stack: StackName;

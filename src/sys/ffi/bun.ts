@@ -1,8 +1,7 @@
 /** FFI in the executable, through Bun. */
 import { dlopen, type Pointer, ptr, read } from 'bun:ffi';
 import { reasonOf, StackshimError } from '../../core/errors.ts';
-import { type Ffi, libcArity, returnsLong } from './contract.ts';
-import { libcCalls } from './libc-calls.ts';
+import { type Ffi, libcArity, libcCalls, returnsLong } from './libc-calls.ts';
 
 const errnoLocation = findErrno();
 

@@ -1,7 +1,6 @@
 /** FFI on Node, through koffi. */
 import koffi from 'koffi';
-import { type Ffi, type LibcFunction, libcArity, returnsLong } from './contract.ts';
-import { libcCalls } from './libc-calls.ts';
+import { type Ffi, type LibcFunction, libcArity, libcCalls, returnsLong } from './libc-calls.ts';
 
 const libc = koffi.load(null);
 

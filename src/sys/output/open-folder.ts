@@ -15,10 +15,9 @@ import {
   type Stats,
 } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { entryOf, fdPath } from '../fd-path.ts';
-import { isOurs, isOursAlone, isSticky } from '../ownership.ts';
+import { entryOf, fdPath, toAbsolute } from '../paths.ts';
 import type { Fd } from '../system.ts';
-import { toAbsolute } from '../to-absolute.ts';
+import { isOurs, isOursAlone, isSticky } from '../trusted-path.ts';
 
 /** The limit of Linux itself. */
 const MAX_LINKS = 40;
@@ -31,7 +30,7 @@ export class PathRefusal extends Error {
 }
 
 export interface OpenFolder {
-  /** The caller closes it. */
+  /** Opens a filesystem context; the caller closes it. */
   readonly fd: Fd;
   /** The last component of the path, or of the target if that component is a link. Not a link, unless somebody has created one meanwhile. */
   readonly name: string;

@@ -10,10 +10,10 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
-import { entryOf, fdPath, O_PATH } from '../fd-path.ts';
 import { randomName } from '../files.ts';
-import { isOurs, isOursAlone } from '../ownership.ts';
+import { entryOf, fdPath, O_PATH } from '../paths.ts';
 import type { Fd } from '../system.ts';
+import { isOurs, isOursAlone } from '../trusted-path.ts';
 import { openFolderOf, PathRefusal } from './open-folder.ts';
 
 /** An open folder and a name in it: writing there creates a file, or replaces a regular file of root. */

@@ -1,7 +1,6 @@
 /** Reads a descriptor chunk by chunk, in the executable. */
 import type { ChunkListener, Drain } from './contract.ts';
-import { LastBytes, LastBytesTimer } from './last-bytes.ts';
-import { rest } from './rest.ts';
+import { LastBytes, LastBytesTimer, rest } from './reading.ts';
 
 export interface ChunkSource {
   /** Resolves to the next chunk; to undefined or an empty chunk at the end. */

@@ -3,8 +3,8 @@ import { createWriteStream, read } from 'node:fs';
 import type { Fd } from '../system.ts';
 import { BunDrain } from './bun-drain.ts';
 import type { TerminalMaster } from './contract.ts';
-import { TERMINAL_LAST_BYTES, TERMINAL_LAST_MS } from './last-bytes.ts';
-import { isHangUp, typeInto } from './type-into.ts';
+import { isHangUp, typeInto } from './feed-from.ts';
+import { TERMINAL_LAST_BYTES, TERMINAL_LAST_MS } from './reading.ts';
 
 const CHUNK_BYTES = 16_384;
 

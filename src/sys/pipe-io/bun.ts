@@ -3,10 +3,8 @@ import { closeSync, createWriteStream } from 'node:fs';
 import { countWaiting } from '../linux-streams.ts';
 import type { Fd } from '../system.ts';
 import { BunDrain } from './bun-drain.ts';
-import { openTerminal } from './bun-terminal.ts';
 import type { PipeIo } from './contract.ts';
-import { feedSink } from './feed-sink.ts';
-import { PIPE_LAST_MS } from './last-bytes.ts';
+import { PIPE_LAST_MS } from './reading.ts';
 
 declare const Bun: { file(fd: Fd): { stream(): ReadableStream<Uint8Array> } };
 
@@ -17,7 +15,7 @@ const READ_AHEAD_BYTES = 524_288;
 const openSink = (fd: Fd) => createWriteStream('', { fd });
 
 export const pipeIo: PipeIo = {
-  openTerminal,
+  loadTerminal: async () => (await import('./bun-terminal.ts')).openTerminal,
   drainPipe(fd, onChunk) {
     // The stream reads from its own duplicate of the descriptor.
     const reader = Bun.file(fd).stream().getReader();
@@ -38,6 +36,5 @@ export const pipeIo: PipeIo = {
     );
   },
   openSink,
-  feedPipe: (fd, source, onError) =>
-    feedSink(openSink(fd), source, { maxBytes: Number.POSITIVE_INFINITY, onError }),
+  sinkWriteBytes: Number.POSITIVE_INFINITY,
 };

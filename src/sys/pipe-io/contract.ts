@@ -36,14 +36,13 @@ export interface TerminalMaster {
 export interface PipeIo {
   /** Hands every chunk to `onChunk`, in order. Takes ownership of the descriptor and closes it. */
   drainPipe(fd: Fd, onChunk: ChunkListener): Drain;
-  /**
-   * Copies `source` into the pipe, and closes the pipe at the end of `source` or when the feed is stopped. Takes ownership of the
-   * descriptor. A reader that has closed its end is not an error; any other error goes to `onError`. Bytes that were not written stay in the
-   * source.
-   */
-  feedPipe(fd: Fd, source: Readable, onError: (error: unknown) => void): Feed;
   /** Returns a writer into the pipe; a full pipe delays the writer, not the event loop. Takes ownership of the descriptor. */
   openSink(fd: Fd): Writable;
-  /** Takes ownership of the descriptor of a master and closes it. */
-  openTerminal(fd: Fd): TerminalMaster;
+  /**
+   * The most bytes of one write into such a pipe that the pipe takes completely or not at all; infinity: each write waits until it is
+   * taken.
+   */
+  readonly sinkWriteBytes: number;
+  /** Loads what only tasks with a terminal need. The resulting function takes over a master's descriptor and closes it. */
+  loadTerminal(): Promise<(fd: Fd) => TerminalMaster>;
 }

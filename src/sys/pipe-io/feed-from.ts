@@ -1,5 +1,6 @@
 /** Copies a caller's stream into a pipe or a terminal of stackshim. The stream stays its owner's: it is neither ended nor destroyed. */
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
+import { errnoCodeOf } from '../../core/errors.ts';
 import type { Feed } from './contract.ts';
 
 export interface FeedTarget {
@@ -14,11 +15,7 @@ export interface FeedTarget {
 }
 
 /** Reads `source` only as fast as the target takes its bytes. When the feed is stopped, bytes that the target has not taken go back into the source. */
-export function feedFrom(
-  source: Readable,
-  target: FeedTarget,
-  onError: (error: unknown) => void,
-): Feed {
+function feedFrom(source: Readable, target: FeedTarget, onError: (error: unknown) => void): Feed {
   const feed = new SourceFeed(source, target, onError);
   feed.start();
   return feed;
@@ -154,3 +151,70 @@ function toBytes(chunk: unknown): Uint8Array {
   if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
   throw new TypeError(`the input stream gave a value of type ${typeof chunk}, not text or bytes`);
 }
+
+export interface SinkFeedOptions {
+  /** The most bytes of one write. */
+  readonly maxBytes: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** @param sink The pipe's write end, which is closed at the end of `source` and when the feed is stopped. */
+export function feedSink(
+  sink: Writable,
+  source: Readable,
+  { maxBytes, onError }: SinkFeedOptions,
+): Feed {
+  // Ignored here: the callback of each write gets the same error.
+  sink.on('error', () => undefined);
+  const feed = feedFrom(
+    source,
+    {
+      maxBytes,
+      write: (bytes, done) => void sink.write(bytes, done),
+      end: () => void sink.end(),
+      isEnd: isClosedPipe,
+    },
+    onError,
+  );
+  return {
+    stop() {
+      feed.stop();
+      sink.destroy();
+    },
+  };
+}
+
+/** EPIPE only means that the pipe has no reader any more. */
+const isClosedPipe = (error: Error): boolean => errnoCodeOf(error) === 'EPIPE';
+
+/** The end-of-file character of a new terminal (VEOF, termios(3)): Ctrl-D. */
+const END_OF_FILE = '\u0004';
+const NEWLINE = 0x0a;
+
+/**
+ * Types the bytes of `source` into the master of a terminal, and the end-of-file character at the end of `source`. The sink stays open,
+ * because the same terminal is also read.
+ */
+export function typeInto(
+  sink: Writable,
+  source: Readable,
+  onError: (error: unknown) => void,
+): Feed {
+  let atLineStart = true;
+  // Ignored here: the callback of each write gets the same error.
+  sink.on('error', () => undefined);
+  const target: FeedTarget = {
+    maxBytes: Number.POSITIVE_INFINITY,
+    write(bytes, done) {
+      atLineStart = bytes.at(-1) === NEWLINE;
+      sink.write(bytes, done);
+    },
+    // In the middle of a line, the first end-of-file character only hands over the line so far: termios(3), VEOF.
+    end: () => void sink.write(atLineStart ? END_OF_FILE : END_OF_FILE.repeat(2)),
+    isEnd: isHangUp,
+  };
+  return feedFrom(source, target, onError);
+}
+
+/** Whether an error only means that the last process that had the terminal open has closed it. */
+export const isHangUp = (error: unknown): boolean => errnoCodeOf(error) === 'EIO';

@@ -1,8 +1,7 @@
 /** Reads a descriptor that libuv polls, on Node. */
 import type { OnReadOpts, Socket } from 'node:net';
 import type { ChunkListener, Drain } from './contract.ts';
-import { LastBytes, LastBytesTimer } from './last-bytes.ts';
-import { rest } from './rest.ts';
+import { LastBytes, LastBytesTimer, rest } from './reading.ts';
 
 /** One buffer for all sockets: libuv fills it and delivers the chunk before it reads again. */
 const buffer = Buffer.allocUnsafeSlow(65_536);

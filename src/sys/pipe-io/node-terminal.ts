@@ -7,9 +7,9 @@ import { errnoCodeOf } from '../../core/errors.ts';
 import { setNonBlocking } from '../linux-streams.ts';
 import type { Fd } from '../system.ts';
 import type { TerminalMaster } from './contract.ts';
-import { TERMINAL_LAST_BYTES, TERMINAL_LAST_MS } from './last-bytes.ts';
+import { isHangUp, typeInto } from './feed-from.ts';
 import { type DrainSource, SocketDrain } from './node-drain.ts';
-import { isHangUp, typeInto } from './type-into.ts';
+import { TERMINAL_LAST_BYTES, TERMINAL_LAST_MS } from './reading.ts';
 
 /** Pause before the next try to write to a full terminal, whose task is not reading. */
 const RETRY_MS = 10;

@@ -3,10 +3,8 @@ import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { countWaiting } from '../linux-streams.ts';
 import type { Fd } from '../system.ts';
 import type { PipeIo } from './contract.ts';
-import { feedSink } from './feed-sink.ts';
-import { PIPE_LAST_MS } from './last-bytes.ts';
 import { SocketDrain } from './node-drain.ts';
-import { openTerminal } from './node-terminal.ts';
+import { PIPE_LAST_MS } from './reading.ts';
 
 /** Up to this size, a pipe takes a write completely or not at all: pipe(7). */
 const PIPE_BUF = 4096;
@@ -14,7 +12,7 @@ const PIPE_BUF = 4096;
 const openSink = (fd: Fd) => new Socket({ fd, readable: false, writable: true });
 
 export const pipeIo: PipeIo = {
-  openTerminal,
+  loadTerminal: async () => (await import('./node-terminal.ts')).openTerminal,
   drainPipe: (fd, onChunk) =>
     new SocketDrain(
       {
@@ -30,6 +28,5 @@ export const pipeIo: PipeIo = {
       onChunk,
     ),
   openSink,
-  feedPipe: (fd, source, onError) =>
-    feedSink(openSink(fd), source, { maxBytes: PIPE_BUF, onError }),
+  sinkWriteBytes: PIPE_BUF,
 };

@@ -1,8 +1,8 @@
 /** Enforces the time limits of tasks whose owners cannot, because their event loop is busy or their process is stopped. */
 import { toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
+import { monotonicMs } from '../../sys/clocks.ts';
 import { isRunning } from '../../sys/handled-process.ts';
-import { monotonicMs } from '../../sys/monotonic-clock.ts';
 import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
 import { OutsideStop } from '../ending/stop-from-outside.ts';
 import type { Installation } from '../installation.ts';

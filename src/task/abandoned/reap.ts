@@ -9,7 +9,7 @@ import { namesIn } from '../../sys/files.ts';
 import { bootId, isOwnerAlive, type Owner, type ProcessIdentity } from '../../sys/processes.ts';
 import type { Fd } from '../../sys/system.ts';
 import { sweepIdleVolumes } from '../disk/idle-volumes.ts';
-import { removeScratch } from '../disk/remove-scratch.ts';
+import { removeScratch } from '../disk/scratch-files.ts';
 import { signalAll } from '../ending/kill-processes.ts';
 import type { Installation } from '../installation.ts';
 import { isAbandoned, lockRecord } from '../records/claim-record.ts';

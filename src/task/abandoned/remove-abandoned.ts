@@ -6,7 +6,7 @@ import { tenantsDir } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
 import { readMounts } from '../../sys/mountinfo.ts';
 import { findProcesses, signalProcess } from '../../sys/processes.ts';
-import { readLoopDevices } from '../disk/loop-devices.ts';
+import { readLoopDevices } from '../disk/scratch-files.ts';
 import { type Removal, removeTask } from '../ending/remove-task.ts';
 import type { Installation } from '../installation.ts';
 import type { TaskExit, TaskRecord } from '../records/record.ts';

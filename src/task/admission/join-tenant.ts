@@ -14,7 +14,7 @@ import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
 import type { HeldNumber } from '../../sys/numbered-locks.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
-import { claimTaskNumber, isHeldByTask } from './claim-task-number.ts';
+import { claimTaskNumber, isHeldByTask } from './slot.ts';
 
 const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
 

@@ -1,15 +1,18 @@
-/** Slots: what a task borrows for its life. No two running tasks on the machine share a slot, whatever their installation. */
-import { closeSync } from 'node:fs';
+/**
+ * Slots, and the numbers that tasks hold. No two running tasks of the machine share a slot, whatever their installations. If the shim of a
+ * task dies, its number becomes free only when the task is removed.
+ */
+import { closeSync, existsSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../../core/host-ids.ts';
-import type { TaskId } from '../../core/ids.ts';
-import type { Layout } from '../../core/layout.ts';
+import { isTaskId, type TaskId } from '../../core/ids.ts';
+import { type Layout, taskDir } from '../../core/layout.ts';
 import type { IdRange } from '../../core/mount.ts';
-import type { HeldNumber } from '../../sys/numbered-locks.ts';
-import { ensureOwnFolder } from '../../sys/own-folder.ts';
+import { claimNumber, claimThisNumber, type HeldNumber, isHeld } from '../../sys/numbered-locks.ts';
+import { bootId } from '../../sys/processes.ts';
 import type { Fd, System } from '../../sys/system.ts';
+import { ensureOwnFolder, isOwnFolder } from '../../sys/trusted-path.ts';
 import { createUserNamespace, openPinnedUserNamespace } from '../../sys/user-namespace.ts';
-import { adoptInBoth, claimInBoth } from './claim-task-number.ts';
 
 /**
  * Slots from this number on create their user namespace for each task, in 5 to 10 ms. A pinned namespace is a mount on the host, and every
@@ -116,4 +119,96 @@ async function openSlot(system: System, layout: Layout, held: HeldNumber): Promi
     release: () => end(release),
     close: () => end(close),
   };
+}
+
+export interface TaskNumberRequest {
+  /** An existing folder that only this user may write to. */
+  readonly folder: string;
+  /** Numbers are 0 to `count` - 1. */
+  readonly count: number;
+  readonly run: string;
+  readonly task: TaskId;
+}
+
+/** Claims a number for a task, like {@link claimNumber}. After `close`, the number becomes free when the task is removed. */
+export const claimTaskNumber = (
+  system: System,
+  request: TaskNumberRequest,
+): HeldNumber | undefined => claimNumber(system, { ...request, ...toClaim(request) });
+
+/**
+ * Like {@link claimTaskNumber}, but claims the number also in the folder `older`, if that is given and only this user may write to it. The
+ * number must be free in both.
+ */
+function claimInBoth(
+  system: System,
+  request: TaskNumberRequest,
+  older: string | undefined,
+): HeldNumber | undefined {
+  if (older === undefined || !isOwnFolder(older)) return claimTaskNumber(system, request);
+  const skipped: HeldNumber[] = [];
+  try {
+    for (;;) {
+      const held = claimTaskNumber(system, request);
+      if (held === undefined) return undefined;
+      skipped.push(held);
+      const other = claimThisNumber(system, held.number, { folder: older, ...toClaim(request) });
+      if (other === undefined) continue;
+      skipped.pop();
+      return joined(held, other);
+    }
+  } finally {
+    for (const held of skipped) held.release();
+  }
+}
+
+const joined = (held: HeldNumber, other: HeldNumber): HeldNumber => ({
+  ...held,
+  release() {
+    other.release();
+    held.release();
+  },
+  close() {
+    other.close();
+    held.close();
+  },
+});
+
+/**
+ * Claims the number that another process claimed for the task and closed; also in the folder `older`, if it was claimed there. Undefined if
+ * the task does not hold the number, or if another process still does.
+ */
+function adoptInBoth(
+  system: System,
+  number: number,
+  { folder, older, ...of }: AdoptRequest,
+): HeldNumber | undefined {
+  const { holder } = toClaim(of);
+  const claim = { holder, isTaken: (found: string) => found !== holder };
+  const held = claimThisNumber(system, number, { folder, ...claim });
+  if (held === undefined || older === undefined || !isOwnFolder(older)) return held;
+  const other = claimThisNumber(system, number, { folder: older, ...claim });
+  if (other !== undefined) return joined(held, other);
+  held.close();
+  return undefined;
+}
+
+interface AdoptRequest extends Omit<TaskNumberRequest, 'count'> {
+  readonly older: string | undefined;
+}
+
+const toClaim = ({ task, run }: Pick<TaskNumberRequest, 'task' | 'run'>) => ({
+  holder: `${bootId()}\n${task}\n${run}\n`,
+  isTaken,
+});
+
+/** Whether a task holds the number of this file, with a living or a dead owner. */
+export const isHeldByTask = (system: System, file: string): boolean =>
+  isHeld(system, file, isTaken);
+
+/** Whether the named task still exists although its lock is free: its processes may still run. */
+function isTaken(holder: string): boolean {
+  const [boot, task, run] = holder.split('\n');
+  if (boot !== bootId() || task === undefined || run === undefined) return false;
+  return isTaskId(task) && existsSync(taskDir({ run }, task));
 }

@@ -3,7 +3,7 @@
  * the run folder. The name of the file is the claim: whoever renames or unlinks it owns the volume. A mount without a file belongs to
  * nobody. Each mount namespace has its own volumes, because their mounts are not visible in another one.
  */
-import { existsSync, mkdirSync, renameSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { isTaskId } from '../../core/ids.ts';
 import {
@@ -16,12 +16,18 @@ import {
   taskDir,
 } from '../../core/layout.ts';
 import { detachTargetAside } from '../../rootfs/mount-rootfs.ts';
-import { fdPath } from '../../sys/fd-path.ts';
 import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
-import { ownMountNamespace } from '../../sys/mount-namespace.ts';
+import { ownMountNamespace } from '../../sys/mountinfo.ts';
+import { fdPath } from '../../sys/paths.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
-import { loopName, readLoopDevices } from './loop-devices.ts';
+import {
+  detachIdle,
+  isBeingTaken,
+  loopName,
+  readLoopDevices,
+  unlinkIfThere,
+} from './scratch-files.ts';
 import { isFreshVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
 /** Each idle volume is a mount on the host and an open filesystem. This is enough for the tasks that end and begin at one time. */
@@ -77,7 +83,7 @@ export function claimIdleVolume(
     }
     if (!isOurs) continue;
     const detached = detachTargetAside(system, mount).catch((error: unknown) => {
-      if (!BEING_TAKEN.includes(errnoCodeOf(error) ?? '')) throw error;
+      if (!isBeingTaken(error)) throw error;
     });
     detached.catch(() => undefined);
     return { volume, detached };
@@ -129,18 +135,6 @@ export function removeIdleVolume(system: System, { file, mount }: IdleVolume): b
   return true;
 }
 
-/** Returns false if there is no such file. */
-export function unlinkIfThere(file: string): boolean {
-  try {
-    unlinkSync(file);
-    return true;
-  } catch (error) {
-    // A read-only filesystem refuses before it looks up the name.
-    if (errnoCodeOf(error) === 'ENOENT' || !existsSync(file)) return false;
-    throw error;
-  }
-}
-
 /**
  * Removes what dead processes, ended mount namespaces and earlier boots left: mounts without a file and without a task that could be
  * renaming one, and files without a mount.
@@ -167,15 +161,6 @@ export function sweepIdleVolumes(system: System, layout: Layout): void {
     if (!isMounted(volume.mount) || isForgotten(volume)) removeIdleVolume(system, volume);
   }
 }
-
-/** Detaches the mount, if there is one, and removes its folder. */
-export function detachIdle(system: System, mount: string): void {
-  while (system.detachMount(mount));
-  unlessMissing(() => rmdirSync(mount), BEING_TAKEN);
-}
-
-/** EBUSY: another process (a claimer of the volume, or a sweep) is detaching the mount and removes the folder. */
-const BEING_TAKEN = ['ENOENT', 'EBUSY'];
 
 /** A detached clone of the volume that is mounted there; undefined if no volume is mounted or it is not fresh. */
 function openMounted(system: System, mount: string): Fd | undefined {

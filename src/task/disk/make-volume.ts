@@ -12,11 +12,11 @@ import { StackshimError } from '../../core/errors.ts';
 import { attachLoopAside } from '../../sys/attach-loop.ts';
 import { findProgram } from '../../sys/find-program.ts';
 import { codeOfComplaint, lastLine } from '../../sys/guard-disk.ts';
-import { PLAIN_ENVIRONMENT } from '../../sys/program-environment.ts';
 import { runProgram } from '../../sys/run-program.ts';
+import { PLAIN_ENVIRONMENT } from '../../sys/start-program.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
-import { loopName } from './loop-devices.ts';
 import { planVolume } from './plan-volume.ts';
+import { loopName } from './scratch-files.ts';
 
 /** Less than mkfs writes to the smallest volume, and more than a full disk may still have free. */
 const FULL_BELOW_BYTES = 256 * 1024;

@@ -12,13 +12,12 @@ import {
 import type { Layout } from '../../core/layout.ts';
 import { nextTurn } from '../../core/pause.ts';
 import { detachTarget, detachTargetAside } from '../../rootfs/mount-rootfs.ts';
-import { fdPath } from '../../sys/fd-path.ts';
+import { fdPath } from '../../sys/paths.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { DiskAmount, Fd, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import { claimIdleVolume, keepIdleVolume } from './idle-volumes.ts';
-import { freeLoopDevice, loopName } from './loop-devices.ts';
-import { closeLast, removeScratchFiles } from './remove-scratch.ts';
+import { closeLast, freeLoopDevice, loopName, removeScratchFiles } from './scratch-files.ts';
 import {
   type DiskSample,
   type HandedDisk,

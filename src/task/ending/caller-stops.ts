@@ -1,7 +1,7 @@
 /** The ways in which a caller can end a task: two signals and a deadline. */
-import { toSignalNumber } from '../../spec/parse-signal.ts';
+import { startTimer } from '../../core/pause.ts';
+import { toSignalNumber } from '../../spec/parse-command.ts';
 import type { OutputMeter } from '../streams/task-output.ts';
-import { startTimer } from './deadline-timer.ts';
 import type { TaskStopper } from './stop-task.ts';
 
 export interface CallerStops {

@@ -1,16 +1,16 @@
 /** Kills the remaining processes of a task, and removes its cgroup. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { listTreeProcesses } from '../../cgroup/cgroup-tree.ts';
-import { unlessMissing } from '../../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { abortFuseConnections } from '../../sys/fuse-connections.ts';
 import { isRunning, nsPidOf, slotOfUser, userOf } from '../../sys/handled-process.ts';
+import { fdPath } from '../../sys/paths.ts';
 import { signalProcess } from '../../sys/processes.ts';
-import type { System } from '../../sys/system.ts';
+import { type Fd, type System, SystemError } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 
 const { SIGKILL } = constants.signals;
@@ -128,5 +128,48 @@ export async function removeCgroup(
     if (performance.now() > endsAt)
       throw new Error(`remove cgroup ${left.join(', ')}: still in use`);
     await pause(POLL_MS);
+  }
+}
+
+/**
+ * Aborts the connections of FUSE filesystems that the matching users mounted: every process that waits for such a filesystem gets an error.
+ * A process that waits for a FUSE server that does not answer cannot be killed, and may itself be the one that keeps the connection open:
+ * only this call ends it.
+ *
+ * Reads the connections from its own detached mount of the kernel's control filesystem (Documentation/filesystems/fuse/fuse.rst). Does
+ * nothing on a kernel without FUSE.
+ */
+export function abortFuseConnections(system: System, isUser: (uid: number) => boolean): void {
+  const control = openControl(system);
+  if (control === undefined) return;
+  try {
+    const root = fdPath(control);
+    for (const name of readdirSync(root)) abortUnlessGone(`${root}/${name}`, isUser);
+  } finally {
+    system.close(control);
+  }
+}
+
+function abortUnlessGone(connection: string, isUser: (uid: number) => boolean): void {
+  try {
+    if (isUser(statSync(connection).uid)) writeFileSync(`${connection}/abort`, '1', { flag: 'r+' });
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+function openControl(system: System): Fd | undefined {
+  let context: Fd;
+  try {
+    context = system.fsOpen('fusectl');
+  } catch (error) {
+    if (error instanceof SystemError && error.code === 'ENODEV') return undefined;
+    throw error;
+  }
+  try {
+    system.fsConfigCreate(context);
+    return system.fsMount(context, 0);
+  } finally {
+    system.close(context);
   }
 }

@@ -1,18 +1,24 @@
-/** Undoes everything a task may have made, in reverse order, and checks that each part is gone. */
-import { lstatSync } from 'node:fs';
+/**
+ * Removes an ended task: what this process held for it, and everything a task may have made, in reverse order. Checks that each thing is
+ * gone.
+ */
+import { existsSync, lstatSync } from 'node:fs';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { CleanupStack } from '../../core/cleanup-stack.ts';
 import { messageOf } from '../../core/errors.ts';
 import { nextTurn } from '../../core/pause.ts';
 import { detachTarget } from '../../rootfs/mount-rootfs.ts';
 import { mountTargetsOf } from '../../rootfs/plan-rootfs.ts';
+import { removeRuntimeState, runtimeStateExists } from '../../runtime/drive-container.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { removeRuntimeState, runtimeStateExists } from '../../runtime/runtime-state.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { System } from '../../sys/system.ts';
-import { removeScratch } from '../disk/remove-scratch.ts';
+import { removeScratch } from '../disk/scratch-files.ts';
 import type { TaskDisk } from '../disk/task-disk.ts';
-import { retireTaskDir } from '../records/record.ts';
+import type { Holdings } from '../holdings.ts';
+import type { Installation } from '../installation.ts';
+import type { ContainerPlan } from '../plan-container.ts';
+import { type OwnRecord, retireTaskDir } from '../records/record.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 import { killAll, removeCgroup } from './kill-processes.ts';
 
@@ -133,4 +139,42 @@ function findLeftovers(
     ...(isThere(places.scratchDir) ? [places.scratchDir] : []),
     ...(!keep && isThere(places.volumeFile) ? [places.volumeFile] : []),
   ];
+}
+
+export interface OwnTask {
+  readonly installation: Installation;
+  readonly container: ContainerPlan;
+  /** Whether the writable layer and the record stay. */
+  readonly keep: boolean;
+  readonly record: OwnRecord;
+  readonly holdings: Holdings;
+}
+
+/** What exists of an ended task whose removal has not begun. */
+export const notRemovedYet = ({ taskDir, scratchDir, volumeFile }: TaskPlaces): Removal => ({
+  removed: false,
+  leftovers: [taskDir, scratchDir, volumeFile].filter((path) => existsSync(path)),
+});
+
+/** Never rejects. */
+export async function removeOwn({ installation, ...task }: OwnTask): Promise<Removal> {
+  await nextTurn();
+  const { container, record, holdings } = task;
+  const { places, runtime } = container;
+  const keep = task.keep && record.tryNote({ kept: true });
+  const removal = await removeTask(installation, {
+    places,
+    bindCount: record.value.bindCount,
+    runtime,
+    keep,
+    disk: holdings.get('disk'),
+  });
+  if (removal.removed || keep) {
+    await holdings.release();
+  } else {
+    // What is left may use the slot's ids, so the slot stays taken until a reap, which anybody may now run.
+    record.tryNote({ disowned: true });
+    holdings.close();
+  }
+  return removal;
 }

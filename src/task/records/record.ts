@@ -2,13 +2,12 @@
 import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
+import { PROGRAM_VERSION } from '../../core/format-version.ts';
 import type { ImageDigest, StackName, TaskId, TenantName } from '../../core/ids.ts';
 import { type Layout, tasksDir } from '../../core/layout.ts';
 import type { IdRange } from '../../core/mount.ts';
-import { PROGRAM_VERSION } from '../../core/program-version.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { ensureDirectorySync } from '../../sys/files.ts';
-import { toOwnedName } from '../../sys/owned-name.ts';
+import { ensureDirectorySync, toOwnedName } from '../../sys/files.ts';
 import { type Owner, ownIdentity, type ProcessIdentity } from '../../sys/processes.ts';
 import type { DiskMechanism } from '../disk/task-disk.ts';
 import type { TaskPlaces } from './task-places.ts';

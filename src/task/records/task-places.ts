@@ -1,5 +1,4 @@
 /** The names of everything a task may make: computed for a new task, and taken from its record by other processes. Pure. */
-
 import { taskCgroup } from '../../cgroup/cgroup-names.ts';
 import type { TaskId, TenantName } from '../../core/ids.ts';
 import {

@@ -2,7 +2,7 @@
 import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
 import { integer, objectOf, oneOf, readWith } from '../../core/read-fields.ts';
-import { readBoundedFile } from '../../sys/read-bounded-file.ts';
+import { readBoundedFile } from '../../sys/files.ts';
 import type { TaskPlaces } from './task-places.ts';
 
 export interface TimeLimit {

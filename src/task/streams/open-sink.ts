@@ -1,8 +1,7 @@
 import type { Writable } from 'node:stream';
-import { isPromiseLike } from '../caller-code.ts';
+import { isPromiseLike, warn } from '../events.ts';
+import { isEmitter, type StreamChange, watchStream } from './caller-streams.ts';
 import type { OpenSink, OutputSink, SinkReport } from './output-sink.ts';
-import { StreamSink } from './stream-sink.ts';
-import { isEmitter } from './watch-stream.ts';
 
 /**
  * Wraps a caller's stream or object as a sink that cannot harm the task. A slow sink delays the output. A stream that was destroyed or ended
@@ -53,3 +52,118 @@ class ObjectSink implements OpenSink {
     // An object reports everything through its promises.
   }
 }
+
+/** A chunk that the stream has neither written nor lost yet. */
+interface Write {
+  readonly bytes: number;
+  /** Resumes the task's output, which waits until the stream takes more. */
+  wake: () => void;
+}
+
+class StreamSink implements OpenSink {
+  readonly #target: Writable;
+  readonly #report: SinkReport;
+  readonly #unwatch: () => void;
+  readonly #writes = new Set<Write>();
+  #hasFailed = false;
+  /** A callback got an error, and its `error` event has not come yet. */
+  #awaitsError = false;
+  #isClosed = false;
+  #onSettled: () => void = () => undefined;
+
+  constructor(target: Writable, report: SinkReport) {
+    this.#target = target;
+    this.#report = report;
+    this.#unwatch = watchStream(target, {
+      failed: (error) => this.#onError(error),
+      changed: (change) => this.#onChange(change),
+    });
+  }
+
+  write(chunk: Uint8Array): void | Promise<void> {
+    const target = this.#target;
+    if (this.#hasFailed || target.destroyed || target.writableEnded) {
+      if (target.errored) this.#fail(target.errored);
+      return this.#report.lost(chunk.length);
+    }
+    const write: Write = { bytes: chunk.length, wake: () => undefined };
+    this.#writes.add(write);
+    try {
+      if (target.write(chunk, (error) => this.#settle(write, error)) !== false) return;
+    } catch (error) {
+      this.#settle(write, error);
+      this.#awaitsError = false;
+      return;
+    }
+    if (!this.#writes.has(write)) return;
+    return new Promise((resolve) => {
+      write.wake = resolve;
+    });
+  }
+
+  settled(): Promise<void> | undefined {
+    if (this.#writes.size === 0) return undefined;
+    return new Promise((resolve) => {
+      this.#onSettled = resolve;
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#unwatchAtEnd();
+  }
+
+  #settle(write: Write, error: unknown): void {
+    if (!this.#writes.delete(write)) return;
+    if (error) {
+      this.#report.lost(write.bytes);
+      if (!isDestroyed(error)) {
+        this.#awaitsError = true;
+        this.#fail(error);
+      }
+    }
+    write.wake();
+    if (this.#writes.size === 0) this.#onSettled();
+    this.#unwatchAtEnd();
+  }
+
+  #onError(error: unknown): void {
+    this.#awaitsError = false;
+    this.#fail(error);
+    this.#wakeAll();
+    this.#unwatchAtEnd();
+  }
+
+  #onChange(change: StreamChange): void {
+    this.#wakeAll();
+    if (change !== 'close') return;
+    this.#awaitsError = false;
+    // For chunks that were being written when the stream was destroyed, the callbacks are never called.
+    for (const write of [...this.#writes]) {
+      this.#report.lost(write.bytes);
+      this.#settle(write, undefined);
+    }
+    this.#unwatchAtEnd();
+  }
+
+  #wakeAll(): void {
+    for (const { wake } of this.#writes) wake();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    // The result is complete, so a process warning is the only way to report it.
+    if (this.#isClosed) warn(error);
+    else this.#report.failed(error);
+  }
+
+  /** Unwatches only after the last write: an error without a listener would end the program. */
+  #unwatchAtEnd(): void {
+    if (this.#isClosed && this.#writes.size === 0 && !this.#awaitsError) this.#unwatch();
+  }
+}
+
+/** Its owner destroyed the stream, which is not a failure of the stream. */
+const isDestroyed = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_DESTROYED';

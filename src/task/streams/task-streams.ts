@@ -1,8 +1,8 @@
 /** The standard streams of a task's command, and the ends that stay in this process. */
 import { closeSync, fchownSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { openNullDevice } from '../../sys/null-device.ts';
-import { feedPipe } from '../../sys/pipes.ts';
+import type { FeedPipe } from '../../sys/feed-pipe.ts';
+import { openNullDevice } from '../../sys/start-program.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { OutputMeter } from './task-output.ts';
 
@@ -30,10 +30,8 @@ export interface StreamOwner {
   readonly gid: number;
 }
 
-export function openPipeStreams(
-  system: System,
-  options: { readonly interactive: boolean },
-): TaskStreams {
+/** @param feedPipe Present if the task reads standard input. */
+export function openPipeStreams(system: System, feedPipe: FeedPipe | undefined): TaskStreams {
   const open = new Map<Fd, (fd: Fd) => void>();
   const close = (fd: Fd) => {
     const closeIt = open.get(fd);
@@ -60,7 +58,7 @@ export function openPipeStreams(
       open.set(fd, closeSync);
       return fd;
     });
-  const input = options.interactive ? pipe() : undefined;
+  const input = feedPipe === undefined ? undefined : pipe();
   const childStdin = input?.[0] ?? nullInput();
   const [stdout, childStdout] = pipe();
   const [stderr, childStderr] = pipe();
@@ -83,8 +81,8 @@ export function openPipeStreams(
       output.read('stdout', take(stdout));
       output.read('stderr', take(stderr));
       if (input === undefined || stdin === undefined) return;
-      const feed = feedPipe(take(input[1]), stdin, (error) => output.failInput(error));
-      stop = feed.stop;
+      const feed = feedPipe?.(take(input[1]), stdin, (error) => output.failInput(error));
+      stop = feed?.stop;
     },
     close() {
       stop?.();

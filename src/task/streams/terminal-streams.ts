@@ -1,9 +1,9 @@
 /** A task's terminal: the runtime creates it inside the task and sends its master to this process. */
 import { closeSync } from 'node:fs';
-import { openNullDevice } from '../../sys/null-device.ts';
-import { type Feed, openTerminal, type TerminalMaster } from '../../sys/pipes.ts';
+import { type Feed, loadTerminal, type TerminalMaster } from '../../sys/pipes.ts';
+import { openNullDevice } from '../../sys/start-program.ts';
 import type { Fd, System, WindowSize } from '../../sys/system.ts';
-import { warn } from '../caller-code.ts';
+import { warn } from '../events.ts';
 import type { TaskStreams } from './task-streams.ts';
 
 /** The caller's terminal, which the task's terminal follows. */
@@ -18,11 +18,12 @@ export interface TaskTerminal {
 const DEFAULT_SIZE: WindowSize = { rows: 24, columns: 80 };
 
 /** One stream carries both directions; the command's output counts as stdout. */
-export function openTerminalStreams(
+export async function openTerminalStreams(
   system: System,
   options: { readonly socket: string; readonly terminal: TaskTerminal | undefined },
-): TaskStreams {
+): Promise<TaskStreams> {
   const { socket, terminal } = options;
+  const openTerminal = await loadTerminal();
   const ends = openNullDevice('both');
   let nullDevice: Fd | undefined = ends;
   let listener: Fd | undefined;

@@ -8,9 +8,12 @@ import { loadTemplate } from '../../../src/oci/load-template.ts';
 import { classifyFailure } from '../../../src/runtime/classify-failure.ts';
 import { parseAnswer, parseWaitStatus } from '../../../src/runtime/drivers/gvisor-sandbox.ts';
 import { parseControlSocket } from '../../../src/runtime/drivers/runsc-files.ts';
-import { toStartFailure } from '../../../src/runtime/runtime-failure.ts';
-import { lastLogMessage, readLogTail } from '../../../src/runtime/runtime-log.ts';
-import { parseVersionOutput } from '../../../src/runtime/runtime-version.ts';
+import { parseVersionOutput } from '../../../src/runtime/learn-version.ts';
+import {
+  lastLogMessage,
+  readLogTail,
+  toStartFailure,
+} from '../../../src/runtime/runtime-failure.ts';
 import { parseKernelVersion, parseLimits } from '../../../src/sys/host-facts.ts';
 import { parseMountinfo } from '../../../src/sys/mountinfo.ts';
 import type { FuzzFiles } from '../support/fuzz-files.ts';

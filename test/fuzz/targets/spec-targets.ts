@@ -5,26 +5,24 @@ import {
   parseImageReference,
   parsePushName,
 } from '../../../src/exchange/registry/image-reference.ts';
-import { parseBytes } from '../../../src/spec/parse-bytes.ts';
-import { parseCapability } from '../../../src/spec/parse-capability.ts';
-import { parseDevices } from '../../../src/spec/parse-device.ts';
-import { parseDuration } from '../../../src/spec/parse-duration.ts';
-import { parseEnvEntries, parseEnvFile } from '../../../src/spec/parse-env.ts';
-import { parseLabelEntries } from '../../../src/spec/parse-labels.ts';
+import { parseUlimit } from '../../../src/spec/limits.ts';
+import { parseStackReference, parseUser } from '../../../src/spec/parse-command.ts';
 import {
+  parseEnvEntries,
+  parseEnvFile,
+  parseLabelEntries,
+} from '../../../src/spec/parse-entries.ts';
+import {
+  parseDevices,
   parseMountOption,
   parseTmpfsOption,
   parseVolumeOption,
-} from '../../../src/spec/parse-mount.ts';
-import { parseCount, parseCpus } from '../../../src/spec/parse-number.ts';
+} from '../../../src/spec/parse-mounts.ts';
 import { parsePolicy } from '../../../src/spec/parse-policy.ts';
-import { parseSecurityOpts } from '../../../src/spec/parse-security-opt.ts';
-import { parseStackReference } from '../../../src/spec/parse-stack-reference.ts';
-import { parseTaskSpec } from '../../../src/spec/parse-task-spec.ts';
-import { parseUlimit } from '../../../src/spec/parse-ulimit.ts';
-import { parseUser } from '../../../src/spec/parse-user.ts';
+import { parseCapability, parseSecurityOpts } from '../../../src/spec/parse-rights.ts';
+import { parseTaskSpec, TASK_INPUT_FIELDS } from '../../../src/spec/parse-task-spec.ts';
+import { parseBytes, parseCount, parseCpus, parseDuration } from '../../../src/spec/quantities.ts';
 import { parseSeccompProfile } from '../../../src/spec/seccomp-profile.ts';
-import { TASK_INPUT_FIELDS } from '../../../src/spec/task-input.ts';
 import { readPolicy } from '../../../src/task/read-policy.ts';
 import { requireAgreement } from '../../support/tasks/job-agreement.ts';
 import type { FuzzFiles } from '../support/fuzz-files.ts';

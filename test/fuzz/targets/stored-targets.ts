@@ -1,8 +1,8 @@
 /** Parsers of files that stackshim wrote itself, and that may have been changed since. */
 import { isImageDigest, isLayerId, isStackName, isTaskId } from '../../../src/core/ids.ts';
 import { layerRecordFile, layoutFrom, tasksDir } from '../../../src/core/layout.ts';
-import { clearStaleVersions } from '../../../src/runtime/runtime-version.ts';
-import { imageFile, readImage } from '../../../src/store/images/image-files.ts';
+import { clearStaleVersions } from '../../../src/runtime/learn-version.ts';
+import { imageFile, readImage } from '../../../src/store/images/image.ts';
 import { imageNamesFile, readImageNames } from '../../../src/store/images/image-names.ts';
 import { readLayerRecord } from '../../../src/store/layers/layer-record.ts';
 import {
@@ -13,7 +13,7 @@ import {
 import { parseRelease } from '../../../src/store/stacks/release.ts';
 import { readLastRemoved } from '../../../src/store/stacks/removed-numbers.ts';
 import { readRevision, revisionFile } from '../../../src/store/stacks/revisions.ts';
-import { ownerOfName } from '../../../src/sys/owned-name.ts';
+import { ownerOfName } from '../../../src/sys/files.ts';
 import { readRecord } from '../../../src/task/records/read-record.ts';
 import { parseUnfinishedName } from '../../../src/task/records/record.ts';
 import { taskPlaces } from '../../../src/task/records/task-places.ts';

@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { ffi } from '#ffi';
 import { callRuntime } from '../../../src/runtime/call-runtime.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
-import { openNullDevice } from '../../../src/sys/null-device.ts';
+import { openNullDevice } from '../../../src/sys/start-program.ts';
 
 export interface DescribedProgram {
   readonly descriptors: string;

@@ -15,12 +15,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { openCgroupDriver } from '../../../src/cgroup/open-cgroup-driver.ts';
-import { beginContainer } from '../../../src/runtime/create-container.ts';
+import { beginContainer, removeRuntimeState } from '../../../src/runtime/drive-container.ts';
 import type { CreatedContainer, Runtime, RuntimeKind } from '../../../src/runtime/runtime.ts';
-import { removeRuntimeState } from '../../../src/runtime/runtime-state.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
-import { openNullDevice } from '../../../src/sys/null-device.ts';
 import { readProcess } from '../../../src/sys/processes.ts';
+import { openNullDevice } from '../../../src/sys/start-program.ts';
 import type { ProcessExit } from '../../../src/sys/system.ts';
 
 export interface RuntimeUnderTest {

@@ -10,7 +10,7 @@ import {
 } from '../../../src/core/ids.ts';
 import type { Layout } from '../../../src/core/layout.ts';
 import type { Image } from '../../../src/store/images/image.ts';
-import { writeImage } from '../../../src/store/images/image-files.ts';
+import { writeImage } from '../../../src/store/images/store-image.ts';
 import { addRevision } from '../../../src/store/stacks/add-revision.ts';
 import type { Revision } from '../../../src/store/stacks/revisions.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';

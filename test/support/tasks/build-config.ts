@@ -1,9 +1,9 @@
 /** A whole OCI configuration from one input: what a task's stages make in parts. */
-import { joinConfig } from '../../../src/oci/build-config.ts';
 import {
   buildContainerConfig,
   type ContainerInput,
-} from '../../../src/oci/build-container-config.ts';
+  joinConfig,
+} from '../../../src/oci/build-config.ts';
 import { buildProcess, type ProcessInput } from '../../../src/oci/build-process.ts';
 import type { OciConfig } from '../../../src/oci/oci-config.ts';
 

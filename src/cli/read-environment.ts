@@ -1,0 +1,46 @@
+/** Reads the environment that the options of `run` give a task. Loaded only for lines with such options. */
+import { reasonOf, StackshimError } from '../core/errors.ts';
+import { type CallerEnv, parseEnvEntries, parseEnvFile } from '../spec/parse-entries.ts';
+import { readBoundedFile } from '../sys/files.ts';
+
+/** scripts/steps/hide-variables.mjs makes the first letter of these names lower case, so that Bun ignores them. */
+const HIDDEN = /^(?:bUN_|nODE|jSC_)/;
+
+/** More than the kernel accepts as an environment. */
+const MAX_ENV_FILE_BYTES = 8 * 1024 * 1024;
+
+/** Later files override earlier ones, and `--env` overrides all files, as in docker. */
+export function readEnvironment(
+  entries: readonly string[] = [],
+  files: readonly string[] = [],
+): Record<string, string> {
+  const env: Record<string, string> = {};
+  const callerEnv = callerEnvironment();
+  for (const file of files) Object.assign(env, parseEnvFile(readEnvFile(file), callerEnv));
+  return Object.assign(env, parseEnvEntries(entries, callerEnv));
+}
+
+/**
+ * The environment of this process under the names that the caller gave. `--env NAME` takes the caller's value, and a task may need
+ * `NODE_ENV`.
+ */
+const callerEnvironment = (): CallerEnv =>
+  Object.fromEntries(
+    Object.entries(process.env).map(([name, value]) => [
+      HIDDEN.test(name) ? name.charAt(0).toUpperCase() + name.slice(1) : name,
+      value,
+    ]),
+  );
+
+function readEnvFile(path: string): string {
+  try {
+    // The caller names it, perhaps as `<(…)`: a FIFO waits for its writer, as with any program.
+    const options = { maxBytes: MAX_ENV_FILE_BYTES, followLink: true, allowPipes: true };
+    return readBoundedFile(path, options);
+  } catch (error) {
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${reasonOf(error)}`, {
+      cause: error,
+      details: { field: 'envFile', path },
+    });
+  }
+}

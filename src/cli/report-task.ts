@@ -1,0 +1,54 @@
+/** Prints messages about a task that did not simply end by itself. */
+import { takesBytes } from '../sys/linux-streams.ts';
+import type { TaskResult, Usage, Verdict } from '../task/result.ts';
+import { formatBytes } from './format-quantities.ts';
+import { reportError, reportLeftovers, writeMessage } from './printable.ts';
+import { nameOptions, type RunOptions } from './run-options.ts';
+
+export interface Reported {
+  readonly command: readonly string[];
+  readonly options: RunOptions;
+}
+
+const MISPLACED_OPTION_HINT =
+  'options stand before the stack: stackshim run [OPTIONS] STACK COMMAND';
+
+type StopNote = (options: RunOptions, usage: Usage) => string;
+
+/** The messages for tasks that stackshim or the kernel ended. */
+const stopNotes: Readonly<Partial<Record<Verdict, StopNote>>> = {
+  timed_out: ({ timeout }) => `timed out${toLimit('after', timeout)} (--timeout)`,
+  cpu_time_exceeded: ({ cpuTime }) =>
+    `was killed: it used more processor time than${toLimit('', cpuTime, 'it may')} (--cpu-time)`,
+  oom_killed: ({ memory }, { oomKills, socketPeakBytes }) =>
+    oomKills === 0 && socketPeakBytes !== null
+      ? `was killed: its sockets held up to ${formatBytes(socketPeakBytes)} in addition to its memory, more than${toLimit('', memory, 'it may')} (--memory)`
+      : `was killed: it ran out of memory${toLimit('at', memory)} (--memory)`,
+  output_limited: ({ outputLimit }) =>
+    `was killed: it wrote more than${toLimit('', outputLimit, 'it may')} (--output-limit)`,
+  disk_full: ({ disk }) => `failed: its disk space was full${toLimit('at', disk)} (--disk)`,
+};
+
+/** A limit as the user typed it; a limit from the policy is not known here. */
+function toLimit(before: string, typed: string | undefined, unknown = ''): string {
+  const limit = typed === undefined ? unknown : `${before} ${typed}`;
+  return limit === '' ? '' : ` ${limit.trim()}`;
+}
+
+/** Prints what the task's own output does not tell a person. With `--json`, the object contains it. */
+export function reportFailure(result: TaskResult, { command, options }: Reported): void {
+  // Lost output may mean that nobody reads standard error either: do not block on it.
+  if (result.output.lostBytes > 0 && !takesBytes(2)) return;
+  if (options.json !== true) {
+    const { error } = result;
+    const misplaced =
+      error?.code === 'ERR_STACKSHIM_COMMAND_NOT_FOUND' && command[0]?.startsWith('-');
+    if (error !== null)
+      reportError(nameOptions(misplaced ? { ...error, hint: MISPLACED_OPTION_HINT } : error));
+    const note = stopNotes[result.verdict];
+    if (note !== undefined)
+      writeMessage(`stackshim: task ${result.id} ${note(options, result.usage)}\n`);
+  }
+  if (result.removed || options.keep === true || options.remove === 'async') return;
+  reportLeftovers(result);
+}

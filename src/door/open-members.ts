@@ -1,0 +1,130 @@
+/** The members of the door that a plain run does not need; each loads its own code when it is called. */
+import { parseTaskId, type TaskId } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { parseDuration } from '../spec/quantities.ts';
+import { SPEC_BOUNDS } from '../spec/spec-bounds.ts';
+import { type Opener, toStackName } from './open-stacks.ts';
+import type { Door } from './open-stackshim.ts';
+import type { StartedTask } from './start-task.ts';
+import { withContentSought } from './with-content-sought.ts';
+
+const OWNER_ENDS_WITHIN_MS = 30_000;
+const USUAL_STOP_TIMEOUT_MS = 10_000;
+const STOP_TIMEOUT_BOUNDS = { min: 0, max: SPEC_BOUNDS.stopTimeoutMsMax };
+
+type TaskMember =
+  | 'start'
+  | 'list'
+  | 'get'
+  | 'wait'
+  | 'kill'
+  | 'reap'
+  | 'watchOwners'
+  | 'startGuard';
+type StorageMember = 'verify' | 'migrate' | 'gc' | 'df';
+type HostMember = 'doctor' | 'knownNames';
+
+export type OtherMembers = Pick<Door, TaskMember | StorageMember | HostMember>;
+
+/** @param named The folders under the names that the caller gave. */
+export const openMembers = (open: Opener, named: Layout): OtherMembers => ({
+  ...taskMembers(open),
+  ...storageMembers(open),
+  async doctor() {
+    // Judge the folders under the names that were given.
+    const { diagnoseHost } = await import('../doctor/diagnose-host.ts');
+    return await diagnoseHost(named);
+  },
+  async knownNames() {
+    const { knownNamesOf } = await import('./known-names.ts');
+    return knownNamesOf(named);
+  },
+});
+
+function taskMembers(open: Opener): Pick<Door, TaskMember> {
+  const own = new Map<TaskId, StartedTask>();
+  return {
+    async start(input, options = {}) {
+      const { startTask } = await import('./start-task.ts');
+      const start = () => startTask(open(), input, options);
+      const started = await withContentSought(open, options, start);
+      own.set(started.handle.id, started);
+      void started.over.then(() => own.delete(started.handle.id));
+      return started.handle;
+    },
+    async list() {
+      const installation = open.asRoot('list tasks');
+      const { listTasks } = await import('../task/records/list-tasks.ts');
+      return listTasks(installation);
+    },
+    async get(id) {
+      const installation = open.asRoot('find task');
+      const { findTask } = await import('../task/records/list-tasks.ts');
+      return findTask(installation, parseTaskId(id));
+    },
+    async wait(given, options) {
+      const id = parseTaskId(given);
+      const installation = open.asRoot('wait for task');
+      const started = own.get(id);
+      const { waitForTask } = await import('./wait-for-task.ts');
+      const state = await waitForTask(installation, id, {
+        ...options,
+        isKnown: started !== undefined,
+      });
+      return { id, state, result: started === undefined ? null : await started.handle.result };
+    },
+    async kill(given, { stopTimeout = USUAL_STOP_TIMEOUT_MS } = {}) {
+      const id = parseTaskId(given);
+      const graceMs = parseDuration(stopTimeout, 'stopTimeout', STOP_TIMEOUT_BOUNDS);
+      const installation = open.asRoot('kill tasks');
+      const { killTask } = await import('../task/ending/kill-task.ts');
+      return await killTask(installation, id, { graceMs });
+    },
+    async reap({ afterOwnerOf } = {}) {
+      const awaited = afterOwnerOf === undefined ? undefined : parseTaskId(afterOwnerOf);
+      const installation = open.asRoot('reap tasks');
+      if (awaited !== undefined) {
+        const { waitForOwner } = await import('../task/abandoned/wait-for-owner.ts');
+        await waitForOwner(installation.layout, awaited, OWNER_ENDS_WITHIN_MS);
+      }
+      const { reapTasks } = await import('../task/abandoned/reap.ts');
+      return await reapTasks(installation);
+    },
+    async watchOwners(options) {
+      const installation = open.asRoot('reap tasks');
+      const { watchOwners } = await import('../task/abandoned/watch-owners.ts');
+      await watchOwners(installation, options);
+    },
+    async startGuard() {
+      const { startGuard } = await import('../task/abandoned/guard.ts');
+      return await startGuard(open.asRoot('start guard'));
+    },
+  };
+}
+
+const storageMembers = (open: Opener): Pick<Door, StorageMember> => ({
+  async migrate(options = {}) {
+    const { layout, system } = open.asRoot('migrate');
+    const { migrateStore } = await import('../upkeep/migrate-store.ts');
+    return await migrateStore(layout, { ...options, system });
+  },
+  async verify({ stacks, ...options } = {}) {
+    const names = stacks?.map((name) => toStackName('verify', name));
+    const { layout } = open.asRoot('verify');
+    const { verifyStore } = await import('../upkeep/verify-store.ts');
+    const { abortable } = await import('../exchange/abortable.ts');
+    const work = () =>
+      verifyStore(layout, { ...options, ...(names === undefined ? {} : { stacks: names }) });
+    return await abortable('verify', options.signal, work);
+  },
+  async gc(options) {
+    const installation = open.asRoot('collect garbage');
+    const { collectGarbage } = await import('../upkeep/collect-garbage.ts');
+    return await collectGarbage(installation, options);
+  },
+  async df() {
+    const installation = open.asRoot('measure disk usage');
+    const { measureDiskUsage } = await import('../upkeep/disk-usage.ts');
+    return await measureDiskUsage(installation);
+  },
+});

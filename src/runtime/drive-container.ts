@@ -1,0 +1,226 @@
+/** Creates, starts and removes containers by calling a runtime. */
+import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { messageOf, StackshimError } from '../core/errors.ts';
+import { ensureDirectorySync } from '../sys/files.ts';
+import { fdPath } from '../sys/paths.ts';
+import { fillPipe } from '../sys/pipes.ts';
+import { readProcess } from '../sys/processes.ts';
+import type { Fd, System } from '../sys/system.ts';
+import { callRuntime } from './call-runtime.ts';
+import { driverOf } from './drivers/driver-of.ts';
+import type {
+  ContainerReference,
+  CreateContainerOptions,
+  CreatedContainer,
+  Runtime,
+  RuntimeCallOptions,
+  StartContainerOptions,
+} from './runtime.ts';
+import { toRuntimeFailure } from './runtime-failure.ts';
+
+/** A container that is being created. */
+export interface ContainerCreation {
+  /**
+   * Writes the bundle's `config.json` and resolves once the container's init waits. On rejection the runtime may have left its state folder,
+   * cgroup and processes: the caller removes them as it does after a task. The runtime writes its messages to the third descriptor as well
+   * as to its log, so after a failure that stream is not the task's. Rejects with ERR_STACKSHIM_COMMAND_NOT_FOUND, _COMMAND_NOT_EXECUTABLE,
+   * _SPEC_INVALID, _TASK_CONFLICT or _RUNTIME_FAILED (`details.log`: the end of its log).
+   */
+  finish(config: string): Promise<CreatedContainer>;
+  /** For a container whose configuration could not be made. The runtime has done nothing, and has ended when this resolves. */
+  cancel(): Promise<void>;
+}
+
+/**
+ * Begins to create a container in a bundle that is created here. A runtime that reads its configuration once is started at once, and reads
+ * it from a pipe: while such a large program loads, the caller makes the root filesystem and the configuration. If the caller dies, the pipe
+ * closes and the runtime ends. Other runtimes are started when the configuration is complete.
+ */
+export function beginContainer(
+  system: System,
+  runtime: Runtime,
+  options: CreateContainerOptions,
+): ContainerCreation {
+  mkdirSync(options.bundle, { mode: 0o700 });
+  // runsc itself would make this folder accessible to every user of the host, and with it its sockets.
+  ensureDirectorySync(options.stateRoot, 0o700);
+  return driverOf(runtime).readsConfigOnce
+    ? beginAtOnce(system, runtime, options)
+    : {
+        finish(config) {
+          writeConfig(options, config);
+          return createContainer(runtime, options, callCreate(runtime, options));
+        },
+        cancel: () => Promise.resolve(),
+      };
+}
+
+/** The number of the first descriptor after the three standard ones. */
+const CONFIG_FD = 3;
+
+function beginAtOnce(
+  system: System,
+  runtime: Runtime,
+  options: CreateContainerOptions,
+): ContainerCreation {
+  const cancelled = new AbortController();
+  const { signal } = options;
+  const stop = () => cancelled.abort();
+  signal?.addEventListener('abort', stop, { once: true });
+  if (signal?.aborted) stop();
+  const [readEnd, writeEnd] = system.createPipe();
+  try {
+    symlinkSync(fdPath(CONFIG_FD), configFile(options));
+  } catch (error) {
+    system.close(writeEnd);
+    system.close(readEnd);
+    throw error;
+  }
+  const called = callCreate(
+    runtime,
+    { ...options, signal: cancelled.signal },
+    { config: readEnd, onRunning: () => system.close(readEnd) },
+  );
+  const ended = called
+    .finally(() => signal?.removeEventListener('abort', stop))
+    .catch(() => undefined);
+  let open = true;
+  const closePipe = () => {
+    if (open) system.close(writeEnd);
+    open = false;
+  };
+  return {
+    async finish(config) {
+      try {
+        await fillPipe(writeEnd, config);
+      } finally {
+        closePipe();
+      }
+      writeConfig(options, config);
+      return await createContainer(runtime, options, called);
+    },
+    async cancel() {
+      closePipe();
+      stop();
+      await ended;
+    },
+  };
+}
+
+const configFile = ({ bundle }: CreateContainerOptions) => `${bundle}/config.json`;
+
+/** Replaces the file in one step: a runtime that has not opened its configuration yet reads the same content from the file. */
+function writeConfig(options: CreateContainerOptions, config: string): void {
+  const file = configFile(options);
+  writeFileSync(`${file}.new`, config, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
+
+function callCreate(
+  runtime: Runtime,
+  options: CreateContainerOptions,
+  early?: { readonly config: Fd; readonly onRunning: () => void },
+): Promise<number | null> {
+  const { id, stdio, timeoutMs, signal } = options;
+  const args = driverOf(runtime).toArguments(options);
+  args.push('create', '--bundle', options.bundle, '--pid-file', options.pidFile);
+  if (options.consoleSocket !== undefined) args.push('--console-socket', options.consoleSocket);
+  args.push(id);
+  return callRuntime(runtime, args, {
+    operation: operationOf(options),
+    stdio: early === undefined ? stdio : [...stdio, early.config],
+    ...(early === undefined ? {} : { onRunning: early.onRunning }),
+    timeoutMs,
+    signal,
+  });
+}
+
+const operationOf = ({ id }: CreateContainerOptions) => `create container ${id}`;
+
+async function createContainer(
+  runtime: Runtime,
+  options: CreateContainerOptions,
+  called: Promise<number | null>,
+): Promise<CreatedContainer> {
+  const operation = operationOf(options);
+  const { logFile, pidFile } = options;
+  const exitCode = await called;
+  if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
+  const init = readProcess(readPidFile(pidFile, operation));
+  if (init === undefined) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_RUNTIME_FAILED',
+      `${operation}: its first process has ended`,
+    );
+  }
+  return { pid: init.pid, startTime: init.startTime };
+}
+
+function readPidFile(pidFile: string, operation: string): number {
+  let text: string;
+  try {
+    text = readFileSync(pidFile, 'utf8').trim();
+  } catch (error) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_RUNTIME_FAILED',
+      `${operation}: read its pid file: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+  // 0 or 1 would turn a later kill against this process or the host.
+  if (/^\d{1,10}$/.test(text) && Number(text) > 1) return Number(text);
+  throw new StackshimError(
+    'ERR_STACKSHIM_RUNTIME_FAILED',
+    `${operation}: its pid file contains ${JSON.stringify(text.slice(0, 50))}`,
+  );
+}
+
+/**
+ * Starts a created container: lets its waiting init become the command. Resolves when the init has been released, which is shortly before
+ * the command runs. Rejects with ERR_STACKSHIM_RUNTIME_FAILED if the init died meanwhile, was started before, or does not answer in time. A
+ * command that turns out not to be executable is not a rejection here: see `toStartFailure`.
+ */
+export async function startContainer(
+  runtime: Runtime,
+  container: ContainerReference,
+  options: StartContainerOptions,
+): Promise<void> {
+  const driver = driverOf(runtime);
+  if (driver.releaseInit !== undefined) {
+    await driver.releaseInit(container, options);
+    return;
+  }
+  const { logFile, timeoutMs, signal, hostNetwork = false } = options;
+  const operation = `start container ${container.id}`;
+  const args = driver.toArguments({ ...container, logFile, hostNetwork });
+  args.push('start', container.id);
+  const exitCode = await callRuntime(runtime, args, { operation, timeoutMs, signal });
+  if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
+}
+
+/** Whether the runtime still has state of a container with this id. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
+export const runtimeStateExists = (runtime: Runtime, container: ContainerReference): boolean =>
+  driverOf(runtime).hasState(container);
+
+/**
+ * Makes the runtime forget a container; a second call does nothing. Precondition: its init is dead. The cgroup stays. An unknown runtime is
+ * asked to delete the container itself; if that fails, rejects with ERR_STACKSHIM_RUNTIME_FAILED.
+ */
+export async function removeRuntimeState(
+  runtime: Runtime,
+  container: ContainerReference,
+  options: RuntimeCallOptions,
+): Promise<void> {
+  const driver = driverOf(runtime);
+  if (driver.removeState !== undefined) {
+    await driver.removeState(container);
+    return;
+  }
+  if (!driver.hasState(container)) return;
+  const { logFile, timeoutMs, signal } = options;
+  const operation = `delete container ${container.id}`;
+  const args = driver.toArguments({ ...container, logFile });
+  args.push('delete', '--force', container.id);
+  const exitCode = await callRuntime(runtime, args, { operation, timeoutMs, signal });
+  if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
+}

@@ -1,0 +1,144 @@
+/** Parses bytes, durations and numbers as people type them, and formats them for messages. Pure. */
+import { invalidField } from './field-errors.ts';
+import { SPEC_BOUNDS } from './spec-bounds.ts';
+
+/** No text of another form is a number of bytes. */
+export const BYTES = /^(\d{1,16}(?:\.\d{1,9})?)(?: ?(?:([kmgtKMGT])(?:[iI]?[bB])?|[bB]))?$/;
+const POWER_OF_1024: Readonly<Record<string, number>> = { k: 1, m: 2, g: 3, t: 4 };
+
+export interface ByteBounds {
+  /** Smallest allowed value; 0 when absent. */
+  readonly min?: number;
+  /** Largest allowed value; 2^53-1 when absent. */
+  readonly max?: number;
+}
+
+/**
+ * Bytes from a whole number, or from text with a suffix `b`, `k`, `m`, `g` or `t` (powers of 1024, also as `kb` or `KiB`; none: bytes).
+ * A fraction of a byte is cut off. Throws ERR_STACKSHIM_SPEC_INVALID that names `field`.
+ */
+export function parseBytes(value: string | number, field: string, bounds: ByteBounds = {}): number {
+  const bytes = typeof value === 'number' ? value : bytesOfText(value, field);
+  const { min = 0, max = Number.MAX_SAFE_INTEGER } = bounds;
+  if (!Number.isSafeInteger(bytes)) {
+    throw invalidField(field, 'not a whole number of bytes below 2^53', value);
+  }
+  if (bytes < min) throw invalidField(field, `less than the minimum of ${showBytes(min)}`, value);
+  if (bytes > max) throw invalidField(field, `more than the maximum of ${showBytes(max)}`, value);
+  return bytes;
+}
+
+function bytesOfText(text: string, field: string): number {
+  const match = BYTES.exec(text);
+  if (match === null) throw invalidField(field, 'not a number of bytes such as 256m or 1g', text);
+  return Math.floor(Number(match[1]) * 1024 ** (POWER_OF_1024[match[2]?.toLowerCase() ?? ''] ?? 0));
+}
+
+const PART = /(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h)/g;
+const BARE = /^\d{1,12}(?:\.\d{1,9})?$/;
+/** No text of another form is a duration. */
+export const DURATION =
+  /^\d{1,12}(?:\.\d{1,9})?(?:(?:ms|s|m|h)(?:\d{1,12}(?:\.\d{1,9})?(?:ms|s|m|h)){0,7})?$/;
+const MS_OF: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+export interface DurationBounds {
+  /** Smallest allowed value, in milliseconds. */
+  readonly min: number;
+  readonly max: number;
+}
+
+/**
+ * Milliseconds from a number (of milliseconds) or from text: `500ms`, `60s`, `1m30s`, `2h`; text without a unit is seconds, as docker takes it.
+ * Rounded to a whole millisecond. Throws ERR_STACKSHIM_SPEC_INVALID that names `field`.
+ */
+export function parseDuration(
+  value: string | number,
+  field: string,
+  bounds: DurationBounds,
+): number {
+  const ms = typeof value === 'number' ? value : msOfText(value, field);
+  if (!Number.isFinite(ms)) throw invalidField(field, 'not a finite duration', value);
+  if (ms < bounds.min || ms > bounds.max) {
+    throw invalidField(
+      field,
+      `not between ${showDuration(bounds.min)} and ${showDuration(bounds.max)}`,
+      value,
+    );
+  }
+  return Math.round(ms);
+}
+
+function msOfText(text: string, field: string): number {
+  if (BARE.test(text)) return Number(text) * 1000;
+  if (!DURATION.test(text)) {
+    throw invalidField(field, 'not a duration such as 500ms, 60s, 1m30s or 2h', text);
+  }
+  let ms = 0;
+  for (const [, amount, unit] of text.matchAll(PART))
+    ms += Number(amount) * (MS_OF[unit ?? ''] ?? 0);
+  return ms;
+}
+
+export const DECIMAL = /^\d{1,10}(?:\.\d{1,9})?$/;
+
+/** CPUs from a number or its decimal text, at least 0.01 as in docker. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseCpus(value: string | number, field: string): number {
+  const cpus = numberOf(value, field);
+  if (!(cpus >= SPEC_BOUNDS.cpusMin && cpus <= SPEC_BOUNDS.cpusMax)) {
+    throw invalidField(
+      field,
+      `not between ${SPEC_BOUNDS.cpusMin} and ${SPEC_BOUNDS.cpusMax} cpus`,
+      value,
+    );
+  }
+  return cpus;
+}
+
+export interface CountBounds {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** A whole number from a number or its decimal text. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseCount(value: string | number, field: string, bounds: CountBounds): number {
+  const count = numberOf(value, field);
+  if (!Number.isInteger(count) || count < bounds.min || count > bounds.max) {
+    throw invalidField(field, `not a whole number from ${bounds.min} to ${bounds.max}`, value);
+  }
+  return count;
+}
+
+function numberOf(value: string | number, field: string): number {
+  if (typeof value === 'number') return value;
+  if (DECIMAL.test(value)) return Number(value);
+  throw invalidField(field, 'not a decimal number', value);
+}
+
+const BYTE_UNITS = ['t', 'g', 'm', 'k'] as const;
+const DURATION_UNITS = [
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1000],
+  ['ms', 1],
+] as const;
+
+/** `512m` for 536870912: in the largest unit that is exact, else in bytes. */
+export function showBytes(bytes: number): string {
+  for (const [index, unit] of BYTE_UNITS.entries()) {
+    const size = 1024 ** (BYTE_UNITS.length - index);
+    if (bytes >= size && bytes % size === 0) return `${bytes / size}${unit}`;
+  }
+  return `${bytes} bytes`;
+}
+
+/** `1m30s` for 90000 milliseconds. */
+export function showDuration(ms: number): string {
+  let left = Math.round(ms);
+  let shown = '';
+  for (const [unit, size] of DURATION_UNITS) {
+    const count = Math.floor(left / size);
+    if (count > 0) shown += `${count}${unit}`;
+    left -= count * size;
+  }
+  return shown === '' ? '0s' : shown;
+}

@@ -1,0 +1,133 @@
+/** Times that the engine does not report: the clock that all processes share, delays of the event loop, the exit of a process. */
+import { readFileSync } from 'node:fs';
+import { invoke } from './invoke.ts';
+
+const CLOCK_GETTIME = process.arch === 'arm64' ? 113 : 228;
+const CLOCK_MONOTONIC = 1;
+
+/**
+ * Milliseconds on the clock that all processes of a host share and nobody can set: clock_gettime(2). Like timers, it stops while the
+ * machine is suspended. `process.hrtime` will not do: in the executable it counts from the start of the process.
+ */
+export function monotonicMs(): number {
+  // struct timespec: seconds, nanoseconds.
+  const time = Buffer.alloc(16);
+  invoke({ name: 'clock_gettime' }, 'syscall', CLOCK_GETTIME, CLOCK_MONOTONIC, time);
+  return Number(time.readBigInt64LE(0)) * 1_000 + Number(time.readBigInt64LE(8)) / 1_000_000;
+}
+
+const BEAT_MS = 100;
+/** The beats of a busy loop are a little late, too. */
+const LATE_MS = 50;
+/** What waited while the loop was delayed follows soon afterwards, in any order. */
+const AFTERMATH_MS = 1_000;
+
+let users = 0;
+let timer: NodeJS.Timeout | undefined;
+let lastBeatAt = 0;
+let delayedAt = Number.NEGATIVE_INFINITY;
+
+/**
+ * Starts to watch for delays of this thread's event loop, by synchronous code or because the process was stopped; the returned function
+ * stops it. Several watchers may be active at once. Watching does not keep the event loop alive.
+ */
+export function watchLoop(): () => void {
+  users += 1;
+  if (users === 1) {
+    lastBeatAt = performance.now();
+    timer = setInterval(beat, BEAT_MS);
+    timer.unref();
+  }
+  let isWatching = true;
+  return () => {
+    if (!isWatching) return;
+    isWatching = false;
+    users -= 1;
+    if (users === 0) clearInterval(timer);
+  };
+}
+
+/** Whether the event loop was delayed within the last second. Precondition: a watch has been active for that long. */
+export function wasDelayed(): boolean {
+  note();
+  return performance.now() - delayedAt < AFTERMATH_MS;
+}
+
+function beat(): void {
+  note();
+  lastBeatAt = performance.now();
+}
+
+function note(): void {
+  const now = performance.now();
+  if (now - lastBeatAt > BEAT_MS + LATE_MS) delayedAt = now;
+}
+
+const [SCHED_SETAFFINITY, SCHED_GETAFFINITY, SCHED_YIELD] =
+  process.arch === 'arm64' ? [122, 123, 124] : [203, 204, 24];
+/** Room for 8,192 processors, the kernel's maximum. */
+const CPU_SET_BYTES = 1_024;
+/** Index among the fields of proc_pid_stat(5) after the name. */
+const PROCESSOR = 36;
+
+/**
+ * Milliseconds since a zombie ended; undefined if they cannot be determined: the kernel has no /proc/PID/sched (before Linux 6.15 a build
+ * option), or this process may not use the zombie's processor. For rare use: this thread moves to the zombie's processor for a moment.
+ *
+ * The kernel stores no exit time. But the scheduler stores when a process last stopped running, also of a zombie, on a clock that each
+ * processor has for itself. The time is that of the process's first thread, which usually ends last.
+ */
+export function msSinceExit(pid: number): number | undefined {
+  try {
+    const endedAt = lastRunMs(String(pid));
+    const sinceMs = onProcessor(processorOf(pid), () => lastRunMs('thread-self')) - endedAt;
+    return sinceMs >= 0 ? sinceMs : undefined;
+  } catch {
+    // Any error means that the time is unknown; callers handle that.
+    return undefined;
+  }
+}
+
+function lastRunMs(folder: string): number {
+  const text = readFileSync(`/proc/${folder}/sched`, 'utf8');
+  const found = /^se\.exec_start\s*:\s*(\d+\.\d+)$/m.exec(text)?.[1];
+  if (found === undefined) throw new Error(`/proc/${folder}/sched has no se.exec_start`);
+  return Number(found);
+}
+
+function processorOf(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[PROCESSOR]);
+}
+
+/** Calls `look` on a processor, right after the scheduler has updated this thread's entry. */
+function onProcessor<T>(processor: number, look: () => T): T {
+  const before = affinity();
+  const one = Buffer.alloc(CPU_SET_BYTES);
+  one[processor >> 3] = 1 << (processor & 7);
+  setAffinity(one);
+  try {
+    invoke({ name: 'sched_yield' }, 'syscall', SCHED_YIELD);
+    return look();
+  } finally {
+    restore(before);
+  }
+}
+
+/** If only its cpuset restricted this thread before, the thread must follow changes of that cpuset again. */
+function restore(before: Buffer): void {
+  setAffinity(Buffer.alloc(CPU_SET_BYTES, 0xff));
+  if (!affinity().equals(before)) setAffinity(before);
+}
+
+function affinity(): Buffer {
+  const processors = Buffer.alloc(CPU_SET_BYTES);
+  const as = { name: 'sched_getaffinity' };
+  const length = invoke(as, 'syscall', SCHED_GETAFFINITY, 0, CPU_SET_BYTES, processors);
+  return processors.subarray(0, length);
+}
+
+function setAffinity(processors: Buffer): void {
+  const as = { name: 'sched_setaffinity' };
+  invoke(as, 'syscall', SCHED_SETAFFINITY, 0, processors.length, processors);
+}

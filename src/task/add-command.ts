@@ -1,0 +1,202 @@
+/** Adds what belongs to a command to its container: code, payload, config, writable binds, its user, and its part of the configuration. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { errnoCodeOf } from '../core/errors.ts';
+import type { IdRange } from '../core/mount.ts';
+import { joinConfig, toConfigJson } from '../oci/build-config.ts';
+import { buildBinds } from '../oci/build-mounts.ts';
+import {
+  buildProcess,
+  buildTaskEnv,
+  requireMappedUser,
+  resolveWorkdir,
+} from '../oci/build-process.ts';
+import { type ResolvedUser, resolveUser } from '../oci/resolve-user.ts';
+import { mountRootfs } from '../rootfs/mount-rootfs.ts';
+import { type MountPlan, planAdded } from '../rootfs/plan-rootfs.ts';
+import { driverOf } from '../runtime/drivers/driver-of.ts';
+import type { System } from '../sys/system.ts';
+import type { BindOwners } from './bind-owners.ts';
+import type { CommandPlace } from './inspect-command.ts';
+import type { Installation } from './installation.ts';
+import type { TaskPlan } from './plan-task.ts';
+import {
+  countBinds,
+  idsOf,
+  needsOwner,
+  ownerOf,
+  type PreparedContainer,
+  toBind,
+} from './prepare-container.ts';
+import type { StreamOwner } from './streams/task-streams.ts';
+import { toFileBind, writeInputs } from './task-inputs.ts';
+
+const needsBindOwners = ({ container: { spec } }: TaskPlan) =>
+  spec.mounts.some((mount) => needsOwner(spec, mount));
+
+/**
+ * Loads the code that only some commands need. Call it before the runtime is started, because nothing is loaded while the runtime works.
+ */
+export async function loadExtras(plan: TaskPlan) {
+  const { runtime } = plan.container;
+  const hasCode = plan.command.spec.code !== undefined;
+  return {
+    code: hasCode ? await import('./add-code.ts') : undefined,
+    owners: needsBindOwners(plan) ? await import('./bind-owners.ts') : undefined,
+    inspection: driverOf(runtime).findsCommandAtStart
+      ? await import('./inspect-command.ts')
+      : undefined,
+  };
+}
+
+export type CommandExtras = Awaited<ReturnType<typeof loadExtras>>;
+
+/** The container that a command is added to. */
+export interface Place {
+  readonly plan: TaskPlan;
+  readonly container: PreparedContainer;
+  readonly binds: BindOwners | undefined;
+  readonly extras: CommandExtras;
+  readonly installation: Installation;
+  readonly signal: AbortSignal;
+}
+
+export interface AddedMounts extends MountPlan {
+  readonly user: ResolvedUser;
+  readonly closed: Promise<void>;
+}
+
+/** Mounts what only the command needs: its code, payload and config, and writable binds, whose files belong to its user. */
+export async function addMounts(place: Place): Promise<AddedMounts> {
+  const { plan, container, installation, binds, extras } = place;
+  const { system } = installation;
+  const { slot, rootfs } = container;
+  const { spec, pinned, places, runtime } = plan.container;
+  const ids = idsOf(plan.container, slot);
+  const owned = spec.mounts.filter((mount) => needsOwner(spec, mount));
+  const { files } = plan.command;
+  await writeInputs(files, { places, ids });
+  const code = await codeOf(place);
+  const added = planAdded({
+    taskDir: places.taskDir,
+    scratchDir: places.scratchDir,
+    ...(code === undefined ? {} : { code }),
+    binds: [
+      ...owned.map((mount) => ({ ...toBind(mount), ownerMapped: true })),
+      ...files.map((file) => toFileBind(file, places)),
+    ],
+    bindsBefore: countBinds(plan.container),
+  });
+  const user = resolveTaskUser(
+    system,
+    plan.command.spec.user ?? pinned.image.config.user,
+    rootfs.rootfs,
+  );
+  if (added.mounts.length === 0) return { ...added, user, closed: Promise.resolve() };
+  if (ids !== null && owned.length > 0) requireMappedUser(user, ids);
+  const { closed } = await mountRootfs(system, added, {
+    owner: ownerOf(plan.container, slot),
+    ...(extras.code === undefined ? {} : { openFile: extras.code.openCode }),
+    async mapOwner(clone, bind, source) {
+      await binds?.map(clone, bind, {
+        source,
+        user: toHostUser(user, ids),
+        ...(driverOf(runtime).servesBinds ? { server: toHostUser(ROOT, ids) } : {}),
+      });
+    },
+  });
+  return { ...added, user, closed };
+}
+
+async function codeOf({ extras, plan, installation, signal, container }: Place) {
+  const { code } = plan.command.spec;
+  if (code === undefined || extras.code === undefined) return undefined;
+  const { places } = plan.container;
+  return await extras.code.addCode(code, { installation, signal, places, disk: container.disk });
+}
+
+const ROOT = { uid: 0, gid: 0 };
+
+function toHostUser({ uid, gid }: StreamOwner, ids: IdRange | null): StreamOwner {
+  const base = ids?.base ?? 0;
+  return { uid: base + uid, gid: base + gid };
+}
+
+/** The text of `config.json`, the host ids of the command's user, and the place where the command is looked up. */
+export function configureCommand(
+  { plan, container, installation }: Place,
+  { user, binds }: AddedMounts,
+): { readonly config: string; readonly owner: StreamOwner; readonly command: CommandPlace } {
+  const { spec, pinned, places, template, hostname, runtime } = plan.container;
+  const { spec: own, command } = plan.command;
+  const { config: image } = pinned.image;
+  const ids = idsOf(plan.container, container.slot);
+  const hasCode = own.code !== undefined;
+  const { home, ...ownUser } = user;
+  const env = buildTaskEnv({
+    imageEnv: image.env,
+    env: own.env,
+    id: places.id,
+    hostname,
+    hasCode,
+    hasPayload: own.payload !== undefined,
+    hasConfig: own.config !== undefined,
+    timeoutMs: own.limits.timeoutMs,
+    memoryBytes: spec.limits.memoryBytes,
+    tty: own.tty,
+    ...(home === undefined ? {} : { home }),
+  });
+  const cwd = resolveWorkdir({ workdir: own.workdir, hasCode, image });
+  const { capAdd, capDrop, init, noNewPrivileges, ulimitMaxima } = spec;
+  const { tty, ulimits } = own;
+  const config = joinConfig(container.config, {
+    process: buildProcess({
+      ...{ template, command, env, cwd, ids, host: installation.host, user: ownUser },
+      spec: { capAdd, capDrop, init, noNewPrivileges, ulimitMaxima, tty, ulimits },
+    }),
+    mounts: buildBinds(binds, {
+      hasUserNamespace: ids !== null,
+      locksBinds: driverOf(runtime).locksBinds,
+    }),
+  });
+  return {
+    config: toConfigJson(config),
+    owner: toHostUser(user, ids),
+    command: { command, env, cwd },
+  };
+}
+
+/** The user database of a task's image is small; docker also stops reading at a limit. */
+const MAX_DATABASE_BYTES = 1024 * 1024;
+
+/**
+ * The user that the command runs as. Names are looked up in the image's own files, each path resolved beneath its root.
+ *
+ * @param user `name|uid[:group|gid]`; empty: root.
+ * @param rootfs The mounted root filesystem.
+ */
+function resolveTaskUser(system: System, user: string, rootfs: string): ResolvedUser {
+  const root = openSync(rootfs, 'r');
+  try {
+    const read = (path: string) => readBeneath(system, root, path);
+    return resolveUser(user, read('etc/passwd'), read('etc/group'));
+  } finally {
+    closeSync(root);
+  }
+}
+
+/** Empty if the image has no such file. */
+function readBeneath(system: System, root: number, path: string): string {
+  let fd: number;
+  try {
+    fd = system.openInRoot(root, path);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return '';
+    throw error;
+  }
+  try {
+    const text = Buffer.alloc(Math.min(fstatSync(fd).size, MAX_DATABASE_BYTES));
+    return text.toString('utf8', 0, readSync(fd, text));
+  } finally {
+    system.close(fd);
+  }
+}

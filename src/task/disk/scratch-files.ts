@@ -1,0 +1,143 @@
+/** Finds and removes a task's disk space by its names alone, for processes that do not have it open. */
+import {
+  close,
+  constants,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  unlinkSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { errnoCodeOf } from '../../core/errors.ts';
+import { pause } from '../../core/pause.ts';
+import { removeTree } from '../../sys/remove-tree.ts';
+import type { Fd, System } from '../../sys/system.ts';
+import type { TaskPlaces } from '../records/task-places.ts';
+
+type Places = Pick<TaskPlaces, 'scratchDir' | 'volumeFile' | 'idleVolumeDir'>;
+
+/** Removes the disk space. Precondition: no process of the task is left. `loops` are the loop devices in use. A second call does nothing. */
+export async function removeScratch(
+  system: System,
+  places: Places,
+  loops: ReadonlyMap<string, string>,
+): Promise<void> {
+  const { scratchDir, volumeFile, idleVolumeDir } = places;
+  while (system.detachMount(scratchDir));
+  // A volume without its file is not the task's any more, but idle.
+  if (existsSync(volumeFile)) detachIdle(system, idleVolumeDir);
+  const fd = openVolumeFile(volumeFile);
+  if (fd === undefined) return await removeScratchFiles(places);
+  try {
+    const name = loopName(volumeFile, fstatSync(fd));
+    // A process that was killed while it made the volume left this name.
+    unlinkIfThere(name);
+    await removeScratchFiles(places);
+    const loopDevice = loops.get(name);
+    if (loopDevice !== undefined) await freeLoopDevice(loopDevice, name, fd);
+  } finally {
+    await closeLast(fd);
+  }
+}
+
+/** Undefined if the file does not exist. */
+function openVolumeFile(path: string): Fd | undefined {
+  try {
+    return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Closes on another thread: closing frees the space of an unlinked file, which takes time. */
+export function closeLast(fd: Fd): Promise<void> {
+  return new Promise((resolve, reject) => {
+    close(fd, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** Removes the volume's file, if it still exists, and the folder where the volume was mounted, with its content. */
+export async function removeScratchFiles({ scratchDir, volumeFile }: Places): Promise<void> {
+  await removeTree(scratchDir);
+  unlinkIfThere(volumeFile);
+}
+
+/** Returns false if there is no such file. */
+export function unlinkIfThere(file: string): boolean {
+  try {
+    unlinkSync(file);
+    return true;
+  } catch (error) {
+    // A read-only filesystem refuses before it looks up the name.
+    if (errnoCodeOf(error) === 'ENOENT' || !existsSync(file)) return false;
+    throw error;
+  }
+}
+
+/** Detaches the mount, if there is one, and removes its folder. */
+export function detachIdle(system: System, mount: string): void {
+  while (system.detachMount(mount));
+  try {
+    rmdirSync(mount);
+  } catch (error) {
+    if (!isBeingTaken(error)) throw error;
+  }
+}
+
+/** EBUSY: another process (a claimer of the volume, or a sweep) is detaching the mount and removes the folder. */
+export const isBeingTaken = (error: unknown) =>
+  ['ENOENT', 'EBUSY'].includes(errnoCodeOf(error) ?? '');
+
+/** A program may look at a new device for a moment, and the kernel needs time to end a container's mounts. */
+const FREE_WITHIN_MS = 200;
+const POLL_MS = 5;
+/** Follows the path of an unlinked file. */
+const UNLINKED = ' (deleted)';
+
+/** Names (`loop3`) of the loop devices in use, by the path of their file. */
+export function readLoopDevices(): ReadonlyMap<string, string> {
+  const devices = new Map<string, string>();
+  for (const name of readdirSync('/sys/block')) {
+    const file = name.startsWith('loop') ? fileOf(name) : undefined;
+    if (file !== undefined) devices.set(file, name);
+  }
+  return devices;
+}
+
+/**
+ * The name under which a volume's loop device opens the file: derived from the inode, in the same folder. It exists only for a moment while
+ * the volume is made.
+ */
+export const loopName = (file: string, { ino }: { readonly ino: number }) =>
+  `${dirname(file)}/.loop-${ino}`;
+
+/**
+ * Resolves once the device does not have the file `name` (of {@link loopName}) any more. If a process goes on using the filesystem on it,
+ * the file, which is open as `fd`, is emptied, so that the device holds no space.
+ */
+export async function freeLoopDevice(device: string, name: string, fd: Fd): Promise<void> {
+  const endsAt = performance.now() + FREE_WITHIN_MS;
+  while (fileOf(device) === name) {
+    if (performance.now() > endsAt) {
+      ftruncateSync(fd);
+      return;
+    }
+    await pause(POLL_MS);
+  }
+}
+
+function fileOf(device: string): string | undefined {
+  try {
+    const text = readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trimEnd();
+    return text.endsWith(UNLINKED) ? text.slice(0, -UNLINKED.length) : text;
+  } catch (error) {
+    // These errors mean that the device has no file or is gone.
+    if (['ENOENT', 'ENODEV', 'ENXIO'].includes(errnoCodeOf(error) ?? '')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Streams that a caller gives. Unusable ones are refused before a task exists, and one listener for each event of a stream serves all tasks
+ * that use the stream.
+ */
+
+import type { EventEmitter } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import { messageOf } from '../../core/errors.ts';
+import { invalidField } from '../../spec/field-errors.ts';
+import type { OutputSink } from './output-sink.ts';
+
+export interface CallerStreams {
+  readonly stdin?: Readable;
+  readonly stdout?: Writable | OutputSink;
+  readonly stderr?: Writable | OutputSink;
+}
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID. Checks standard input only if the task reads it. */
+export function requireStreams(
+  { stdin, stdout, stderr }: CallerStreams,
+  { interactive }: { readonly interactive: boolean },
+): void {
+  if (interactive && stdin !== undefined) {
+    const problem = problemOf(stdin);
+    if (problem !== undefined) throw invalidField('stdin', problem);
+  }
+  for (const [name, sink] of Object.entries({ stdout, stderr })) {
+    if (sink !== undefined && typeof sink?.write !== 'function') {
+      throw invalidField(name, 'neither a stream nor an object with a write function');
+    }
+  }
+}
+
+/** A stream that delivers nothing any more would be an empty input, which is most likely a mistake of the caller. */
+function problemOf(stdin: Readable): string | undefined {
+  if (typeof stdin?.on !== 'function') return 'not a readable stream';
+  if (stdin.readable !== false) return undefined;
+  if (stdin.errored) return `the stream has failed: ${messageOf(stdin.errored)}`;
+  return stdin.readableEnded ? 'the stream was read to its end before' : 'the stream was destroyed';
+}
+
+export type StreamChange = 'drain' | 'finish' | 'close';
+
+export interface StreamWatcher {
+  failed(error: unknown): void;
+  changed(change: StreamChange): void;
+}
+
+/** Whether a value can be watched: a caller may pass any object with a `write`, or something useless. */
+export const isEmitter = (value: unknown): value is EventEmitter =>
+  typeof value === 'object' &&
+  value !== null &&
+  ['on', 'off'].every((name) => typeof Reflect.get(value, name) === 'function');
+
+const CHANGES: readonly StreamChange[] = ['drain', 'finish', 'close'];
+const watched = new WeakMap<EventEmitter, WatchedStream>();
+
+/** Watches a stream, so that its `error` event is no uncaught exception. Returns a function that stops watching. */
+export function watchStream(stream: EventEmitter, watcher: StreamWatcher): () => void {
+  const known = watched.get(stream) ?? new WatchedStream(stream);
+  watched.set(stream, known);
+  return known.watch(watcher);
+}
+
+/**
+ * Keeps the errors of a stream from becoming uncaught exceptions, and ignores them otherwise. Returns a function that releases the stream
+ * once a pending error has been emitted.
+ */
+export function holdErrors(stream: Partial<Readable | Writable> & EventEmitter): () => void {
+  let isLetGo = false;
+  const unwatch = watchStream(stream, {
+    failed: () => undefined,
+    changed(change) {
+      if (change === 'close' && isLetGo) unwatch();
+    },
+  });
+  return () => {
+    isLetGo = true;
+    if (!stream.errored) unwatch();
+    // `closed` is true a moment before the `close` event.
+    else if (stream.closed) setImmediate(unwatch);
+  };
+}
+
+class WatchedStream {
+  readonly #stream: EventEmitter;
+  readonly #watchers = new Set<StreamWatcher>();
+  readonly #listeners: readonly (readonly [string, (error: unknown) => void])[];
+
+  constructor(stream: EventEmitter) {
+    this.#stream = stream;
+    this.#listeners = [
+      ['error', (error) => this.#tell((watcher) => watcher.failed(error))],
+      ...CHANGES.map(
+        (change) => [change, () => this.#tell((watcher) => watcher.changed(change))] as const,
+      ),
+    ];
+  }
+
+  watch(watcher: StreamWatcher): () => void {
+    if (this.#watchers.size === 0) {
+      for (const [event, listener] of this.#listeners) this.#stream.on(event, listener);
+    }
+    this.#watchers.add(watcher);
+    return () => {
+      if (!this.#watchers.delete(watcher) || this.#watchers.size > 0) return;
+      for (const [event, listener] of this.#listeners) this.#stream.off(event, listener);
+    };
+  }
+
+  /** Copies the set, because a watcher may stop watching meanwhile. */
+  #tell(of: (watcher: StreamWatcher) => void): void {
+    for (const watcher of [...this.#watchers]) of(watcher);
+  }
+}
