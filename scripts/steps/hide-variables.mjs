@@ -5,7 +5,7 @@
  * not know it.
  */
 
-/** Four bytes each. src/cli/read-environment.ts restores the names of the variables. */
+/** Four bytes each. src/cli/read-entries.ts restores the names of the variables. */
 const HIDDEN_PREFIXES = ['BUN_', 'NODE', 'JSC_'];
 
 /** Turns an ASCII capital letter into a lower-case one. */

@@ -1,6 +1,20 @@
-/** The kernel's files in a cgroup's folder: counters, and the limit of sockets. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+/** The folders of cgroups, whatever names and depths a task that can create cgroups has chosen, and the kernel's files in them. */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
+import { atMost } from '../core/pause.ts';
+import { entryPath, fdPath } from '../sys/paths.ts';
+import { rmdirAside } from '../sys/remove-tree.ts';
+import type { Fd } from '../sys/system.ts';
 
 /** Returns what `ask` returns; undefined if the cgroup or its file does not exist. For cgroups that may be removed at any moment. */
 export function unlessGone<T>(ask: () => T): T | undefined {
@@ -67,4 +81,164 @@ export function limitSockets(directory: string | undefined, bytes: number): void
   } catch (error) {
     if (errnoCodeOf(error) !== 'ENOENT') throw error;
   }
+}
+
+/** The kernel's PID_MAX_LIMIT. */
+const MAX_PID = 4_194_304;
+
+/** The folders that exist. */
+export function existingDirectories(directories: readonly string[]): readonly string[] {
+  return directories.filter(
+    (directory) => statSync(directory, { throwIfNoEntry: false }) !== undefined,
+  );
+}
+
+/** Pids of the processes in a cgroup and in those below it. Empty when it does not exist. */
+export function listTreeProcesses(directory: string): readonly number[] {
+  const pids = new Set<number>();
+  collectProcesses(Buffer.from(directory), pids);
+  visitCgroupsBelow(directory, { enter: (below) => collectProcesses(below, pids) });
+  return [...pids];
+}
+
+function collectProcesses(directory: Buffer, pids: Set<number>): void {
+  const text = unlessGone(() => readFileSync(entryPath(directory, 'cgroup.procs'), 'utf8'));
+  for (const line of text?.split('\n') ?? []) {
+    const pid = parseCount(line);
+    // The kernel shows a process of another pid namespace as 0, and a signal to 0 would go to ourselves.
+    if (pid !== null && pid > 0 && pid <= MAX_PID) pids.add(pid);
+  }
+}
+
+/** While the kernel moves a process to another cgroup, each removal blocks one of the pool's threads, of which there are four by default. */
+const removing = atMost(2);
+
+/** Removes cgroups; with `descend`, those below them first. Resolves to the cgroups that could not be removed, or whose children could not. */
+export async function removeTrees(
+  directories: readonly string[],
+  options: { readonly descend: boolean },
+): Promise<readonly string[]> {
+  const removals = directories.map((directory) => removing(() => removeTree(directory, options)));
+  const gone = await Promise.all(removals);
+  return directories.filter((_, index) => !gone[index]);
+}
+
+async function removeTree(directory: string, options: { readonly descend: boolean }) {
+  // Usually a task's cgroup has no children: then one call is enough.
+  if (await tryRemoveAside(directory)) return true;
+  if (!options.descend) return false;
+  visitCgroupsBelow(directory, { leave: tryRemove });
+  return tryRemove(Buffer.from(directory));
+}
+
+async function tryRemoveAside(directory: string): Promise<boolean> {
+  try {
+    await rmdirAside(directory);
+    return true;
+  } catch (error) {
+    return hasGone(error);
+  }
+}
+
+function tryRemove(directory: Buffer): boolean {
+  try {
+    rmdirSync(directory);
+    return true;
+  } catch (error) {
+    return hasGone(error);
+  }
+}
+
+/** True when a removal failed because the cgroup is gone; false when processes or children are left in it. Throws any other error. */
+function hasGone(error: unknown): boolean {
+  const code = errnoCodeOf(error);
+  // ENODEV: another process removed it between the look-up and the call.
+  if (code === 'ENOENT' || code === 'ENODEV') return true;
+  if (code === 'EBUSY' || code === 'ENOTEMPTY') return false;
+  throw error;
+}
+
+/** Names of the cgroups directly below one. Empty when it does not exist. */
+export function childNames(directory: string): readonly string[] {
+  const entries = unlessGone(() => readdirSync(directory, { withFileTypes: true }));
+  return (entries ?? []).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+}
+
+const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+/** Called with a path of each cgroup, which is valid only during the call. */
+interface CgroupVisitor {
+  /** Called before the cgroups below are visited. */
+  readonly enter?: (directory: Buffer) => void;
+  /** Called after the cgroups below were visited. */
+  readonly leave?: (directory: Buffer) => void;
+}
+
+/**
+ * Visits the cgroups below `directory`. They may be nested deeper than a path can name, and their names may be any bytes. So the visit goes from
+ * folder to folder by descriptor, of which it holds two at a time. Cgroups that disappear meanwhile are skipped.
+ */
+function visitCgroupsBelow(directory: string, { enter, leave }: CgroupVisitor): void {
+  const children = namesIn(directory);
+  // Usually there are none: then one descriptor is enough.
+  if (children.length === 0) return;
+  const fd = unlessGone(() => openSync(directory, DIRECTORY));
+  if (fd === undefined) return;
+  const place = new Folder(fd);
+  const names: string[] = [];
+  const unvisited = [children];
+  try {
+    for (;;) {
+      const name = unvisited.at(-1)?.pop();
+      if (name !== undefined) {
+        enter?.(place.pathOf(name));
+        if (!place.moveTo(name)) continue;
+        names.push(name);
+        unvisited.push(place.childNames());
+        continue;
+      }
+      const left = names.pop();
+      if (left === undefined || !place.moveTo('..')) return;
+      unvisited.pop();
+      leave?.(place.pathOf(left));
+    }
+  } finally {
+    place.close();
+  }
+}
+
+/** The position of the visit. */
+class Folder {
+  #fd: Fd;
+
+  constructor(fd: Fd) {
+    this.#fd = fd;
+  }
+
+  pathOf(name: string): Buffer {
+    return entryPath(Buffer.from(fdPath(this.#fd)), name);
+  }
+
+  childNames(): string[] {
+    return namesIn(fdPath(this.#fd));
+  }
+
+  /** False when the folder has disappeared. */
+  moveTo(name: string): boolean {
+    const fd = unlessGone(() => openSync(this.pathOf(name), DIRECTORY));
+    if (fd === undefined) return false;
+    closeSync(this.#fd);
+    this.#fd = fd;
+    return true;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+/** Names of the cgroups in a folder, in no order, as bytes (`latin1`). */
+function namesIn(path: string): string[] {
+  const entries = unlessGone(() => readdirSync(path, { withFileTypes: true, encoding: 'latin1' }));
+  return (entries ?? []).filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }

@@ -1,8 +1,17 @@
 /** The cgroup driver for separate hierarchies. Files: Documentation/admin-guide/cgroup-v1 of the kernel. */
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
-import { CounterReader, limitSockets, parseCount, parseKeyed, scaleCount } from './cgroup-files.ts';
+import {
+  CounterReader,
+  childNames,
+  existingDirectories,
+  limitSockets,
+  listTreeProcesses,
+  parseCount,
+  parseKeyed,
+  removeTrees,
+  scaleCount,
+} from './cgroup-files.ts';
 import { cgroupDirectory, isSharedParent } from './cgroup-names.ts';
-import { childNames, existingDirectories, listTreeProcesses, removeTrees } from './cgroup-tree.ts';
 
 /** One mounted hierarchy. */
 export interface CgroupHierarchy {

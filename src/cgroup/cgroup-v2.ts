@@ -1,9 +1,17 @@
 /** The cgroup driver for the unified hierarchy. Files: Documentation/admin-guide/cgroup-v2.rst of the kernel. */
 import { dirname } from 'node:path';
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
-import { CounterReader, parseCount, parseKeyed, scaleCount } from './cgroup-files.ts';
+import {
+  CounterReader,
+  childNames,
+  existingDirectories,
+  listTreeProcesses,
+  parseCount,
+  parseKeyed,
+  removeTrees,
+  scaleCount,
+} from './cgroup-files.ts';
 import { cgroupDirectory, isSharedParent } from './cgroup-names.ts';
-import { childNames, existingDirectories, listTreeProcesses, removeTrees } from './cgroup-tree.ts';
 
 export interface CgroupV2Options {
   /** Where cgroup2 is mounted: `/sys/fs/cgroup`. */

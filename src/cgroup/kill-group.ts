@@ -3,8 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { pause } from '../core/pause.ts';
 import { signalProcess } from '../sys/processes.ts';
-import { unlessGone } from './cgroup-files.ts';
-import { listTreeProcesses } from './cgroup-tree.ts';
+import { listTreeProcesses, unlessGone } from './cgroup-files.ts';
 
 const { SIGKILL } = constants.signals;
 /** A process that hangs in the kernel does not freeze: after this time it is signalled nevertheless. */

@@ -1,6 +1,5 @@
 /** Builds the task input from the options of `run`. */
 import { resolve } from 'node:path';
-import { parseLabelEntries } from '../spec/parse-entries.ts';
 import type { TaskInput } from '../spec/task-input.ts';
 import { toAbsolute } from '../sys/paths.ts';
 import { fieldOf, type RunOptions } from './run-options.ts';
@@ -11,7 +10,6 @@ export async function toTaskInput(
   command: readonly string[],
   options: RunOptions,
 ): Promise<TaskInput> {
-  const { env, envFile, label } = options;
   const given: Record<string, unknown> = { stack, command };
   for (const [key, value] of Object.entries(options)) {
     const field = fieldOf(key);
@@ -20,8 +18,7 @@ export async function toTaskInput(
   return {
     ...(given as unknown as TaskInput),
     ...toMounts(options),
-    env: await toEnv(env, envFile),
-    labels: label === undefined ? undefined : parseLabelEntries(label),
+    ...(await toEntries(options)),
   };
 }
 
@@ -45,11 +42,9 @@ const fromHere = (mount: string) =>
     )
     .join(',');
 
-async function toEnv(
-  entries: readonly string[] | undefined,
-  files: readonly string[] | undefined,
-): Promise<Record<string, string>> {
-  if (entries === undefined && files === undefined) return {};
-  const { readEnvironment } = await import('./read-environment.ts');
-  return readEnvironment(entries, files);
+async function toEntries(options: RunOptions): Promise<Pick<TaskInput, 'env' | 'labels'>> {
+  const { env, envFile, label } = options;
+  if (env === undefined && envFile === undefined && label === undefined) return { env: {} };
+  const { readEntries } = await import('./read-entries.ts');
+  return readEntries(options);
 }

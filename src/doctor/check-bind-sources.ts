@@ -4,7 +4,7 @@ import { StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { DEFAULT_POLICY } from '../spec/policy.ts';
 import type { MountEntry } from '../sys/mountinfo.ts';
-import { readPolicy } from '../task/read-policy.ts';
+import { readPolicy } from '../task/installation.ts';
 import { type Check, optional, passed, warned } from './check.ts';
 
 const subject = optional('bind sources');

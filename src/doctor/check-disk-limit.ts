@@ -6,8 +6,9 @@ import { DEFAULT_POLICY, type Policy } from '../spec/policy.ts';
 import { nearestExisting } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { makeVolume } from '../task/disk/make-volume.ts';
-import { type DiskMechanism, toDiskLimit } from '../task/disk/task-disk.ts';
-import { readPolicy } from '../task/read-policy.ts';
+import { toDiskLimit } from '../task/disk/open-task-disk.ts';
+import type { DiskMechanism } from '../task/disk/task-disk.ts';
+import { readPolicy } from '../task/installation.ts';
 import { type Check, failed, hintOf, optional, passed, required, warned } from './check.ts';
 
 const subject = required('disk limit');

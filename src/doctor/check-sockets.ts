@@ -1,7 +1,7 @@
 /** Checks how much memory a task's sockets may hold, beyond its limit, before a look finds it. */
 import { closeSync } from 'node:fs';
-import { canRefuseStamps } from '../runtime/net-sysctl.ts';
 import type { HostFacts } from '../sys/host-facts.ts';
+import { canRefuseStamps } from '../sys/host-facts.ts';
 import { openNetNamespace } from '../sys/linux-streams.ts';
 import type { Fd, System } from '../sys/system.ts';
 import { readTcpSockets } from '../sys/tcp-sockets.ts';

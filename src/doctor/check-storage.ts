@@ -6,8 +6,7 @@ import { findOpenStore } from '../store/narrow-store.ts';
 import { findClosedFolder } from '../sys/closed-folder.ts';
 import { nearestExisting } from '../sys/files.ts';
 import { toOpenHint } from '../task/explain-unreachable.ts';
-import { toTrustedLayout } from '../task/installation.ts';
-import { readPolicy } from '../task/read-policy.ts';
+import { readPolicy, toTrustedLayout } from '../task/installation.ts';
 import { type Check, failed, optional, passed, required, warned } from './check.ts';
 
 const MIB = 1024 * 1024;

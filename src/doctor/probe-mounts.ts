@@ -11,7 +11,7 @@ import type { System } from '../sys/system.ts';
 import { createUserNamespace } from '../sys/user-namespace.ts';
 import { slotIds } from '../task/admission/slot.ts';
 import { makeVolume } from '../task/disk/make-volume.ts';
-import { toDiskLimit } from '../task/disk/task-disk.ts';
+import { toDiskLimit } from '../task/disk/open-task-disk.ts';
 import { type Check, failed, hintOf, passed, required } from './check.ts';
 import { findMechanism } from './check-disk-limit.ts';
 

@@ -18,7 +18,6 @@ import type { OtherMembers } from './open-members.ts';
 import type { Opener } from './open-stacks.ts';
 import type { Stacks } from './stacks.ts';
 import type { RunTaskOptions, Stackshim } from './stackshim.ts';
-import { withContentSought } from './with-content-sought.ts';
 
 const PLACE_OPTIONS: Readonly<Record<keyof LayoutOptions, true>> = {
   root: true,
@@ -117,12 +116,10 @@ export function openDoor(options: LayoutOptions = {}): Door {
   });
   return {
     ...others,
-    runAndLeave: (input, own) =>
-      withContentSought(open, own, () => runTaskAndLeave(open(), input, own)),
+    runAndLeave: (input, own) => runSought(open, input, own),
     async run(input, options = {}) {
       refuseUnknown(options, TASK_OPTIONS);
-      const run = () => runTaskAndLeave(open(), input, options);
-      const { result, remove } = await withContentSought(open, options, run);
+      const { result, remove } = await runSought(open, input, options);
       // Not awaited: never rejects; the `removed` event reports the outcome.
       if (input.remove === 'async') void remove();
       return result;
@@ -136,6 +133,24 @@ export function openDoor(options: LayoutOptions = {}): Door {
       return openStacks(open);
     }),
   };
+}
+
+/** Runs a task. If its stack is not found, tries again, because the task may name an image by a content digest that is not known yet. */
+async function runSought(
+  open: Opener,
+  input: TaskInput,
+  options: OwnTaskOptions,
+): Promise<EndedTask> {
+  const run = () => runTaskAndLeave(open(), input, options);
+  try {
+    return await run();
+  } catch (error) {
+    const isMissing =
+      error instanceof StackshimError && error.code === 'ERR_STACKSHIM_STACK_NOT_FOUND';
+    if (!isMissing) throw error;
+    const { withContentSought } = await import('./with-content-sought.ts');
+    return await withContentSought(open, options, run);
+  }
 }
 
 /** Asynchronous functions with these names; each calls the function of its name in the object that `load` resolves to. */

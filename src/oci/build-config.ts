@@ -4,6 +4,7 @@ import type { TaskId } from '../core/ids.ts';
 import type { IdRange, TaskDevice } from '../core/mount.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { ContainerSpec, ThrottleKind } from '../spec/task-spec.ts';
+import { canRefuseStamps, type HostFacts } from '../sys/host-facts.ts';
 import { buildMounts, type OrderedMounts, shallowFirst, type TaskBind } from './build-mounts.ts';
 import { resolveCapabilities } from './build-process.ts';
 import { buildSeccomp } from './build-seccomp.ts';
@@ -101,6 +102,20 @@ export function buildContainerConfig(input: ContainerInput): ContainerConfig {
     },
   };
 }
+
+/**
+ * The most groups that an IPv4 socket may join, and the most sources for each group: the kernel charges this memory to no cgroup. The usual
+ * limits are 20 and 10: with these, 12,000 sockets of a task with 32 MiB held 169 MiB.
+ */
+const GROUPS = { 'net.ipv4.igmp_max_memberships': '5', 'net.ipv4.igmp_max_msf': '1' } as const;
+
+/** Kernel settings that a runtime makes in a task's own network namespace, if the task's sockets belong to the host's kernel. */
+export const netSysctl = (
+  host: Pick<HostFacts, 'kernelVersion' | 'boundsGroups'>,
+): Readonly<Record<string, string>> => ({
+  ...(canRefuseStamps(host) ? { 'net.core.tstamp_allow_data': '0' } : {}),
+  ...(host.boundsGroups ? GROUPS : {}),
+});
 
 function seccompOf({
   template,

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import type { IdRange } from '../core/mount.ts';
-import { CAPABILITIES } from '../spec/parse-rights.ts';
+import { CAPABILITIES } from '../spec/policy.ts';
 import type {
   CommandSpec,
   ContainerSpec,

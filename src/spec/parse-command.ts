@@ -83,3 +83,59 @@ export function parseSignal(text: string, field: string): number {
   if (signal !== undefined) return signal;
   throw invalidField(field, 'not a signal such as TERM, SIGQUIT, RTMIN+3 or 9', text);
 }
+
+// As in docker: names that a shell could not use are allowed, except names that would be read as something else.
+const ENV_NAME = /^[^=\s\p{Cc}]+$/u;
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID unless `name` can name a variable. */
+export function checkEnvName(name: string, field: string): void {
+  if (name.length > SPEC_BOUNDS.envNameChars || !ENV_NAME.test(name) || name === '__proto__') {
+    throw invalidField(field, 'not the name of a variable', name);
+  }
+}
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID when the variables are too many or too long, or contain a NUL. */
+export function checkEnv(env: Readonly<Record<string, string>>, field: string): void {
+  const entries = Object.entries(env);
+  if (entries.length > SPEC_BOUNDS.envEntries) {
+    throw invalidField(field, `more than ${SPEC_BOUNDS.envEntries} variables`);
+  }
+  let total = 0;
+  for (const [name, value] of entries) {
+    checkEnvName(name, field);
+    if (value.includes('\0')) throw invalidField(`${field}.${name}`, 'a value with a NUL');
+    const bytes = Buffer.byteLength(name) + Buffer.byteLength(value) + 1;
+    if (bytes > SPEC_BOUNDS.argumentBytes) {
+      throw invalidField(`${field}.${name}`, `longer than ${SPEC_BOUNDS.argumentBytes} bytes`);
+    }
+    total += bytes;
+  }
+  if (total > SPEC_BOUNDS.envBytes) {
+    throw invalidField(field, `more than ${SPEC_BOUNDS.envBytes} bytes in all`);
+  }
+}
+
+export const LABEL_KEY = /^[A-Za-z0-9][A-Za-z0-9._/-]*$/;
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID when labels are too many, too long or have an unusable key. */
+export function checkLabels(labels: Readonly<Record<string, string>>, field: string): void {
+  const entries = Object.entries(labels);
+  if (entries.length > SPEC_BOUNDS.labels) {
+    throw invalidField(field, `more than ${SPEC_BOUNDS.labels} labels`);
+  }
+  for (const [key, value] of entries) {
+    checkLabelKey(key, field);
+    if (value.length > SPEC_BOUNDS.labelValueChars || value.includes('\0')) {
+      throw invalidField(
+        `${field}.${key}`,
+        `not ${SPEC_BOUNDS.labelValueChars} characters or less without NUL`,
+      );
+    }
+  }
+}
+
+export function checkLabelKey(key: string, field: string): void {
+  const usable = LABEL_KEY.test(key) && key.length <= SPEC_BOUNDS.labelKeyChars;
+  if (!usable)
+    throw invalidField(field, 'not a key of letters, digits, ".", "_", "/" and "-"', key);
+}

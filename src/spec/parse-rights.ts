@@ -1,15 +1,7 @@
 /** Parses the rights of a task: capabilities, and `--security-opt` entries. */
 import { invalidField } from './field-errors.ts';
 import { parsePath } from './parse-path.ts';
-
-/** Every capability of Linux, capabilities(7), without its prefix. */
-const NAMES = `CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
-NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE
-SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL
-SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE`;
-
-/** `CAP_CHOWN` … in the kernel's order. */
-export const CAPABILITIES: readonly string[] = NAMES.split(/\s+/).map((name) => `CAP_${name}`);
+import { CAPABILITIES } from './policy.ts';
 
 /** Converts `NET_RAW`, `cap_net_raw` and similar to `CAP_NET_RAW`; `ALL` stays. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseCapability(text: string, field: string): string {

@@ -2,12 +2,10 @@
 import { StackshimError } from '../core/errors.ts';
 import { type FieldReaders, objectOf, optional } from '../core/read-fields.ts';
 import { invalidField, readInput } from './field-errors.ts';
-import { parseLimits, parseThrottles } from './limits.ts';
+import { parseLimits } from './limits.ts';
 import { OPTION_ROWS, type OwnFields, optionOf } from './options/task-options.ts';
-import { parseMounts } from './parse-mounts.ts';
-import { parseSecurityOpts } from './parse-rights.ts';
 import type { JobInput, TaskInput, TaskOrigin } from './task-input.ts';
-import type { TaskSpec } from './task-spec.ts';
+import type { HostAccess, TaskSpec } from './task-spec.ts';
 
 const readers = Object.fromEntries(
   OPTION_ROWS.map(([field, { value, required }]) => [
@@ -22,25 +20,35 @@ export const TASK_INPUT_FIELDS = OPTION_ROWS.map(([field]) => field);
 const task = objectOf<TaskInput>(readers);
 
 /** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first invalid field. */
-export const parseTaskInput = (input: unknown): TaskInput => readInput(task, input, 'task');
+const parseTaskInput = (input: unknown): TaskInput => readInput(task, input, 'task');
 
-/**
- * Parses a task as a user gave it ({@link TaskInput}): every quantity in its base unit, paths normalised, defaults that need no policy filled in.
- * Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` for the first invalid field; unknown fields are refused. Throws
- * ERR_STACKSHIM_SPEC_DENIED for the first field that its origin may not set.
- */
-export function parseTaskSpec(input: unknown, origin: TaskOrigin = 'caller'): TaskSpec {
-  return toTaskSpec(readFrom(origin, input));
-}
-
-/** Checks data from a queue, a network or another user's file. Throws like {@link parseTaskSpec}. */
+/** Checks data from a queue, a network or another user's file. Throws like {@link readTaskInput} and {@link toTaskSpec}. */
 export function parseJobInput(data: unknown): JobInput {
-  const job = readFrom('job', data);
-  toTaskSpec(job);
+  const job = readTaskInput(data, 'job');
+  toTaskSpec(job, NO_ACCESS);
   return job;
 }
 
-function readFrom(origin: TaskOrigin, input: unknown): TaskInput {
+/** The value for a task that asks for nothing of the host. A job cannot ask for any of it. */
+export const NO_ACCESS: HostAccess = {
+  mounts: [],
+  tmpfs: [],
+  devices: [],
+  throttles: [],
+  capAdd: [],
+  capDrop: [],
+  noNewPrivileges: true,
+};
+
+/** Whether a task has fields that only `parseAccess` reads. Otherwise its access is {@link NO_ACCESS}. */
+export const asksForAccess = (given: TaskInput): boolean =>
+  OPTION_ROWS.some(([field, { spec }]) => spec === null && given[field] !== undefined);
+
+/**
+ * Checks a task as a user gave it: types, names and counts; unknown fields are refused. Throws ERR_STACKSHIM_SPEC_INVALID with
+ * `details.field` for the first invalid field, and ERR_STACKSHIM_SPEC_DENIED for the first field that its origin may not set.
+ */
+export function readTaskInput(input: unknown, origin: TaskOrigin = 'caller'): TaskInput {
   const given = parseTaskInput(input);
   if (origin === 'caller') return given;
   for (const field of Object.keys(given)) {
@@ -55,13 +63,15 @@ function readFrom(origin: TaskOrigin, input: unknown): TaskInput {
   return given;
 }
 
-function toTaskSpec(given: TaskInput): TaskSpec {
+/**
+ * Builds the spec of a task: every quantity in its base unit, paths normalised, defaults that need no policy filled in. Throws
+ * ERR_STACKSHIM_SPEC_INVALID with `details.field` for the first invalid field.
+ */
+export function toTaskSpec(given: TaskInput, access: HostAccess): TaskSpec {
   const spec: TaskSpec = {
     ...parseOwnFields(given),
     limits: parseLimits(given, ({ field }) => field),
-    throttles: parseThrottles(given),
-    ...parseMounts(given),
-    ...parseSecurityOpts(given.securityOpt ?? [], 'securityOpt'),
+    ...access,
   };
   // The kernel shows the host's processes only to the host's user namespace: no other one can mount a /proc of them.
   if (spec.pid === 'host' && spec.userns !== 'host') {

@@ -23,6 +23,17 @@ export const USERNS_MODES = ['auto', 'host'] as const;
 export const PID_MODES = ['private', 'host'] as const;
 export const SECCOMP_KINDS = ['bundle', 'file', 'unconfined'] as const;
 
+/** Every capability of Linux, capabilities(7), without its prefix. */
+const CAPABILITY_NAMES = `CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
+NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE
+SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL
+SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE`;
+
+/** `CAP_CHOWN` … in the kernel's order. */
+export const CAPABILITIES: readonly string[] = CAPABILITY_NAMES.split(/\s+/).map(
+  (name) => `CAP_${name}`,
+);
+
 /** What a task may ask for. An empty list allows nothing. */
 export interface Permissions {
   /** Names of bundle templates. */

@@ -127,6 +127,13 @@ export interface TaskSpec {
   readonly captureBytes: number;
 }
 
+/** What a task asks of the host in addition to its image. */
+export type HostAccess = Pick<
+  TaskSpec,
+  | ('mounts' | 'tmpfs' | 'devices' | 'throttles')
+  | ('capAdd' | 'capDrop' | 'seccomp' | 'noNewPrivileges')
+>;
+
 /** A spec that the policy has admitted: every limit is set. */
 export interface AdmittedTaskSpec extends TaskSpec {
   readonly limits: AdmittedLimits;

@@ -23,6 +23,8 @@ export interface HostFacts {
   readonly bootId: string;
   /** Files with each processor's temperature, which reveal the load of the host. */
   readonly thermalPaths: readonly string[];
+  /** Whether a network namespace can limit the multicast groups of its sockets; a kernel may be built without multicast. */
+  readonly boundsGroups: boolean;
 }
 
 /** Resource limits by their name in /proc/self/limits. */
@@ -66,6 +68,7 @@ export function readHostFacts(): HostFacts {
     isRoot: process.geteuid?.() === 0,
     bootId: bootId(),
     thermalPaths: readThermalPaths(),
+    boundsGroups: existsSync('/proc/sys/net/ipv4/igmp_max_memberships'),
   };
   return known;
 }
@@ -81,10 +84,22 @@ function readThermalPaths(): readonly string[] {
 }
 
 /** Whether the host's kernel has this version or a later one. */
-export function isKernelAtLeast(facts: HostFacts, major: number, minor: number): boolean {
+export function isKernelAtLeast(
+  facts: Pick<HostFacts, 'kernelVersion'>,
+  major: number,
+  minor: number,
+): boolean {
   const [hostMajor, hostMinor] = facts.kernelVersion;
   return hostMajor > major || (hostMajor === major && hostMinor >= minor);
 }
+
+/**
+ * Transmit timestamps return the whole message to its sender, in a queue that no cgroup is charged for. A program requests them per message,
+ * where no system call filter can see it. Since Linux 6.18 a network namespace can refuse them. Earlier kernels have the setting only for
+ * the whole host, which `stackshim doctor` reports.
+ */
+export const canRefuseStamps = (facts: Pick<HostFacts, 'kernelVersion'>): boolean =>
+  isKernelAtLeast(facts, 6, 18);
 
 /** `6.12.48+deb13-amd64` becomes [6, 12]. */
 export function parseKernelVersion(text: string): readonly [number, number] {

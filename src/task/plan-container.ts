@@ -16,7 +16,7 @@ import type { ContainerSpec } from '../spec/task-spec.ts';
 import { type PinnedImage, STACK_LABELS } from '../store/images/image.ts';
 import type { DiskAmount } from '../sys/system.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
-import { toDiskLimit } from './disk/task-disk.ts';
+import { toDiskLimit } from './disk/open-task-disk.ts';
 import type { Installation } from './installation.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 import type { DevicesContext } from './resolve-devices.ts';

@@ -8,7 +8,7 @@ import { resolveCommand } from '../oci/build-process.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
 import { deniedField } from '../spec/field-errors.ts';
 import { toSignalNumber } from '../spec/parse-command.ts';
-import { parseTaskSpec } from '../spec/parse-task-spec.ts';
+import { asksForAccess, NO_ACCESS, readTaskInput, toTaskSpec } from '../spec/parse-task-spec.ts';
 import type { Policy } from '../spec/policy.ts';
 import { showBytes } from '../spec/quantities.ts';
 import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
@@ -17,13 +17,14 @@ import type {
   CommandSpec,
   ContainerSpec,
   StackReference,
+  TaskSpec,
 } from '../spec/task-spec.ts';
 import type { ImageConfig, PinnedImage } from '../store/images/image.ts';
 import { findCurrentImage } from '../store/stacks/current-image.ts';
 import { nearestExisting } from '../sys/files.ts';
 import type { Installation } from './installation.ts';
+import { readPolicy } from './installation.ts';
 import { type ContainerContext, type ContainerPlan, planContainer } from './plan-container.ts';
-import { readPolicy } from './read-policy.ts';
 import { taskPlaces } from './records/task-places.ts';
 import { planInputFiles, type TaskFile } from './task-inputs.ts';
 
@@ -72,7 +73,7 @@ async function readTask(
   { trustsImageBundle = false, origin = 'caller', id: given }: PlanOptions,
 ): Promise<{ readonly parts: SplitSpec; readonly context: ContainerContext }> {
   const { layout, host } = installation;
-  const parsed = parseTaskSpec(input, origin);
+  const parsed = await parseTask(input, origin);
   if (!host.isRoot) {
     throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', 'run task: needs root');
   }
@@ -86,6 +87,13 @@ async function readTask(
     parts: splitSpec(spec),
     context: { installation, policy, pinned, places, trustsImageBundle },
   };
+}
+
+async function parseTask(input: unknown, origin: TaskOrigin): Promise<TaskSpec> {
+  const given = readTaskInput(input, origin);
+  if (!asksForAccess(given)) return toTaskSpec(given, NO_ACCESS);
+  const { parseAccess } = await import('../spec/parse-access.ts');
+  return toTaskSpec(given, parseAccess(given));
 }
 
 /** Resolves the files and directories of the host that a task names. Loads the code for that only if the task names any. */

@@ -2,23 +2,21 @@
  * Prepares a container completely except for the runtime, which is started when there is a command. Nothing here depends on the command.
  * Undoes nothing on failure: the task's record names everything that may exist, and `removeTask` removes it.
  */
-
 import { mountedLayerDir } from '../core/layout.ts';
 import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
 import { nextTurn } from '../core/pause.ts';
-import { buildContainerConfig, type ContainerConfig } from '../oci/build-config.ts';
+import { buildContainerConfig, type ContainerConfig, netSysctl } from '../oci/build-config.ts';
 import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
-import { netSysctl } from '../runtime/net-sysctl.ts';
 import type { BindRequest, ContainerSpec } from '../spec/task-spec.ts';
 import { isLayerMounted } from '../store/layers/mounted-layers.ts';
 import { adoptSlot, claimSlot, type Slot } from './admission/slot.ts';
+import type { PhaseClock } from './build-result.ts';
 import { adoptTaskDisk, openTaskDisk } from './disk/open-task-disk.ts';
 import type { HandedDisk, TaskDisk } from './disk/task-disk.ts';
 import type { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
-import type { PhaseClock } from './phase-clock.ts';
 import type { ContainerPlan } from './plan-container.ts';
 import { admitToTaskDir, type OwnRecord, type TaskHoldings } from './records/record.ts';
 import { toFileBind, writeInputs } from './task-inputs.ts';
@@ -198,7 +196,7 @@ function configureContainer(
     id: places.id,
     cgroupsPath: places.cgroupsPath,
     locksBinds: driverOf(runtime).locksBinds,
-    netSysctl: netSysctl(runtime, host),
+    netSysctl: driverOf(runtime).usesHostSockets ? netSysctl(host) : {},
     ...(sysfs === undefined ? {} : { sysfs }),
     ...(needsCgroupVersion(spec) ? { cgroupVersion: installation.cgroups.version } : {}),
     ...(seccompProfile === undefined ? {} : { seccompProfile }),

@@ -8,7 +8,7 @@ import { invalidField } from '../spec/field-errors.ts';
 import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { abortedEarly, type SetUpTurn, takeSetUpTurn } from './admission/set-up-turns.ts';
-import { buildResult } from './build-result.ts';
+import { buildResult, PhaseClock } from './build-result.ts';
 import {
   armStops,
   type CallerStops,
@@ -23,13 +23,13 @@ import { safeListener, type TaskListener } from './events.ts';
 import { executeTask } from './execute-task.ts';
 import { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
-import { PhaseClock } from './phase-clock.ts';
 import { planTask, type TaskPlan } from './plan-task.ts';
 import type { HandedContainer } from './prepare-container.ts';
 import { type Recorded, recordTask } from './record-task.ts';
-import { claimOverdue } from './records/time-limit.ts';
+import { claimOverdue } from './records/record.ts';
 import type { TaskResult } from './result.ts';
 import { holdErrors, isEmitter, requireStreams } from './streams/caller-streams.ts';
+import type { StreamCapture } from './streams/capture.ts';
 import type { OutputSink } from './streams/output-sink.ts';
 import { OutputMeter } from './streams/task-output.ts';
 import type { TaskTerminal } from './streams/terminal-streams.ts';
@@ -104,6 +104,7 @@ async function runFromPlan(
   }
   // Fire and forget: speeds up the runtime's later cgroup move.
   void hastenAttach();
+  const Capture = await loadCapture(options);
   const signals = signalsOf(options);
   // One signal may stop a thousand tasks.
   for (const signal of signals) setMaxListeners(0, signal);
@@ -112,12 +113,18 @@ async function runFromPlan(
     installation.system.becomeSubreaper();
     startOrphanReaper(installation.system);
     const opened = await openTask(installation, input, options);
-    return await runRecorded({ installation, options, clock, setUp, ...opened });
+    return await runRecorded({ installation, options, clock, setUp, Capture, ...opened });
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run task');
   } finally {
     setUp.end();
   }
+}
+
+/** For a caller that wants the output in the result. Loads before the task exists. */
+async function loadCapture({ stdout, stderr, capture }: OwnTaskOptions) {
+  const isWanted = capture ?? (stdout === undefined && stderr === undefined);
+  return isWanted ? (await import('./streams/capture.ts')).StreamCapture : undefined;
 }
 
 /** Records a new task, or claims a prepared container. */
@@ -148,6 +155,8 @@ interface RunContext extends OpenedTask {
   readonly options: CallerOptions;
   readonly clock: PhaseClock;
   readonly setUp: SetUpTurn;
+  /** Undefined if nothing is captured. */
+  readonly Capture: typeof StreamCapture | undefined;
 }
 
 /** Runs a recorded task. From here on nothing rejects: every failure is part of the result. */
@@ -204,15 +213,18 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
 }
 
 function toOutputMeter(
-  { plan, options }: RunContext,
+  { plan, options, Capture }: RunContext,
   { emit, onLimit }: { readonly emit: TaskListener; readonly onLimit: () => void },
 ): OutputMeter {
-  const { stdout, stderr, capture = stdout === undefined && stderr === undefined } = options;
+  const { stdout, stderr } = options;
   const { spec } = plan.command;
   const { id } = plan.container.places;
   return new OutputMeter({
     limitBytes: spec.limits.outputBytes,
-    captureBytes: capture ? spec.captureBytes : null,
+    captures: Capture && {
+      stdout: new Capture(spec.captureBytes),
+      stderr: new Capture(spec.captureBytes),
+    },
     sinks: {
       ...(stdout && { stdout }),
       ...(stderr && { stderr }),

@@ -12,7 +12,7 @@ import type { TaskStopper } from './ending/stop-task.ts';
 import type { TaskListener } from './events.ts';
 import type { Installation } from './installation.ts';
 import type { TaskPlan } from './plan-task.ts';
-import { writeTimeLimit } from './records/time-limit.ts';
+import { writeTimeLimit } from './records/record.ts';
 import { toSetupError } from './setup-error.ts';
 import type { OutputMeter } from './streams/task-output.ts';
 

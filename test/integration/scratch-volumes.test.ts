@@ -28,9 +28,9 @@ import {
   listIdleVolumes,
   sweepIdleVolumes,
 } from '../../src/task/disk/idle-volumes.ts';
-import { openTaskDisk } from '../../src/task/disk/open-task-disk.ts';
+import { openTaskDisk, toDiskLimit } from '../../src/task/disk/open-task-disk.ts';
 import { loopName, readLoopDevices, removeScratch } from '../../src/task/disk/scratch-files.ts';
-import { type TaskDisk, toDiskLimit } from '../../src/task/disk/task-disk.ts';
+import type { TaskDisk } from '../../src/task/disk/task-disk.ts';
 import { isFreshVolume, loopDeviceOf } from '../../src/task/disk/volume-state.ts';
 import { taskPlaces } from '../../src/task/records/task-places.ts';
 import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';

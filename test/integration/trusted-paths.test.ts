@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { requireTrustedPath } from '../../src/sys/trusted-path.ts';
-import { readPolicy } from '../../src/task/read-policy.ts';
+import { readPolicy } from '../../src/task/installation.ts';
 import { STRANGER_ID } from '../support/programs/stranger.ts';
 
 let folder: string;

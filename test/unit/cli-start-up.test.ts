@@ -1,32 +1,14 @@
 /** What the executable loads before it knows the command: each module costs every task time. */
-import { readFileSync } from 'node:fs';
-import { relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-
-const source = new URL('../../src/', import.meta.url);
-const STATIC_IMPORT = /^(?:import|export) (?!type )[^;]*?from '([^']+)';/gm;
-
-/** Everything that `file` imports statically, including itself; packages by name. */
-function loadedBy(file: URL, seen = new Set<string>()): Set<string> {
-  const name = relative(fileURLToPath(source), fileURLToPath(file));
-  if (seen.has(name)) return seen;
-  seen.add(name);
-  if (!name.endsWith('.ts')) return seen;
-  for (const [, specifier = ''] of readFileSync(file, 'utf8').matchAll(STATIC_IMPORT)) {
-    if (specifier.startsWith('.')) loadedBy(new URL(specifier, file), seen);
-    else seen.add(specifier);
-  }
-  return seen;
-}
+import { isModule, loadedBy } from '../support/loaded-modules.ts';
 
 it('a plain run loads no command parser but readRunLine, and the error printer', () => {
-  const loaded = [...loadedBy(new URL('cli/main.ts', source))];
+  const loaded = [...loadedBy('cli/main.ts', 'bun')];
   expect(loaded).toContain('cli/run-options.ts');
   const others = loaded.filter((name) => !/^(cli|core)\/|^node:(fs|os)$/.test(name));
   // The table of task options and its readers, which every task needs.
   expect(others).toContain('spec/options/task-options.ts');
-  const ofTasks = loadedBy(new URL('cli/execute-run.ts', source));
+  const ofTasks = loadedBy('cli/execute-run.ts', 'bun');
   expect(others.filter((name) => !/^spec\/|^node:path$/.test(name) || !ofTasks.has(name))).toEqual(
     [],
   );
@@ -37,7 +19,7 @@ it('a plain run loads no command parser but readRunLine, and the error printer',
 });
 
 it('a plain run loads no module that is slow to load', () => {
-  const loaded = [...loadedBy(new URL('cli/execute-run.ts', source))];
+  const loaded = [...loadedBy('cli/execute-run.ts', 'bun')];
   expect(loaded).toContain('node:fs');
   const slow = ['crypto', 'net', 'stream', 'timers/promises', 'util', 'worker_threads', 'zlib'];
   expect(loaded.filter((name) => slow.includes(name.replace('node:', '')))).toEqual([]);
@@ -45,11 +27,16 @@ it('a plain run loads no module that is slow to load', () => {
 });
 
 it('a plain run loads from the door only what runs a task', () => {
-  const loaded = [...loadedBy(new URL('door/open-stackshim.ts', source))];
-  const ofTasks = loadedBy(new URL('task/run-task.ts', source));
-  loadedBy(new URL('task/installation.ts', source), ofTasks);
-  expect(loaded.filter((name) => !ofTasks.has(name)).sort()).toEqual([
-    'door/open-stackshim.ts',
-    'door/with-content-sought.ts',
-  ]);
+  const loaded = [...loadedBy('door/open-stackshim.ts', 'bun')];
+  const ofTasks = loadedBy('task/run-task.ts', 'bun');
+  loadedBy('task/installation.ts', 'bun', ofTasks);
+  expect(loaded.filter((name) => !ofTasks.has(name))).toEqual(['door/open-stackshim.ts']);
+});
+
+it('is fewer than 130 modules in all, whichever face a plain task comes by', () => {
+  const ofExecutable = loadedBy('cli/execute-run.ts', 'bun', loadedBy('cli/main.ts', 'bun'));
+  const ofLibrary = loadedBy('index.ts', 'source');
+  const counts = [ofExecutable, ofLibrary].map((loaded) => [...loaded].filter(isModule).length);
+  expect(Math.min(...counts)).toBeGreaterThan(90);
+  expect(Math.max(...counts)).toBeLessThan(130);
 });

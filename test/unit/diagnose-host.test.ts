@@ -25,6 +25,7 @@ import { stackName } from '../support/stacks/stack-store.ts';
 const facts: HostFacts = {
   architecture: 'amd64',
   thermalPaths: [],
+  boundsGroups: true,
   kernelRelease: '6.12.48+deb13-amd64',
   kernelVersion: [6, 12],
   memoryBytes: 1e9,

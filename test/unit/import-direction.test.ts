@@ -191,6 +191,11 @@ describe('beyond the lint rules', () => {
     expect([...found].filter((room) => !known.includes(room))).toEqual([]);
   });
 
+  it('no folder within a room has the name of a room, because the rules match folder names', () => {
+    const within = sources.flatMap(({ name }) => name.split('/').slice(1, -1));
+    expect([...new Set(within)].filter((folder) => rooms.includes(folder))).toEqual([]);
+  });
+
   it('only the runtime folder asks for the kind of runtime: callers use its driver', () => {
     const asks =
       /(["'])(?:runc|crun|runsc|gvisor)\1|\bruntime\??\.kind\s*[!=]==|\/drivers\/(?!driver-of\.ts)/;

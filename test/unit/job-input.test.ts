@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JobInput, TaskInput } from '../../src/index.ts';
-import { parseJobInput, parseTaskSpec, TASK_INPUT_FIELDS } from '../../src/spec/parse-task-spec.ts';
+import { parseJobInput, TASK_INPUT_FIELDS } from '../../src/spec/parse-task-spec.ts';
+import { parseTaskSpec } from '../support/parse-task-spec.ts';
 import { fitsJobSchema, requireAgreement } from '../support/tasks/job-agreement.ts';
 
 const job = {

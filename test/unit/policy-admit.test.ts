@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { admitTaskSpec, type HostLimits } from '../../src/spec/admit-task-spec.ts';
 import { parsePolicy } from '../../src/spec/parse-policy.ts';
-import { parseTaskSpec } from '../../src/spec/parse-task-spec.ts';
 import { requireAllowedBindSource, requireAllowedBundle } from '../../src/spec/policy.ts';
+import { parseTaskSpec } from '../support/parse-task-spec.ts';
 
 const host: HostLimits = {
   memoryBytes: 2_147_483_648,

@@ -7,7 +7,7 @@ import { FIRST_BUILD_ID, FIRST_SLOT_ID, FIRST_WORKER_ID } from '../../src/core/h
 import { layoutFrom } from '../../src/core/layout.ts';
 import { parsePolicy } from '../../src/spec/parse-policy.ts';
 import { DEFAULT_POLICY } from '../../src/spec/policy.ts';
-import { readPolicy } from '../../src/task/read-policy.ts';
+import { readPolicy } from '../../src/task/installation.ts';
 
 const invalid = (details: object) =>
   expect.objectContaining({

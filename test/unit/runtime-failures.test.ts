@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { classifyFailure } from '../../src/runtime/classify-failure.ts';
 import { knownHoles } from '../../src/runtime/known-holes.ts';
 import { clearStaleVersions, parseVersionOutput } from '../../src/runtime/learn-version.ts';
 import {
+  classifyFailure,
   lastLogMessage,
   readLogTail,
   toRuntimeFailure,

@@ -10,7 +10,11 @@ import {
   signalSandbox,
   waitInSandbox,
 } from '../../src/runtime/drivers/gvisor-sandbox.ts';
-import { parseControlSocket, runscFiles } from '../../src/runtime/drivers/runsc-files.ts';
+import {
+  parseControlSocket,
+  readControlSocket,
+  runscFiles,
+} from '../../src/runtime/drivers/runsc.ts';
 import type { Runtime, RuntimeKind } from '../../src/runtime/runtime.ts';
 import { RUNTIMES } from '../../src/spec/policy.ts';
 import type { ProcessExit } from '../../src/sys/system.ts';
@@ -52,6 +56,8 @@ async function serve(answers: readonly string[]): Promise<readonly string[]> {
   return calls;
 }
 
+const foundSocket = () => readControlSocket(container);
+
 describe('the exit status of a task', () => {
   test.each([
     [0, { exitCode: 0, signal: null }],
@@ -69,7 +75,7 @@ describe('the exit status of a task', () => {
   test('is asked for until the container has started', async () => {
     const notYet = '{"success":false,"err":"not started","result":null}';
     const calls = await serve([notYet, notYet, '{"success":true,"err":"","result":768}']);
-    expect(await waitInSandbox(container)).toEqual({ exitCode: 3, signal: null });
+    expect(await waitInSandbox(container, foundSocket)).toEqual({ exitCode: 3, signal: null });
     expect(calls).toEqual(Array(3).fill('{"method":"containerManager.Wait","arg":"t1"}'));
   });
 
@@ -86,7 +92,7 @@ describe('the exit status of a task', () => {
     ['it never ends its answer', () => serve([`{"x":"${'a'.repeat(70_000)}`])],
   ])('is unknown if %s', async (_, prepare) => {
     await prepare();
-    expect(await waitInSandbox(container)).toBeUndefined();
+    expect(await waitInSandbox(container, foundSocket)).toBeUndefined();
   });
 });
 
@@ -131,7 +137,7 @@ test('every runtime that a policy can name has a driver', () => {
 
 test('a signal goes to every process of the container', async () => {
   const calls = await serve(['{"success":true,"err":"","result":null}']);
-  await signalSandbox(container, 15);
+  await signalSandbox(container, foundSocket, 15);
   expect(calls.map((call) => JSON.parse(call))).toEqual([
     { method: 'containerManager.Signal', arg: { CID: 't1', Signo: 15, PID: 0, Mode: 1 } },
   ]);

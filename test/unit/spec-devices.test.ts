@@ -1,7 +1,7 @@
 /** `--device` in docker's format, and where a device may be placed in a task. */
 import { describe, expect, test } from 'vitest';
 import { parseDevices } from '../../src/spec/parse-mounts.ts';
-import { parseTaskSpec } from '../../src/spec/parse-task-spec.ts';
+import { parseTaskSpec } from '../support/parse-task-spec.ts';
 
 const invalid = expect.objectContaining({ code: 'ERR_STACKSHIM_SPEC_INVALID' });
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { CONFIG_FILE, PAYLOAD_FILE, TASK_DIR } from '../../src/oci/build-mounts.ts';
 import { loadTemplate } from '../../src/oci/load-template.ts';
 import { parsePolicy } from '../../src/spec/parse-policy.ts';
-import { parseTaskInput, TASK_INPUT_FIELDS } from '../../src/spec/parse-task-spec.ts';
+import { readTaskInput, TASK_INPUT_FIELDS } from '../../src/spec/parse-task-spec.ts';
 import { DEFAULT_POLICY } from '../../src/spec/policy.ts';
 import { POLICY_FIELDS, POLICY_SECTIONS } from '../../src/spec/policy-input.ts';
 import { SPEC_BOUNDS } from '../../src/spec/spec-bounds.ts';
@@ -101,12 +101,12 @@ describe('docs/task-spec.md', () => {
 
   test('has valid examples', () => {
     const [task = '', mounts = ''] = jsonBlocks(taskSpec);
-    parseTaskInput(JSON.parse(task));
+    readTaskInput(JSON.parse(task));
     const listed = mounts
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line));
-    parseTaskInput({ stack: 's', mounts: listed });
+    readTaskInput({ stack: 's', mounts: listed });
     expect(listed).toHaveLength(2);
   });
 });

@@ -7,7 +7,7 @@ import {
   parseVolumeOption,
 } from '../../src/spec/parse-mounts.ts';
 import { isAtOrBelow, parseMountTarget } from '../../src/spec/parse-path.ts';
-import { parseTaskSpec } from '../../src/spec/parse-task-spec.ts';
+import { parseTaskSpec } from '../support/parse-task-spec.ts';
 
 const invalid = expect.objectContaining({ code: 'ERR_STACKSHIM_SPEC_INVALID' });
 

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { parseUlimit } from '../../src/spec/limits.ts';
 import { parseStackReference, parseUser } from '../../src/spec/parse-command.ts';
-import { CAPABILITIES, parseCapability, parseSecurityOpts } from '../../src/spec/parse-rights.ts';
+import { parseCapability, parseSecurityOpts } from '../../src/spec/parse-rights.ts';
+import { CAPABILITIES } from '../../src/spec/policy.ts';
 import { parseSeccompProfile } from '../../src/spec/seccomp-profile.ts';
 
 const invalid = expect.objectContaining({ code: 'ERR_STACKSHIM_SPEC_INVALID' });

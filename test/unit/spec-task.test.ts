@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
-import { parseTaskSpec, TASK_INPUT_FIELDS } from '../../src/spec/parse-task-spec.ts';
+import { TASK_INPUT_FIELDS } from '../../src/spec/parse-task-spec.ts';
+import { parseTaskSpec } from '../support/parse-task-spec.ts';
 
 const fails = (field: string) =>
   expect.objectContaining({

@@ -6,13 +6,15 @@ import { connect, type Socket } from 'node:net';
 import { pause } from '../../core/pause.ts';
 import type { ProcessExit } from '../../sys/system.ts';
 import type { ContainerReference } from '../runtime.ts';
-import { readControlSocket } from './runsc-files.ts';
 
 const RETRY_MS = 2;
 /** Answers are short. */
 const MAX_ANSWER_CHARACTERS = 65_536;
 /** `DeliverToAllProcesses` of gVisor's runsc/boot/controller.go. */
 const TO_ALL_PROCESSES = 1;
+
+/** Returns the path of a sandbox's control socket; undefined without one. */
+type SocketPath = () => string | undefined;
 
 interface Answer {
   readonly success: boolean;
@@ -25,8 +27,9 @@ interface Answer {
  */
 export async function waitInSandbox(
   container: ContainerReference,
+  socketPath: SocketPath,
 ): Promise<ProcessExit | undefined> {
-  const socket = await openSocket(container);
+  const socket = await openSocket(socketPath);
   if (socket === undefined) return undefined;
   try {
     for (;;) {
@@ -42,8 +45,12 @@ export async function waitInSandbox(
 }
 
 /** Sends a signal to every process of the container. A sandbox that is gone is not an error. Never rejects. */
-export async function signalSandbox(container: ContainerReference, signal: number): Promise<void> {
-  const socket = await openSocket(container);
+export async function signalSandbox(
+  container: ContainerReference,
+  socketPath: SocketPath,
+  signal: number,
+): Promise<void> {
+  const socket = await openSocket(socketPath);
   if (socket === undefined) return;
   const target = { CID: container.id, Signo: signal, PID: 0, Mode: TO_ALL_PROCESSES };
   await call(socket, 'containerManager.Signal', target);
@@ -61,10 +68,10 @@ export function parseWaitStatus(status: unknown): ProcessExit | undefined {
 }
 
 /** Undefined if the sandbox cannot be found or refuses the connection. Never rejects. */
-async function openSocket(container: ContainerReference): Promise<Socket | undefined> {
+async function openSocket(socketPath: SocketPath): Promise<Socket | undefined> {
   let path: string | undefined;
   try {
-    path = readControlSocket(container);
+    path = socketPath();
   } catch {
     return undefined;
   }

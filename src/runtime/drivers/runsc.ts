@@ -1,10 +1,11 @@
 /** runsc (gVisor): a container is a sandbox with its own kernel, which is one program of the host. */
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { errnoCodeOf } from '../../core/errors.ts';
 import { within } from '../../core/pause.ts';
 import { readProcess } from '../../sys/processes.ts';
 import { type ChildToWatch, type ExitSource, watchChild } from '../exit-source.ts';
 import type { ContainerReference } from '../runtime.ts';
 import { hasStateDirectory, other, removeStateDirectory } from './runc.ts';
-import { removeRunscFiles, runscFiles } from './runsc-files.ts';
 import type { RuntimeDriver } from './runtime-driver.ts';
 
 export const runsc: RuntimeDriver = {
@@ -43,7 +44,10 @@ const ANSWERS_WITHIN_MS = 1000;
 /** The exit of a task, which only its sandbox knows: the exit of the sandbox's own process does not tell signals from exit codes. */
 function watchSandbox(child: ChildToWatch, container: ContainerReference): ExitSource {
   const sandbox = watchChild(child);
-  const answered = import('./gvisor-sandbox.ts').then((gvisor) => gvisor.waitInSandbox(container));
+  const socketPath = () => readControlSocket(container);
+  const answered = import('./gvisor-sandbox.ts').then((gvisor) =>
+    gvisor.waitInSandbox(container, socketPath),
+  );
   let hasAnswered = false;
   const exited = sandbox.exited.then(async (exit) => {
     const inside = await within(answered, ANSWERS_WITHIN_MS);
@@ -64,5 +68,59 @@ function watchSandbox(child: ChildToWatch, container: ContainerReference): ExitS
 
 async function signalInside(container: ContainerReference, signal: number): Promise<void> {
   const gvisor = await import('./gvisor-sandbox.ts');
-  await gvisor.signalSandbox(container, signal);
+  await gvisor.signalSandbox(container, () => readControlSocket(container), signal);
+}
+
+/** The existing files: `<id>_sandbox:<id>.state` and `.lock`, and the sandbox's control socket. */
+export function runscFiles({ id, stateRoot }: ContainerReference): readonly string[] {
+  try {
+    return readdirSync(stateRoot)
+      .filter((name) => name.startsWith(`${id}_sandbox:`) || name === `runsc-${id}.sock`)
+      .map((name) => `${stateRoot}/${name}`);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Removes the files; a second call does nothing. The state file goes last, because it names the socket. */
+function removeRunscFiles(container: ContainerReference): void {
+  const socket = readControlSocket(container);
+  if (socket !== undefined) rmSync(socket, { force: true });
+  const isState = (path: string) => path.endsWith('.state');
+  const files = runscFiles(container).toSorted((a, b) => Number(isState(a)) - Number(isState(b)));
+  for (const path of files) rmSync(path, { force: true });
+}
+
+/** The path of the sandbox's control socket according to its state file; undefined without one. */
+export function readControlSocket(container: ContainerReference): string | undefined {
+  const { id, stateRoot } = container;
+  try {
+    const text = readFileSync(`${stateRoot}/${id}_sandbox:${id}.state`, 'utf8');
+    return parseControlSocket(text, id);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** The control socket in the text of a state file. A path is used only if runsc would have chosen it for this container. */
+export function parseControlSocket(text: string, id: string): string | undefined {
+  let state: unknown;
+  try {
+    state = JSON.parse(text);
+  } catch (error) {
+    // A killed runsc left a half-written file.
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  if (!hasField(state, 'sandbox') || !hasField(state.sandbox, 'controlSocketPath'))
+    return undefined;
+  const path = state.sandbox.controlSocketPath;
+  if (typeof path !== 'string' || !path.startsWith('/') || path.includes('\0')) return undefined;
+  return path.endsWith(`/runsc-${id}.sock`) ? path : undefined;
+}
+
+function hasField<Name extends string>(value: unknown, name: Name): value is Record<Name, unknown> {
+  return typeof value === 'object' && value !== null && name in value;
 }

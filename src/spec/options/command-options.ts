@@ -2,13 +2,13 @@
 import { listOf, type Reader, text } from '../../core/read-fields.ts';
 import { invalidField } from '../field-errors.ts';
 import {
+  checkEnv,
   parseCommand,
   parseEntrypoint,
   parseStackReference,
   parseUser,
   USER,
 } from '../parse-command.ts';
-import { checkEnv } from '../parse-entries.ts';
 import { parseAbsolutePath } from '../parse-path.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { FileInput } from '../task-spec.ts';

@@ -12,9 +12,7 @@ import {
 } from '../../core/read-fields.ts';
 import { invalidField } from '../field-errors.ts';
 import type { BindInput, MountInput, TmpfsInput } from '../parse-mounts.ts';
-import { parseDevices } from '../parse-mounts.ts';
 import { parseAbsolutePath } from '../parse-path.ts';
-import { parseCapability } from '../parse-rights.ts';
 import {
   admitBinds,
   admitCapabilities,
@@ -190,8 +188,8 @@ export const CONTAINER_OPTIONS = {
   devices: {
     flags: '--device <host[:task][:rwm]…>',
     help: 'give the task a device of the host that the policy allows: /dev/fuse',
-    value: { ...listOfTexts(whole, BOUNDS.devices), parse: parseDevices },
-    absent: [],
+    value: listOfTexts(whole, BOUNDS.devices),
+    spec: null,
     admit: admitDevices,
     jobs: 'it names devices of the host',
     doc: {
@@ -215,8 +213,8 @@ export const CONTAINER_OPTIONS = {
   capAdd: {
     flags: '--cap-add <capability…>',
     help: 'add a capability',
-    value: listOfTexts(parseCapability, BOUNDS.capabilities),
-    absent: [],
+    value: listOfTexts(whole, BOUNDS.capabilities),
+    spec: null,
     admit: admitCapabilities,
     jobs: 'it changes capabilities',
     doc: {
@@ -228,8 +226,8 @@ export const CONTAINER_OPTIONS = {
   capDrop: {
     flags: '--cap-drop <capability…>',
     help: 'drop a capability, or ALL',
-    value: listOfTexts(parseCapability, BOUNDS.capabilities),
-    absent: [],
+    value: listOfTexts(whole, BOUNDS.capabilities),
+    spec: null,
     jobs: 'it changes capabilities',
     doc: { takes: 'the same', bound: '64 entries; only ever restricts' },
   },

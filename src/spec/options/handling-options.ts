@@ -1,8 +1,7 @@
 /** Options that identify a task, that bound it without a default in the policy, and that stop and remove it. */
 import { parseTaskId, parseTenantName } from '../../core/ids.ts';
 import { parseUlimit, ULIMIT_FORM } from '../limits.ts';
-import { parseSignal } from '../parse-command.ts';
-import { checkLabels, LABEL_KEY } from '../parse-entries.ts';
+import { checkLabels, LABEL_KEY, parseSignal } from '../parse-command.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { OptionRow } from './option-row.ts';
 import { bytes, FLAG, listOfTexts, mapOfTexts, NO_NUL, textOf, wordOf } from './option-values.ts';

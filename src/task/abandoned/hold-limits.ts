@@ -7,8 +7,9 @@ import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
 import { OutsideStop } from '../ending/stop-from-outside.ts';
 import type { Installation } from '../installation.ts';
 import { readRecord } from '../records/read-record.ts';
+import { readTimeLimit } from '../records/read-time-limit.ts';
+import { claimOverdue, type TimeLimit } from '../records/record.ts';
 import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
-import { claimOverdue, readTimeLimit, type TimeLimit } from '../records/time-limit.ts';
 
 /** How long an owner on a busy machine may need to act after its timer. */
 const OWNER_ACTS_WITHIN_MS = 500;

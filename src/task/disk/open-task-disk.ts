@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { ensureDirectorySync } from '../../sys/files.ts';
-import type { System } from '../../sys/system.ts';
+import type { DiskAmount, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import type { DiskMechanism, HandedDisk, TaskDisk, TaskDiskRequest } from './task-disk.ts';
 
@@ -62,3 +62,13 @@ function resolveMechanism(
     closeSync(folder);
   }
 }
+
+/** Bytes per inode of a task: the size of a typical small file with its share of folders. */
+const BYTES_PER_INODE = 8192;
+const MIN_INODES = 1024;
+
+/** A limit in bytes, with the limit on inodes that follows from it. */
+export const toDiskLimit = (bytes: number): DiskAmount => ({
+  bytes,
+  inodes: Math.max(MIN_INODES, Math.floor(bytes / BYTES_PER_INODE)),
+});

@@ -60,13 +60,3 @@ const ROOM_SHARE = 1 / 8;
 /** Whether so little of a limit is left that a write may have failed. */
 export const isUsedUp = (usedBytes: number, { bytes }: DiskAmount): boolean =>
   usedBytes > bytes - Math.min(LARGEST_PIECE_BYTES, bytes * ROOM_SHARE);
-
-/** Bytes per inode of a task: the size of a typical small file with its share of folders. */
-const BYTES_PER_INODE = 8192;
-const MIN_INODES = 1024;
-
-/** A limit in bytes, with the limit on inodes that follows from it. */
-export const toDiskLimit = (bytes: number): DiskAmount => ({
-  bytes,
-  inodes: Math.max(MIN_INODES, Math.floor(bytes / BYTES_PER_INODE)),
-});

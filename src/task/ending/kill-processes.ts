@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
-import { listTreeProcesses } from '../../cgroup/cgroup-tree.ts';
+import { listTreeProcesses } from '../../cgroup/cgroup-files.ts';
 import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';

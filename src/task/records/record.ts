@@ -1,5 +1,15 @@
 /** The record: one file, written before a task's first effect, that names everything the task may make. */
-import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import { PROGRAM_VERSION } from '../../core/format-version.ts';
@@ -187,3 +197,41 @@ export class OwnRecord {
     }
   }
 }
+
+/** The time by which a running task must end, in a file next to its record. Other processes enforce it while the task's owner cannot. */
+export interface TimeLimit {
+  /** On the clock of `monotonicMs`. */
+  readonly endsAtMs: number;
+  /** Time between the stop signal and KILL. */
+  readonly graceMs: number;
+}
+
+export const TIME_LIMIT_VERSION = 1;
+
+/** Written once, when the command has begun. */
+export function writeTimeLimit(
+  { limitFile }: Pick<TaskPlaces, 'limitFile'>,
+  { endsAtMs, graceMs }: TimeLimit,
+): void {
+  const json = JSON.stringify({
+    version: TIME_LIMIT_VERSION,
+    endsAtMs: Math.ceil(endsAtMs),
+    graceMs,
+  });
+  writeFileSync(limitFile, json, { mode: 0o600 });
+}
+
+/** True for the first caller, which then sends the stop signal. False for later callers, and if the task is gone. */
+export function claimOverdue({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): boolean {
+  try {
+    closeSync(openSync(overdueFile, 'wx', 0o600));
+    return true;
+  } catch (error) {
+    if (['EEXIST', 'ENOENT'].includes(errnoCodeOf(error) ?? '')) return false;
+    throw error;
+  }
+}
+
+/** Whether a process has stopped the task because its time was over. */
+export const isOverdue = ({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): boolean =>
+  existsSync(overdueFile);

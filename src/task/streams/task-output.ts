@@ -5,7 +5,7 @@ import { within } from '../../core/pause.ts';
 import { type ChunkListener, type Drain, drainPipe } from '../../sys/pipes.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { TaskOutput } from '../result.ts';
-import { StreamCapture } from './capture.ts';
+import type { StreamCapture } from './capture.ts';
 import { openSink } from './open-sink.ts';
 import type { OpenSink, OutputSink } from './output-sink.ts';
 
@@ -15,8 +15,8 @@ export type StreamName = 'stdout' | 'stderr';
 export interface OutputOptions {
   /** The limit for both streams together; output beyond it is dropped. */
   readonly limitBytes: number;
-  /** Null: nothing is captured. */
-  readonly captureBytes: number | null;
+  /** Undefined if nothing is captured. */
+  readonly captures: { readonly [Name in StreamName]: StreamCapture } | undefined;
   readonly sinks: { readonly [Name in StreamName]?: OutputSink | Writable };
   readonly onChunk: (stream: StreamName, chunk: Uint8Array) => void;
   /** Called once, when the limit is exceeded. */
@@ -34,7 +34,6 @@ const STDERR_HEAD_CHARACTERS = 2_000;
 export class OutputMeter {
   readonly #options: OutputOptions;
   readonly #bytes = { stdout: 0, stderr: 0 };
-  readonly #captures: { readonly [Name in StreamName]: StreamCapture } | undefined;
   readonly #sinks: { readonly [Name in StreamName]?: OpenSink };
   readonly #drains: Drain[] = [];
   /** Chunks that wait to be passed on; null once the task has started. */
@@ -53,15 +52,10 @@ export class OutputMeter {
 
   constructor(options: OutputOptions) {
     this.#options = options;
-    const { captureBytes, sinks } = options;
+    const { sinks } = options;
     this.#sinks = {
       ...(sinks.stdout && { stdout: this.#open('stdout', sinks.stdout) }),
       ...(sinks.stderr && { stderr: this.#open('stderr', sinks.stderr) }),
-    };
-    if (captureBytes === null) return;
-    this.#captures = {
-      stdout: new StreamCapture(captureBytes),
-      stderr: new StreamCapture(captureBytes),
     };
   }
 
@@ -130,7 +124,7 @@ export class OutputMeter {
     }
     const kept = chunk.length > room ? chunk.subarray(0, Math.max(0, room)) : chunk;
     if (kept.length > 0) {
-      this.#captures?.[stream].push(kept);
+      this.#options.captures?.[stream].push(kept);
       this.#options.onChunk(stream, kept);
     }
     if (kept.length < chunk.length) this.#passLimit();
@@ -217,7 +211,7 @@ export class OutputMeter {
 
   summary(): TaskOutput {
     const { stdout, stderr } = this.#bytes;
-    const captures = this.#captures;
+    const { captures } = this.#options;
     const lostBytes = this.#lostBytes;
     const cut = lostBytes > 0 || stdout + stderr > this.#options.limitBytes;
     const counts = { stdoutBytes: stdout, stderrBytes: stderr, lostBytes };

@@ -5,11 +5,11 @@ import { cgroupV1 } from '../../../src/cgroup/cgroup-v1.ts';
 import { cgroupV2 } from '../../../src/cgroup/cgroup-v2.ts';
 import { hierarchiesOf, openCgroupDriver } from '../../../src/cgroup/open-cgroup-driver.ts';
 import { loadTemplate } from '../../../src/oci/load-template.ts';
-import { classifyFailure } from '../../../src/runtime/classify-failure.ts';
 import { parseAnswer, parseWaitStatus } from '../../../src/runtime/drivers/gvisor-sandbox.ts';
-import { parseControlSocket } from '../../../src/runtime/drivers/runsc-files.ts';
+import { parseControlSocket } from '../../../src/runtime/drivers/runsc.ts';
 import { parseVersionOutput } from '../../../src/runtime/learn-version.ts';
 import {
+  classifyFailure,
   lastLogMessage,
   readLogTail,
   toStartFailure,

@@ -15,9 +15,9 @@ import { readLastRemoved } from '../../../src/store/stacks/removed-numbers.ts';
 import { readRevision, revisionFile } from '../../../src/store/stacks/revisions.ts';
 import { ownerOfName } from '../../../src/sys/files.ts';
 import { readRecord } from '../../../src/task/records/read-record.ts';
+import { readTimeLimit } from '../../../src/task/records/read-time-limit.ts';
 import { parseUnfinishedName } from '../../../src/task/records/record.ts';
 import { taskPlaces } from '../../../src/task/records/task-places.ts';
-import { readTimeLimit } from '../../../src/task/records/time-limit.ts';
 import type { FuzzFiles } from '../support/fuzz-files.ts';
 import type { FuzzTarget } from '../support/fuzz-target.ts';
 

@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { openCgroupDriver } from '../../../src/cgroup/open-cgroup-driver.ts';
 import { layoutFrom, runtimesDir } from '../../../src/core/layout.ts';
-import { CAPABILITIES } from '../../../src/spec/parse-rights.ts';
+import { CAPABILITIES } from '../../../src/spec/policy.ts';
 import { signalProcess } from '../../../src/sys/processes.ts';
 import type { ProbeImage } from '../../support/programs/probe-image.ts';
 import { watchProgram } from '../../support/programs/watched-program.ts';

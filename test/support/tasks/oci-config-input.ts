@@ -3,7 +3,7 @@ import { parseTaskId } from '../../../src/core/ids.ts';
 import { loadTemplate } from '../../../src/oci/load-template.ts';
 import { admitTaskSpec, type HostLimits } from '../../../src/spec/admit-task-spec.ts';
 import { parsePolicy } from '../../../src/spec/parse-policy.ts';
-import { parseTaskSpec } from '../../../src/spec/parse-task-spec.ts';
+import { parseTaskSpec } from '../parse-task-spec.ts';
 import type { ConfigInput } from './build-config.ts';
 
 export const testIds = { base: 1_879_048_192 + 65_536 * 4_091, size: 65_536 };

@@ -1,7 +1,13 @@
-/** Reads the environment that the options of `run` give a task. Loaded only for lines with such options. */
+/** Reads the environment and the labels that the options of `run` give a task. Loaded only for lines with such options. */
 import { reasonOf, StackshimError } from '../core/errors.ts';
-import { type CallerEnv, parseEnvEntries, parseEnvFile } from '../spec/parse-entries.ts';
+import {
+  type CallerEnv,
+  parseEnvEntries,
+  parseEnvFile,
+  parseLabelEntries,
+} from '../spec/parse-entries.ts';
 import { readBoundedFile } from '../sys/files.ts';
+import type { RunOptions } from './run-options.ts';
 
 /** scripts/steps/hide-variables.mjs makes the first letter of these names lower case, so that Bun ignores them. */
 const HIDDEN = /^(?:bUN_|nODE|jSC_)/;
@@ -9,12 +15,19 @@ const HIDDEN = /^(?:bUN_|nODE|jSC_)/;
 /** More than the kernel accepts as an environment. */
 const MAX_ENV_FILE_BYTES = 8 * 1024 * 1024;
 
+/** Reads the entries, and the env files among them. */
+export const readEntries = ({ env, envFile, label }: RunOptions) => ({
+  env: readEnvironment(env, envFile),
+  labels: label === undefined ? undefined : parseLabelEntries(label),
+});
+
 /** Later files override earlier ones, and `--env` overrides all files, as in docker. */
-export function readEnvironment(
+function readEnvironment(
   entries: readonly string[] = [],
   files: readonly string[] = [],
 ): Record<string, string> {
   const env: Record<string, string> = {};
+  if (entries.length === 0 && files.length === 0) return env;
   const callerEnv = callerEnvironment();
   for (const file of files) Object.assign(env, parseEnvFile(readEnvFile(file), callerEnv));
   return Object.assign(env, parseEnvEntries(entries, callerEnv));

@@ -1,0 +1,33 @@
+/** Reads the time by which a running task must end, so that other processes can enforce it while the task's owner cannot. */
+import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
+import { integer, objectOf, oneOf, readWith } from '../../core/read-fields.ts';
+import { readBoundedFile } from '../../sys/files.ts';
+import { TIME_LIMIT_VERSION, type TimeLimit } from './record.ts';
+import type { TaskPlaces } from './task-places.ts';
+
+const MAX_BYTES = 1_024;
+
+const timeLimit = objectOf<TimeLimit & { readonly version: typeof TIME_LIMIT_VERSION }>({
+  version: oneOf(TIME_LIMIT_VERSION),
+  endsAtMs: integer(0),
+  graceMs: integer(0),
+});
+
+/** Undefined if the task has not begun or is gone, and while the file is being written. Throws ERR_STACKSHIM_RECORD_CORRUPT if it cannot be read. */
+export function readTimeLimit({ limitFile }: Pick<TaskPlaces, 'limitFile'>): TimeLimit | undefined {
+  try {
+    const text = readBoundedFile(limitFile, { maxBytes: MAX_BYTES });
+    return text === '' ? undefined : readWith(timeLimit, JSON.parse(text), (fault) => fault);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    if (isUsedUp(error)) throw error;
+    throw new StackshimError(
+      'ERR_STACKSHIM_RECORD_CORRUPT',
+      `read ${limitFile}: not a time limit`,
+      {
+        cause: error,
+        details: { path: limitFile },
+      },
+    );
+  }
+}
