@@ -6,8 +6,7 @@ import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { FORMAT_VERSION } from '../stored-files.ts';
-import type { Image } from './image.ts';
-import { imageFile } from './image.ts';
+import { type Image, imageFile } from './image.ts';
 import { type ImageNames, imageNamesFile, MAX_OTHERS, readImageNames } from './image-names.ts';
 
 /** Stores an image durably. Storing the same image again changes nothing. Precondition: its layers are stored. */
