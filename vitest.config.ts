@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 import { eventReporter } from './scripts/steps/vm-reporter.mjs';
 import { GVISOR_TAGS } from './test/gvisor/support/gvisor-tags.ts';
+import { isFullRun } from './test/support/timing/full-run.ts';
 import { scaled } from './test/support/timing/time-scale.ts';
 
 interface Lane {
@@ -18,8 +19,7 @@ const lanes: readonly Lane[] = JSON.parse(
 const conditions = ['source', 'node', 'import', 'default'];
 
 /** Files that only `npm run test:all` has time for. */
-const isFull = process.env['STACKSHIM_TEST_FULL'] === '1';
-const leftOut = isFull ? [] : ['**/*.full.test.ts'];
+const leftOut = isFullRun ? [] : ['**/*.full.test.ts'];
 const isInVm = process.env['STACKSHIM_TEST_VM'] !== undefined;
 /** Files that want a kernel which the virtual machine has. */
 const onlyInVm = isInVm ? [] : ['**/*.vm.test.ts'];
@@ -43,7 +43,7 @@ const moreGvisorSuites = [
 const onGvisor = {
   include: [
     'test/gvisor/**/*.test.ts',
-    ...[...gvisorSuites, ...(isFull ? moreGvisorSuites : [])].map(
+    ...[...gvisorSuites, ...(isFullRun ? moreGvisorSuites : [])].map(
       (name) => `test/e2e/${name}.test.ts`,
     ),
   ],

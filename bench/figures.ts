@@ -1,4 +1,4 @@
-/** Turns measurements into the table: each figure with its target. */
+/** From measurements to the table: each figure beside its promise. */
 import type { DiskFigures } from './disk.ts';
 import type { HostProgram, LoopDelay } from './host-program.ts';
 import type { Imports } from './import.ts';
@@ -29,7 +29,7 @@ export interface Figure {
   readonly name: string;
   readonly value: string;
   readonly target: string;
-  /** Null: there is no target. */
+  /** Null if nothing was promised. */
   readonly met: boolean | null;
 }
 
@@ -199,7 +199,7 @@ function toTeardownFigures({
   ];
 }
 
-/** Medians that differ by less than this count as equal. */
+/** Medians that differ by less count as equal. */
 const NOISE = 1.05;
 
 function toFlipFigures({ stacks, revisions, ...times }: StackFlips): readonly Figure[] {

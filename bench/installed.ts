@@ -1,4 +1,4 @@
-/** The measured installation: the one that the quickstart made, or the one that the environment names. */
+/** The installation to measure: the quickstart's, or the one that the environment names. */
 import { existsSync, readFileSync } from 'node:fs';
 
 export interface Installed {
@@ -7,7 +7,7 @@ export interface Installed {
   readonly run: string;
   /** Options for `runTask`. */
   readonly options: { readonly root: string; readonly run: string };
-  /** The runtime that stackshim uses by default. */
+  /** The default runtime of stackshim. */
   readonly runc: string;
   readonly executable: string;
 }

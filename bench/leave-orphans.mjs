@@ -1,6 +1,6 @@
 /**
- * Starts tasks that would run for an hour, prints `running` when all of them run, and waits to be killed. Arguments: root folder, run
- * folder, stack, number of tasks.
+ * Starts tasks that would run for an hour, prints `running` when all of them run, and waits to be killed.
+ * Arguments: root folder, run folder, stack, how many.
  */
 import { runTask } from 'stackshim';
 

@@ -1,4 +1,4 @@
-/** Measures the cost of many running tasks in one process: mounts in the host's namespace, memory of this process, turns of its event loop. */
+/** The cost of many running tasks in one process: mounts in the host's namespace, memory of this process, delays of its event loop. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { runTask } from 'stackshim';
@@ -9,9 +9,9 @@ export interface SleepingTasks {
   /** Lines of this process's mount table, before the tasks and while all of them run. */
   readonly mountsBefore: number;
   readonly mountsWhile: number;
-  /** How many of these are pinned user namespaces of slots, which stay until the next boot. */
+  /** Of these, pinned user namespaces of slots, which stay until a reboot. */
   readonly pinnedNamespaces: number;
-  /** How late the event loop served a timer of one millisecond, from the start of the first task to that of the last one. */
+  /** The delay of a timer of one millisecond, from the start of the first task to the start of the last one. */
   readonly loopDelayMs: { readonly p99: number; readonly max: number };
   /** Growth of this process's proportional set size, per task. */
   readonly ownKibPerTask: number;

@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Within this time the kernel removes namespaces, mounts and cgroups of the previous run. */
+/** By then the kernel has removed namespaces, mounts and cgroups of the previous run. */
 const REST_MS = 50;
 
 export interface Summary {
@@ -20,8 +20,8 @@ export function summarize(samples: readonly number[]): Summary {
 }
 
 /**
- * Runs every side once per round, in a new random order each time, and pauses before each run. The kernel cleans up after one run while the
- * next one begins, so a side that always followed the same other side would pay for it.
+ * Runs every side once per round, in a new random order, with a rest before each run: the kernel cleans up after one run while the next
+ * begins, so that a side that always followed the same other one would pay for it.
  */
 export async function interleave<Side extends string>(
   sides: Readonly<Record<Side, () => Promise<number>>>,

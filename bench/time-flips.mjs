@@ -1,6 +1,6 @@
 /**
- * Runs in the executable's engine: flips a stack to its last revision and rolls it back, alternately, and prints the times. Arguments: root
- * folder, stack, last revision, rounds. Prints one JSON object, times in milliseconds.
+ * Runs on the executable's engine: flips a stack to its last revision and rolls it back, in turn, and prints the durations.
+ * Arguments: root folder, stack, last revision, rounds. Prints one JSON object, times in milliseconds.
  */
 
 import { cgroupParent } from '../src/cgroup/cgroup-names.ts';

@@ -1,6 +1,6 @@
 /**
- * Runs `true` for each line on standard input, and prints the time in milliseconds, including removal. Arguments: root folder, run folder,
- * stack, and the megabytes of live objects in this process.
+ * Runs `true` for each line of standard input, and prints its duration in milliseconds, including removal. Arguments: root folder, run
+ * folder, stack, and the megabytes of live objects that the process holds.
  */
 import { createInterface } from 'node:readline';
 import { runTask } from 'stackshim';

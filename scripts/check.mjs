@@ -31,7 +31,7 @@ await runScript(async () => {
   if (failures.length > 0) {
     throw new StepFailure(
       `check: ${failures.join(', ')}`,
-      'see above; npm run format mends format',
+      'see the output above; npm run format fixes formatting',
     );
   }
 });

@@ -23,7 +23,7 @@ const greeting = [
 await runScript(async () => {
   const startedAt = Date.now();
   if (process.getuid?.() !== 0) {
-    // Report missing packages first: root must install them, too.
+    // Report missing tools first: installing them needs root as well.
     await ensureHostPackages(buildNeeds);
     throw new StepFailure('quickstart: not root', 'tasks need root: sudo npm run quickstart');
   }
@@ -39,8 +39,8 @@ await runScript(async () => {
 });
 
 /**
- * The folder to build stacks from, which only root can write to. The checkout of another user is copied to such a place, where the scheduled
- * update finds it, too.
+ * Stacks are built only from folders that no other user can write to. A checkout of another user is copied to such a folder, where the
+ * scheduled update finds it as well.
  * @returns {Promise<string>}
  */
 async function ownOverlay() {

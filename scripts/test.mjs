@@ -1,4 +1,4 @@
-/** npm test [-- LANE…|--all]: set-up and build, then the test lanes one after another; prints one line of counts at the end. */
+/** npm test [-- LANE…|--all]: set-up, build, then the test lanes one after another; ends with a line of counts. */
 import { formatFailures } from './steps/counts.mjs';
 import { ensureBuild } from './steps/ensure-build.mjs';
 import { chooseLanes } from './steps/lanes.mjs';
@@ -8,7 +8,7 @@ import { runScript } from './steps/run-script.mjs';
 
 await runScript(async () => {
   const lanes = chooseLanes(process.argv.slice(2));
-  // Tests that repeat something many times repeat it more often with --all.
+  // In the full run, tests that repeat something do so more often.
   const full = process.argv.includes('--all');
   if (full) process.env.STACKSHIM_TEST_FULL = '1';
   if (lanes.some((lane) => lane.privileged)) await prepareHost({ forTests: true, full });

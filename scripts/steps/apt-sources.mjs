@@ -1,4 +1,4 @@
-/** Reads where the host gets its Debian packages, in both formats of sources.list(5). */
+/** Reads the host's Debian sources in both formats of sources.list(5). */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /**
@@ -10,7 +10,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
  */
 
 /**
- * The host's source of its own Debian release; undefined if it has none.
+ * The host's source of its own Debian release; undefined if there is none.
  * @param {string} codename of the host's release, e.g. trixie
  * @param {string} [folder]
  * @returns {AptSource | undefined}

@@ -1,4 +1,4 @@
-/** Counts the tests in a JSON report of vitest. */
+/** Counts the tests in a vitest report. */
 import { relative } from 'node:path';
 import { addFailure, noTests } from './counts.mjs';
 import { projectRoot } from './paths.mjs';
@@ -12,8 +12,8 @@ import { projectRoot } from './paths.mjs';
  */
 
 /**
- * A file that could not be loaded, or whose hooks failed, has no failed test of its own, so it counts as one failure. A tag `LANE/REASON`
- * says that its test fails in that lane: there vitest expects the failure, and reports a passing test as failed.
+ * A file that cannot be loaded, or whose hooks fail, has no failed test: it counts as one failure.
+ * A tag `LANE/REASON` means that the test fails in that lane: vitest expects the failure, and reports a pass as a failure.
  * @param {{testResults: FileReport[]}} report vitest's JSON report
  * @param {string} lane
  */

@@ -1,4 +1,4 @@
-/** The outcome of a test run: how many tests, and the names of the failed ones. */
+/** The result of a test run: counts, and the names of failures. */
 
 /**
  * @typedef {object} Failure
@@ -42,7 +42,7 @@ const shorten = (/** @type {string} */ said) =>
   said.replace(COLOURS, '').trim().slice(0, MOST_CHARS).split('\n').slice(0, MOST_LINES).join('\n');
 
 /**
- * Lists all failures again, for readers who only see the end of a long output.
+ * All failures again, for readers who see only the end of a long output.
  * @param {readonly Failure[]} failures
  */
 export function formatFailures(failures) {

@@ -1,8 +1,6 @@
 /**
- * Instructions that make an executable ignore the variables that control its engine. Bun reads some of them before any code of stackshim
- * runs: `BUN_BE_BUN` turns the executable into an interpreter, `BUN_OPTIONS` loads a file, `BUN_INSPECT` opens a debugger. The instructions
- * rename each variable whose name begins with one of {@link HIDDEN_PREFIXES}: its first letter becomes lower case, so that the engine does
- * not know it.
+ * Instructions that hide from an executable the variables that control its engine. Bun reads some of them before any code of ours runs: `BUN_BE_BUN`
+ * turns the executable into an interpreter, `BUN_OPTIONS` loads a file, `BUN_INSPECT` opens a debugger. The instructions rename each variable whose name begins with one of {@link HIDDEN_PREFIXES}: its first letter becomes a small one, and no engine knows it.
  */
 
 /** Four bytes each. src/cli/read-entries.ts restores the names of the variables. */

@@ -6,7 +6,7 @@ import { note } from './report-step.mjs';
 import { findProgram, runProgram } from './run-program.mjs';
 
 const aptEnvironment = { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' };
-// A fresh machine often runs its own first upgrade: wait for its lock instead of failing.
+// A fresh machine often runs its first upgrade: wait for its lock instead of failing.
 const aptOptions = ['-q', '-o', 'DPkg::Lock::Timeout=300'];
 
 /**
@@ -28,7 +28,7 @@ export async function ensureHostPackages(needs) {
     throw missingTools(missing, error.message);
   }
   const stillMissing = findMissing(needs);
-  if (stillMissing.length > 0) throw missingTools(stillMissing, 'its package did not bring it');
+  if (stillMissing.length > 0) throw missingTools(stillMissing, 'its package does not contain it');
   return 'installed';
 }
 
@@ -83,7 +83,7 @@ async function installPackages(packages) {
   } catch (error) {
     if (!(error instanceof StepFailure)) throw error;
     // Old lists name package versions that the mirror no longer has.
-    note('could not install with the package lists at hand; fetching new ones');
+    note('installation with the present package lists failed; fetching new lists');
     await updatePackageLists();
     await run();
   }
@@ -109,6 +109,6 @@ function missingTools(missing, why) {
   const packages = [...new Set(missing.map((need) => need.package))].join(' ');
   return new StepFailure(
     `missing on this host: ${missing.map(describeNeed).join(', ')}; not installed: ${why}`,
-    `install them, as root: apt-get install --no-install-recommends ${packages}`,
+    `as root, run apt-get install --no-install-recommends ${packages}`,
   );
 }

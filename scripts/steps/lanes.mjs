@@ -1,4 +1,4 @@
-/** The test lanes of lanes.json: which exist, which are required, and which a command line selects. */
+/** The test lanes of lanes.json, and those that a command line selects. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { StepFailure } from './failure.mjs';
 import { projectRoot } from './paths.mjs';

@@ -19,7 +19,7 @@ import { startTlsServer } from './tls-server.mjs';
 const BUILDS_AT_A_TIME = 2;
 
 /**
- * A stack that fails does not stop the others. Two are built at a time, bases first, while built ones are tested one by one.
+ * A failure does not stop the others. Two builds run at a time, bases first, while built stacks are tested one after another.
  * @param {object} options
  * @param {readonly string[]} [options.names] builds these with their bases; none: all
  * @param {string} [options.root] a store that stays; without it, a temporary one
@@ -66,7 +66,7 @@ async function buildAndTest(stacks, tools, twice) {
         if (report.built === undefined) continue;
         const test = () => record(report, () => testOne(stack, report, tools));
         testing = testing.then(test);
-        // The result is awaited at the end; a rejection may come earlier.
+        // Awaited at the end; it may be rejected earlier.
         testing.catch(() => undefined);
         if (twice) await buildAgain(stack, report, tools);
       }
@@ -74,7 +74,7 @@ async function buildAndTest(stacks, tools, twice) {
     await Promise.all(Array.from({ length: BUILDS_AT_A_TIME }, work));
   }
   await testing;
-  // After a signal, stacks that were not started are left out.
+  // The others were not started before a signal came.
   return all
     .map(({ report }) => report)
     .filter(({ built, failure }) => built !== undefined || failure !== undefined);
@@ -109,8 +109,7 @@ async function buildAgain(stack, report, tools) {
 }
 
 /**
- * A base has no test program. Its smoke command has run already; this tests its default command, and the libraries that its programs are
- * linked with.
+ * A base has no program of its own, and its smoke command has run: its default command and its linked libraries are checked.
  * @param {StackFolder} stack
  * @param {StackReport} report
  * @param {Tools} tools
@@ -126,7 +125,7 @@ async function testOne(stack, report, tools) {
 }
 
 /**
- * Stores the error of one stack; the others go on.
+ * The failure of a stack is recorded; the other stacks continue.
  * @param {StackReport} report
  * @param {() => Promise<void>} work
  */

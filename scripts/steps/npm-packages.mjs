@@ -13,8 +13,8 @@ export async function ensureNpmPackages() {
 }
 
 /**
- * Whether node_modules contains what package-lock.json asks for; optional packages may be missing, because they are for other platforms. npm
- * writes the list of installed packages last, so an interrupted installation has none.
+ * Whether node_modules contains what package-lock.json names; optional packages may be those of other platforms. npm writes its list of
+ * installed packages last, so an interrupted installation has none.
  * @param {string} root
  */
 export function matchesLockfile(root) {

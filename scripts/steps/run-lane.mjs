@@ -1,4 +1,4 @@
-/** Runs one test lane and counts its tests: with vitest on this machine or in test VMs, or by building every stack. */
+/** Runs one test lane and counts its results: with vitest here or inside test VMs, or by building every stack. */
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,8 @@ import { testInVms } from './vm-run.mjs';
 
 /**
  * @typedef {import('./counts.mjs').Counts} Counts
- * @typedef {{name: string, seconds: number, counts: Counts}} LaneResult If anything goes wrong with a lane, its counts contain a failure.
+ * @typedef {{name: string, seconds: number, counts: Counts}} LaneResult
+ * If anything went wrong in a lane, its failure count is not 0.
  */
 
 /**
@@ -61,7 +62,7 @@ async function countLane(lane) {
   }
 }
 
-/** Runs the core; with --all, it cuts the power more often. The other files take hours on a slow processor: `npm run test:vm`. */
+/** The core; with --all more power cuts. The other files take a slow processor hours: `npm run test:vm`. */
 async function countVmLane() {
   const cuts = process.env.STACKSHIM_TEST_FULL === '1' ? ['--power-cuts=3'] : [];
   const options = parseVmOptions(['--core', ...cuts]);

@@ -1,4 +1,4 @@
-/** The stacks in overlay/: bases first, and the base of each stack. */
+/** The stacks in overlay/, bases first, and the base of each. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { StepFailure } from './failure.mjs';
 import { projectRoot } from './paths.mjs';

@@ -38,7 +38,7 @@ export function formatReport(reports, seconds) {
 }
 
 /**
- * Bytes of all layers; those of a base are counted once.
+ * Bytes of all layers; those of a base count once.
  * @param {readonly StackReport[]} reports
  */
 function sumSizes(reports) {

@@ -1,4 +1,4 @@
-/** A web server on the loopback interface for the stacks' test programs. A new authority has signed its certificate. */
+/** A web server on loopback with a certificate of its own new authority, for the test programs of stacks. */
 import { createHash, randomUUID, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
@@ -39,7 +39,7 @@ export async function startTlsServer(folder) {
   const token = randomUUID();
   const options = { key, cert: cert + authority };
   const listener = createServer(options, (_, answer) => answer.end(token));
-  // A client that refuses the certificate disconnects: its test expects that.
+  // A client that refuses the certificate disconnects: that is a result of its test, not a failure of the server.
   listener.on('tlsClientError', (_, socket) => socket.destroy());
   await new Promise((resolve) => listener.listen(0, '127.0.0.1', () => resolve(undefined)));
   const address = listener.address();

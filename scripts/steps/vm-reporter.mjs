@@ -1,9 +1,9 @@
 /**
- * Reports the tests inside a test VM to its host: a line for each test and each file that has ended, as it comes. So the results are known
- * even if the run or the guest never ends.
+ * A vitest reporter inside a test VM: prints a line for each test and each file as it ends, for the host to count. The host thus knows
+ * the results so far even if the run or the guest never ends.
  */
 
-/** The beginning of such a line, before its JSON; no other line has it. */
+/** The prefix of such a line, before its JSON; no other line has it. */
 export const EVENT = '\u001e';
 
 /**

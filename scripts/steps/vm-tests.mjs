@@ -1,26 +1,25 @@
-/** Decides which test files run in a test VM, in which guest, and why some do not. */
+/** Which test files run in which guest, and why some do not. */
 import { existsSync, readdirSync } from 'node:fs';
 import { StepFailure } from './failure.mjs';
 import { projectRoot } from './paths.mjs';
 
-/** Lanes whose files run in a VM; those of `vm` run nowhere else. */
+/** Lanes whose files run in guests; files of `vm` run only there. */
 const insideLanes = ['integration', 'e2e', 'security', 'vm'];
 
-/** Files that no guest runs, by name. */
+/** Files that run in no guest, by name. */
 const onlyOnHost = {
   'integration/setup.test.ts': "needs Debian's archive",
-  'integration/vagrantfile.test.ts': 'judges a file, with a program of 100 MB',
-  'integration/build.test.ts': 'compiles; no kernel is asked anything',
-  'integration/docs-examples.test.ts': 'compiles; no kernel is asked anything',
+  'integration/vagrantfile.test.ts': 'checks one file, with a program of 100 MB',
+  'integration/build.test.ts': 'compiles; does not depend on the kernel',
+  'integration/docs-examples.test.ts': 'compiles; does not depend on the kernel',
   'integration/exchange-others.test.ts':
-    "compares with Docker and Podman's storage, which the full lanes on the host do",
-  'security/battery-docker.full.test.ts':
-    'compares with Docker, which the full lanes on the host do',
+    'compares with Docker and Podman, as the full lanes on the host do',
+  'security/battery-docker.full.test.ts': 'compares with Docker, as the full lanes on the host do',
   'e2e/run-gvisor.test.ts': 'no guest has runsc',
   'e2e/stacks-real.test.ts': "needs Debian's archive; a stack built on the host stands in",
 };
 
-/** Files that a guest with borrowed tools does not run, because it cannot build. */
+/** Files that do not run in a guest with borrowed tools: it cannot build. */
 const onlyWithBuilder = [
   'integration/images-build',
   'integration/images-update',
@@ -33,11 +32,11 @@ const onlyWithBuilder = [
   'e2e/doctor',
   'vm/quickstart',
   'vm/update-service',
-  // Its probes must be compiled.
+  // The probes must be compiled.
   'security/battery',
 ];
 
-/** Files that do not depend on the runtime, or only for a smoke command: with runc only. */
+/** Files without a runtime, or only with a smoke command: they run only with runc. */
 const onlyWithRunc = [
   'integration/exchange-',
   'integration/images-',
@@ -57,8 +56,8 @@ const onlyWithRunc = [
 ];
 
 /**
- * What CI runs in a quarter of an hour on an emulated processor, where a test takes two to three seconds. First the files about the
- * interplay of kernel, cgroups and runtime, which run in each guest with each runtime.
+ * What CI has time for in a quarter of an hour on an emulated processor, where a test takes two to three seconds. First what depends on
+ * kernel, cgroups and runtime together: it runs in each guest with each runtime.
  */
 const coreEverywhere = [
   'e2e/run-limits.test.ts',
@@ -66,10 +65,10 @@ const coreEverywhere = [
   'security/isolation.test.ts',
 ];
 
-/** Then the files that do not depend on the runtime: with runc only, in the guest where they show most or where there is time left. */
+/** Then what does not depend on the runtime: only with runc, in the guest where it shows most or where there is time. */
 const coreOnce = {
   'debian-13': [
-    // Project quotas, units of the newer systemd; and this guest's power is cut, because it can build meanwhile.
+    // Project quotas and newer systemd units; this guest's power is cut, because it can build meanwhile.
     'e2e/disk-quota.vm.test.ts',
     'vm/machine.test.ts',
     'vm/quickstart.test.ts',
@@ -107,7 +106,7 @@ export function chooseVmFiles(guest, { runtime, core, asked }) {
  */
 const beginsWith = (file, names) => names.some((name) => file.startsWith(name));
 
-/** The file that checks the state after a power cut; it has its own run. */
+/** The file that checks the state after a power cut: it runs separately. */
 export const afterPowerCut = 'vm/after-power-cut.test.ts';
 
 /** @param {string} lane */
@@ -121,7 +120,7 @@ function listLane(lane) {
 }
 
 /**
- * Refuses a name that matches nothing: it would silently run, or leave out, nothing.
+ * A name without a match would run, or leave out, nothing.
  * @param {readonly string[]} names
  * @param {readonly string[]} all
  */

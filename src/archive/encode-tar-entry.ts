@@ -1,7 +1,7 @@
 /** Writes entries as a tar that `mkfs.erofs` reads as intended: ustar headers, and PAX records for what those cannot hold. */
 import { MAX_PAX_BYTES } from './archive-limits.ts';
 import { BLOCK_BYTES, paddingOf } from './parse-tar-header.ts';
-import type { ByteString, TarEntry } from './tar-entry.ts';
+import { type ByteString, NO_XATTRS, type TarEntry } from './tar-entry.ts';
 
 const TYPEFLAGS: Readonly<Record<Exclude<TarEntry['kind'], 'device'>, string>> = {
   file: '0',
@@ -46,6 +46,15 @@ export function encodeTarEntry(entry: TarEntry): readonly Buffer[] {
   return [paxHeader, body, Buffer.alloc(paddingOf(body.length)), header];
 }
 
+/** The header of a regular file that belongs to root. */
+export const encodeFileHeader = (path: string, size: number, mode: number): Buffer =>
+  Buffer.concat(
+    encodeTarEntry({
+      ...{ kind: 'file', path, mode, size, uid: 0, gid: 0, linkTarget: '', xattrs: NO_XATTRS },
+      mtime: { seconds: 0, nanoseconds: 0 },
+    }),
+  );
+
 function paxRecordsOf(entry: TarEntry, path: ByteString): readonly Buffer[] {
   const records: Buffer[] = [];
   const { linkTarget, uid, gid, size, mtime } = entry;
@@ -77,13 +86,8 @@ function encodePaxRecord(key: ByteString, value: ByteString | Buffer): Buffer {
   return Buffer.concat([Buffer.from(String(length)), content]);
 }
 
-interface HeaderFields {
-  readonly path: ByteString;
-  readonly linkTarget: ByteString;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
+interface HeaderFields
+  extends Pick<TarEntry, 'path' | 'linkTarget' | 'mode' | 'uid' | 'gid' | 'size'> {
   readonly seconds: number;
 }
 

@@ -1,19 +1,14 @@
 /** One 512-byte header block of a tar (POSIX ustar, old GNU, V7), read strictly. */
-import type { ByteString } from './tar-entry.ts';
+import type { ByteString, TarEntry } from './tar-entry.ts';
 
 export const BLOCK_BYTES = 512;
 
 /** Padding after `size` bytes of content, up to the next block. */
 export const paddingOf = (size: number): number => -size & (BLOCK_BYTES - 1);
 
-export interface TarHeader {
+export interface TarHeader
+  extends Pick<TarEntry, 'path' | 'linkTarget' | 'mode' | 'uid' | 'gid' | 'size'> {
   readonly typeflag: string;
-  readonly path: ByteString;
-  readonly linkTarget: ByteString;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
   /** Seconds since 1970; negative before. */
   readonly mtime: number;
   /** A character device whose two numbers are 0. */

@@ -1,7 +1,9 @@
 /** Feeds a tar to the `mkfs.erofs` process and explains a failure. */
-import { open, statfs } from 'node:fs/promises';
+
+import { open } from 'node:fs/promises';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { freeBytesAt } from '../sys/files.ts';
 import { codeOfComplaint, lastLine } from '../sys/guard-disk.ts';
 import { type EndedProgram, runProgram } from '../sys/run-program.ts';
 import { PLAIN_ENVIRONMENT } from '../sys/start-program.ts';
@@ -73,10 +75,9 @@ async function toMkfsError(
   run: MkfsRun,
   fedBytes: number,
 ): Promise<StackshimError> {
-  const { bavail, bsize } = await statfs(run.folder);
   const { exitCode, signal, output: stderr } = end;
   const details = { exitCode, signal, stderr };
-  if (bavail * bsize <= fedBytes + DISK_SLACK_BYTES) {
+  if (freeBytesAt(run.folder) <= fedBytes + DISK_SLACK_BYTES) {
     const { folder } = run;
     return new StackshimError('ERR_STACKSHIM_DISK_FULL', `${OPERATION}: no space left`, {
       details: { ...details, folder },

@@ -10,13 +10,22 @@ import {
   type TarHeader,
 } from './parse-tar-header.ts';
 import { type Extensions, resolveTarEntry } from './resolve-tar-entry.ts';
-import type { ByteString, EntrySink } from './tar-entry.ts';
+import type { ByteString, EntrySink, TarEntry } from './tar-entry.ts';
 
 export interface TarParser {
   /** Takes the next bytes; keeps no reference to bytes that it has passed on. */
   push(chunk: Buffer): void;
+  /** Skips the content of the last entry, for a reader that can seek. Returns the number of bytes to skip, padding included. */
+  skipContent(): number;
+  /** Whether the archive's end marker has begun. */
+  isComplete(): boolean;
   /** Ends the input. Throws when the archive is not complete. */
   end(): void;
+}
+
+/** An {@link EntrySink} that also gets the size in the header itself, which a PAX record may override. */
+export interface HeaderSink extends Pick<EntrySink, 'data'> {
+  entry(entry: TarEntry, headerSize: number): void;
 }
 
 type State =
@@ -29,7 +38,7 @@ type State =
 interface Parsing {
   readonly policy: ArchivePolicy;
   readonly limits: ArchiveLimits;
-  readonly sink: EntrySink;
+  readonly sink: HeaderSink;
   readonly block: Buffer;
   blockFilled: number;
   extensions: Extensions;
@@ -44,7 +53,7 @@ const EXTENSION_TYPES = new Set(['x', 'g', 'L', 'K']);
 export function createTarParser(
   policy: ArchivePolicy,
   limits: ArchiveLimits,
-  sink: EntrySink,
+  sink: HeaderSink,
 ): TarParser {
   const parsing: Parsing = {
     policy,
@@ -63,6 +72,13 @@ export function createTarParser(
       let rest = chunk;
       while (rest.length > 0) rest = rest.subarray(consume(parsing, rest));
     },
+    skipContent: () => {
+      const { state } = parsing;
+      if (state.at !== 'content') return 0;
+      parsing.state = { at: 'header' };
+      return state.left + state.padding;
+    },
+    isComplete: () => parsing.state.at === 'trailer',
     end: () => {
       if (parsing.state.at === 'trailer') return;
       throw toInvalidArchive(policy, 'tar ends before its end marker');
@@ -176,7 +192,7 @@ function beginEntry(parsing: Parsing, header: TarHeader): void {
     entry.size === 0
       ? { at: 'header' }
       : { at: 'content', left: entry.size, padding: paddingOf(entry.size) };
-  parsing.sink.entry(entry);
+  parsing.sink.entry(entry, header.size);
 }
 
 const toPadding = (left: number): State =>

@@ -52,7 +52,7 @@ function toInvalid(directory: string, reason: string, cause?: unknown): Stackshi
     `read ${directory}/base.json: ${reason}`,
     {
       hint: 'correct the named field; docs/stacks.md lists the fields',
-      ...(cause === undefined ? {} : { cause }),
+      cause,
     },
   );
 }

@@ -1,6 +1,6 @@
 /** Builds the image of a stack's folder in the builder's storage, and stores it. Changes no stack. */
 import { rename } from 'node:fs/promises';
-import { StackshimError } from '../core/errors.ts';
+import { hasCode, StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { importOciLayout } from '../exchange/oci-image/import-oci-layout.ts';
@@ -38,8 +38,7 @@ function resolveNamed(layout: Layout, source: StackSource, name: StackName): Pin
   try {
     return resolveStack(layout, { name });
   } catch (error) {
-    const isMissing =
-      error instanceof StackshimError && error.code === 'ERR_STACKSHIM_STACK_NOT_FOUND';
+    const isMissing = hasCode(error, 'ERR_STACKSHIM_STACK_NOT_FOUND');
     throw isMissing ? toBaseMissing(source, name, error) : error;
   }
 }
@@ -73,8 +72,8 @@ export async function buildImage(
     tag: BUILT_TAG,
     isBuilt: true,
     onProgress: builder.report,
-    ...(base === undefined ? {} : { base }),
-    ...(builder.signal === undefined ? {} : { signal: builder.signal }),
+    base,
+    signal: builder.signal,
   });
   return { image, base: pinned };
 }

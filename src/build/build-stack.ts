@@ -1,12 +1,15 @@
 /** Turns a folder with a Dockerfile into a stack's new current revision: build, import, smoke test, flip. */
+
 import { createHash } from 'node:crypto';
 import { StackshimError } from '../core/errors.ts';
-import type { ImageDigest, StackName } from '../core/ids.ts';
+import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { abortable } from '../exchange/abortable.ts';
 import { holdStoreFor } from '../exchange/hold-store-for.ts';
-import { type ProgressListener, toReporter } from '../exchange/progress.ts';
-import { parseSmokeLabel, runSmoke, type SmokeRunner } from '../exchange/smoke.ts';
+import type { PublishedStack } from '../exchange/import-stack.ts';
+import { toReporter } from '../exchange/progress.ts';
+import type { PublishOptions } from '../exchange/publish-image.ts';
+import { parseSmokeLabel, runSmoke } from '../exchange/smoke.ts';
 import { resolveRuntime } from '../runtime/resolve-runtime.ts';
 import { DEFAULT_RUNTIME } from '../spec/policy.ts';
 import type { Image, PinnedImage } from '../store/images/image.ts';
@@ -15,7 +18,6 @@ import { addRevision, removeRevision } from '../store/stacks/add-revision.ts';
 import { flipStacks } from '../store/stacks/flip-stacks.ts';
 import { resolveStack } from '../store/stacks/resolve-stack.ts';
 import { type Revision, requireRevision } from '../store/stacks/revisions.ts';
-import type { System } from '../sys/system.ts';
 import type { TaskResult } from '../task/result.ts';
 import { copyBuildContext } from './build-context.ts';
 import { claimBuildIds } from './build-ids.ts';
@@ -33,32 +35,19 @@ import {
   takeBuilderHome,
 } from './take-builder-home.ts';
 
-export interface BuildStackOptions {
-  readonly system: System;
-  /** Runs the smoke command as a real task. */
-  readonly runSmoke: SmokeRunner;
-  /** Wall time of the smoke command. Default 2 minutes. */
-  readonly smokeTimeoutMs?: number;
+export interface BuildStackOptions extends PublishOptions {
   /** Do nothing if the current revision was built from the same files on the same base, and is intact. */
   readonly ifChanged?: boolean;
   /** Build, but make no revision if the image equals the current one. */
   readonly ifDifferent?: boolean;
-  readonly onProgress?: ProgressListener;
-  readonly signal?: AbortSignal;
   /** How long to wait while the maximum number of builds runs. Default 10 minutes. */
   readonly lockWaitMs?: number;
-  /** Time of the new revision. Default: the machine's clock, when it is made. */
-  readonly clock?: () => Date;
   /** The environment with proxy settings. Default: this process's environment. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
-export interface BuildResult {
+export interface BuildResult extends PublishedStack {
   readonly status: 'built' | 'unchanged';
-  readonly stack: StackName;
-  /** The current revision after the build. */
-  readonly revision: number;
-  readonly image: ImageDigest;
   /** The result of the smoke command; null if there is no new revision. */
   readonly smoke: TaskResult | null;
 }
@@ -184,7 +173,7 @@ async function smokeRevision(
   return await runSmoke(revision, command, {
     run: options.runSmoke,
     timeoutMs: options.smokeTimeoutMs ?? DEFAULT_SMOKE_TIMEOUT_MS,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    signal: options.signal,
   });
 }
 

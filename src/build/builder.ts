@@ -33,7 +33,7 @@ export async function runInBuilder(
     within: withBuilderDevices(home.tmp),
     env: { ...home.env, ...env },
     onLine: (text) => report({ kind: 'line', step, text }),
-    ...(signal === undefined ? {} : { signal }),
+    signal,
   };
   await runContained(command, options);
 }

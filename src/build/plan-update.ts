@@ -8,11 +8,11 @@ import { resolveStack } from '../store/stacks/resolve-stack.ts';
 
 export interface UpdateSelection {
   /** Undefined: every stack. */
-  readonly names?: readonly StackName[];
+  readonly names?: readonly StackName[] | undefined;
   /** Also update the stacks that are built on the named ones. */
   readonly dependents?: boolean;
   /** The folder with the Dockerfile; only with one name. Default: the folder that the current revision was built from. */
-  readonly from?: string;
+  readonly from?: string | undefined;
 }
 
 export interface PlannedUpdate {

@@ -16,7 +16,7 @@ export interface UpdateStacksOptions
   extends Omit<BuildStackOptions, 'ifChanged' | 'ifDifferent' | 'onProgress'>,
     UpdateSelection {
   /** How many of the stack's newest revisions stay after a successful update. Default: all. */
-  readonly keep?: number;
+  readonly keep?: number | undefined;
   /** Called before each stack. */
   readonly onStack?: (stack: StackName, number: number, count: number) => void;
   /** Reports the progress of a stack; that of another stack may come in between. */

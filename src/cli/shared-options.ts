@@ -11,8 +11,16 @@ export interface JsonOption {
 
 const MAX_NUMBER = 999_999_999;
 
-/** Parses a revision number or a count: 1 or more. Throws ERR_STACKSHIM_SPEC_INVALID that names the field. */
-export function toPositive(field: string, text: string): number {
+/**
+ * A number of revisions, or a revision's number: at least 1; undefined for undefined. Throws ERR_STACKSHIM_SPEC_INVALID that names the
+ * field.
+ */
+export function toPositive(field: string, text: string): number;
+
+export function toPositive(field: string, text: string | undefined): number | undefined;
+
+export function toPositive(field: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
   const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (number >= 1 && number <= MAX_NUMBER) return number;
   throw new StackshimError(
@@ -32,9 +40,6 @@ export interface RegistryCommandOptions extends ExchangeCommandOptions {
   readonly authfile?: string;
 }
 
-export const toSmoke = ({ smoke }: ExchangeCommandOptions) =>
-  smoke === undefined ? {} : { smoke };
-
 export function toRegistryOptions({
   tlsVerify,
   authfile,
@@ -46,6 +51,5 @@ export function toRegistryOptions({
       { details: { field: 'tlsVerify' } },
     );
   }
-  const auth = authfile === undefined ? {} : { authFile: authfile };
-  return { tlsVerify: tlsVerify === 'true', ...auth };
+  return { tlsVerify: tlsVerify === 'true', authFile: authfile };
 }

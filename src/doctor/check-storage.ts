@@ -1,10 +1,10 @@
 /** Checks whether the installation's folders belong to root, there is room for tasks, and the operator's policy is readable. */
-import { statfsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { findOpenStore } from '../store/narrow-store.ts';
 import { findClosedFolder } from '../sys/closed-folder.ts';
-import { nearestExisting } from '../sys/files.ts';
+import { freeBytesAt, nearestExisting } from '../sys/files.ts';
 import { toOpenHint } from '../task/explain-unreachable.ts';
 import { readPolicy, toTrustedLayout } from '../task/installation.ts';
 import { type Check, failed, optional, passed, required, warned } from './check.ts';
@@ -51,10 +51,8 @@ export function checkStoredFiles(layout: Layout): Check {
   );
 }
 
-export function checkFreeSpace(layout: Layout): Check {
-  const { bavail, bsize } = statfsSync(nearestExisting(layout.root));
-  return judgeFreeSpace(layout.root, bavail * bsize);
-}
+export const checkFreeSpace = ({ root }: Layout): Check =>
+  judgeFreeSpace(root, freeBytesAt(nearestExisting(root)));
 
 /** Judges the amount of free space. Pure. */
 export function judgeFreeSpace(folder: string, freeBytes: number): Check {

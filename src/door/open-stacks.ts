@@ -70,8 +70,8 @@ const movingMembers = (open: Opener): Pick<Stacks, Moving> => ({
     const stacks = names?.map((name) => toStackName('update', name));
     const { layout, ...own } = await toBuilding(open.asRoot('update stacks'));
     const { updateStacks } = await import('../build/update-stacks.ts');
-    const chosen = stacks === undefined ? {} : { names: [...new Set(stacks)] };
-    return await updateStacks(layout, { ...options, ...own, ...chosen });
+    const chosen = stacks === undefined ? undefined : [...new Set(stacks)];
+    return await updateStacks(layout, { ...options, ...own, names: chosen });
   },
   async rollback(name, target = {}) {
     const stack = toStackName('roll back', name);

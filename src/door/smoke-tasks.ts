@@ -20,7 +20,7 @@ const runnerOf =
       command,
       timeout: timeoutMs,
     };
-    const options = { ...own, ...(signal === undefined ? {} : { signal }) };
+    const options = { ...own, signal };
     const { result } = await runTaskAndLeave(installation, input, options);
     return result;
   };

@@ -26,7 +26,7 @@ type Asked<Options, Named extends PropertyKey = never> = Omit<
 
 /** The revision or generation to return to. Default: the previous one. */
 export interface RollbackTarget {
-  readonly to?: number;
+  readonly to?: number | undefined;
 }
 
 /** The stacks of one installation. Names are plain text. Each member throws the error codes of the corresponding command. */
@@ -41,7 +41,9 @@ export interface Stacks {
   build(directory: string, options?: Asked<BuildStackOptions>): Promise<BuildResult>;
   /** Builds stacks again; without `names`, all of them. */
   update(
-    options?: Asked<UpdateStacksOptions, 'names'> & { readonly names?: readonly string[] },
+    options?: Asked<UpdateStacksOptions, 'names'> & {
+      readonly names?: readonly string[] | undefined;
+    },
   ): Promise<UpdateReport>;
   importFrom(
     name: string,

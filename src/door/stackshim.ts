@@ -29,7 +29,7 @@ export interface KillOptions {
 /** What `reap` waits for first. */
 export interface ReapOptions {
   /** Id of a task whose owner gets 30 seconds to end. Rejects with ERR_STACKSHIM_TASK_CONFLICT if it still runs after that. */
-  readonly afterOwnerOf?: string;
+  readonly afterOwnerOf?: string | undefined;
 }
 
 /** What `verify` reads, and where it reports its progress. */

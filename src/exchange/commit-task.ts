@@ -26,7 +26,7 @@ export interface CommitTaskOptions extends PublishOptions {
   /** May be the stack that the task ran in. */
   readonly stack: StackName;
   /** Smoke command: a JSON array of strings or a line for `/bin/sh -c`. Default: the image's label, otherwise `/bin/true`. */
-  readonly smoke?: string;
+  readonly smoke?: string | undefined;
 }
 
 /** The number of ids in a slot. */
@@ -53,7 +53,7 @@ export async function commitTask(
       const now = options.clock?.() ?? new Date();
       const image = await storeImage(layout, lease, { system, record, report, signal, now });
       const source = { kind: 'import', reference: `task:${task}` } as const;
-      const publication = { stack, image, source, ...(smoke === undefined ? {} : { smoke }) };
+      const publication = { stack, image, source, smoke };
       const publishing = { ...options, report, reason: `commit ${stack}`, hint: SMOKE_HINT };
       const [revision] = await publishImages(layout, [publication], publishing);
       return { stack, revision: revision?.revision ?? 0, image: image.digest };
@@ -121,7 +121,7 @@ async function storeUpper(
     layout,
     system,
     compression: 'none',
-    ...(signal === undefined ? {} : { signal }),
+    signal,
   });
   const { sizeBytes } = imported.record;
   const size = { doneBytes: sizeBytes, totalBytes: sizeBytes };

@@ -3,7 +3,7 @@ import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { parseStackReference } from '../spec/parse-command.ts';
 import { addImageNames } from '../store/images/store-image.ts';
-import { holdStore } from '../store/store-lease.ts';
+import { withHeldStore } from '../store/store-lease.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import { abortable } from './abortable.ts';
 import { writeImageArchive } from './archives/write-image-archive.ts';
@@ -49,8 +49,7 @@ async function writeStack(
   output: Output,
 ): Promise<ExportedStack> {
   const { system, signal } = options;
-  const lease = await holdStore(layout, system);
-  try {
+  return await withHeldStore(layout, system, async (lease) => {
     const reference = parseStackReference(options.stack, 'stack');
     const { stack, revision, image } = await resolveByContent(layout, reference, {
       system,
@@ -66,7 +65,5 @@ async function writeStack(
     );
     await addImageNames(layout, image.digest, { system, content: digest, others: [config] });
     return { stack, revision, reference: name, digest };
-  } finally {
-    lease.release();
-  }
+  });
 }

@@ -25,7 +25,7 @@ export interface ImportStackOptions extends PublishOptions, RegistryOptions {
   /** `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:TAG]`, `docker://HOST/NAME[:TAG]`. */
   readonly reference: string;
   /** Smoke command: a JSON array of strings or a line for `/bin/sh -c`. Default: the image's label, otherwise `/bin/true`. */
-  readonly smoke?: string;
+  readonly smoke?: string | undefined;
 }
 
 /** The outcome of the commands that add a revision. */
@@ -55,7 +55,7 @@ export async function importStack(
     const work = async () => {
       const image = await importReference(layout, reference, { ...options, report });
       const source = { kind: 'import', reference: options.reference } as const;
-      const publication = { stack, image, source, ...(smoke === undefined ? {} : { smoke }) };
+      const publication = { stack, image, source, smoke };
       const publishing = { ...options, report, reason: `import ${stack}`, hint: SMOKE_HINT };
       const [revision] = await publishImages(layout, [publication], publishing);
       return { stack, revision: revision?.revision ?? 0, image: image.digest };
@@ -77,7 +77,7 @@ async function importReference(
     return importImage(layout, source, {
       system,
       onProgress: report,
-      ...(signal === undefined ? {} : { signal }),
+      signal,
     });
   };
   switch (reference.kind) {

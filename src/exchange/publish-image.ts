@@ -31,7 +31,7 @@ export interface Publication {
   readonly image: Image;
   readonly source: RevisionSource;
   /** Replaces the command in the image's label. */
-  readonly smoke?: readonly string[];
+  readonly smoke?: readonly string[] | undefined;
 }
 
 export interface Publishing {
@@ -79,7 +79,7 @@ export async function publishImages(
         run: options.runSmoke,
         timeoutMs: options.smokeTimeoutMs ?? DEFAULT_SMOKE_TIMEOUT_MS,
         hint: options.hint,
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
+        signal: options.signal,
       });
       options.signal?.throwIfAborted();
       await nameKnownContent(layout, image, { system, signal: options.signal });

@@ -16,11 +16,11 @@ export interface RunContainedOptions {
   /** A program with arguments that prepares what the command needs, and then becomes the command. */
   readonly within?: readonly string[];
   /** The size limit of a file that the program writes. */
-  readonly fileBytesLimit?: number;
+  readonly fileBytesLimit?: number | undefined;
   readonly env: Readonly<Record<string, string>>;
   /** Gets each line of the program's output without its newline; long lines are cut. */
   readonly onLine?: (line: string) => void;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 const LAST_LINES = 40;

@@ -7,7 +7,7 @@ import type { TaskResult } from '../task/result.ts';
 export interface SmokeOptions {
   /** Wall time after which the task is ended. */
   readonly timeoutMs: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Runs a command as a task with empty standard input and captured output, and removes the task. */
@@ -63,7 +63,7 @@ export async function runSmoke(
     'ERR_STACKSHIM_SMOKE_FAILED',
     `smoke-test ${revision.stack} revision ${revision.revision}: ${result.verdict}${toReason(result, limits)}`,
     {
-      ...(hint === undefined ? {} : { hint }),
+      hint,
       details: {
         stack: revision.stack,
         revision: revision.revision,
@@ -89,7 +89,7 @@ function toBadOption(reason: string, cause?: unknown): StackshimError {
   return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `read smoke command: ${reason}`, {
     hint: 'give a JSON array such as ["python3","-c","import ssl"], or a line for /bin/sh -c',
     details: { field: 'smoke' },
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }
 
@@ -99,7 +99,7 @@ function toBadLabel(reason: string, cause?: unknown): StackshimError {
     `read label ${STACK_LABELS.smoke}: ${reason}`,
     {
       hint: `add a line to the Dockerfile such as LABEL ${STACK_LABELS.smoke}='["python3","-c","import ssl"]'`,
-      ...(cause === undefined ? {} : { cause }),
+      cause,
     },
   );
 }

@@ -1,11 +1,11 @@
 /** Builds OCI configurations: of a container whose command is not known yet, and of a container with its command. */
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
-import type { IdRange, TaskDevice } from '../core/mount.ts';
+import type { IdRange, PreparedBind, TaskDevice } from '../core/mount.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { ContainerSpec, ThrottleKind } from '../spec/task-spec.ts';
 import { canRefuseStamps, type HostFacts } from '../sys/host-facts.ts';
-import { buildMounts, type OrderedMounts, shallowFirst, type TaskBind } from './build-mounts.ts';
+import { buildMounts, type OrderedMounts, shallowFirst } from './build-mounts.ts';
 import { resolveCapabilities } from './build-process.ts';
 import { buildSeccomp } from './build-seccomp.ts';
 import type { BundleTemplate } from './bundle-template.ts';
@@ -32,17 +32,17 @@ export interface ContainerInput {
   readonly ids: IdRange | null;
   /** Absolute below each cgroup hierarchy's root. */
   readonly cgroupsPath: string;
-  readonly binds: readonly TaskBind[];
+  readonly binds: readonly PreparedBind[];
   /** All devices that the task may open, including those of the template. */
   readonly devices: readonly TaskDevice[];
   /** Whether the runtime keeps the mount flags of bind sources or sets them again. */
   readonly locksBinds: boolean;
   /** The parsed content of the file that `spec.seccomp` names. Required if it names a file. */
-  readonly seccompProfile?: SeccompProfile;
+  readonly seccompProfile?: SeccompProfile | undefined;
   /** Host path of a static init program. Required with `spec.init`. */
-  readonly initBinary?: string;
+  readonly initBinary?: string | undefined;
   /** Host path of a sysfs with nothing mounted below it, for a task with a user namespace on the host's network. */
-  readonly sysfs?: string;
+  readonly sysfs?: string | undefined;
   readonly host: {
     readonly architecture: string;
     /** Paths that are hidden in addition to those of the template. */
@@ -51,7 +51,7 @@ export interface ContainerInput {
   /** The spec's limits on disks, each with its device. */
   readonly throttles?: readonly DeviceThrottle[];
   /** Required with cpu shares and `oomGroup`. */
-  readonly cgroupVersion?: 1 | 2;
+  readonly cgroupVersion?: 1 | 2 | undefined;
   /** Sysctls of the task's network namespace; a task on the host's network gets none. */
   readonly netSysctl?: Readonly<Record<string, string>>;
 }
@@ -78,7 +78,7 @@ export function buildContainerConfig(input: ContainerInput): ContainerConfig {
       hasUserNamespace: ids !== null,
       locksBinds,
       ...(spec.init && initBinary !== undefined ? { initBinary } : {}),
-      ...(sysfs === undefined ? {} : { sysfs }),
+      sysfs,
     }),
     linux: {
       namespaces: linux.namespaces.filter(
@@ -93,7 +93,7 @@ export function buildContainerConfig(input: ContainerInput): ContainerConfig {
         spec,
         devices: [...linux.resources.devices, ...devices.map(toDeviceRule)],
         throttles,
-        ...(cgroupVersion === undefined ? {} : { cgroupVersion }),
+        cgroupVersion,
       }),
       ...(seccomp === undefined ? {} : { seccomp }),
       ...(hasEntries(netSysctl) && spec.network !== 'host' ? { sysctl: netSysctl } : {}),
@@ -211,7 +211,7 @@ export interface ResourcesInput {
   readonly devices: readonly OciDeviceRule[];
   readonly throttles: readonly DeviceThrottle[];
   /** Required with cpu shares and `oomGroup`. */
-  readonly cgroupVersion?: 1 | 2;
+  readonly cgroupVersion?: 1 | 2 | undefined;
 }
 
 /** Memory without swap, cpu as a share of a period, pids, disks; a missing `cgroupVersion` is a defect of the caller. */

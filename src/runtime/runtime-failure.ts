@@ -23,7 +23,7 @@ export function toRuntimeFailure(runtime: Runtime, options: RuntimeFailureOption
   }
   const { code, hint } = classifyFailure(message);
   return new StackshimError(code, `${options.operation}: ${message}`, {
-    ...(hint === undefined ? {} : { hint }),
+    hint,
     details: { runtime: runtime.path, exitCode: options.exitCode, log },
   });
 }
@@ -57,7 +57,7 @@ export function toStartFailure(runtime: Runtime, options: StartFailureOptions): 
   }
   const { code, hint } = classifyFailure(message);
   return new StackshimError(code, `start command: ${message}`, {
-    ...(hint === undefined ? {} : { hint }),
+    hint,
     details,
   });
 }

@@ -37,7 +37,7 @@ export interface CreateContainerOptions extends ContainerReference, RuntimeCallO
    * itself. None of them may be of a file of the host, because a runtime makes the task's user their owner.
    */
   readonly stdio: readonly [Fd, Fd, Fd];
-  readonly consoleSocket?: string;
+  readonly consoleSocket?: string | undefined;
   /** Whether the container uses the host's network namespace. Default: false. */
   readonly hostNetwork?: boolean;
 }

@@ -12,5 +12,8 @@ const DEFAULT_WAIT_MS = 15_000;
 export const withStacksLock = <T>(
   layout: Layout,
   change: () => Promise<T>,
-  options: { readonly system: System; readonly waitMs?: number },
-): Promise<T> => withLock(layout, 'stacks', { waitMs: DEFAULT_WAIT_MS, ...options, work: change });
+  {
+    system,
+    waitMs = DEFAULT_WAIT_MS,
+  }: { readonly system: System; readonly waitMs?: number | undefined },
+): Promise<T> => withLock(layout, 'stacks', { system, waitMs, work: change });

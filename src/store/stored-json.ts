@@ -48,14 +48,8 @@ export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): 
 }
 
 /** As {@link readStoredJson}, for a file whose loss costs only time: a damaged file counts as absent. */
-export function readStoredCache<T>(path: string, options: StoredJsonOptions<T>): T | undefined {
-  try {
-    return readStoredJson(path, options);
-  } catch (error) {
-    if (error instanceof StackshimError && error.code === options.code) return undefined;
-    throw error;
-  }
-}
+export const readStoredCache = <T>(path: string, options: StoredJsonOptions<T>): T | undefined =>
+  unlessMissing(() => readStoredJson(path, options), [options.code]);
 
 /** The error for a damaged stored file. */
 export function toCorrupt(
@@ -65,6 +59,6 @@ export function toCorrupt(
 ): StackshimError {
   return new StackshimError(options.code, `read ${options.what} ${path}: ${reason}`, {
     details: { path },
-    ...(options.cause === undefined ? {} : { cause: options.cause }),
+    cause: options.cause,
   });
 }

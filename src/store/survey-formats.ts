@@ -1,5 +1,5 @@
 /** Finds stored files with an older format than this program writes, or a newer one than it reads. */
-import { StackshimError } from '../core/errors.ts';
+import { hasCode, type StackshimError } from '../core/errors.ts';
 import type { ImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { lacksContentDigest } from './images/image-names.ts';
@@ -28,5 +28,4 @@ export function surveyFormats(layout: Layout): FormatSurvey {
   return { unnamed, newer };
 }
 
-const isNewer = (error: unknown): error is StackshimError =>
-  error instanceof StackshimError && error.code === 'ERR_STACKSHIM_FORMAT_NEWER';
+const isNewer = (error: unknown) => hasCode(error, 'ERR_STACKSHIM_FORMAT_NEWER');

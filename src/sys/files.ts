@@ -11,6 +11,7 @@ import {
   openSync,
   readdirSync,
   readSync,
+  statfsSync,
   statSync,
 } from 'node:fs';
 import { chmod, mkdir, open, rename, unlink } from 'node:fs/promises';
@@ -93,6 +94,12 @@ export function nearestExisting(path: string): string {
     folder = dirname(folder);
   }
   return folder;
+}
+
+/** Bytes that this process may still write on the filesystem of `path`. */
+export function freeBytesAt(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
 }
 
 /** 16 random hex digits. */

@@ -87,7 +87,7 @@ export function requireTrustedPath(path: string, use: string): string {
     `${use} ${path}: ${fault.path} ${fault.problem}`,
     {
       details: { path, fault: fault.path },
-      ...(fault.hint === undefined ? {} : { hint: fault.hint }),
+      hint: fault.hint,
     },
   );
 }

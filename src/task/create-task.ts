@@ -146,7 +146,7 @@ function toCreateOptions(
     logFile,
     pidFile,
     stdio: childEnds,
-    ...(consoleSocket === undefined ? {} : { consoleSocket }),
+    consoleSocket,
     hostNetwork: container.spec.network === 'host',
     signal,
   };

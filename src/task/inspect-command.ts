@@ -5,7 +5,7 @@
 
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf, hasCode, StackshimError } from '../core/errors.ts';
 import type { RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import type { System } from '../sys/system.ts';
 
@@ -38,9 +38,7 @@ export function inspectCommand(
 
 /** For a command that exists: turns an error that calls it missing into one about its interpreter or libraries. Returns other errors unchanged. */
 export function toExecutionError(error: unknown): unknown {
-  const isMissing =
-    error instanceof StackshimError && error.code === 'ERR_STACKSHIM_COMMAND_NOT_FOUND';
-  if (!isMissing) return error;
+  if (!hasCode(error, 'ERR_STACKSHIM_COMMAND_NOT_FOUND')) return error;
   const { message, details, cause } = error;
   return new StackshimError('ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE', message, { details, cause });
 }

@@ -1,4 +1,5 @@
 /** Everything that determines a task's container. Nothing here depends on the command, so a container can be prepared before the command is known. */
+
 import { existsSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskDevice } from '../core/mount.ts';
@@ -14,9 +15,9 @@ import { type Policy, requireAllowedBundle } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { ContainerSpec } from '../spec/task-spec.ts';
 import { type PinnedImage, STACK_LABELS } from '../store/images/image.ts';
-import type { DiskAmount } from '../sys/system.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
 import { toDiskLimit } from './disk/open-task-disk.ts';
+import type { TaskDiskRequest } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 import type { DevicesContext } from './resolve-devices.ts';
@@ -43,12 +44,7 @@ export interface ContainerPlan {
   readonly places: TaskPlaces;
 }
 
-export interface DiskPlan {
-  readonly mechanism: Policy['disk']['mechanism'];
-  readonly limit: DiskAmount;
-  /** Whether the limit is the default. */
-  readonly isUsual: boolean;
-}
+export type DiskPlan = Pick<TaskDiskRequest, 'mechanism' | 'limit' | 'isUsual'>;
 
 export interface ContainerContext {
   readonly installation: Installation;

@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { StackshimError } from '../core/errors.ts';
 import { type TaskId, toTaskId } from '../core/ids.ts';
 import { type Layout, scratchDir } from '../core/layout.ts';
+import { withoutUndefined } from '../core/read-fields.ts';
 import { resolveCommand } from '../oci/build-process.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
 import { deniedField } from '../spec/field-errors.ts';
@@ -22,8 +23,7 @@ import type {
 import type { ImageConfig, PinnedImage } from '../store/images/image.ts';
 import { findCurrentImage } from '../store/stacks/current-image.ts';
 import { nearestExisting } from '../sys/files.ts';
-import type { Installation } from './installation.ts';
-import { readPolicy } from './installation.ts';
+import { type Installation, readPolicy } from './installation.ts';
 import { type ContainerContext, type ContainerPlan, planContainer } from './plan-container.ts';
 import { taskPlaces } from './records/task-places.ts';
 import { planInputFiles, type TaskFile } from './task-inputs.ts';
@@ -185,19 +185,10 @@ function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
   } = spec;
   return {
     container: { ...container, limits: containerLimits },
-    command: {
+    command: withoutUndefined({
       ...{ command, env, ulimits, labels, tty, interactive, keep, remove, captureBytes },
-      ...(entrypoint === undefined ? {} : { entrypoint }),
-      ...(workdir === undefined ? {} : { workdir }),
-      ...(user === undefined ? {} : { user }),
-      ...(stopSignal === undefined ? {} : { stopSignal }),
-      ...(code === undefined ? {} : { code }),
-      ...(payload === undefined ? {} : { payload }),
-      ...(config === undefined ? {} : { config }),
-      limits: {
-        ...{ timeoutMs, stopTimeoutMs, outputBytes },
-        ...(cpuTimeMs === undefined ? {} : { cpuTimeMs }),
-      },
-    },
+      ...{ entrypoint, workdir, user, stopSignal, code, payload, config },
+      limits: withoutUndefined({ timeoutMs, stopTimeoutMs, outputBytes, cpuTimeMs }),
+    }),
   };
 }

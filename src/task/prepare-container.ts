@@ -197,9 +197,9 @@ function configureContainer(
     cgroupsPath: places.cgroupsPath,
     locksBinds: driverOf(runtime).locksBinds,
     netSysctl: driverOf(runtime).usesHostSockets ? netSysctl(host) : {},
-    ...(sysfs === undefined ? {} : { sysfs }),
+    sysfs,
     ...(needsCgroupVersion(spec) ? { cgroupVersion: installation.cgroups.version } : {}),
-    ...(seccompProfile === undefined ? {} : { seccompProfile }),
-    ...(initBinary === undefined ? {} : { initBinary }),
+    seccompProfile,
+    initBinary,
   });
 }

@@ -1,8 +1,14 @@
 /** Turns what went wrong before a task's command ran into one error. */
-import { readFileSync, statfsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
-import { nearestExisting } from '../sys/files.ts';
+import {
+  errnoCodeOf,
+  hasCode,
+  messageOf,
+  StackshimError,
+  toStackshimError,
+} from '../core/errors.ts';
+import { freeBytesAt, nearestExisting } from '../sys/files.ts';
 import { SystemError } from '../sys/system.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 
@@ -58,8 +64,7 @@ function isFull(thrown: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'ERR_STACKSHIM_DISK_FULL';
 }
 
-const isOfRuntime = (thrown: unknown): boolean =>
-  thrown instanceof StackshimError && thrown.code === 'ERR_STACKSHIM_RUNTIME_FAILED';
+const isOfRuntime = (thrown: unknown): boolean => hasCode(thrown, 'ERR_STACKSHIM_RUNTIME_FAILED');
 
 /** Whether the error is about a file in the folder. */
 function isBelow(thrown: unknown, folder: string): boolean {
@@ -76,8 +81,7 @@ const hasDiskRoom = ({ scratchDir }: TaskPlaces) => hasRoom(dirname(scratchDir),
 
 function hasRoom(folder: string, bytes: number): boolean {
   try {
-    const { bavail, bsize } = statfsSync(nearestExisting(folder));
-    return bavail * bsize >= bytes;
+    return freeBytesAt(nearestExisting(folder)) >= bytes;
   } catch {
     // A disk that cannot report its free space has no room for a task.
     return false;

@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { findUnneededCopies, moveCopiesAway } from '../build/collect-base-copies.ts';
 import { clearDeadHomes, findDeadHomes } from '../build/take-builder-home.ts';
-import { type ErrorJson, StackshimError } from '../core/errors.ts';
+import { type ErrorJson, hasCode, type StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import { generationsDir, type Layout, runtimeVersionsDir } from '../core/layout.ts';
 import { findObstacles, sweepImages } from '../exchange/sweep-images.ts';
@@ -28,7 +28,7 @@ import { chooseRevisions } from './choose-revisions.ts';
 /** The options of `gc`. */
 export interface CollectOptions {
   /** How many of a stack's newest revisions stay, in addition to the current one. Default: all. */
-  readonly keepRevisions?: number;
+  readonly keepRevisions?: number | undefined;
   /** Only find out what would be removed. */
   readonly dryRun?: boolean;
 }
@@ -170,8 +170,7 @@ async function removeRevisions(
       await unlinkRevisions(layout, stack, numbers);
       gone.push(...revisionsOfStack);
     } catch (error) {
-      const isFull = error instanceof StackshimError && error.code === 'ERR_STACKSHIM_DISK_FULL';
-      if (!isFull) throw error;
+      if (!hasCode(error, 'ERR_STACKSHIM_DISK_FULL')) throw error;
       refusals.push(error);
     }
   }

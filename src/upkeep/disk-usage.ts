@@ -1,10 +1,9 @@
-/** Measures the disk space of the installation by use. */
-import { statfs } from 'node:fs/promises';
 import type { LayerId, StackName } from '../core/ids.ts';
 import { buildDir, imagesDir, scratchDir, tmpDir } from '../core/layout.ts';
 import { findUnneededLayers } from '../store/layers/collect-layers.ts';
 import { revisionIn } from '../store/stacks/generations.ts';
 import { type StoreSurvey, surveyStore } from '../store/survey-store.ts';
+import { freeBytesAt } from '../sys/files.ts';
 import { measureTree } from '../sys/measure-tree.ts';
 import type { Installation } from '../task/installation.ts';
 import { collectGarbage } from './collect-garbage.ts';
@@ -48,12 +47,11 @@ export async function measureDiskUsage(installation: Installation): Promise<Disk
   const survey = surveyStore(layout);
   const stored = findUnneededLayers(layout, () => false);
   const sizes = new Map<string, number>(stored.map(({ id, sizeBytes }) => [id, sizeBytes]));
-  const [images, builder, scratch, tmp, { bavail, bsize }] = await Promise.all([
+  const [images, builder, scratch, tmp] = await Promise.all([
     measureTree(imagesDir(layout)),
     measureTree(buildDir(layout)),
     measureTree(scratchDir(layout)),
     measureTree(tmpDir(layout)),
-    statfs(layout.root),
   ]);
   return {
     stacks: toStackUsages(survey, sizes),
@@ -63,7 +61,7 @@ export async function measureDiskUsage(installation: Installation): Promise<Disk
     scratchBytes: scratch.bytes,
     tmpBytes: tmp.bytes,
     reclaimableBytes: freedBytes,
-    freeBytes: bavail * bsize,
+    freeBytes: freeBytesAt(layout.root),
   };
 }
 

@@ -25,7 +25,7 @@ export interface VerifyProgress {
 
 export interface VerifyOptions {
   /** Only check what these stacks need, in all their revisions. Default: everything, including what no stack needs. */
-  readonly stacks?: readonly StackName[];
+  readonly stacks?: readonly StackName[] | undefined;
   readonly onProgress?: (progress: VerifyProgress) => void;
   readonly signal?: AbortSignal;
 }

@@ -41,6 +41,7 @@ import { snapshotHost } from '../support/host/host-snapshot.ts';
 import { expectNoLeaks } from '../support/host/leak-check.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { writePolicy } from '../support/installation/write-policy.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 import { NEIGHBOUR, startNeighbour } from './support/neighbour-task.ts';
 import { openFiles } from './support/open-files.ts';
@@ -50,7 +51,6 @@ import { within } from './support/within.ts';
 
 const { layout, options } = useInstallation();
 const roots = [layout.root, layout.run];
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
 
 const folder = mkdtempSync('/var/tmp/stackshim-failing-');
 chmodSync(folder, 0o755);
@@ -199,7 +199,7 @@ const SHARE = 0.3;
 function plan(counts: CallCounts): readonly Fault[] {
   return [...counts].flatMap(([method, calls]) => {
     const all = Array.from({ length: calls }, (_, call) => faultsAt(method, call)).flat();
-    if (isFull) return all;
+    if (isFullRun) return all;
     if (failed.has(method) && random.next() > SHARE) return [];
     failed.add(method);
     return all.slice(random.below(all.length)).slice(0, 1);

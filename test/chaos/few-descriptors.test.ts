@@ -58,12 +58,12 @@ describe('the executable, short of descriptors, runs', () => {
   const ENOUGH = 3;
 
   it.each([
-    ['a task, the first of its installation', []],
+    ['the first task of its installation', []],
     ['a task', []],
-    ['one with code and payload', ['--code', code, '--payload', 'text']],
-    ['one that reads', ['-i']],
-    ['one with a terminal', ['-t']],
-    ['one whose removal is left to another', ['--remove', 'async']],
+    ['a task with code and payload', ['--code', code, '--payload', 'text']],
+    ['a task that reads', ['-i']],
+    ['a task with a terminal', ['-t']],
+    ['a task with asynchronous removal', ['--remove', 'async']],
   ])('%s', { timeout: scaled(600_000) }, async (_, options) => {
     let ended = 0;
     for (let files = FEWEST; ended < ENOUGH; files += 1) {
@@ -100,9 +100,9 @@ const runShort = (task: TaskInput) =>
 describe('a process that is short of descriptors runs through the library', () => {
   it.each<readonly [string, Partial<TaskInput>]>([
     ['a task', {}],
-    ['one with a volume of its own', { disk: '64m' }],
-    ['one with code and payload', { code, payload: 'text' }],
-    ['one with a terminal', { tty: true }],
+    ['a task with its own volume', { disk: '64m' }],
+    ['a task with code and payload', { code, payload: 'text' }],
+    ['a task with a terminal', { tty: true }],
   ])('%s', { timeout: scaled(600_000) }, async (_, input) => {
     const { stdout } = await runShort({ stack: 'busybox', command: COMMAND, ...input });
     const told: Told[] = stdout

@@ -62,8 +62,8 @@ describe.each(['root', 'run'] as const)(
   (place) => {
     it.each([
       ['a task', []],
-      ['one with code', ['--code', code]],
-      ['one with a payload', ['--payload-file', payload]],
+      ['a task with code', ['--code', code]],
+      ['a task with a payload', ['--payload-file', payload]],
     ])('%s', { timeout: scaled(600_000) }, async (_, options) => {
       let told = 0;
       for (let [blocks, ended] = [0, 0]; ended < ENOUGH; blocks = next(blocks)) {

@@ -15,6 +15,7 @@ import { verifyStore } from '../../src/upkeep/verify-store.ts';
 import { runFixture, startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
 import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
 import { useStorageLab } from '../support/stacks/storage-lab.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 
 const collector = new URL('../fixtures/collect-garbage.ts', import.meta.url);
 const builder = new URL('../fixtures/build-again.ts', import.meta.url);
@@ -24,16 +25,15 @@ const base = makeBusyboxTar();
 const lab = useStorageLab(() => base);
 const places = () => [lab.layout.root, lab.layout.run, lab.layout.policyFile];
 
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
-const TASKS = isFull ? 400 : 60;
-const IMPORTS = isFull ? 200 : 30;
-const KILLS = isFull ? 200 : 20;
-const BUILDS = isFull ? 40 : 3;
+const TASKS = isFullRun ? 400 : 60;
+const IMPORTS = isFullRun ? 200 : 30;
+const KILLS = isFullRun ? 200 : 20;
+const BUILDS = isFullRun ? 40 : 3;
 /** Builds that are killed in each step. */
 const BUILD_STEPS = ['build', 'export', 'import', 'smoke'];
-const KILLS_A_STEP = isFull ? 10 : 1;
+const KILLS_A_STEP = isFullRun ? 10 : 1;
 
-const TIMEOUT_MS = isFull ? 3_600_000 : 600_000;
+const TIMEOUT_MS = isFullRun ? 3_600_000 : 600_000;
 
 /** Expects that only what current revisions need is left, and that all of it is sound. */
 async function expectTidy(): Promise<void> {

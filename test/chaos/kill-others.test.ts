@@ -11,14 +11,15 @@ import type { TaskId } from '../../src/core/ids.ts';
 import { openStackshim } from '../../src/index.ts';
 import { isAlive, readProcess } from '../../src/sys/processes.ts';
 import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
 import { type StartedTask, useTaskRunner } from '../support/cli/task-runner.ts';
 import { realRunc, writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const FOREVER = sh('echo ready; exec sleep 3600');
 
 async function startReady(id: string): Promise<StartedTask> {
@@ -146,7 +147,7 @@ describe('reap', () => {
 
 describe('SIGKILL of a process that runs many tasks through the library', () => {
   /** In the full run, more than reap removes at the same time. */
-  const count = process.env['STACKSHIM_TEST_FULL'] === undefined ? 20 : 300;
+  const count = isFullRun ? 300 : 20;
 
   async function runMany(): Promise<void> {
     const script = fileURLToPath(new URL('../fixtures/run-many.mjs', import.meta.url));

@@ -14,6 +14,7 @@ import { findProgram } from '../../src/sys/find-program.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { takeFileLock } from '../../src/sys/lock.ts';
 import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
 import { type StartedTask, useTaskRunner } from '../support/cli/task-runner.ts';
 import { replaceProgram } from '../support/programs/replace-program.ts';
 import {
@@ -27,7 +28,6 @@ import { seedRandom } from './support/seeded-random.ts';
 
 const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 const MKFS = findProgram('mkfs.erofs', { package: 'erofs-utils' });
 const ONE_AT_ONCE = { tenants: { acme: { maxTasks: 1 } } };
@@ -183,8 +183,8 @@ describe('SIGKILL of the shim', () => {
   });
 
   it.each([
-    ['before the runtime makes the container', 'beforeCreate'],
-    ['after the runtime has made the container', 'afterCreate'],
+    ['before the runtime creates the container', 'beforeCreate'],
+    ['after the runtime has created the container', 'afterCreate'],
   ] as const)('%s', async (_, key) => {
     const gate = makeGate(folder, key);
     const path = join(folder, `runtime-${key}`);

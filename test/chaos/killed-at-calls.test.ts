@@ -9,12 +9,12 @@ import { snapshotHost } from '../support/host/host-snapshot.ts';
 import { expectNoLeaks } from '../support/host/leak-check.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { runFixture, startFixture } from '../support/programs/bun-fixture.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 import { seedRandom } from './support/seeded-random.ts';
 
 const { layout, options } = useInstallation();
 const roots = [layout.root, layout.run];
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
 /** The number of calls, of more than a hundred, that the everyday run tries. */
 const SHARE = 12;
 
@@ -33,10 +33,10 @@ type Task = Pick<TaskInput, 'tenant' | 'code' | 'payload' | 'disk' | 'remove'>;
 const TASKS: readonly (readonly [string, Task])[] = [
   ['a plain task', {}],
   [
-    'one of a tenant, with code, payload and disk space that no other has use for',
+    'a tenant’s task with code, payload and an unusual disk limit',
     { tenant: 'acme', code: join(folder, 'code'), payload: 'text', disk: '64m' },
   ],
-  ['one whose removal comes after its result', { remove: 'async' }],
+  ['a task with asynchronous removal', { remove: 'async' }],
 ];
 
 const argumentsFor = (task: Task, call: number) => {
@@ -70,7 +70,7 @@ describe('SIGKILL before each call of', () => {
     await runFixture(program, argumentsFor(task, -1));
     const calls = Number(await runFixture(program, argumentsFor(task, -1)));
     const all = Array.from({ length: calls }, (_, call) => call);
-    const chosen = isFull ? all : all.filter(() => random.next() < SHARE / calls);
+    const chosen = isFullRun ? all : all.filter(() => random.next() < SHARE / calls);
     let died = 0;
     let found = 0;
     for (const call of chosen) {

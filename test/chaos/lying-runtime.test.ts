@@ -98,8 +98,8 @@ describe('a runtime that reports a created container', () => {
     ['1', '1'],
     ['-1', '-1'],
     ['nonsense', 'nonsense'],
-    ['a number that is no pid', '99999999999999'],
-    ['a pid that nobody has', '4194303'],
+    ['a number that is not a pid', '99999999999999'],
+    ['a pid that is not in use', '4194303'],
     ['nothing', ''],
   ])('with a pid file that holds %s', async (name, pid) => {
     const path = aroundCreate(`pid-${name}`.replaceAll(' ', '-'), {
@@ -181,9 +181,9 @@ describe('a runtime that prints nonsense', () => {
 
   it.each([
     ['nonsense', 'echo nonsense'],
-    ['a great deal of nonsense', 'yes nonsense | head -c 1000000'],
+    ['a lot of nonsense', 'yes nonsense | head -c 1000000'],
     ['nothing', ':'],
-    ['the name of a runtime alone', 'echo "runc version "'],
+    ['only the name of a runtime', 'echo "runc version "'],
   ])('as its version: %s', async (name, says) => {
     const path = runtime(`version-${name}`.replaceAll(' ', '-'), (file) =>
       writeExecutable(file, `#!/bin/sh\n${says}\n`),
@@ -205,8 +205,8 @@ describe('a runtime that prints nonsense', () => {
 
 describe('a runtime that hangs', () => {
   it.each([
-    ['before it makes the container', { before: 'sleep 1000' }],
-    ['when it has made the container', { after: 'sleep 1000' }],
+    ['before it creates the container', { before: 'sleep 1000' }],
+    ['after it has created the container', { after: 'sleep 1000' }],
   ])('%s is ended when the task is cancelled', async (name, code) => {
     const path = aroundCreate(`hangs ${name}`.replaceAll(' ', '-'), code);
     const id = `hang-${Object.keys(code)[0]}`;

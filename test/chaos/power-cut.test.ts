@@ -30,6 +30,7 @@ import { runCli } from '../support/cli/run-cli.ts';
 import { useTaskRunner } from '../support/cli/task-runner.ts';
 import { runFixture, startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
 import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 import { type CutDisk, makeCutDisk } from './support/cut-disk.ts';
 import { seedRandom } from './support/seeded-random.ts';
@@ -37,8 +38,7 @@ import { seedRandom } from './support/seeded-random.ts';
 const importer = new URL('../fixtures/add-stacks.ts', import.meta.url);
 const collector = new URL('../fixtures/collect-garbage.ts', import.meta.url);
 const checker = new URL('../fixtures/check-store.ts', import.meta.url);
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
-const CUTS = isFull ? 200 : 25;
+const CUTS = isFullRun ? 200 : 25;
 
 describe('the disk of these tests', () => {
   let disk: CutDisk;

@@ -17,13 +17,13 @@ import { type StartedTask, type TaskRun, useTaskRunner } from '../support/cli/ta
 import { snapshotHost } from '../support/host/host-snapshot.ts';
 import { expectNoLeaks } from '../support/host/leak-check.ts';
 import { reapersEnded } from '../support/host/reapers-ended.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 import { type Random, seedRandom } from './support/seeded-random.ts';
 
 const { installation, start } = useTaskRunner();
 const { layout, env } = installation;
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
-const TASKS = isFull ? 5_000 : 500;
+const TASKS = isFullRun ? 5_000 : 500;
 const BATCH = 20;
 const AT_ONCE = 4;
 /** Duration of the last undisturbed task: kills are spread over that time. */

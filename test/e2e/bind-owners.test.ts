@@ -1,4 +1,4 @@
-/** Whom files belong to that tasks write into binds: one user of the host, whatever slot a task has. Requires: root. */
+/** The owner of files that tasks write into binds: one user of the host, whatever slot a task has. Requires: root. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_BIND_OWNER_ID, FIRST_SLOT_ID } from '../../src/core/host-ids.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 
@@ -20,7 +21,6 @@ const runtimes = [
   ...runtimesUnderTest(folder),
   { name: 'runsc', kind: 'runsc', path: 'runsc' } as const,
 ];
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const source = join(folder, 'source');
 const OWNER = 4321;
 const ownerOf = (name: string) => {
@@ -151,7 +151,7 @@ describe('a source that cannot be mapped', () => {
       const { record } = await run(['-v', `${merged}:/data`], ['true']);
       expect(record).toMatchObject({ ...CLEAN, ...refused, retryable: false });
       expect(record?.error?.hint).toContain(':ro');
-      // With what is mounted below it, too.
+      // Including what is mounted below it.
       expect((await run(['-v', `${source}:/data`], ['true'])).record).toMatchObject({
         ...CLEAN,
         ...refused,

@@ -1,4 +1,4 @@
-/** The script for bash, in a bash: what a press of the key makes of a line. */
+/** Completion in a real bash. */
 import { execFileSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { expect, it } from 'vitest';
@@ -8,7 +8,7 @@ import { useTaskRunner } from '../support/cli/task-runner.ts';
 const { installation, run } = useTaskRunner();
 const { env } = installation;
 
-/** The words that bash would offer; `line` as it is parted by bash. */
+/** The words that bash would offer; bash divides `line` into words. */
 function complete(...line: readonly string[]): readonly string[] {
   const script = [
     'source <(stackshim completion) || exit',

@@ -1,15 +1,15 @@
-/** `--disk`: what a task may write, held by a scratch volume; and by nothing but samples where the policy says so. */
+/** `--disk`: what a task may write, enforced by a scratch volume, or by samples only if the policy says so. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { describeDiskCases, expectNamesRemoved } from './support/disk-cases.ts';
 
 const runner = useTaskRunner();
 const { run, start, installation, setPolicy } = runner;
 const { layout, env } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 const scratch = `${layout.root}/scratch`;
 const idle = () => readdirSync(scratch).filter((name) => name.startsWith('.idle-'));
@@ -20,7 +20,7 @@ const mountsBelow = (folder: string) =>
     .map((line) => line.split(' ')[4] ?? '')
     .filter((point) => point.startsWith(folder));
 
-/** Also where a project quota would do it. */
+/** Used even where a project quota would be possible. */
 const VOLUME = { disk: { mechanism: 'volume' } };
 
 describe('a scratch volume', () => {
@@ -37,7 +37,7 @@ describe('a scratch volume', () => {
     const { stdout } = await run([], sh(script));
     const [found, usage = ''] = stdout.trim().split('\n');
     expect(found).toBe('0');
-    // Half a megabyte at most: what the overlay itself keeps.
+    // Half a megabyte at most, for the overlay itself.
     expect(Number(usage.trim().split(/\s+/)[2])).toBeLessThan(512);
     expect(before.some((inode) => inodesOfIdle().includes(inode))).toBe(true);
   });
@@ -110,7 +110,7 @@ describe('a limit that is impossible', () => {
 });
 
 describe('a host without', () => {
-  /** In a mount namespace of its own, where something else stands in place of a file. */
+  /** Runs in its own mount namespace, where a file is replaced. */
   const without = (path: string) => [
     'unshare',
     '-m',
@@ -173,7 +173,7 @@ describe('sampling without another mechanism', () => {
   });
 });
 
-/** By which names the loop devices of this installation have their files, but for those of volumes that wait. */
+/** The names of the files behind this installation's loop devices, without idle volumes. */
 function loopsOfTasks(): readonly string[] {
   const list = execFileSync('losetup', ['-l', '-n', '-O', 'BACK-FILE'], { encoding: 'utf8' });
   const waiting = inodesOfIdle().map((inode) => `${scratch}/.loop-${inode}`);

@@ -1,6 +1,6 @@
 /**
- * `--disk` held by a project quota of the scratch folder's filesystem. Requires: root, a kernel that has quotas of ext4
- * (CONFIG_QFMT_V2), as Debian's has; so it belongs to the virtual machine's lane, and fails where it is promised and cannot be.
+ * `--disk` enforced by a project quota of the scratch folder's filesystem. Requires: root, a kernel with ext4 quotas
+ * (CONFIG_QFMT_V2), like Debian's; so the file runs only in the virtual machine, and fails there if quotas are missing.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync } from 'node:fs';
@@ -13,7 +13,7 @@ const runner = useTaskRunner();
 const { run, installation, folder } = runner;
 const scratch = `${installation.layout.root}/scratch`;
 
-// The installation's end unmounts whatever is below its folders.
+// The disposal of the installation unmounts everything below its folders.
 beforeAll(() => {
   const image = `${folder}/quota.ext4`;
   execFileSync('truncate', ['-s', '8G', image]);

@@ -1,4 +1,4 @@
-/** No variable of the caller's environment, and no file of the caller's directory, makes the executable run other code than its own. */
+/** No environment variable of the caller, and no file in the working directory, makes the executable run other code. */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { runCli } from '../support/cli/run-cli.ts';
@@ -12,7 +12,7 @@ const overrides = `${folder}/overrides`;
 
 beforeEach(() => {
   writeFileSync(program, `require('node:fs').writeFileSync(${JSON.stringify(mark)}, '')\n`);
-  // Not what the engine expects there: if it reads the file, it says so and ends.
+  // Not valid for the engine: if it reads the file, it reports an error and exits.
   writeFileSync(overrides, 'override\n');
   return () => rmSync(mark, { force: true });
 });

@@ -1,4 +1,4 @@
-/** Stacks carried from one installation to another by the executable: archives, a registry, signed files and pipes, kept tasks. */
+/** Stacks carried between installations with the executable: archives, a registry, signed files and pipes, kept tasks. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** No descriptor of a device of the host reaches a runtime or a task, with every runtime and kind of stream. Requires: root. */
+/** No descriptor of a host device reaches a runtime or a task, with every runtime and kind of stream. Requires: root. */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const { run, folder, setPolicy, installation } = useTaskRunner();
 const { env } = installation;
 const log = join(folder, 'descriptors');
 
-/** Tells of each descriptor that it is called with, then does what the real one does. */
+/** Writes the runtime that lists each descriptor it gets, then runs the real one. */
 function writeTellingRuntime(name: string, real: string): string {
   const path = join(folder, `telling-${name}`);
   const look = `stat -L -c '%F %d:%i' /proc/self/fd/$fd >> ${log} 2>> ${log}.missing`;
@@ -22,7 +22,7 @@ function writeTellingRuntime(name: string, real: string): string {
   return path;
 }
 
-/** Where the kernel has the device nodes that programs are given. */
+/** The device nodes of the host that programs get. */
 function hostDevices(): ReadonlySet<string> {
   const nodes = readdirSync('/dev')
     .map((name) => statSync(`/dev/${name}`, { throwIfNoEntry: false }))
@@ -51,7 +51,7 @@ describe.each(runtimesUnderTest(folder))('$name', ({ name, path }) => {
     ['without input', [], ['true'], 0],
     ['with input', ['-i'], ['true'], 0],
     ['with a terminal', ['-t'], ['true'], 0],
-    ['with a command that is missing', [], ['/nowhere'], 127],
+    ['with a missing command', [], ['/nowhere'], 127],
   ] as const)('gives the task no device of the host %s', async (_, options, command, expected) => {
     const { status } = await run(['--runtime', telling, ...options], command);
     expect(status).toBe(expected);

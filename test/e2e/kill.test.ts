@@ -1,4 +1,4 @@
-/** `stackshim kill`: every kind of task ends and is removed, whoever answers for it. */
+/** `stackshim kill`: tasks of every kind are ended and removed, whoever owns them. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
@@ -15,7 +15,7 @@ const folderOf = (id: string) => taskDir(layout, parseTaskId(id));
 const scratchOf = (id: string) => taskScratchDir(layout, parseTaskId(id));
 
 const WAITING = ['sh', '-c', 'echo ready; exec sleep 1000'];
-/** Ends in its own way when it is asked to. */
+/** Ends by itself when it gets TERM. */
 const POLITE = [
   'sh',
   '-c',
@@ -85,7 +85,7 @@ describe('a task whose owner lives', () => {
     const results = await Promise.all([kill('popular'), kill('popular'), kill('popular')]);
     const statuses = results.map(({ status }) => status);
     expect(statuses).toContain(0);
-    // Who came late found no such task.
+    // Late callers found no such task.
     expect(statuses.every((status) => status === 0 || status === 3)).toBe(true);
     expect((await task.ended).stdout).toBe('ready\nbye\n');
   });
@@ -115,9 +115,9 @@ describe('a task without an owner', () => {
   });
 
   it.each([
-    ['is no JSON', '{"version":1,'],
+    ['is not JSON', '{"version":1,'],
     ['lacks everything', '{}'],
-    ['is of another version', '{"version":99}'],
+    ['has another version', '{"version":99}'],
   ])('is removed even if its record %s', async (_, text) => {
     const task = await started('corrupt', WAITING);
     task.child.kill('SIGKILL');

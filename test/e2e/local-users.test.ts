@@ -1,5 +1,5 @@
 /**
- * What another local user of the host reaches while a task is set up, runs and is kept, and what it can do by being there first.
+ * What another local user of the host can reach while a task is set up, runs and is kept, and what the user can do in advance.
  * Requires: root, setpriv, unshare.
  */
 import { execFileSync } from 'node:child_process';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, isReservedId } from '../../src/core/host-ids.ts';
 import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { AS_STRANGER } from '../support/programs/stranger.ts';
 import { writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
@@ -17,17 +18,16 @@ const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;
 const runtimes = runtimesUnderTest(folder);
 const DEVICE = '/dev/loop-control';
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 const STRANGER = AS_STRANGER.join(' ');
 
-/** What is below a task's folder while it is set up. */
+/** Folders below a task's folder during set-up. */
 const PLACES = [
   ...['.', 'record.json', 'bundle', 'bundle/config.json', 'log.json', 'pid', 'tty'],
   ...['rootfs', 'rootfs/bin/busybox', 'code', 'code/program', 'binds', 'binds/0', 'devices/0'],
 ];
 
-/** A runtime that, when everything of a task is mounted, has a stranger try each place. */
+/** A runtime that lets a stranger try each path when everything of a task is mounted. */
 function watchedRuntime(name: string, { id, real }: { id: string; real: string }): string {
   const path = join(folder, name);
   const dir = `${layout.run}/tasks/${id}`;

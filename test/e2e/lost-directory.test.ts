@@ -1,4 +1,4 @@
-/** The executable in a working directory that has no path: removed, unmounted, or longer than the kernel tells. Requires: root. */
+/** The executable in a working directory without a path: removed, unmounted, or longer than the kernel reports. Requires: root. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -28,7 +28,7 @@ const places: readonly (readonly [string, readonly string[]])[] = [
   ['too long', tooLong],
 ];
 
-// By a program that goes down step by step: the paths are too long.
+// rm(1) descends step by step: the paths are too long for one call.
 afterEach(() => void execFileSync('rm', ['-rf', lost]));
 
 describe.each(places)('%s', (_, through) => {
@@ -121,7 +121,7 @@ it('standard streams that were closed stay closed, whatever is opened afterwards
   expect({ status, stdout, stderr }).toEqual({
     status: 7,
     stdout: '',
-    // Of the shell.
+    // The shell opens these.
     stderr: expect.stringMatching(/^(sh: .*getcwd\(\) failed.*\n)?$/),
   });
 });

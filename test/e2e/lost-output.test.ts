@@ -1,4 +1,4 @@
-/** Output that is lost is noticed, and a task whose output nobody reads any more is stopped. Requires: root. */
+/** Lost output is noticed, and a task whose output has no reader is stopped. Requires: root. */
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { startCli } from '../support/cli/run-cli.ts';
@@ -7,7 +7,7 @@ import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 const { run, installation, folder } = useTaskRunner();
 const { env } = installation;
 
-/** `/dev/full` takes nothing: every write finds no space. */
+/** Every write to `/dev/full` fails for lack of space. */
 const shell = (script: string) => ['sh', '-c', script, 'sh'];
 const toFull = shell('exec "$@" > /dev/full');
 const cli = (through: readonly string[], ...args: string[]) =>
@@ -73,7 +73,7 @@ describe('a reader of standard output that has closed its end', () => {
   const piped = (reader: string) => shell(`{ "$@"; echo "status $?" >&2; } | ${reader}`);
 
   it('ends the task at once, as SIGPIPE ends a program', async () => {
-    // Deaf to TERM, and with an hour to end: it is killed. Without that the test would not end.
+    // Ignores TERM and has an hour to end: only KILL ends the test.
     const script = 'trap "" TERM PIPE; while :; do echo line; sleep 0.01; done';
     const { stdout, stderr, record } = await run(['--stop-timeout', '1h'], ['sh', '-c', script], {
       through: piped('head -n 1'),

@@ -1,7 +1,7 @@
 /**
- * A store that an earlier version wrote: used as it is, migrated, used by that version again. Requires x86-64, which its programs are for.
- * test/fixtures/stores/version-0.1.tar.gz is the root folder of stackshim 0.1 from before images were named by their content: `base`, `tool` (two
- * revisions, rolled back to the first) and `docker` were imported, the last from docker's archive; `loaded` was imported, saved, removed and
+ * A store that an earlier version wrote: used unchanged, migrated, and used by that version again. Requires x86-64, for the programs in it.
+ * test/fixtures/stores/version-0.1.tar.gz is the root folder of stackshim 0.1, before images were named by their content: `base`, `tool` (two
+ * revisions, rolled back to the first) and `docker` were imported, `docker` from a docker archive; `loaded` was imported, saved, removed and
  * loaded; `gone` was removed. Each image's `/bin/true` is a program of 160 bytes.
  */
 import { execFileSync } from 'node:child_process';
@@ -43,7 +43,7 @@ async function json(...args: readonly string[]) {
 
 const archive = new URL('../fixtures/stores/version-0.1.tar.gz', import.meta.url).pathname;
 
-/** Contents of the stored files, by their paths. */
+/** The content of stored files by path. */
 function readStore(): ReadonlyMap<string, string> {
   const paths = readdirSync(layout.root, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -68,7 +68,7 @@ afterAll(() => {
 });
 
 const ONE = 'sha256:d8aa01fa523f7346a30239e2382a720929f1d022d4f256454db9c3648d1d65ab';
-/** The same image, as docker calls it. */
+/** The same image, by docker's digest. */
 const OF_DOCKER = 'sha256:b6e2700d020fe6901e997b1cd31b026f2b9d5afc81f925b81ed6f5417ee09955';
 
 const formatsOf = async () => {
@@ -127,7 +127,7 @@ it('keeps its files unchanged when it is written to, so that the earlier version
   expect(await cli('gc')).toMatchObject({ status: 0 });
   const now = readStore();
   for (const [path, text] of original) {
-    // Generations that nothing leads back to are collected.
+    // Generations that no rollback can reach are collected.
     if (!path.includes('/generations/')) expect([path, now.get(path)]).toEqual([path, text]);
   }
   const added = [...now.keys()].filter((path) => !original.has(path));

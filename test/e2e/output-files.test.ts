@@ -1,4 +1,4 @@
-/** Where `stack export`, `save` and `run --result` write: files as a whole, devices and FIFOs as they are, standard output. */
+/** Outputs of `stack export`, `save` and `run --result`: complete files, devices, FIFOs, standard output. */
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import {
@@ -45,11 +45,11 @@ const commands = {
   'stack export': (file: string) => ['stack', 'export', 'busybox', file],
   save: (file: string) => ['save', file, 'busybox', '--key', key],
 };
-/** The name of a layer, in both kinds of archive: what was written is one. */
+/** The name of a layer, in both kinds of archive: the output contains one. */
 const listOf = (archive: Buffer) =>
   execFileSync('tar', ['-tf', '-'], { input: archive }).toString().trim().split('\n');
 
-/** Of a FIFO: nothing is there before somebody writes, and it says so once it is opened to write. */
+/** Of a FIFO: there is no data until a writer writes, and EOF is reported only after a writer opened it. */
 function hasByte(fd: number): boolean {
   try {
     return readSync(fd, Buffer.alloc(1)) > 0;
@@ -100,7 +100,7 @@ describe.each(Object.entries(commands))('%s', (_, to) => {
     const fifo = `${folder}/fifo`;
     execFileSync('mkfifo', [fifo]);
     const { child, ended } = startCli(to(fifo), { env });
-    // Open without a writer, and read by nobody: the archive is larger than what a FIFO holds.
+    // Open without a writer and never read: the archive is larger than a FIFO's buffer.
     const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       await waitUntil(() => hasByte(reader));
@@ -136,7 +136,7 @@ describe.each(Object.entries(commands))('%s', (_, to) => {
   it.each([
     ['a folder', () => folder],
     ['a path below a file', () => `${key}/archive.tar`],
-    ['a folder that is not there', () => `${folder}/none/archive.tar`],
+    ['a folder that does not exist', () => `${folder}/none/archive.tar`],
   ])('is refused for %s', async (_case, path) => {
     const { status, stderr } = await stackshim(...to(path()));
     expect(status).toBe(3);

@@ -1,4 +1,4 @@
-/** `stackshim reap --watch`: a task goes soon after its owner has died, whoever that was; everything else stays. */
+/** `stackshim reap --watch`: a task is removed soon after its owner dies, whatever the owner was; nothing else is touched. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -28,7 +28,7 @@ const isGone = (id: string) =>
 const isEmpty = () => readdirSync(tasksDir(layout)).length === 0;
 const WAITING = ['sh', '-c', 'echo ready; exec sleep 1000'];
 
-/** With the rights that the unit file leaves it. */
+/** Runs with the privileges of the unit file. */
 const unit = readFileSync(new URL('../../systemd/stackshim-reap.service', import.meta.url), 'utf8');
 const capabilities = (/^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1] ?? '')
   .split(' ')
@@ -56,7 +56,7 @@ async function kill(task: StartedTask): Promise<void> {
   await task.ended;
 }
 
-/** Stops the watching; resolves to what it printed. */
+/** Stops the watch; resolves to its output. */
 async function stop(): Promise<string> {
   watching.child.kill('SIGTERM');
   const { status, stdout, stderr } = await watching.ended;

@@ -1,4 +1,4 @@
-/** `stackshim reap`: what dead owners left goes, everything else stays. */
+/** `stackshim reap` removes what dead owners left, and nothing else. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -17,7 +17,7 @@ const folderOf = (id: string) => taskDir(layout, parseTaskId(id));
 const scratchOf = (id: string) => taskScratchDir(layout, parseTaskId(id));
 const WAITING = ['sh', '-c', 'echo ready; exec sleep 1000'];
 
-/** A task that runs on though its owner was killed. */
+/** A task that continues after its owner was killed. */
 async function orphan(id: string): Promise<void> {
   const task = start(['--name', id], WAITING);
   await task.printed('ready');
@@ -59,7 +59,7 @@ it('removes what prevented the removal of a task, as the task’s result reporte
   task.child.kill('SIGTERM');
   const { status, stderr, record } = await task.ended;
   expect(status).toBe(143);
-  // Where it is, and then what rm(1) says, of which each version has its own words.
+  // The path, then the message of rm(1), which varies between versions.
   const leftover = `${scratchOf('mounted')}: .*${mountPoint}.+`;
   expect(stderr).toMatch(
     new RegExp(`^stackshim: task mounted is not removed: ${leftover}.*\n  hint`),

@@ -1,4 +1,4 @@
-/** Records of tasks: of this version, of an older one, of a newer one, and of an installation with another root folder. */
+/** Task records: of this version, an older one, a newer one, and of an installation with another root folder. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -36,7 +36,7 @@ async function listed(id: string) {
   return tasks.find((task: { readonly id: string }) => task.id === id);
 }
 
-/** Its pid 1, which is there until it is killed. */
+/** Its pid 1, which runs until it is killed. */
 async function startedTask(id: string, ...options: readonly string[]) {
   const task = start(['--name', id, ...options], WAITING);
   await task.printed('ready');
@@ -83,7 +83,7 @@ describe('the record', () => {
   });
 
   it('contains the exit of a task whose owner died before it removed the task', async () => {
-    // Nobody reads what the task wrote: its owner has not done with it.
+    // No one reads the task's output: its owner is still waiting.
     const fifo = `${folder}/unread`;
     execFileSync('mkfifo', [fifo]);
     const unread = openSync(fifo, constants.O_RDWR);
@@ -117,7 +117,7 @@ describe('the record', () => {
 });
 
 describe('a record of version 1', () => {
-  /** As stackshim wrote it before records named these. */
+  /** A record as stackshim wrote it before records named these resources. */
   function makeOlder(id: string): void {
     const record = readStored(id);
     for (const name of ['writtenBy', 'names', 'slot', 'diskMechanism']) {

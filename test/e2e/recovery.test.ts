@@ -1,4 +1,4 @@
-/** The commands of docs/recovery.md, run as they stand there. */
+/** Runs the commands of docs/recovery.md as they are printed there. */
 import { execFileSync } from 'node:child_process';
 import {
   mkdtempSync,
@@ -21,7 +21,7 @@ const bin = mkdtempSync('/var/tmp/stackshim-bin-');
 symlinkSync(STACKSHIM, join(bin, 'stackshim'));
 afterAll(() => rmSync(bin, { recursive: true }));
 
-/** The first shell block behind a text of the document. */
+/** The first shell block after a text of the document. */
 function commandsBehind(text: string): string {
   const [, behind] = document.split(text);
   return (

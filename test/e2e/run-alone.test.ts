@@ -1,4 +1,4 @@
-/** The executable on a host that has nothing else: an OCI runtime, and of the tools what each test grants it. */
+/** The executable on a host with only an OCI runtime and the tools that each test allows. */
 import { copyFileSync, mkdirSync, realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ const { installation, run, folder, setPolicy } = useTaskRunner();
 
 afterEach(() => setPolicy(null));
 
-/** Options that hide every program of the host from the executable, but for the runtime and those of `tools`. */
+/** Options that hide every program of the host from the executable, except the runtime and `tools`. */
 function withOnly(name: string, tools: readonly string[]) {
   const programs = join(folder, name);
   mkdirSync(programs);

@@ -1,13 +1,13 @@
-/** `run` as a shell's job: which signals it heeds, and that no signal makes it leave its task behind. Requires: root. */
+/** `run` as a job of a shell: which signals it handles, and that no signal makes it abandon its task. Requires: root. */
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { start } = useTaskRunner();
 
 const ENDS_ITSELF = 'echo ready; until [ -e /tmp/go ]; do sleep 0.02; done; exit 5';
-const sh = (script: string) => ['sh', '-c', script];
-/** `wait` is interrupted by a signal with a trap, and the children of a shell are deaf to INT and QUIT. */
+/** A trapped signal interrupts `wait`; children of a shell ignore INT and QUIT. */
 const traps = (signal: string) => `trap 'echo got; exit 6' ${signal}; echo ready; sleep 600 & wait`;
 
 describe('a signal that is ignored when run starts', () => {
@@ -20,7 +20,7 @@ describe('a signal that is ignored when run starts', () => {
     task.child.kill(`SIG${signal}` as NodeJS.Signals);
     task.child.kill(other);
     const { status, record } = await task.ended;
-    // Were the first one heeded, its number would be the status.
+    // If the first signal were handled, the status would be its number.
     expect(status).toBe(128 + constants.signals[other]);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled', exitCode: 6 });
   });

@@ -19,7 +19,7 @@ const MIB = 1024 * 1024;
 
 afterEach(async () => {
   expect(existsSync('/stackshim-escaped')).toBe(false);
-  // A volume that waits for the next task is called `.idle-…`.
+  // An idle volume is named `.idle-…`.
   expect(readdirSync(join(layout.root, 'scratch')).filter(isTaskId)).toEqual([]);
   expect((await run([], ['true'])).status).toBe(0);
 });
@@ -48,14 +48,14 @@ const zipOf = (...entries: RawZipEntry[]) => makeFile('code.zip', buildZip(...en
 describe('a .tar.gz', () => {
   const hostile: readonly (readonly [string, RawEntry])[] = [
     ['a name with ..', { path: '../stackshim-escaped', content: 'x' }],
-    ['a name with .. inside', { path: 'a/../../stackshim-escaped', content: 'x' }],
+    ['a name that contains ..', { path: 'a/../../stackshim-escaped', content: 'x' }],
     ['an absolute name', { path: '/stackshim-escaped', content: 'x' }],
     ['a character device', { path: 'null', type: '3' }],
     ['a block device', { path: 'disk', type: '4' }],
     ['a FIFO', { path: 'fifo', type: '6' }],
     ['an absolute link', { path: 'link', type: '2', link: '/etc/passwd' }],
     ['a link that leads outside', { path: 'a/link', type: '2', link: '../../etc/passwd' }],
-    ['a hard link to outside', { path: 'hard', type: '1', link: '../etc/passwd' }],
+    ['a hard link that leads outside', { path: 'hard', type: '1', link: '../etc/passwd' }],
     ['a hard link to nothing', { path: 'hard', type: '1', link: 'not-there' }],
   ];
   it.each(hostile)('with %s is refused', async (_, entry) => {
@@ -87,7 +87,7 @@ describe('a .tar.gz', () => {
   });
 
   it('with too many bytes is refused', async () => {
-    // 3 GiB of zeros in 3 MB: one member of a gzip file after the other.
+    // 3 GiB of zeros in 3 MB: one gzip member after the other.
     const header = gzipSync(toBlocks({ path: 'zeros', size: 3 * 1024 * MIB }));
     const zeros = gzipSync(Buffer.alloc(64 * MIB));
     const archive = Buffer.concat([header, ...Array.from({ length: 48 }, () => zeros)]);
@@ -111,7 +111,7 @@ describe('a .zip', () => {
     ['an absolute link', { name: 'link', content: '/etc/passwd', mode: 0o120777 }],
     ['a link that leads outside', { name: 'link', content: '../etc/passwd', mode: 0o120777 }],
     ['an encrypted entry', { name: 'secret', content: 'x', flags: 1 }],
-    ['an entry of a wrong checksum', { name: 'wrong', content: 'x', crc: 7 }],
+    ['an entry with a wrong checksum', { name: 'wrong', content: 'x', crc: 7 }],
     ['an unknown compression', { name: 'odd', content: 'x', method: 99 }],
   ];
   it.each(hostile)('with %s is refused', async (_, entry) => {

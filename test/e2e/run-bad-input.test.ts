@@ -1,4 +1,4 @@
-/** `run` with input that it must refuse: one clear error each, no task, nothing lost, nothing left. */
+/** `run` with input that it must refuse: one clear error each, no task, nothing lost or left. */
 import {
   chmodSync,
   copyFileSync,
@@ -26,7 +26,7 @@ afterEach(async () => {
   expect((await run([], ['true'])).status).toBe(0);
 });
 
-/** Refused before there is a task: no record, no event, no effect of the command. */
+/** Expects a refusal before there is a task: no record, no event, no effect of the command. */
 async function expectNoTask(
   options: readonly string[],
   code: ErrorCode,
@@ -173,9 +173,9 @@ describe('a policy', () => {
   it.each([
     ['not JSON', '{'],
     ['no object', '[]'],
-    ['of an unknown field', '{"defaults":{"memroy":"1g"}}'],
-    ['of an unknown value', '{"maxima":{"memory":"much"}}'],
-    ['of a list that is none', '{"allow":{"networks":["bridge"]}}'],
+    ['with an unknown field', '{"defaults":{"memroy":"1g"}}'],
+    ['with an unknown value', '{"maxima":{"memory":"much"}}'],
+    ['with text in place of a list', '{"allow":{"networks":["bridge"]}}'],
   ])('that is %s is refused', async (_, text) => {
     writeFileSync(layout.policyFile, text, { mode: 0o644 });
     await expectNoTask([], 'ERR_STACKSHIM_POLICY_INVALID');
@@ -228,14 +228,14 @@ describe('a host', () => {
     const program = join(folder, 'stackshim');
     copyFileSync(STACKSHIM, program);
     const user = ['setpriv', '--reuid=1000', '--regid=1000', '--clear-groups'];
-    // The checkout may lie where only root may enter.
+    // The checkout may lie in a folder that only root can enter.
     const through = [...user, 'sh', '-c', `shift; exec ${program} "$@"`, 'sh'];
     const result = await runCli(['run', 'busybox', 'true'], { env, through, cwd: '/' });
     expectRefusal(result, 'ERR_STACKSHIM_NOT_ROOT');
   });
 
   it('without a runtime is refused', async () => {
-    // Hidden in a mount namespace of its own, where nobody else misses it.
+    // Hidden in its own mount namespace, without effect on other processes.
     const hidden = [realRunc(layout), '/usr/sbin/runc'].map((path) => `"$(realpath ${path})"`);
     const hide = hidden.map((path) => `mount --bind /dev/null ${path}`).join(' && ');
     const through = ['unshare', '-m', 'sh', '-c', `${hide} && exec "$@"`, 'sh'];

@@ -1,14 +1,12 @@
-/** What becomes of a command: its exit code and its output are passed on, and what keeps it from starting is told. */
+/** A command's exit code and output are passed on, and failures to start are reported. */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run, start, folder } = useTaskRunner();
 const MIB = 1024 * 1024;
-
-/** A program of more than a few words is easier to read as a shell script. */
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 describe('an exit code', () => {
   it.each([1, 2, 125, 126, 127, 137, 255])('%i is passed on', async (code) => {
@@ -43,7 +41,7 @@ describe('setup_failed', () => {
 
   it.each([
     ['a bad interpreter', '#!/no/such/sh\n'],
-    ['no #! line', 'echo hello\n'],
+    ['no #! and no ELF header', 'echo hello\n'],
     ['no content', ''],
     ['half an ELF header', '\x7fELF\x02\x01\x01'],
   ])('reports a program with %s as not executable', async (_, text) => {

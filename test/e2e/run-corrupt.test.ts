@@ -1,4 +1,4 @@
-/** `run` on damaged or full storage: one clear error each, and everything works again once the cause is gone. */
+/** `run` on damaged or full storage: one clear error each, and everything works again after repair. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -55,8 +55,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Every file below a folder with a hash of its content; but locks, which every run may make. */
-/** A volume that waits for a task is no part of what is stored. */
+/** Every file below a folder with a hash of its content; without locks, which every run may create. */
+/** An idle volume is not part of the store. */
 const isStored = (path: string) => !path.includes('/.idle-');
 
 function copyRoot(copy: Copy): void {
@@ -83,14 +83,14 @@ describe('damaged state:', () => {
   });
   afterEach(() => disposeInstallation(copy.layout));
 
-  /** The one file in a folder of the copy. */
+  /** The only file in a folder of the copy. */
   const only = (path: string, suffix: string) => {
     const names = readdirSync(join(copy.layout.root, path)).filter((name) => name.endsWith(suffix));
     expect(names).toHaveLength(1);
     return join(copy.layout.root, path, names[0] ?? '');
   };
 
-  /** Refused while `damage` lasts, with nothing stored changed; runs again once it is undone. */
+  /** Expects a refusal without changes to the store while `damage` lasts, and a run after it is undone. */
   async function expectRefused(file: string, damage: () => void, code: ErrorCode): Promise<void> {
     const sound = readFileSync(file);
     damage();
@@ -201,7 +201,7 @@ describe('damaged state:', () => {
 });
 
 describe('a full disk', () => {
-  /** Makes a filesystem at `target`, and takes it away again after `use`. */
+  /** Mounts a filesystem at `target`, and unmounts it after `use`. */
   async function onDisk(
     target: string,
     mount: readonly string[],
@@ -216,7 +216,7 @@ describe('a full disk', () => {
     }
   }
 
-  /** Takes every byte and every inode. */
+  /** Fills every byte and every inode. */
   const fill = (path: string) => {
     execFileSync('sh', ['-c', `cat /dev/zero > ${path}/fill || true`], { stdio: 'ignore' });
     try {
@@ -296,7 +296,7 @@ describe('a full disk', () => {
     await onDisk(copy.layout.run, ['-t', 'tmpfs', '-o', 'size=64k,mode=711', 'none'], async () => {
       const task = startCli(['run', '--runtime', path, 'busybox', 'echo', 'ran'], copy);
       await gate.reached();
-      // The runtime is at work before its configuration is whole.
+      // The runtime starts before its configuration is complete.
       const tasks = join(copy.layout.run, 'tasks');
       const isConfigured = (id: string) =>
         lstatSync(join(tasks, id, 'bundle/config.json'), { throwIfNoEntry: false })?.isFile() ===

@@ -1,22 +1,22 @@
-/** `--device`: a device of the host in a task, as far as the policy and the access that was asked for let it. */
+/** `--device`: a host device in a task, as the policy and the requested access allow. Requires: root. */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 import { expectRefusal } from './support/refusal.ts';
 
 const { installation, run, folder, setPolicy } = useTaskRunner();
-/** There wherever tasks have scratch volumes; to open it changes nothing. */
+/** A device that exists wherever tasks have scratch volumes; opening it changes nothing. */
 const DEVICE = '/dev/loop-control';
 const runtimes = runtimesUnderTest(folder);
 
-/** What a shell is told when it opens `path`. */
+/** The result that a shell gets when it opens `path`. */
 const opens = (path: string) =>
   ['<', '>'].map((way) => `(exec 3${way}${path}) 2>&1 && echo ok`).join('; ');
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 const allowing = (...devices: readonly string[]) => ({
   allow: { devices, runtimes: ['runc', ...runtimes.map(({ path }) => path)] },

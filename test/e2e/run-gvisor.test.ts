@@ -1,4 +1,4 @@
-/** gVisor by its name, as the set-up installs it, beside the default runtime. */
+/** gVisor by name, as the set-up installs it, beside the default runtime. */
 import { afterAll, beforeAll, it } from 'vitest';
 import { useTaskRunner } from '../support/cli/task-runner.ts';
 import { expectRefusal } from './support/refusal.ts';

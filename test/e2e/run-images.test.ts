@@ -1,4 +1,4 @@
-/** Images as others make them: their entrypoint, their stop signal, and what of their settings is carried on. Requires: root. */
+/** Images of other tools: their entrypoint, their stop signal, and which settings are kept. Requires: root. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
 const { layout, env } = useInstallation([STORED]);
 const cli = (...args: string[]) => runCli(args, { env });
 
-/** What docker and podman write that stackshim makes no use of, and one setting that nobody knows. */
+/** Settings of docker and podman that stackshim does not use, and an unknown one. */
 const SETTINGS = {
   Healthcheck: { Test: ['CMD-SHELL', 'true || exit 1'], Interval: 30_000_000_000, Retries: 3 },
   ExposedPorts: { '80/tcp': {}, '443/tcp': {} },
@@ -62,7 +62,7 @@ describe('the entrypoint', () => {
   });
 
   it('is not used for the smoke command', async () => {
-    // `false /bin/true` would fail, and so would the label's command.
+    // `false /bin/true` would fail, as would the label's command with it.
     await importImage('refuses', { Entrypoint: ['false'] });
     await importImage('refuses-too', { Entrypoint: ['false'] }, '--smoke', '["test","1","=","1"]');
     expect((await run('refuses')).status).toBe(1);
@@ -100,7 +100,7 @@ describe('the stop signal', () => {
   );
 
   it('that pid 1 does not handle is not waited for', async () => {
-    // The stop timeout is an hour: the test ends because KILL comes at once.
+    // The stop timeout is an hour: the test ends only because KILL comes at once.
     expect(await stopped('cancel', [], waiting('TERM'))).toBe('ready\n');
   });
 

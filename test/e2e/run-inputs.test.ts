@@ -1,4 +1,4 @@
-/** What `run` gives a task to read and where its results go: code, payload, standard input, result, events, and what stays. */
+/** Inputs and results of `run`: code, payload, standard input, result, events, and kept files. */
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
@@ -14,12 +14,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { buildZip } from '../support/images/zip-builder.ts';
 
 const { installation, run, start, folder } = useTaskRunner();
 const { env, layout } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
 
 function makeFile(name: string, content: string | Uint8Array): string {

@@ -1,4 +1,4 @@
-/** Every limit of a task reached for real, beside those of run-verdicts.test.ts. Requires: root; a kernel with the controllers of `stackshim doctor`. */
+/** Every limit of a task, reached on purpose, beside those of run-verdicts.test.ts. Requires: root; a kernel with the controllers of `stackshim doctor`. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -16,6 +16,7 @@ import { describe, expect, it } from 'vitest';
 import { cgroupParent } from '../../src/cgroup/cgroup-names.ts';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { makeCallingProgram, makeCrashingProgram } from '../support/programs/tiny-elf.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
@@ -26,10 +27,9 @@ const cgroups = openCgroupDriver();
 const MIB = 1024 * 1024;
 const EPERM = 1;
 
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const SPIN = 'while :; do :; done';
 
-/** A file of a task's cgroup: its name on v1 in the hierarchy of `controller`, or on v2. */
+/** Reads a file of a task's cgroup: on v1 in the hierarchy of `controller`, or on v2. */
 function readCgroupFile(id: string, names: { controller: string; v1: string; v2: string }): string {
   const { controller, v1, v2 } = names;
   const mounts = hierarchiesOf(readMounts());
@@ -246,7 +246,7 @@ describe('cpu shares', () => {
 });
 
 describe('disks', () => {
-  /** A disk of our own with a file on it: nobody else's reads and writes are slowed down. */
+  /** A disk of the test with one file on it: no other reads and writes are slowed down. */
   function withDisk<T>(use: (disk: string) => Promise<T>): Promise<T> {
     const image = join(folder, 'disk.img');
     const fd = openSync(image, 'w');
@@ -320,10 +320,10 @@ describe('disks', () => {
       for (const path of [source, mountPoint]) mkdirSync(path);
       writeFileSync(join(source, 'file'), Buffer.alloc(16 * MIB, 1));
       execFileSync('mkfs.ext4', ['-q', '-d', source, loop]);
-      // In small pieces: what is asked for counts as read at once.
+      // In small pieces, because a request counts as read at once.
       execFileSync('blockdev', ['--setra', '32', loop]);
       const read = async (...options: string[]) => {
-        // Anew, for what was read before would not be read from the disk again.
+        // A new file each time: cached data would not be read from the disk again.
         execFileSync('mount', ['-o', 'ro', loop, mountPoint]);
         try {
           const volume = `${mountPoint}:/disk:ro`;
@@ -338,7 +338,7 @@ describe('disks', () => {
       expect(held.record).toMatchObject({ ...CLEAN, verdict: 'timed_out' });
       const { ioReadBytes, wallMs } = held.record?.usage ?? {};
       expect(ioReadBytes).toBeGreaterThan(0);
-      // Two seconds' worth besides: what may be read before the first pause, and what was asked for at the end.
+      // Two seconds' worth in addition: reads before the first pause, and the last request.
       expect(ioReadBytes).toBeLessThanOrEqual(MIB * ((wallMs ?? 0) / 1000 + 2));
     });
   });

@@ -1,4 +1,4 @@
-/** What `run` says to a person: options as they are called, values as they were typed, and docker's habits. Requires: root. */
+/** Messages of `run` for people: options and values as they were typed, and docker's habits. Requires: root. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { runCli } from '../support/cli/run-cli.ts';

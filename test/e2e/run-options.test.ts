@@ -1,17 +1,17 @@
-/** Options of `run` that shape what the command sees and may do: each has an effect that the command itself can observe. */
+/** Options of `run` that change what the command sees and can do, each observed by the command itself. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_BIND_OWNER_ID } from '../../src/core/host-ids.ts';
 import { slotIds } from '../../src/task/admission/slot.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run, start, folder, setPolicy } = useTaskRunner();
 const MIB = 1024 * 1024;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
-/** What a task prints that must succeed. */
+/** The output of a task that must succeed. */
 async function print(options: readonly string[], command: readonly string[]): Promise<string> {
   const { status, stdout, stderr, record } = await run(options, command);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -138,7 +138,7 @@ describe('process', () => {
   });
 
   it('--init reaps orphans, forwards TERM, and runs as pid 1', async () => {
-    // Its parent is gone at once; its end and its reaping are the same to whoever looks from here.
+    // Its parent ends at once; when the orphan ends and is reaped cannot be distinguished from here.
     const orphan = 'pid=$(sh -c "true >/dev/null & echo \\$!")';
     const reaped = 'for i in $(seq 500); do [ -e /proc/$pid ] || break; sleep 0.02; done';
     const script = `${orphan}; ${reaped}; cat /proc/1/comm; ls -d /proc/$pid`;
@@ -222,7 +222,7 @@ describe('network', () => {
   const interfaces = 'grep -o "[^ ]*:" /proc/net/dev | sort; readlink /proc/self/ns/net';
 
   it('--network none gives the task a loopback of its own', async () => {
-    // Refused until the server listens.
+    // Connections are refused until the server listens.
     const client = 'for i in $(seq 500); do nc 127.0.0.1 7 2>/dev/null && break; sleep 0.02; done';
     const server = `nc -l -p 7 -e echo hello & ${client}`;
     const stdout = await print(['--network', 'none'], sh(`${interfaces}; ${server}`));

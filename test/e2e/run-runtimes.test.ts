@@ -1,8 +1,9 @@
-/** `run` on every runtime, on broken ones, and stopped while a container is being made. */
+/** `run` with every runtime, with broken ones, and stopped while a container is being created. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findProgram } from '../../src/sys/find-program.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { replaceProgram } from '../support/programs/replace-program.ts';
 import {
@@ -17,8 +18,7 @@ import { describeRuntime } from './support/runtime-cases.ts';
 const runner = useTaskRunner();
 const { installation, run, start, folder, setPolicy } = runner;
 const { layout } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
-/** Paths need the operator's leave. */
+/** The policy must allow paths. */
 function allow(...paths: string[]): void {
   setPolicy({ allow: { runtimes: ['runc', ...paths] } });
 }
@@ -40,7 +40,7 @@ describe('a runtime that cannot be used', () => {
 
   it.each([
     ['is missing', undefined, 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'],
-    ['is no runtime', '#!/bin/sh\necho hello\n', 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'],
+    ['is not a runtime', '#!/bin/sh\necho hello\n', 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'],
     ['is too old', '#!/bin/sh\necho runc version 1.0.0\n', 'ERR_STACKSHIM_RUNTIME_TOO_OLD'],
     ['is too old', '#!/bin/sh\necho crun version 1.4\n', 'ERR_STACKSHIM_RUNTIME_TOO_OLD'],
   ])('starts no task if it %s', async (_, text, code) => {

@@ -1,4 +1,4 @@
-/** What the host lacks is told as what it is, and as worth another try. Requires: root. */
+/** A shortage on the host is reported as such, and as retryable. Requires: root. */
 import { chmodSync, existsSync, mkdirSync, rmdirSync, statfsSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ const { run, installation, folder } = useTaskRunner();
 const { layout, env } = installation;
 
 const failed = { ...CLEAN, verdict: 'setup_failed', exitCode: null, retryable: true };
-/** The script's own words are its arguments, which it hands on to `exec`. */
+/** The script's arguments are what it passes to `exec`. */
 const through = (script: string) => ['sh', '-c', `${script}; exec "$@"`, 'sh'];
 const mounted = (script: string) => ['unshare', '--mount', ...through(script)];
 

@@ -1,7 +1,8 @@
-/** No process of a task outlives it, however it tries to: in the task's own pid namespace and in the host's. Requires: root. */
+/** No process of a task survives it, in the task's own pid namespace and in the host's. Requires: root. */
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { findByArguments } from '../support/host/look-at-processes.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
@@ -9,21 +10,20 @@ import { waitUntil } from '../support/timing/wait-until.ts';
 const { installation, run, start, setPolicy } = useTaskRunner();
 const { env } = installation;
 
-/** Found in the arguments of everything that a test starts. */
+/** A word in the arguments of every process that a test starts. */
 const mark = `stay-${randomBytes(4).toString('hex')}`;
 const left = () => findByArguments((args) => args.some((arg) => arg.includes(mark)));
 
-/** Deaf to every signal that can be ignored; tells that it runs. The tasks have it in `$DEAF`. */
+/** Ignores every signal that can be ignored, and prints when it runs. Tasks have it as `$DEAF`. */
 const deaf = `trap "" HUP INT TERM QUIT USR1 USR2; : ${mark}; : > /tmp/up; while :; do sleep 0.05; done`;
 const STAYERS: readonly (readonly [string, string])[] = [
   ['forked twice', '( (sh -c "$DEAF" &) & )'],
-  ['in a session of its own', 'setsid sh -c "$DEAF" &'],
-  ['in a session of its own, forked twice', '(setsid sh -c \'(sh -c "$DEAF" &) &\' &)'],
+  ['in its own session', 'setsid sh -c "$DEAF" &'],
+  ['in its own session, forked twice', '(setsid sh -c \'(sh -c "$DEAF" &) &\' &)'],
   ['deaf to signals', 'sh -c "$DEAF" &'],
 ];
 const UP = 'until [ -e /tmp/up ]; do sleep 0.01; done';
 const all = STAYERS.map(([, script]) => script).join('\n');
-const sh = (script: string) => ['sh', '-c', script];
 const waitForStayers = () => waitUntil(() => left().length >= STAYERS.length);
 
 const GIVEN = ['-e', `DEAF=${deaf}`];

@@ -1,4 +1,4 @@
-/** Tenants, slots and reserves as the policy has them, on real tasks. Requires: root, cgroups. */
+/** Tenants, slots and reserves of the policy, with real tasks. Requires: root, cgroups. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { tenantCgroup } from '../../src/cgroup/cgroup-names.ts';
@@ -54,7 +54,7 @@ describe('a tenant', () => {
     const first = start(options, ['sh', '-c', `${fill}; echo ready; exec sleep 600`]);
     await first.printed('ready');
     const second = await run(options, ['sh', '-c', fill]);
-    // One of the two had to go: which one is the kernel's choice.
+    // The kernel chose one of the two to kill.
     first.child.kill('SIGTERM');
     const ends = [second.record?.verdict, (await first.ended).record?.verdict];
     expect(ends).toContain('oom_killed');
@@ -142,14 +142,14 @@ describe('two tenants', () => {
       await Promise.all(tasks.map((task) => task.printed('ready')));
       const used = () =>
         ['much', 'little'].map((tenant) => cgroups.readCpuMs(groupOf(tenant)) ?? 0);
-      // The kernel takes a while to spread so many over its processors: on one each, both would get the same.
+      // The kernel takes a while to distribute so many processes; with one on each processor, both tenants would get the same.
       let before = used();
       await waitUntil(() => {
         const now = used();
         const [much = 0, little = 0] = now.map((ms, i) => ms - (before[i] ?? 0));
         if (much + little < 400) return false;
         before = now;
-        // 8 in theory; with equal shares it would be 0.5, as there are twice as many tasks on the other side.
+        // 8 in theory; equal shares would give 0.5, because the other side has twice as many tasks.
         return much / little > 2;
       });
     } finally {

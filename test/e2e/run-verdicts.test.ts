@@ -1,10 +1,11 @@
 /**
- * Every verdict of a command that ran, provoked for real: exit status, result record, and nothing left. What its exit codes and
- * output become, and why it may not start, is in run-commands.test.ts.
+ * Every verdict of a command that ran, on real tasks: exit status, result record, and nothing left. Exit codes, output and
+ * failures to start are in run-commands.test.ts.
  */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { makeCrashingProgram } from '../support/programs/tiny-elf.ts';
 import { TESTED_RUNTIME } from '../support/runtimes/tested-runtime.ts';
@@ -12,9 +13,6 @@ import { scaled } from '../support/timing/time-scale.ts';
 
 const { run, start, folder } = useTaskRunner();
 const MIB = 1024 * 1024;
-
-/** A program of more than a few words is easier to read as a shell script. */
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 describe('succeeded', () => {
   it('succeeds with exit code 0', async () => {
@@ -81,7 +79,7 @@ describe('signaled', () => {
 });
 
 describe('timed_out', () => {
-  /** Its program has set its traps by then. */
+  /** Enough time for the program to set its traps. */
   const timeoutMs = scaled(1000);
   const timeout = ['--timeout', `${timeoutMs}ms`];
 
@@ -229,7 +227,7 @@ describe('output_limited', () => {
 });
 
 describe('cancelled', () => {
-  // Ctrl-C is an INT for the task, too, and a shell has a handler of its own for it.
+  // Ctrl-C sends INT to the task as well, and a shell handles it.
   const waiting = (signal: string) =>
     sh(`trap "echo bye; exit 3" ${signal}; echo ready; sleep 600 & wait`);
 

@@ -1,4 +1,4 @@
-/** The `stack` commands that follow a stack through its revisions, as a person and a program call them. */
+/** The `stack` commands for a stack's revisions, as a person and a program use them. */
 import { existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { ImageConfig } from '../../src/store/images/image.ts';
@@ -21,7 +21,7 @@ const stackJson = async (...args: readonly string[]) =>
   JSON.parse((await stack(...args, '--json')).stdout);
 const current = () => resolveStack(layout, { name: busybox }).revision;
 
-/** Gives the stack one more revision, with other labels, and makes it current. */
+/** Adds a revision with other labels to the stack, and makes it current. */
 async function addNext(
   labels: Readonly<Record<string, string>> = {},
   settings: Partial<ImageConfig> = {},

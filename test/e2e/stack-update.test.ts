@@ -1,4 +1,4 @@
-/** `stackshim stack update`, as the timer calls it and as a person does. */
+/** `stackshim stack update`, called by the timer and by a person. */
 import { writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { UpdateReport } from '../../src/build/update-stacks.ts';
@@ -30,7 +30,7 @@ it('updates what it can, reports what failed, and shows failures in its exit sta
     /^STACK +OUTCOME +BEFORE +NOW +REMOVED\nbroken +failed +1 +1\nsound +updated +1 +2 +1\nuntested +failed +1 +1\n$/,
   );
   expect(all.stderr).toMatch(/^\[1\/3\] broken$[\s\S]*^\[3\/3\] untested$/m);
-  // Whose failure it is, and what was said, is to be read at the end: a build in between may have filled the screen.
+  // The end of the output names the failed stack and its error, because a build's output may have filled the screen.
   const [, ending = ''] = all.stderr.split(/^stackshim: update broken: /m);
   expect(ending).toMatch(/^.*\[ERR_STACKSHIM_BUILD_FAILED\]$/m);
   expect(ending).toMatch(/^out of order\nstackshim: .*untested.*\[ERR_STACKSHIM_SMOKE_FAILED\]$/m);
@@ -54,6 +54,6 @@ it('updates what it can, reports what failed, and shows failures in its exit sta
     behind: [],
   });
 
-  // Of one alone the exit status is that of its error: 2 for a Dockerfile that does not build.
+  // For a single stack the exit status is that of its error: 2 for a Dockerfile that does not build.
   expect((await runCli(['stack', 'update', 'broken'], { env })).status).toBe(2);
 });

@@ -1,4 +1,4 @@
-/** `stackshim stack build`, `ls` and `show`: real builds, what they say, and that a build that does not end well changes nothing. */
+/** `stackshim stack build`, `ls` and `show`: real builds, their output, and that a failed build changes nothing. */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -24,7 +24,7 @@ const empty = join(folder, 'empty');
 mkdirSync(empty);
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** How a line is written over. */
+/** How a terminal line is overwritten. */
 const CLEAR_LINE = '\r\u001b[K';
 
 const SMOKE = `LABEL io.stackshim.smoke='["test", "-e", "/made"]'`;
@@ -79,7 +79,7 @@ describe('stack build', () => {
     expect(await cli('run', '--bundle', 'default', 'mounting', 'true')).toMatchObject({
       status: 0,
     });
-    // What comes from elsewhere chooses nothing for itself.
+    // An imported stack chooses no template for itself.
     const archive = join(folder, 'mounting.tar');
     expect((await cli('stack', 'export', 'mounting', archive)).status).toBe(0);
     const imported = await cli('stack', 'import', 'foreign', `oci-archive:${archive}`);
@@ -93,7 +93,7 @@ describe('stack build', () => {
     await session.shown(/- build shown\r\n/);
     await session.shown(`${CLEAR_LINE}    from the build${CLEAR_LINE}`);
     const { before } = await session.shown(/shown@rev:1 sha256:\S+ built\r\n/);
-    // Nothing stands before the outcome on its line.
+    // The outcome stands alone on its line.
     expect(['\r\n', CLEAR_LINE].some((end) => before.endsWith(end))).toBe(true);
     expect(await session.ended).toBe(0);
   });
@@ -137,17 +137,17 @@ describe('stack build', () => {
   });
 
   it.each([
-    ['is not there', () => '/no/such/folder', 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    ['does not exist', () => '/no/such/folder', 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     ['is a file', () => '/etc/passwd', 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     ['has no Dockerfile', () => empty, 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     [
-      'has no stack name',
+      'has a name that is not valid for a stack',
       () => lab.writeStack('Not A Name', SOUND),
       2,
       'ERR_STACKSHIM_SPEC_INVALID',
     ],
     [
-      'stands on a base that is not built',
+      'has a base that is not built',
       () => lab.writeStack('floating', ['FROM localhost/no-such-base', SMOKE]),
       3,
       'ERR_STACKSHIM_STACK_NOT_FOUND',

@@ -1,4 +1,4 @@
-/** Real stacks from their own Dockerfiles: two Debian bases, four languages and a FUSE mount, each with its test program (test/stacks/); the quickstart, and what README.md shows after it. */
+/** Real stacks from their own Dockerfiles (two Debian bases, four languages and a FUSE mount, each with its test program in test/stacks/), the quickstart, and the commands that README.md shows after it. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ const BUILD_MS = 600_000;
 const MIB = 1024 * 1024;
 
 const folder = mkdtempSync('/var/tmp/stackshim-stacks-');
-// A container's root, which the host does not know, must pass through to its root filesystem.
+// The root of a container, an unknown user on the host, must be able to pass through to its root filesystem.
 chmodSync(folder, 0o711);
 const layout: Layout = {
   root: join(folder, 'lib'),
@@ -51,14 +51,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Kept on purpose: what was built. */
+/** Built stacks are left on purpose. */
 const stored = /^file \S+\/lib\/(build|stacks|images|generations|layers|locks|current)(\/|$)/;
 useLeakCheck({ roots: () => [layout.root, layout.run], allow: [stored] });
 
 const overlay = (path: string) => fileURLToPath(new URL(`../../overlay/${path}`, import.meta.url));
 const build = (path: string) => runCli(['stack', 'build', overlay(path)], { env });
 
-/** Makes it of Debian packages. */
+/** Builds it from Debian packages. */
 async function buildBase(base: string): Promise<void> {
   const { status, stdout, stderr } = await build(`base/${base}`);
   expect(status, stderr).toBe(0);
@@ -94,7 +94,7 @@ describe('npm run quickstart', { timeout: BUILD_MS }, () => {
     expectTask(stdout);
   });
 
-  /** What became of the stacks. */
+  /** The outcomes of the stacks. */
   const outcomes = (stderr: string) =>
     [...stderr.matchAll(/^(\S+@rev:\d+) sha256:[0-9a-f]{64} (\w+)$/gm)].map(
       ([, revision, outcome]) => `${revision} ${outcome}`,
@@ -118,7 +118,7 @@ describe('README.md after the quickstart', () => {
   const [bin, place] = [join(folder, 'bin'), join(folder, 'readme')];
   const shellEnv = { ...process.env, ...env, PATH: `${bin}:${process.env['PATH']}` };
 
-  /** Resolves to all that a shell shows. The link is made elsewhere than the document says, and nothing else is made in this checkout. */
+  /** Resolves to the shell's output. The link is made elsewhere than in the document; nothing else is made in this checkout. */
   async function type(command: string): Promise<string> {
     const typed = command.replace('/usr/local/bin', bin);
     const cwd = typed === command ? place : root;
@@ -126,7 +126,7 @@ describe('README.md after the quickstart', () => {
     return (await promisify(execFile)('/bin/sh', shell, { cwd, env: shellEnv })).stdout;
   }
 
-  /** The process that runs a task which has begun. */
+  /** The process of a task that has started. */
   async function begin(args: readonly string[]): Promise<ChildProcess> {
     const child = spawn(STACKSHIM, args, { env: shellEnv, stdio: 'ignore' });
     const listed = async () => JSON.parse(await type('stackshim ps --json'));
@@ -191,7 +191,7 @@ describe('a stack uses its standard library, compiled parts, TLS, time zones and
     expect(status, stderr).toBe(0);
     const printed = await test('java-17');
     expect(printed).toMatchObject({ version: '17', cpus: 1, memoryBytes: expect.any(Number) });
-    // A quarter of the limit of 512 MiB, where it takes what it finds as its own.
+    // A quarter of the limit of 512 MiB, which it treats as its memory.
     expect(printed['memoryBytes']).toBeLessThanOrEqual(128 * MIB);
   });
 });
@@ -206,7 +206,7 @@ it('a package that the archive does not have is named', { timeout: BUILD_MS }, a
   expect(stderr).toContain('run buildah: exit 100: E: Unable to locate package no-such-package');
   const stack = { name: 'wanting', path: directory, base: 'debian-13' };
   await expect(buildStack(stack, { executable: STACKSHIM, env })).rejects.toMatchObject({
-    message: 'the archive has no longer: no-such-package',
+    message: 'the archive no longer has no-such-package',
   });
 });
 

@@ -1,4 +1,4 @@
-/** A process that is given too little: `run` never ends with the status of a task that did not run. Requires: root. */
+/** With too few resources, `run` never ends with the exit status of a task that did not run. Requires: root. */
 import { describe, expect, it } from 'vitest';
 import { useTaskRunner } from '../support/cli/task-runner.ts';
 

@@ -1,4 +1,4 @@
-/** `stackshim verify`, `gc` and `df` on the executable, while tasks use what they look at. */
+/** `stackshim verify`, `gc` and `df` with the executable, while tasks use what they examine. */
 import { closeSync, openSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { LayerId } from '../../src/core/ids.ts';
@@ -117,7 +117,7 @@ describe('gc', () => {
       images: [],
       layers: [],
     });
-    // The volume that the task has left.
+    // The volume that the task left.
     await cli('gc');
     const told = await cli('gc', '--keep-revisions', '1', '--dry-run');
     expect(told.stdout).toBe(

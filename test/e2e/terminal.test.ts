@@ -1,4 +1,4 @@
-/** `stackshim run -t` on a real terminal: size, keys, and the terminal as it was afterwards. */
+/** `stackshim run -t` on a real terminal: size, keys, and restoring the terminal. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -19,18 +19,18 @@ const { installation, run } = useTaskRunner();
 const { env, layout } = installation;
 
 let sessions = 0;
-/** Id of the task of the session opened last. */
+/** Id of the task in the latest session. */
 const taskId = () => parseTaskId(`session-${sessions}`);
 
 interface RunOnTerminal {
   readonly options?: string;
-  /** For the shell in the task. */
+  /** The prompt of the shell in the task. */
   readonly command: string;
-  /** Set before, to be found again afterwards. */
+  /** Settings to find again afterwards. */
   readonly settings?: string;
 }
 
-/** Runs a command in a task on a terminal; the settings of the terminal are compared around it. */
+/** Runs a command in a task on a terminal, and compares the terminal's settings before and after. */
 function runOnTerminal({
   options = '-it',
   command,
@@ -48,7 +48,7 @@ function runOnTerminal({
   return openTerminalSession(script, env);
 }
 
-/** Waits for the end of the session: the exit status of `run`, and whether the terminal is as it was. */
+/** Waits for the end of the session: returns the exit status of `run`, and whether the terminal was restored. */
 async function endOf(session: TerminalSession): Promise<{ status: number; restored: boolean }> {
   const { before, match } = await session.shown(/status=(\d+)/);
   expect(before).not.toContain('is not removed');

@@ -1,4 +1,4 @@
-/** What the executable says of itself, of command lines it cannot read, and to users who are not root. */
+/** Help and version, invalid command lines, and messages for users who are not root. */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -102,7 +102,7 @@ describe('a command line that cannot be parsed', () => {
 });
 
 describe('without root', () => {
-  /** A user namespace without a mapping: the same files can be read, but nobody there is root. */
+  /** A user namespace without a mapping: files stay readable, but no process there is root. */
   const asNobody = { through: ['unshare', '--user', '--'] };
 
   it.each([

@@ -1,8 +1,9 @@
 /** Parsers handle values of any type. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { isFullRun } from '../support/timing/full-run.ts';
 import { useFuzzFiles } from './support/fuzz-files.ts';
-import { configureProperties, isFullFuzz } from './support/fuzz-settings.ts';
+import { configureProperties } from './support/fuzz-settings.ts';
 import { judge } from './support/fuzz-target.ts';
 import { allTargets } from './targets/all-targets.ts';
 
@@ -40,7 +41,7 @@ it.each(targets.map((target) => [target.name, target] as const))(
       fc.asyncProperty(input, async (given) => {
         expect(await judge(target, given)).toBeUndefined();
       }),
-      { numRuns: isFullFuzz ? 1000 : 100 },
+      { numRuns: isFullRun ? 1000 : 100 },
     );
   },
   600_000,

@@ -1,12 +1,13 @@
 /** Every parser of outside data, on almost valid inputs: it returns a value or a typed error, soon, in little memory. */
 import { afterAll, describe, expect, it } from 'vitest';
+import { isFullRun } from '../support/timing/full-run.ts';
 import { useFuzzFiles } from './support/fuzz-files.ts';
-import { fuzzSeed, isFullFuzz } from './support/fuzz-settings.ts';
+import { fuzzSeed } from './support/fuzz-settings.ts';
 import { acceptSamples, type FuzzTarget, fuzzTarget } from './support/fuzz-target.ts';
 import { startWatchdog } from './support/fuzz-watchdog.ts';
 import { allTargets } from './targets/all-targets.ts';
 
-const ALL_CASES = isFullFuzz ? 500_000 : 50_000;
+const ALL_CASES = isFullRun ? 500_000 : 50_000;
 const MEMORY_GROWTH_KIB = 768 * 1024;
 const MINUTE = 60_000;
 

@@ -31,8 +31,9 @@ import { parseMountinfo } from '../../src/sys/mountinfo.ts';
 import { readRecord } from '../../src/task/records/read-record.ts';
 import { createRecord, replaceRecord, type TaskRecord } from '../../src/task/records/record.ts';
 import { namesOf, taskPlaces } from '../../src/task/records/task-places.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 import { useFuzzFiles } from './support/fuzz-files.ts';
-import { configureProperties, isFullFuzz } from './support/fuzz-settings.ts';
+import { configureProperties } from './support/fuzz-settings.ts';
 
 configureProperties();
 
@@ -239,7 +240,7 @@ describe('files are read as they are written:', () => {
           expect(parseSavedIndex(Buffer.from(JSON.stringify(saved)))).toEqual(toPlain(saved));
         },
       ),
-      { numRuns: isFullFuzz ? 500 : 60 },
+      { numRuns: isFullRun ? 500 : 60 },
     );
   });
 
@@ -266,7 +267,7 @@ describe('files are read as they are written:', () => {
           code: 'ERR_STACKSHIM_SAVE_UNTRUSTED',
         });
       }),
-      { numRuns: isFullFuzz ? 500 : 60 },
+      { numRuns: isFullRun ? 500 : 60 },
     );
   });
 

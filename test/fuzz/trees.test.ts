@@ -9,8 +9,9 @@ import { layerFile } from '../../src/core/layout.ts';
 import { openLayerLab } from '../support/images/layer-lab.ts';
 import type { TreeNode } from '../support/images/read-tree.ts';
 import { buildExtension, buildTar, type RawEntry } from '../support/images/tar-builder.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 import { createRandom, type Random } from './support/fuzz-random.ts';
-import { configureProperties, isFullFuzz } from './support/fuzz-settings.ts';
+import { configureProperties } from './support/fuzz-settings.ts';
 import { repairTar } from './support/repair-tar.ts';
 
 configureProperties();
@@ -298,7 +299,7 @@ it(
         expect(toComparable(toModel(lab.read(layer)))).toEqual(toComparable(model));
         rmSync(layerFile(lab.layout, layer.record.id));
       }),
-      { numRuns: isFullFuzz ? 3000 : 200 },
+      { numRuns: isFullRun ? 3000 : 200 },
     );
     expect(lab.leftovers()).toEqual([]);
   },
@@ -323,7 +324,7 @@ it(
           lab.read(layer);
         },
       ),
-      { numRuns: isFullFuzz ? 3000 : 200 },
+      { numRuns: isFullRun ? 3000 : 200 },
     );
     expect(taken).toBeGreaterThan(0);
     expect(lab.leftovers()).toEqual([]);

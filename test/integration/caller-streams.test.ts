@@ -72,7 +72,7 @@ describe('an output', () => {
   it.each<[string, () => Writable | OutputSink]>([
     ['is an object that throws', () => ({ write: throws })],
     ['is an object that rejects', () => ({ write: () => Promise.reject(broken()) })],
-    ['is an object of another realm that rejects', () => ({ write: rejectsElsewhere })],
+    ['is an object that rejects, from another realm', () => ({ write: rejectsElsewhere })],
     ['is a stream that fails at once', () => new Writable({ write: (_, __, no) => no(broken()) })],
     [
       'is a stream that fails later',
@@ -114,7 +114,7 @@ describe('an output', () => {
 
   it.each<[string, object]>([
     ['only looks like a stream', { destroyed: false }],
-    ['has listeners and lets none go', { destroyed: false, on: () => undefined }],
+    ['has listeners that cannot be removed', { destroyed: false, on: () => undefined }],
   ])('that is %s is written to like any other', async (_, looks) => {
     const written: string[] = [];
     const write = (chunk: Uint8Array) => void written.push(Buffer.from(chunk).toString());
@@ -176,7 +176,7 @@ describe('an input', () => {
   it.each<[string, () => Readable, string]>([
     ['text in object mode', () => Readable.from(['a\n', 'é\n']), 'a\né\n'],
     ['bytes', () => Readable.from([Buffer.from('a'), new Uint8Array([98])]), 'ab'],
-    ['words of memory', () => Readable.from([new Uint16Array([0x6261])]), 'ab'],
+    ['typed arrays', () => Readable.from([new Uint16Array([0x6261])]), 'ab'],
     ['decoded text', () => Readable.from(Buffer.from('é')).setEncoding('utf8'), 'é'],
     ['one large chunk', () => Readable.from(['x'.repeat(900_000)]), 'x'.repeat(900_000)],
     ['nothing', () => Readable.from([]), ''],
@@ -187,8 +187,8 @@ describe('an input', () => {
   });
 
   it.each<[string, () => Readable, string]>([
-    ['gives an object', () => Readable.from(['a', { b: 1 }, 'c']), 'of type object'],
-    ['gives a number', () => Readable.from(['a', 7, 'c']), 'of type number'],
+    ['yields an object', () => Readable.from(['a', { b: 1 }, 'c']), 'of type object'],
+    ['yields a number', () => Readable.from(['a', 7, 'c']), 'of type number'],
     ['gives null', () => Readable.from(['a', null, 'c']), 'May not write null'],
     ['fails', () => failsAfter('a'), 'broken'],
   ])('%s ends there, and the result says why', async (_, make, cause) => {
@@ -223,8 +223,8 @@ describe('an input', () => {
   it.each<[string, () => Promise<Readable>]>([
     ['was destroyed', async () => new PassThrough().destroy()],
     ['has failed', async () => await failed()],
-    ['was read to its end', async () => await readToEnd()],
-    ['is no stream', async () => ({}) as Readable],
+    ['was already read to its end', async () => await readToEnd()],
+    ['is not a stream', async () => ({}) as Readable],
   ])('%s is refused', async (_, make) => {
     await expect(run('cat', { stdin: await make() })).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_SPEC_INVALID',

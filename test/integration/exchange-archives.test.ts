@@ -261,7 +261,7 @@ type Unsound = (files: Map<string, Buffer>) => void;
 
 const malformed: Record<string, Unsound> = {
   'is empty': () => writeFileSync(`${lab.folder}/unsound.tar`, ''),
-  'is no tar': () => writeFileSync(`${lab.folder}/unsound.tar`, Buffer.alloc(2000, 'x')),
+  'is not a tar': () => writeFileSync(`${lab.folder}/unsound.tar`, Buffer.alloc(2000, 'x')),
   'is cut off': (files) => {
     write(toEntries(files));
     truncateSync(`${lab.folder}/unsound.tar`, 100_000);
@@ -289,16 +289,16 @@ const malformed: Record<string, Unsound> = {
       ...toEntries(files),
       ...Array.from({ length: 10_001 }, (_, at) => ({ path: `f${at}` })),
     ]),
-  'says a size that it has not': (files) =>
+  'states a wrong size': (files) =>
     write([...toEntries(files), { path: 'big', size: 0o77777777777 }]),
-  'has two sizes of one entry': (files) =>
+  'has two sizes for one entry': (files) =>
     write([...toEntries(files), { path: 'a', content: 'x', pax: [['size', '512']] }]),
   'has no index': (files) => {
     files.delete('index.json');
     files.delete('manifest.json');
     write(toEntries(files));
   },
-  'has another content than a digest says': (files) => {
+  'has content that does not match its digest': (files) => {
     for (const [path, content] of files) {
       if (path.startsWith('blobs/'))
         files.set(path, Buffer.concat([content.subarray(0, -1), Buffer.from('!')]));

@@ -170,9 +170,9 @@ describe('a file', () => {
 
 describe('a private key', () => {
   it.each([
-    ['others can read', (path: string) => chmodSync(path, 0o604)],
+    ['other users can read', (path: string) => chmodSync(path, 0o604)],
     ['a group can read', (path: string) => chmodSync(path, 0o640)],
-    ['others can write', (path: string) => chmodSync(path, 0o602)],
+    ['other users can write', (path: string) => chmodSync(path, 0o602)],
     ['belongs to another user', (path: string) => chownSync(path, 12_345, 12_345)],
   ])('that %s signs nothing', async (_, open) => {
     open(machine.keyFile);

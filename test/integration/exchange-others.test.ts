@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { useExchangeLab } from '../support/stacks/exchange-lab.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 
 const lab = useExchangeLab();
 const archive = `${lab.folder}/export.tar`;
 const IMAGE = 'localhost/busybox:rev-1';
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
 
 beforeAll(async () => {
   await lab.export('busybox', 'export.tar');
@@ -28,7 +28,7 @@ describe('skopeo', () => {
 
 const RUN = ['run', '--rm', '--network', 'none', IMAGE, 'sh', '-c', 'echo hello; id -u user'];
 
-if (isFull) {
+if (isFullRun) {
   describe('podman', () => {
     const store = [
       ...['--root', `${lab.folder}/podman`, '--runroot', `${lab.folder}/podman-run`],

@@ -137,22 +137,22 @@ const sound = {
 };
 
 const lies: Record<string, Lie> = {
-  'breaks off in a layer': {
+  'disconnects within a layer': {
     code: 'ERR_STACKSHIM_REGISTRY_FAILED',
     layer: (response) => {
       response.writeHead(200, { 'content-length': LAYER.length });
       response.write(LAYER.subarray(0, 100_000), () => response.destroy());
     },
   },
-  'gives a shorter layer than it says': {
+  'returns a shorter layer than announced': {
     code: 'ERR_STACKSHIM_REGISTRY_FAILED',
     layer: (response) => response.end(LAYER.subarray(0, -1)),
   },
-  'gives another layer': {
+  'returns another layer': {
     code: 'ERR_STACKSHIM_REGISTRY_FAILED',
     layer: (response) => response.end(Buffer.alloc(LAYER.length, 'b')),
   },
-  'gives a layer without an end': {
+  'returns an endless layer': {
     code: 'ERR_STACKSHIM_REGISTRY_FAILED',
     layer: (response) => {
       const more = () => {
@@ -172,7 +172,7 @@ const lies: Record<string, Lie> = {
       ],
     },
   },
-  'offers a layer of absurd size': {
+  'offers a layer of an absurd size': {
     code: 'ERR_STACKSHIM_LAYER_TOO_LARGE',
     manifest: { ...sound, layers: [{ ...descriptor(GZIP_TYPE, LAYER), size: 2 ** 50 }] },
   },

@@ -182,8 +182,8 @@ describe('saved stacks', () => {
   });
 
   it.each([
-    ['is not there', '/no/such/key', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
-    ['is no key', '/etc/hostname', 'ERR_STACKSHIM_SPEC_INVALID'],
+    ['does not exist', '/no/such/key', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    ['is not a key', '/etc/hostname', 'ERR_STACKSHIM_SPEC_INVALID'],
   ])('cannot be signed with a key that %s', async (_, path, code) => {
     await expect(save(['busybox'], { keyFile: path })).rejects.toMatchObject({ code });
   });
@@ -231,18 +231,18 @@ describe('trust', () => {
 
 const damage: Record<string, (file: Buffer) => Buffer> = {
   'is empty': () => Buffer.alloc(0),
-  'is something else': () => makeTar([{ path: 'etc/passwd', content: 'x' }]),
+  'is another kind of file': () => makeTar([{ path: 'etc/passwd', content: 'x' }]),
   'ends after its index': (file) => file.subarray(0, 4096),
-  'has a layer that was changed': (file) => {
+  'has a changed layer': (file) => {
     const at = file.length - 2048;
     file[at] = (file[at] ?? 0) ^ 1;
     return file;
   },
-  'has a layer that it does not tell of': (file) => {
+  'has a layer that the index does not list': (file) => {
     file.write('layers/f', file.lastIndexOf('layers/'), 'latin1');
     return file;
   },
-  'goes on after its end': (file) => Buffer.concat([file, Buffer.from('more')]),
+  'continues after its end': (file) => Buffer.concat([file, Buffer.from('more')]),
 };
 
 describe('an invalid file', () => {

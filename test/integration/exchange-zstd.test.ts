@@ -44,7 +44,7 @@ describe('a zstd layer', () => {
   });
 
   it.each([
-    ['is no zstd at all', TAR],
+    ['is not zstd', TAR],
     ['is cut off', zstd(TAR).subarray(0, -10)],
     ['has bytes after its end', Buffer.concat([zstd(TAR), Buffer.from('garbage')])],
     ['is empty', Buffer.alloc(0)],

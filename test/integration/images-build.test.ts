@@ -180,7 +180,7 @@ describe('a build that fails', () => {
     ],
     ['does not exist', '["nothing-of-that-name"]', { verdict: 'setup_failed' }],
     ['hangs', '["sleep", "1000"]', { verdict: 'timed_out' }],
-    ['reads what nobody writes', 'read line || exit 5', { verdict: 'failed', exitCode: 5 }],
+    ['reads from an empty input', 'read line || exit 5', { verdict: 'failed', exitCode: 5 }],
   ])('in a smoke command that %s', async (_, smoke, details) => {
     await lab.build(lab.writeStack('kept', SOUND), { ifChanged: true });
     const before = { generation: readCurrentGeneration(lab.layout), files: revisionFiles('kept') };
@@ -223,13 +223,13 @@ describe('a build that fails', () => {
     ['with a Dockerfile of nonsense', ['FORM scratch'], {}, 'ERR_STACKSHIM_BUILD_FAILED'],
     ['with an empty Dockerfile', [], {}, 'ERR_STACKSHIM_BUILD_FAILED'],
     [
-      'that copies what is not there',
+      'that copies a missing file',
       ['FROM scratch', 'COPY absent /', SMOKE],
       {},
       'ERR_STACKSHIM_BUILD_FAILED',
     ],
     [
-      'that copies from outside',
+      'that copies from outside of the folder',
       ['FROM scratch', 'COPY ../../../../etc/shadow /', SMOKE],
       {},
       'ERR_STACKSHIM_BUILD_FAILED',
@@ -251,10 +251,10 @@ describe('a build that fails', () => {
   });
 
   it.each([
-    ['that is not there', '/nothing/of-that-name', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    ['that does not exist', '/nothing/of-that-name', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     ['that is a file', '/etc/passwd', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     ['without a Dockerfile', '/etc', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
-    ['whose name is no name', '/', 'ERR_STACKSHIM_SPEC_INVALID'],
+    ['whose name is not valid for a stack', '/', 'ERR_STACKSHIM_SPEC_INVALID'],
   ])('for a folder %s', async (_, directory, code) => {
     await expect(lab.build(directory)).rejects.toMatchObject({ code });
   });

@@ -149,8 +149,8 @@ it('skips a stack that was not built here, and reports it if it was named', asyn
 });
 
 it.each([
-  ['a stack that is not there', { names: names('nothing') }, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
-  ['one folder for all', { from: '/x' }, 'ERR_STACKSHIM_SPEC_INVALID'],
+  ['a stack that does not exist', { names: names('nothing') }, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
+  ['one folder for all stacks', { from: '/x' }, 'ERR_STACKSHIM_SPEC_INVALID'],
 ])('refuses %s before anything is built', async (_, options, code) => {
   await expect(update(options)).rejects.toMatchObject({ code });
 });

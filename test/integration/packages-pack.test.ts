@@ -193,7 +193,7 @@ describe('what cannot be packed: code', () => {
   it.each([
     ['does not exist', () => undefined, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     [
-      'is of no known form',
+      'has no known form',
       (path: string) => writeFileSync(path, '#!/bin/sh\n'),
       'ERR_STACKSHIM_CODE_INVALID',
     ],
@@ -205,7 +205,7 @@ describe('what cannot be packed: code', () => {
     ],
     ['is a device', (path: string) => symlinkSync('/dev/zero', path), 'ERR_STACKSHIM_CODE_INVALID'],
     [
-      'is a link to nothing',
+      'is a dangling link',
       (path: string) => symlinkSync('nothing', path),
       'ERR_STACKSHIM_INPUT_NOT_FOUND',
     ],

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, expect, it } from 'vitest';
 import { type RunTaskOptions, runTask, type TaskInput } from '../../src/index.ts';
+import { sh } from '../support/cli/shell.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { repeated, scaled } from '../support/timing/time-scale.ts';
 
@@ -19,8 +20,6 @@ interface Kind {
   make(i: number): { readonly input: Omit<TaskInput, 'stack'>; readonly options?: RunTaskOptions };
   expect(i: number): object;
 }
-
-const sh = (script: string) => ['sh', '-c', script];
 
 /** The slowest and most demanding kinds come once in twenty. */
 const rare: readonly Kind[] = [

@@ -121,8 +121,8 @@ describe('a process that is killed before each of its system calls', () => {
   }
 
   it.each([
-    ['with no volume waiting', false],
-    ['with one that waits', true],
+    ['without an idle volume', false],
+    ['with an idle volume', true],
   ])('%s', async (_, waiting) => {
     let calls = 0;
     for (;;) {

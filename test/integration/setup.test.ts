@@ -132,7 +132,7 @@ describe('npm run setup', () => {
     );
     const { status, stderr } = runSetup({ arrange: [oldLibc] });
     expect(status).toBe(0);
-    expect(stderr).toMatch(/needs libc6 2\.\d+, here is 2\.36-9/);
+    expect(stderr).toMatch(/needs libc6 2\.\d+; this host has 2\.36-9/);
     expect(stderr).toContain('WARNING');
     expect(existsSync(join(root, 'runtimes'))).toBe(false);
   });

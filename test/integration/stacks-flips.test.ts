@@ -11,6 +11,7 @@ import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
 import { digestOf, NOW, stackName } from '../support/stacks/stack-store.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 
 const flipper = new URL('../fixtures/flip-until-killed.ts', import.meta.url);
@@ -19,11 +20,10 @@ const stored = /^file \S+\/lib\/(stacks|images|generations|locks|tmp|current)(\/
 const { layout, options } = useInstallation([stored]);
 const stack = stackName('busybox');
 
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
 const RESOLVES = 20_000;
-const RUNS = isFull ? 4000 : 200;
-const AT_ONCE = isFull ? 16 : 4;
-const FLIPS = isFull ? 1000 : 100;
+const RUNS = isFullRun ? 4000 : 200;
+const AT_ONCE = isFullRun ? 16 : 4;
+const FLIPS = isFullRun ? 1000 : 100;
 
 /** Revision 2 has the same layers, and a variable that identifies it. */
 async function addSecondRevision(): Promise<void> {

@@ -75,16 +75,16 @@ describe('resolveStack', () => {
   });
 
   it.each([
-    ['a stack that is not there', { name: stackName('pyhton-3.13') }, { near: ['python-3.13'] }],
-    ['a stack unlike any other', { name: stackName('zsh') }, { near: [] }],
-    ['a name of every object', { name: stackName('constructor') }, { near: [] }],
-    ['a revision that is not there', { name: python, revision: 9 }, { revisions: [1] }],
+    ['a misspelt stack', { name: stackName('pyhton-3.13') }, { near: ['python-3.13'] }],
+    ['an unknown stack', { name: stackName('zsh') }, { near: [] }],
+    ['a name that every object has', { name: stackName('constructor') }, { near: [] }],
+    ['a revision that does not exist', { name: python, revision: 9 }, { revisions: [1] }],
     [
-      'a revision of no stack',
+      'a revision of an unknown stack',
       { name: stackName('pyhton-3.13'), revision: 1 },
       { near: ['python-3.13'] },
     ],
-    ['an image of no revision', { name: python, image: digestOf('other') }, { stack: python }],
+    ['an image without a revision', { name: python, image: digestOf('other') }, { stack: python }],
     ['an image of no stack', { name: stackName('zsh'), image: digestOf('one') }, { near: [] }],
     [
       'a revision with another image',
@@ -295,9 +295,9 @@ describe('a damaged file', () => {
     'is cut off': (path) => execFileSync('truncate', ['-s', '-5', path]),
     'is of a later version': (path) =>
       execFileSync('sed', ['-i', 's/"version": 1/"version": 2/', path]),
-    'has a field too many': (path) =>
+    'has an extra field': (path) =>
       execFileSync('sed', ['-i', 's/"version": 1/"version": 1, "x": 1/', path]),
-    'tells of another': (path) =>
+    'describes another': (path) =>
       execFileSync('sed', [
         '-i',
         '-E',
@@ -309,8 +309,7 @@ describe('a damaged file', () => {
     'is huge': (path) => execFileSync('truncate', ['-s', '1G', path]),
     'is a link to another': (path) =>
       execFileSync('sh', ['-c', 'mv "$0" "$0.real" && ln -s "$0.real" "$0"', path]),
-    'is a FIFO that would hang a reader': (path) =>
-      execFileSync('sh', ['-c', 'rm "$0" && mkfifo "$0"', path]),
+    'is a FIFO': (path) => execFileSync('sh', ['-c', 'rm "$0" && mkfifo "$0"', path]),
     'is a folder': (path) => execFileSync('sh', ['-c', 'rm "$0" && mkdir "$0"', path]),
   };
   const cases = (['generation', 'revision', 'image'] as const).flatMap((which) =>

@@ -100,8 +100,8 @@ describe('rollbackStack', () => {
   });
 
   it.each([
-    ['a stack that is not there', ruby, undefined],
-    ['a revision that is not there', python, 9],
+    ['a stack that does not exist', ruby, undefined],
+    ['a revision that does not exist', python, 9],
   ])('does not find %s', async (_, stack, to) => {
     await addCurrent(python, 'one', 'two');
     await expect(rollback(stack, to)).rejects.toMatchObject(NOT_FOUND);

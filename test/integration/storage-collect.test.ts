@@ -317,7 +317,7 @@ describe('if gc cannot determine what is needed', () => {
       },
     ],
     [
-      'the image of a task is gone',
+      'the image of a task is missing',
       'ERR_STACKSHIM_IMAGE_CORRUPT',
       async () => {
         keepTask(lab.layout, 'kept', {

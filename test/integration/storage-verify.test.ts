@@ -92,7 +92,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
     },
   ],
   [
-    'a shared layer that was cut off',
+    'a truncated shared layer',
     kinds.layer,
     ALL,
     ({ shared }) => {
@@ -102,7 +102,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
     },
   ],
   [
-    'a layer whose file is gone',
+    'a layer without its file',
     kinds.layer,
     ALL,
     ({ shared }) => {
@@ -112,7 +112,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
     },
   ],
   [
-    'a layer whose record is gone',
+    'a layer without its record',
     kinds.layer,
     OWN,
     ({ own }) => {
@@ -133,7 +133,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
     },
   ],
   [
-    'an image file that is no JSON',
+    'an image file that is not JSON',
     kinds.image,
     OWN,
     ({ two }) => {
@@ -143,7 +143,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
     },
   ],
   [
-    'an image that is gone',
+    'a missing image',
     kinds.image,
     ['python-3.13@1'],
     ({ one }) => {
@@ -163,7 +163,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
     },
   ],
   [
-    'a current revision that is gone',
+    'a missing current revision',
     'revision',
     ['ruby-3.3@1*'],
     ({ other }) => {
@@ -173,7 +173,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
     },
   ],
   [
-    'an old generation that is no JSON',
+    'an old generation that is not JSON',
     'generation',
     [],
     () => {
@@ -195,7 +195,7 @@ describe('verify names the damage in', () => {
   });
 
   it.each([
-    ['a generation that is gone', 'generations/77.json', 'generations/77.json'],
+    ['a missing generation', 'generations/77.json', 'generations/77.json'],
     ['no generation', '/etc/passwd', 'current'],
   ])('a link "current" to %s is reported', async (_what, target, at) => {
     await makeStacks();

@@ -26,7 +26,7 @@ describe('a policy file is refused', () => {
   test.each<[string, (file: string) => void]>([
     ['that another user owns', (file) => chownSync(file, STRANGER_ID, STRANGER_ID)],
     ['in a folder of another user', () => chownSync(folder, STRANGER_ID, STRANGER_ID)],
-    ['in a folder that others may write', () => chmodSync(folder, 0o777)],
+    ['in a folder that other users may write to', () => chmodSync(folder, 0o777)],
   ])('%s', async (_, spoil) => {
     const file = join(folder, 'policy.json');
     writeFileSync(file, '{}');
@@ -55,10 +55,10 @@ describe('a trusted path', () => {
   });
 
   test.each<[string, number, string, string]>([
-    ['a folder on the way', 0o777, 'a/b', 'a'],
+    ['a folder in the path', 0o777, 'a/b', 'a'],
     ['the end', 0o777, 'a', 'a'],
     ['the end, though sticky', 0o1777, 'a', 'a'],
-    ['for a group', 0o770, 'a/b', 'a'],
+    ['the end, for a group', 0o770, 'a/b', 'a'],
     ['a sticky folder in which the rest is missing', 0o1777, 'a/missing', 'a'],
   ])('has no part that other users may write: %s', (_, mode, path, fault) => {
     mkdirSync(join(folder, 'a/b'), { recursive: true });
@@ -75,9 +75,9 @@ describe('a trusted path', () => {
   });
 
   test.each<[string, string]>([
-    ['a folder on the way', 'a'],
+    ['a folder in the path', 'a'],
     ['the end', 'a/b'],
-    ['a link on the way', 'link'],
+    ['a link in the path', 'link'],
   ])('has no part that another user owns: %s', (_, theirs) => {
     mkdirSync(join(folder, 'a/b'), { recursive: true });
     symlinkSync('a', join(folder, 'link'));

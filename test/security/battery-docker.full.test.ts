@@ -1,6 +1,6 @@
 /**
- * The battery in `docker run` with its defaults, beside stackshim: docs/security.md says what each of them holds. With UPDATE_DOCS=1
- * its table is written anew. Requires: root, gcc, docker.
+ * The battery in `docker run` with its defaults, beside stackshim; docs/security.md lists the results of both. With UPDATE_DOCS=1 its
+ * table is written again. Requires: root, gcc, docker.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -17,7 +17,7 @@ const mayUpdate = process.env['UPDATE_DOCS'] === '1';
 
 const battery = useBattery({ docker: true });
 const documented = verdictsInDoc(readFileSync(SECURITY_DOC, 'utf8'));
-// A run of some of the probes leaves the rows of the others.
+// A run of some probes keeps the rows of the others.
 const seen = new Map<string, readonly string[]>(documented);
 
 describe('in docker, beside a task', () => {

@@ -1,4 +1,4 @@
-/** The escape battery: no probe gets out of a task. Requires: root, gcc. */
+/** The escape battery: no probe escapes from a task. Requires: root, gcc. */
 import { describe, expect, it } from 'vitest';
 import { TESTED_RUNTIME } from '../support/runtimes/tested-runtime.ts';
 import { allProbes } from './probes/all-probes.ts';

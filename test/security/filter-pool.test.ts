@@ -1,4 +1,4 @@
-/** What the probes of the kernel's pool of filters count does not hold what an earlier one left. Requires: root, gcc. */
+/** The count of filters in the kernel's pool does not include those of an earlier probe. Requires: root, gcc. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { compileProbes } from '../support/programs/probe-image.ts';
@@ -10,7 +10,7 @@ const program = `${folder}/probe`;
 beforeAll(() => compileProbes(program));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** In a pid namespace, so that its processes end with it. */
+/** Runs in a pid namespace, so that its processes end with it. */
 const nestFilters = () =>
   watchProgram([
     ...['unshare', '--pid', '--fork', '--kill-child', '--'],
@@ -23,7 +23,7 @@ it('counts the programs in the pool, and waits for unused ones to be freed', asy
     const nested = nestFilters();
     try {
       await nested.tried;
-      // Others may load some meanwhile, and some of those of before may go.
+      // Other programs may load or free filters meanwhile.
       expect(countLargeFilters()).toBeGreaterThanOrEqual(200 - FEW);
       expect(countLargeFilters()).toBeLessThanOrEqual(200 + 2 * FEW);
     } finally {

@@ -1,4 +1,4 @@
-/** Attacks on what root does outside of containers: each fails on stackshim, and works on a program without the protection. Requires: root, gcc. */
+/** Attacks on what root does outside of containers: each fails on stackshim, and succeeds on a program without the protection. Requires: root, gcc. */
 import { describe, expect, it } from 'vitest';
 import { STORED, useInstallation } from '../support/installation/installation.ts';
 import { allHostProbes } from './host-probes/all-host-probes.ts';

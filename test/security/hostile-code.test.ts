@@ -1,4 +1,4 @@
-/** Code made to reach outside /task, to fill the disk or to fool a reader: a typed error, and nothing left. */
+/** Code made to reach outside /task, to fill the disk or to deceive a parser: a typed error, and nothing left. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -79,7 +79,7 @@ const tars: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegExp])
     ],
     /lies below/,
   ],
-  ['two files of one name', [{ path: 'a' }, { path: 'a' }], /already as a file/],
+  ['two files with one name', [{ path: 'a' }, { path: 'a' }], /already as a file/],
   ['a sparse file', [{ path: 'a', type: 'S' }], /sparse file/],
 ];
 
@@ -126,7 +126,7 @@ const zips: readonly (readonly [string, readonly RawZipEntry[], RegExp])[] = [
   ],
   ['a symbolic link with a NUL', [{ name: 'a', mode: 0o120777, content: 'x\0y' }], /NUL/],
   [
-    'a symbolic link without end',
+    'an overlong symbolic link',
     [{ name: 'a', mode: 0o120777, content: 'x'.repeat(5000) }],
     /4095 bytes/,
   ],
@@ -135,7 +135,7 @@ const zips: readonly (readonly [string, readonly RawZipEntry[], RegExp])[] = [
   ['more content than announced', [{ name: 'a', content: 'xyz', uncompressedSize: 1 }], /byte/],
   ['less content than announced', [{ name: 'a', content: 'x', uncompressedSize: 9 }], /byte/],
   [
-    'two files of one name',
+    'two files with one name',
     [
       { name: 'a', content: '1' },
       { name: 'a', content: '2' },

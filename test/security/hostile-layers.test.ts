@@ -1,4 +1,4 @@
-/** Layers made to crash, hang or fool mkfs.erofs, or to reach the host: a typed error and nothing left, or a sound layer. */
+/** Layers made to crash, hang or deceive mkfs.erofs, or to reach the host: a typed error and nothing left, or a sound layer. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -20,7 +20,7 @@ beforeAll(() => {
 });
 afterAll(() => lab.dispose());
 
-/** What mkfs.erofs by itself crashes on, hangs on, or turns into a damaged or wrong image. */
+/** Inputs on which mkfs.erofs alone crashes, hangs, or writes a damaged or wrong image. */
 const hostile: readonly (readonly [string, readonly (RawEntry | Buffer)[]])[] = [
   ['the name ".wh.."', [{ path: '.wh..' }]],
   ['the name "y/.wh..."', [{ path: 'y/.wh...' }]],
@@ -74,11 +74,11 @@ const hostile: readonly (readonly [string, readonly (RawEntry | Buffer)[]])[] = 
     ],
   ],
   ['a PAX record that is cut', [buildExtension('x', Buffer.from('30 path=a'))]],
-  ['a way through ".."', [{ path: '../canary/secret', content: 'stolen' }]],
-  ['an absolute way through ".."', [{ path: `/..${canary}/secret`, content: 'stolen' }]],
-  ['an id that no task has', [{ path: 'a', uid: 1_879_048_192 }]],
+  ['a path through ".."', [{ path: '../canary/secret', content: 'stolen' }]],
+  ['an absolute path through ".."', [{ path: `/..${canary}/secret`, content: 'stolen' }]],
+  ['an id outside of every task’s range', [{ path: 'a', uid: 1_879_048_192 }]],
   [
-    'a way through a symbolic link',
+    'a path through a symbolic link',
     [
       { path: 'door', type: '2', link: canary },
       { path: 'door/secret', content: 'stolen' },

@@ -16,16 +16,16 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { slotIds } from '../../src/task/admission/slot.ts';
 import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { make32BitProgram, makeCallingProgram } from '../support/programs/tiny-elf.ts';
 import { TESTED_RUNTIME } from '../support/runtimes/tested-runtime.ts';
 
 const { installation, run, start, folder } = useTaskRunner();
 const { layout, env } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const EPERM = 1;
 
-/** System calls by their numbers on x86-64 and arm64. */
+/** System call numbers on x86-64 and arm64. */
 const shut = {
   mount: [165, 40],
   umount2: [166, 39],
@@ -74,7 +74,7 @@ describe('namespaces', () => {
     const [one, other] = await Promise.all(tasks.map((task) => task.ended));
     const linesOf = (text = '') => text.split('\n').filter((line) => /[:\d]/.test(line));
     const shared = linesOf(one?.stdout).filter((line) => linesOf(other?.stdout).includes(line));
-    // The host's time namespace is nobody's secret.
+    // The host's time namespace is not secret.
     expect(shared.filter((line) => !line.startsWith('time'))).toEqual([]);
   });
 
@@ -130,7 +130,7 @@ describe('rights', () => {
     expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
   });
 
-  // Only there is another interface.
+  // Only x86-64 has a second interface.
   if (process.arch === 'x64')
     it('end a task that uses the 32-bit interface', async () => {
       const code = join(folder, 'narrow');
@@ -200,7 +200,7 @@ describe('files', () => {
     const points = stdout.trim().split('\n');
     const allowed = /^\/(|proc(\/.*)?|sys(\/.*)?|dev(\/.*)?|etc\/hosts|run\/stackshim\/payload)$/;
     expect(points.filter((point) => !allowed.test(point))).toEqual([]);
-    // Some runtimes add the link `core`, to a file that is masked.
+    // Some runtimes add the link `core` to a masked file.
     const nodes = (await run([], sh('ls -A /dev | grep -v "^core$"'))).stdout.trim().split('\n');
     expect(nodes.sort()).toEqual([
       'fd',
@@ -235,7 +235,7 @@ describe('binds', () => {
     const place = join(folder, 'bound');
     mkdirSync(place);
     writeFileSync(join(place, 'file'), 'kept');
-    // Nothing but its being read-only keeps anybody from it.
+    // Only the read-only mount prevents the task from writing.
     chmodSync(place, 0o777);
     chmodSync(join(place, 'file'), 0o666);
     const script = `
@@ -313,7 +313,7 @@ describe('other tasks', () => {
     const options = ['--name', 'keeper', '--payload', 'secret', '-v', '/etc/hostname:/h:ro'];
     const keeper = start(options, sh(script));
     await keeper.printed('ready');
-    // Where its disk space is a volume, the host reaches it by the task alone.
+    // If its disk space is a volume, the host reaches it only through the task.
     const { stdout: listed } = await runCli(['ps', '--json'], { env });
     const [{ pid }] = JSON.parse(listed).tasks;
     const file = `/proc/${pid}/root/run/stackshim/payload`;

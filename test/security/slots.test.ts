@@ -1,6 +1,6 @@
 /**
- * No two tasks share ids: a slot is not given away while the task it names may run on, and comes only from a folder that no
- * other user of the host could have prepared. Requires: root.
+ * No two tasks share ids: a slot is not given away while the task that it names may run, and is claimed only in a folder that no other
+ * user of the host could have prepared. Requires: root.
  */
 import {
   chmodSync,
@@ -89,7 +89,7 @@ describe('a slot', () => {
       const beside = { ...layout, olderSlots: `${folder}/older` };
       return claimSlot(linuxSystem, beside, { task: parseTaskId('one') });
     };
-    /** As an earlier version did. */
+    /** Claims a slot as an earlier version did. */
     const claimThere = () =>
       claimSlot(
         linuxSystem,

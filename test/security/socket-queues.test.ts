@@ -1,4 +1,4 @@
-/** What sockets hold beside a task's memory ends the task; what programs do with sockets does not. Requires: root, gcc. */
+/** Data in sockets beyond a task's memory ends the task; normal use of sockets does not. Requires: root, gcc. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -18,7 +18,7 @@ const probe = (command: string) => ['/task/probe', ...command.split(' ')];
 it.each([
   ['answers by netlink', 'queue-answers 160'],
   ['messages that are not complete', 'queue-unsent 3000'],
-  ['the same in sockets that the kernel does not list', 'queue-unsent 3000 hide'],
+  ['incomplete messages in sockets that the kernel does not list', 'queue-unsent 3000 hide'],
   ['messages of single bytes, each on a page of its own', 'queue-unsent 500 pages'],
   ['connections that nobody accepts', 'queue-unaccepted 160'],
   ['connections that hold nothing', 'queue-connections 40000'],

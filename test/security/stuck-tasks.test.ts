@@ -1,6 +1,6 @@
 /**
- * A task that a filesystem of its own holds up in the kernel: it cannot be asked, nor killed alone. Its time ends all the same, and
- * whoever lists, kills or reaps tasks does not wait for it. Requires: root, gcc, FUSE.
+ * A task that its own filesystem holds up in the kernel: it can neither be asked nor killed alone. Its timeout still ends it, and programs
+ * that list, kill or reap tasks do not wait for it. Requires: root, gcc, FUSE.
  */
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -25,13 +25,13 @@ beforeAll(async () => {
   writeFileSync(layout.policyFile, JSON.stringify(policy), { mode: 0o644 });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
-// Where a test fails, nothing else would end it.
+// After a failed test nothing else would end it.
 afterEach(() => abortFuseConnections(linuxSystem, (uid) => slotOfUser(uid) !== undefined));
 
 const hang = ['/task/probe', 'fuse-hang', 'exec'];
 let count = 0;
 
-/** Runs it by the executable, and waits until it is held up. */
+/** Runs it with the executable, and waits until it is held up. */
 async function startStuck(...more: readonly string[]) {
   count += 1;
   const id = `stuck-${count}`;
@@ -61,7 +61,7 @@ describe.each(['exec', 'exit', 'close', 'unmap'])('held up in %s', (place) => {
     );
     clearInterval(ticks);
     expect(result).toMatchObject({ verdict: 'timed_out', removed: true, leftovers: [] });
-    // No limit of speed: what waits for the task waits until it is killed, and so for more than its time.
+    // Not a speed limit: a program that waits for the task would wait until it is killed, longer than its timeout.
     expect(longest).toBeLessThan(1_500);
   });
 });
@@ -80,7 +80,7 @@ it('a task is listed, and doctor reports it', async () => {
 });
 
 it('a task is still watched: it is ended for what its sockets hold', async () => {
-  // Another process of the task begins once pid 1 is held up.
+  // Another process of the task starts once pid 1 is held up.
   const flood = 'sleep 1; exec /task/probe queue-connections 40000';
   const script = `(${flood}) & exec ${hang.join(' ')}`;
   const given = ['--bundle', 'fuse', '--code', code, '-m', '32m', '--timeout', '40s', '--json'];

@@ -1,6 +1,6 @@
 /**
- * A tenant has no more tasks at once than the policy allows and no more than its cap, whoever starts them and whoever dies; its cgroup
- * comes with the first task and goes with the last, however these meet. Requires: root, cgroups.
+ * A tenant has no more concurrent tasks than the policy allows and uses no more than its cap, whoever starts them or dies; its cgroup
+ * is created with the first task and removed with the last, even if these coincide. Requires: root, cgroups.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -59,7 +59,7 @@ const join = (terms: Partial<TenantTerms> = {}, task = 'one') =>
   });
 const groupExists = () => cgroups.existing(tenantCgroup(layout, acme)).length > 0;
 
-/** A number that names a task of an owner that is dead. */
+/** A number that names a task whose owner is dead. */
 function leaveNumber(number: number, task: string, boot = bootId()): void {
   mkdirSync(tenantDir(layout, acme), { recursive: true });
   mkdirSync(`${layout.run}/tasks/${task}`, { recursive: true });
@@ -232,7 +232,7 @@ describe('slot numbers', () => {
       writeFileSync(`${folder}/numbers/${number}`, `${bootId()}\nother\n${layout.run}\n`);
     }
     const ours = Array.from({ length: 20 }, () => claim(4096));
-    // By chance alone one would be above, once in a million runs of this test.
+    // By chance alone one would be higher once in a million runs of this test.
     for (const one of ours) expect(one?.number).toBeLessThan(1024);
     expect(ours.every((one) => (one?.number ?? 0) >= 100)).toBe(true);
     for (const one of ours) one?.release();

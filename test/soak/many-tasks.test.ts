@@ -8,11 +8,11 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { useInstallation } from '../support/installation/installation.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 
 const { env } = useInstallation();
 const script = fileURLToPath(new URL('../fixtures/run-for-long.mjs', import.meta.url));
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
-const TASKS = isFull ? 20_000 : 2_000;
+const TASKS = isFullRun ? 20_000 : 2_000;
 const SAMPLES = 40;
 
 type Sample = Readonly<Record<string, number>>;
@@ -20,8 +20,8 @@ type Sample = Readonly<Record<string, number>>;
 /** The steepest slope, per task, of the line through the second half of the samples. */
 const STEEPEST: Readonly<Record<string, number>> = {
   // A leaked spec or result is larger than this; code that the engine compiles late is smaller.
-  heapKib: isFull ? 0.2 : 1,
-  rssKib: isFull ? 0.5 : 4,
+  heapKib: isFullRun ? 0.2 : 1,
+  rssKib: isFullRun ? 0.5 : 4,
   dentries: 20,
   slabKib: 20,
   machineMounts: 0.1,

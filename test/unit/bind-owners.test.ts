@@ -20,10 +20,10 @@ const FALLBACK = DEFAULT_BIND_OWNER_ID;
 
 describe('the owner of what is written', () => {
   it.each([
-    ['is that of the source', [1000, 1001], [1000, 1001]],
-    ['is not root, nor whom root’s directories are shared with', [0, 50], [FALLBACK, FALLBACK]],
-    ['is not of root’s group', [1000, 0], [1000, FALLBACK]],
-    ['may be nobody', [65_534, 65_534], [65_534, 65_534]],
+    ['is the owner of the source', [1000, 1001], [1000, 1001]],
+    ['is neither root nor a user who shares root’s directories', [0, 50], [FALLBACK, FALLBACK]],
+    ['is not in root’s group', [1000, 0], [1000, FALLBACK]],
+    ['can be nobody', [65_534, 65_534], [65_534, 65_534]],
   ])('%s', (_, [uid = 0, gid = 0], [ownUid, ownGid]) => {
     expect(ownerOfWritten('/data', { uid, gid }, FALLBACK)).toEqual({ uid: ownUid, gid: ownGid });
   });

@@ -16,7 +16,12 @@ import { toPlain } from '../../src/exchange/registry/run-skopeo.ts';
 import { parseSavedIndex } from '../../src/exchange/saves/saved-index.ts';
 import { createSavedReader } from '../../src/exchange/saves/saved-reader.ts';
 import { STACK_LABELS } from '../../src/store/images/image.ts';
-import { buildPaxHeader, buildTar, toBlocks } from '../support/images/tar-builder.ts';
+import {
+  buildPaxHeader,
+  buildTar,
+  type RawEntry,
+  toBlocks,
+} from '../support/images/tar-builder.ts';
 import { digestOf } from '../support/stacks/stack-store.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/stackshim-exchange-unit-`);
@@ -160,6 +165,18 @@ describe('indexArchive', () => {
     expect([read('blobs/a'), read(long), read('dir/again')]).toEqual(['one', 'two', 'one']);
   });
 
+  it.each<[string, readonly RawEntry[], string]>([
+    ['a name twice', [{ path: 'a' }, { path: './a' }], 'comes twice'],
+    ['two sizes', [{ path: 'a', content: 'one', pax: [['size', '2']] }], 'two sizes'],
+    ['a device', [{ path: 'a', type: '3' }], 'device'],
+    ['a way out', [{ path: '../a' }], '..'],
+  ])('refuses %s', async (_, entries, reason) => {
+    await expect(index(buildTar(...entries))).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_IMAGE_INVALID',
+      message: expect.stringContaining(reason),
+    });
+  });
+
   it('returns ranges within the file or a typed error, for any bytes', async () => {
     const sound = buildTar({ path: 'a', content: 'x' }, { path: 'b', content: 'y'.repeat(700) });
     const flips = fc.array(fc.tuple(fc.nat(sound.length - 1), fc.nat(255)), {
@@ -176,7 +193,8 @@ describe('indexArchive', () => {
             expect(start + size).toBeLessThanOrEqual(cut.length);
           }
         } catch (error) {
-          expect(error).toMatchObject({ code: 'ERR_STACKSHIM_IMAGE_INVALID' });
+          const code = expect.stringMatching(/_(IMAGE_INVALID|LAYER_TOO_LARGE)$/);
+          expect(error).toMatchObject({ code });
         }
       }),
       { numRuns: 200 },
@@ -256,11 +274,11 @@ describe('parseSavedIndex', () => {
       'an unknown field': { ...sound, more: 1 },
       'no stack': { ...sound, stacks: [] },
       'a stack twice': { ...sound, stacks: [...sound.stacks, ...sound.stacks] },
-      'an odd name': { ...sound, stacks: [{ ...sound.stacks[0], stack: '../x' }] },
-      'an image that is missing': { ...sound, images: [] },
+      'an invalid name': { ...sound, stacks: [{ ...sound.stacks[0], stack: '../x' }] },
+      'a missing image': { ...sound, images: [] },
       'an image twice': { ...sound, images: [image, image] },
-      'a layer that is missing': { ...sound, layers: [] },
-      'a layer with an odd id': { ...sound, layers: [{ ...layer, id: '../../x' }] },
+      'a missing layer': { ...sound, layers: [] },
+      'a layer with an invalid id': { ...sound, layers: [{ ...layer, id: '../../x' }] },
     }),
   )('refuses %s', (_, value) => {
     expect(() => parse(value)).toThrow(

@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JobInput, TaskInput } from '../../src/index.ts';
-import { parseJobInput, TASK_INPUT_FIELDS } from '../../src/spec/parse-task-spec.ts';
+import { parseJobInput } from '../../src/spec/parse-task-spec.ts';
 import { parseTaskSpec } from '../support/parse-task-spec.ts';
 import { fitsJobSchema, requireAgreement } from '../support/tasks/job-agreement.ts';
+import { TASK_INPUT_FIELDS } from '../support/tasks/task-fields.ts';
 
 const job = {
   stack: 'python-3.13@rev:3',

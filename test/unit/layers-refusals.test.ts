@@ -39,8 +39,16 @@ const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegEx
     [{ path: '/', type: '2', link: 'a' }],
     /the root is not a folder/,
   ],
-  ['a user that no task has', [{ path: 'a', uid: 65_536 }], /user 65536, and ids end at 65535/],
-  ['a group that no task has', [{ path: 'a', gid: 70_000 }], /group 70000, and ids end at 65535/],
+  [
+    'a user outside of every task’s range',
+    [{ path: 'a', uid: 65_536 }],
+    /user 65536, and ids end at 65535/,
+  ],
+  [
+    'a group outside of every task’s range',
+    [{ path: 'a', gid: 70_000 }],
+    /group 70000, and ids end at 65535/,
+  ],
   ['an empty name', [{ path: '' }], /empty name/],
   ['a NUL in a PAX path', [{ path: 'a', pax: [['path', 'a\0b']] }], /NUL/],
   ['a NUL in a PAX link', [{ path: 'a', type: '2', pax: [['linkpath', 'a\0b']] }], /NUL/],
@@ -75,7 +83,7 @@ const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegEx
   ['user.overlay.*', [xattr('user.overlay.opaque')], /user\.overlay\.opaque/],
   ['attributes of 16 KB', [xattr('user.a', 'x'.repeat(16 * 1024))], /extended attributes/],
   [
-    'attributes of a folder that has some',
+    'attributes for a folder that already has some',
     [
       { ...xattr('user.a'), type: '5' },
       { ...xattr('user.b'), type: '5' },
@@ -88,8 +96,12 @@ const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegEx
   ['an unknown type', [{ path: 'a', type: 'V' }], /unknown type "V"/],
   ['a negative size', [{ path: 'a', size: binaryNumber(-1n) }], /not a number of bytes/],
   ['a size beyond 2^53', [{ path: 'a', size: binaryNumber(1n << 60n) }], /not a number of bytes/],
-  ['a PAX size that is none', [{ path: 'a', pax: [['size', '-1']] }], /not a number of bytes/],
-  ['a size that is no number', [{ path: 'a', size: Buffer.from('9999999999 \0') }], /not a number/],
+  ['an invalid PAX size', [{ path: 'a', pax: [['size', '-1']] }], /not a number of bytes/],
+  [
+    'a size that is not a number',
+    [{ path: 'a', size: Buffer.from('9999999999 \0') }],
+    /not a number/,
+  ],
   ['a folder with content', [{ path: 'a', type: '5', content: 'x' }], /directory with a size/],
   [
     'a hard link with content',
@@ -97,7 +109,7 @@ const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegEx
     /hardlink with a size/,
   ],
   ['a user id beyond 32 bits', [{ path: 'a', pax: [['uid', '4294967295']] }], /user and group id/],
-  ['a time that is none', [{ path: 'a', pax: [['mtime', 'noon']] }], /mtime/],
+  ['an invalid time', [{ path: 'a', pax: [['mtime', 'noon']] }], /mtime/],
   ['a wrong checksum', [{ path: 'a', checksum: 1 }], /checksum/],
   [
     'a PAX record longer than its header',
@@ -139,7 +151,7 @@ const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegEx
     /lies below "a", a dropped/,
   ],
   [
-    'a hard link to what is not there',
+    'a hard link to a missing file',
     [{ path: 'a', type: '1', link: 'b' }],
     /not a file of this layer before it/,
   ],
@@ -168,7 +180,7 @@ const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegEx
     [{ path: '.wh.b' }, { path: 'a', type: '1', link: '.wh.b' }],
     /before it/,
   ],
-  ['a symbolic link to nothing', [{ path: 'a', type: '2' }], /to nothing/],
+  ['an empty symbolic link', [{ path: 'a', type: '2' }], /to nothing/],
   [
     'a symbolic link of 4,096 bytes',
     [{ path: 'a', type: '2', pax: [['linkpath', 'x'.repeat(4096)]] }],

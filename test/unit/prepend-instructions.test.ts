@@ -77,19 +77,19 @@ function jumpTarget(elf: Buffer, machine: number, start: number): number {
 
 describe('a file is left as its builder made it', () => {
   it.each([
-    ['that is no ELF file', Buffer.alloc(100), 'not a 64-bit ELF file'],
-    ['of another machine', makeElf({ machine: RISC_V }), 'no instructions for machine 243'],
+    ['it is not an ELF file', Buffer.alloc(100), 'not a 64-bit ELF file'],
+    ['it is for another machine', makeElf({ machine: RISC_V }), 'no instructions for machine 243'],
     [
-      'with other content before its code',
+      'it has other content before its code',
       makeElf({ machine: X86_64, firstEnd: CODE_OFFSET }),
       'no room before the code',
     ],
     [
-      'whose segments share a page',
+      'its segments share a page',
       makeElf({ machine: X86_64, firstAddress: 0x42_0000n }),
       'no room before the code',
     ],
-    ['with padding that is used', withUsedPadding(), 'no room before the code'],
+    ['its padding is used', withUsedPadding(), 'no room before the code'],
   ])('if %s', (_, elf, reason) => {
     const before = Buffer.from(elf);
     expect(() => prependInstructions(elf)).toThrow(reason);

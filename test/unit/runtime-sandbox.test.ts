@@ -80,7 +80,7 @@ describe('the exit status of a task', () => {
   });
 
   test.each([
-    ['there is no state', () => Promise.resolve([])],
+    ['there is no state file', () => Promise.resolve([])],
     [
       'nobody listens',
       () => {
@@ -88,8 +88,8 @@ describe('the exit status of a task', () => {
         return Promise.resolve([]);
       },
     ],
-    ['the sandbox hangs up', () => serve([])],
-    ['it never ends its answer', () => serve([`{"x":"${'a'.repeat(70_000)}`])],
+    ['the sandbox disconnects', () => serve([])],
+    ['its answer never ends', () => serve([`{"x":"${'a'.repeat(70_000)}`])],
   ])('is unknown if %s', async (_, prepare) => {
     await prepare();
     expect(await waitInSandbox(container, foundSocket)).toBeUndefined();
@@ -105,13 +105,18 @@ describe('the exit status of a task in a sandbox', () => {
 
   test.each([
     [
-      'is as its sandbox tells',
+      'is the one that its sandbox reports',
       { exitCode: 0, signal: null },
       [told],
       { exitCode: 3, executed: true },
     ],
-    ['is that of a kill from outside', { exitCode: null, signal: 9 }, [told], { exitCode: null }],
-    ['is its own when nobody tells', { exitCode: 128, signal: null }, [], { exitCode: 128 }],
+    ['is a kill from outside', { exitCode: null, signal: 9 }, [told], { exitCode: null }],
+    [
+      'is its own if the sandbox does not answer',
+      { exitCode: 128, signal: null },
+      [],
+      { exitCode: 128 },
+    ],
   ] as const)('%s', async (_, own, answers, expected) => {
     await serve(answers);
     const source = watch('runsc', own);

@@ -134,7 +134,7 @@ describe('matchesLockfile', () => {
       { 'node_modules/b': { version: '1.0.0' }, 'node_modules/c': { version: '2.0.0' } },
       true,
     ],
-    ['an optional one missing', { 'node_modules/b': { version: '1.0.0' } }, true],
+    ['an optional package missing', { 'node_modules/b': { version: '1.0.0' } }, true],
     ['another version', { 'node_modules/b': { version: '1.0.1' } }, false],
     ['one missing', {}, false],
   ])('%s', (_title, installed, matches) => {

@@ -4,10 +4,11 @@ import { describe, expect, test } from 'vitest';
 import { CONFIG_FILE, PAYLOAD_FILE, TASK_DIR } from '../../src/oci/build-mounts.ts';
 import { loadTemplate } from '../../src/oci/load-template.ts';
 import { parsePolicy } from '../../src/spec/parse-policy.ts';
-import { readTaskInput, TASK_INPUT_FIELDS } from '../../src/spec/parse-task-spec.ts';
+import { readTaskInput } from '../../src/spec/parse-task-spec.ts';
 import { DEFAULT_POLICY } from '../../src/spec/policy.ts';
 import { POLICY_FIELDS, POLICY_SECTIONS } from '../../src/spec/policy-input.ts';
 import { SPEC_BOUNDS } from '../../src/spec/spec-bounds.ts';
+import { TASK_INPUT_FIELDS } from '../support/tasks/task-fields.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const taskSpec = read('docs/task-spec.md');

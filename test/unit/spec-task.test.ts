@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
-import { TASK_INPUT_FIELDS } from '../../src/spec/parse-task-spec.ts';
 import { parseTaskSpec } from '../support/parse-task-spec.ts';
+import { TASK_INPUT_FIELDS } from '../support/tasks/task-fields.ts';
 
 const fails = (field: string) =>
   expect.objectContaining({

@@ -135,8 +135,8 @@ describe('parseRelease', () => {
   it.each([
     ['no JSON', '{'],
     ['no object', '[]'],
-    ['nothing to move', '{"stacks":{}}'],
-    ['a name that is none', '{"stacks":{"../x":1}}'],
+    ['no changes', '{"stacks":{}}'],
+    ['an invalid name', '{"stacks":{"../x":1}}'],
     ['revision 0', '{"stacks":{"a":0}}'],
     ['half a revision', '{"stacks":{"a":1.5}}'],
     ['a short digest', '{"stacks":{"a":"sha256:12"}}'],

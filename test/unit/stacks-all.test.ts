@@ -83,7 +83,7 @@ describe('formatReport', () => {
       [
         { name: 'a-1', built, testSeconds: 1.5, differences: [] },
         { name: 'b-2', built: { ...built, unchanged: true }, differences: ['/etc/x'] },
-        { name: 'c-3', failure: 'the archive has no longer: lost' },
+        { name: 'c-3', failure: 'the archive no longer has lost' },
       ],
       60,
     );
@@ -109,7 +109,7 @@ describe('formatReport', () => {
       'no: /etc/x',
     ]);
     expect(rows).toContainEqual(['c-3', '-', '-', '-', '-', '-', 'failed', '-']);
-    expect(report).toContain('c-3: the archive has no longer: lost');
+    expect(report).toContain('c-3: the archive no longer has lost');
     expect(report).toContain('2 passed, 1 failed; layers 4.0 MiB; 60.0 s');
   });
 });

@@ -1,6 +1,6 @@
 /**
- * What a power cut in the middle of imports, flips, builds and tasks leaves on the disk: everything that was said to be done.
- * Requires: a test VM that was cut off and started again; STACKSHIM_TEST_PROMISED, what it had printed before.
+ * The disk after a power cut during imports, flips, builds and tasks: everything that was reported as done exists.
+ * Requires: a test VM that was cut off and started again; STACKSHIM_TEST_PROMISED, its output before the cut.
  */
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { expect, it } from 'vitest';

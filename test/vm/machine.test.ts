@@ -1,4 +1,4 @@
-/** The machine of these tests is another one than the host: cgroup v2 alone, project quotas, systemd; and tasks run on it. */
+/** The guest differs from the host (only cgroup v2, project quotas, systemd), and tasks run on it. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
@@ -30,7 +30,7 @@ it('doctor finds that tasks can run', async () => {
 });
 
 it('a cgroup v2 counts everything that a task uses', async () => {
-  // Two that want the processor at once, and less of it than they would take.
+  // Two processes that need the processor at the same time, limited to less than they would use.
   const count = 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done';
   const write = 'dd if=/dev/zero of=/f bs=1M count=4 oflag=direct; cat /f > /dev/null';
   const script = `(${count}) & ${count}; wait; ${write}`;

@@ -1,4 +1,4 @@
-/** The quickstart on a machine whose stacks are there already. Requires: a guest that can build; it has no network. */
+/** The quickstart on a machine with built stacks. Requires: a guest that can build; it has no network. */
 import { execFileSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { scaled } from '../support/timing/time-scale.ts';

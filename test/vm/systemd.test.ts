@@ -1,4 +1,4 @@
-/** The shipped units on a machine that systemd runs. */
+/** The shipped units on a machine with systemd. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';

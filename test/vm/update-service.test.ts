@@ -1,4 +1,4 @@
-/** The scheduled update as systemd runs it: its settings, its exit status, what it says. Requires: a guest that can build. */
+/** The scheduled update, run by systemd: settings, exit status, output. Requires: a guest that can build. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';

@@ -17,7 +17,7 @@ export async function gc(options: CollectCommandOptions): Promise<number> {
   const keepRevisions = parseKept(options.keepRevisions);
   const collection = await openDoor().gc({
     dryRun: options.dryRun === true,
-    ...(keepRevisions === undefined ? {} : { keepRevisions }),
+    keepRevisions,
   });
   if (options.json) await printJson(collection);
   else {

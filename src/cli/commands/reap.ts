@@ -15,7 +15,7 @@ export interface ReapCommandOptions {
 export async function reap(options: ReapCommandOptions): Promise<number> {
   if (options.watch) return await watchUntilStopped(options);
   const { wait } = options;
-  const report = await openDoor().reap(wait === undefined ? {} : { afterOwnerOf: wait });
+  const report = await openDoor().reap({ afterOwnerOf: wait });
   if (options.json) await printJson(report);
   else await printReport(report);
   const isDone = report.corrupt.length === 0 && report.reaped.every(({ removed }) => removed);

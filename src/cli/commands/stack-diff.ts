@@ -19,11 +19,7 @@ const MAX_SHOWN = 20;
 const MARKS = { added: '+', removed: '-', changed: '~' } as const;
 
 export async function stackDiff(name: string, options: DiffOptions): Promise<void> {
-  const { from, to } = options;
-  const range = {
-    ...(from === undefined ? {} : { from: toPositive('A', from) }),
-    ...(to === undefined ? {} : { to: toPositive('B', to) }),
-  };
+  const range = { from: toPositive('A', options.from), to: toPositive('B', options.to) };
   const diff = await openDoor().stacks.diff(name, range);
   return await (options.json
     ? printJson(diff)

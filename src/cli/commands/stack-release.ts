@@ -19,8 +19,8 @@ export async function stackReleaseApply(
 }
 
 export async function stackReleaseRollback(options: MoveOptions): Promise<void> {
-  const to = options.to === undefined ? {} : { to: toPositive('--to', options.to) };
-  await printResult(await openDoor().stacks.rollbackRelease(to), options);
+  const to = toPositive('--to', options.to);
+  await printResult(await openDoor().stacks.rollbackRelease({ to }), options);
 }
 
 async function printResult(

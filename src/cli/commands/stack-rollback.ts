@@ -10,8 +10,8 @@ export interface MoveOptions {
 }
 
 export async function stackRollback(name: string, options: MoveOptions): Promise<void> {
-  const to = options.to === undefined ? {} : { to: toPositive('--to', options.to) };
-  const move = await openDoor().stacks.rollback(name, to);
+  const to = toPositive('--to', options.to);
+  const move = await openDoor().stacks.rollback(name, { to });
   return await (options.json ? printJson(move) : print(formatMove(move)));
 }
 

@@ -28,7 +28,7 @@ export async function stackUpdate(
   options: UpdateCommandOptions,
 ): Promise<void> {
   const names = toNames(words, options);
-  const keep = options.keep === undefined ? {} : { keep: toPositive('--keep', options.keep) };
+  const keep = toPositive('--keep', options.keep);
   const stops = listenForStops();
   const view = openBuildProgress(process.stderr);
   let isAlone = true;
@@ -41,10 +41,10 @@ export async function stackUpdate(
         view.close();
         printNote(`[${number}/${count}] ${stack}\n`);
       },
-      ...keep,
-      ...(names === undefined ? {} : { names }),
+      keep,
+      names,
       ...(options.dependents ? { dependents: true } : {}),
-      ...(options.from === undefined ? {} : { from: resolve(toAbsolute(options.from)) }),
+      from: options.from === undefined ? undefined : resolve(toAbsolute(options.from)),
     });
     view.close();
     await (options.json ? printJson(report) : print(formatReport(report)));

@@ -1,9 +1,8 @@
 /** Writes an image archive in one pass. The digest that names a blob is known only after its content, so each header is written afterwards. */
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { encodeTarEntry, TAR_TRAILER } from '../../archive/encode-tar-entry.ts';
+import { encodeFileHeader, TAR_TRAILER } from '../../archive/encode-tar-entry.ts';
 import { BLOCK_BYTES, paddingOf } from '../../archive/parse-tar-header.ts';
-import { NO_XATTRS } from '../../archive/tar-entry.ts';
 
 export interface WrittenBlob {
   /** `sha256:<hex>`. */
@@ -64,19 +63,7 @@ export function createArchiveWriter(file: FileHandle): ArchiveWriter {
 
 /** Exactly one block: the names are short, the sizes are bounded, and there is room for one header block. */
 function toHeader(path: string, size: number): Buffer {
-  const header = Buffer.concat(
-    encodeTarEntry({
-      kind: 'file',
-      path,
-      mode: 0o644,
-      uid: 0,
-      gid: 0,
-      mtime: { seconds: 0, nanoseconds: 0 },
-      size,
-      linkTarget: '',
-      xattrs: NO_XATTRS,
-    }),
-  );
+  const header = encodeFileHeader(path, size, 0o644);
   if (header.length !== BLOCK_BYTES)
     throw new Error(`the header of ${path} does not fit one block`);
   return header;

@@ -1,16 +1,11 @@
 /** Lists the files of an archive without unpacking it: names and positions. Writes nothing. */
 import type { FileHandle } from 'node:fs/promises';
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
+import { type ArchivePolicy, LAYER_POLICY } from '../../archive/archive-policy.ts';
 import { parseEntryPath } from '../../archive/entry-path.ts';
-import { parsePaxRecords } from '../../archive/parse-pax-records.ts';
-import {
-  BLOCK_BYTES,
-  paddingOf,
-  parseTarHeader,
-  type TarHeader,
-} from '../../archive/parse-tar-header.ts';
-import { type Extensions, resolveTarEntry } from '../../archive/resolve-tar-entry.ts';
+import { BLOCK_BYTES, parseTarHeader } from '../../archive/parse-tar-header.ts';
 import type { TarEntry } from '../../archive/tar-entry.ts';
+import { createTarParser, type HeaderSink } from '../../archive/tar-parser.ts';
 import { toInvalid } from '../oci-image/oci-blobs.ts';
 
 /** The position of a regular file in the archive, in bytes. */
@@ -22,85 +17,61 @@ export interface ArchiveSpan {
 /** Enough for 256 layers with three files each, and more. */
 const MAX_ENTRIES = 10_000;
 const MAX_PATH_BYTES = 255;
+/** Names the reader in messages and error codes; this file decides which entries are allowed. */
+export const ARCHIVE_POLICY: ArchivePolicy = {
+  ...LAYER_POLICY,
+  subject: 'archive',
+  invalidCode: 'ERR_STACKSHIM_IMAGE_INVALID',
+};
 const LIMITS = { ...LAYER_LIMITS, pathBytes: MAX_PATH_BYTES };
 
 interface Indexing {
-  readonly file: FileHandle;
-  readonly sizeBytes: number;
   readonly spans: Map<string, ArchiveSpan>;
   /** `docker save` writes a repeated layer as a link to the first one. */
   readonly links: Map<string, string>;
-  extensions: Extensions;
+  entries: number;
 }
 
 /**
- * The regular files of a tar by plain path. Folders are ignored; a symbolic link to a file of the archive stands for that file. Refuses
- * other entries, names that lead outside, repeated names, and a truncated tar. Throws ERR_STACKSHIM_IMAGE_INVALID.
+ * Lists the regular files of a tar by plain path. Ignores folders; a symbolic link to a file of the archive stands for that file. Refuses
+ * any other kind of entry, a name that leads outside, a repeated name, and a truncated tar. Throws ERR_STACKSHIM_IMAGE_INVALID,
+ * ERR_STACKSHIM_LAYER_TOO_LARGE.
  */
 export async function indexArchive(
   file: FileHandle,
   sizeBytes: number,
 ): Promise<ReadonlyMap<string, ArchiveSpan>> {
-  const indexing: Indexing = {
-    file,
-    sizeBytes,
-    spans: new Map(),
-    links: new Map(),
-    extensions: { pax: undefined, longPath: undefined, longLink: undefined },
-  };
+  const indexing: Indexing = { spans: new Map(), links: new Map(), entries: 0 };
   let at = 0;
-  for (let entries = 0; ; entries += 1) {
-    if (entries > MAX_ENTRIES) throw toInvalid(`read archive: more than ${MAX_ENTRIES} entries`);
-    const header = parseTarHeader(await readAt(indexing, at, BLOCK_BYTES));
-    if (header === undefined) break;
-    if (typeof header === 'string') {
-      throw toInvalid(at === 0 ? 'it is not a tar archive' : `read archive: ${header}`);
+  const sink: HeaderSink = {
+    entry(entry, headerSize) {
+      // Readers differ in which of two sizes they use.
+      if (entry.size !== headerSize) throw toInvalid('read archive: an entry has two sizes');
+      takeEntry(indexing, entry, at);
+    },
+    data: () => undefined,
+  };
+  const parser = createTarParser(ARCHIVE_POLICY, LIMITS, sink);
+  while (!parser.isComplete()) {
+    const block = await readAt(file, { at, sizeBytes });
+    if (at === 0 && typeof parseTarHeader(block) === 'string') {
+      throw toInvalid('it is not a tar archive');
     }
-    at = await takeHeader(indexing, header, at + BLOCK_BYTES);
+    at += block.length;
+    parser.push(block);
+    at += parser.skipContent();
+    if (at > sizeBytes) throw toInvalid('read archive: it is cut off');
   }
   resolveLinks(indexing);
   return indexing.spans;
 }
 
-/** Returns the position of the next header. */
-async function takeHeader(indexing: Indexing, header: TarHeader, start: number): Promise<number> {
-  const { size } = header;
-  if (size > indexing.sizeBytes - start) throw toInvalid('read archive: it is cut off');
-  const next = start + size + paddingOf(size);
-  if (['x', 'g', 'L', 'K'].includes(header.typeflag)) {
-    await takeExtension(indexing, header, start);
-    return next;
+function takeEntry(indexing: Indexing, entry: TarEntry, start: number): void {
+  const { spans, links } = indexing;
+  indexing.entries += 1;
+  if (indexing.entries > MAX_ENTRIES) {
+    throw toInvalid(`read archive: more than ${MAX_ENTRIES} entries`);
   }
-  const entry = resolveTarEntry(header, indexing.extensions);
-  indexing.extensions = { pax: undefined, longPath: undefined, longLink: undefined };
-  if (typeof entry === 'string') throw toInvalid(`read archive: ${entry}`);
-  // If the PAX size differs from the header's, readers disagree about which one counts.
-  if (entry.size !== size) throw toInvalid('read archive: an entry has two sizes');
-  takeEntry(indexing, entry, start);
-  return next;
-}
-
-async function takeExtension(indexing: Indexing, header: TarHeader, start: number): Promise<void> {
-  const { typeflag, size } = header;
-  if (size === 0 || size > LIMITS.headerBytes) {
-    throw toInvalid(`read archive: extension header of ${size} bytes`);
-  }
-  const body = await readAt(indexing, start, size);
-  if (typeflag === 'L' || typeflag === 'K') {
-    const end = body.indexOf(0);
-    const name = body.toString('latin1', 0, end === -1 ? size : end);
-    indexing.extensions[typeflag === 'L' ? 'longPath' : 'longLink'] = name;
-    return;
-  }
-  const records = parsePaxRecords(body);
-  if (typeof records === 'string') throw toInvalid(`read archive: ${records}`);
-  if (typeflag === 'x') indexing.extensions.pax = records;
-  else if ([...records.keys()].some((key) => key !== 'comment')) {
-    throw toInvalid('read archive: it has global PAX records');
-  }
-}
-
-function takeEntry({ spans, links }: Indexing, entry: TarEntry, start: number): void {
   const parsed = parseEntryPath(entry.path, LIMITS);
   const shown = JSON.stringify(entry.path.slice(0, 200));
   if (typeof parsed === 'string') throw toInvalid(`read archive entry ${shown}: ${parsed}`);
@@ -137,14 +108,16 @@ function joinPath(path: string, target: string): string {
   return parts.join('/');
 }
 
-async function readAt({ file, sizeBytes }: Indexing, at: number, length: number): Promise<Buffer> {
-  if (at + length > sizeBytes) throw toInvalid('read archive: it is cut off');
-  const bytes = Buffer.alloc(length);
-  let filled = 0;
-  while (filled < length) {
-    const { bytesRead } = await file.read(bytes, filled, length - filled, at + filled);
+async function readAt(
+  file: FileHandle,
+  { at, sizeBytes }: { readonly at: number; readonly sizeBytes: number },
+): Promise<Buffer> {
+  if (at + BLOCK_BYTES > sizeBytes) throw toInvalid('read archive: it is cut off');
+  const block = Buffer.alloc(BLOCK_BYTES);
+  for (let filled = 0; filled < block.length; ) {
+    const { bytesRead } = await file.read(block, filled, block.length - filled, at + filled);
     if (bytesRead === 0) throw toInvalid('read archive: it is cut off');
     filled += bytesRead;
   }
-  return bytes;
+  return block;
 }

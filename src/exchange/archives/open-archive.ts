@@ -1,7 +1,6 @@
 /** Opens an image archive, compressed as a whole or not, and gives access to its files. */
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
-import { LAYER_POLICY } from '../../archive/archive-policy.ts';
 import { type Compression, readArchive } from '../../archive/read-archive.ts';
 import { reasonOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, tmpDir } from '../../core/layout.ts';
@@ -11,7 +10,7 @@ import { guardDisk } from '../../sys/guard-disk.ts';
 import { openRegularFile } from '../../sys/open-regular-file.ts';
 import type { System } from '../../sys/system.ts';
 import { type OciLayoutRoot, type OpenedFile, toInvalid } from '../oci-image/oci-blobs.ts';
-import { type ArchiveSpan, indexArchive } from './index-archive.ts';
+import { ARCHIVE_POLICY, type ArchiveSpan, indexArchive } from './index-archive.ts';
 
 export interface OpenArchive extends OciLayoutRoot {
   /** Plain paths of its regular files. */
@@ -112,7 +111,7 @@ async function decompress(
   const { tar } = readArchive(
     packed.createReadStream({ start: 0, autoClose: false, highWaterMark: CHUNK_BYTES }),
     {
-      policy: { ...LAYER_POLICY, subject: 'archive', invalidCode: 'ERR_STACKSHIM_IMAGE_INVALID' },
+      policy: ARCHIVE_POLICY,
       limits: LAYER_LIMITS,
       compression,
       workers: { system, layout },

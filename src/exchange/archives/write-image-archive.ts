@@ -1,4 +1,5 @@
 /** Writes an image as an OCI archive that also contains docker's `manifest.json`; the layers are packed from the stored ones. */
+
 import type { FileHandle } from 'node:fs/promises';
 import { packLayer } from '../../archive/pack-layer.ts';
 import type { ImageDigest } from '../../core/ids.ts';
@@ -9,6 +10,7 @@ import { mountLayer } from '../../store/layers/mount-layer.ts';
 import { rememberPackedLayer } from '../../store/layers/packed-layer.ts';
 import { requireSoundLayer } from '../../store/layers/verify-layer.ts';
 import type { System } from '../../sys/system.ts';
+import type { ImageContent } from '../oci-image/name-content.ts';
 import { OCI_TYPES, toDigest, toOciConfig, toOciManifest } from '../oci-image/oci-documents.ts';
 import type { ProgressListener } from '../progress.ts';
 import { type ArchiveWriter, createArchiveWriter, type WrittenBlob } from './archive-writer.ts';
@@ -22,15 +24,6 @@ export interface ArchiveContent {
   readonly signal: AbortSignal | undefined;
 }
 
-export interface WrittenArchive {
-  /** Digest of the manifest in the archive, which is the digest of the image's content. */
-  readonly digest: ImageDigest;
-  /** Digest of the config. */
-  readonly config: ImageDigest;
-  /** DiffIDs of the layers in the archive, lowest first. */
-  readonly diffIds: readonly string[];
-}
-
 /**
  * Writes to an empty file. The caller closes the file and holds a pin on the image's layers. The same image gives the same bytes. Throws
  * ERR_STACKSHIM_LAYER_CORRUPT, and the errors of `packLayer`.
@@ -39,7 +32,7 @@ export async function writeImageArchive(
   layout: Layout,
   file: FileHandle,
   content: ArchiveContent,
-): Promise<WrittenArchive> {
+): Promise<ImageContent> {
   const { image, reference } = content;
   const writer = createArchiveWriter(file);
   const layers = await writeLayers(layout, writer, content);

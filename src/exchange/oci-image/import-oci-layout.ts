@@ -19,11 +19,11 @@ import { type OciImage, type OciLayer, readOciLayout } from './read-oci-layout.t
 export interface ImportImageOptions {
   readonly system: System;
   /** An image that this one is based on: its layers are used as they are stored. */
-  readonly base?: Image;
+  readonly base?: Image | undefined;
   /** Whether the image was built here: then its digest is that of its content. */
   readonly isBuilt?: boolean;
   readonly onProgress?: ProgressListener;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ImportOciLayoutOptions extends ImportImageOptions {
@@ -195,8 +195,8 @@ async function importOne(
       expectedDiffId: layer.diffId,
       expectedDigest: layer.digest,
       expectedSize: layer.size,
-      ...(mtimeCeiling === undefined ? {} : { mtimeCeiling }),
-      ...(signal === undefined ? {} : { signal }),
+      mtimeCeiling,
+      signal,
     });
     await rememberBlob(layout, imported.record.id, layer);
     return imported.record;

@@ -31,7 +31,7 @@ export function toOciConfig(image: Image, diffIds: readonly string[]): string {
       ...(cmd.length === 0 ? {} : { Cmd: cmd }),
       ...(workingDir === '' ? {} : { WorkingDir: workingDir }),
       ...(Object.keys(labels).length === 0 ? {} : { Labels: labels }),
-      ...(stopSignal === undefined ? {} : { StopSignal: stopSignal }),
+      StopSignal: stopSignal,
       ...other,
     },
     rootfs: { type: 'layers', diff_ids: diffIds },

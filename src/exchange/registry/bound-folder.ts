@@ -51,5 +51,5 @@ const toTooLarge = (operation: string, maximum: number, cause?: unknown) =>
   new StackshimError(
     'ERR_STACKSHIM_LAYER_TOO_LARGE',
     `${operation}: more than the ${maximum} bytes that its manifest announces`,
-    { details: { maximum }, ...(cause === undefined ? {} : { cause }) },
+    { details: { maximum }, cause },
   );

@@ -1,6 +1,6 @@
 /** Runs skopeo, which talks to registries. It is contained like a builder, its output is passed on, and its failures have their own code. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { messageOf, StackshimError } from '../../core/errors.ts';
+import { hasCode, messageOf, StackshimError } from '../../core/errors.ts';
 import { resolveUser } from '../../oci/resolve-user.ts';
 import { findProgram } from '../../sys/find-program.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
@@ -17,7 +17,7 @@ export interface RegistryOptions {
   /** Default true: certificates are checked and plain HTTP is refused. */
   readonly tlsVerify?: boolean;
   /** A credentials file in the format of `docker login` and `skopeo login`. Default: the place where these write it. */
-  readonly authFile?: string;
+  readonly authFile?: string | undefined;
 }
 
 export interface SkopeoRun extends Pick<ExchangeOptions, 'system' | 'signal'> {
@@ -43,12 +43,11 @@ export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promis
       system,
       env: toEnv(work),
       onLine: (text) => report({ kind: 'line', step, text: toPlain(text) }),
-      ...(fileBytesLimit === undefined ? {} : { fileBytesLimit }),
-      ...(signal === undefined ? {} : { signal }),
+      fileBytesLimit,
+      signal,
     });
   } catch (error) {
-    const failed = error instanceof StackshimError && error.code === 'ERR_STACKSHIM_BUILD_FAILED';
-    if (!failed) throw error;
+    if (!hasCode(error, 'ERR_STACKSHIM_BUILD_FAILED')) throw error;
     throw new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', toPlain(error.message), {
       details: error.details,
     });

@@ -1,5 +1,5 @@
 /** Loads saved stacks: first the signature, then each missing layer, then all stacks at once. */
-import { StackshimError } from '../../core/errors.ts';
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { Image } from '../../store/images/image.ts';
@@ -10,7 +10,7 @@ import { remountLayer } from '../../store/layers/mount-layer.ts';
 import { receiveLayer } from '../../store/layers/receive-layer.ts';
 import { readVerifiedRecord } from '../../store/layers/verify-layer.ts';
 import { resolveStack } from '../../store/stacks/resolve-stack.ts';
-import { holdStore, type StoreLease } from '../../store/store-lease.ts';
+import { type StoreLease, withHeldStore } from '../../store/store-lease.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
 import type { System } from '../../sys/system.ts';
 import { abortable } from '../abortable.ts';
@@ -67,8 +67,7 @@ export async function loadStacks(
     const index = await readIndex(layout, reader);
     const { clock = () => new Date() } = options;
     if (options.anyDate !== true) requireNewer(layout, toChanges(layout, index), clock());
-    const lease = await holdStore(layout, options.system);
-    try {
+    return await withHeldStore(layout, options.system, async (lease) => {
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'import', text: `load ${options.name}` });
       const held = await findHeld(layout, lease, { index, signal: options.signal });
@@ -80,9 +79,7 @@ export async function loadStacks(
       for (const image of images) await writeImage(layout, image);
       const stacks = await publishAll(layout, index, { ...options, report });
       return { stacks, layers: received };
-    } finally {
-      lease.release();
-    }
+    });
   });
 }
 
@@ -141,14 +138,8 @@ function chooseImages(
     });
 }
 
-function readImageOrNothing(layout: Layout, { digest }: Image): Image | undefined {
-  try {
-    return readImage(layout, digest);
-  } catch (error) {
-    if (error instanceof StackshimError && error.code === 'ERR_STACKSHIM_IMAGE_CORRUPT') return;
-    throw error;
-  }
-}
+const readImageOrNothing = (layout: Layout, { digest }: Image): Image | undefined =>
+  unlessMissing(() => readImage(layout, digest), ['ERR_STACKSHIM_IMAGE_CORRUPT']);
 
 /** The hint for a failed smoke command. */
 const SMOKE_HINT =
@@ -267,14 +258,11 @@ async function publishAll(
 /** The index with only those stacks whose current image is a different one. */
 const toChanges = (layout: Layout, index: SavedIndex): SavedIndex => ({
   ...index,
-  stacks: index.stacks.filter(({ stack, image }) => currentImage(layout, stack) !== image),
+  stacks: index.stacks.filter(({ stack: name, image }) => {
+    const current = unlessMissing(
+      () => resolveStack(layout, { name }),
+      ['ERR_STACKSHIM_STACK_NOT_FOUND'],
+    );
+    return current?.image.digest !== image;
+  }),
 });
-
-function currentImage(layout: Layout, name: SavedIndex['stacks'][number]['stack']) {
-  try {
-    return resolveStack(layout, { name }).image.digest;
-  } catch (error) {
-    if (error instanceof StackshimError && error.code === 'ERR_STACKSHIM_STACK_NOT_FOUND') return;
-    throw error;
-  }
-}

@@ -1,9 +1,8 @@
 /** Saves stacks as their EROFS files and records, signed: the fast way between an operator's own machines. */
 import type { KeyObject } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
-import { encodeTarEntry, TAR_TRAILER } from '../../archive/encode-tar-entry.ts';
+import { encodeFileHeader, TAR_TRAILER } from '../../archive/encode-tar-entry.ts';
 import { paddingOf } from '../../archive/parse-tar-header.ts';
-import { NO_XATTRS } from '../../archive/tar-entry.ts';
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, LayerId, StackName } from '../../core/ids.ts';
 import { type Layout, layerFile } from '../../core/layout.ts';
@@ -14,7 +13,7 @@ import {
   type LayerRecord,
   readLayerRecord,
 } from '../../store/layers/layer-record.ts';
-import { holdStore, type StoreLease } from '../../store/store-lease.ts';
+import { type StoreLease, withHeldStore } from '../../store/store-lease.ts';
 import { FORMAT_VERSION } from '../../store/stored-files.ts';
 import { abortable } from '../abortable.ts';
 import type { ContentOptions } from '../oci-image/name-content.ts';
@@ -50,6 +49,8 @@ export interface SavedStacks {
 }
 
 const CHUNK_BYTES = 1024 * 1024;
+/** The mode of the files in the save. */
+const MODE = 0o444;
 
 /**
  * Writes the stacks' images and every layer of them that is not in `have`. Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND
@@ -59,8 +60,7 @@ export async function saveStacks(layout: Layout, options: SaveStacksOptions): Pr
   const { stacks, have = new Set<string>(), system, signal, clock = () => new Date() } = options;
   return await abortable(`save ${stacks.join(' ')}`, signal, async () => {
     const key = readSigningKey(options.keyFile);
-    const lease = await holdStore(layout, system);
-    try {
+    return await withHeldStore(layout, system, async (lease) => {
       const pinned = await resolveAll(layout, stacks, { system, signal });
       const records = await pinLayers(layout, lease, pinned);
       const index = toIndex(pinned, records, clock());
@@ -73,9 +73,7 @@ export async function saveStacks(layout: Layout, options: SaveStacksOptions): Pr
         layers: written.map(({ id }) => id),
         leftOut: records.filter(({ id }) => have.has(id)).map(({ id }) => id),
       };
-    } finally {
-      lease.release();
-    }
+    });
   });
 }
 
@@ -152,7 +150,7 @@ async function* toChunks(layout: Layout, saving: Saving): AsyncGenerator<Buffer>
   yield toEntry(INDEX_PATH, index);
   yield toEntry(SIGNATURE_PATH, Buffer.from(signIndex(index, key)));
   for (const [position, { id, sizeBytes }] of written.entries()) {
-    yield toHeader(toLayerPath(id), sizeBytes);
+    yield encodeFileHeader(toLayerPath(id), sizeBytes, MODE);
     const file = await open(layerFile(layout, id), 'r');
     try {
       const place = { layer: position + 1, layers: written.length, totalBytes: sizeBytes };
@@ -188,21 +186,9 @@ async function* readFile(
   }
 }
 
-function toHeader(path: string, size: number): Buffer {
-  return Buffer.concat(
-    encodeTarEntry({
-      kind: 'file',
-      path,
-      mode: 0o444,
-      uid: 0,
-      gid: 0,
-      mtime: { seconds: 0, nanoseconds: 0 },
-      size,
-      linkTarget: '',
-      xattrs: NO_XATTRS,
-    }),
-  );
-}
-
 const toEntry = (path: string, content: Buffer) =>
-  Buffer.concat([toHeader(path, content.length), content, Buffer.alloc(paddingOf(content.length))]);
+  Buffer.concat([
+    encodeFileHeader(path, content.length, MODE),
+    content,
+    Buffer.alloc(paddingOf(content.length)),
+  ]);

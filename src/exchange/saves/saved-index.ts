@@ -1,11 +1,11 @@
 /** The first entry of a file of saved stacks: the index of its content. docs/on-disk-layout.md describes the file. */
 import { StackshimError } from '../../core/errors.ts';
-import type { ImageDigest, StackName } from '../../core/ids.ts';
 import { date, listOf, objectOf, oneOf, readWith } from '../../core/read-fields.ts';
 import { parseStrictJson } from '../../core/strict-json.ts';
 import { type StoredImage, storedImage } from '../../store/images/image.ts';
 import { type LayerRecord, layerRecord } from '../../store/layers/layer-record.ts';
 import { imageDigest, number, stackName } from '../../store/stored-files.ts';
+import type { PublishedStack } from '../import-stack.ts';
 
 export const INDEX_PATH = 'stackshim.json';
 export const SIGNATURE_PATH = 'stackshim.sig';
@@ -17,24 +17,22 @@ export const toLayerPath = (id: string) => `layers/${id}.erofs`;
 const MAX_STACKS = 4096;
 const MAX_LAYERS = 65_536;
 
-interface SavedStack {
-  readonly stack: StackName;
-  /** The revision on the machine that saved it. */
-  readonly revision: number;
-  readonly image: ImageDigest;
-}
-
 export interface SavedIndex {
   readonly version: 1;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
-  readonly stacks: readonly SavedStack[];
+  /** The stacks, as on the machine that saved them. */
+  readonly stacks: readonly PublishedStack[];
   readonly images: readonly StoredImage[];
   /** Records of all layers of all images, whether or not the file contains them; layer files follow in this order. */
   readonly layers: readonly LayerRecord[];
 }
 
-const savedStack = objectOf<SavedStack>({ stack: stackName, revision: number, image: imageDigest });
+const savedStack = objectOf<PublishedStack>({
+  stack: stackName,
+  revision: number,
+  image: imageDigest,
+});
 
 const savedIndex = objectOf<SavedIndex>({
   version: oneOf(1),

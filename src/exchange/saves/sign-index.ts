@@ -1,4 +1,5 @@
 /** Signs the index of saved stacks (Ed25519) with the operator's key, and checks a signature against the receiver's trusted keys. */
+
 import {
   createHash,
   createPrivateKey,
@@ -9,6 +10,7 @@ import {
 } from 'node:crypto';
 import { lstat, readdir } from 'node:fs/promises';
 import { errnoCodeOf, messageOf, reasonOf, StackshimError } from '../../core/errors.ts';
+import { isImageDigest } from '../../core/ids.ts';
 import { type Layout, trustedKeysDir } from '../../core/layout.ts';
 import { objectOf, oneOf, textThat } from '../../core/read-fields.ts';
 import { parseStrictJson } from '../../core/strict-json.ts';
@@ -31,7 +33,7 @@ interface IndexSignature {
 
 const readSignature = objectOf<IndexSignature>({
   version: oneOf(1),
-  key: textThat((id) => /^sha256:[0-9a-f]{64}$/.test(id), 'not the id of a key'),
+  key: textThat(isImageDigest, 'not the id of a key'),
   signature: textThat((text) => /^[A-Za-z0-9+/]{86}==$/.test(text), 'not a signature'),
 });
 

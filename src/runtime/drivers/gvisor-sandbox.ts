@@ -2,8 +2,10 @@
  * Talks to a running gVisor sandbox over its control socket, with the JSON calls of `runsc wait` and `runsc kill`, without starting a
  * program. The exit status of the sandbox's own process cannot distinguish `exit 137` from a KILL; the sandbox can.
  */
+
 import { connect, type Socket } from 'node:net';
 import { pause } from '../../core/pause.ts';
+import { parseJson } from '../../core/read-fields.ts';
 import type { ProcessExit } from '../../sys/system.ts';
 import type { ContainerReference } from '../runtime.ts';
 
@@ -109,13 +111,7 @@ function call(socket: Socket, method: string, arg: unknown): Promise<Answer | un
 
 /** Undefined while the text is incomplete: nothing marks its end. */
 export function parseAnswer(text: string): Answer | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  const value = parseJson(text);
   if (typeof value !== 'object' || value === null || !('success' in value)) return undefined;
   return {
     success: value.success === true,

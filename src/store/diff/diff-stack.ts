@@ -15,9 +15,9 @@ import { openImageViews } from './image-view.ts';
 export interface DiffStackOptions {
   readonly stack: StackName;
   /** Revision to start from. Default: the one that was current before `to`. */
-  readonly from?: number;
+  readonly from?: number | undefined;
   /** Default: the current revision. */
-  readonly to?: number;
+  readonly to?: number | undefined;
 }
 
 export interface FileTotals {

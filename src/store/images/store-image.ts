@@ -1,11 +1,13 @@
 /** Stores images, and the digests by which they are known. */
+
 import type { ImageDigest } from '../../core/ids.ts';
 import { imagesDir, type Layout } from '../../core/layout.ts';
-import { ensureDirectory, writeFileAtomic } from '../../sys/files.ts';
+import { ensureDirectory } from '../../sys/files.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { FORMAT_VERSION } from '../stored-files.ts';
+import { writeStoredJson } from '../write-stored-json.ts';
 import { type Image, imageFile } from './image.ts';
 import { type ImageNames, imageNamesFile, MAX_OTHERS, readImageNames } from './image-names.ts';
 
@@ -15,7 +17,7 @@ export async function writeImage(layout: Layout, image: Image): Promise<void> {
   const stored = { version: FORMAT_VERSION, ...image };
   await guardDisk(`write image ${image.digest}`, async () => {
     await ensureDirectory(imagesDir(layout), 0o700);
-    await writeFileAtomic(path, `${JSON.stringify(stored, null, 2)}\n`, { durable: true });
+    await writeStoredJson(path, stored);
   });
 }
 
@@ -34,9 +36,7 @@ export async function addImageNames(
       content: content ?? known.content,
       others: [...known.others, ...new Set(more)].slice(-MAX_OTHERS),
     };
-    const path = imageNamesFile(layout, image);
-    const text = `${JSON.stringify({ version: FORMAT_VERSION, ...names }, null, 2)}\n`;
-    await guardDisk(`write ${path}`, () => writeFileAtomic(path, text, { durable: true }));
+    await writeStoredJson(imageNamesFile(layout, image), { version: FORMAT_VERSION, ...names });
   };
   await withStacksLock(layout, add, { system });
 }

@@ -1,9 +1,9 @@
 /** The file `layers/<hex>.json`: facts about a stored layer. docs/on-disk-layout.md describes it. */
 
 import { statSync } from 'node:fs';
-import { StackshimError } from '../../core/errors.ts';
-import { isLayerId, type LayerId } from '../../core/ids.ts';
-import { type Layout, layerRecordFile, layersDir } from '../../core/layout.ts';
+import { type StackshimError, unlessMissing } from '../../core/errors.ts';
+import { isImageDigest, isLayerId, type LayerId } from '../../core/ids.ts';
+import { type Layout, layerFile, layerRecordFile, layersDir } from '../../core/layout.ts';
 import {
   flag,
   integer,
@@ -13,8 +13,9 @@ import {
   textThat,
   textUpTo,
 } from '../../core/read-fields.ts';
-import { namesIn, writeFileAtomic } from '../../sys/files.ts';
+import { namesIn } from '../../sys/files.ts';
 import { readStoredJson, toCorrupt } from '../stored-json.ts';
+import { writeStoredJson } from '../write-stored-json.ts';
 
 export interface LayerRecord {
   /** Version of this format and of the cleaning rules. */
@@ -41,7 +42,7 @@ export const layerRecord = objectOf<LayerRecord>({
   version: oneOf(1),
   id: textThat<LayerId>(isLayerId, 'not a layer id'),
   sizeBytes: integer(1),
-  diffId: textThat((value) => /^sha256:[0-9a-f]{64}$/.test(value), 'not a DiffID'),
+  diffId: textThat(isImageDigest, 'not a DiffID'),
   mtimeCeiling: orNull(count),
   opaqueRoot: flag,
   entries: count,
@@ -65,10 +66,8 @@ export function readLayerRecord(layout: Layout, id: LayerId): LayerRecord {
 }
 
 /** Stores a record durably. */
-export async function writeLayerRecord(layout: Layout, record: LayerRecord): Promise<void> {
-  const text = `${JSON.stringify(record, null, 2)}\n`;
-  await writeFileAtomic(layerRecordFile(layout, record.id), text, { durable: true });
-}
+export const writeLayerRecord = (layout: Layout, record: LayerRecord): Promise<void> =>
+  writeStoredJson(layerRecordFile(layout, record.id), record);
 
 /**
  * The layer that was made from the tar with this DiffID under the same ceiling of times; undefined when there is none.
@@ -87,18 +86,12 @@ export function findLayerByDiffId(
 }
 
 /** The layer's record if it and the layer's file are valid; undefined otherwise. */
-export function readSoundRecord(layout: Layout, id: LayerId): LayerRecord | undefined {
-  try {
+export const readSoundRecord = (layout: Layout, id: LayerId): LayerRecord | undefined =>
+  unlessMissing(() => {
     const record = readLayerRecord(layout, id);
-    checkLayerFile(`${layersDir(layout)}/${id}.erofs`, record);
+    checkLayerFile(layerFile(layout, id), record);
     return record;
-  } catch (error) {
-    const isCorrupt =
-      error instanceof StackshimError && error.code === 'ERR_STACKSHIM_LAYER_CORRUPT';
-    if (isCorrupt) return undefined;
-    throw error;
-  }
-}
+  }, ['ERR_STACKSHIM_LAYER_CORRUPT']);
 
 /** Throws ERR_STACKSHIM_LAYER_CORRUPT unless the file exists with the size in its record. */
 export function checkLayerFile(path: string, record: LayerRecord): void {

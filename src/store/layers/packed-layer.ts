@@ -4,13 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import { packLayer } from '../../archive/pack-layer.ts';
-import type { LayerId } from '../../core/ids.ts';
+import { isImageDigest, type LayerId } from '../../core/ids.ts';
 import { type Layout, layerPackedFile } from '../../core/layout.ts';
 import { integer, objectOf, oneOf, textThat } from '../../core/read-fields.ts';
-import { writeFileAtomic } from '../../sys/files.ts';
-import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { readStoredCache } from '../stored-json.ts';
+import { writeStoredJson } from '../write-stored-json.ts';
 import { mountLayer } from './mount-layer.ts';
 import { requireSoundLayer } from './verify-layer.ts';
 
@@ -22,7 +21,7 @@ export interface PackedLayer {
 
 const reader = objectOf<PackedLayer & { readonly version: 1 }>({
   version: oneOf(1),
-  digest: textThat((value) => /^sha256:[0-9a-f]{64}$/.test(value), 'not a sha256 digest'),
+  digest: textThat(isImageDigest, 'not a sha256 digest'),
   size: integer(1),
 });
 
@@ -60,9 +59,7 @@ export async function rememberPackedLayer(
   { digest, size }: PackedLayer,
 ): Promise<void> {
   if (isPackingKnown(layout, id)) return;
-  const path = layerPackedFile(layout, id);
-  const text = `${JSON.stringify({ version: 1, digest, size }, null, 2)}\n`;
-  await guardDisk(`write ${path}`, () => writeFileAtomic(path, text, { durable: true }));
+  await writeStoredJson(layerPackedFile(layout, id), { version: 1, digest, size });
 }
 
 /** Undefined: there is no file that can be read, and the layer is packed again. */

@@ -2,11 +2,11 @@
  * The file `layers/<hex>.blobs`: which blobs are known to unpack to a stored layer. An image that brings one of them again need not have it
  * unpacked again. Losing the file only costs time; docs/on-disk-layout.md describes it.
  */
-import type { LayerId } from '../../core/ids.ts';
+import { isImageDigest, type LayerId } from '../../core/ids.ts';
 import { type Layout, layerBlobsFile } from '../../core/layout.ts';
 import { listOf, objectOf, oneOf, textThat } from '../../core/read-fields.ts';
-import { writeFileAtomic } from '../../sys/files.ts';
 import { readStoredCache } from '../stored-json.ts';
+import { writeStoredJson } from '../write-stored-json.ts';
 
 export interface ProvenBlob {
   /** `sha256:<hex>` of the blob. */
@@ -24,7 +24,7 @@ interface ProvenBlobs {
 /** Registries and tools compress a layer in few different ways. */
 const MOST_BLOBS = 32;
 
-const sha256 = textThat((value) => /^sha256:[0-9a-f]{64}$/.test(value), 'not a sha256 digest');
+const sha256 = textThat(isImageDigest, 'not a sha256 digest');
 const reader = objectOf<ProvenBlobs>({
   version: oneOf(1),
   blobs: listOf(objectOf<ProvenBlob>({ digest: sha256, diffId: sha256 }), MOST_BLOBS),
@@ -40,8 +40,7 @@ export async function rememberBlob(layout: Layout, id: LayerId, blob: ProvenBlob
   if (known.some((one) => isSame(one, blob))) return;
   const { digest, diffId } = blob;
   const blobs = [...known, { digest, diffId }].slice(-MOST_BLOBS);
-  const text = `${JSON.stringify({ version: 1, blobs }, null, 2)}\n`;
-  await writeFileAtomic(layerBlobsFile(layout, id), text, { durable: true });
+  await writeStoredJson(layerBlobsFile(layout, id), { version: 1, blobs });
 }
 
 const isSame = (one: ProvenBlob, other: ProvenBlob) =>

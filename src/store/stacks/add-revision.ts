@@ -1,9 +1,10 @@
 /** Adds revisions to a stack's history, and removes those that never became current. */
+
 import { link, rm, rmdir, unlink } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isStackName, type StackName } from '../../core/ids.ts';
 import { type Layout, stackDir, tmpDir } from '../../core/layout.ts';
-import { ensureDirectory, syncDirectory, writeFileAtomic } from '../../sys/files.ts';
+import { ensureDirectory, syncDirectory } from '../../sys/files.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { readImage } from '../images/image.ts';
@@ -11,10 +12,15 @@ import { withStacksLock } from '../stacks-lock.ts';
 import { temporaryPath } from '../stale-files.ts';
 import { pinInStore } from '../store-lease.ts';
 import { FORMAT_VERSION, nextNumber } from '../stored-files.ts';
+import { writeStoredJson } from '../write-stored-json.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
 import { readLastRemoved } from './removed-numbers.ts';
-import type { RevisionSource } from './revisions.ts';
-import { type Revision, readRevisionNumbers, revisionFile } from './revisions.ts';
+import {
+  type Revision,
+  type RevisionSource,
+  readRevisionNumbers,
+  revisionFile,
+} from './revisions.ts';
 
 export interface AddRevisionOptions {
   readonly stack: StackName;
@@ -64,8 +70,7 @@ async function writeNewRevision(layout: Layout, entry: Revision): Promise<void> 
   await ensureDirectory(directory, 0o700);
   await ensureDirectory(tmpDir(layout), 0o700);
   const temporary = temporaryPath(layout, '.revision');
-  const text = `${JSON.stringify({ version: FORMAT_VERSION, ...entry }, null, 2)}\n`;
-  await writeFileAtomic(temporary, text, { durable: true });
+  await writeStoredJson(temporary, { version: FORMAT_VERSION, ...entry });
   try {
     // link(2) refuses an existing name: a stored revision is never replaced, whatever went wrong before.
     await link(temporary, revisionFile(layout, entry.stack, entry.revision));

@@ -1,14 +1,16 @@
 /** Moves stacks to other revisions: one new generation, made current by one rename. */
+
 import { rename, rm, symlink } from 'node:fs/promises';
 import { StackshimError } from '../../core/errors.ts';
 import type { StackName } from '../../core/ids.ts';
 import { currentLink, generationsDir, type Layout, tmpDir } from '../../core/layout.ts';
-import { ensureDirectory, syncDirectory, writeFileAtomic } from '../../sys/files.ts';
+import { ensureDirectory, syncDirectory } from '../../sys/files.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { temporaryPath } from '../stale-files.ts';
 import { FORMAT_VERSION, nextNumber, readNumbers } from '../stored-files.ts';
+import { writeStoredJson } from '../write-stored-json.ts';
 import { type Generation, generationFile, readCurrentGeneration } from './generations.ts';
 import { requireRevision } from './revisions.ts';
 
@@ -38,10 +40,7 @@ export async function flipStacks(
   system: System,
   options: FlipOptions,
 ): Promise<Generation> {
-  const lockOptions = {
-    system,
-    ...(options.lockWaitMs === undefined ? {} : { waitMs: options.lockWaitMs }),
-  };
+  const lockOptions = { system, waitMs: options.lockWaitMs };
   return await withStacksLock(layout, () => flipLocked(layout, options), lockOptions);
 }
 
@@ -66,8 +65,8 @@ async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generat
   };
   await guardDisk(`write generation ${generation.number}`, async () => {
     await ensureDirectory(generationsDir(layout), 0o700);
-    const text = `${JSON.stringify({ version: FORMAT_VERSION, ...generation }, null, 2)}\n`;
-    await writeFileAtomic(generationFile(layout, generation.number), text, { durable: true });
+    const stored = { version: FORMAT_VERSION, ...generation };
+    await writeStoredJson(generationFile(layout, generation.number), stored);
     await replaceLink(layout, `generations/${generation.number}.json`);
   });
   return generation;

@@ -66,7 +66,7 @@ function toInvalid(file: string, reason: string, cause?: unknown): StackshimErro
   return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `read release ${file}: ${reason}`, {
     hint: 'write {"stacks": {"python-3.13": 4, "ruby-3.3": "sha256:…"}}',
     details: { field: 'release' },
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }
 
@@ -109,7 +109,7 @@ export async function applyRelease(
 
 export interface RollbackReleaseOptions {
   /** The generation to return to. Default: the one before the last change. */
-  readonly to?: number;
+  readonly to?: number | undefined;
   readonly now: Date;
 }
 

@@ -2,7 +2,7 @@
  * Resolves a reference to a stack, which may name a revision or an image, to the image that a task runs on. Tasks without such a pin need
  * only `current-image.ts`.
  */
-import { StackshimError } from '../../core/errors.ts';
+import { hasCode, StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
 import type { StackReference } from '../../spec/task-spec.ts';
@@ -83,9 +83,7 @@ export interface UnknownDigest {
 
 /** The unknown digest, if that is why {@link resolveStack} threw `error`; otherwise undefined. Pure. */
 export function unknownDigestOf(error: unknown): UnknownDigest | undefined {
-  if (!(error instanceof StackshimError) || error.code !== 'ERR_STACKSHIM_STACK_NOT_FOUND') {
-    return undefined;
-  }
+  if (!hasCode(error, 'ERR_STACKSHIM_STACK_NOT_FOUND')) return undefined;
   const { stack, asked } = error.details;
   if (typeof stack !== 'string' || typeof asked !== 'string') return undefined;
   return isStackName(stack) && isImageDigest(asked) ? { stack, digest: asked } : undefined;

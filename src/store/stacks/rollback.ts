@@ -17,7 +17,7 @@ import { type Revision, readRevision, requireRevision } from './revisions.ts';
 export interface RollbackOptions {
   readonly stack: StackName;
   /** The revision to move to, older or newer. Default: the older revision that was current last. */
-  readonly to?: number;
+  readonly to?: number | undefined;
   readonly now: Date;
 }
 

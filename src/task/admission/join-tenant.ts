@@ -159,7 +159,7 @@ async function lockTenant(
     if (performance.now() > endsAt) {
       throw new StackshimError('ERR_STACKSHIM_SYSTEM', `lock ${file}: held by another process`);
     }
-    await delay(POLL_MS, undefined, signal === undefined ? {} : { signal });
+    await delay(POLL_MS, undefined, { signal });
   }
 }
 

@@ -1,7 +1,9 @@
 /** Enforces the reserves that the policy keeps for the host. Loaded only if there are any. */
-import { readFileSync, statfsSync } from 'node:fs';
+
+import { readFileSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { ContainerSpec } from '../../spec/task-spec.ts';
+import { freeBytesAt } from '../../sys/files.ts';
 
 /**
  * Throws ERR_STACKSHIM_HOST_EXHAUSTED if the task, at its memory limit, would leave less memory than the policy reserves, or if the root
@@ -14,8 +16,7 @@ export function requireReserves(root: string, { admission, limits }: ContainerSp
     if (free < memoryBytes) throw exhausted('memory', free, memoryBytes);
   }
   if (diskBytes !== undefined) {
-    const { bavail, bsize } = statfsSync(root);
-    const free = bavail * bsize;
+    const free = freeBytesAt(root);
     if (free < diskBytes) throw exhausted('disk', free, diskBytes);
   }
 }

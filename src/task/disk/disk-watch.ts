@@ -1,5 +1,4 @@
-/** Watches a running task's disk space: looks at its start, at its end, and in between as often as the space could fill up. */
-import { statfsSync } from 'node:fs';
+import { freeBytesAt } from '../../sys/files.ts';
 import type { DiskSample, TaskDisk } from './task-disk.ts';
 
 /** The findings about a task's disk space. */
@@ -83,8 +82,7 @@ export class DiskWatch {
     const report = this.#report;
     report.peakBytes = Math.max(report.peakBytes, bytes);
     report.peakInodes = Math.max(report.peakInodes, inodes);
-    const { bavail, bsize } = statfsSync(this.#options.hostFolder);
-    if (bavail * bsize < FULL_BELOW_BYTES) report.wasHostFull = true;
+    if (freeBytesAt(this.#options.hostFolder) < FULL_BELOW_BYTES) report.wasHostFull = true;
     if (!isFull || report.wasFull) return;
     report.wasFull = true;
     this.#options.onFull();

@@ -1,15 +1,9 @@
 /** Makes a scratch volume: a sparse file with a filesystem, on a loop device, as a detached mount. */
-import {
-  closeSync,
-  fstatSync,
-  ftruncateSync,
-  linkSync,
-  openSync,
-  statfsSync,
-  unlinkSync,
-} from 'node:fs';
+
+import { closeSync, fstatSync, ftruncateSync, linkSync, openSync, unlinkSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import { attachLoopAside } from '../../sys/attach-loop.ts';
+import { freeBytesAt } from '../../sys/files.ts';
 import { findProgram } from '../../sys/find-program.ts';
 import { codeOfComplaint, lastLine } from '../../sys/guard-disk.ts';
 import { runProgram } from '../../sys/run-program.ts';
@@ -79,10 +73,7 @@ async function format(file: string, args: readonly string[]): Promise<void> {
 }
 
 /** Asks the disk, because what the program has written is still there. */
-function isFull(file: string): boolean {
-  const { bavail, bsize } = statfsSync(file);
-  return bavail * bsize < FULL_BELOW_BYTES;
-}
+const isFull = (file: string): boolean => freeBytesAt(file) < FULL_BELOW_BYTES;
 
 async function mountFile(system: System, fd: Fd): Promise<Fd> {
   const device = await attachLoopAside(system, fd, {

@@ -1,7 +1,9 @@
 /** A volume's file is sparse: data written to the volume may have no room on the host's disk, which shows only later. */
-import { statfsSync, statSync } from 'node:fs';
+
+import { statSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import { type Layout, scratchDir } from '../../core/layout.ts';
+import { freeBytesAt } from '../../sys/files.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 import { STAT_BLOCK_BYTES } from './volume-state.ts';
 
@@ -9,8 +11,7 @@ import { STAT_BLOCK_BYTES } from './volume-state.ts';
 export function requireStored(layout: Layout, places: TaskPlaces, bytes: number): void {
   const file = statSync(places.volumeFile, { throwIfNoEntry: false });
   if (file === undefined) return;
-  const { bavail, bsize } = statfsSync(scratchDir(layout));
-  if (bytes <= bavail * bsize + file.blocks * STAT_BLOCK_BYTES) return;
+  if (bytes <= freeBytesAt(scratchDir(layout)) + file.blocks * STAT_BLOCK_BYTES) return;
   throw new StackshimError(
     'ERR_STACKSHIM_DISK_FULL',
     "write the task's inputs: no space left on the host's disk",

@@ -9,7 +9,7 @@ export interface CallerStops {
    * An abort sends the stop signal, and KILL after the stop timeout; the verdict is `cancelled`. If the reason is a signal's name, as in
    * `abort('SIGINT')`, that signal is sent instead, provided that the command acts on it.
    */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** An abort sends KILL at once. */
   readonly killSignal?: AbortSignal;
   /** The latest moment at which the task is `timed_out`: milliseconds since 1970. */

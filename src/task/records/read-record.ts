@@ -1,7 +1,7 @@
 /** Reads records, for code that lists, ends and reaps tasks. */
 import { readFileSync, statSync } from 'node:fs';
 import { isTaskCgroup } from '../../cgroup/cgroup-names.ts';
-import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
+import { errnoCodeOf, hasCode, isUsedUp, StackshimError } from '../../core/errors.ts';
 import { refuseNewer, versionOf } from '../../core/format-version.ts';
 import {
   type ImageDigest,
@@ -168,5 +168,4 @@ export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
 
 /** Whether an error means that a task's record cannot be read: it is damaged, or from a newer stackshim. */
 export const isUnreadable = (error: unknown): boolean =>
-  error instanceof StackshimError &&
-  (error.code === 'ERR_STACKSHIM_RECORD_CORRUPT' || error.code === 'ERR_STACKSHIM_FORMAT_NEWER');
+  hasCode(error, 'ERR_STACKSHIM_RECORD_CORRUPT') || hasCode(error, 'ERR_STACKSHIM_FORMAT_NEWER');

@@ -1,21 +1,20 @@
-/** What holds of a task's disk limit, whatever enforces it. */
+/** Tests of a task's disk limit, whichever mechanism enforces it. */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { sh } from '../../support/cli/shell.ts';
 import { CLEAN, type TaskRunner } from '../../support/cli/task-runner.ts';
 
 const MIB = 1024 * 1024;
-/** A program of more than a few words is easier to read as a shell script. */
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const FILL = 'dd if=/dev/zero of=/filler bs=64k count=10000 2>/dev/null';
 
-/** Of whatever a task's files are on. */
+/** The filesystem of the task's files. */
 export async function expectNamesRemoved({ run, folder }: TaskRunner): Promise<void> {
   const beside = join(folder, 'beside');
   mkdirSync(beside, { recursive: true });
   writeFileSync(join(beside, 'kept'), 'kept');
-  // Read as text, every folder is called as the link.
+  // Decoded as text, every folder has the link's name.
   const script = `set -e
     ln -s ${beside} "/$(printf "\\357\\277\\275")"
     for i in 0 1 2 3; do for j in 0 1 2 3 4 5 6 7; do mkdir "/$(printf "\\2$i$j")"; done; done`;
@@ -68,7 +67,7 @@ export function describeDiskCases(runner: TaskRunner): void {
   });
 
   it('a disk that was full counts as full, even if the task freed space before its end', async () => {
-    // Three times the longest time between two looks.
+    // Three times the longest interval between two checks.
     const script = `${FILL}; sleep 3; rm /filler; exit 1`;
     const { record } = await run(['--disk', '8m'], sh(script));
     expect(record).toMatchObject({ ...CLEAN, verdict: 'disk_full', exitCode: 1 });
@@ -108,7 +107,7 @@ export function describeDiskCases(runner: TaskRunner): void {
   });
 
   it('a deep tree and many files are removed with the task', async () => {
-    // Ten times a thousand levels, each chain moved to the end of the next: no path is longer than the kernel takes.
+    // Ten times a thousand levels, each chain moved to the end of the next: no path that is used is too long for the kernel.
     const deep =
       'set -e; levels=$(printf "d/%.0s" $(seq 1000)); mkdir chain; for i in $(seq 10); ' +
       'do mkdir -p "next/$levels"; mv chain "next/$levels"; mv next chain; done';

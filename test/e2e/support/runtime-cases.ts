@@ -1,8 +1,7 @@
-/** What `run` does with any runtime. */
+/** Tests of `run` with any runtime. */
 import { expect, it } from 'vitest';
+import { sh } from '../../support/cli/shell.ts';
 import { CLEAN, type TaskRunner } from '../../support/cli/task-runner.ts';
-
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 export function describeRuntime({ run }: TaskRunner, path: string): void {
   it('runs a task with all features of the default runtime', async () => {

@@ -1,8 +1,8 @@
-/** What a document shows of a shell: its commands, and what each printed, as far as that is the same everywhere. */
+/** Shell sessions in a document: their commands and output, as far as the output is the same everywhere. */
 
 export interface ShownCommand {
   readonly command: string;
-  /** Lines; one that is `…` stands for any number of them. */
+  /** Lines; a line `…` stands for any number of lines. */
   readonly prints: readonly string[];
 }
 
@@ -12,7 +12,7 @@ export function readTranscripts(markdown: string): readonly (readonly ShownComma
   return [...blocks].map(([, block = '']) => block.split(/^\$ /m).slice(1).map(toShown));
 }
 
-/** A here-document belongs to the command. */
+/** A here-document is part of the command. */
 function toShown(text: string): ShownCommand {
   const [command = '', output = ''] = splitAt(text, /<<'EOF'/.test(text) ? '\nEOF\n' : '\n');
   return { command, prints: output.trimEnd() === '' ? [] : output.trimEnd().split('\n') };
@@ -23,7 +23,7 @@ function splitAt(text: string, end: string): readonly [string, string] {
   return [text.slice(0, at).trimEnd(), text.slice(at)];
 }
 
-/** Of what machines and moments differ in, the form alone counts: digests, ids, sizes, kernels, ages, long numbers, widths of columns. */
+/** What varies between machines and runs is compared by its form: digests, ids, sizes, kernels, ages, long numbers, column widths. */
 const VOLATILE: readonly (readonly [RegExp, string])[] = [
   [/sha256:[0-9a-f]+/g, 'sha256:[0-9a-f]+'],
   [/\b\d+ (B|KiB|MiB)\b/g, '[\\d.]+ \\w+'],
@@ -34,7 +34,7 @@ const VOLATILE: readonly (readonly [RegExp, string])[] = [
   [/ {2,}/g, ' +'],
 ];
 
-/** Matches all that a command printed when it is what is shown. */
+/** Matches the complete output of a command. */
 export function toPattern(prints: readonly string[]): RegExp {
   const lines = prints.map((line) => (line === '…' ? '(?:.*\\n)*' : `${toLinePattern(line)} *\\n`));
   return new RegExp(`^${lines.join('')}$`);

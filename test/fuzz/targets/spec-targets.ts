@@ -20,12 +20,12 @@ import {
 } from '../../../src/spec/parse-mounts.ts';
 import { parsePolicy } from '../../../src/spec/parse-policy.ts';
 import { parseCapability, parseSecurityOpts } from '../../../src/spec/parse-rights.ts';
-import { TASK_INPUT_FIELDS } from '../../../src/spec/parse-task-spec.ts';
 import { parseBytes, parseCount, parseCpus, parseDuration } from '../../../src/spec/quantities.ts';
 import { parseSeccompProfile } from '../../../src/spec/seccomp-profile.ts';
 import { readPolicy } from '../../../src/task/installation.ts';
 import { parseTaskSpec } from '../../support/parse-task-spec.ts';
 import { requireAgreement } from '../../support/tasks/job-agreement.ts';
+import { TASK_INPUT_FIELDS } from '../../support/tasks/task-fields.ts';
 import type { FuzzFiles } from '../support/fuzz-files.ts';
 import type { FuzzTarget } from '../support/fuzz-target.ts';
 

@@ -1,4 +1,4 @@
-/** Files that root reads: saves that were signed once, keys and passwords that are no secret, and texts that would steer a terminal. */
+/** Files that root reads: saves that were signed once, keys and passwords that are not secret, and texts that would control a terminal. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -21,22 +21,22 @@ import { makeKey, runNaive } from '../support/host-scene.ts';
 import { toVerdict } from '../support/probe.ts';
 
 const group = 'files that root reads';
-/** The end of a tar. */
+/** The end marker of a tar. */
 const TRAILER_BYTES = 1024;
 
-/** What a terminal obeys: a title, a colour by one character (C1), text from right to left. */
+/** Terminal controls: a title, a colour by one character (C1), right-to-left text. */
 const STEERING = '\u001b]0;title\u0007\u009b31m\u202e';
 // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not get out
 const STEERS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
 interface SaveProbe extends Pick<HostProbe, 'name' | 'tries' | 'stoppedBy' | 'shownOn'> {
-  /** What the attacker makes of a save that is sound. */
+  /** How the attacker changes a sound save. */
   readonly change: (file: Buffer) => Buffer;
-  /** For sh, with the file as `$1`: it says `taken` when it takes the file. */
+  /** A shell script with the file as `$1`: prints `taken` if it accepts the file. */
   readonly naive: string;
 }
 
-/** Where the save is loaded. */
+/** The installation that loads the save. */
 function makeReceiver(scene: HostProbeScene): SecondMachine {
   const folder = `${scene.folder}/second`;
   mkdirSync(folder);
@@ -183,7 +183,7 @@ const passwords: HostProbe = {
     }),
 };
 
-/** Whether a registry is spoken to at all. */
+/** Whether a registry is contacted at all. */
 async function countConnections(
   scene: HostProbeScene,
   work: (host: string, authFile: string) => Promise<void>,
@@ -208,9 +208,9 @@ async function countConnections(
 }
 
 interface TextProbe extends Pick<HostProbe, 'name' | 'tries' | 'shownOn'> {
-  /** Has root print a text of the attacker's; all that was printed. */
+  /** Makes root print a text of the attacker; returns all output. */
   readonly print: (scene: HostProbeScene) => Promise<string>;
-  /** For sh, with the text as `$1`. */
+  /** A shell script; the text is `$1`. */
   readonly naive: string;
 }
 
@@ -227,7 +227,7 @@ const printed = async (args: readonly string[], { installation }: HostProbeScene
   return stdout + stderr;
 };
 
-/** An image whose maker wrote steering characters wherever text is allowed. */
+/** An image with terminal controls wherever it may contain text. */
 async function makeSteeringImage(scene: HostProbeScene): Promise<string> {
   const directory = `${scene.folder}/image`;
   const labels = {

@@ -1,4 +1,4 @@
-/** For host probes on builds: stacks' folders that another local user has had a hand in, built by stackshim, and by a builder without protection. */
+/** Host probes on builds: stack folders that another local user has changed, built by stackshim and by a builder without protection. */
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -14,12 +14,12 @@ import { BUSYBOX_IMAGE } from '../../support/stacks/build-lab.ts';
 import { waitUntil } from '../../support/timing/wait-until.ts';
 import type { HostProbeScene } from './host-probe.ts';
 
-/** Runs a program to its end; rejects when that is not a good one. */
+/** Runs a program; rejects unless it exits with 0. */
 export const runProgram = promisify(execFile);
 
 const SMOKE = `LABEL io.stackshim.smoke='["true"]'`;
 
-/** A stack's folder of root's below `parent`: busybox, a Dockerfile with `lines` after it, and other files by name. */
+/** A stack folder of root below `parent`: busybox, a Dockerfile with `lines` after it, and other files by name. */
 export function writeStack(
   parent: string,
   name: string,
@@ -37,7 +37,7 @@ export function writeStack(
   return folder;
 }
 
-/** A folder that only root can enter, with the scene's secret in the file `key`. */
+/** A folder that only root can enter; its file `key` contains the scene's secret. */
 export function hideSecret({ folder, secret }: HostProbeScene): string {
   const hidden = join(folder, 'hidden');
   mkdirSync(hidden, { mode: 0o700 });
@@ -45,7 +45,7 @@ export function hideSecret({ folder, secret }: HostProbeScene): string {
   return hidden;
 }
 
-/** A folder in which everybody may make files and nobody but root may remove those of others, as /tmp is. */
+/** A folder in which everybody can create files and only root can remove those of others, like /tmp. */
 export function openFolder({ folder }: HostProbeScene, name: string): string {
   const path = join(folder, name);
   mkdirSync(path);
@@ -59,13 +59,13 @@ export function giveToStranger(...paths: readonly string[]): void {
 
 const asStranger = (script: string) => [...AS_STRANGER.slice(1), 'sh', '-c', script];
 
-/** Runs a script of the local user's to its end. */
+/** Runs a script as the local user. */
 export function runAsStranger(script: string): void {
   const { status, stderr } = spawnSync('setpriv', asStranger(script), { encoding: 'utf8' });
   if (status !== 0) throw new Error(`the local user's script ended with ${status}: ${stderr}`);
 }
 
-/** Starts one that goes on until it is told to stop; resolves when it has printed `word`. */
+/** Starts a script that runs until it is told to stop; resolves when it has printed `word`. */
 export async function startAsStranger(
   script: string,
   word = 'begun',
@@ -92,14 +92,14 @@ function killGroup({ pid }: ChildProcess): void {
   if (pid !== undefined) process.kill(-pid, 'SIGKILL');
 }
 
-/** What builds with the executable in an installation of the scene's own. */
+/** Builds with the executable in the scene's own installation. */
 export interface BuildPlace {
-  /** Its root folder. */
+  /** The root folder of that installation. */
   readonly root: string;
   readonly env: Readonly<Record<string, string>>;
   build(folder: string): Promise<void>;
   start(folder: string): StartedCli;
-  /** Whether the stack was built, and its file `/loot` holds the scene's secret. */
+  /** Whether the stack was built and its file `/loot` contains the scene's secret. */
   hasLoot(stack: string): Promise<boolean>;
 }
 
@@ -131,24 +131,24 @@ export function openBuildPlace(scene: HostProbeScene): BuildPlace {
     hasLoot: async (stack) => {
       const ran = await runCli(['run', stack, '--', 'cat', '/loot'], { env });
       const isMissing = ran.stderr.includes('ERR_STACKSHIM_STACK_NOT_FOUND');
-      // A task that could not be run tells nothing of what is in the image.
+      // A task that could not run shows nothing of the image.
       if (ran.status === SHIM_FAILED && !isMissing) throw new Error(ran.stderr);
       return ran.stdout.includes(scene.secret);
     },
   };
 }
 
-/** What a builder without protection is called with. */
+/** Options of a builder without protection. */
 export interface NaiveBuild {
-  /** The folder `shared`, however it came there. */
+  /** The folder `shared`, from anywhere. */
   readonly shared?: string;
-  /** Where its files are. Default: `naive` in the scene's folder, open to everybody. */
+  /** The folder for its files. By default `naive` in the scene's folder, open to everybody. */
   readonly home?: string;
 }
 
 const ISOLATED = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child=KILL'];
 
-/** The program and its arguments, for who wants to look on while it runs. */
+/** The program and its arguments, to watch it while it runs. */
 export function naiveCommand(
   scene: HostProbeScene,
   folder: string,
@@ -157,7 +157,7 @@ export function naiveCommand(
   mkdirSync(home, { recursive: true });
   writeFileSync(join(home, 'policy.json'), '{"default":[{"type":"insecureAcceptAnything"}]}');
   writeFileSync(join(home, 'storage.conf'), '[storage]\ndriver = "overlay"\n');
-  // It looks for a network helper that it never starts.
+  // The builder looks for a network helper that it never starts.
   writeFileSync(join(home, 'netavark'), '#!/bin/false\n', { mode: 0o755 });
   const engine = `[engine]\nhelper_binaries_dir = [${JSON.stringify(home)}]\n`;
   writeFileSync(join(home, 'containers.conf'), engine);
@@ -180,7 +180,7 @@ export function naiveCommand(
   return ['unshare', [...ISOLATED, '--mount-proc', '--', 'sh', '-c', script]];
 }
 
-/** Builds as a plain `buildah` does: what is in the folder when it is read, in the host's ids, with its devices. */
+/** Builds like plain `buildah`: the folder as it is when it is read, with host ids and devices. */
 export async function buildNaively(
   scene: HostProbeScene,
   folder: string,
@@ -190,10 +190,10 @@ export async function buildNaively(
   await runProgram(program, args);
 }
 
-/** Whether a layer of what {@link buildNaively} made holds the scene's secret. */
+/** Whether a layer of {@link buildNaively} contains the scene's secret. */
 export function naiveHasLoot({ folder, secret }: HostProbeScene): boolean {
   const pushed = join(folder, 'naive/pushed');
-  // Not the image's history, which tells every line of the Dockerfile.
+  // Not the image's history, which contains every line of the Dockerfile.
   const { layers }: { readonly layers: readonly { readonly digest: string }[] } = JSON.parse(
     readFileSync(join(pushed, 'manifest.json'), 'utf8'),
   );

@@ -1,4 +1,4 @@
-/** Probes in `docker run` with its defaults, by a daemon of the test's own. Requires docker.io and docker-cli. */
+/** Probes in `docker run` with its defaults, with a daemon of the test. Requires: docker.io and docker-cli. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
@@ -15,7 +15,7 @@ export interface DockerPlace extends ProbePlace {
   close(): Promise<void>;
 }
 
-/** Starts the daemon with everything it has below `home`, and imports the image. */
+/** Starts the daemon with all its files below `home`, and imports the image. */
 export async function openDockerPlace(home: string, image: ProbeImage): Promise<DockerPlace> {
   mkdirSync(home);
   const docker = ['docker', '--host', `unix://${home}/sock`];
@@ -76,10 +76,10 @@ function startContainer(
     ...(task.fuse ? ['--device', '/dev/fuse', '--cap-add', 'SYS_ADMIN'] : []),
   ];
   const program = watchProgram([...docker, 'run', ...options, IMAGE, ...setting.command], {
-    // By name alone: command lines are everybody's to read.
+    // Only by name: every user can read command lines.
     env: { ...setting.callerEnv, ...(setting.payload && { PAYLOAD: setting.payload }) },
   });
-  // The daemon does not answer while it waits for the output of a container that has ended: nothing is known of that one then.
+  // The daemon does not answer while it waits for the output of an ended container: then nothing is known about the container.
   const inspect = (format: string) =>
     spawnSync('docker', [...docker.slice(1), 'inspect', '--format', format, name], {
       encoding: 'utf8',

@@ -1,16 +1,16 @@
-/** The large programs in the kernel's pool of compiled filters, as the probes make them. */
+/** The large programs in the kernel's pool of compiled filters, like those of the probes. */
 import { readFileSync } from 'node:fs';
 import { waitUntil } from '../../support/timing/wait-until.ts';
 
 /**
- * A program of 4,096 instructions of 8 bytes, and what the kernel adds. Those that runtimes and the host load are far smaller. The packs of 2 MiB in which the
- * kernel keeps compiled code belong to all programs, and go when it likes.
+ * The size of a program of 4,096 instructions of 8 bytes with the kernel's overhead. Filters of runtimes and the host are far smaller. The kernel's packs of 2 MiB
+ * for compiled code belong to all programs, and are freed at any time.
  */
 const [LEAST_BYTES, MOST_BYTES] = [32 * 1024, 64 * 1024];
-/** As many may belong to other programs on the host. */
+/** The number that other programs on the host may have. */
 export const FEW = 10;
 
-/** @param vmallocinfo What /proc/vmallocinfo says. */
+/** @param vmallocinfo The content of /proc/vmallocinfo. */
 export const countLargeFilters = (
   vmallocinfo = readFileSync('/proc/vmallocinfo', 'utf8'),
 ): number =>
@@ -20,7 +20,7 @@ export const countLargeFilters = (
     return isProgram && Number(bytes) >= LEAST_BYTES && Number(bytes) <= MOST_BYTES;
   }).length;
 
-/** The kernel frees programs some time after the last process that had them: what is counted next must not hold those of an earlier probe. */
+/** The kernel frees programs some time after their last process: the next count must not include those of an earlier probe. */
 export async function largeFiltersAreGone(): Promise<void> {
   try {
     await waitUntil(() => countLargeFilters() <= FEW);

@@ -1,20 +1,20 @@
-/** Processes that a filesystem of their own holds up: how a keeper without care fares with them, and how they are let go. */
+/** Processes that their own filesystem holds up: the effect on a careless keeper, and how they are released. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { scaled } from '../../support/timing/time-scale.ts';
 
-/** For a probe: kills may take some seconds. */
+/** Time limit of a probe: kills may take some seconds. */
 export const KILLED_MS = scaled(60_000);
 const WAITED_MS = 1_000;
 
-/** Whether something in /proc can be read, or looked at, in moderate time. A reader that is held up ends with what holds it up. */
+/** Whether a /proc entry can be read in reasonable time. A reader that is held up ends with the filesystem. */
 export function gets(path: string): boolean {
   const within = (...command: readonly string[]) =>
     spawnSync('timeout', ['-s', 'KILL', '1', ...command], { stdio: 'ignore' }).signal === null;
   return within('stat', '-L', path) && within('cat', path);
 }
 
-/** Kills a process, and tells whether it is there a second later. */
+/** Kills a process, and returns whether it still runs a second later. */
 export async function outlivesKill(pid: number): Promise<boolean> {
   process.kill(pid, 'SIGKILL');
   const endsAt = performance.now() + WAITED_MS;
@@ -25,8 +25,8 @@ export async function outlivesKill(pid: number): Promise<boolean> {
 }
 
 /**
- * Ends the filesystems `trap` of root's on this host: those of probes in open containers. In a mount namespace of its own, since the
- * control filesystem need not be mounted in the host's.
+ * Aborts the FUSE filesystems `trap` of root on this host: those of probes in open containers. In its own mount namespace, because the
+ * control filesystem need not be mounted on the host.
  */
 export function releaseTraps(): void {
   const script = [

@@ -1,4 +1,4 @@
-/** Host probes that are one call of a program: laid out, made, judged by what came out of it or by what it left. */
+/** Host probes that consist of one call of a program: prepared, called, judged by its output or its effects. */
 import {
   chmodSync,
   existsSync,
@@ -25,11 +25,11 @@ export interface CallProbe extends Described {
   readonly prepare?: (scene: HostProbeScene) => void | Promise<void>;
   readonly stackshim: (scene: HostProbeScene) => Call;
   readonly naive: (scene: HostProbeScene) => Call;
-  /** Whether the attack came through. */
+  /** Whether the attack succeeded. */
   readonly judge: (scene: HostProbeScene, said: string) => boolean;
 }
 
-/** A probe that is judged when its call has ended. */
+/** A probe that is judged after its call has ended. */
 export function toHostProbe({
   prepare,
   stackshim,
@@ -51,17 +51,17 @@ export interface RunningProbe extends Described {
   /** Options of `run`. */
   readonly options: (scene: HostProbeScene) => readonly string[];
   readonly policy: object;
-  /** For sh, in the task and in the stand-in; prints a line `tried` and stays. */
+  /** A shell script, in the task and in the stand-in; prints a line `tried` and waits. */
   readonly program: string;
-  /** The stand-in: for sh, with the program as `$1`. It execs, so that its pid is the program's. */
+  /** The stand-in: a shell script with the program as `$1`. It execs the program, so that its pid is the program's. */
   readonly naive: string;
-  /** Of the program's first process, as the host sees it. */
+  /** The host pid of the program's first process. */
   readonly judge: (pid: number) => boolean;
 }
 
 const TASK = 'probed';
 
-/** A probe that is judged while its program runs; one that was refused never came that far. */
+/** A probe that is judged while its program runs; a program that was refused never started. */
 export function toRunningProbe(probe: RunningProbe): HostProbe {
   const { prepare, options, policy, program, naive, judge, ...described } = probe;
   const judgeOf = async (running: WatchedProgram, findPid: () => Promise<number> | number) => {
@@ -103,19 +103,19 @@ export function toRunningProbe(probe: RunningProbe): HostProbe {
 
 const startCall = ({ argv, env }: Call) => watchProgram(argv, env === undefined ? {} : { env });
 
-/** The stand-in: a program without the protection, for sh; `args` are `$1` and so on. */
+/** The stand-in: a shell script of a program without the protection; `args` are `$1` and so on. */
 export const shell = (script: string, ...args: readonly string[]): Call => ({
   argv: ['/bin/sh', '-c', script, 'sh', ...args],
 });
 
 export interface TaskCallOptions {
-  /** Default: one that restricts nothing. */
+  /** By default, a policy without restrictions. */
   readonly policy?: object | string;
   readonly command?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** `stackshim run` in the scene's installation, with a policy of the probe's own; a policy that is a text is the path of one. */
+/** `stackshim run` in the scene's installation with the probe's own policy; a text is the path of a policy file. */
 export function taskCall(
   scene: HostProbeScene,
   options: readonly string[],
@@ -133,7 +133,7 @@ export interface PutOptions {
   readonly owner?: number;
 }
 
-/** Writes a file of the scene, text or an object as JSON; the folders on the way are root's, mode 0755. */
+/** Writes a file of the scene, text or an object as JSON; the folders above it belong to root, with mode 0755. */
 export function put(
   scene: HostProbeScene,
   name: string,
@@ -146,7 +146,7 @@ export function put(
   return give(path, { mode, owner });
 }
 
-/** Makes a folder of the scene. */
+/** Creates a folder of the scene. */
 export function putFolder(
   scene: HostProbeScene,
   name: string,
@@ -165,14 +165,14 @@ export function putLink(scene: HostProbeScene, name: string, target: string, own
   return path;
 }
 
-/** Changes whose a file or folder is. */
+/** Changes the owner of a file or folder. */
 export function give(path: string, { mode, owner = 0 }: PutOptions): string {
   lchownSync(path, owner, owner);
   if (mode !== undefined) chmodSync(path, mode);
   return path;
 }
 
-/** A program that tells, once it has run, as whom. */
+/** A program that reports its user when it runs. */
 export const putProgram = (scene: HostProbeScene, name: string, options: PutOptions = {}) =>
   put(scene, name, `#!/bin/sh\nid -u >> ${markOf(scene)}\n`, { mode: 0o755, ...options });
 
@@ -182,5 +182,5 @@ export const rootRanIt = (scene: HostProbeScene) =>
 
 const markOf = ({ folder }: HostProbeScene) => join(folder, 'mark');
 
-/** Whether the secret came out. */
+/** Whether the secret was printed. */
 export const isTold = ({ secret }: HostProbeScene, said: string) => said.includes(secret);

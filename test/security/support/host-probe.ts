@@ -1,6 +1,6 @@
 /**
- * What a host probe of the battery is: one attack on what root does outside of a container (on the files that it reads and writes,
- * the images and folders that it is handed, the environment that it is called in), judged by what is on the host afterwards.
+ * A host probe of the battery: one attack on what root does outside of a container (on files that it reads and writes, images and
+ * folders that it gets, the environment that it is called in), judged by the state of the host afterwards.
  */
 import type { TestInstallation } from '../../support/installation/installation.ts';
 import type { ProbeVerdict } from './probe.ts';
@@ -16,13 +16,13 @@ export type HostProbeGroup =
   | 'what a task writes';
 
 export interface HostProbeScene {
-  /** A fresh folder of mode 0755, removed afterwards. Other local users can pass through it. */
+  /** A new folder of mode 0755, removed afterwards. Other local users can pass through it. */
   readonly folder: string;
-  /** A random text that must not get out, or must not be changed. */
+  /** A random text that must not be revealed or changed. */
   readonly secret: string;
-  /** With the stack `busybox`. */
+  /** An installation with the stack `busybox`. */
   readonly installation: TestInstallation;
-  /** Undone last first when the probe is over. */
+  /** Undone in reverse order when the probe is over. */
   defer(undo: () => void | Promise<void>): void;
 }
 
@@ -31,15 +31,15 @@ type Attack = (scene: HostProbeScene) => Promise<ProbeVerdict>;
 export interface HostProbe {
   readonly name: string;
   readonly group: HostProbeGroup;
-  /** For the document, as are the two that follow. */
+  /** For the document, like the next two fields. */
   readonly tries: string;
   readonly stoppedBy: string;
-  /** The program without the protection that the attack is shown to work on. */
+  /** The program without the protection on which the attack is demonstrated. */
   readonly shownOn: string;
   /** The attack on the built executable or the library. */
   readonly attack: Attack;
   /** The same attack, judged in the same way, on {@link shownOn}. */
   readonly proof: Attack;
-  /** Where it takes longer than tests usually do. */
+  /** If it takes longer than other tests. */
   readonly timeoutMs?: number;
 }

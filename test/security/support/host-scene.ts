@@ -1,16 +1,16 @@
-/** What several host probes lay out on the host, and the naive programs that they are shown on. */
+/** Preparations of several host probes, and the programs without protection on which they are proved. */
 import { execFileSync, type StdioOptions } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, chownSync, lchownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { STRANGER_ID } from '../../support/programs/stranger.ts';
 import type { HostProbeScene } from './host-probe.ts';
 
-/** Writes to `$1` as it is. */
+/** Writes to `$1` directly. */
 export const NAIVE_INTO = 'printf record > "$1"';
-/** Writes beside `$1`, then renames. */
+/** Writes to a file beside `$1`, then renames it. */
 export const NAIVE_REPLACE = 'printf record > "$1.new" && mv "$1.new" "$1"';
 
-/** A folder of the scene that root owns, and everybody may write to: `sticky`, as /tmp is. */
+/** A folder of the scene that root owns and everybody may write to: `sticky`, like /tmp. */
 export function makeOpenFolder(scene: HostProbeScene, name: string, mode = 0o1777): string {
   const path = `${scene.folder}/${name}`;
   mkdirSync(path);
@@ -25,7 +25,7 @@ export function makeForeignFolder(scene: HostProbeScene, name: string): string {
   return path;
 }
 
-/** A file of root, with the scene's secret in it. */
+/** A file of root that contains the scene's secret. */
 export function makeVictim(scene: HostProbeScene, name = 'victim'): string {
   const path = `${scene.folder}/${name}`;
   writeFileSync(path, scene.secret, { mode: 0o600 });
@@ -38,7 +38,7 @@ export function plantLink(target: string, path: string): void {
   lchownSync(path, STRANGER_ID, STRANGER_ID);
 }
 
-/** A private key that only root can read, unless `mode` says otherwise. */
+/** A private key that only root can read, unless `mode` is given. */
 export function makeKey(scene: HostProbeScene, mode = 0o600): string {
   const { privateKey } = generateKeyPairSync('ed25519');
   const path = `${scene.folder}/key.pem`;
@@ -47,7 +47,7 @@ export function makeKey(scene: HostProbeScene, mode = 0o600): string {
   return path;
 }
 
-/** Runs lines for /bin/sh with `$1` and so on; how it ends is its own matter. */
+/** Runs a shell script with `$1` and so on; its exit status is ignored. */
 export function runNaive(script: string, args: readonly string[]): string {
   try {
     const stdio: StdioOptions = ['ignore', 'pipe', 'ignore'];

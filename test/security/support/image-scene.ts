@@ -1,4 +1,4 @@
-/** What host probes about images lay out: layouts and archives that are as sound or unsound as a probe wants, and users who read. */
+/** Preparations of host probes on images: layouts and archives, sound or unsound, and users who read. */
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { type CliResult, runCli } from '../../support/cli/run-cli.ts';
@@ -18,30 +18,30 @@ import { makeBusyboxTar } from '../../support/stacks/busybox-stack.ts';
 import type { HostProbeScene } from './host-probe.ts';
 import { type ProbeVerdict, toVerdict } from './probe.ts';
 
-/** A name of a stack that no other probe has. */
+/** A stack name that no other probe uses. */
 export const stackOf = ({ secret }: HostProbeScene, what: string): string =>
   `${what}-${secret.slice('secret-'.length)}`;
 
 export const cli = (scene: HostProbeScene, ...args: readonly string[]): Promise<CliResult> =>
   runCli(args, { env: scene.installation.env });
 
-/** What lines for /bin/sh print that a user of the host runs. */
+/** The output of a shell script that a user of the host runs. */
 export function readAs(user: number, script: string, ...args: readonly string[]): string {
   const ids = [`--reuid=${user}`, `--regid=${user}`, '--clear-groups'];
   const command = [...ids, 'sh', '-c', script, 'sh', ...args];
   return spawnSync('setpriv', command, { cwd: '/', maxBuffer: 1 << 26 }).stdout.toString('latin1');
 }
 
-/** The layer of another tenant's image: a file that its image keeps for root. */
+/** The layer of another tenant's image: a file that only root can read. */
 export const secretTar = ({ secret }: HostProbeScene): Buffer =>
   makeTar([{ path: 'private', mode: 0o600, content: `${secret}\n` }]);
 
 export interface NamedLayer {
-  /** What lies in the layout; undefined: nothing. */
+  /** The blob in the layout; undefined if it is missing. */
   readonly blob: Buffer | undefined;
   readonly diffId: string;
   readonly mediaType?: string;
-  /** In place of the blob's own. */
+  /** Replaces the blob's own. */
   readonly digest?: string;
   readonly size?: number;
 }
@@ -91,7 +91,7 @@ async function writeLayer(folder: string, layer: NamedLayer): Promise<BlobDescri
   return { mediaType, digest, size: layer.size ?? found?.size ?? 0 };
 }
 
-/** Writes what `docker save` does, of these layers on top of busybox. */
+/** Writes an archive like `docker save`, of these layers on top of busybox. */
 export async function writeDockerArchive(
   file: string,
   layers: readonly NamedLayer[],
@@ -121,7 +121,7 @@ export async function storeVictim(scene: HostProbeScene): Promise<void> {
   if (status !== 0) throw new Error(stderr);
 }
 
-/** Whether a stack that the attacker imported shows the file of the other tenant. */
+/** Whether a stack that the attacker imported contains the file of the other tenant. */
 export async function importShowsSecret(
   scene: HostProbeScene,
   reference: string,
@@ -133,7 +133,7 @@ export async function importShowsSecret(
   return toVerdict(stdout.includes(scene.secret));
 }
 
-/** Whether the image is taken at all. */
+/** Whether the image is accepted. */
 export async function importIsTaken(
   scene: HostProbeScene,
   reference: string,

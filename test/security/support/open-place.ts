@@ -1,4 +1,4 @@
-/** Probes in a container that stops nothing: root of the host with every capability, no filter, no limits, nothing masked. */
+/** Probes in a container without protection: root of the host with every capability, no filter, no limits, nothing masked. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
@@ -60,13 +60,13 @@ function startOpen(bundle: string, { runtime, image, setting }: OpenStart): Plac
     writtenTo: async () => written,
     async stop() {
       await waitUntil(() => existsSync(pidFile) || program.hasEnded());
-      // In the host's pid namespace, and out of its cgroup, nothing else would end it.
+      // In the host's pid namespace and outside of its cgroup, nothing else would end it.
       if (!program.hasEnded()) signalProcess(Number(readFileSync(pidFile, 'utf8')), SIGKILL);
       spawnSync(command[0] ?? '', [...command.slice(1), 'delete', '--force', id], {
         stdio: 'pipe',
       });
       await program.ended;
-      // Another user may be looking at it.
+      // Another user may be reading it.
       if (setting.open.overlay) await waitUntil(() => tryUnmount(rootfs));
       if (given !== setting) unmountOnHost(given);
       await waitUntil(async () => (await openCgroupDriver().remove(cgroup)).length === 0);
@@ -76,7 +76,7 @@ function startOpen(bundle: string, { runtime, image, setting }: OpenStart): Plac
 
 const tryUnmount = (folder: string): boolean => spawnSync('umount', [folder]).status === 0;
 
-/** As tools do that make a node for every user of the container. */
+/** As tools do that create a node for every user of the container. */
 function makeNode(bundle: string, device: string): string {
   const node = join(bundle, 'devices/0');
   mkdirSync(join(bundle, 'devices'), { mode: 0o711 });
@@ -111,7 +111,7 @@ function unmountOnHost({ binds, code }: ContainerSetting): void {
   if (code !== undefined) execFileSync('umount', [code]);
 }
 
-/** Mounts it at `rootfs` of the bundle; gives its upper folder. */
+/** Mounts it at the bundle's `rootfs`; returns its upper folder. */
 function mountOverlay(bundle: string, lower: string): string {
   const [upper, work, target] = ['upper', 'work', 'rootfs'].map((name) => join(bundle, name));
   for (const path of [upper, work, target]) mkdirSync(path ?? '');
@@ -120,10 +120,10 @@ function mountOverlay(bundle: string, lower: string): string {
   return upper ?? '';
 }
 
-/** RLIM_INFINITY, which JSON writes as a number beyond what is exact. */
+/** RLIM_INFINITY; JSON writes it as a number beyond exact integers. */
 const UNLIMITED = { soft: 2 ** 40, hard: 2 ** 40 };
 
-/** Every one that there is to give. */
+/** Every capability. */
 function ownCapabilities(): readonly string[] {
   const bits = /^CapEff:\t(.*)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
   const held = BigInt(`0x${bits}`);

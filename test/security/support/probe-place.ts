@@ -1,4 +1,4 @@
-/** Where probes run: one interface over stackshim, docker and a container that stops nothing. */
+/** The places in which probes run: one interface for stackshim, docker and a container without protection. */
 
 import type { WatchedProgram } from '../../support/programs/watched-program.ts';
 import type { OpenContainer, PlaceName, ProbeTask } from './probe.ts';
@@ -14,31 +14,31 @@ export interface ContainerSetting {
   readonly task: ProbeTask;
   readonly env: Readonly<Record<string, string>>;
   readonly binds: readonly ProbeBind[];
-  /** What the caller has in its own environment. */
+  /** Variables in the caller's own environment. */
   readonly callerEnv: Readonly<Record<string, string>>;
   readonly payload?: string;
-  /** A folder of the host with the program, at /task. */
+  /** A folder of the host with the program, mounted at /task. */
   readonly code?: string;
-  /** For the open container alone. */
+  /** For the open container only. */
   readonly open: OpenContainer;
   readonly sceneFolder: string;
 }
 
 export interface PlacedContainer {
   readonly program: WatchedProgram;
-  /** The host's id of its first process. */
+  /** The host pid of its first process. */
   findPid(): Promise<number>;
-  /** Where the host has its writable layer. */
+  /** The path of its writable layer on the host. */
   readonly writtenTo: () => Promise<string>;
   /** Ends it at once and removes it. */
   stop(): Promise<void>;
 }
 
 export interface ProbePlace {
-  /** Replaces the operator's policy where there is one; null removes it. */
+  /** Replaces the operator's policy, if the place has one; null removes it. */
   setPolicy?(policy: object | null): void;
   readonly name: PlaceName;
-  /** Everything of its containers is below them. */
+  /** The folder above everything of its containers. */
   readonly folders: readonly string[];
   start(setting: ContainerSetting): PlacedContainer;
 }

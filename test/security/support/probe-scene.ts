@@ -1,4 +1,4 @@
-/** The host's side of a probe: what it goes for, who else is there, and how all of it goes away again. */
+/** The host's side of a probe: its target, other users and containers, and their removal. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -15,20 +15,20 @@ export interface NeighbourSetting {
   readonly env?: Readonly<Record<string, string>>;
   readonly payload?: string;
   readonly code?: string;
-  /** Default: the scene's. */
+  /** The scene's by default. */
   readonly binds?: readonly ProbeBind[];
 }
 
 export class ProbeScene {
-  /** Of the host, readable for everybody; holds `secret` with the secret. Given to no container unless a probe says so. */
+  /** A folder of the host, readable for everybody; its file `secret` contains the secret. No container gets it unless a probe says so. */
   readonly folder = mkdtempSync('/var/tmp/stackshim-scene-');
-  /** What must not be seen inside. */
+  /** A text that must not be visible inside. */
   readonly secret = `secret-${randomBytes(8).toString('hex')}`;
   /** The program's environment. */
   readonly env: Record<string, string>;
   readonly callerEnv: Record<string, string> = {};
   readonly binds: ProbeBind[] = [];
-  /** What the program is given beside what the probe says. */
+  /** What the program gets in addition to the probe's settings. */
   readonly given: { payload?: string; code?: string; device?: string } = {};
   readonly image: ProbeImage;
   readonly placeName: PlaceName;
@@ -47,7 +47,7 @@ export class ProbeScene {
     this.env = { FOLDER: this.folder, SECRET: this.path('secret') };
   }
 
-  /** Everything of the place's containers is below them. */
+  /** The folder above everything of the place's containers. */
   get placeFolders(): readonly string[] {
     return this.#place.folders;
   }
@@ -71,7 +71,7 @@ export class ProbeScene {
     return text.replaceAll('$FOLDER', this.folder);
   }
 
-  /** A folder of the scene that every container gets, writable for whoever is in it. */
+  /** A folder of the scene that every container gets, writable inside. */
   bind(name: string, target: string, more: { readonly readOnly?: boolean } = {}): string {
     mkdirSync(this.path(name));
     chmodSync(this.path(name), 0o777);
@@ -79,28 +79,28 @@ export class ProbeScene {
     return this.path(name);
   }
 
-  /** Until the probe is over; where there is no policy, nothing. */
+  /** A policy until the probe is over; without effect where there is none. */
   setPolicy(policy: object): void {
     this.#place.setPolicy?.(policy);
     this.defer(() => this.#place.setPolicy?.(null));
   }
 
-  /** Last first, when the probe is over. */
+  /** Undone in reverse order when the probe is over. */
   defer(undo: () => void | Promise<void>): void {
     this.#undo.push(undo);
   }
 
-  /** Runs a command of the probe program on the host, to its end. */
+  /** Runs a command of the probe program on the host. */
   call(...args: readonly string[]): string {
     return execFileSync(this.image.program, args, { encoding: 'utf8', stdio: 'pipe' }).trim();
   }
 
-  /** Takes a key of root's away, where a probe of an open container has left one. */
+  /** Removes a key of root, if a probe of an open container has left one. */
   forgetKey(name: string): void {
     spawnSync(this.image.program, ['key-remove', name], { stdio: 'ignore' });
   }
 
-  /** Runs something on the host for as long as the probe takes. */
+  /** Runs a program on the host for the duration of the probe. */
   async host(
     argv: readonly string[],
     env: Readonly<Record<string, string>> = {},
@@ -114,7 +114,7 @@ export class ProbeScene {
     return program;
   }
 
-  /** Puts another user of the host to work until the probe is over. */
+  /** Starts another user of the host until the probe is over. */
   async watchAsStranger({ mode, what, where }: Stranger): Promise<void> {
     const folders = [...this.#place.folders, ...(where?.(this) ?? [])];
     this.#stranger = startStranger(this.image.program, { mode, what: what(this), folders });
@@ -126,17 +126,17 @@ export class ProbeScene {
     await stranger.tried;
   }
 
-  /** Resolves once that user, if there is one, has looked at everything as it is now. */
+  /** Resolves once that user, if there is one, has looked at everything in its present state. */
   async strangerHasLooked(): Promise<void> {
     if (this.#stranger !== undefined) await hasLookedTwice(this.#stranger);
   }
 
-  /** What that user has come to know. */
+  /** What that user has found out. */
   strangerKnows(): string {
     return this.#stranger?.stdout() ?? '';
   }
 
-  /** Starts another container of the same place, which stays until the probe is over. */
+  /** Starts another container of the same place, which runs until the probe is over. */
   async neighbour(script: string, setting: NeighbourSetting = {}): Promise<PlacedContainer> {
     const container = this.#start(script, setting);
     this.defer(() => container.stop());
@@ -145,7 +145,7 @@ export class ProbeScene {
     return container;
   }
 
-  /** What another container, which is removed again, or was refused, has printed. */
+  /** What another container printed, which was refused or has been removed. */
   async visit(script: string, setting: NeighbourSetting = {}): Promise<string> {
     const container = this.#start(script, setting);
     await container.program.tried;

@@ -1,4 +1,4 @@
-/** The battery's table in docs/security.md: written from a run, read back by tests. */
+/** The battery's table in docs/security.md: written from a run, read by tests. */
 import { fileURLToPath } from 'node:url';
 import type { HostProbe } from './host-probe.ts';
 import type { Probe } from './probe.ts';
@@ -11,7 +11,7 @@ const END = '<!-- battery: end -->';
 const HEAD =
   '| probe | tries | stackshim | docker run | in stackshim, stopped by | shown to work |\n|---|---|---|---|---|---|';
 
-/** A row without what a run finds out: what the document must say of a probe. */
+/** A row without the results of a run: what the document must say about a probe. */
 export function describeProbe(probe: Probe): { readonly before: string; readonly after: string } {
   const shown = probe.proveIn === 'vm' ? 'in a virtual machine' : 'in an open container';
   return {
@@ -20,7 +20,7 @@ export function describeProbe(probe: Probe): { readonly before: string; readonly
   };
 }
 
-/** `seen`: by name, the verdicts of stackshim and of docker. */
+/** `seen`: the verdicts of stackshim and docker by name. */
 export function toProbeTable(
   probes: readonly Probe[],
   seen: ReadonlyMap<string, readonly string[]>,
@@ -40,7 +40,7 @@ export function toProbeTable(
   return [BEGIN, summary, ...sections, END].join('\n\n');
 }
 
-/** Puts the table where the last one was. */
+/** Replaces the table. */
 export const replaceProbeTable = (document: string, table: string): string =>
   replaceBetween(document, { begin: BEGIN, end: END, table });
 
@@ -68,7 +68,7 @@ const HOST_END = '<!-- host battery: end -->';
 const HOST_HEAD =
   '| attack | tries | in stackshim, stopped by | shown to work on |\n|---|---|---|---|';
 
-/** `test/security/host-battery.test.ts` fails where one of them is not held, or does not work on what it is shown on. */
+/** `test/security/host-battery.test.ts` fails if one of them is not held, or does not work on the program without the protection. */
 export function toHostProbeTable(probes: readonly HostProbe[]): string {
   const sections = byGroup(probes).map(([group, members]) => {
     const rows = members.map(
@@ -80,11 +80,11 @@ export function toHostProbeTable(probes: readonly HostProbe[]): string {
   return [HOST_BEGIN, summary, ...sections, HOST_END].join('\n\n');
 }
 
-/** Puts the table of host probes where the last one was. */
+/** Replaces the table of host probes. */
 export const replaceHostProbeTable = (document: string, table: string): string =>
   replaceBetween(document, { begin: HOST_BEGIN, end: HOST_END, table });
 
-/** By name, the verdicts of stackshim and of docker that the document has. */
+/** The document's verdicts of stackshim and docker by name. */
 export function verdictsInDoc(document: string): ReadonlyMap<string, readonly string[]> {
   const row = /^\| ([^|]+) \| [^|]+ \| (held|through) \| \**(held|through)\** \|/gm;
   return new Map(

@@ -1,4 +1,4 @@
-/** What a probe of the escape battery is: one attempt to get out of a container, judged from outside of it. */
+/** A probe of the escape battery: one attempt to escape from a container, judged from outside. */
 import type { StrangerMode } from '../../support/programs/stranger.ts';
 import type { ProbeScene } from './probe-scene.ts';
 
@@ -13,79 +13,79 @@ export type ProbeGroup =
   | 'other users of the host'
   | 'information';
 
-/** `through`: it got what it went for. */
+/** `through`: the probe reached its target. */
 export type ProbeVerdict = 'held' | 'through';
 
 export const toVerdict = (isThrough: boolean): ProbeVerdict => (isThrough ? 'through' : 'held');
 
-/** Where a probe is run: in stackshim, in docker, or in a container that stops nothing. */
+/** Where a probe runs: in stackshim, in docker, or in a container without protection. */
 export type PlaceName = 'stackshim' | 'docker' | 'open';
 
-/** What a task of a probe is given, everywhere alike. */
+/** Settings of a probe's task, the same in all places. */
 export interface ProbeTask {
   readonly user?: number;
   readonly workdir?: string;
   /** Targets of tmpfs mounts without a size. */
   readonly tmpfs?: readonly string[];
   readonly terminal?: boolean;
-  /** It may serve filesystems of its own: the bundle `fuse`, which the probe's policy has to allow. */
+  /** May serve filesystems of its own: the bundle `fuse`, which the probe's policy must allow. */
   readonly fuse?: true;
-  /** Soft and hard. */
+  /** Soft and hard limit. */
   readonly openFiles?: number;
   readonly memory?: string;
-  /** Space on disk; docker has no such limit to give on most filesystems. */
+  /** Limit on disk space; docker has none on most filesystems. */
   readonly disk?: string;
-  /** Instead of the program. */
+  /** Replaces the program. */
   readonly command?: readonly string[];
-  /** A block device of the host, to read. */
+  /** A block device of the host, readable. */
   readonly device?: string;
   /** Where it can be chosen. */
   readonly userns?: 'host';
 }
 
-/** An unprivileged user of the host, at work from before the container is set up until after it was removed. */
+/** An unprivileged user of the host, active from before the set-up of the container until after its removal. */
 export interface Stranger {
   readonly mode: StrangerMode;
-  /** What it looks for, writes or leaves: see the mode. */
+  /** What it looks for, writes or leaves, depending on the mode. */
   readonly what: (scene: ProbeScene) => string;
-  /** Beside the folders of the place. */
+  /** In addition to the folders of the place. */
   readonly where?: (scene: ProbeScene) => readonly string[];
 }
 
 /**
- * The container that a probe is shown to get out of. It has every capability, no filter, no limits, the host's user namespace,
- * nothing masked or read-only; and what is said here.
+ * The container from which a probe is proved to escape. It has every capability, no filter, no limits, the host's user namespace,
+ * nothing masked or read-only, and these settings.
  */
 export interface OpenContainer {
-  /** Namespaces of the host that it is in. */
+  /** Namespaces that it shares with the host. */
   readonly share?: readonly ('pid' | 'network' | 'ipc' | 'uts' | 'cgroup')[];
   /** The scene's folder, writable, at its own path. */
   readonly sceneFolder?: true;
-  /** Its caller's environment. */
+  /** The environment of its caller. */
   readonly environment?: true;
   readonly workdir?: string;
-  /** A folder of the host that the runtime leaves open in it as descriptor 3. */
+  /** A folder of the host that the runtime leaves open as descriptor 3. */
   readonly leaked?: string;
   readonly command?: readonly string[];
   /** Its root is an overlay, mounted as other tools do. */
   readonly overlay?: true;
   /** Core files of any size. */
   readonly coreFiles?: true;
-  /** What it is given is mounted on the host first, below its bundle, and then bound into it from there. */
+  /** Its binds are mounted on the host first, below its bundle, and bound into it from there. */
   readonly hostBinds?: true;
   /** All containers of the scene have one root filesystem. */
   readonly sharedRoot?: true;
 }
 
-/** How far the program came, while it is still there if it has not ended. */
+/** The progress of the program; it may still run. */
 export interface ProbeAttempt {
   readonly place: PlaceName;
   /** The first 4 MiB. */
   readonly stdout: string;
   readonly stdoutBytes: number;
-  /** The host's id of its first process; undefined when it has ended. */
+  /** The host pid of its first process; undefined after it has ended. */
   readonly pid: number | undefined;
-  /** Where the host has what it wrote. */
+  /** The path of its writable layer on the host. */
   readonly writtenTo: string;
 }
 
@@ -94,24 +94,28 @@ type Judge = (attempt: ProbeAttempt, scene: ProbeScene) => boolean | Promise<boo
 export interface Probe {
   readonly name: string;
   readonly group: ProbeGroup;
-  /** For the document, as are the reasons. */
+  /** For the document, like the reasons. */
   readonly tries: string;
   readonly stoppedBy: string;
-  /** What it goes for does harm with this runtime alone; with others it may have it (docs/security.md says what they do). */
+  /** Harmful only with this runtime; with others the program may succeed (docs/security.md says why). */
   readonly onlyAgainst?: 'runc';
   readonly task?: ProbeTask;
-  /** Lays out on the host what the program goes for, and names it in the program's environment. */
+  /** Prepares the target on the host, and names it in the program's environment. */
   readonly prepare?: (scene: ProbeScene) => void | Promise<void>;
   readonly stranger?: Stranger;
-  /** For sh; whatever it starts by `exec` stays until it was judged. */
+  /** A shell script; a program that it starts with `exec` runs until it was judged. */
   readonly program: string;
-  /** Whether it came through, asked while the container is there. */
+  /** Whether the probe succeeded, asked while the container runs. */
   readonly judge?: Judge;
-  /** The same, asked when the container has been removed. */
+  /** Whether the probe succeeded, asked after the container was removed. */
   readonly judgeAfter?: Judge;
   readonly open?: OpenContainer;
-  /** Where it takes longer than tests usually do. */
+  /** If it takes longer than other tests. */
   readonly timeoutMs?: number;
-  /** `vm`: shown to work in a virtual machine alone, because it would change this host. */
+  /** `vm`: proved only in a virtual machine, because it would change this host. */
   readonly proveIn?: 'vm';
 }
+
+/** Whether the output contains the secret. */
+export const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene): boolean =>
+  stdout.includes(secret);

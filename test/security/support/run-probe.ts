@@ -7,7 +7,7 @@ import { ProbeScene } from './probe-scene.ts';
 
 const BEGUN = 'begun\n';
 
-/** Rejects when the program did not even begin: what was not tried was not held. */
+/** Rejects if the program did not start: an attack that was not tried was not stopped. */
 export async function runProbe(
   probe: Probe,
   place: ProbePlace,

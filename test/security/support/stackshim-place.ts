@@ -1,4 +1,4 @@
-/** Probes as tasks of a test's own installation, by the built executable. */
+/** Probes as tasks in a test's own installation, with the built executable. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import { watchProgram } from '../../support/programs/watched-program.ts';
 import type { ContainerSetting, PlacedContainer, ProbePlace } from './probe-place.ts';
 
 const STACK = 'probes';
-/** Exit status of a command for a task that is not there. */
+/** Exit status of a command for a task that does not exist. */
 const NOT_FOUND = 3;
 
 /** Imports the image as a stack, once for a file. */
@@ -63,7 +63,7 @@ async function installStack({ layout }: TestInstallation, image: ProbeImage): Pr
   }
 }
 
-/** Not on the command line, which is everybody's to read. */
+/** Not on the command line, which every user can read. */
 function writePayload(folder: string, name: string, payload: string): string {
   const file = join(folder, `payload-of-${name}`);
   writeFileSync(file, payload, { mode: 0o600 });
@@ -123,7 +123,7 @@ function startTask(
   };
 }
 
-/** It may have ended by itself. */
+/** The task may have ended by itself. */
 async function kill(name: string, env: TestInstallation['env']): Promise<void> {
   const { status, stderr } = await runCli(['kill', '--stop-timeout', '0', name], { env });
   if (status !== 0 && status !== NOT_FOUND) throw new Error(`kill ${name}: ${stderr}`);

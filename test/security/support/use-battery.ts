@@ -1,4 +1,4 @@
-/** The places where probes run, for a test file: opened before its tests, gone after them. */
+/** The places in which probes run, for a test file: opened before its tests, closed after them. */
 import { chmodSync, mkdtempSync } from 'node:fs';
 import { afterAll, beforeAll } from 'vitest';
 import { useInstallation } from '../../support/installation/installation.ts';
@@ -16,7 +16,7 @@ export interface Battery {
   dockerVersion(): string;
 }
 
-/** For vitest. */
+/** Options for vitest. */
 export const optionsOf = ({ timeoutMs }: Probe): { readonly timeout?: number } =>
   timeoutMs === undefined ? {} : { timeout: timeoutMs };
 

@@ -1,4 +1,4 @@
-/** Runs the built executable, as a user would: its exit status and all that it printed. */
+/** Runs the built executable like a user: its exit status and its output. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 export const STACKSHIM = fileURLToPath(new URL('../../../dist/stackshim', import.meta.url));
 
 export interface CliResult {
-  /** Null when a signal ended it. */
+  /** Null if a signal ended it. */
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
@@ -16,19 +16,19 @@ export interface CliResult {
 }
 
 export interface CliOptions {
-  /** Added to this process's environment: a test installation's `env`. */
+  /** Added to this process's environment, for example a test installation's `env`. */
   readonly env: Readonly<Record<string, string>>;
-  /** What it reads; without it, nothing. */
+  /** Its standard input; empty by default. */
   readonly input?: string | Uint8Array;
   readonly cwd?: string;
-  /** A program, with arguments, that is to start the executable: `['setpriv', '--reuid', '1000', …]`. */
+  /** A program with arguments that starts the executable: `['setpriv', '--reuid', '1000', …]`. */
   readonly through?: readonly string[];
 }
 
 export interface StartedCli {
   readonly child: ChildProcess;
   readonly ended: Promise<CliResult>;
-  /** Resolves once `text` stands somewhere in its standard output; rejects when it ends without. */
+  /** Resolves once its standard output contains `text`; rejects if it ends first. */
   printed(text: string): Promise<void>;
 }
 
@@ -40,7 +40,7 @@ export function startCli(args: readonly string[], options: CliOptions): StartedC
     env: { ...process.env, ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
-  // It may end without having read everything.
+  // The executable may end without reading everything.
   child.stdin.on('error', () => undefined);
   child.stdin.end(options.input);
   const printed = new EventEmitter();

@@ -20,17 +20,17 @@ export type RunnerOptions = Partial<CliOptions>;
 
 export interface TaskRunner {
   readonly installation: TestInstallation;
-  /** For whatever the tests need; outside of the installation, removed at the end. */
+  /** A folder for the tests, outside of the installation; removed at the end. */
   readonly folder: string;
   /** `stackshim run --result … OPTIONS busybox COMMAND`. */
   start(options: readonly string[], command: readonly string[], more?: RunnerOptions): StartedTask;
-  /** The same, to its end. */
+  /** Runs the same command to its end. */
   run(
     options: readonly string[],
     command: readonly string[],
     more?: RunnerOptions,
   ): Promise<TaskRun>;
-  /** Replaces the policy file; null: one that restricts nothing. */
+  /** Replaces the policy file; null: a policy without restrictions. */
   setPolicy(policy: object | null): void;
 }
 
@@ -63,5 +63,5 @@ function read(file: string): TaskResult | undefined {
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
 }
 
-/** A task that ran to an end of its own and of which nothing is left. */
+/** A task that ended by itself and left nothing. */
 export const CLEAN = { removed: true, leftovers: [] } as const;

@@ -1,27 +1,27 @@
-/** A real terminal with a shell script on it: script(1) makes it, the test types and reads. */
+/** A real terminal with a shell script: script(1) makes it, the test types and reads. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { onTestFinished } from 'vitest';
 
 export interface Shown {
-  /** What was written between the match before this one and this one. */
+  /** Output between the previous match and this one. */
   readonly before: string;
-  /** The match and its groups; the text itself where that was a string. */
+  /** The match with its groups; the text itself if that was a string. */
   readonly match: readonly string[];
 }
 
 export interface TerminalSession {
   /** Sends keys; Enter is `\r`. */
   type(keys: string): void;
-  /** Resolves once something written since the last call matches; rejects when the session ends first. */
+  /** Resolves once output since the last call matches; rejects if the session ends first. */
   shown(pattern: RegExp | string): Promise<Shown>;
-  /** Takes the terminal away, as closing its window does. */
+  /** Closes the terminal, as closing its window does. */
   hangUp(): void;
   /** Exit status of the script. */
   readonly ended: Promise<number | null>;
 }
 
-/** Rows and columns that the terminal begins with. */
+/** Rows and columns of the terminal at first. */
 export const FIRST_SIZE = { rows: 33, columns: 91 } as const;
 
 /** @param script For /bin/sh, on a terminal of {@link FIRST_SIZE}. */
@@ -35,7 +35,7 @@ export function openTerminalSession(
     env: { ...process.env, ...env, SHELL: '/bin/sh' },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  // A test that failed has not come to the end of it.
+  // A failed test has not ended the session.
   onTestFinished(() => void child.kill('SIGKILL'));
   let screen = '';
   let wake: () => void = () => undefined;

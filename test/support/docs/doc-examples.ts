@@ -1,4 +1,4 @@
-/** The TypeScript examples of the documents, as files that the compiler takes. */
+/** The TypeScript examples of the documents, as files for the compiler. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,10 +10,10 @@ const tsc = join(projectRoot, 'node_modules/typescript/bin/tsc');
 export const EXAMPLE_DOCUMENTS = ['README.md', 'docs/library.md'] as const;
 
 export interface DocExample {
-  /** `docs/library.md:12`, where it begins. */
+  /** `docs/library.md:12`, the place of the example. */
   readonly place: string;
   readonly code: string;
-  /** The `text` block that follows it at once: what it prints. */
+  /** The `text` block directly after it: what it prints. */
   readonly prints: string | undefined;
 }
 
@@ -21,7 +21,7 @@ function readDocument(path: string): string {
   return readFileSync(join(projectRoot, path), 'utf8');
 }
 
-/** Every `ts` block of a document. */
+/** Returns every `ts` block of a document. */
 export function readExamples(document: string): readonly DocExample[] {
   const markdown = readDocument(document);
   const blocks = markdown.matchAll(/```ts\n([\s\S]*?)```\n(?:```text\n([\s\S]*?)```\n)?/g);
@@ -33,12 +33,12 @@ export function readExamples(document: string): readonly DocExample[] {
 
 export interface WrittenExamples {
   readonly folder: string;
-  /** Calls the compiler with the project's settings and these on top. Returns what it complains of; empty: nothing. */
+  /** Runs the compiler with the project's settings and these. Returns its messages; empty if there are none. */
   compile(compilerOptions: Readonly<Record<string, unknown>>): string;
   dispose(): void;
 }
 
-/** Writes each example as `<index>.ts`, within the package so that `stackshim` is this package, where no other tool looks. */
+/** Writes each example as `<index>.ts` within the package, so that `stackshim` resolves to this package, in a folder that other tools ignore. */
 export function writeExamples(examples: readonly DocExample[]): WrittenExamples {
   const dist = join(projectRoot, 'dist');
   mkdirSync(dist, { recursive: true });

@@ -1,14 +1,14 @@
-/** The real kernel, of which one call fails or takes long: whatever uses the `System` port in this process meets that. */
+/** The real kernel with one system call that fails or takes long, for all users of the `System` port in this process. */
 import { constants } from 'node:os';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { type System, SystemError } from '../../../src/sys/system.ts';
 
-/** `close` is left out: a close(2) that fails has closed the descriptor all the same, and the port keeps it to itself. */
+/** `close` is left out: a close(2) that fails has closed the descriptor, and the port ignores the error. */
 export type FailingMethod = Exclude<keyof System, 'close' | 'closeAside' | 'waitEpoll'>;
 
 type Errno = keyof typeof constants.errno;
 
-/** What the kernel may answer each of them with, on a host that runs out of something or whose disk fails. */
+/** Errors that the kernel can return for each call on a host with exhausted resources or a failing disk. */
 export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
   openTreeClone: ['EMFILE', 'ENOMEM'],
   openRealTreeClone: ['EMFILE', 'EIO'],
@@ -22,7 +22,7 @@ export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
   fsConfigCreateAside: ['ENOMEM', 'ENOSPC', 'EIO'],
   fsContextLog: ['ENOMEM'],
   fsMount: ['EMFILE', 'ENOMEM'],
-  // Also what fs.mount-max is kept with.
+  // Also the error for the limit fs.mount-max.
   attachMount: ['ENOSPC', 'ENOMEM'],
   bindMount: ['ENOSPC', 'ENOMEM'],
   mountByString: ['ENOSPC', 'EIO'],
@@ -39,20 +39,20 @@ export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
   setProject: ['EIO', 'ENOSPC'],
   limitProject: ['EIO', 'ENOSPC'],
   readProjectUsage: ['EIO'],
-  // Of a seccomp filter around the process.
+  // The error of a seccomp filter around the process.
   becomeSubreaper: ['EPERM'],
   changeDirectory: ['EACCES'],
   openSocketDiagnosis: ['EMFILE', 'ENFILE'],
   openNetFile: ['EMFILE', 'ENFILE'],
   openPidfd: ['EMFILE', 'ENOMEM'],
   signalPidfd: ['EPERM', 'ENOMEM'],
-  // The first: somebody else in this process has waited for every child.
+  // The first error: other code in this process has waited for every child.
   hasEnded: ['ENOMEM'],
   waitPidfd: ['ECHILD', 'EAGAIN'],
   waitChild: ['ECHILD'],
   isWaitable: ['EAGAIN'],
   createEpoll: ['EMFILE', 'ENOMEM'],
-  // The first: fs.epoll.max_user_watches.
+  // The first error is for fs.epoll.max_user_watches.
   addToEpoll: ['ENOSPC', 'ENOMEM'],
   removeFromEpoll: ['ENOMEM'],
   pollEpoll: ['ENOMEM'],
@@ -65,11 +65,11 @@ export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
 
 export interface Fault {
   readonly method: FailingMethod;
-  /** Which call of the method, from 0. */
+  /** Which call of the method, counted from 0. */
   readonly call: number;
-  /** `slow`: it succeeds, and takes its time. */
+  /** `slow`: the call succeeds after a delay. */
   readonly answer: Errno | 'slow';
-  /** So do all later calls of the method. */
+  /** Applies to all later calls of the method as well. */
   readonly lasting: boolean;
 }
 
@@ -79,16 +79,16 @@ export const describeFault = ({ method, call, answer, lasting }: Fault): string 
 export type CallCounts = ReadonlyMap<FailingMethod, number>;
 
 export interface FailingSystem {
-  /** Runs `act`, and the process with it, with this fault. Tells how many calls of each method there were. */
+  /** Runs `act` with this fault. Returns the number of calls of each method. */
   during(fault: Fault | null, act: () => Promise<void>): Promise<CallCounts>;
-  /** The kernel as it is. */
+  /** Restores the real kernel port. */
   restore(): void;
 }
 
-/** More than a turn of the event loop, less than any time limit. */
+/** Longer than a turn of the event loop, shorter than any time limit. */
 const SLOW_MS = 20;
 
-/** Puts itself between the process and the kernel until it is restored. */
+/** Stands between the process and the kernel until it is restored. */
 export function failSystem(): FailingSystem {
   const real = { ...linuxSystem };
   let counts = new Map<FailingMethod, number>();

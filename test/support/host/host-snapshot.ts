@@ -1,19 +1,19 @@
-/** What a task could leave on the host, as sets of readable lines. Reads the kernel's tables itself, not through the product. */
+/** What a task could leave on the host, as sets of readable lines. Reads the kernel's tables itself, without the product. */
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface HostSnapshot {
   /** `<mount point> (<filesystem> <id>)` of this mount namespace. */
   readonly mounts: ReadonlySet<string>;
-  /** Folders of every cgroup hierarchy whose path has `stackshim` in it. */
+  /** Paths of cgroups of every hierarchy that contain `stackshim`. */
   readonly cgroups: ReadonlySet<string>;
-  /** Live processes (zombies are not) by `<pid>@<start time>`. */
+  /** Live processes (without zombies) by `<pid>@<start time>`. */
   readonly processes: ReadonlyMap<string, ProcessLine>;
-  /** Everything below the given roots, not across mounts; folders end with a slash. */
+  /** Everything below the given roots, without other mounts; folders end with a slash. */
   readonly files: ReadonlySet<string>;
-  /** `<path> <owner>:<group> <mode>` of each device node of the host that programs are given. */
+  /** `<path> <owner> <group> <mode>` of each device node of the host that programs get. */
   readonly devices: ReadonlySet<string>;
-  /** Paths of what is in `/`, where programs make what they were told wrongly: a cache below /no/such. */
+  /** Entries of `/`: programs with a wrong path create files there, such as a cache below /no/such. */
   readonly entries: ReadonlySet<string>;
 }
 
@@ -21,14 +21,14 @@ export interface ProcessLine {
   readonly pid: number;
   readonly ppid: number;
   readonly comm: string;
-  /** Starts with the process itself, ends with the last ancestor that could be read. */
+  /** Starts with the process itself and ends with the last readable ancestor. */
   readonly ancestors: readonly number[];
-  /** In another pid namespace than ours: part of a container. */
+  /** In another pid namespace than this process: part of a container. */
   readonly isContained: boolean;
   readonly cgroups: string;
 }
 
-/** Takes a snapshot of the whole host; of files, only those below `roots`. A root that does not exist counts as empty. */
+/** Takes a snapshot of the whole host; files only below `roots`. A root that does not exist counts as empty. */
 export function snapshotHost(roots: readonly string[]): HostSnapshot {
   const mountLines = readFileSync('/proc/self/mountinfo', 'utf8').trimEnd().split('\n');
   const mounts = mountLines.map(parseMount);
@@ -52,7 +52,7 @@ const DEVICES = [
   ...['loop-control', 'net/tun', 'mapper/control', 'vhost-net', 'hwrng', 'mem', 'port', 'loop0'],
 ].map((name) => `/dev/${name}`);
 
-/** Those that the host does not have are none. */
+/** Nodes that the host does not have are left out. */
 function describeDevice(path: string): readonly string[] {
   const stat = orNothing(() => lstatSync(path));
   if (stat === undefined) return [];
@@ -96,7 +96,7 @@ function readProcesses(): ReadonlyMap<string, ProcessLine> {
   const parents = new Map(stats.map((stat) => [stat.pid, stat.ppid]));
   const lines = stats.map((stat): [string, ProcessLine] => {
     const { pid, ppid, comm, startTime } = stat;
-    // Kernel threads and processes of others may not be asked for their namespace.
+    // Kernel threads and foreign processes may not show their namespace.
     const namespace = orNothing(() => readlinkSync(`/proc/${pid}/ns/pid`));
     const isContained = namespace !== undefined && namespace !== ownNamespace;
     const cgroups = orNothing(() => readFileSync(`/proc/${pid}/cgroup`, 'utf8')) ?? '';
@@ -127,7 +127,7 @@ function findAncestors(pid: number, parents: ReadonlyMap<number, number>): reado
   return chain;
 }
 
-/** What `read` gives, or nothing when its subject vanished meanwhile or may not be read. */
+/** The result of `read`, or nothing if its subject has vanished or cannot be read. */
 function orNothing<T>(read: () => T): T | undefined {
   try {
     return read();

@@ -1,4 +1,4 @@
-/** The leak check: what a privileged test finds on the host after it must be what was there before. */
+/** The leak check: after a privileged test, the host must be as before. */
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { cgroupParent } from '../../../src/cgroup/cgroup-names.ts';
@@ -6,19 +6,19 @@ import { errnoCodeOf } from '../../../src/core/errors.ts';
 import { type HostSnapshot, type ProcessLine, snapshotHost } from './host-snapshot.ts';
 
 export interface LeakOptions {
-  /** Lines of the report that may stay, beside what stays by design. */
+  /** Lines of the report to allow, in addition to what stays by design. */
   readonly allow?: readonly RegExp[];
-  /** The folders of the installations under test. Counts only where other test runs share the host. */
+  /** The folders of the installations under test. Needed if other test runs share the host. */
   readonly roots?: readonly string[];
 }
 
 export interface LeakCheckOptions {
   readonly allow?: readonly RegExp[];
-  /** Every folder the tests may write to, the root and run folders of their installations first of all; asked anew for each test. */
+  /** Every folder that the tests write to, first of all the root and run folders of their installations; called for each test. */
   readonly roots: () => readonly string[];
 }
 
-/** Stays by design: layers mounted once per boot, volumes that wait for tasks, the slots' pinned user namespaces, an installation's fixed folders and locks. */
+/** What stays by design: layers mounted once per boot, idle volumes, the slots' pinned user namespaces, an installation's fixed folders and locks. */
 const staysByDesign: readonly RegExp[] = [
   /^mount \S+\/layers\/[0-9a-f]{64} \(erofs /,
   /^mount \S+\/volumes\/[^/ ]+ \(ext4 /,
@@ -28,21 +28,21 @@ const staysByDesign: readonly RegExp[] = [
   /^file \S+\/layers\/[0-9a-f]{64}(\/|\.lock)?$/,
   /^file \S+\/(layers|tasks|tenants|runtime|runtime-versions|locks|leases|tmp|scratch|volumes|build)\/$/,
   /^file \S+\/runtime-versions\/[^/]+$/,
-  // crun's own, of compiled seccomp profiles: one for each profile that was ever used.
+  // crun's cache of compiled seccomp profiles: one for each profile that was used.
   /^file \S+\/runtime\/\.cache\/(seccomp\/.*)?$/,
   /^file \S+\/locks\/[^/]+$/,
 ];
 
 /**
- * Another suite on this machine would look like a leak. With STACKSHIM_TEST_SHARED_HOST set only what can be tied to this
- * process and to the given roots counts; without it, and so in CI, everything does.
+ * Another suite on this machine would look like a leak. With STACKSHIM_TEST_SHARED_HOST only what belongs to this process and to the
+ * given roots counts; without it, as in CI, everything counts.
  */
 const isSharedHost = process.env['STACKSHIM_TEST_SHARED_HOST'] !== undefined;
 
 /**
- * Fails with one line for each mount, cgroup, process, file and entry of `/` that is there after and was not before, and for each device node of
- * the host whose owner or mode has changed.
- * An installation's parent cgroup may stay as long as it is empty.
+ * Fails with one line for each new mount, cgroup, process, file and entry of `/`, and for each device node of the host whose owner or
+ * mode has changed.
+ * An installation's parent cgroup may stay while it is empty.
  */
 export function expectNoLeaks(
   before: HostSnapshot,
@@ -73,8 +73,8 @@ export function expectNoLeaks(
 }
 
 /**
- * Checks for leaks around each test of a file or a describe. Hooks that are registered after this call run inside the check:
- * what they make, they must undo.
+ * Checks for leaks around each test of a file or a describe. Hooks that are registered after this call run inside the check: they must
+ * remove what they create.
  */
 export function useLeakCheck({ roots, allow = [] }: LeakCheckOptions): void {
   let before: HostSnapshot;
@@ -95,15 +95,15 @@ function isEmptyParent(folder: string): boolean {
   try {
     return readFileSync(`${folder}/cgroup.procs`, 'utf8') === '';
   } catch (error) {
-    // Another installation's, and gone meanwhile.
+    // A cgroup of another installation that has been removed meanwhile.
     if (errnoCodeOf(error) === 'ENOENT' || errnoCodeOf(error) === 'ENODEV') return true;
     throw error;
   }
 }
 
 /**
- * The system starts processes of its own meanwhile. Ours are this process's descendants (it may be the subreaper of what it
- * started), whatever runs in a pid namespace of its own, and whatever is in one of our cgroups or runs one of our programs.
+ * The system starts processes of its own meanwhile. Ours are the descendants of this process (which may be the subreaper of what it
+ * started), processes in a pid namespace of their own, and processes in one of our cgroups or running one of our programs.
  */
 function findNewProcesses(
   before: HostSnapshot,
@@ -131,7 +131,7 @@ const ourPrograms: ReadonlySet<string> = new Set([
   'newuidmap',
 ]);
 
-/** Processes are tied to us where they are found. */
+/** Processes are matched with the roots where they are found. */
 function isTiedTo(leak: string, roots: readonly string[]): boolean {
   if (/^(process|device|entry) /.test(leak)) return true;
   return roots.some((root) => leak.includes(`${root}/`) || leak.includes(cgroupParent({ root })));

@@ -1,7 +1,7 @@
-/** What the host's /proc says of the processes of a container, which cannot lie there. */
+/** What the host's /proc shows about a container's processes; the container cannot falsify it. */
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
-/** What `look` gives of every process in the cgroup of `pid`; of those that end meanwhile, nothing. */
+/** The result of `look` for every process in the cgroup of `pid`, without processes that end meanwhile. */
 export function lookAtProcesses<T>(
   pid: number | undefined,
   look: (folder: string) => T,
@@ -19,7 +19,7 @@ export function lookAtProcesses<T>(
     });
 }
 
-/** Empty when it cannot be read. */
+/** Empty if it cannot be read. */
 function readOr(path: string): string {
   try {
     return readFileSync(path, 'utf8');
@@ -28,13 +28,13 @@ function readOr(path: string): string {
   }
 }
 
-/** Pids of processes of the host and of tasks whose arguments, their names first, are like that. */
+/** Pids of processes, of the host and of tasks, whose argument lists match. */
 export const findByArguments = (isLike: (args: readonly string[]) => boolean): readonly number[] =>
   readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && isLike(readOr(`/proc/${name}/cmdline`).split('\0')))
     .map(Number);
 
-/** Where the descriptors of all its processes lead. */
+/** The targets of the descriptors of all its processes. */
 export function descriptorsOf(pid: number | undefined): readonly string[] {
   return lookAtProcesses(pid, (folder) =>
     readdirSync(`${folder}/fd`).flatMap((fd) => linkOr(`${folder}/fd/${fd}`)),
@@ -74,7 +74,7 @@ function deviceNumber(rdev: number): string {
   return `${major}:${minor}`;
 }
 
-/** A field of /proc/PID/status of each of its processes. */
+/** A field of /proc/PID/status for each of its processes. */
 export function statusOf(pid: number | undefined, field: string): readonly string[] {
   const pattern = new RegExp(`^${field}:\\s+(.*)$`, 'm');
   return lookAtProcesses(
@@ -101,12 +101,12 @@ export function mountsOf(pid: number | undefined): readonly string[] {
   ).flat();
 }
 
-/** A namespace of each of its processes. */
+/** A namespace for each of its processes. */
 export function namespacesOf(pid: number | undefined, kind: string): readonly string[] {
   return lookAtProcesses(pid, (folder) => readlinkSync(`${folder}/ns/${kind}`));
 }
 
-/** Bytes of memory that its processes have to themselves or share among each other. */
+/** Bytes of memory that its processes use alone or share with each other. */
 export function residentBytesOf(pid: number | undefined): number {
   const kibibytes = statusOf(pid, 'VmRSS').map((text) => Number.parseInt(text, 10));
   return kibibytes.reduce((sum, more) => sum + (Number.isNaN(more) ? 0 : more * 1024), 0);

@@ -1,4 +1,4 @@
-/** Device nodes that a test may let others change: never the host's. */
+/** Device nodes that a test may let others change; never the host's own. */
 
 const NODES = [
   ['null', '1 3'],
@@ -9,7 +9,7 @@ const NODES = [
   ['tty', '5 0'],
 ] as const;
 
-/** For a shell in a mount namespace of its own: device nodes on a tmpfs at /dev, and cgroups that crun takes. */
+/** Shell code for its own mount namespace: device nodes on a tmpfs at /dev, and cgroups that crun accepts. */
 export const ownDevices = (folder: string): string =>
   [
     'set -e',

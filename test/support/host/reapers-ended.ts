@@ -1,9 +1,9 @@
-/** Whoever carries out an asynchronous removal ends a little after the task is gone. */
+/** Waits for asynchronous removals: their processes end a little after the task is removed. */
 import { basename } from 'node:path';
 import { findProcesses } from '../../../src/sys/processes.ts';
 import { waitUntil } from '../timing/wait-until.ts';
 
-/** Resolves once no process runs that `run --remove async` has left a removal to. Rejects after 20 s. */
+/** Resolves once no process of `run --remove async` is removing a task. Rejects after 20 s. */
 export async function reapersEnded(): Promise<void> {
   const isReaper = ([program = '', command, option]: readonly string[]) =>
     basename(program) === 'stackshim' && command === 'reap' && option === '--wait';

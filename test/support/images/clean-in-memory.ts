@@ -1,4 +1,4 @@
-/** Runs a tar through the cleaner in memory and reads back what came out. */
+/** Runs a tar through the cleaner in memory and reads the result. */
 import { Readable } from 'node:stream';
 import type { CleanedArchive } from '../../../src/archive/archive-cleaner.ts';
 import { type ArchiveLimits, LAYER_LIMITS } from '../../../src/archive/archive-limits.ts';
@@ -18,7 +18,7 @@ export interface CleanOptions {
   readonly limits?: Partial<ArchiveLimits>;
   readonly compression?: Compression;
   readonly mtimeCeiling?: number;
-  /** How the input is cut. */
+  /** How the input is divided into chunks. */
   readonly chunkBytes?: number;
 }
 

@@ -1,4 +1,4 @@
-/** A root and a run folder of their own, with layers imported and mounted in them; all gone afterwards. */
+/** A root and a run folder with imported and mounted layers; everything is removed afterwards. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,13 +18,13 @@ export interface LayerLab {
   readonly folder: string;
   readonly layout: Layout;
   import(tar: Buffer, options?: Partial<ImportLayerOptions>): Promise<LayerImport>;
-  /** Mounts an imported layer and returns where. */
+  /** Mounts an imported layer and returns the mount point. */
   mount(layer: LayerImport): string;
-  /** Checks an EROFS file with `fsck.erofs`, mounts it, and returns what it holds. */
+  /** Checks an EROFS file with `fsck.erofs`, mounts it, and returns its content. */
   readImage(path: string): ReadonlyMap<string, TreeNode>;
-  /** The same of an imported layer. */
+  /** Checks and mounts an imported layer, and returns its content. */
   read(layer: LayerImport): ReadonlyMap<string, TreeNode>;
-  /** What lies in the root folder's `tmp/`: nothing when all is well. */
+  /** Lists the root folder's `tmp/`; empty if all is well. */
   leftovers(): readonly string[];
   dispose(): void;
 }

@@ -1,4 +1,4 @@
-/** Registries on loopback: Debian's docker-registry with a configuration of its own, and one that answers as a test tells it to. */
+/** Registries on loopback: Debian's docker-registry with its own configuration, and a server with the answers of a test. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ export interface LoopbackRegistry {
   close(): Promise<void>;
 }
 
-/** Starts docker-registry over plain HTTP on a free port; its storage is below `folder`. `htpasswd` turns passwords on. */
+/** Starts docker-registry over plain HTTP on a free port, with its storage below `folder`. `htpasswd` enables passwords. */
 export async function startRegistry(folder: string, htpasswd?: string): Promise<LoopbackRegistry> {
   mkdirSync(`${folder}/storage`, { recursive: true });
   const auth =
@@ -26,7 +26,7 @@ export async function startRegistry(folder: string, htpasswd?: string): Promise<
     http: { addr: '127.0.0.1:0', secret: 'of a test' },
     ...auth,
   };
-  // JSON is YAML.
+  // JSON is valid YAML.
   writeFileSync(`${folder}/config.yml`, JSON.stringify(config));
   const child = spawn('docker-registry', ['serve', `${folder}/config.yml`], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -55,7 +55,7 @@ function readAddress(child: ChildProcess): Promise<string> {
   });
 }
 
-/** A server of the registry's protocol whose every answer is the test's. */
+/** A server of the registry protocol; the test gives every answer. */
 export async function startLiar(
   answer: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<LoopbackRegistry> {

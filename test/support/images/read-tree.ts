@@ -1,4 +1,4 @@
-/** What a mounted filesystem holds, as GNU tar sees it: names, modes, owners, times, links, contents, attributes. */
+/** The content of a mounted filesystem, as GNU tar sees it: names, modes, owners, times, links, data, attributes. */
 import { execFileSync } from 'node:child_process';
 import { LAYER_LIMITS } from '../../../src/archive/archive-limits.ts';
 import { LAYER_POLICY } from '../../../src/archive/archive-policy.ts';
@@ -9,7 +9,7 @@ export interface TreeNode extends TarEntry {
   readonly content: string;
 }
 
-/** By plain path, `.` for the root; of a file's several names the first in byte order is the file, the others hard links. */
+/** By path, `.` for the root; of a file's several names the first in byte order is the file, the others are hard links. */
 export function readTree(folder: string): ReadonlyMap<string, TreeNode> {
   const tar = execFileSync(
     'tar',

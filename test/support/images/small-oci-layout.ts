@@ -1,4 +1,4 @@
-/** Writes OCI image layouts for tests, sound ones and, with a hand on every document, unsound ones. */
+/** Writes OCI image layouts for tests: sound ones, or unsound ones by changing any document. */
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { readHostFacts } from '../../../src/sys/host-facts.ts';
@@ -11,7 +11,7 @@ export interface SmallImage {
   readonly user?: string;
   readonly workingDir?: string;
   readonly labels?: Readonly<Record<string, string>>;
-  /** Of the config, by their OCI names; they win over the others. */
+  /** Config fields by their OCI names; they override the others. */
   readonly settings?: Readonly<Record<string, unknown>>;
 }
 
@@ -68,7 +68,7 @@ export function toConfig(image: SmallImage): object {
   };
 }
 
-/** Writes a whole sound layout with one image tagged `latest`; resolves to its manifest's digest. */
+/** Writes a sound layout with one image tagged `latest`; resolves to the digest of its manifest. */
 export async function writeSmallOciLayout(directory: string, image: SmallImage): Promise<string> {
   const config = await writeBlob(directory, CONFIG_TYPE, JSON.stringify(toConfig(image)));
   const layers: BlobDescriptor[] = [];

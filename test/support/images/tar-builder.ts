@@ -1,4 +1,4 @@
-/** Writes tars field by field for tests, malformed ones too. Shares no code with the reader under test. */
+/** Writes tars field by field for tests, including malformed ones. Shares no code with the tested reader. */
 
 export interface RawEntry {
   readonly path: string | Buffer;
@@ -10,14 +10,14 @@ export interface RawEntry {
   readonly uid?: number;
   readonly gid?: number;
   readonly mtime?: number;
-  /** What the size field says; by default the content's length. Bytes are written as they are. */
+  /** The size field; by default the length of the content. Bytes are written unchanged. */
   readonly size?: number | Buffer;
   readonly prefix?: string;
   /** Field 257-264; `ustar\0` and `00` by default. */
   readonly magic?: string;
-  /** Written in place of the right checksum. */
+  /** A checksum to write in place of the right one. */
   readonly checksum?: number;
-  /** PAX records in a header before the entry. */
+  /** PAX records in a header in front of the entry. */
   readonly pax?: readonly (readonly [string, string | Buffer])[];
 }
 
@@ -25,12 +25,12 @@ const BLOCK = 512;
 
 export const END_OF_TAR = Buffer.alloc(2 * BLOCK);
 
-/** Entries one after the other, then the end marker. */
+/** Writes entries one after the other, then the end marker. */
 export function buildTar(...entries: readonly (RawEntry | Buffer)[]): Buffer {
   return Buffer.concat([...entries.map(toBlocks), END_OF_TAR]);
 }
 
-/** One entry's blocks; ready bytes pass through. */
+/** The blocks of one entry; prepared bytes pass through. */
 export function toBlocks(entry: RawEntry | Buffer): Buffer {
   if (Buffer.isBuffer(entry)) return entry;
   const content = toBuffer(entry.content ?? '');
@@ -39,7 +39,7 @@ export function toBlocks(entry: RawEntry | Buffer): Buffer {
   return Buffer.concat(pieces);
 }
 
-/** A PAX header: for the next entry (`x`) or for all that follow (`g`). */
+/** A PAX header: for the next entry (`x`) or for all following ones (`g`). */
 export function buildPaxHeader(
   records: readonly (readonly [string, string | Buffer])[],
   type = 'x',
@@ -83,7 +83,7 @@ function buildHeader(entry: RawEntry, contentBytes: number): Buffer {
   return block;
 }
 
-/** Big-endian binary as GNU tar writes what octal cannot hold. */
+/** Big-endian binary, as GNU tar writes numbers too large for octal digits. */
 export function binaryNumber(value: bigint, length = 12): Buffer {
   const field = Buffer.alloc(length);
   let rest = value;

@@ -1,4 +1,4 @@
-/** Writes zips field by field for tests, malformed ones too. Shares no code with the reader under test. */
+/** Writes zips field by field for tests, including malformed ones. Shares no code with the tested reader. */
 import { crc32, deflateRawSync } from 'node:zlib';
 
 export interface RawZipEntry {
@@ -6,12 +6,12 @@ export interface RawZipEntry {
   readonly content?: string | Buffer;
   /** `false`: stored without compression. */
   readonly deflate?: boolean;
-  /** Unix mode with its type bits; by default made on MS-DOS, which has none. */
+  /** Unix mode including type bits; by default the zip is marked as made on MS-DOS, without modes. */
   readonly mode?: number;
-  /** General purpose bits beside the one for UTF-8; bit 0 says encrypted. */
+  /** General purpose bits in addition to the one for UTF-8; bit 0 means encrypted. */
   readonly flags?: number;
   readonly method?: number;
-  /** Written in place of the right ones. */
+  /** Values to write in place of the right ones. */
   readonly crc?: number;
   readonly uncompressedSize?: number;
 }
@@ -49,7 +49,7 @@ export function buildZip(...entries: readonly RawZipEntry[]): Buffer {
   return Buffer.concat([...bodies, central, end]);
 }
 
-/** What the local and the central header have in common, from "version needed" to the lengths. */
+/** The common part of the local and the central header, from "version needed" to the lengths. */
 function toFields(entry: RawZipEntry): { name: Buffer; fields: Buffer; data: Buffer } {
   const name = Buffer.from(entry.name);
   const content = Buffer.from(entry.content ?? '');

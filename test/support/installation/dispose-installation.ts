@@ -1,4 +1,4 @@
-/** Takes a test's installation off the host: what stays by design between tasks goes too. */
+/** Removes a test's installation from the host, including what stays by design between tasks. */
 import { readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cgroupParent } from '../../../src/cgroup/cgroup-names.ts';
@@ -8,8 +8,8 @@ import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { readMounts } from '../../../src/sys/mountinfo.ts';
 
 /**
- * Unmounts everything mounted below the root and run folders, removes the installation's parent cgroup from every hierarchy,
- * and deletes both folders. Its tasks must have ended: a cgroup with a process in it fails the removal.
+ * Unmounts everything below the root and run folders, removes the installation's parent cgroup from every hierarchy, and deletes both
+ * folders. Its tasks must have ended: a cgroup with a process cannot be removed.
  */
 export function disposeInstallation(layout: Pick<Layout, 'root' | 'run'>): void {
   const folders = [layout.root, layout.run];
@@ -20,14 +20,14 @@ export function disposeInstallation(layout: Pick<Layout, 'root' | 'run'>): void 
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 }
 
-/** What is mounted below a folder, and not what is mounted on it. */
+/** Mounts below a folder, without mounts on it. */
 export function unmountBelow(folder: string): void {
   for (const { mountPoint } of readMounts().toReversed()) {
     if (mountPoint.startsWith(`${folder}/`)) linuxSystem.detachMount(mountPoint);
   }
 }
 
-/** Children first; a folder of cgroupfs goes by rmdir(2) alone. */
+/** Children first; folders of cgroupfs are removed with rmdir(2) only. */
 function removeCgroup(folder: string): void {
   try {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {

@@ -1,4 +1,4 @@
-/** An installation of a test file's own: fresh folders, the busybox stack, and nothing of it left afterwards. */
+/** A test file's own installation: new folders and the busybox stack, all removed afterwards. */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
@@ -10,7 +10,7 @@ import { MACHINE_SLOTS } from './machine-slots.ts';
 import { linkPatchedRunc } from './patched-runc.ts';
 import { writePolicy } from './write-policy.ts';
 
-/** What tests leave on purpose that change stacks: what is stored of them, and the files of locks. */
+/** What tests that change stacks leave on purpose: stored files and locks. */
 export const STORED = /^file \S+\/lib\/(stacks|images|generations|layers|locks|current)(\/|$)/;
 
 export interface TestInstallation {
@@ -23,11 +23,11 @@ export interface TestInstallation {
 
 /**
  * Registers the hooks of a describe or a file; every test in it is checked for leaks.
- * `allow` has patterns of what the tests leave on purpose.
+ * `allow` contains patterns of what the tests leave on purpose.
  */
 export function useInstallation(allow: readonly RegExp[] = []): TestInstallation {
   const folder = mkdtempSync('/var/tmp/stackshim-test-');
-  // A container's root, which the host does not know, must pass through to its root filesystem.
+  // The root of a container, an unknown user on the host, must be able to pass through to its root filesystem.
   chmodSync(folder, 0o711);
   const root = join(folder, 'lib');
   const run = join(folder, 'run');

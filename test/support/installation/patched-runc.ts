@@ -1,11 +1,11 @@
-/** The runc that the set-up brings, for tests whose installation has a root folder of its own. */
+/** The runc that the set-up installs, for tests with their own root folder. */
 import { existsSync, mkdirSync, realpathSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Layout, layoutFrom, runtimesDir } from '../../../src/core/layout.ts';
 
 /**
- * Links it into a test's installation; without it (a host set up with Debian's own) the tests run on that.
- * STACKSHIM_TEST_RUNTIME is the path of another runtime that is to be found under its name: crun's, for one.
+ * Links that runc into a test's installation; without it (on a host set up with Debian's) the tests use Debian's.
+ * STACKSHIM_TEST_RUNTIME is the path of another runtime to use under the name runc, for example crun.
  */
 export function linkPatchedRunc(layout: Layout): void {
   const installed = join(runtimesDir(layoutFrom({}, process.env)), 'runc');

@@ -1,4 +1,4 @@
-/** Where tests of the library's inner functions claim ids for programs that read archives: as the machine's installations do. */
+/** Worker ids for tests of inner functions: claimed in the machine's folder, as installations do. */
 import type { WorkerHost } from '../../../src/archive/claim-worker.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { MACHINE_SLOTS } from './machine-slots.ts';

@@ -1,4 +1,4 @@
-/** Programs of test/fixtures in a process of their own: to be many at once, or to be killed. */
+/** Runs programs of test/fixtures in processes of their own, in parallel or to be killed. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -7,7 +7,7 @@ const root = new URL('../../../', import.meta.url).pathname;
 const architecture = process.arch === 'arm64' ? 'aarch64' : process.arch;
 export const BUN = `${root}node_modules/@oven/bun-linux-${architecture}/bin/bun`;
 
-/** Starts a program, `through` another one that becomes it; its stderr is this process's own. */
+/** Starts a program; `through` is a program that execs it. Its stderr is this process's own. */
 export function startFixture(
   program: URL,
   args: readonly string[],
@@ -17,7 +17,7 @@ export function startFixture(
   return spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
-/** Runs it to its end; rejects unless it exits 0. Resolves to what it printed. */
+/** Runs the program; rejects unless it exits with 0. Resolves to its output. */
 export async function runFixture(program: URL, args: readonly string[]): Promise<string> {
   const child = startFixture(program, args);
   const printed: string[] = [];
@@ -27,7 +27,7 @@ export async function runFixture(program: URL, args: readonly string[]): Promise
   return printed.join('');
 }
 
-/** Resolves to the first line it prints that holds `text`; rejects when it ends before. */
+/** Resolves to the first line of output that contains `text`; rejects if the program ends before. */
 export async function waitForLine(child: ChildProcess, text: string): Promise<string> {
   if (child.stdout === null) throw new Error('the fixture has no stdout');
   for await (const line of createInterface({ input: child.stdout })) {

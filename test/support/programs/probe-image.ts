@@ -1,4 +1,4 @@
-/** What every probe runs in: busybox, the probe program, and what only a hostile image has. */
+/** The image of every probe: busybox, the probe program, and files that only a hostile image has. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -6,16 +6,16 @@ import { fileURLToPath } from 'node:url';
 import { makeBusyboxTar } from '../stacks/busybox-stack.ts';
 
 const SOURCES = fileURLToPath(new URL('../../fixtures/probes', import.meta.url));
-/** Where programs look for their dynamic linker. */
+/** The paths of dynamic linkers. */
 const INTERPRETER =
   process.arch === 'arm64' ? 'lib/ld-linux-aarch64.so.1' : 'lib64/ld-linux-x86-64.so.2';
 
 export interface ProbeImage {
-  /** Its root filesystem as a folder. */
+  /** The root filesystem as a folder. */
   readonly rootfs: string;
-  /** The same as an uncompressed tar. */
+  /** The root filesystem as an uncompressed tar. */
   readonly tar: string;
-  /** The probe program, for the host's side of a probe. */
+  /** The probe program, to run on the host. */
   readonly program: string;
 }
 
@@ -44,7 +44,7 @@ export async function makeProbeImage(folder: string): Promise<ProbeImage> {
   execFileSync(program, ['give-capability', join(rootfs, 'bin/probe-capable')]);
   mkdirSync(join(rootfs, 'nodes'));
   execFileSync('mknod', ['-m', '666', join(rootfs, 'nodes/kmsg'), 'c', '1', '11']);
-  // Runtimes took these for the nodes they had made (CVE-2025-31133, CVE-2025-52565).
+  // Runtimes mistook these for nodes of their own (CVE-2025-31133, CVE-2025-52565).
   for (const name of ['null', 'console'])
     symlinkSync('/proc/sys/kernel/core_pattern', join(rootfs, 'dev', name));
   execFileSync('tar', [
@@ -60,7 +60,7 @@ export async function makeProbeImage(folder: string): Promise<ProbeImage> {
   return { rootfs, tar, program };
 }
 
-/** The probe program alone, for attacks from the host. Requires gcc. */
+/** Compiles only the probe program, for attacks from the host. Requires gcc. */
 export function compileProbes(output: string): void {
   compile(output, ['-static', '-O1', ...probeSources()]);
 }

@@ -1,15 +1,15 @@
-/** Another local user of the host, without any right: the program `stranger` of test/fixtures/probes. */
+/** Another local user of the host, without any privilege: the program `stranger` of test/fixtures/probes. */
 import { waitUntil } from '../timing/wait-until.ts';
 import { type WatchedProgram, watchProgram } from './watched-program.ts';
 
-/** Nobody's, and in no group of anybody's. */
+/** An id that no user and no group has. */
 export const STRANGER_ID = 12_345;
-/** What runs a command as that user begins with. */
+/** The beginning of a command line that runs as that user. */
 export const AS_STRANGER: readonly string[] = [
   'setpriv',
   ...[`--reuid=${STRANGER_ID}`, `--regid=${STRANGER_ID}`, '--clear-groups', '--'],
 ];
-/** It ends by then, whatever becomes of whoever started it. */
+/** The program ends by then, whatever happens to its caller. */
 const LONGEST_SECONDS = 600;
 
 /** What the program `stranger` of test/fixtures/probes can do. */
@@ -38,11 +38,11 @@ export type StrangerMode =
 export interface StrangerSetting {
   readonly mode: StrangerMode;
   readonly what: string;
-  /** Where it looks. */
+  /** The folders that it searches. */
   readonly folders: readonly string[];
 }
 
-/** Has `program`, the probe program, at work as that user. */
+/** Starts `program`, the probe program, as that user. */
 export function startStranger(
   program: string,
   { mode, what, folders }: StrangerSetting,
@@ -53,7 +53,7 @@ export function startStranger(
 
 const looks = (stranger: WatchedProgram) => stranger.stdout().split('round\n').length;
 
-/** Resolves once it has begun and ended a look after this call. */
+/** Resolves after the program has started and completed a look that began after this call. */
 export async function hasLookedTwice(stranger: WatchedProgram): Promise<void> {
   const before = looks(stranger);
   await waitUntil(() => looks(stranger) >= before + 2);

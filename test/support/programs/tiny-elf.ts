@@ -34,7 +34,7 @@ export function makeCrashingProgram(): Buffer {
   return isArm64 ? makeElf(ARM64, Buffer.alloc(4)) : makeElf(X64, Buffer.from([0x0f, 0x0b]));
 }
 
-/** Makes one system call with arguments of 0 and exits with its errno; with 0 when it succeeded. */
+/** Makes one system call with arguments of 0 and exits with its errno, or with 0 if it succeeded. */
 export function makeCallingProgram(call: number): Buffer {
   return isArm64 ? makeElf(ARM64, callOnArm64(call)) : makeElf(X64, callOnX64(call));
 }

@@ -1,9 +1,9 @@
-/** A client program whose output is watched for what a probe reports, however much of it there is. */
+/** A client program whose output is searched for a probe's report, however much it prints. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
 export interface WatchedProgram {
-  /** Resolves when the attempt was made, or when the program has ended without. */
+  /** Resolves when the attempt was made, or when the program has ended without it. */
   readonly tried: Promise<void>;
   readonly ended: Promise<{ readonly status: number | null }>;
   hasEnded(): boolean;
@@ -19,7 +19,7 @@ const TRIED = '\ntried\n';
 
 export interface WatchOptions {
   readonly env?: Readonly<Record<string, string>>;
-  /** Descriptor of the caller that it gets as 3. */
+  /** A descriptor of the caller that becomes its descriptor 3. */
   readonly extra?: number;
 }
 

@@ -1,26 +1,26 @@
-/** Stand-ins for an OCI runtime: shell scripts that do something of their own and leave the rest to a real one. */
+/** Fake OCI runtimes: shell scripts that add their own behaviour to a real runtime. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Layout, runtimesDir } from '../../../src/core/layout.ts';
 
-/** The runtime that a test's installation uses by default. */
+/** The default runtime of a test's installation. */
 export function realRunc(layout: Layout): string {
   const own = join(runtimesDir(layout), 'runc');
   return existsSync(own) ? own : '/usr/sbin/runc';
 }
 
 export interface FakeRuntimeOptions {
-  /** Path of the runtime that does the work. */
+  /** Path of the real runtime. */
   readonly real: string;
-  /** Shell code before the real runtime creates a container; `$REAL` is its path, `"$@"` its arguments. */
+  /** Shell code to run before the real runtime creates a container; `$REAL` is its path, `"$@"` its arguments. */
   readonly beforeCreate?: string;
-  /** The same, after it; `$status` is its exit status. */
+  /** Shell code to run afterwards; `$status` is the exit status. */
   readonly afterCreate?: string;
 }
 
-/** Writes the script at `path`; everything but `create` goes straight to the real runtime. */
+/** Writes the script at `path`; every command except `create` is passed to the real runtime. */
 export function writeFakeRuntime(path: string, options: FakeRuntimeOptions): void {
   const { real, beforeCreate = ':', afterCreate = ':' } = options;
   writeExecutable(
@@ -45,20 +45,20 @@ export function writeExecutable(path: string, text: string): void {
   chmodSync(path, 0o755);
 }
 
-/** A point that another program reaches, and waits at until it is let go: two FIFOs. */
+/** A gate that another program waits at until it is released: two FIFOs. */
 export interface Gate {
-  /** Shell code that stops at the gate. */
+  /** Shell code that waits at the gate. */
   readonly stop: string;
-  /** Resolves when a program has arrived. */
+  /** Resolves when a program waits at the gate. */
   reached(): Promise<void>;
-  /** Lets the program that has arrived go on. */
+  /** Releases the waiting program. */
   open(): Promise<void>;
 }
 
 export function makeGate(folder: string, name: string): Gate {
   mkdirSync(folder, { recursive: true });
   const [here, onward] = [join(folder, `${name}.here`), join(folder, `${name}.onward`)];
-  // Programs of other users stop here too.
+  // Programs of other users wait here too.
   execFileSync('mkfifo', ['-m', '666', here, onward]);
   return {
     stop: `echo here > ${here}; read -r _ < ${onward}`,

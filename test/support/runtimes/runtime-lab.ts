@@ -1,4 +1,4 @@
-/** A busybox root filesystem, bundles, and the runtimes of this machine, for tests that drive a real OCI runtime. */
+/** A busybox root filesystem, bundles, and the runtimes of this machine, for tests with a real OCI runtime. */
 import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
@@ -32,17 +32,17 @@ const distributionRunc = '/usr/sbin/runc';
 const installedCrun = '/usr/bin/crun';
 const patchedRunc = `${process.env['STACKSHIM_ROOT'] ?? '/var/lib/stackshim'}/runtimes/runc`;
 
-/** crun refuses hybrid hosts: in a mount namespace of its own, without the cgroup2, it works. */
+/** crun refuses hybrid hosts; in its own mount namespace without the cgroup2 hierarchy it works. */
 const crunWrapper = `#!/bin/sh
 exec unshare -m --propagation private sh -c 'umount /sys/fs/cgroup/unified; exec ${installedCrun} "$@"' crun "$@"
 `;
 
-/** Debian 12, which is tested as a guest, has a libc that is too old for it. */
+/** The libc of Debian 12, a tested guest, is too old for it. */
 const hasPatchedRunc =
   process.env['STACKSHIM_TEST_VM'] === undefined ||
   !/^VERSION_CODENAME=bookworm$/m.test(readFileSync('/etc/os-release', 'utf8'));
 
-/** The runtimes that every configuration must work in, all of them; `folder` takes a wrapper script. A missing one is a failure. */
+/** All runtimes that every configuration must work with; `folder` gets a wrapper script. A missing runtime is a failure. */
 export function runtimesUnderTest(folder: string): readonly RuntimeUnderTest[] {
   requireProgram(distributionRunc);
   if (hasPatchedRunc) requireProgram(patchedRunc);
@@ -66,14 +66,14 @@ export function writeScript(path: string, text: string): void {
   chmodSync(path, 0o755);
 }
 
-/** A folder that a container's mapped root may pass through. */
+/** A folder that the mapped root of a container can pass through. */
 export function makeFolder(): string {
   const folder = mkdtempSync('/var/tmp/stackshim-runtime-');
   chmodSync(folder, 0o711);
   return folder;
 }
 
-/** First of the host ids that containers of these tests are mapped to. */
+/** The first host id of the containers in these tests. */
 const MAPPED_BASE = 1_879_048_192 + 65_536 * 4_090;
 
 /** A root filesystem of busybox-static, with commands in /x that cannot be executed for one reason each. */
@@ -135,13 +135,13 @@ function toConfig({ rootfs, cgroupsPath, args, cwd = '/' }: BundleOptions): obje
 export interface Container {
   readonly init: CreatedContainer;
   readonly hasEnded: () => boolean;
-  /** Waits for the init to end and tells how, and whether it had become the command. */
+  /** Waits for the init process to end; returns its exit, and whether it had become the command. */
   end(): Promise<ProcessExit & { readonly executed: boolean }>;
   stdout(): string;
   stderr(): string;
 }
 
-/** A place for containers of one runtime; `remove` takes everything away again and fails on leftovers. */
+/** Containers of one runtime; `remove` removes everything and fails if something is left. */
 export class RuntimeLab {
   readonly folder = makeFolder();
   readonly cgroupParent = `/stackshim-test-${randomBytes(4).toString('hex')}`;
@@ -174,7 +174,7 @@ export class RuntimeLab {
     return JSON.stringify(toConfig(cwd === undefined ? options : { ...options, cwd }));
   }
 
-  /** Answers for a container that another program created. */
+  /** Adopts a container that another program created. */
   adopt(id: string, init: CreatedContainer): void {
     this.#ids.add(id);
     this.#pidfds.set(id, linuxSystem.openPidfd(init.pid));
@@ -186,7 +186,7 @@ export class RuntimeLab {
     command: { readonly args: readonly string[]; readonly cwd?: string },
   ): Promise<Container> {
     this.#ids.add(id);
-    // Of a container of that id before it.
+    // From an earlier container with that id.
     rmSync(this.bundle(id), { recursive: true, force: true });
     const [stdout, stderr] = [`${this.folder}/${id}.out`, `${this.folder}/${id}.err`];
     const [out, err] = [openSync(stdout, 'w'), openSync(stderr, 'w')];
@@ -218,7 +218,7 @@ export class RuntimeLab {
 
   async #end(id: string, pid: number, pidfd: number) {
     await this.#exitOf(pidfd);
-    // Ended, not yet waited for: only now is what it became final.
+    // Ended, but not yet waited for: only now is its final program known.
     const executed = readProcess(pid)?.executed;
     const exit = linuxSystem.waitPidfd(pidfd);
     linuxSystem.close(pidfd);
@@ -236,7 +236,7 @@ export class RuntimeLab {
     linuxSystem.close(epoll);
   }
 
-  /** Ends what still runs, removes what was created and asked for, and returns what remains. */
+  /** Ends running processes, removes what was created, and returns what is left. */
   async remove(runtime: Runtime): Promise<readonly string[]> {
     const driver = openCgroupDriver();
     for (const pidfd of this.#pidfds.values()) {

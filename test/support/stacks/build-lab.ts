@@ -1,4 +1,4 @@
-/** An installation to build stacks in: folders with Dockerfiles of busybox, and smoke commands that are real tasks. */
+/** An installation to build stacks in: folders with Dockerfiles of busybox, and smoke commands that run as real tasks. */
 import {
   chmodSync,
   cpSync,
@@ -28,7 +28,7 @@ import { writePolicy } from '../installation/write-policy.ts';
 
 export interface BuildLab {
   readonly layout: Layout;
-  /** A stack's folder with busybox, a Dockerfile of these lines, and other files by name. */
+  /** Writes a stack's folder with busybox, a Dockerfile of these lines, and other files by name. */
   writeStack(
     name: string,
     dockerfile: readonly string[],
@@ -36,11 +36,11 @@ export interface BuildLab {
   ): string;
   build(directory: string, options?: Partial<BuildStackOptions>): Promise<BuildResult>;
   run(stack: string, command: readonly string[]): Promise<TaskResult>;
-  /** Whether a build has left its folder. */
+  /** Whether a build has left a folder. */
   hasWork(): boolean;
 }
 
-/** Lines of a Dockerfile that make an image of busybox alone. */
+/** Dockerfile lines for an image with only busybox. */
 export const BUSYBOX_IMAGE = [
   'FROM scratch',
   'COPY busybox /bin/busybox',
@@ -48,13 +48,13 @@ export const BUSYBOX_IMAGE = [
   'RUN ["/bin/busybox", "--install", "-s", "/bin"]',
 ];
 
-/** Kept on purpose: what was built. */
+/** Built stacks are left on purpose. */
 const stored = /^file \S+\/lib\/(build|stacks|images|generations|layers|locks|current)(\/|$)/;
 
 /** Registers the hooks of a file; every test in it is checked for leaks. */
 export function useBuildLab(): BuildLab {
   const folder = mkdtempSync('/var/tmp/stackshim-build-');
-  // A container's root, which the host does not know, must pass through to its root filesystem.
+  // The root of a container, an unknown user on the host, must be able to pass through to its root filesystem.
   chmodSync(folder, 0o711);
   const layout: Layout = {
     root: join(folder, 'lib'),

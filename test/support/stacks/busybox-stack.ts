@@ -1,4 +1,4 @@
-/** The tiny stack most tests run on: static busybox with its applets, made and imported in well under a second. */
+/** The small stack of most tests: static busybox with its applets, made and imported in less than a second. */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -56,7 +56,7 @@ export async function installBusyboxStack(layout: Layout, name = 'busybox'): Pro
   }
 }
 
-/** The stack's one layer as a tar. */
+/** The layer of the stack as a tar. */
 export async function makeBusyboxTar(): Promise<Buffer> {
   const applets = execFileSync(BUSYBOX, ['--list-full'], { encoding: 'utf8' }).trim().split('\n');
   const links = applets

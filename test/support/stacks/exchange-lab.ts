@@ -1,4 +1,4 @@
-/** An installation with the busybox stack, a folder for what is carried, and the exchange's functions bound to both. */
+/** An installation with the busybox stack, a folder for archives, and the functions of the exchange bound to both. */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { afterAll } from 'vitest';
 import { isStackName, type StackName } from '../../../src/core/ids.ts';
@@ -18,12 +18,12 @@ import type { TaskResult } from '../../../src/task/result.ts';
 import { type TestInstallation, useInstallation } from '../installation/installation.ts';
 import { scaled } from '../timing/time-scale.ts';
 
-/** Stored images, layers, revisions and generations: what the tests make on purpose. */
+/** Stored images, layers, revisions and generations, which the tests make on purpose. */
 export const STORED = /^file \S+\/lib\/(images|layers|stacks|generations)\//;
 
 export interface ExchangeLab {
   readonly installation: TestInstallation;
-  /** For archives and the like; removed at the end. */
+  /** A folder for archives; removed at the end. */
   readonly folder: string;
   /** Smoke commands are real tasks of the installation. */
   readonly options: PublishOptions;
@@ -34,11 +34,11 @@ export interface ExchangeLab {
   ): Promise<PublishedStack>;
   /** Exports into {@link folder}. */
   export(stack: string, fileName: string): Promise<ExportedStack>;
-  /** Runs a command in a stack, its output captured. */
+  /** Runs a command in a stack and captures its output. */
   run(stack: string, command: readonly string[]): Promise<TaskResult>;
   /** Layers of the current revision. */
   layersOf(name: string): readonly string[];
-  /** What must be as it was after a refusal: the current generation, the revisions, images and layers, the files below `tmp/`. */
+  /** What a refusal must not change: the current generation, the revisions, images and layers, and the files below `tmp/`. */
   state(): unknown;
 }
 
@@ -83,7 +83,7 @@ export function useExchangeLab(): ExchangeLab {
   };
 }
 
-/** Checks a name that a test made up. */
+/** Parses a stack name of a test. */
 export function toStack(name: string): StackName {
   if (isStackName(name)) return name;
   throw new Error(`${name} is not a stack name`);

@@ -1,4 +1,4 @@
-/** Another machine's installation, which trusts a signing key: what one machine saves, it loads. */
+/** The installation of a second machine that trusts a signing key: it loads what the first machine saves. */
 import { generateKeyPairSync, type KeyPairKeyObjectResult } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
@@ -15,7 +15,7 @@ import { linkPatchedRunc } from '../installation/patched-runc.ts';
 
 export interface SecondMachine {
   readonly layout: Layout;
-  /** The private key, root's alone. */
+  /** The private key, which only root can read. */
   readonly keyFile: string;
   readonly env: Readonly<Record<string, string>>;
   /** Saves stacks of the first machine. */
@@ -23,7 +23,7 @@ export interface SecondMachine {
   load(file: Uint8Array, more?: Partial<LoadStacksOptions>): Promise<LoadedStacks>;
 }
 
-/** @param folder Of the test's own. Whoever calls disposes the layout. */
+/** @param folder A folder of the test. The caller disposes the layout. */
 export function makeSecondMachine(
   folder: string,
   first: Layout,
@@ -74,7 +74,7 @@ export function makeSecondMachine(
   };
 }
 
-/** A saved file of one layer whose layer comes again and again. */
+/** A saved file with one layer that is repeated. */
 export function repeatLayer(file: Buffer, times: number): Buffer {
   const end = file.length - 1024;
   const entry = file.subarray(file.lastIndexOf('layers/'), end);

@@ -1,4 +1,4 @@
-/** Stacks whose images share a lowest layer and have one of their own: for tests of what is shared, kept and collected. */
+/** Stacks whose images share a lowest layer and have one of their own: for tests of sharing and collection. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Layout } from '../../../src/core/layout.ts';
@@ -15,7 +15,7 @@ import { NOW, stackName } from './stack-store.ts';
 
 /** Imports an image of two layers: `base`, and one with a file `seed`. */
 export async function importSeeded(layout: Layout, base: Buffer, seed: string): Promise<Image> {
-  // Beside the root folder: should we be killed, it goes with the test's own folder.
+  // Beside the root folder: if this process is killed, it is removed with the test's folder.
   const directory = await mkdtemp(`${dirname(layout.root)}/seeded-`);
   try {
     const own = makeTar([{ path: 'seed', content: seed }]);
@@ -29,7 +29,7 @@ export async function importSeeded(layout: Layout, base: Buffer, seed: string): 
   }
 }
 
-/** The same as the new current revision of a stack, under a lease as every import is. */
+/** Imports such an image as the new current revision of a stack, under a lease, as every import does. */
 export async function addSeededStack(
   layout: Layout,
   base: Buffer,

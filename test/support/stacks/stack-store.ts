@@ -1,4 +1,4 @@
-/** A root folder with images that have no layers on disk: enough for names, revisions and generations. */
+/** A root folder with images without layers on disk: enough for names, revisions and generations. */
 import { createHash } from 'node:crypto';
 
 import {
@@ -31,7 +31,7 @@ export function digestOf(seed: string): ImageDigest {
   throw new Error('not a digest');
 }
 
-/** An image that differs for each seed. */
+/** A different image for each seed. */
 export function imageOf(seed: string): Image {
   const id = sha256(`layer ${seed}`);
   if (!isLayerId(id)) throw new Error('not a layer id');

@@ -1,4 +1,4 @@
-/** An installation with small stacks that share a lowest layer; whatever a test breaks goes with it. */
+/** An installation with small stacks that share a lowest layer. A test may break it. */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
@@ -20,15 +20,15 @@ export interface StorageLab {
   readonly options: { readonly root: string; readonly run: string; readonly policy: string };
   /** For the executable. */
   readonly env: Readonly<Record<string, string>>;
-  /** Imports an image of the shared layer and one of its own that holds `seed`. No revision is made. */
+  /** Imports an image of the shared layer and a layer that contains `seed`, without a revision. */
   import(seed: string): Promise<Image>;
-  /** Makes such an image the newest, and current, revision of a stack. */
+  /** Makes such an image the newest and current revision of a stack. */
   add(name: string, seed: string): Promise<Revision>;
   layerFiles(): readonly string[];
   imageFiles(): readonly string[];
 }
 
-/** Registers the hooks: every test has an installation of its own. `base` is the tar of the shared layer. */
+/** Registers the hooks: every test has its own installation. `base` is the tar of the shared layer. */
 export function useStorageLab(
   base: () => Promise<Buffer> | Buffer = () => makeTar([{ path: 'base', content: 'base' }]),
 ): StorageLab {
@@ -41,7 +41,7 @@ export function useStorageLab(
   });
   beforeEach(() => {
     folder = mkdtempSync('/var/tmp/stackshim-storage-');
-    // A container's root, which the host does not know, must pass through to its root filesystem.
+    // The root of a container, an unknown user on the host, must be able to pass through to its root filesystem.
     chmodSync(folder, 0o711);
     for (const path of [layout().root, layout().run]) mkdirSync(path);
     writePolicy(layout());

@@ -1,4 +1,4 @@
-/** The published schema of data from a queue beside the reader of it: they must not differ. */
+/** Compares the published schema of data from a queue with the reader: they must agree. */
 import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect } from 'vitest';
@@ -7,10 +7,10 @@ import { parseJobInput } from '../../../src/spec/parse-task-spec.ts';
 
 const schema = readFileSync(new URL('../../../schemas/job.schema.json', import.meta.url), 'utf8');
 
-/** `prefixItems` of a list that may be shorter is not a mistake here. */
+/** A list may be shorter than its `prefixItems` here. */
 const ajv = new Ajv2020({ strict: true, strictTuples: false, strictTypes: false });
 
-/** Whether the published schema takes a JSON value. */
+/** Whether the published schema accepts a JSON value. */
 export const fitsJobSchema = ajv.compile(JSON.parse(schema));
 
 const QUANTITIES = [
@@ -23,12 +23,12 @@ const QUANTITIES = [
   'stopTimeout',
 ];
 const ONLY_READ = new Set([...QUANTITIES, 'outputLimit', 'disk', 'stopSignal']);
-/** Beside it a schema counts characters where the reader counts bytes, and each by itself where it counts all together. */
+/** A schema counts characters where the reader counts bytes, and counts elements where the reader counts their total. */
 const SMALL_CHARS = 250;
 
 /**
- * Reads a JSON value both ways. What the reader takes, the schema takes. What it refuses, the schema refuses, but for what a schema
- * cannot say: bounds of quantities in text, names of signals, a soft limit above its hard one, sizes in bytes. Returns the reader's
+ * Reads a JSON value both ways. The schema accepts what the reader accepts, and refuses what the reader refuses, except what a schema
+ * cannot express: limits of quantities in text, names of signals, a soft limit above its hard one, sizes in bytes. Returns the reader's
  * error, if any.
  */
 export function requireAgreement(value: unknown): StackshimError | undefined {

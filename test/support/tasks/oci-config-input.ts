@@ -1,4 +1,4 @@
-/** Inputs of `buildConfig` for tests: a task as a user writes it, with sensible values for the rest. */
+/** Inputs of `buildConfig` for tests: a user's task, with sensible values for the rest. */
 import { parseTaskId } from '../../../src/core/ids.ts';
 import { loadTemplate } from '../../../src/oci/load-template.ts';
 import { admitTaskSpec, type HostLimits } from '../../../src/spec/admit-task-spec.ts';
@@ -15,7 +15,7 @@ const host: HostLimits = {
   canRaiseLimits: true,
 };
 
-/** `task` is a TaskInput without its stack; `more` replaces single inputs. */
+/** `task` is a TaskInput without its stack; `more` replaces other inputs. */
 export function toConfigInput(task: object, more: Partial<ConfigInput> = {}): ConfigInput {
   const spec = admitTaskSpec(parseTaskSpec({ stack: 'test', ...task }), parsePolicy({}), host);
   return {

@@ -1,8 +1,8 @@
-/** How much longer than on a machine of its own things may take: in a test VM whose processor is a program, many times. */
+/** Factor for time limits: high in a test VM with an emulated processor. */
 
 const scale = Number(process.env['STACKSHIM_TEST_TIME_SCALE'] ?? 1);
 
-/** How often a thing is done over and over: where it takes many times as long, a fifth of `count` must do. */
+/** The number of repetitions: on a slow machine a fifth of `count`. */
 export const repeated = (count: number): number => (scale > 5 ? Math.ceil(count / 5) : count);
 
 /** A time limit of a test, in the same unit as `limit`. */

@@ -1,4 +1,4 @@
-/** Waits for a condition that nothing tells of. */
+/** Polls a condition that nothing announces. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { scaled } from './time-scale.ts';
 
@@ -7,7 +7,7 @@ const GIVE_UP_MS = scaled(20_000);
 
 type Maybe<T> = T | undefined | false | null;
 
-/** Resolves to the first value of `look` that is not undefined, false or null. Rejects after 20 s. */
+/** Resolves to the first result of `look` that is not undefined, false or null. Rejects after 20 s. */
 export async function waitUntil<T>(look: () => Maybe<T> | Promise<Maybe<T>>): Promise<T> {
   const endsAt = performance.now() + GIVE_UP_MS;
   for (;;) {

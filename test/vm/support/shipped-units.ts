@@ -1,15 +1,15 @@
-/** The shipped systemd units, installed as docs/stacks.md and docs/recovery.md have an operator do it. Requires: a machine that systemd runs. */
+/** The shipped systemd units, installed as docs/stacks.md and docs/recovery.md tell an operator. Requires: systemd. */
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { afterAll, beforeAll } from 'vitest';
 import { STACKSHIM } from '../../support/cli/run-cli.ts';
 
-/** Where the units expect the executable. */
+/** The path of the executable in the units. */
 export const INSTALLED = '/usr/local/bin/stackshim';
 
 const shipped = new URL('../../../systemd/', import.meta.url).pathname;
 
-/** A timer before its service, which would be started again. */
+/** The timer stops before its service, which it would start again. */
 export const units = readdirSync(shipped).sort((a, b) => b.localeCompare(a));
 
 export const systemctl = (...args: readonly string[]) =>
