@@ -3,10 +3,10 @@ import { chmod, mkdir } from 'node:fs/promises';
 import fs from 'fs-extra';
 import { buildDir, type Layout, tmpDir } from '../core/layout.ts';
 import { loadTemplate } from '../oci/load-template.ts';
-import { ensureDirectory, writeFileAtomic } from '../sys/files.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import { PROXY_VARIABLES, pickVariables, SYSTEM_PATH } from '../sys/start-program.ts';
 import { ensureClosedFolder } from '../sys/trusted-path.ts';
+import { ensureDirectory, writeFileAtomic } from '../sys/write-file.ts';
 import { BUILDER_TMP } from './builder-devices.ts';
 import type { HeldHome } from './take-builder-home.ts';
 

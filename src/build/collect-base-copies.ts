@@ -4,7 +4,8 @@ import { type Layout, tmpDir } from '../core/layout.ts';
 import { revisionIn } from '../store/stacks/generations.ts';
 import { temporaryPath } from '../store/stale-files.ts';
 import type { StoreSurvey } from '../store/survey-store.ts';
-import { ensureDirectory, namesIn } from '../sys/files.ts';
+import { namesIn } from '../sys/files.ts';
+import { ensureDirectory } from '../sys/write-file.ts';
 import { baseCopiesDir, toCopyName } from './base-copy.ts';
 
 /** Folders of copies of images that are neither current nor pinned: a build may be about to use a pinned one. */

@@ -73,7 +73,10 @@ export function scaleCount(count: number | null, divisor: number): number | null
 /** Named after TCP, but the kernel charges UDP sockets to it as well. The kernel counts nothing until it is set. */
 export const SOCKET_LIMIT_FILE = 'memory.kmem.tcp.limit_in_bytes';
 
-/** `directory` is in the memory hierarchy; undefined if there is none. */
+/**
+ * Limits the buffers of sockets on cgroup v1, which does not count them as memory. `directory` is in the memory hierarchy; undefined if
+ * there is none.
+ */
 export function limitSockets(directory: string | undefined, bytes: number): void {
   if (directory === undefined) return;
   try {

@@ -39,6 +39,7 @@ const toJsonEscape = (character: string) =>
     (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
   ).join('');
 
+/** The descriptor is written to directly, because loading `process.stderr` takes time. */
 const STDERR = 2;
 
 /** One line with the message and its code, one with the hint. Both may contain untrusted names. */

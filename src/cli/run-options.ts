@@ -77,8 +77,9 @@ interface OptionForm {
 }
 
 /**
- * Reads what follows `run`. Undefined for any unusual line: a call for help, a mistake, a short option joined with its value or with others,
- * `--` before the stack. commander reads those lines, or reports what is wrong.
+ * Reads what follows `run` without commander, which takes 2 ms to load and to read a line. Both use the same table and give the same
+ * result. Undefined for any unusual line: a call for help, a mistake, a short option joined with its value or with others, `--` before the
+ * stack. commander reads those lines, or reports what is wrong.
  */
 export function readRunLine(args: readonly string[]): RunLine | undefined {
   const options: Record<string, true | string | string[]> = {};
@@ -128,7 +129,10 @@ const FIELD_ERROR_CODES = new Set([
   'ERR_STACKSHIM_DISK_FULL',
 ]);
 
-/** Returns other errors unchanged: those about no field, or about a field without an option. */
+/**
+ * Replaces a task's field in an error by the option of the command line: `--volume`, not `volumes[0]`. Returns other errors unchanged:
+ * those about no field, or about a field without an option.
+ */
 export function nameOptions(error: ErrorJson): ErrorJson {
   if (!FIELD_ERROR_CODES.has(error.code)) return error;
   const [, field = '', rest = ''] = /^([a-zA-Z]+)(?:\[\d+\])?(.*)$/s.exec(error.message) ?? [];

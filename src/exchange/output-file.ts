@@ -6,7 +6,6 @@ import { errnoCodeOf, ReaderGone, reasonOf, StackshimError } from '../core/error
 import { type Layout, tmpDir } from '../core/layout.ts';
 import { pause } from '../core/pause.ts';
 import { temporaryPath } from '../store/stale-files.ts';
-import { ensureDirectory } from '../sys/files.ts';
 import { PathRefusal } from '../sys/output/open-folder.ts';
 import {
   closeOutputPlace,
@@ -21,6 +20,7 @@ import {
 } from '../sys/output/output-place.ts';
 import { fdPath } from '../sys/paths.ts';
 import { writeFully } from '../sys/pipes.ts';
+import { ensureDirectory } from '../sys/write-file.ts';
 
 export interface Output {
   /** The caller's name for it. */

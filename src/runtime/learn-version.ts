@@ -2,9 +2,10 @@
 import { readdirSync, rmSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
-import { ensureDirectory, isStaleName, writeFileAtomic } from '../sys/files.ts';
+import { isStaleName } from '../sys/files.ts';
 import { type EndedProgram, runProgram } from '../sys/run-program.ts';
 import { SYSTEM_PATH } from '../sys/start-program.ts';
+import { ensureDirectory, writeFileAtomic } from '../sys/write-file.ts';
 import type { Runtime } from './runtime.ts';
 import {
   cacheFileOf,

@@ -154,6 +154,11 @@ const memoryHint = {
   hint: 'raise the memory limit; the runtime itself needs a few megabytes to start',
 };
 
+/**
+ * Classifies a runtime's error text. The runtimes have no error codes, so this table alone depends on their words: runc 1.1 and 1.3, crun
+ * 1.8 and 1.21, runsc 20240729. The patterns match both ends of the text, because its middle contains a command's name, which may be
+ * anything.
+ */
 const patterns: readonly FailurePattern[] = [
   // The command, which runc looks up while it creates the container.
   {

@@ -51,7 +51,7 @@ export const THROTTLE_FIELDS = [
 
 export type ThrottleField = (typeof THROTTLE_FIELDS)[number][1];
 
-/** Lists of `PATH:RATE` by field; the policy uses the same names. */
+/** Lists of `PATH:RATE` by field, in the syntax of docker's `--device-read-bps` and similar options; the policy uses the same names. */
 export type ThrottleInput = Readonly<Partial<Record<ThrottleField, readonly string[] | undefined>>>;
 
 /** Parses all limits of the four lists. Errors put `section` before the field's name. Throws ERR_STACKSHIM_SPEC_INVALID. */

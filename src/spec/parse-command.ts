@@ -61,14 +61,14 @@ export function parseUser(text: string, field: string): string {
 const RTMIN = 34;
 const RTMAX = 64;
 
-const known = new Map<string, number>(Object.entries(constants.signals));
+const signalNumbers = new Map<string, number>(Object.entries(constants.signals));
 
 /** The number of a signal; undefined if there is no signal with that name or number. */
 export function toSignalNumber(text: string): number | undefined {
   if (/^\d{1,2}$/.test(text)) return inRange(Number(text), 1);
   const name = text.toUpperCase().replace(/^(?:SIG)?/, 'SIG');
   const realTime = /^SIGRT(MIN|MAX)(?:([+-])(\d{1,2}))?$/.exec(name);
-  if (realTime === null) return known.get(name);
+  if (realTime === null) return signalNumbers.get(name);
   const [, end, sign, steps = '0'] = realTime;
   const offset = sign === '-' ? -Number(steps) : Number(steps);
   return inRange((end === 'MIN' ? RTMIN : RTMAX) + offset, RTMIN);

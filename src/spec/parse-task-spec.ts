@@ -14,9 +14,6 @@ const readers = Object.fromEntries(
   ]),
 ) as FieldReaders<TaskInput>;
 
-/** Every field a task may have. */
-export const TASK_INPUT_FIELDS = OPTION_ROWS.map(([field]) => field);
-
 const task = objectOf<TaskInput>(readers);
 
 /** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first invalid field. */

@@ -18,10 +18,11 @@ import { appendFileSync, closeSync, constants, openSync, readFileSync, unlinkSyn
 import { errnoCodeOf, StackshimError, unlessMissing } from '../core/errors.ts';
 import type { ImageDigest, LayerId } from '../core/ids.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
-import { ensureDirectory, namesIn, randomName } from '../sys/files.ts';
+import { namesIn, randomName } from '../sys/files.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
+import { ensureDirectory } from '../sys/write-file.ts';
 import { narrowStore } from './narrow-store.ts';
 import { clearStaleTmp } from './stale-files.ts';
 import { withLock } from './with-lock.ts';

@@ -2,10 +2,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StackshimError } from '../core/errors.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
-import { ensureDirectory } from '../sys/files.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
+import { ensureDirectory } from '../sys/write-file.ts';
 
 const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 50;

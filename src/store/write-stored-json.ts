@@ -1,6 +1,7 @@
 /** Writes small JSON files below the root folder. */
-import { writeFileAtomic } from '../sys/files.ts';
+
 import { guardDisk } from '../sys/guard-disk.ts';
+import { writeFileAtomic } from '../sys/write-file.ts';
 
 /** Stores a value durably, in the format that `readStoredJson` reads. */
 export const writeStoredJson = (path: string, value: object): Promise<void> =>

@@ -11,7 +11,7 @@ import { type Fd, type LoopDevice, type System, SystemError } from './system.ts'
 const MKNODAT: Readonly<Record<string, number>> = { x64: 259, arm64: 33 };
 const AT_FDCWD = -100;
 const FILE_TYPES = { c: 0o020000, b: 0o060000 } as const;
-const MODE = 0o600;
+const NODE_MODE = 0o600;
 const ENOSYS = 38;
 
 export const linuxDeviceNodes: Pick<System, 'makeDeviceNode'> = {
@@ -20,7 +20,7 @@ export const linuxDeviceNodes: Pick<System, 'makeDeviceNode'> = {
     if (number === undefined) throw new SystemError('mknodat', ENOSYS, 'ENOSYS', path);
     const as = { name: 'mknodat', subject: path };
     const device = toDeviceNumber(major, minor);
-    invoke(as, 'syscall', number, AT_FDCWD, path, FILE_TYPES[type] | MODE, device);
+    invoke(as, 'syscall', number, AT_FDCWD, path, FILE_TYPES[type] | NODE_MODE, device);
   },
 };
 
@@ -39,14 +39,22 @@ export function toDeviceNumbers(rdev: number): { readonly major: number; readonl
 }
 
 const IN_NONBLOCK_CLOEXEC = 0x8_0800;
-/** MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF and MOVE_SELF; ONLYDIR and DONT_FOLLOW refuse anything but a folder that is not a link. */
-const MASK = 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x100_0000 | 0x200_0000;
+/**
+ * MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF and MOVE_SELF; ONLYDIR and DONT_FOLLOW refuse anything but a folder that is not a link.
+ */
+const WATCHED_EVENTS = 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x100_0000 | 0x200_0000;
 
 export const linuxWatches: Pick<System, 'watchFolder'> = {
   watchFolder(path) {
     const fd = invoke({ name: 'inotify_init1' }, 'inotify_init1', IN_NONBLOCK_CLOEXEC);
     try {
-      invoke({ name: 'inotify_add_watch', subject: path }, 'inotify_add_watch', fd, path, MASK);
+      invoke(
+        { name: 'inotify_add_watch', subject: path },
+        'inotify_add_watch',
+        fd,
+        path,
+        WATCHED_EVENTS,
+      );
       return fd;
     } catch (error) {
       invoke({ name: 'close' }, 'close', fd);

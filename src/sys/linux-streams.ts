@@ -116,7 +116,7 @@ const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC_NONBLOCK = 0x3 | 0x8_0000 | 0x800;
 const NETLINK_SOCK_DIAG = 4;
 /** Tries of setns(2) back home, which fails only while the kernel is short of memory. */
-const TRIES = 1000;
+const TRIES_HOME = 1000;
 
 /**
  * Opens the kernel's information about the sockets of another network namespace. Uses a descriptor of the namespace, not a process in it:
@@ -160,7 +160,7 @@ function enter(namespace: Fd): void {
 
 /** Returns the thread to its own namespace: it must not stay in the other one. */
 function goBack(home: Fd): void {
-  for (let left = TRIES; left > 1; left -= 1) {
+  for (let left = TRIES_HOME; left > 1; left -= 1) {
     try {
       enter(home);
       return;
@@ -184,11 +184,11 @@ export interface SocketSizes {
 const MESSAGE_BYTES = 65_536;
 
 /** The kernel's settings, read once per process. */
-let known: SocketSizes | undefined;
+let knownSizes: SocketSizes | undefined;
 
 export function socketSizes(): SocketSizes {
-  known ??= readSizes();
-  return known;
+  knownSizes ??= readSizes();
+  return knownSizes;
 }
 
 function readSizes(): SocketSizes {

@@ -9,6 +9,7 @@ import type { PhaseTimes, TaskOutput, TaskResult, Verdict } from './result.ts';
 
 export type Phase = keyof PhaseTimes;
 
+/** Measures the phases of a task; each moment belongs to exactly one phase. */
 export class PhaseClock {
   readonly #times = {
     resolve: 0,

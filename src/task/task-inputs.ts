@@ -1,6 +1,13 @@
 /** A task's input files: its payload, config and host names, byte for byte. */
-import { chmodSync, chownSync, closeSync, existsSync, realpathSync, writeFileSync } from 'node:fs';
-import { copyFile } from 'node:fs/promises';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  copyFile,
+  existsSync,
+  realpathSync,
+  writeFileSync,
+} from 'node:fs';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import type { BindMount, IdRange } from '../core/mount.ts';
 import { CONFIG_FILE, PAYLOAD_FILE } from '../oci/build-mounts.ts';
@@ -71,7 +78,9 @@ export async function writeInputs(
 async function copyInput(path: string, target: string): Promise<void> {
   const fd = openInput(path);
   try {
-    await copyFile(fdPath(fd), target);
+    await new Promise<void>((resolve, reject) => {
+      copyFile(fdPath(fd), target, (error) => (error ? reject(error) : resolve()));
+    });
   } finally {
     closeSync(fd);
   }

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { ensureDirectory, ensureDirectorySync } from '../../src/sys/files.ts';
+import { ensureDirectorySync } from '../../src/sys/files.ts';
+import { ensureDirectory } from '../../src/sys/write-file.ts';
 
 let folder: string;
 let umask: number;

@@ -5,10 +5,10 @@ import { type Compression, readArchive } from '../../archive/read-archive.ts';
 import { reasonOf, StackshimError } from '../../core/errors.ts';
 import { type Layout, tmpDir } from '../../core/layout.ts';
 import { temporaryPath } from '../../store/stale-files.ts';
-import { ensureDirectory } from '../../sys/files.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import { openRegularFile } from '../../sys/open-regular-file.ts';
 import type { System } from '../../sys/system.ts';
+import { ensureDirectory } from '../../sys/write-file.ts';
 import { type OciLayoutRoot, type OpenedFile, toInvalid } from '../oci-image/oci-blobs.ts';
 import { ARCHIVE_POLICY, type ArchiveSpan, indexArchive } from './index-archive.ts';
 

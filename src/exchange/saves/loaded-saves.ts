@@ -7,9 +7,9 @@ import { readStackHistory } from '../../store/stacks/stack-history.ts';
 import { withStacksLock } from '../../store/stacks-lock.ts';
 import { FORMAT_VERSION, type StoredVersion, version } from '../../store/stored-files.ts';
 import { readStoredJson } from '../../store/stored-json.ts';
-import { writeFileAtomic } from '../../sys/files.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
+import { writeFileAtomic } from '../../sys/write-file.ts';
 
 const reader = objectOf<{ readonly newest: string } & StoredVersion>({ version, newest: date });
 

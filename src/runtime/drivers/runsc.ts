@@ -71,7 +71,10 @@ async function signalInside(container: ContainerReference, signal: number): Prom
   await gvisor.signalSandbox(container, () => readControlSocket(container), signal);
 }
 
-/** The existing files: `<id>_sandbox:<id>.state` and `.lock`, and the sandbox's control socket. */
+/**
+ * The files that runsc stores for a container in its `--root`. Of these, the existing ones: `<id>_sandbox:<id>.state` and `.lock`, and the
+ * sandbox's control socket.
+ */
 export function runscFiles({ id, stateRoot }: ContainerReference): readonly string[] {
   try {
     return readdirSync(stateRoot)

@@ -70,7 +70,10 @@ export const STACK_LABELS = {
   epoch: 'io.stackshim.epoch',
 } as const;
 
-/** Values are any JSON and are not interpreted. */
+/**
+ * Settings of an OCI image config that stackshim does not use; they are kept unchanged for export. Values are any JSON and are not
+ * interpreted.
+ */
 export type OtherSettings = Readonly<Record<string, unknown>>;
 
 /** A health check has 3 levels. Unlimited nesting would overflow the writer's stack. */

@@ -2,9 +2,9 @@
 
 import type { ImageDigest } from '../../core/ids.ts';
 import { imagesDir, type Layout } from '../../core/layout.ts';
-import { ensureDirectory } from '../../sys/files.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
+import { ensureDirectory } from '../../sys/write-file.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { FORMAT_VERSION } from '../stored-files.ts';
 import { writeStoredJson } from '../write-stored-json.ts';

@@ -12,8 +12,8 @@ import {
   layersDir,
   mountedLayerDir,
 } from '../../core/layout.ts';
-import { syncDirectory } from '../../sys/files.ts';
 import type { System } from '../../sys/system.ts';
+import { syncDirectory } from '../../sys/write-file.ts';
 import { listMountedLayers, listStoredLayers, sizeOfLayer } from './list-layers.ts';
 
 /** A layer on disk, and its size. */

@@ -10,12 +10,12 @@ import type { ArchiveDigests, Compression } from '../../archive/read-archive.ts'
 import { StackshimError } from '../../core/errors.ts';
 import { isLayerId, type LayerId } from '../../core/ids.ts';
 import { type Layout, layerFile, layersDir, tmpDir } from '../../core/layout.ts';
-import { ensureDirectory, syncDirectory, syncFile } from '../../sys/files.ts';
 import { findProgram } from '../../sys/find-program.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import { runProgram } from '../../sys/run-program.ts';
 import { PLAIN_ENVIRONMENT } from '../../sys/start-program.ts';
 import type { System } from '../../sys/system.ts';
+import { ensureDirectory, syncDirectory, syncFile } from '../../sys/write-file.ts';
 import { temporaryPath } from '../stale-files.ts';
 import { pinInStore } from '../store-lease.ts';
 import { type LayerRecord, writeLayerRecord } from './layer-record.ts';

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { StackshimError } from '../../core/errors.ts';
 import { type Layout, layerFile, layersDir, tmpDir } from '../../core/layout.ts';
-import { ensureDirectory, syncDirectory } from '../../sys/files.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
+import { ensureDirectory, syncDirectory } from '../../sys/write-file.ts';
 import { temporaryPath } from '../stale-files.ts';
 import { type LayerRecord, writeLayerRecord } from './layer-record.ts';
 

@@ -3,9 +3,9 @@ import { rm } from 'node:fs/promises';
 
 import type { StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
-import { syncDirectory } from '../../sys/files.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
+import { syncDirectory } from '../../sys/write-file.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
 import { writeLastRemoved } from './removed-numbers.ts';

@@ -60,6 +60,7 @@ interface Write {
   wake: () => void;
 }
 
+/** A caller's stream as a sink. A stream may fail long after it has taken a chunk into its buffer; its events and callbacks report that. */
 class StreamSink implements OpenSink {
   readonly #target: Writable;
   readonly #report: SinkReport;
