@@ -3,7 +3,7 @@
  * turns the executable into an interpreter, `BUN_OPTIONS` loads a file, `BUN_INSPECT` opens a debugger. The instructions rename each variable whose name begins with one of {@link HIDDEN_PREFIXES}: its first letter becomes a small one, and no engine knows it.
  */
 
-/** Four bytes each. src/cli restores the names of the variables. */
+/** Four bytes each. src/cli/read-entries.ts restores the names of the variables. */
 const HIDDEN_PREFIXES = ['BUN_', 'NODE', 'JSC_'];
 
 /** Turns an ASCII capital letter into a lower-case one. */

@@ -46,7 +46,7 @@ export function encodeTarEntry(entry: TarEntry): readonly Buffer[] {
   return [paxHeader, body, Buffer.alloc(paddingOf(body.length)), header];
 }
 
-/** The header of root's regular file. */
+/** The header of a regular file that belongs to root. */
 export const encodeFileHeader = (path: string, size: number, mode: number): Buffer =>
   Buffer.concat(
     encodeTarEntry({

@@ -15,7 +15,7 @@ import type { ByteString, EntrySink, TarEntry } from './tar-entry.ts';
 export interface TarParser {
   /** Takes the next bytes; keeps no reference to bytes that it has passed on. */
   push(chunk: Buffer): void;
-  /** For a reader that can seek: passes over the content of the last entry. Returns how many bytes that are, with their padding. */
+  /** Skips the content of the last entry, for a reader that can seek. Returns the number of bytes to skip, padding included. */
   skipContent(): number;
   /** Whether the archive's end marker has begun. */
   isComplete(): boolean;
@@ -23,7 +23,7 @@ export interface TarParser {
   end(): void;
 }
 
-/** An {@link EntrySink} that is told what the header itself says of the size: a PAX record may say something else. */
+/** An {@link EntrySink} that also gets the size in the header itself, which a PAX record may override. */
 export interface HeaderSink extends Pick<EntrySink, 'data'> {
   entry(entry: TarEntry, headerSize: number): void;
 }

@@ -16,7 +16,7 @@ import { entryPath, fdPath } from '../sys/paths.ts';
 import { rmdirAside } from '../sys/remove-tree.ts';
 import type { Fd } from '../sys/system.ts';
 
-/** For a cgroup that may be removed at any moment: what `ask` returns; undefined when the cgroup, or its file, does not exist. */
+/** Returns what `ask` returns; undefined if the cgroup or its file does not exist. For cgroups that may be removed at any moment. */
 export function unlessGone<T>(ask: () => T): T | undefined {
   try {
     return ask();
@@ -73,7 +73,10 @@ export function scaleCount(count: number | null, divisor: number): number | null
 /** Named after TCP, but the kernel charges UDP sockets to it as well. The kernel counts nothing until it is set. */
 export const SOCKET_LIMIT_FILE = 'memory.kmem.tcp.limit_in_bytes';
 
-/** Limits the buffers of sockets on cgroup v1, which does not count them as memory. `directory` is in the memory hierarchy; undefined if there is none. */
+/**
+ * Limits the buffers of sockets on cgroup v1, which does not count them as memory. `directory` is in the memory hierarchy; undefined if
+ * there is none.
+ */
 export function limitSockets(directory: string | undefined, bytes: number): void {
   if (directory === undefined) return;
   try {

@@ -1,4 +1,4 @@
-/** Signals that this process gets: those that ask it to end what it does, and those that mean something to a task's program alone. */
+/** Handles the signals that this process gets: those that ask it to end, and those that it forwards to the task's program. */
 
 import { constants } from 'node:os';
 import { signalDisposition } from '../sys/ask-process.ts';
@@ -67,35 +67,35 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
 const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const;
 
 export interface SignalForwarder {
-  /** To be told of every event of the task: signals go to its first process while that runs. */
+  /** Call it with every event of the task: signals go to the task's first process while that runs. */
   onEvent(event: TaskEvent): void;
-  /** Gives the signals back their usual meaning. */
+  /** Restores the usual meaning of the signals. */
   close(): void;
 }
 
 /**
- * A signal that the task's first process has no handler for is dropped, as the kernel does with those from inside; so is one for a
- * process that does not let itself be asked.
+ * Forwards the signals. A signal without a handler in the task's first process is dropped, as the kernel drops those from inside; so is a
+ * signal for a process that does not answer.
  */
 export function forwardSignals(): SignalForwarder {
   let pid: number | undefined;
   const forward = async (to: number, signal: number) => {
     const seen = await signalDisposition(to, signal);
-    // That took time: the task may have ended.
+    // The task may have ended during this time.
     if (pid === to && (seen === 'handled' || seen === 'blocked')) signalProcess(to, signal);
   };
   const onSignal = (name: NodeJS.Signals) => {
     if (pid !== undefined) void forward(pid, constants.signals[name]);
   };
-  const heard = unignoredSignals(FORWARDED);
-  for (const signal of heard) process.on(signal, onSignal);
+  const watched = unignoredSignals(FORWARDED);
+  for (const signal of watched) process.on(signal, onSignal);
   return {
     onEvent(event) {
       if (event.type === 'created') pid = event.pid;
       if (event.type === 'exited' || event.type === 'removed') pid = undefined;
     },
     close: () => {
-      for (const signal of heard) process.off(signal, onSignal);
+      for (const signal of watched) process.off(signal, onSignal);
     },
   };
 }

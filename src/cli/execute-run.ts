@@ -68,7 +68,7 @@ async function openTerminal(options: RunOptions) {
   return openCallerTerminal({ interactive: options.interactive === true });
 }
 
-/** Of a task that ended by itself, and is gone, there is nothing to say. */
+/** Says nothing about a task that ended by itself and is removed. */
 async function reportUnlessPlain(result: TaskResult, run: Reported): Promise<void> {
   const { error, removed, verdict } = result;
   if (error === null && removed && ENDED_BY_ITSELF.includes(verdict)) return;

@@ -1,4 +1,4 @@
-/** Text at a terminal: what may reach one, and how errors and messages are written there. */
+/** Makes text safe for a terminal, and writes errors and messages there. */
 import { writeSync } from 'node:fs';
 import type { ErrorJson } from '../core/errors.ts';
 
@@ -39,10 +39,10 @@ const toJsonEscape = (character: string) =>
     (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
   ).join('');
 
-/** Written by descriptor: without what `process.stderr` costs. */
+/** The descriptor is written to directly, because loading `process.stderr` takes time. */
 const STDERR = 2;
 
-/** One line with the operation and its code, one with what to do. Names of strangers may be part of both. */
+/** One line with the message and its code, one with the hint. Both may contain untrusted names. */
 function formatError(error: ErrorJson): string {
   return `stackshim: ${toPrintable(error.message)} [${error.code}]\n  hint: ${toPrintable(error.hint)}\n`;
 }
@@ -60,14 +60,11 @@ export function reportLeftovers(task: {
   );
 }
 
-/**
- * Writes a message at once, nothing in it steers a terminal. It is for people, and where standard error does not take it there is
- * nobody left to tell: the exit status says the rest.
- */
+/** Writes a message synchronously; nothing in it can control a terminal. If standard error cannot be written, nobody can be told: the exit status remains. */
 export function writeMessage(text: string): void {
   try {
     writeSync(STDERR, toPrintableLines(text));
   } catch {
-    // Standard error takes nothing.
+    // Standard error cannot be written.
   }
 }

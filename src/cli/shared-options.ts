@@ -11,7 +11,10 @@ export interface JsonOption {
 
 const MAX_NUMBER = 999_999_999;
 
-/** A number of revisions, or the number of one: 1 and above; undefined for undefined. Throws ERR_STACKSHIM_SPEC_INVALID that names the field. */
+/**
+ * A number of revisions, or a revision's number: at least 1; undefined for undefined. Throws ERR_STACKSHIM_SPEC_INVALID that names the
+ * field.
+ */
 export function toPositive(field: string, text: string): number;
 
 export function toPositive(field: string, text: string | undefined): number | undefined;

@@ -73,15 +73,15 @@ export function errnoCodeOf(thrown: unknown): string | undefined {
     : undefined;
 }
 
-/** Whether it is a {@link StackshimError} with that code. */
+/** Whether `thrown` is a {@link StackshimError} with that code. */
 export const hasCode = (thrown: unknown, code: ErrorCode): thrown is StackshimError =>
   thrown instanceof StackshimError && thrown.code === code;
 
 const MISSING = ['ENOENT'] as const;
 
 /**
- * What `act` returns; undefined where it fails with one of `codes`, of system errors or of stackshim's own: when none are named, where what it
- * acts on does not exist.
+ * Returns what `act` returns; undefined if it fails with one of `codes`, which may be codes of system errors or of stackshim. Default: the
+ * codes that mean that the file does not exist.
  */
 export function unlessMissing<T>(act: () => T, codes: readonly string[] = MISSING): T | undefined {
   try {

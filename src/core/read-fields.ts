@@ -196,7 +196,7 @@ function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** The value of JSON that another program may have left half written; undefined for text that is not JSON. */
+/** Parses JSON that another program may have left half-written; undefined if the text is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -26,12 +26,12 @@ type HostMember = 'doctor' | 'knownNames';
 
 export type OtherMembers = Pick<Door, TaskMember | StorageMember | HostMember>;
 
-/** @param named The folders as the caller named them. */
+/** @param named The folders under the names that the caller gave. */
 export const openMembers = (open: Opener, named: Layout): OtherMembers => ({
   ...taskMembers(open),
   ...storageMembers(open),
   async doctor() {
-    // Judges the folders as they are named.
+    // Judge the folders under the names that were given.
     const { diagnoseHost } = await import('../doctor/diagnose-host.ts');
     return await diagnoseHost(named);
   },

@@ -37,7 +37,7 @@ const TASK_OPTIONS: Readonly<Record<keyof CallerOptions, true>> = {
   deadline: true,
 };
 
-/** Members whose code is loaded when one of them is called. */
+/** The members whose code is loaded at the first call of one of them. */
 const OTHER_MEMBERS: Readonly<Record<keyof OtherMembers, true>> = {
   start: true,
   list: true,
@@ -135,7 +135,7 @@ export function openDoor(options: LayoutOptions = {}): Door {
   };
 }
 
-/** Runs a task. If its stack is not found, it may name an image by a content digest that is not known yet. */
+/** Runs a task. If its stack is not found, tries again, because the task may name an image by a content digest that is not known yet. */
 async function runSought(
   open: Opener,
   input: TaskInput,
@@ -153,7 +153,7 @@ async function runSought(
   }
 }
 
-/** Asynchronous functions of these names, which call those of what `load` resolves to. */
+/** Asynchronous functions with these names; each calls the function of its name in the object that `load` resolves to. */
 function loadedWhenCalled<T extends object>(
   names: Readonly<Record<keyof T, true>>,
   load: () => Promise<T>,

@@ -1,9 +1,9 @@
-/** Tasks that name an image by the digest of its content, which is not known after an import. */
+/** Serves tasks that name an image by its content digest, which is unknown right after an import. */
 import { seekingContent } from '../exchange/oci-image/seek-content.ts';
 import { type CallerStops, signalsOf } from '../task/ending/caller-stops.ts';
 import type { Opener } from './open-stacks.ts';
 
-/** Runs `look`; when it finds no image by a digest, finds missing content digests and runs `look` again. Throws as `look`. */
+/** Runs `look`. If it finds no image with a digest, determines the missing content digests and runs `look` again. Throws like `look`. */
 export async function withContentSought<T>(
   open: Opener,
   stops: CallerStops,

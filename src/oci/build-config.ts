@@ -1,4 +1,4 @@
-/** OCI configurations: of a container whose command is not known yet, and whole ones, of a container and the command in it. */
+/** Builds OCI configurations: of a container whose command is not known yet, and of a container with its command. */
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import type { IdRange, PreparedBind, TaskDevice } from '../core/mount.ts';
@@ -104,12 +104,12 @@ export function buildContainerConfig(input: ContainerInput): ContainerConfig {
 }
 
 /**
- * Groups that a socket of IPv4 may join, and sources that it may name for each: the kernel remembers them for nobody's account. Usual are 20 and 10:
- * 12,000 sockets of a task with 32 MiB held 169 MiB.
+ * The most groups that an IPv4 socket may join, and the most sources for each group: the kernel charges this memory to no cgroup. The usual
+ * limits are 20 and 10: with these, 12,000 sockets of a task with 32 MiB held 169 MiB.
  */
 const GROUPS = { 'net.ipv4.igmp_max_memberships': '5', 'net.ipv4.igmp_max_msf': '1' } as const;
 
-/** Settings of the kernel that a runtime makes in a task's own network namespace, where its sockets are the host's kernel's. */
+/** Kernel settings that a runtime makes in a task's own network namespace, if the task's sockets belong to the host's kernel. */
 export const netSysctl = (
   host: Pick<HostFacts, 'kernelVersion' | 'boundsGroups'>,
 ): Readonly<Record<string, string>> => ({

@@ -1,4 +1,7 @@
-/** Mounts inside a task (the template's, then tmpfs and binds; a parent before what is below it), and the fixed paths there. */
+/**
+ * Builds the mounts inside a task: the template's, then tmpfs and binds, each parent before what is below it. Defines the fixed paths
+ * there.
+ */
 import type { PreparedBind } from '../core/mount.ts';
 import type { AdmittedTaskSpec, TmpfsRequest } from '../spec/task-spec.ts';
 import type { OciMount } from './oci-config.ts';

@@ -1,4 +1,4 @@
-/** The process of an OCI configuration: its command, environment, user and rights. */
+/** Builds the process of an OCI configuration: its command, environment, user and rights. */
 import { posix } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';

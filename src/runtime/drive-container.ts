@@ -1,4 +1,4 @@
-/** Has a runtime create, start and forget a container. */
+/** Creates, starts and removes containers by calling a runtime. */
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
@@ -176,9 +176,9 @@ function readPidFile(pidFile: string, operation: string): number {
 }
 
 /**
- * Starts a created container; resolves when its init has been let go, which is shortly before the command runs.
- * Rejects with ERR_STACKSHIM_RUNTIME_FAILED when the init died meanwhile, was started before, or does not answer in time.
- * A command that turns out not to be executable is no rejection here: see `toStartFailure`.
+ * Starts a created container: lets its waiting init become the command. Resolves when the init has been released, which is shortly before
+ * the command runs. Rejects with ERR_STACKSHIM_RUNTIME_FAILED if the init died meanwhile, was started before, or does not answer in time. A
+ * command that turns out not to be executable is not a rejection here: see `toStartFailure`.
  */
 export async function startContainer(
   runtime: Runtime,
@@ -198,13 +198,13 @@ export async function startContainer(
   if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
 }
 
-/** Whether the runtime still knows a container of this id. Throws ERR_STACKSHIM_INTERNAL for an id that is no plain file name. */
+/** Whether the runtime still has state of a container with this id. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
 export const runtimeStateExists = (runtime: Runtime, container: ContainerReference): boolean =>
   driverOf(runtime).hasState(container);
 
 /**
- * Makes the runtime forget a container; a second call does nothing. Precondition: its init is dead; its cgroup is not touched.
- * Runtimes that are not known are asked to delete it themselves, and reject with ERR_STACKSHIM_RUNTIME_FAILED when they do not.
+ * Makes the runtime forget a container; a second call does nothing. Precondition: its init is dead. The cgroup stays. An unknown runtime is
+ * asked to delete the container itself; if that fails, rejects with ERR_STACKSHIM_RUNTIME_FAILED.
  */
 export async function removeRuntimeState(
   runtime: Runtime,

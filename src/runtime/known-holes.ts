@@ -1,5 +1,3 @@
-/** Published vulnerabilities of runtimes that let a task out of its container. */
-
 import { driverOf } from './drivers/driver-of.ts';
 import type { Runtime } from './runtime.ts';
 import { isOlderThan } from './runtime-version.ts';

@@ -19,7 +19,10 @@ export interface Remembered {
 
 const remembered = new Map<string, Remembered>();
 
-/** Undefined when nobody on this machine has asked the runtime at this path for its version. Known in this process: no further call. */
+/**
+ * The runtime at a path, if any process of this machine has asked it for its version; otherwise undefined. Costs nothing if this process
+ * knows it, and one file read if this machine knows it.
+ */
 export function knownRuntime(path: string, options: VersionOptions): Runtime | undefined {
   const fingerprint = fingerprintOf(options.stats);
   const known = remembered.get(path);
@@ -110,7 +113,7 @@ function parseVersion(text: string): readonly number[] {
   return (/^\d+(?:\.\d+)*/.exec(text)?.[0] ?? '').split('.').map(Number);
 }
 
-/** Whether `version` comes before `other`; a missing part counts as 0, a suffix does not count. */
+/** Whether `version` is lower than `other`; a missing part counts as 0, and suffixes are ignored. */
 export function isOlderThan(version: string, other: string): boolean {
   const [ours, theirs] = [parseVersion(version), parseVersion(other)];
   for (let part = 0; part < Math.max(ours.length, theirs.length); part++) {

@@ -1,4 +1,4 @@
-/** The errors for a field: its value is not valid, or asks for more than is allowed. */
+/** The errors for a field whose value is not valid, or asks for more than is allowed. */
 import { StackshimError } from '../core/errors.ts';
 import { type Reader, readWith } from '../core/read-fields.ts';
 

@@ -1,4 +1,7 @@
-/** What the files of images, revisions and generations have in common: fields, and folders of `<n>.json`. docs/on-disk-layout.md describes each file. */
+/**
+ * The common part of the files of images, revisions and generations: fields, and folders of `<n>.json`. docs/on-disk-layout.md describes
+ * each file.
+ */
 
 import { readdirSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
@@ -10,13 +13,13 @@ export const FORMAT_VERSION = 1;
 const MAX_LINE_CHARS = 4096;
 const MAX_NUMBER = 999_999_999;
 
-/** What every stored file says beside its content. */
+/** The version field of every stored file. */
 export interface StoredVersion {
   readonly version: typeof FORMAT_VERSION;
 }
 
 export const version = oneOf(FORMAT_VERSION);
-/** Of a revision or a generation. */
+/** The number of a revision or a generation. */
 export const number = integer(1, MAX_NUMBER);
 export const line = textUpTo(MAX_LINE_CHARS);
 export const stackName = textThat<StackName>(isStackName, 'not a stack name');
@@ -24,7 +27,7 @@ export const imageDigest = textThat<ImageDigest>(isImageDigest, 'not an image di
 
 const NUMBERED = /^([1-9][0-9]{0,8})\.json$/;
 
-/** The numbers for which there is a file, ascending; none when there is no folder. Other names are left alone. */
+/** The numbers of the files, ascending; empty if there is no folder. Ignores other names. */
 export function readNumbers(directory: string): number[] {
   let names: string[];
   try {
@@ -41,5 +44,5 @@ export function readNumbers(directory: string): number[] {
   return numbers.sort((a, b) => a - b);
 }
 
-/** One more than the largest number in use, so that what was interrupted half way is skipped. */
+/** One more than the largest number in use, so that the number of an interrupted change is skipped. */
 export const nextNumber = (numbers: readonly number[]): number => (numbers.at(-1) ?? 0) + 1;

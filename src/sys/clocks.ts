@@ -1,4 +1,4 @@
-/** Time that no engine tells: of the clock that all processes share, of an event loop that was held up, of a process's end. */
+/** Times that the engine does not report: the clock that all processes share, delays of the event loop, the exit of a process. */
 import { readFileSync } from 'node:fs';
 import { invoke } from './invoke.ts';
 
@@ -6,8 +6,8 @@ const CLOCK_GETTIME = process.arch === 'arm64' ? 113 : 228;
 const CLOCK_MONOTONIC = 1;
 
 /**
- * Milliseconds on the clock that all processes of a host share and nobody can set: clock_gettime(2). It stands still while the machine is
- * suspended, as timers do. Not from `process.hrtime`: in the executable that counts from the process's own start.
+ * Milliseconds on the clock that all processes of a host share and nobody can set: clock_gettime(2). Like timers, it stops while the
+ * machine is suspended. `process.hrtime` will not do: in the executable it counts from the start of the process.
  */
 export function monotonicMs(): number {
   // struct timespec: seconds, nanoseconds.
@@ -17,17 +17,20 @@ export function monotonicMs(): number {
 }
 
 const BEAT_MS = 100;
-/** Beats of a busy loop are late as well. */
+/** The beats of a busy loop are a little late, too. */
 const LATE_MS = 50;
-/** What waited while the loop was held up comes soon after, in any order. */
+/** What waited while the loop was delayed follows soon afterwards, in any order. */
 const AFTERMATH_MS = 1_000;
 
 let users = 0;
 let timer: NodeJS.Timeout | undefined;
 let lastBeatAt = 0;
-let heldUpAt = Number.NEGATIVE_INFINITY;
+let delayedAt = Number.NEGATIVE_INFINITY;
 
-/** Begins to watch whether the event loop of this thread is held up: by synchronous code, or because the process was stopped. Returns what ends it. Any number may watch at once. It does not keep the event loop alive. */
+/**
+ * Starts to watch for delays of this thread's event loop, by synchronous code or because the process was stopped; the returned function
+ * stops it. Several watchers may be active at once. Watching does not keep the event loop alive.
+ */
 export function watchLoop(): () => void {
   users += 1;
   if (users === 1) {
@@ -44,10 +47,10 @@ export function watchLoop(): () => void {
   };
 }
 
-/** Precondition: somebody has watched for as long as is asked for. */
+/** Whether the event loop was delayed within the last second. Precondition: a watch has been active for that long. */
 export function wasDelayed(): boolean {
   note();
-  return performance.now() - heldUpAt < AFTERMATH_MS;
+  return performance.now() - delayedAt < AFTERMATH_MS;
 }
 
 function beat(): void {
@@ -57,7 +60,7 @@ function beat(): void {
 
 function note(): void {
   const now = performance.now();
-  if (now - lastBeatAt > BEAT_MS + LATE_MS) heldUpAt = now;
+  if (now - lastBeatAt > BEAT_MS + LATE_MS) delayedAt = now;
 }
 
 const [SCHED_SETAFFINITY, SCHED_GETAFFINITY, SCHED_YIELD] =
@@ -68,11 +71,11 @@ const CPU_SET_BYTES = 1_024;
 const PROCESSOR = 36;
 
 /**
- * Milliseconds since a process ended that nobody has waited for yet. The kernel keeps no time of an exit; but the scheduler keeps, of a zombie
- * as well, when it last stopped running, on a clock that each processor has for itself (/proc/PID/sched).
- * undefined where that cannot be told: a kernel without /proc/PID/sched (before 6.15 a build option), or
- * a processor that this process may not use. It is the end of the process's first thread, mostly the last to go. For rare use: this thread
- * moves to the zombie's processor for a moment.
+ * Milliseconds since a zombie ended; undefined if they cannot be determined: the kernel has no /proc/PID/sched (before Linux 6.15 a build
+ * option), or this process may not use the zombie's processor. For rare use: this thread moves to the zombie's processor for a moment.
+ *
+ * The kernel stores no exit time. But the scheduler stores when a process last stopped running, also of a zombie, on a clock that each
+ * processor has for itself. The time is that of the process's first thread, which usually ends last.
  */
 export function msSinceExit(pid: number): number | undefined {
   try {

@@ -190,5 +190,5 @@ export class ExitWatcher {
   }
 }
 
-/** One watcher for all programs and tasks: there is only one SIGCHLD. */
+/** The exits that this thread waits for. One watcher serves all programs and tasks, because there is only one SIGCHLD. */
 export const exits = new ExitWatcher(linuxSystem);

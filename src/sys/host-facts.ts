@@ -23,7 +23,7 @@ export interface HostFacts {
   readonly bootId: string;
   /** Files with each processor's temperature, which reveal the load of the host. */
   readonly thermalPaths: readonly string[];
-  /** Whether a network namespace can bound the multicast groups of its sockets: a kernel may be built without them. */
+  /** Whether a network namespace can limit the multicast groups of its sockets; a kernel may be built without multicast. */
   readonly boundsGroups: boolean;
 }
 
@@ -94,9 +94,9 @@ export function isKernelAtLeast(
 }
 
 /**
- * Transmit timestamps carry the whole message back to its sender, into a queue that no cgroup is charged for. A program asks for them
- * with each message, where no filter of system calls sees it. Since Linux 6.18 a network namespace can refuse them; earlier kernels
- * know the setting for the whole host alone, which `stackshim doctor` tells.
+ * Transmit timestamps return the whole message to its sender, in a queue that no cgroup is charged for. A program requests them per message,
+ * where no system call filter can see it. Since Linux 6.18 a network namespace can refuse them. Earlier kernels have the setting only for
+ * the whole host, which `stackshim doctor` reports.
  */
 export const canRefuseStamps = (facts: Pick<HostFacts, 'kernelVersion'>): boolean =>
   isKernelAtLeast(facts, 6, 18);

@@ -1,4 +1,4 @@
-/** Calls of libc: their errno turned into a {@link SystemError}, and those that the kernel may hold up on a thread of the pool. */
+/** Calls libc functions: turns their errno into a {@link SystemError}, and runs calls that the kernel may delay on a thread of the pool. */
 import { constants } from 'node:os';
 import { ffi } from '#ffi';
 import { atMost } from '../core/pause.ts';
@@ -52,10 +52,13 @@ const codeOf = (errno: number): string => errnoNames.get(errno) ?? `E${errno}`;
 const toSystemError = (as: Invocation, errno: number): SystemError =>
   new SystemError(as.name, errno, codeOf(errno), as.subject);
 
-/** The pool has four threads by default, which other calls need as well. */
+/** The pool has four threads by default; other calls need some of them. */
 const onPool = atMost(2);
 
-/** Calls a function that may take milliseconds, on a thread of the pool where the engine has one. Resolves to its result, which is negative when the call failed. On the pool the errno is lost. */
+/**
+ * Calls a function that may take milliseconds, on a thread of the pool if the engine has one. Resolves to the function's result; a negative
+ * result means failure. A call on the pool loses its errno.
+ */
 export function callAside(name: LibcFunction, ...args: readonly FfiArgument[]): Promise<number> {
   const { callOnPool } = ffi;
   return callOnPool === undefined

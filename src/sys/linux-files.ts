@@ -1,10 +1,13 @@
-/** Device nodes (mknodat(2)), watched folders (inotify(7)), and what bounds a folder's disk space: loop devices (loop(4)), and quotas of projects (quotactl_fd(2), ioctl_fs_fsxattr). */
+/**
+ * Device nodes (mknodat(2)), watched folders (inotify(7)), and limits of a folder's disk space: loop devices (loop(4)) and project quotas
+ * (quotactl_fd(2), ioctl_fs_fsxattr).
+ */
 import { closeSync, constants, openSync } from 'node:fs';
 import { atMost } from '../core/pause.ts';
 import { callAside, invoke, invokeUnless } from './invoke.ts';
 import { type Fd, type LoopDevice, type System, SystemError } from './system.ts';
 
-/** One of the few calls here whose number differs between machines. */
+/** The number of this call differs between machines. */
 const MKNODAT: Readonly<Record<string, number>> = { x64: 259, arm64: 33 };
 const AT_FDCWD = -100;
 const FILE_TYPES = { c: 0o020000, b: 0o060000 } as const;
@@ -21,11 +24,11 @@ export const linuxDeviceNodes: Pick<System, 'makeDeviceNode'> = {
   },
 };
 
-/** As the kernel packs it into 32 bits: the low byte of the minor, the major, the rest of the minor. */
+/** Packs a device number into 32 bits as the kernel does: the low byte of the minor, the major, the rest of the minor. */
 const toDeviceNumber = (major: number, minor: number) =>
   ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
 
-/** How the kernel packs the numbers of a file's device: makedev(3). */
+/** Unpacks the device number of a file's status: makedev(3). */
 export function toDeviceNumbers(rdev: number): { readonly major: number; readonly minor: number } {
   const low = rdev % 2 ** 32;
   const high = Math.floor(rdev / 2 ** 32);
@@ -36,7 +39,9 @@ export function toDeviceNumbers(rdev: number): { readonly major: number; readonl
 }
 
 const IN_NONBLOCK_CLOEXEC = 0x8_0800;
-/** MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF, MOVE_SELF and, for anything but a folder that is no link, ONLYDIR, DONT_FOLLOW. */
+/**
+ * MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF and MOVE_SELF; ONLYDIR and DONT_FOLLOW refuse anything but a folder that is not a link.
+ */
 const WATCHED_EVENTS = 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x100_0000 | 0x200_0000;
 
 export const linuxWatches: Pick<System, 'watchFolder'> = {

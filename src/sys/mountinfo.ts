@@ -1,4 +1,4 @@
-/** The mount table of this process, as values: /proc/self/mountinfo; and which mount namespace it is of. */
+/** Parses the mount table of this process (/proc/self/mountinfo), and names the mount namespace that it belongs to. */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 
@@ -86,7 +86,7 @@ function unescapeOctal(field: string): string {
 
 let own: string | undefined;
 
-/** The mount namespace of this process, by the inode number that the kernel gives it while it exists. */
+/** The mount namespace of this process, named by its inode number, which is unique while the namespace exists. */
 export function ownMountNamespace(): string {
   // `mnt:[4026531841]`
   own ??= readlinkSync('/proc/self/ns/mnt').replaceAll(/\D/g, '');

@@ -1,4 +1,4 @@
-/** Removes entries, and a folder with all that is in it, however deep or large, without blocking the event loop for long. */
+/** Removes entries, and folders with everything in them, however deep or large, without blocking the event loop for long. */
 import {
   type Dirent,
   lstatSync,
@@ -15,14 +15,14 @@ import { runProgram } from './run-program.ts';
 import { PLAIN_ENVIRONMENT } from './start-program.ts';
 
 /**
- * The kernel may hold up rmdir(2) and unlink(2) for milliseconds where something was mounted or in cgroups: on a thread of the pool the event
- * loop goes on. The executable has one thread to spare for one task: there a trip to the pool only takes longer.
+ * The kernel may delay rmdir(2) and unlink(2) for milliseconds on former mount points and in cgroups. On a thread of the pool they do not
+ * block the event loop. The executable runs one task and has nothing else to do, so there the pool only costs time.
  */
 const hasPool = ffi.callOnPool !== undefined;
 
 type Removal = (path: PathLike, done: (error: NodeJS.ErrnoException | null) => void) => void;
 
-/** Not by `node:fs/promises`: to load that takes the executable 0.3 ms, in every task. */
+/** Does not use `node:fs/promises`, because loading it takes the executable 0.3 ms in every task. */
 const onPool = (remove: Removal, path: PathLike): Promise<void> =>
   new Promise((resolve, reject) => {
     remove(path, (error) => (error ? reject(error) : resolve()));

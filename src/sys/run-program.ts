@@ -138,14 +138,14 @@ async function feed(
   }
 }
 
-/** What a program says, bounded: its first and its last words. */
+/** Keeps the beginning and the end of a program's output, in bounded memory. */
 export class KeptWords {
   readonly #half: number;
   #first = Buffer.alloc(0);
   #last = Buffer.alloc(0);
   #isWhole = true;
 
-  /** @param bytes The most that is kept, of which one half are the last. */
+  /** @param bytes The most that is kept: half for the beginning, half for the end. */
   constructor(bytes: number) {
     this.#half = bytes / 2;
   }
@@ -165,7 +165,7 @@ export class KeptWords {
 }
 
 /**
- * Writes `input` to a program's standard input, as fast as it reads, and closes that at the end. Resolves also when the program reads no more:
+ * Writes `input` to a program's standard input as fast as the program reads, then closes it. Also resolves when the program stops reading:
  * its exit tells why. Rejects with what reading `input` throws.
  */
 export async function feedProgram(
@@ -179,7 +179,7 @@ export async function feedProgram(
   stdin.end();
 }
 
-/** Resolves when `stdin` takes more, or never will again. */
+/** Resolves when `stdin` can be written again, or is closed. */
 function untilWritable(stdin: Writable): Promise<void> {
   return new Promise((resolve) => {
     const settle = (): void => {

@@ -1,5 +1,6 @@
 /**
- * Whether anyone but root (or the user we run as) could have put what a path leads to in its place; who owns a file or folder, and what other users may do with it.
+ * Decides whether anyone but root (or this process's user) could have replaced what a path leads to; who owns a file or folder, and what
+ * other users may do with it.
  *
  * This differs from output/open-folder.ts. Here every entry on the way must belong to root, so nobody else can change one meanwhile, and
  * names are enough. Entries may be missing, and the entry at fault is reported. There, folders on the way may belong to others, so each one
@@ -127,35 +128,35 @@ const toFault = (path: string, problem: string, hint?: string): PathFault => ({
   hint,
 });
 
-/** The fields of `Stats` that are needed. */
+/** The required fields of `Stats`. */
 export type Owned = Pick<Stats, 'uid' | 'mode'>;
 
-/** Covers access control lists too: the group bits are the most that a list grants, acl(5). */
+/** Covers access control lists, too: the group bits are the most that a list grants, acl(5). */
 const WRITE_BY_OTHERS = 0o022;
 const ANY_BY_OTHERS = 0o077;
 const STICKY = 0o1000;
 
-/** Whether it belongs to root, or to the user that this process runs as. */
+/** Whether the file belongs to root, or to the user that this process runs as. */
 export const isOurs = ({ uid }: Pick<Owned, 'uid'>): boolean =>
   uid === 0 || uid === process.geteuid?.();
 
 const isWritableByOthers = ({ mode }: Pick<Owned, 'mode'>): boolean =>
   (mode & WRITE_BY_OTHERS) !== 0;
 
-/** Whether others may read, write or enter it. */
+/** Whether other users may read, write or enter it. */
 export const isOpenToOthers = ({ mode }: Pick<Owned, 'mode'>): boolean =>
   (mode & ANY_BY_OTHERS) !== 0;
 
-/** The mode without any right of others. */
+/** The mode without any right of other users. */
 export const withoutOthers = (mode: number): number => mode & 0o7777 & ~ANY_BY_OTHERS;
 
-/** Whether nobody else can change the file, or put anything into the folder. */
+/** Whether no other user can change the file, or create anything in the folder. */
 export const isOursAlone = (stats: Owned): boolean => isOurs(stats) && !isWritableByOthers(stats);
 
-/** Whether users can remove or rename only their own entries of the folder. */
+/** Whether users can remove or rename only their own entries in the folder. */
 export const isSticky = ({ mode }: Pick<Owned, 'mode'>): boolean => (mode & STICKY) !== 0;
 
-/** Makes the folder where missing, for its owner alone. Throws ERR_STACKSHIM_HOST_UNSUPPORTED for one that others can write to. */
+/** Creates the folder if it is missing, accessible only to its owner. Throws ERR_STACKSHIM_HOST_UNSUPPORTED if others can write to it. */
 export function ensureOwnFolder(path: string): void {
   ensureDirectorySync(path, 0o700);
   if (isOwnFolder(path)) return;
@@ -166,14 +167,14 @@ export function ensureOwnFolder(path: string): void {
   );
 }
 
-/** The same, and no other user can enter the folder: a folder that was open loses the rights of others. */
+/** Like {@link ensureOwnFolder}, and removes all rights of other users, so that they cannot enter the folder. */
 export function ensureClosedFolder(path: string): void {
   ensureOwnFolder(path);
   const stats = lstatSync(path);
   if (isOpenToOthers(stats)) chmodSync(path, withoutOthers(stats.mode));
 }
 
-/** Whether it is a folder that nobody else may write to. */
+/** Whether `path` is a folder that no other user may write to. */
 export function isOwnFolder(path: string): boolean {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   return stats?.isDirectory() === true && isOursAlone(stats);

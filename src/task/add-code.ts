@@ -15,7 +15,7 @@ export interface CodePlace {
   readonly signal: AbortSignal;
 }
 
-/** Opens packed code as a detached mount, which the caller closes. */
+/** Opens packed code as a detached mount. The caller closes it. */
 export const openCode = (system: System, path: string): Fd => openLayerFile(system, path).fd;
 
 /** Packs the code into the task's code file. Rejects with the errors of packages for unsuitable code. */

@@ -185,7 +185,7 @@ export const containerOf = ({ places }: ContainerPlan) => ({
   stateRoot: places.stateRoot,
 });
 
-/** Each kind loads what it alone needs. */
+/** Opens the task's streams. Each kind of streams loads only the code that it needs. */
 async function openStreams(
   { container, command }: TaskPlan,
   { installation, terminal }: CreateContext,

@@ -59,11 +59,11 @@ export function safeListener(listener: TaskListener | undefined): TaskListener {
   };
 }
 
-/** Reports an error that no result can hold. */
+/** Reports an error that cannot be part of a result. */
 export const warn = (error: unknown): void =>
   process.emitWarning(error instanceof Error ? error : String(error));
 
-/** A promise of any library, or of another realm: `instanceof Promise` does not know those. */
+/** True for promises of any library or realm, which `instanceof Promise` does not recognize. */
 export const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' &&
   value !== null &&

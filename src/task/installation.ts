@@ -1,4 +1,4 @@
-/** One installation as this process uses it: what every task of it shares, and its policy file. */
+/** An installation as this process uses it: what all its tasks share, and its policy file. */
 import { existsSync, lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
@@ -65,9 +65,9 @@ type PolicyPlace = Pick<Layout, 'policyFile' | 'policyIsOptional'>;
 const MAX_BYTES = 1_048_576;
 
 /**
- * Reads and parses the policy file. One small file, read at once: it is on the task path. Without a file at the default path
- * {@link DEFAULT_POLICY} holds; a file that the caller or the environment named must exist.
- * Rejects with ERR_STACKSHIM_POLICY_INVALID when it cannot be read or parsed, or when anyone but root (or this user) could have written it.
+ * Reads and parses the policy file. Reads synchronously, because the file is small and on the task path. Without a file at the default
+ * path, {@link DEFAULT_POLICY} applies; a file that the caller or the environment named must exist. Rejects with
+ * ERR_STACKSHIM_POLICY_INVALID if the file cannot be read or parsed, or if anyone but root (or this user) could have written it.
  */
 export async function readPolicy({
   policyFile,
@@ -91,7 +91,7 @@ export async function readPolicy({
   return parsePolicy(value);
 }
 
-/** The path without links; undefined where there is no file. */
+/** The path without links; undefined if the file does not exist. */
 function findTrusted(policyFile: string): string | undefined {
   try {
     const { path, stats, fault } = walkTrusted(policyFile);
@@ -99,7 +99,7 @@ function findTrusted(policyFile: string): string | undefined {
       throw invalidFile(policyFile, `${fault.path} ${fault.problem}`, { hint: fault.hint });
     }
     if (stats !== undefined) return path;
-    // The operator meant a policy to be there.
+    // A dangling link means that the operator wanted a policy.
     const link = findDanglingLink(policyFile);
     if (link === undefined) return undefined;
     throw invalidFile(policyFile, `${link} is a link that leads nowhere`);

@@ -136,7 +136,7 @@ export interface HeldBindsInput {
   readonly runtime: Pick<Runtime, 'kind'>;
 }
 
-/** Where the runtime does not lock the flags of binds, a task that may mount can remount them writable. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** A task that may mount can remount a bind writable, unless the runtime locks its flags. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function requireHeldBinds({ spec, template, runtime }: HeldBindsInput): void {
   if (driverOf(runtime).locksBinds) return;
   const bind = spec.mounts.find(({ readOnly }) => readOnly);

@@ -96,7 +96,7 @@ async function parseTask(input: unknown, origin: TaskOrigin): Promise<TaskSpec> 
   return toTaskSpec(given, parseAccess(given));
 }
 
-/** A task that names nothing of the host has nothing to be looked up. */
+/** Resolves the files and directories of the host that a task names. Loads the code for that only if the task names any. */
 async function resolveInputs(spec: AdmittedTaskSpec, policy: Policy): Promise<AdmittedTaskSpec> {
   const { mounts, code, payload, config } = spec;
   if (mounts.length === 0 && (code ?? payload ?? config) === undefined) return spec;

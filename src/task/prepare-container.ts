@@ -67,8 +67,8 @@ export async function claimSeat(
 }
 
 /**
- * Mounts those layers of the image that no task of this boot has used yet. Precondition of all that follows here; apart from it, because it may
- * load code, and nothing is loaded while a runtime works.
+ * Mounts the layers of the image that no task of this boot has used yet. Must run before {@link prepareContainer}. It is a separate step
+ * because it may load code, and nothing is loaded while a runtime works.
  */
 export async function mountLayers(
   { pinned }: ContainerPlan,

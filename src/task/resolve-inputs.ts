@@ -51,7 +51,9 @@ function toRealFile(
   );
 }
 
-/** What the profile in a file holds. Throws as {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID for what is no profile. */
+/**
+ * Reads and parses the profile in a file. Throws like {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID if the file is not a profile.
+ */
 export function readSeccomp(file: string, policy: Policy): SeccompProfile {
   const field = 'securityOpt';
   const { path } = findInput(field, file, policy);

@@ -121,7 +121,7 @@ async function runFromPlan(
   }
 }
 
-/** Loaded before the task exists, for a caller that wants the output in the result. */
+/** For a caller that wants the output in the result. Loads before the task exists. */
 async function loadCapture({ stdout, stderr, capture }: OwnTaskOptions) {
   const isWanted = capture ?? (stdout === undefined && stderr === undefined);
   return isWanted ? (await import('./streams/capture.ts')).StreamCapture : undefined;
@@ -155,7 +155,7 @@ interface RunContext extends OpenedTask {
   readonly options: CallerOptions;
   readonly clock: PhaseClock;
   readonly setUp: SetUpTurn;
-  /** Undefined: nothing is captured. */
+  /** Undefined if nothing is captured. */
   readonly Capture: typeof StreamCapture | undefined;
 }
 

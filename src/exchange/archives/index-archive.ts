@@ -17,7 +17,7 @@ export interface ArchiveSpan {
 /** Enough for 256 layers with three files each, and more. */
 const MAX_ENTRIES = 10_000;
 const MAX_PATH_BYTES = 255;
-/** For messages and error codes: which entries are allowed is decided here. */
+/** Names the reader in messages and error codes; this file decides which entries are allowed. */
 export const ARCHIVE_POLICY: ArchivePolicy = {
   ...LAYER_POLICY,
   subject: 'archive',
@@ -33,9 +33,9 @@ interface Indexing {
 }
 
 /**
- * The regular files of a tar by plain path. Folders count for nothing; a symbolic link to a file of the archive stands for that file;
- * whatever else there is, a name that leads outside, a name that comes twice and a tar that is cut off are refused.
- * Throws ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE.
+ * Lists the regular files of a tar by plain path. Ignores folders; a symbolic link to a file of the archive stands for that file. Refuses
+ * any other kind of entry, a name that leads outside, a repeated name, and a truncated tar. Throws ERR_STACKSHIM_IMAGE_INVALID,
+ * ERR_STACKSHIM_LAYER_TOO_LARGE.
  */
 export async function indexArchive(
   file: FileHandle,
@@ -45,7 +45,7 @@ export async function indexArchive(
   let at = 0;
   const sink: HeaderSink = {
     entry(entry, headerSize) {
-      // Which of two sizes counts, every reader decides differently.
+      // Readers differ in which of two sizes they use.
       if (entry.size !== headerSize) throw toInvalid('read archive: an entry has two sizes');
       takeEntry(indexing, entry, at);
     },

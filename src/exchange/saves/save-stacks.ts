@@ -49,7 +49,7 @@ export interface SavedStacks {
 }
 
 const CHUNK_BYTES = 1024 * 1024;
-/** Of the files in the save. */
+/** The mode of the files in the save. */
 const MODE = 0o444;
 
 /**

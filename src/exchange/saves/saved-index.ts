@@ -21,7 +21,7 @@ export interface SavedIndex {
   readonly version: 1;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
-  /** As on the machine that saved them. */
+  /** The stacks, as on the machine that saved them. */
   readonly stacks: readonly PublishedStack[];
   readonly images: readonly StoredImage[];
   /** Records of all layers of all images, whether or not the file contains them; layer files follow in this order. */

@@ -15,7 +15,7 @@ const MAX_ANSWER_CHARACTERS = 65_536;
 /** `DeliverToAllProcesses` of gVisor's runsc/boot/controller.go. */
 const TO_ALL_PROCESSES = 1;
 
-/** Tells the path of a sandbox's control socket; undefined without one. */
+/** Returns the path of a sandbox's control socket; undefined without one. */
 type SocketPath = () => string | undefined;
 
 interface Answer {

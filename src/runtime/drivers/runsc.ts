@@ -71,7 +71,10 @@ async function signalInside(container: ContainerReference, signal: number): Prom
   await gvisor.signalSandbox(container, () => readControlSocket(container), signal);
 }
 
-/** The files that runsc keeps of a container, beside each other in its `--root`. Of those that exist: `<id>_sandbox:<id>.state` and `.lock`, and the sandbox's control socket. */
+/**
+ * The files that runsc stores for a container in its `--root`. Of these, the existing ones: `<id>_sandbox:<id>.state` and `.lock`, and the
+ * sandbox's control socket.
+ */
 export function runscFiles({ id, stateRoot }: ContainerReference): readonly string[] {
   try {
     return readdirSync(stateRoot)
@@ -83,7 +86,7 @@ export function runscFiles({ id, stateRoot }: ContainerReference): readonly stri
   }
 }
 
-/** Removes them; a second call does nothing. The state goes last: it names the socket. */
+/** Removes the files; a second call does nothing. The state file goes last, because it names the socket. */
 function removeRunscFiles(container: ContainerReference): void {
   const socket = readControlSocket(container);
   if (socket !== undefined) rmSync(socket, { force: true });
@@ -92,7 +95,7 @@ function removeRunscFiles(container: ContainerReference): void {
   for (const path of files) rmSync(path, { force: true });
 }
 
-/** Path of the sandbox's control socket, as its state file has it; undefined without one. */
+/** The path of the sandbox's control socket according to its state file; undefined without one. */
 export function readControlSocket(container: ContainerReference): string | undefined {
   const { id, stateRoot } = container;
   try {
@@ -104,13 +107,13 @@ export function readControlSocket(container: ContainerReference): string | undef
   }
 }
 
-/** A path in a state file is used only if it is one that runsc would have made for this container. */
+/** The control socket in the text of a state file. A path is used only if runsc would have chosen it for this container. */
 export function parseControlSocket(text: string, id: string): string | undefined {
   let state: unknown;
   try {
     state = JSON.parse(text);
   } catch (error) {
-    // Half-written by a runsc that was killed.
+    // A killed runsc left a half-written file.
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }

@@ -1,4 +1,7 @@
-/** An image: an ordered list of layers and the OCI config that says how a command runs on them; and its file, `images/<hex>.json`, immutable under its digest. */
+/**
+ * An image: an ordered list of layers, and the OCI config that says how a command runs on them. Its file is `images/<hex>.json`, immutable
+ * under its digest.
+ */
 import { existsSync } from 'node:fs';
 import {
   type ImageDigest,
@@ -67,14 +70,17 @@ export const STACK_LABELS = {
   epoch: 'io.stackshim.epoch',
 } as const;
 
-/** Settings of an OCI image config that stackshim does not use: kept unchanged for export. Values are JSON, and are never looked into. */
+/**
+ * Settings of an OCI image config that stackshim does not use; they are kept unchanged for export. Values are any JSON and are not
+ * interpreted.
+ */
 export type OtherSettings = Readonly<Record<string, unknown>>;
 
-/** A health check has 3 levels. Endless nesting would overflow the stack of the writer. */
+/** A health check has 3 levels. Unlimited nesting would overflow the writer's stack. */
 const DEEPEST = 16;
-const MOST_CHARS = 256 * 1024;
+const MAX_CHARS = 256 * 1024;
 
-/** Undefined when nothing is left that says more than its absence, as docker's many empty settings do. */
+/** The settings without empty values, which mean the same as absent ones and of which docker writes many; undefined if none is left. */
 export function toOtherSettings(
   settings: Readonly<Record<string, unknown>>,
 ): OtherSettings | undefined {
@@ -89,12 +95,12 @@ export function toOtherSettings(
   return kept.length === 0 ? undefined : Object.fromEntries(kept);
 }
 
-/** Reads what {@link toOtherSettings} gave, from a file or from an image: within bounds, values untouched. */
+/** Reads settings from a file or an image: checks their bounds and leaves the values unchanged. */
 export const otherSettings: Reader<OtherSettings> = (value, field) => {
   if (!isObject(value)) throw new FieldFault(field, 'not an object');
   if (isDeeper(value, DEEPEST)) throw new FieldFault(field, `nested deeper than ${DEEPEST}`);
-  if (JSON.stringify(value).length > MOST_CHARS) {
-    throw new FieldFault(field, `more than ${MOST_CHARS} characters`);
+  if (JSON.stringify(value).length > MAX_CHARS) {
+    throw new FieldFault(field, `more than ${MAX_CHARS} characters`);
   }
   return { ...value };
 };
@@ -105,21 +111,21 @@ function isDeeper(value: unknown, levels: number): boolean {
   return Object.values(value).some((part) => isDeeper(part, levels - 1));
 }
 
-const MOST_LAYERS = 256;
-const MOST_TEXTS = 4096;
+const MAX_LAYERS = 256;
+const MAX_TEXTS = 4096;
 const MAX_TEXT_CHARS = 64 * 1024;
 
 export type StoredImage = Image & StoredVersion;
 
 const text = textUpTo(MAX_TEXT_CHARS);
-const texts = listOf(text, MOST_TEXTS);
+const texts = listOf(text, MAX_TEXTS);
 const fields = objectOf<StoredImage>({
   version,
   digest: imageDigest,
-  layers: listOf(textThat<LayerId>(isLayerId, 'not a layer id'), MOST_LAYERS, 1),
+  layers: listOf(textThat<LayerId>(isLayerId, 'not a layer id'), MAX_LAYERS, 1),
   diffIds: listOf(
     textThat((value) => /^sha256:[0-9a-f]{64}$/.test(value), 'not a DiffID'),
-    MOST_LAYERS,
+    MAX_LAYERS,
   ),
   config: objectOf<ImageConfig>({
     env: texts,
@@ -143,22 +149,19 @@ export const storedImage: Reader<StoredImage> = (value, field) => {
 export const imageFile = (layout: Layout, digest: ImageDigest) =>
   `${imagesDir(layout)}/${digest.slice('sha256:'.length)}.json`;
 
-/** Whether the image is stored. One system call: a task asks it once its record keeps the image from collection. */
+/** Whether the image is stored. One system call; a task calls it once its record keeps the image from collection. */
 export const isImageStored = (layout: Layout, digest: ImageDigest): boolean =>
   existsSync(imageFile(layout, digest));
 
 const kind = { code: 'ERR_STACKSHIM_IMAGE_CORRUPT', what: 'image file' } as const;
 
-/**
- * Reads a stored image. Blocks, for a file read.
- * Throws ERR_STACKSHIM_IMAGE_CORRUPT when the file is missing, unreadable or another image's.
- */
+/** Reads a stored image. Blocks for one file read. Throws ERR_STACKSHIM_IMAGE_CORRUPT if the file is missing, unreadable or that of another image. */
 export function readImage(layout: Layout, digest: ImageDigest): Image {
   if (!isImageDigest(digest)) throw toCorrupt(imagesDir(layout), 'not an image digest', kind);
   const path = imageFile(layout, digest);
   const stored = readStoredJson(path, { ...kind, reader: storedImage });
   if (stored === undefined) throw toCorrupt(path, 'missing', kind);
-  if (stored.digest !== digest) throw toCorrupt(path, `holds ${stored.digest}`, kind);
+  if (stored.digest !== digest) throw toCorrupt(path, `contains ${stored.digest}`, kind);
   const { version: _, ...image } = stored;
   return image;
 }

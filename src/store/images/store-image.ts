@@ -11,7 +11,7 @@ import { writeStoredJson } from '../write-stored-json.ts';
 import { type Image, imageFile } from './image.ts';
 import { type ImageNames, imageNamesFile, MAX_OTHERS, readImageNames } from './image-names.ts';
 
-/** Stores an image durably. Writing the same image again changes nothing. Its layers must be stored before. */
+/** Stores an image durably. Storing the same image again changes nothing. Precondition: its layers are stored. */
 export async function writeImage(layout: Layout, image: Image): Promise<void> {
   const path = imageFile(layout, image.digest);
   const stored = { version: FORMAT_VERSION, ...image };
@@ -21,7 +21,7 @@ export async function writeImage(layout: Layout, image: Image): Promise<void> {
   });
 }
 
-/** Remembers, durably, more digests of a stored image. */
+/** Stores further digests of a stored image durably. */
 export async function addImageNames(
   layout: Layout,
   image: ImageDigest,

@@ -1,4 +1,4 @@
-/** Which layers are mounted: what every task asks of each of its own. */
+/** Tells which layers are mounted; every task asks this for each of its layers. */
 import { statfsSync } from 'node:fs';
 import { errnoCodeOf, toStackshimError } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
@@ -7,7 +7,7 @@ import { type Layout, mountedLayerDir } from '../../core/layout.ts';
 /** EROFS_SUPER_MAGIC_V1 of linux/magic.h. */
 const EROFS_MAGIC = 0xe0f5_e1e2;
 
-/** One system call. Throws ERR_STACKSHIM_SYSTEM. */
+/** Costs one system call. Throws ERR_STACKSHIM_SYSTEM. */
 export function isLayerMounted(layout: Layout, id: LayerId): boolean {
   const target = mountedLayerDir(layout, id);
   try {

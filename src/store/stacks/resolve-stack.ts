@@ -1,4 +1,7 @@
-/** From a reference to a stack, which may name a revision or an image, to the image a task runs on. Tasks without such a pin need only `current-image.ts`. */
+/**
+ * Resolves a reference to a stack, which may name a revision or an image, to the image that a task runs on. Tasks without such a pin need
+ * only `current-image.ts`.
+ */
 import { hasCode, StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';

@@ -1,4 +1,4 @@
-/** Revisions: immutable entries in a stack's history, the files `stacks/<name>/<n>.json`, and what each was made from. */
+/** Revisions: immutable entries in a stack's history, the files `stacks/<name>/<n>.json`, and the source of each. */
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
@@ -23,7 +23,7 @@ import {
 } from '../stored-files.ts';
 import { readStoredJson, toCorrupt } from '../stored-json.ts';
 
-/** A revision of a base that another stack was built on. */
+/** The revision of a base that another stack was built on. */
 export interface BaseReference {
   readonly stack: StackName;
   readonly revision: number;
@@ -33,17 +33,17 @@ export interface BaseReference {
 interface BuildSource {
   readonly kind: 'build';
   readonly directory: string;
-  /** Tells whether a build from the folder would differ. */
+  /** Shows whether a build from the folder would differ. */
   readonly inputHash: string;
-  /** The base it was built on, as it was then; absent where it stands on none. */
+  /** The revision of the base at the time of the build; absent without a base. */
   readonly base?: BaseReference | undefined;
 }
 
-/** An image made elsewhere. */
+/** An image from elsewhere. */
 interface ImportSource {
   readonly kind: 'import';
   readonly reference: string;
-  /** When the file of saved stacks was made that it came from, ISO 8601; no later than the revision. */
+  /** The date of the file of saved stacks that it came from, ISO 8601; no later than the revision. */
   readonly savedAt?: string | undefined;
 }
 

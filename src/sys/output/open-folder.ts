@@ -30,7 +30,7 @@ export class PathRefusal extends Error {
 }
 
 export interface OpenFolder {
-  /** The caller closes it. */
+  /** Opens a filesystem context; the caller closes it. */
   readonly fd: Fd;
   /** The last component of the path, or of the target if that component is a link. Not a link, unless somebody has created one meanwhile. */
   readonly name: string;

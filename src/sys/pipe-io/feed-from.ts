@@ -164,7 +164,7 @@ export function feedSink(
   source: Readable,
   { maxBytes, onError }: SinkFeedOptions,
 ): Feed {
-  // The callback of each write gets the same error.
+  // Ignored here: the callback of each write gets the same error.
   sink.on('error', () => undefined);
   const feed = feedFrom(
     source,
@@ -184,7 +184,7 @@ export function feedSink(
   };
 }
 
-/** EPIPE only says that nobody reads any more. */
+/** EPIPE only means that the pipe has no reader any more. */
 const isClosedPipe = (error: Error): boolean => errnoCodeOf(error) === 'EPIPE';
 
 /** The end-of-file character of a new terminal (VEOF, termios(3)): Ctrl-D. */
@@ -192,8 +192,8 @@ const END_OF_FILE = '\u0004';
 const NEWLINE = 0x0a;
 
 /**
- * Types what `source` gives into the master of a terminal, and the end-of-file character at the end of `source`.
- * The sink stays open: it is the same terminal that is read from.
+ * Types the bytes of `source` into the master of a terminal, and the end-of-file character at the end of `source`. The sink stays open,
+ * because the same terminal is also read.
  */
 export function typeInto(
   sink: Writable,
@@ -201,7 +201,7 @@ export function typeInto(
   onError: (error: unknown) => void,
 ): Feed {
   let atLineStart = true;
-  // The callback of each write gets the same error.
+  // Ignored here: the callback of each write gets the same error.
   sink.on('error', () => undefined);
   const target: FeedTarget = {
     maxBytes: Number.POSITIVE_INFINITY,
@@ -209,12 +209,12 @@ export function typeInto(
       atLineStart = bytes.at(-1) === NEWLINE;
       sink.write(bytes, done);
     },
-    // In the middle of a line the first one only hands over what there is of it: termios(3), VEOF.
+    // In the middle of a line, the first end-of-file character only hands over the line so far: termios(3), VEOF.
     end: () => void sink.write(atLineStart ? END_OF_FILE : END_OF_FILE.repeat(2)),
     isEnd: isHangUp,
   };
   return feedFrom(source, target, onError);
 }
 
-/** What a master answers once the last process that had the terminal open has gone. */
+/** Whether an error only means that the last process that had the terminal open has closed it. */
 export const isHangUp = (error: unknown): boolean => errnoCodeOf(error) === 'EIO';

@@ -1,4 +1,4 @@
-/** How a stream is read: how long it rests between two reads, and where it ends. */
+/** Decides how long a stream rests between two reads, and where it ends. */
 import type { ChunkListener } from './contract.ts';
 
 /** Chunks of at least this size count as large. */
@@ -69,16 +69,16 @@ function endTurn(): void {
   if (nextTurns.size > 0) openTurn();
 }
 
-// A stream ends at the last byte of its task, although other processes may go on writing to it.
+// A stream ends at the last byte of its task, even if other processes go on writing to it.
 
-/** How long a pipe is read after `finish`, and again as long while bytes of the task are in it. Other processes may have taken them. */
+/** How long a pipe is read after `finish`, and again while bytes of the task are in it. Other processes may have taken those bytes. */
 export const PIPE_LAST_MS = 200;
-/** What a terminal holds is on its way through the kernel for moments: it counts as its task's when it comes within this time, */
+/** How long a terminal is read after `finish`: its bytes need a moment on their way through the kernel. */
 export const TERMINAL_LAST_MS = 100;
-/** and is no more than a terminal holds: 64 KiB and a page on their way, and what was just being read. */
+/** The most bytes that a terminal holds after `finish`: 64 KiB and a page on their way, and the bytes that are being read. */
 export const TERMINAL_LAST_BYTES = 131_072;
 
-/** A timer that stands still while the listener is waited for. */
+/** A timer that stops while the listener is busy. */
 export class LastBytesTimer {
   readonly #ms: number;
   readonly #isOver: () => void;
@@ -110,7 +110,7 @@ export class LastBytesTimer {
   }
 }
 
-/** Hands chunks over, up to the last byte of the task. */
+/** Hands over chunks, up to the last byte of the task. */
 export class LastBytes {
   readonly #onChunk: ChunkListener;
   #left = Number.POSITIVE_INFINITY;
@@ -119,7 +119,7 @@ export class LastBytes {
     this.#onChunk = onChunk;
   }
 
-  /** From here on only the next `bytes` bytes are handed over. */
+  /** From now on, only the next `bytes` bytes are handed over. */
   limit(bytes: number): void {
     this.#left = bytes;
   }

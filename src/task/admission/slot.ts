@@ -1,6 +1,6 @@
 /**
- * Slots, what a task borrows for its life: no two running tasks of the machine, whatever their installation, share one. And the numbers that tasks hold, as those
- * of slots are: that of a task whose shim died is not free before the task is removed.
+ * Slots, and the numbers that tasks hold. No two running tasks of the machine share a slot, whatever their installations. If the shim of a
+ * task dies, its number becomes free only when the task is removed.
  */
 import { closeSync, existsSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
@@ -122,7 +122,7 @@ async function openSlot(system: System, layout: Layout, held: HeldNumber): Promi
 }
 
 export interface TaskNumberRequest {
-  /** Exists, and nobody but us may write to it. */
+  /** An existing folder that only this user may write to. */
   readonly folder: string;
   /** Numbers are 0 to `count` - 1. */
   readonly count: number;
@@ -130,15 +130,15 @@ export interface TaskNumberRequest {
   readonly task: TaskId;
 }
 
-/** Claims a number for a task as {@link claimNumber} does. Once `close` was called it is free when the task is removed. */
+/** Claims a number for a task, like {@link claimNumber}. After `close`, the number becomes free when the task is removed. */
 export const claimTaskNumber = (
   system: System,
   request: TaskNumberRequest,
 ): HeldNumber | undefined => claimNumber(system, { ...request, ...toClaim(request) });
 
 /**
- * The same for a number that is free in the folder `older` as well, where one is given that nobody but us may write to: it is held in
- * both.
+ * Like {@link claimTaskNumber}, but claims the number also in the folder `older`, if that is given and only this user may write to it. The
+ * number must be free in both.
  */
 function claimInBoth(
   system: System,
@@ -146,19 +146,19 @@ function claimInBoth(
   older: string | undefined,
 ): HeldNumber | undefined {
   if (older === undefined || !isOwnFolder(older)) return claimTaskNumber(system, request);
-  const aside: HeldNumber[] = [];
+  const skipped: HeldNumber[] = [];
   try {
     for (;;) {
       const held = claimTaskNumber(system, request);
       if (held === undefined) return undefined;
-      aside.push(held);
+      skipped.push(held);
       const other = claimThisNumber(system, held.number, { folder: older, ...toClaim(request) });
       if (other === undefined) continue;
-      aside.pop();
+      skipped.pop();
       return joined(held, other);
     }
   } finally {
-    for (const held of aside) held.release();
+    for (const held of skipped) held.release();
   }
 }
 
@@ -175,8 +175,8 @@ const joined = (held: HeldNumber, other: HeldNumber): HeldNumber => ({
 });
 
 /**
- * Claims the number that another process has claimed for the task and closed, in the folder `older` as well where it was. Undefined when
- * the task does not hold it, or a process still does.
+ * Claims the number that another process claimed for the task and closed; also in the folder `older`, if it was claimed there. Undefined if
+ * the task does not hold the number, or if another process still does.
  */
 function adoptInBoth(
   system: System,
@@ -202,11 +202,11 @@ const toClaim = ({ task, run }: Pick<TaskNumberRequest, 'task' | 'run'>) => ({
   isTaken,
 });
 
-/** Whether a task holds the number of this file, be its owner alive or dead. */
+/** Whether a task holds the number of this file, with a living or a dead owner. */
 export const isHeldByTask = (system: System, file: string): boolean =>
   isHeld(system, file, isTaken);
 
-/** The lock is free but the task it names was not removed yet: its processes may live on. */
+/** Whether the named task still exists although its lock is free: its processes may still run. */
 function isTaken(holder: string): boolean {
   const [boot, task, run] = holder.split('\n');
   if (boot !== bootId() || task === undefined || run === undefined) return false;

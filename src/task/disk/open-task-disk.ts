@@ -63,12 +63,12 @@ function resolveMechanism(
   }
 }
 
-/** Bytes for each inode that a task may have, as many as a typical small file takes with its share of folders. */
+/** Bytes per inode of a task: the size of a typical small file with its share of folders. */
 const BYTES_PER_INODE = 8192;
-const LEAST_INODES = 1024;
+const MIN_INODES = 1024;
 
-/** A limit in bytes, with what it means for inodes. */
+/** A limit in bytes, with the limit on inodes that follows from it. */
 export const toDiskLimit = (bytes: number): DiskAmount => ({
   bytes,
-  inodes: Math.max(LEAST_INODES, Math.floor(bytes / BYTES_PER_INODE)),
+  inodes: Math.max(MIN_INODES, Math.floor(bytes / BYTES_PER_INODE)),
 });

@@ -132,11 +132,12 @@ export async function removeCgroup(
 }
 
 /**
- * A process that waits for a server of FUSE which does not answer cannot be killed, and may itself be the one that keeps the connection open:
- * then only this ends it. Lists connections by the kernel's control filesystem, Documentation/filesystems/fuse/fuse.rst.
+ * Aborts the connections of FUSE filesystems that the matching users mounted: every process that waits for such a filesystem gets an error.
+ * A process that waits for a FUSE server that does not answer cannot be killed, and may itself be the one that keeps the connection open:
+ * only this call ends it.
  *
- * Aborts the connections of filesystems that these users mounted: every process that waits for such a filesystem gets an error. Reads the
- * connections from a mount of its own that is attached nowhere. Does nothing on a kernel without FUSE.
+ * Reads the connections from its own detached mount of the kernel's control filesystem (Documentation/filesystems/fuse/fuse.rst). Does
+ * nothing on a kernel without FUSE.
  */
 export function abortFuseConnections(system: System, isUser: (uid: number) => boolean): void {
   const control = openControl(system);

@@ -1,4 +1,7 @@
-/** Removes an ended task: what this process's own held, and everything a task may have made, in reverse order. Each thing is checked to be gone. */
+/**
+ * Removes an ended task: what this process held for it, and everything a task may have made, in reverse order. Checks that each thing is
+ * gone.
+ */
 import { existsSync, lstatSync } from 'node:fs';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { CleanupStack } from '../../core/cleanup-stack.ts';
@@ -141,13 +144,13 @@ function findLeftovers(
 export interface OwnTask {
   readonly installation: Installation;
   readonly container: ContainerPlan;
-  /** The writable layer and the record stay. */
+  /** Whether the writable layer and the record stay. */
   readonly keep: boolean;
   readonly record: OwnRecord;
   readonly holdings: Holdings;
 }
 
-/** What there is of an ended task whose removal has not begun. */
+/** What exists of an ended task whose removal has not begun. */
 export const notRemovedYet = ({ taskDir, scratchDir, volumeFile }: TaskPlaces): Removal => ({
   removed: false,
   leftovers: [taskDir, scratchDir, volumeFile].filter((path) => existsSync(path)),
@@ -169,7 +172,7 @@ export async function removeOwn({ installation, ...task }: OwnTask): Promise<Rem
   if (removal.removed || keep) {
     await holdings.release();
   } else {
-    // What is left may use the slot's ids, and counts: until it is reaped, which anybody may from now on.
+    // What is left may use the slot's ids, so the slot stays taken until a reap, which anybody may now run.
     record.tryNote({ disowned: true });
     holdings.close();
   }

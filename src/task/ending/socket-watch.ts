@@ -167,14 +167,18 @@ export class SocketWatch {
   }
 }
 
-/** A message of UDP that a program has not completed. With the bundle's filter nothing else waits in an unlisted socket of a program. */
+/** An incomplete UDP message. With the bundle's filter, nothing else can wait in an unlisted socket of a program. */
 const UNSENT_BYTES = 2 * 65_536;
-/** The most that such a message keeps: as many pieces as the kernel lets it have, each on a page of its own, though the kernel counts a byte of it. */
+/**
+ * The most memory of such a message: the largest number of pieces that the kernel allows, each on its own page, although the kernel may
+ * count one byte of it.
+ */
 const UNSENT_PAGES_BYTES = 17 * 32_768;
 
 /**
- * The watch of a task's sockets, with what is assumed of those that the kernel does not list. Undefined for a task on the host's network, whose sockets are among the host's, and for a sandbox, whose sockets are its own memory.
- * `pid` is of the container's init, which has not become the command yet: what a command does to itself could keep others from its namespace.
+ * Opens the watch of a task's sockets. Undefined for a task on the host's network, whose sockets are among the host's, and for a sandbox,
+ * whose sockets are its own memory. `pid` is that of the container's init before it becomes the command: a command could keep other
+ * processes from its namespace.
  */
 export function openSocketWatch(
   plan: ContainerPlan,
@@ -195,7 +199,7 @@ export function openSocketWatch(
   });
 }
 
-/** Undefined when the process has ended. */
+/** Undefined if the process has ended. */
 function openNamespace(pid: number): Fd | undefined {
   try {
     return openNetNamespace(pid);
@@ -205,7 +209,7 @@ function openNamespace(pid: number): Fd | undefined {
   }
 }
 
-/** `fillsErrors`: programs can have the kernel queue errors and timestamps, also in a socket that they then take from its lists. */
+/** `fillsErrors`: whether programs can make the kernel queue errors and timestamps, also in sockets that they then remove from its lists. */
 function toBounds(fillsErrors: boolean): SocketBounds {
   const { receiveBytes, grownBytes, optionBytes } = socketSizes();
   const queueBytes = fillsErrors ? grownBytes : receiveBytes;
@@ -221,7 +225,7 @@ const canFillErrors = ({ spec }: ContainerPlan, host: HostFacts): boolean =>
   spec.capAdd.some((name) => name === 'CAP_NET_RAW' || name === 'ALL') ||
   !refusesStamps(host);
 
-/** Where tasks cannot refuse them for themselves, the host may have. */
+/** Where tasks cannot refuse timestamps for themselves, the host may do so. */
 const refusesStamps = (host: HostFacts): boolean =>
   canRefuseStamps(host) ||
   readFileSync('/proc/sys/net/core/tstamp_allow_data', 'utf8').trim() === '0';

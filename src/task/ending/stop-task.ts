@@ -200,12 +200,13 @@ export async function terminateTask(
   return ends;
 }
 
-/** Between looks at a process that has the signal blocked: five looks in less than a tenth of a second. */
+/** Pauses between looks at a process that blocks the signal: five looks in less than a tenth of a second. */
 const PAUSES_MS = [1, 4, 16, 64];
 
 /**
- * Whether it makes sense to wait for a task's first process to act on a signal. False for a pid 1 without a handler: the kernel drops the signal. While it has not become its command yet the handlers are the
- * runtime's, which mean nothing. False, too, for a process that does not let itself be asked.
+ * Whether to wait for a task's first process to act on a signal. False for a pid 1 without a handler, because the kernel drops the signal.
+ * Also false before the process has become its command, because until then the handlers are the runtime's; and for a process that does not
+ * answer.
  */
 async function actsOnSignal(pid: number, signal: number): Promise<boolean> {
   if ((await hasExecuted(pid)) !== true) return false;
@@ -214,8 +215,8 @@ async function actsOnSignal(pid: number, signal: number): Promise<boolean> {
 }
 
 /**
- * A process that takes the signal by signalfd(2) has it blocked whenever one looks. The C library blocks every signal while it forks:
- * a shell that is seen just then would be waited for in vain.
+ * A process that reads the signal through signalfd(2) blocks it all the time. But the C library also blocks every signal while it forks, so
+ * a single look at a shell could mistake it for such a process.
  */
 export async function isWaitedFor(
   look: () => Promise<SignalDisposition | undefined>,

@@ -198,11 +198,11 @@ export class OwnRecord {
   }
 }
 
-/** By when a running task must have ended, for others to hold it to that while its owner cannot: a file beside its record. */
+/** The time by which a running task must end, in a file next to its record. Other processes enforce it while the task's owner cannot. */
 export interface TimeLimit {
   /** On the clock of `monotonicMs`. */
   readonly endsAtMs: number;
-  /** Between the stop signal and KILL. */
+  /** Time between the stop signal and KILL. */
   readonly graceMs: number;
 }
 
@@ -221,7 +221,7 @@ export function writeTimeLimit(
   writeFileSync(limitFile, json, { mode: 0o600 });
 }
 
-/** True for the first who asks, its owner or another: that one sends the stop signal. False, too, when the task is gone. */
+/** True for the first caller, which then sends the stop signal. False for later callers, and if the task is gone. */
 export function claimOverdue({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): boolean {
   try {
     closeSync(openSync(overdueFile, 'wx', 0o600));
@@ -232,6 +232,6 @@ export function claimOverdue({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): 
   }
 }
 
-/** Whether somebody has stopped the task because its time was over. */
+/** Whether a process has stopped the task because its time was over. */
 export const isOverdue = ({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): boolean =>
   existsSync(overdueFile);

@@ -1,4 +1,7 @@
-/** Streams of a caller's: those that cannot be used are refused before there is a task, and one listener for each event of a stream serves all tasks that use it. */
+/**
+ * Streams that a caller gives. Unusable ones are refused before a task exists, and one listener for each event of a stream serves all tasks
+ * that use the stream.
+ */
 
 import type { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
@@ -12,7 +15,7 @@ export interface CallerStreams {
   readonly stderr?: Writable | OutputSink;
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID. A standard input is looked at only where the task reads it. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID. Checks standard input only if the task reads it. */
 export function requireStreams(
   { stdin, stdout, stderr }: CallerStreams,
   { interactive }: { readonly interactive: boolean },
@@ -28,7 +31,7 @@ export function requireStreams(
   }
 }
 
-/** A stream that gives nothing any more would be an empty input: most likely a mistake of the caller. */
+/** A stream that delivers nothing any more would be an empty input, which is most likely a mistake of the caller. */
 function problemOf(stdin: Readable): string | undefined {
   if (typeof stdin?.on !== 'function') return 'not a readable stream';
   if (stdin.readable !== false) return undefined;

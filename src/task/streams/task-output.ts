@@ -15,7 +15,7 @@ export type StreamName = 'stdout' | 'stderr';
 export interface OutputOptions {
   /** The limit for both streams together; output beyond it is dropped. */
   readonly limitBytes: number;
-  /** Undefined: nothing is captured. */
+  /** Undefined if nothing is captured. */
   readonly captures: { readonly [Name in StreamName]: StreamCapture } | undefined;
   readonly sinks: { readonly [Name in StreamName]?: OutputSink | Writable };
   readonly onChunk: (stream: StreamName, chunk: Uint8Array) => void;

@@ -30,7 +30,7 @@ export interface StreamOwner {
   readonly gid: number;
 }
 
-/** @param feedPipe Present when the task reads a standard input. */
+/** @param feedPipe Present if the task reads standard input. */
 export function openPipeStreams(system: System, feedPipe: FeedPipe | undefined): TaskStreams {
   const open = new Map<Fd, (fd: Fd) => void>();
   const close = (fd: Fd) => {
