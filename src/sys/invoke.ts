@@ -5,14 +5,24 @@ import { atMost } from '../core/pause.ts';
 import type { FfiArgument, LibcFunction } from './ffi/libc-calls.ts';
 import { SystemError } from './system.ts';
 
-/** Later entries win: the names that Linux gives twice, then those that Node's table lacks. */
-const errnoNames = new Map<number, string>([
-  ...Object.entries(constants.errno).map(([name, number]) => [number, name] as const),
-  [constants.errno.EAGAIN, 'EAGAIN'],
-  [constants.errno.EOPNOTSUPP, 'EOPNOTSUPP'],
-  [15, 'ENOTBLK'],
-  [117, 'EUCLEAN'],
-]);
+/** Error numbers that Node's table lacks. */
+const MORE_ERRNOS: Readonly<Record<string, number>> = { ENOTBLK: 15, EUCLEAN: 117 };
+
+/** Of the names that Linux gives twice, those that are used here. */
+const CHOSEN_NAMES = ['EAGAIN', 'EOPNOTSUPP'] as const;
+
+let errnoNames: ReadonlyMap<number, string> | undefined;
+
+/** Made at the first error: few tasks meet one that is not expected. */
+function nameErrnos(): ReadonlyMap<number, string> {
+  const { errno } = constants;
+  // Later entries win.
+  const named = [
+    ...Object.entries({ ...errno, ...MORE_ERRNOS }),
+    ...CHOSEN_NAMES.map((name) => [name, errno[name]] as const),
+  ];
+  return new Map(named.map(([name, number]) => [number, name]));
+}
 
 export interface Invocation {
   /** The call as a message names it: `open_tree`, not `syscall`. */
@@ -38,7 +48,7 @@ export function invokeUnless(
   const result = ffi.call(fn, ...args);
   if (result >= 0) return result;
   // Without an error, which would record where it was made: most tasks meet some of these.
-  if (expected.includes(codeOf(-result))) return undefined;
+  if (expected.some((code) => numberOf(code) === -result)) return undefined;
   throw toSystemError(as, -result);
 }
 
@@ -47,7 +57,13 @@ export function requireDone(as: Invocation, errno: number): void {
   if (errno !== 0) throw toSystemError(as, errno);
 }
 
-const codeOf = (errno: number): string => errnoNames.get(errno) ?? `E${errno}`;
+function codeOf(errno: number): string {
+  errnoNames ??= nameErrnos();
+  return errnoNames.get(errno) ?? `E${errno}`;
+}
+
+const numberOf = (code: string): number | undefined =>
+  constants.errno[code as keyof typeof constants.errno] ?? MORE_ERRNOS[code];
 
 const toSystemError = (as: Invocation, errno: number): SystemError =>
   new SystemError(as.name, errno, codeOf(errno), as.subject);
